@@ -55,7 +55,9 @@ Source = Annotated[str, StringConstraints(max_length=MAX_SOURCE_CHARS)]
 Weight = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 EntryPoint = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)?$", max_length=200)]
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*$", max_length=100)]
-FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+){0,5}\.[a-z]{1,8}$", max_length=200)]
+FileName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+){0,5}\.[a-z]{1,8}$", max_length=200)
+]
 
 
 class Limits(_Wire):
@@ -63,7 +65,10 @@ class Limits(_Wire):
 
     time_limit_s: float | None = Field(None, gt=0, allow_inf_nan=False, description="CPU seconds for one test")
     wall_limit_s: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="seconds on the clock for one test: a safety net above the CPU time"
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds on the clock for one test: a safety net above the CPU time",
     )
     memory_limit_mb: int | None = Field(None, gt=0, description="MiB of memory")
     output_limit_kb: int | None = Field(None, gt=0, description="KiB of stdout and stderr, or of a returned value")
@@ -161,7 +166,9 @@ class MathSubmission(_Wire):
     id: SubmissionId | None = None
     completion: Completion
     reference: Completion = Field(description="a bare value, or a text that holds the answer like a completion does")
-    extract: list[ExtractionRule] | None = Field(None, min_length=1, description="the rules that may be used; all if left out")
+    extract: list[ExtractionRule] | None = Field(
+        None, min_length=1, description="the rules that may be used; all if left out"
+    )
 
 
 class CodeSubmission(_Wire):
