@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 SANDBOXES = Path(__file__).resolve().parent.parent / "sandboxes"
 
@@ -38,10 +38,10 @@ class Language:
 
 
 def _load(path: Path) -> Language:
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
-    env = tuple(sorted(table.pop("env", {}).items()))
+    table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    table["env"] = tuple(sorted(table.get("env", {}).items()))
     fields = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    return Language(name=path.parent.name, env=env, **fields)
+    return Language(name=path.parent.name, **fields)
 
 
 @cache

@@ -68,7 +68,7 @@ class Limits(_Wire):
         None,
         gt=0,
         allow_inf_nan=False,
-        description="seconds on the clock for one test: a safety net above the CPU time",
+        description="seconds on the clock for one test: a net above the CPU time",
     )
     memory_limit_mb: int | None = Field(None, gt=0, description="MiB of memory")
     output_limit_kb: int | None = Field(None, gt=0, description="KiB of stdout and stderr, or of a returned value")
@@ -128,7 +128,7 @@ class CallTests(_Wire):
 
 
 class AssertTests(_Wire):
-    """Plain `assert` statements that use the submission's names, or a function `check(candidate)` with `entry_point`."""
+    """Plain `assert` statements that use the submission's names, or a `check(candidate)` function with `entry_point`."""
 
     kind: Literal["assert"]
     code: Source
@@ -243,7 +243,7 @@ class VerifyResponse(_Wire):
 
 
 class Problem(_Wire):
-    """`application/problem+json` (RFC 9457); `errors` names each field, the value that was given and what is allowed."""
+    """`application/problem+json` (RFC 9457); `errors` names each field, the value given and what is allowed."""
 
     type: str = "about:blank"
     title: str

@@ -195,11 +195,11 @@ class Runner(ABC):
 
     @abstractmethod
     async def languages(self) -> dict[str, str]:
-        """Return the languages whose boxes can be started here, each with the version of its compiler or interpreter."""
+        """Return the languages whose boxes can be started here, each with its compiler's or interpreter's version."""
 
     @abstractmethod
     async def self_check(self) -> list[Check]:
-        """Try every guarantee in a real box (no network, read-only root, no capabilities, ...) and tell what was seen."""
+        """Try every guarantee in a real box (no network, read-only root, ...) and tell what was seen."""
 
     @abstractmethod
     async def close(self) -> None:
