@@ -63,16 +63,18 @@ FileName = Annotated[
 class Limits(_Wire):
     """What one test may use. A field that is left out takes the service's default; `GET /v1/info` tells both."""
 
-    time_limit_s: float | None = Field(None, gt=0, allow_inf_nan=False, description="CPU seconds for one test")
+    time_limit_s: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="CPU seconds for one test")
     wall_limit_s: float | None = Field(
-        None,
+        default=None,
         gt=0,
         allow_inf_nan=False,
         description="seconds on the clock for one test: a net above the CPU time",
     )
-    memory_limit_mb: int | None = Field(None, gt=0, description="MiB of memory")
-    output_limit_kb: int | None = Field(None, gt=0, description="KiB of stdout and stderr, or of a returned value")
-    max_processes: int | None = Field(None, gt=0, description="processes and threads alive at once")
+    memory_limit_mb: int | None = Field(default=None, gt=0, description="MiB of memory")
+    output_limit_kb: int | None = Field(
+        default=None, gt=0, description="KiB of stdout and stderr, or of a returned value"
+    )
+    max_processes: int | None = Field(default=None, gt=0, description="processes and threads alive at once")
 
 
 class StdioCase(_Wire):
@@ -101,8 +103,8 @@ class StdioTests(_Wire):
     kind: Literal["stdio"]
     cases: list[StdioCase] = Field(min_length=1, max_length=MAX_CASES)
     checker: Literal["tokens", "exact", "float", "unordered_lines"] | SpecialJudge = "tokens"
-    abs_tol: float = Field(1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
-    rel_tol: float = Field(1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
+    abs_tol: float = Field(default=1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
+    rel_tol: float = Field(default=1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
     stop_on_failure: bool = False
 
 
@@ -122,13 +124,13 @@ class CallTests(_Wire):
     entry_point: EntryPoint
     cases: list[CallCase] = Field(min_length=1, max_length=MAX_CASES)
     checker: Literal["equal", "float", "unordered"] = "equal"
-    abs_tol: float = Field(1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
-    rel_tol: float = Field(1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
+    abs_tol: float = Field(default=1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
+    rel_tol: float = Field(default=1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
     stop_on_failure: bool = False
 
 
 class AssertTests(_Wire):
-    """Plain `assert` statements that use the submission's names, or a `check(candidate)` function with `entry_point`."""
+    """`assert` statements that use the submission's names, or a `check(candidate)` function with `entry_point`."""
 
     kind: Literal["assert"]
     code: Source
@@ -167,7 +169,7 @@ class MathSubmission(_Wire):
     completion: Completion
     reference: Completion = Field(description="a bare value, or a text that holds the answer like a completion does")
     extract: list[ExtractionRule] | None = Field(
-        None, min_length=1, description="the rules that may be used; all if left out"
+        default=None, min_length=1, description="the rules that may be used; all if left out"
     )
 
 
@@ -176,7 +178,7 @@ class CodeSubmission(_Wire):
 
     kind: Literal["code"]
     id: SubmissionId | None = None
-    language: str = Field("python", max_length=50)
+    language: str = Field(default="python", max_length=50)
     completion: Completion
     tests: Tests | SuiteName = Field(description="the tests, or the name of a suite of this request")
     limits: Limits = Limits()
@@ -191,7 +193,10 @@ class VerifyRequest(_Wire):
     submissions: list[Submission] = Field(min_length=1)
     suites: dict[SuiteName, Tests] = Field(default_factory=dict, description="tests that several submissions share")
     deadline_s: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="seconds from arrival; what is not judged by then is a judge_error"
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds from arrival; what is not judged by then is a judge_error",
     )
 
 
@@ -201,9 +206,9 @@ class TestResult(_Wire):
     __test__ = False  # its name begins like a test class of pytest
 
     verdict: Verdict
-    id: str | None = Field(None, description="pytest's id of the test")
-    time_s: float = Field(0.0, description="CPU seconds")
-    memory_mb: float = Field(0.0, description="peak MiB")
+    id: str | None = Field(default=None, description="pytest's id of the test")
+    time_s: float = Field(default=0.0, description="CPU seconds")
+    memory_mb: float = Field(default=0.0, description="peak MiB")
     message: str = ""
 
 

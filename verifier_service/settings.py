@@ -26,34 +26,38 @@ class Settings(BaseSettings):
     port: int = 8000
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    api_key: str | None = Field(None, description="when set, requests must carry `Authorization: Bearer <key>`")
+    api_key: str | None = Field(default=None, description="when set, requests must carry `Authorization: Bearer <key>`")
 
     runner: RunnerChoice = RunnerChoice.AUTO
     isolation: Literal["submission", "container"] = Field(
-        "submission", description="`container` uses every box for one submission only"
+        default="submission", description="`container` uses every box for one submission only"
     )
     boxes: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="programs that run at once")
-    docker_runtime: str | None = Field(None, description="for instance `runsc`; Docker's default when unset")
-    image_prefix: str = Field("grpo-verifier", description="sandbox images are called PREFIX/LANGUAGE")
+    docker_runtime: str | None = Field(default=None, description="for instance `runsc`; Docker's default when unset")
+    image_prefix: str = Field(default="grpo-verifier", description="sandbox images are called PREFIX/LANGUAGE")
 
     math_workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    math_time_limit_s: float = Field(3.0, gt=0, description="CPU seconds for one comparison")
-    math_memory_limit_mb: int = Field(1024, ge=128, description="MiB a math worker may add to what it starts with")
+    math_time_limit_s: float = Field(default=3.0, gt=0, description="CPU seconds for one comparison")
+    math_memory_limit_mb: int = Field(
+        default=1024, ge=128, description="MiB a math worker may add to what it starts with"
+    )
 
-    max_batch: int = Field(4096, ge=1, description="submissions in one request")
-    max_queued: int = Field(16384, ge=1, description="submissions waiting or running; above it requests get 503")
-    max_body_mb: int = Field(64, ge=1)
-    default_deadline_s: float = Field(600.0, gt=0)
+    max_batch: int = Field(default=4096, ge=1, description="submissions in one request")
+    max_queued: int = Field(
+        default=16384, ge=1, description="submissions waiting or running; above it requests get 503"
+    )
+    max_body_mb: int = Field(default=64, ge=1)
+    default_deadline_s: float = Field(default=600.0, gt=0)
 
-    default_time_limit_s: float = Field(5.0, gt=0)
-    max_time_limit_s: float = Field(30.0, gt=0)
-    max_wall_limit_s: float = Field(120.0, gt=0)
-    default_memory_limit_mb: int = Field(512, ge=16)
-    max_memory_limit_mb: int = Field(2048, ge=16)
-    default_output_limit_kb: int = Field(1024, ge=1)
-    max_output_limit_kb: int = Field(16384, ge=1)
-    default_max_processes: int = Field(32, ge=1)
-    max_max_processes: int = Field(256, ge=1)
-    compile_time_limit_s: float = Field(20.0, gt=0)
+    default_time_limit_s: float = Field(default=5.0, gt=0)
+    max_time_limit_s: float = Field(default=30.0, gt=0)
+    max_wall_limit_s: float = Field(default=120.0, gt=0)
+    default_memory_limit_mb: int = Field(default=512, ge=16)
+    max_memory_limit_mb: int = Field(default=2048, ge=16)
+    default_output_limit_kb: int = Field(default=1024, ge=1)
+    max_output_limit_kb: int = Field(default=16384, ge=1)
+    default_max_processes: int = Field(default=32, ge=1)
+    max_max_processes: int = Field(default=256, ge=1)
+    compile_time_limit_s: float = Field(default=20.0, gt=0)
 
-    state_dir: Path = Field(Path("runs/verifier"), description="where durable submissions are kept")
+    state_dir: Path = Field(default=Path("runs/verifier"), description="where durable submissions are kept")
