@@ -4,15 +4,17 @@ To add one is to add a folder there: a Dockerfile for its image and a `language.
 """
 
 import tomllib
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
+
 SANDBOXES = Path(__file__).resolve().parent.parent / "sandboxes"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Language:
     """How programs of one language are named, fenced, compiled and run inside a box.
 
@@ -40,8 +42,7 @@ class Language:
 def _load(path: Path) -> Language:
     table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     table["env"] = tuple(sorted(table.get("env", {}).items()))
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    return Language(name=path.parent.name, **fields)
+    return Language(name=path.parent.name, **table)
 
 
 @cache
