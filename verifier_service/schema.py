@@ -103,8 +103,8 @@ class StdioTests(_Wire):
     kind: Literal["stdio"]
     cases: list[StdioCase] = Field(min_length=1, max_length=MAX_CASES)
     checker: Literal["tokens", "exact", "float", "unordered_lines"] | SpecialJudge = "tokens"
-    abs_tol: float = Field(default=1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
-    rel_tol: float = Field(default=1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
+    abs_tol: float = Field(default=1e-6, ge=0, allow_inf_nan=False, description="for the checker `float`")
+    rel_tol: float = Field(default=1e-6, ge=0, allow_inf_nan=False, description="for the checker `float`")
     stop_on_failure: bool = False
 
 
@@ -124,8 +124,8 @@ class CallTests(_Wire):
     entry_point: EntryPoint
     cases: list[CallCase] = Field(min_length=1, max_length=MAX_CASES)
     checker: Literal["equal", "float", "unordered"] = "equal"
-    abs_tol: float = Field(default=1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
-    rel_tol: float = Field(default=1e-9, ge=0, allow_inf_nan=False, description="for the checker `float`")
+    abs_tol: float = Field(default=1e-6, ge=0, allow_inf_nan=False, description="for the checker `float`")
+    rel_tol: float = Field(default=1e-6, ge=0, allow_inf_nan=False, description="for the checker `float`")
     stop_on_failure: bool = False
 
 

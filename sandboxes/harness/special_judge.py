@@ -1,0 +1,34 @@
+"""Runs a special judge written in Python: `judge.py` beside this program, in a box of its own.
+
+Ends with 0 (accepted), 1 (wrong) or 3 (the judge crashed; a plain program would end with 1 then as well).
+"""
+
+import sys
+import traceback
+
+CRASHED = 3
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return file.read()
+
+
+def _ask() -> int:
+    scope = {"__name__": "__main__", "__file__": "judge.py"}
+    exec(compile(_read("judge.py"), "judge.py", "exec"), scope)
+    check = scope.get("check")
+    if not callable(check):
+        return 0  # a program: it would have ended with 1 by itself
+    score = check(*(_read(path) for path in sys.argv[1:4]))
+    if not isinstance(score, (bool, int, float)) or not 0 <= score <= 1:
+        raise TypeError(f"check() returned {score!r}, which is neither a bool nor a score from 0 to 1")
+    return 0 if score == 1 else 1
+
+
+try:
+    code = _ask()
+except Exception:
+    traceback.print_exc()
+    code = CRASHED
+sys.exit(code)

@@ -1,0 +1,49 @@
+"""What every checker returns, and how values are shown in its sentence."""
+
+from dataclasses import dataclass
+from reprlib import Repr
+
+SHOWN_CHARS = 120
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Whether the answer is right, and if not, the first difference in one sentence."""
+
+    ok: bool
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Two numbers are close if they differ by at most `absolute`, or by `relative` times the expected one."""
+
+    absolute: float
+    relative: float
+
+    def close(self, expected: float | complex, actual: float | complex) -> bool:
+        """Tell whether `actual` is close to `expected`; infinities and NaN are close to themselves only."""
+        if expected == actual:
+            return True
+        if expected != expected or actual != actual:  # NaN
+            return expected != expected and actual != actual
+        gap = abs(expected - actual)
+        return gap != float("inf") and gap <= max(self.absolute, self.relative * abs(expected))
+
+
+RIGHT = Checked(True)
+
+
+def shown(value: object) -> str:
+    """Return a short text for `value`, whatever it is: a program may have made it as long and as deep as it liked."""
+    if isinstance(value, bytes):
+        text = value[: 4 * SHOWN_CHARS].decode("utf-8", "backslashreplace")
+    else:
+        try:
+            text = _SHORT.repr(value)
+        except ValueError:  # Python refuses to write out integers of thousands of digits
+            text = "a number too long to show"
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
+
+
+_SHORT = Repr(maxlevel=4, maxlist=12, maxtuple=12, maxset=12, maxfrozenset=12, maxdict=12, maxstring=SHOWN_CHARS)

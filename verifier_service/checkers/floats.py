@@ -1,0 +1,31 @@
+"""Compare texts in which numbers need only be close."""
+
+import re
+
+from verifier_service.checkers.base import RIGHT, Checked, Tolerance, shown
+
+_NUMBER = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?|inf(?:inity)?|nan)", re.IGNORECASE)
+
+
+def _number(token: bytes) -> float | None:
+    return float(token) if len(token) <= 1000 and _NUMBER.fullmatch(token) else None
+
+
+def tokens(expected: bytes, actual: bytes, tolerance: Tolerance) -> Checked:
+    """Accept the same words in the same order, where a number may be off by the tolerance."""
+    wanted, got = expected.split(), actual.split()
+    if len(wanted) != len(got):
+        return Checked(False, f"expected {len(wanted)} tokens, got {len(got)}")
+    for number, (one, other) in enumerate(zip(wanted, got, strict=True), start=1):
+        if one == other:
+            continue
+        expected_number, actual_number = _number(one), _number(other)
+        if expected_number is None or actual_number is None:
+            return Checked(False, f"token {number}: expected {shown(one)}, got {shown(other)}")
+        if not tolerance.close(expected_number, actual_number):
+            return Checked(
+                False,
+                f"token {number}: {shown(other)} is not within {tolerance.absolute:g} or {tolerance.relative:g} "
+                f"relative of {shown(one)}",
+            )
+    return RIGHT

@@ -1,0 +1,49 @@
+"""Compare what a program wrote with the expected text, byte by byte: no decoding can make two outputs alike."""
+
+from collections import Counter
+from itertools import zip_longest
+
+from verifier_service.checkers.base import RIGHT, Checked, Tolerance, shown
+
+
+def tokens(expected: bytes, actual: bytes, _: Tolerance) -> Checked:
+    """Accept the same words in the same order, however they are spaced and broken into lines."""
+    return first_difference(expected.split(), actual.split())
+
+
+def exact(expected: bytes, actual: bytes, _: Tolerance) -> Checked:
+    """Accept the same text to the last space; only CRLF for LF and one missing or extra final newline are forgiven."""
+    return first_difference(_plain_lines(expected), _plain_lines(actual), "line")
+
+
+def unordered_lines(expected: bytes, actual: bytes, _: Tolerance) -> Checked:
+    """Accept the same lines in any order; white space at the end of a line and empty lines at the end do not count."""
+    wanted, got = Counter(_stripped_lines(expected)), Counter(_stripped_lines(actual))
+    if wanted == got:
+        return RIGHT
+    missing, extra = wanted - got, got - wanted
+    if missing:
+        return Checked(False, f"a line is missing: {shown(next(iter(missing)))}")
+    return Checked(False, f"a line is too many: {shown(next(iter(extra)))}")
+
+
+def first_difference(expected: list[bytes], actual: list[bytes], unit: str = "token") -> Checked:
+    """Compare two lists part by part; a list that is shorter is different, never cut to fit."""
+    if expected == actual:
+        return RIGHT
+    for number, (wanted, got) in enumerate(zip_longest(expected, actual), start=1):
+        if got is None:
+            return Checked(False, f"the output ends before {unit} {number}, expected {shown(wanted)}")
+        if wanted is None:
+            return Checked(False, f"the output goes on after {unit} {number - 1} with {shown(got)}")
+        if wanted != got:
+            return Checked(False, f"{unit} {number}: expected {shown(wanted)}, got {shown(got)}")
+    raise AssertionError("two different lists have no difference")
+
+
+def _plain_lines(text: bytes) -> list[bytes]:
+    return text.replace(b"\r\n", b"\n").removesuffix(b"\n").split(b"\n")
+
+
+def _stripped_lines(text: bytes) -> list[bytes]:
+    return [line.rstrip() for line in text.rstrip().split(b"\n")]
