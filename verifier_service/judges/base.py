@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 S = TypeVar("S", contravariant=True)
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 
 
 class Judge(Protocol[S, R]):

@@ -7,7 +7,6 @@ killed them, and that is a `runtime_error`. Otherwise the failure is ours: `judg
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -135,7 +134,7 @@ class CodeJudge:
     def __init__(self, settings: Settings, pool: BoxPool, languages: dict[str, Language]) -> None:
         self._settings = settings
         self._pool = pool
-        self._languages = languages
+        self.languages = languages
 
     async def start(self) -> None:
         """Begin to warm up the boxes."""
@@ -154,13 +153,17 @@ class CodeJudge:
         suites: dict[int, Suite] = {}
         groups: dict[tuple[object, ...], list[int]] = {}
         programs: dict[int, str] = {}
+        texts: dict[int, str] = {}  # a suite that submissions share is one object: written out once
         for index, submission in enumerate(submissions):
-            program = extract_code(submission.completion, self._languages[submission.language].fences)
+            program = extract_code(submission.completion, self.languages[submission.language].fences)
             if program is None:
                 on_result(index, _no_program(submission))
                 continue
             programs[index] = program
-            key = (submission.language, program, _identity(submission.tests), submission.limits)
+            tests = submission.tests
+            assert not isinstance(tests, str), "names of suites are resolved at admission"
+            text = texts.get(id(tests)) or texts.setdefault(id(tests), tests.model_dump_json())
+            key = (submission.language, program, text, submission.limits)
             groups.setdefault(key, []).append(index)
 
         waiting = iter(groups.values())
@@ -168,8 +171,7 @@ class CodeJudge:
         async def work() -> None:
             for indices in waiting:
                 submission = submissions[indices[0]]
-                assert not isinstance(submission.tests, str), "names of suites are resolved at admission"
-                result = await self._judge_one(submission, programs[indices[0]], submission.tests, suites)
+                result = await self._judge_one(submission, programs[indices[0]], suites)
                 for index in indices:
                     on_result(index, result.model_copy(update={"id": submissions[index].id}))
 
@@ -179,9 +181,9 @@ class CodeJudge:
             for _ in range(min(len(groups), 2 * self._settings.boxes)):
                 tasks.create_task(work())
 
-    async def _judge_one(
-        self, submission: CodeSubmission, program: str, tests: CodeTests, suites: dict[int, Suite]
-    ) -> CodeResult:
+    async def _judge_one(self, submission: CodeSubmission, program: str, suites: dict[int, Suite]) -> CodeResult:
+        tests = submission.tests
+        assert not isinstance(tests, str), "names of suites are resolved at admission"
         try:
             suite = suites.get(id(tests)) or suites.setdefault(id(tests), prepare(tests))
             return await self._run(submission, program, suite)
@@ -192,7 +194,7 @@ class CodeJudge:
             )
 
     async def _run(self, submission: CodeSubmission, program: str, suite: Suite) -> CodeResult:
-        language = self._languages[submission.language]
+        language = self.languages[submission.language]
         job = Job(
             language=language,
             mode=suite.tests.kind,
@@ -258,7 +260,7 @@ class CodeJudge:
             return _test_result(fact, END_VERDICTS[fact.end], fact.message or _what_ended(fact))
         if isinstance(tests, StdioTests) and isinstance(tests.checker, SpecialJudge):
             case = tests.cases[fact.index]
-            checked = await judge_output(self._pool, self._languages, tests.checker, case, fact.stdout, self._settings)
+            checked = await judge_output(self._pool, self.languages, tests.checker, case, fact.stdout, self._settings)
         elif max(len(fact.stdout), len(fact.value)) > BIG_ANSWER_BYTES:
             checked = await asyncio.to_thread(_check, tests, fact)
         else:
@@ -396,8 +398,3 @@ def _what_ended(fact: TestFacts) -> str:
 def _no_program(submission: CodeSubmission) -> CodeResult:
     message = f"the completion holds no {submission.language} code"
     return CodeResult(id=submission.id, verdict=Verdict.NO_ANSWER, score=0.0, message=message)
-
-
-def _identity(tests: CodeTests | str) -> object:
-    """Return a key that equal tests share: a suite is one object, tests written out again are compared by their text."""
-    return tests if isinstance(tests, str) else json.dumps(tests.model_dump(mode="json"), sort_keys=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from verifier_service.checkers import Checked
-from verifier_service.errors import ReferenceUnusable
+from verifier_service.errors import BoxDied, ReferenceUnusable
 from verifier_service.languages import SANDBOXES, Language
 from verifier_service.runners.base import BoxLimits, CompileFacts, End, Fact, Job, TestFacts
 from verifier_service.runners.pool import BoxPool
@@ -36,7 +36,7 @@ async def judge_output(
         ReferenceUnusable: the judge crashed, hit a limit or ended in an undefined way; the output is not judged.
     """
     language = languages[judge.language]
-    files = dict(zip(FILES, (case.stdin.encode(), case.stdout.encode(), actual), strict=True))
+    files: dict[str, bytes] = dict(zip(FILES, (case.stdin.encode(), case.stdout.encode(), actual), strict=True))
     source = judge.code
     if judge.language == "python":
         files[PYTHON_JUDGE_FILE] = judge.code.encode()
@@ -50,8 +50,11 @@ async def judge_output(
         argv=FILES,
         side_files=files,
     )
-    async with pool.lease(language) as box:
-        facts = [fact async for fact in box.run(job)]
+    try:
+        async with pool.lease(language) as box:
+            facts = [fact async for fact in box.run(job)]
+    except BoxDied as error:
+        raise ReferenceUnusable(f"the special judge broke its box: {error}") from error
     return _conclude(facts)
 
 

@@ -1,0 +1,37 @@
+"""The HTTP face: `create_app(settings)` puts routes, errors and the service together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from verifier_service import __version__
+from verifier_service.api import health, problems, v1
+from verifier_service.metrics import Metrics
+from verifier_service.service import running_service
+from verifier_service.settings import Settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the app; it starts to warm up when a server runs its lifespan."""
+    settings = settings or Settings()
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running_service(settings, metrics) as service:
+            app.state.service = service
+            yield
+
+    app = FastAPI(
+        title="grpo-verifier",
+        version=__version__,
+        summary="Checks math answers with sympy and runs unit tests for code in sandboxes.",
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.metrics = metrics
+    problems.install(app, metrics)
+    app.include_router(health.router)
+    app.include_router(v1.router)
+    return app

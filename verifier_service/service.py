@@ -1,0 +1,68 @@
+"""Everything that judges, put together. The HTTP app and the command line both stand on it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from verifier_service.dispatch import Dispatcher, Judges
+from verifier_service.judges.base import Judge
+from verifier_service.judges.code_judge import CodeJudge
+from verifier_service.judges.math_judge import MathJudge
+from verifier_service.languages import load_languages
+from verifier_service.metrics import Metrics
+from verifier_service.runners import choose_runner
+from verifier_service.runners.base import Runner
+from verifier_service.runners.pool import BoxPool
+from verifier_service.settings import Settings
+
+log = structlog.get_logger()
+
+
+class Service:
+    """The judges, what they run on, and the dispatcher in front of them."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, runner: Runner, reason: str) -> None:
+        self.runner = runner
+        self.runner_reason = reason
+        self.known_languages = load_languages()
+        self.versions: dict[str, str] = {}
+        math = MathJudge(settings)
+        code = CodeJudge(settings, BoxPool(runner, settings), self.known_languages)
+        self.judges: dict[str, Judge[Any, Any]] = {"math": math, "code": code}
+        self.dispatcher = Dispatcher(settings, Judges(math, code, lambda: self.versions), metrics)
+
+    async def start(self) -> None:
+        """Find out which languages can be judged here and begin to warm up."""
+        self.versions = await self.runner.languages()
+        log.info("starting", runner=self.runner.name, why=self.runner_reason, languages=list(self.versions))
+        for judge in self.judges.values():
+            await judge.start()
+
+    async def close(self) -> None:
+        """End every process and box that was started."""
+        await asyncio.gather(*(judge.close() for judge in self.judges.values()))
+        await self.runner.close()
+
+    async def waiting_for(self) -> dict[str, str]:
+        """Return why each judge that is not warm yet is not."""
+        reasons = {name: await judge.ready() for name, judge in self.judges.items()}
+        return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+@asynccontextmanager
+async def running_service(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
+    """Build, start and in the end close a service.
+
+    Raises:
+        RunnerUnavailable: no sandbox can be had on this machine; the message says what to do.
+    """
+    runner, reason = await choose_runner(settings)
+    service = Service(settings, metrics, runner, reason)
+    try:
+        await service.start()
+        yield service
+    finally:
+        await service.close()
