@@ -64,8 +64,9 @@ def _path(sent: Any, location: tuple[int | str, ...], *, missing: bool) -> str:
     """Return where the error is, in the words of the sender: pydantic's names for the arms of a union are left out."""
     parts = []
     for number, part in enumerate(location, start=1):
-        if (isinstance(sent, dict) and part in sent) or (isinstance(sent, list) and part in range(len(sent))):
-            sent = sent[part]
+        table: Any = dict(enumerate(sent)) if isinstance(sent, list) else sent
+        if isinstance(table, dict) and part in table:
+            sent = table[part]
         elif not (missing and number == len(location)):
             continue
         parts.append(str(part))

@@ -34,6 +34,12 @@ class Tolerance:
 RIGHT = Checked(True)
 
 
+_SHORT = Repr()
+_SHORT.maxlevel = 4
+_SHORT.maxstring = _SHORT.maxother = SHOWN_CHARS
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxset = _SHORT.maxfrozenset = _SHORT.maxdict = 12
+
+
 def shown(value: object) -> str:
     """Return a short text for `value`, whatever it is: a program may have made it as long and as deep as it liked."""
     if isinstance(value, bytes):
@@ -44,6 +50,3 @@ def shown(value: object) -> str:
         except ValueError:  # Python refuses to write out integers of thousands of digits
             text = "a number too long to show"
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
-
-
-_SHORT = Repr(maxlevel=4, maxlist=12, maxtuple=12, maxset=12, maxfrozenset=12, maxdict=12, maxstring=SHOWN_CHARS)

@@ -44,13 +44,14 @@ def unordered(expected: Any, actual: Any, _: Tolerance) -> Checked:
 
 
 def _pair(wanted: list[Any], got: list[Any]) -> Checked:
-    unmatched: dict[str, list[Any]] = {}
+    unmatched: dict[str | None, list[Any]] = {}
     for value in got:
         unmatched.setdefault(_key(value), []).append(value)
     remaining = []
     for value in wanted:
-        same = unmatched.get(_key(value))
-        if same:
+        key = _key(value)
+        same = unmatched.get(key)
+        if same and key is not None:
             same.pop()
         else:
             remaining.append(value)
@@ -65,12 +66,12 @@ def _pair(wanted: list[Any], got: list[Any]) -> Checked:
     return RIGHT
 
 
-def _key(value: Any) -> str:
-    """Return a text that equal values share, save for those that are equal in other ways than by their parts."""
+def _key(value: Any) -> str | None:
+    """Return a text that only equal values share, or None for a value that is too long or too deep to write out."""
     try:
         return repr(list(value) if isinstance(value, tuple) else value)
-    except (ValueError, RecursionError):  # too many digits, or too deep: paired one by one
-        return ""
+    except (ValueError, RecursionError):
+        return None
 
 
 def _compare(expected: Any, actual: Any, tolerance: Tolerance) -> Checked:
@@ -99,8 +100,11 @@ def _compare(expected: Any, actual: Any, tolerance: Tolerance) -> Checked:
 
 
 def _same_number(expected: Any, actual: Any, tolerance: Tolerance) -> bool:
-    if expected == actual:
-        return True
+    try:
+        if expected == actual:
+            return True
+    except ArithmeticError:  # a signalling NaN
+        return False
     if isinstance(expected, int) and isinstance(actual, int):
         return tolerance is not EQUAL and _close(expected, actual, tolerance)
     return _close(expected, actual, tolerance)
@@ -111,7 +115,7 @@ def _close(expected: Any, actual: Any, tolerance: Tolerance) -> bool:
         return tolerance.close(complex(expected), complex(actual))
     try:
         return tolerance.close(float(expected), float(actual))
-    except (OverflowError, ValueError):  # beyond the floats, or a signalling NaN: close to nothing but its equal
+    except OverflowError:  # beyond the floats: close to nothing but its equal
         return False
 
 
