@@ -1,0 +1,81 @@
+"""What many tests need: one real service, started as a user would start it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+WARM_UP_S = 120
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class ServiceProcess:
+    """A verifier in a process of its own."""
+
+    def __init__(self, log: Path, env: dict[str, str] | None = None, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = log
+        self._env = os.environ | {"VERIFIER_LOG_FORMAT": "json"} | (env or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        command = [sys.executable, "-m", "verifier_service", "serve", "--port", str(self.port)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._env)
+        deadline = time.monotonic() + WARM_UP_S
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, f"the service ended at once:\n{self._log.read_text()}"
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"the service is not ready after {WARM_UP_S} s:\n{self._log.read_text()}")
+
+    def kill(self) -> None:
+        """End it without a word, as a crash would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end and wait until it has."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+
+
+@pytest.fixture(scope="session")
+def verifier_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real service with the runner that this machine has (VERIFIER_RUNNER decides)."""
+    service = ServiceProcess(tmp_path_factory.mktemp("service") / "log")
+    service.start()
+    yield service.url
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def client(verifier_url: str) -> Iterator[httpx.Client]:
+    """An HTTP client of the session's service."""
+    with httpx.Client(base_url=verifier_url, timeout=120) as http:
+        yield http
