@@ -1,0 +1,33 @@
+"""The limits that every answer is held to before anything is computed, and the two ways to exceed them."""
+
+MAX_ANSWER_CHARS = 20_000
+"""A longer answer is compared as text only."""
+
+MAX_TOKENS = 4_000
+MAX_DEPTH = 60
+"""Nesting of brackets, fractions, exponents and functions."""
+
+MAX_DIGITS = 5_000
+"""Digits of one number literal."""
+
+MAX_EXACT_BITS = 200_000
+"""Size of an integer that is computed exactly; 2006! needs 19,200 bits."""
+
+MAX_FACTORIAL = 10_000
+MAX_SUM_TERMS = 5_000
+MAX_EXPONENT_LOG2 = 1 << 40
+"""Largest log2 of a number that is computed in floating point; 9^(9^9) has a log2 of 1.2e9."""
+
+MAX_ITEMS = 200
+"""Members of a list, set, tuple or matrix."""
+
+MAX_PM_SIGNS = 6
+"""A ± answer stands for at most 2^6 values."""
+
+
+class NotMath(ValueError):
+    """The text cannot be read as mathematics; it may still be compared as text."""
+
+
+class TooComplex(NotMath):
+    """Reading or computing the answer would exceed a limit; it is not computed at all."""

@@ -1,0 +1,158 @@
+"""Numbers and formulas: rational and irrational numbers, surds, logarithms, trigonometry, polynomials, functions of several
+variables, factorials, sums, integrals, matrices of these.
+
+Two closed expressions are equal if they are the same rational number, or agree in all of at least 40 digits, with more
+digits where their literals are longer. Two expressions with variables are equal if they agree to 40 digits at several points
+drawn for them, wherever both are defined in the reals (`x/x` equals 1, `sqrt(x^2)` is not x); variables of a factorial, a
+binomial coefficient or a power of a negative number stand for whole numbers. Difference at one point decides "not equal".
+A finite decimal is the number it writes: 0.33 is not 1/3.
+"""
+
+import hashlib
+import random
+from typing import Any
+
+from verifier_service.answers.bounds import NotMath, TooComplex
+from verifier_service.answers.nodes import Node, free_symbols, walk
+from verifier_service.answers.numeric import MP, NotNumeric, Undefined, digits_needed, evaluate, exact
+
+_POINTS = 6
+_TRIES = 40
+_GUARD_DIGITS = 12
+
+
+def equal(left: Node, right: Node) -> bool:
+    """Decide whether two expressions have the same value; False also where that cannot be shown.
+
+    Raises:
+        TooComplex: a limit was exceeded before it could be decided.
+    """
+    if left == right:
+        return True
+    first, second = exact(left), exact(right)
+    if first is not None and second is not None:
+        return first == second
+    try:
+        names = free_symbols(left) | free_symbols(right)
+        if not names:
+            return _closed_equal(left, right)
+        return _open_equal(left, right, sorted(names))
+    except NotNumeric:
+        return False
+
+
+def _closed_equal(left: Node, right: Node) -> bool:
+    digits = digits_needed(left, right)
+    real = not _is_complex(left) and not _is_complex(right)
+    rough = _difference(left, right, {}, 30, real)
+    if rough is None or not rough:
+        return False
+    return bool(_difference(left, right, {}, digits + _GUARD_DIGITS, real))
+
+
+def _is_complex(node: Node) -> bool:
+    return any(part.op == "const" and part.args[0] == "i" for part in walk(node))
+
+
+def _difference(left: Node, right: Node, values: dict[str, Any], digits: int, real: bool) -> bool | None:
+    """Tell whether the two agree at a point to the given digits; None where one of them has no value."""
+    with MP.workdps(digits):
+        try:
+            a, b = evaluate(left, values, real), evaluate(right, values, real)
+        except Undefined:
+            if not real:
+                return None
+            try:
+                a, b = evaluate(left, values, False), evaluate(right, values, False)
+            except Undefined:
+                return None
+            if values:
+                return None
+        agree = _agree(a, b, digits)
+    if agree is not None:
+        return agree
+    return _vanishes(left, right, values, digits, real)
+
+
+def _agree(a: Any, b: Any, digits: int) -> bool | None:
+    """Compare two values; None where their difference is so small beside 1 that rounding may hide it."""
+    if isinstance(a, MP.matrix) or isinstance(b, MP.matrix):
+        return _matrices_agree(a, b, digits)
+    if not (MP.isfinite(a) and MP.isfinite(b)):
+        return False
+    gap, size = abs(a - b), max(abs(a), abs(b))
+    if gap <= MP.mpf(10) ** (_GUARD_DIGITS - digits) * size:
+        return True
+    if size < MP.mpf(10) ** (_GUARD_DIGITS - digits):
+        return None
+    return False
+
+
+def _matrices_agree(a: Any, b: Any, digits: int) -> bool:
+    if not (isinstance(a, MP.matrix) and isinstance(b, MP.matrix)) or (a.rows, a.cols) != (b.rows, b.cols):
+        return False
+    scale = 1 + max((abs(cell) for cell in a), default=0)
+    return all(abs(x - y) <= MP.mpf(10) ** (_GUARD_DIGITS - digits) * scale for x, y in zip(a, b, strict=True))
+
+
+def _vanishes(left: Node, right: Node, values: dict[str, Any], digits: int, real: bool) -> bool:
+    """Decide about two tiny values: a true zero shrinks as the precision grows, a small number does not."""
+    sizes = []
+    for precision in (digits, 2 * digits + 20):
+        with MP.workdps(precision):
+            sizes.append(abs(evaluate(left, values, real) - evaluate(right, values, real)))
+    with MP.workdps(digits):
+        return bool(sizes[1] == 0 or sizes[1] < sizes[0] * MP.mpf(10) ** (-digits // 2))
+
+
+def whole_variables(*nodes: Node) -> set[str]:
+    """Name the variables that can only be whole: under a factorial, in a binomial coefficient, a bound of a series."""
+    found: set[str] = set()
+    for root in nodes:
+        for node in walk(root):
+            if node.op in ("fact", "fact2") or (node.op == "fn" and node.args[0] in ("binom", "gcd", "lcm", "mod")):
+                found |= free_symbols(node)
+            elif node.op in ("sum", "prod"):
+                found |= free_symbols(node.args[2]) | free_symbols(node.args[3])
+            elif node.op == "pow" and free_symbols(node.args[1]) and not free_symbols(node.args[0]):
+                base = exact(node.args[0])
+                if base is not None and base < 0:
+                    found |= free_symbols(node.args[1])
+    return found
+
+
+def _open_equal(left: Node, right: Node, names: list[str]) -> bool:
+    digits = 40
+    whole = whole_variables(left, right)
+    real = not _is_complex(left) and not _is_complex(right)
+    seed = hashlib.sha256(repr(sorted(names)).encode()).digest()
+    source = random.Random(seed)
+    agreed = 0
+    for attempt in range(_TRIES):
+        with MP.workdps(digits + 10):
+            values = {name: _point(source, name in whole, attempt, real) for name in names}
+        agree = _difference(left, right, values, digits, real)
+        if agree is False:
+            return False
+        if agree:
+            agreed += 1
+            if agreed >= _POINTS:
+                return True
+    return agreed >= 3
+
+
+def _point(source: random.Random, whole: bool, attempt: int, real: bool) -> Any:
+    """Draw a value: both signs, sizes from 0.2 to 20, all digits random; whole numbers from 1 to 40 where asked."""
+    if whole:
+        return MP.mpf(source.randrange(1, 12 if attempt < 4 else 41))
+    digits = MP.mpf(source.randrange(10**30, 10**31)) / 10**31
+    scale = (1, 3, 0.4, 1, 8, 2)[attempt % 6]
+    value = (digits + MP.mpf("0.1")) * scale
+    if attempt % 3 == 1 or (attempt % 3 == 2 and source.random() < 0.5):
+        value = -value
+    if not real and attempt % 2:
+        return MP.mpc(value, MP.mpf(source.randrange(10**30, 10**31)) / 10**31)
+    return value
+
+
+__all__ = ["NotMath", "TooComplex", "equal", "whole_variables"]

@@ -1,0 +1,179 @@
+"""The process that forks workers: it imports sympy and the grammar once, then a worker costs a fork and not an import.
+
+Started as `python -m verifier_service.answers.forkserver FD MODULE:FUNCTION`, single-threaded, with one end of a socket
+pair as file descriptor FD. Lines of JSON cross that socket:
+
+| from the service | meaning |
+|---|---|
+| `{"spawn": n, "cpu_limit_s": s, "memory_limit_mb": m}` with a file descriptor attached | fork a worker that talks over the descriptor |
+| `{"kill": n}` | kill worker n |
+
+| to the service | meaning |
+|---|---|
+| `{"ready": true}` | everything is imported |
+| `{"ended": n, "signal": k, "status": c}` | worker n is dead and reaped |
+
+A worker reads frames (4 bytes length, JSON) of `[job, item]` and answers `[job, stage, value]` frames, in order. Its CPU time
+for one item is limited by an interval timer whose signal the kernel delivers as a kill: nothing in the worker has to
+cooperate. Its memory is limited to what it has after the fork plus the limit. When the service goes away the socket ends, the
+fork server kills its workers and leaves.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+Handler = Callable[[Any, Callable[[str, Any], None]], None]
+"""Judges one item; reports by calling its second argument with a stage and a value."""
+
+_LENGTH = struct.Struct("!I")
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+
+
+def pack(value: Any) -> bytes:
+    """Frame a JSON value."""
+    data = json.dumps(value, separators=(",", ":")).encode()
+    return _LENGTH.pack(len(data)) + data
+
+
+def main() -> None:
+    """Import the handler, announce it, and serve until the service goes away."""
+    descriptor, target = int(sys.argv[1]), sys.argv[2]
+    control = socket.socket(fileno=descriptor)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    module, _, name = target.partition(":")
+    handler: Handler = getattr(importlib.import_module(module), name)
+    control.sendall(b'{"ready":true}\n')
+    _Server(control, handler).run()
+
+
+class _Server:
+    def __init__(self, control: socket.socket, handler: Handler) -> None:
+        self.control = control
+        self.handler = handler
+        self.workers: dict[int, int] = {}
+        self.buffer = b""
+        self.descriptors: list[int] = []
+
+    def run(self) -> None:
+        wake_read, wake_write = os.pipe()
+        for descriptor in (wake_read, wake_write):
+            os.set_blocking(descriptor, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.control, selectors.EVENT_READ)
+            selector.register(wake_read, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    if key.fileobj is self.control:
+                        if not self._read(selector, wake_read, wake_write):
+                            self._leave()
+                    else:
+                        with contextlib.suppress(BlockingIOError):
+                            os.read(wake_read, 4096)
+                self._reap()
+
+    def _read(self, selector: selectors.BaseSelector, *wake: int) -> bool:
+        data, descriptors, _, _ = socket.recv_fds(self.control, 65536, 16)
+        self.descriptors += descriptors
+        if not data:
+            return False
+        *lines, self.buffer = (self.buffer + data).split(b"\n")
+        for line in lines:
+            command = json.loads(line)
+            if "spawn" in command:
+                self._spawn(command, self.descriptors.pop(0), selector, wake)
+            elif command["kill"] in self.workers:
+                os.kill(self.workers[command["kill"]], signal.SIGKILL)
+        return True
+
+    def _spawn(
+        self, command: dict[str, Any], descriptor: int, selector: selectors.BaseSelector, wake: tuple[int, ...]
+    ) -> None:
+        process = os.fork()
+        if process == 0:
+            selector.close()
+            signal.set_wakeup_fd(-1)
+            for inherited in (*wake, self.control.fileno(), *self.descriptors):
+                os.close(inherited)
+            _work(descriptor, command["cpu_limit_s"], command["memory_limit_mb"], self.handler)
+        os.close(descriptor)
+        self.workers[command["spawn"]] = process
+
+    def _reap(self) -> None:
+        for number, process in list(self.workers.items()):
+            ended, status = os.waitpid(process, os.WNOHANG)
+            if ended:
+                del self.workers[number]
+                killed_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+                code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0
+                news = json.dumps({"ended": number, "signal": killed_by, "status": code}).encode() + b"\n"
+                try:
+                    self.control.sendall(news)
+                except (BrokenPipeError, ConnectionResetError):
+                    self._leave()
+
+    def _leave(self) -> NoReturn:
+        for process in self.workers.values():
+            os.kill(process, signal.SIGKILL)
+        os._exit(0)
+
+
+MEMORY_EXIT = 77
+"""Exit status of a worker that ran out of memory and could still say so."""
+
+
+def _work(descriptor: int, cpu_limit_s: float, memory_limit_mb: int, handler: Handler) -> NoReturn:
+    """Judge frames until the socket ends. Never returns; a failure ends the process with a status that tells which."""
+    for number in (signal.SIGCHLD, signal.SIGPROF):
+        signal.signal(number, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit_memory(memory_limit_mb)
+    connection = socket.socket(fileno=descriptor)
+    connection.setblocking(True)
+    try:
+        _serve(connection, cpu_limit_s, handler)
+    except MemoryError:
+        os._exit(MEMORY_EXIT)
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(0)
+    finally:
+        os._exit(1)
+    raise AssertionError
+
+
+def _serve(connection: socket.socket, cpu_limit_s: float, handler: Handler) -> None:
+    stream = connection.makefile("rb", buffering=1 << 16)
+    while True:
+        head = stream.read(_LENGTH.size)
+        if len(head) < _LENGTH.size:
+            os._exit(0)
+        for job, item in json.loads(stream.read(_LENGTH.unpack(head)[0])):
+            signal.setitimer(signal.ITIMER_PROF, cpu_limit_s)
+            handler(item, lambda stage, value, job=job: connection.sendall(pack([job, stage, value])))
+            signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _limit_memory(memory_limit_mb: int) -> None:
+    """Limit the address space to what is in use now plus the limit; where the system does not say, there is no limit."""
+    if not sys.platform.startswith("linux"):
+        return
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        used = int(statm.read().split()[0]) * resource.getpagesize()
+    ceiling = used + memory_limit_mb * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Cut a cleaned answer into tokens: numbers, commands, letters, words, signs, and the contents of text commands."""
+
+import re
+from typing import NamedTuple
+
+from verifier_service.answers import words
+from verifier_service.answers.bounds import MAX_DIGITS, MAX_TOKENS, NotMath, TooComplex
+
+
+class Token(NamedTuple):
+    """One token: `kind` is num, cmd, sym, word, text, begin, end or op; `spaced` says that a blank stands before it."""
+
+    kind: str
+    value: str
+    spaced: bool
+
+
+_PATTERN = re.compile(
+    r"""(?P<blank>\s+)
+      |(?P<num>\d+(?:\.\d+)?(?!\d)|\.\d+)
+      |\\(?P<cmd>[A-Za-z]+\*?|[{}|%\#&_ $\\])
+      |(?P<word>[A-Za-z]+)
+      |(?P<op>\.\.\.|<=|>=|!=|==|=<|=>|->|:=|<>|\^|[-+*/=<>(){}\[\],;:|!'_&%."?@`~\#])
+      |(?P<other>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+_TEXT_COMMANDS = frozenset(
+    ["text", "mathrm", "textrm", "textbf", "mbox", "hbox", "textit", "texttt", "textsf", "textnormal", "operatorname", "operatorname*", "mathit", "mathsf", "mathtt", "textsc", "emph", "unit", "rm"]
+)
+_WRAPPERS = frozenset(
+    ["mathbf", "boldsymbol", "bm", "vec", "mathbb", "mathcal", "mathfrak", "mathscr", "pmb", "displaylines", "ensuremath", "underline", "boxed", "fbox", "cancel", "color", "textcolor", "mathop", "mathord", "mathbin", "mathrel", "mathopen", "mathclose", "mathpunct", "vphantom", "smash"]
+)
+
+_CODE_WORDS = {"pi": ("cmd", "pi"), "infty": ("cmd", "infty"), "infinity": ("cmd", "infty"), "oo": ("cmd", "infty"),
+               "inf": ("cmd", "infty"), "union": ("cmd", "cup"), "Infinity": ("cmd", "infty"), "Pi": ("cmd", "pi"),
+               "in": ("cmd", "in"), "intersect": ("cmd", "cap"), "pm": ("cmd", "pm")}  # fmt: skip
+
+
+def _braced(text: str, start: int) -> tuple[str, int] | None:
+    """Return what stands between the brace at `start` and its partner, and the index after it."""
+    if start >= len(text) or text[start] != "{":
+        return None
+    depth = 0
+    for index in range(start, len(text)):
+        if text[index] == "\\":
+            continue
+        if text[index] == "{" and text[index - 1 : index] != "\\":
+            depth += 1
+        elif text[index] == "}" and text[index - 1 : index] != "\\":
+            depth -= 1
+            if depth == 0:
+                return text[start + 1 : index], index + 1
+    return None
+
+
+def _text_tokens(content: str, spaced: bool) -> list[Token]:
+    """Read the content of a text command: a letter is a symbol, a function's name is the function, the rest is text."""
+    content = content.strip()
+    bare = content.strip(" .")
+    if not content:
+        return []
+    if len(bare) == 1 and bare.isalpha() and bare not in "a":
+        return [Token("sym", bare, spaced)]
+    name = words.RENAMED_FUNCTIONS.get(bare, bare)
+    if name in words.FUNCTIONS and name not in ("min", "max"):
+        return [Token("cmd", name, spaced)]
+    if re.fullmatch(r"[-+]?[\d.,/ ]*\d", bare):
+        return tokenize(bare)
+    return [Token("text", content, spaced)]
+
+
+def tokenize(text: str) -> list[Token]:
+    """Cut the text into tokens.
+
+    Raises:
+        NotMath: a character has no place in mathematics, or a command's braces are not closed.
+        TooComplex: more tokens or digits than the limits allow.
+    """
+    tokens: list[Token] = []
+    position, spaced = 0, False
+    while position < len(text):
+        match = _PATTERN.match(text, position)
+        if match is None:
+            raise NotMath(f"unexpected {text[position]!r}")
+        kind = match.lastgroup or "other"
+        value = match.group(kind)
+        position = match.end()
+        if kind == "blank":
+            spaced = True
+            continue
+        if kind == "other":
+            raise NotMath(f"unexpected {value!r}")
+        if kind == "num":
+            if len(value) > MAX_DIGITS:
+                raise TooComplex(f"a number of {len(value)} digits, above the limit of {MAX_DIGITS}")
+            tokens.append(Token("num", value, spaced))
+        elif kind == "cmd":
+            position = _command(text, position, value, spaced, tokens)
+        elif kind == "word":
+            _word(value, spaced, tokens, text[position : position + 1])
+        else:
+            tokens.append(Token("op", value, spaced))
+        spaced = False
+        if len(tokens) > MAX_TOKENS:
+            raise TooComplex(f"more than {MAX_TOKENS} tokens")
+    return tokens
+
+
+def _command(text: str, position: int, name: str, spaced: bool, tokens: list[Token]) -> int:
+    """Add the tokens of a command and return the index after it."""
+    if name in _TEXT_COMMANDS:
+        start = position
+        while start < len(text) and text[start] == " ":
+            start += 1
+        braced = _braced(text, start)
+        if braced is None:
+            return position
+        content, end = braced
+        if name in ("operatorname", "operatorname*"):
+            content = content.replace(" ", "")
+        tokens.extend(_text_tokens(content, spaced))
+        return end
+    if name in ("begin", "end"):
+        braced = _braced(text, position)
+        if braced is None:
+            raise NotMath(f"\\{name} without a name")
+        environment, end = braced
+        if name == "begin" and environment in ("array", "tabular"):
+            columns = _braced(text, end + len(text[end:]) - len(text[end:].lstrip()))
+            if columns is not None:
+                end = columns[1]
+        tokens.append(Token(name, environment.strip("* "), spaced))
+        return end
+    if name in ("color", "textcolor"):
+        braced = _braced(text, position)
+        return braced[1] if braced else position
+    if name in _WRAPPERS:
+        tokens.append(Token("cmd", name, spaced))
+        return position
+    tokens.append(Token("cmd", words.RENAMED_FUNCTIONS.get(name, name), spaced))
+    return position
+
+
+def _word(word: str, spaced: bool, tokens: list[Token], following: str) -> None:
+    """Add the tokens of a run of letters: a known word, a unit after a value, or single letters."""
+    if len(word) == 1:
+        tokens.append(Token("sym", word, spaced))
+        return
+    if word in _CODE_WORDS:
+        kind, value = _CODE_WORDS[word]
+        tokens.append(Token(kind, value, spaced))
+        return
+    name = words.RENAMED_FUNCTIONS.get(word, word)
+    if name in words.FUNCTIONS:
+        tokens.append(Token("cmd", name, spaced))
+        return
+    if word.lower() in words.JOINERS and spaced:
+        tokens.append(Token("word", word.lower(), spaced))
+        return
+    if word in words.PLAIN_GREEK:
+        tokens.append(Token("cmd", word, spaced))
+        return
+    after_value = bool(tokens) and (tokens[-1].kind in ("num", "sym", "word") or tokens[-1].value in ")]}%")
+    if (after_value and words.is_unit(word)) or len(word) > 4 or (spaced and len(word) > 2):
+        tokens.append(Token("word", word, spaced))
+        return
+    if len(word) > 2 and word.isupper():
+        tokens.append(Token("sym", word, spaced))
+        return
+    tokens.extend(Token("sym", letter, spaced and index == 0) for index, letter in enumerate(word))

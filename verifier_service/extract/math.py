@@ -1,0 +1,327 @@
+r"""Find the final answer in a completion, or in a reference that is a whole solution.
+
+The rules, in order of trust; the first that finds something decides, and a request may restrict them:
+
+| rule | what it takes |
+|---|---|
+| boxed | the last `\boxed{}` or `\fbox{}`; boxes joined by nothing but `and`, `or`, commas and blanks are one list |
+| tag | the last `<answer>...</answer>` (also `<final_answer>`), read by the rules below if it holds a sentence |
+| hashes | what follows the last `####` on its line |
+| phrase | what follows the last "the answer is", "Final Answer:", "A:" and the like |
+| last_line | the last line, if it is a formula or a displayed formula |
+| last_number | the last number, with its sign, currency and percent sign |
+
+What stands in `<think>...</think>` is not looked at; a thinking block that is never closed hides all that follows it.
+An answer that its own sentence denies ("the answer is not 5", "`\boxed{5}` is wrong") is not an answer.
+Every scan is linear in the length of the text.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from verifier_service.schema import ExtractionRule
+
+MAX_EXTRACTED_CHARS = 100_000
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """The answer as it stands in the text, and the rule that found it."""
+
+    text: str
+    rule: ExtractionRule
+
+
+_BOX = re.compile(r"\\+(?:boxed|fbox|framebox)\s{0,5}(?=[{\d\\A-Za-z])|\x08oxed\s{0,5}(?=\{)")
+_THINK = re.compile(r"<(/?)\s{0,3}(think|thinking|thought|reasoning|scratchpad)\s{0,3}>", re.IGNORECASE)
+_TAG = re.compile(r"<\s{0,3}(answer|final_answer|finalanswer|ans|final)\s{0,3}>", re.IGNORECASE)
+_BETWEEN_BOXES = re.compile(
+    r"(?:[\s$.,;:&]|\\[()\[\]]|\\quad|\\qquad|\\[,;: ]|\\text\{|\}|and|or|und|oder|et|ou|\\\\)*", re.IGNORECASE
+)
+_ALTERNATIVE = re.compile(r"\b(?:or|oder|ou)\b", re.IGNORECASE)
+_SPECIAL = re.compile(r"<\|(?:im_start|im_end|endoftext|eot_id|end_of_text|assistant|user|start_header_id)\|>|</s>")
+_DENIED_AFTER = re.compile(
+    r"[\s$.,:;)\\\]]{0,12}(?:(?:is|was|would be|seems|can(?:no|')t be|isn't|cannot be)\s{1,3}"
+    r"(?:not\b|wrong\b|incorrect\b|false\b|clearly wrong|the wrong\b|an incorrect\b)|(?:isn't|is n't|cannot be|can't be)\s)",
+    re.IGNORECASE,
+)
+_DENIED_BEFORE = re.compile(
+    r"(?:\bnot(?:\s{1,3}(?:be|equal(?:\s{1,2}to)?|simply|just|really|actually))?|\bisn['’]t|\bcan(?:no|['’])t\s{1,3}be|\bnever|"
+    r"\binstead\s{1,3}of|\brather\s{1,3}than|\bdoes\s{1,3}not\s{1,3}equal|\bwrong\s{1,3}answer(?:\s{1,3}is)?|\bdoubt\s{1,3}it\s{1,3}is)"
+    r"[\s:$(\\\[{*]{0,12}$",
+    re.IGNORECASE,
+)
+_PHRASE = re.compile(
+    r"(?:final\s{1,3}answer(?:\s{1,3}(?:is|to\s{1,3}[^.\n]{1,80}?\s{1,3}is))?|"
+    r"(?:correct|right|best|desired|required|overall|resulting)\s{1,3}(?:answer|option|choice|result)(?:\s{1,3}(?:is|are))?|"
+    r"answer\s{1,3}(?:choice\s{1,3})?(?:is|are|will be|would be|should be|must be|equals|=)|answer\s{0,3}[:：]|"
+    r"(?:answers|solutions|result|solution)\s{1,3}(?:is|are)|"
+    r"\bans\s{0,3}[:=]|(?:^|\n)\s{0,5}A\s{0,2}:|答案(?:是|为|為|：|:)|answer=)"
+    r"\s{0,3}(?:(?:is|are|therefore|thus|simply|option|choice|then|clearly)\b\s{0,3}){0,3}[:：=]?",
+    re.IGNORECASE,
+)
+_HASHES = re.compile(r"#{4,}[ \t]{0,10}([^\n#]{1,2000})")
+_NUMBER = re.compile(
+    r"(?<![\w.\\^{_/])(?:[-−–]\s?)?(?:\\?[$€£¥₹]\s?)?[-−]?(?:\d{1,3}(?:(?:,|\\,|\{,\}|,\\!|\s|'|’|\u202f|\xa0)\d{3})+(?!\d)|\d+)?(?:[.,]?\d+)"
+    r"(?:\s?/\s?\d+)?(?:\s{0,2}(?:\\%|%|percent\b|pct\b))?"
+)
+
+
+def extract_answer(text: str, rules: Sequence[ExtractionRule] | None) -> Extracted | None:
+    """Return the final answer of a text by the first of the rules that finds one, or None.
+
+    `rules` are those that may be used, in any order; None means all. A hedge, a denied answer and an empty box are not
+    answers.
+    """
+    allowed = set(ExtractionRule) if rules is None else set(rules)
+    visible = _without_thinking(text)
+    for rule, find in _FINDERS.items():
+        if rule in allowed:
+            found = find(visible)
+            if found is not None:
+                return None if found == "" else Extracted(found[:MAX_EXTRACTED_CHARS], rule)
+    return None
+
+
+def extract_reference(text: str) -> Extracted:
+    """Return the answer of a reference: by `boxed` or `hashes` where the text is a solution, else the text itself."""
+    for rule in (ExtractionRule.BOXED, ExtractionRule.TAG, ExtractionRule.HASHES):
+        found = _FINDERS[rule](text)
+        if found:
+            return Extracted(found[:MAX_EXTRACTED_CHARS], rule)
+    return Extracted(text.strip(), ExtractionRule.LAST_LINE)
+
+
+def _without_thinking(text: str) -> str:
+    """Cut thinking blocks; a closing tag without an opening one hides all before it."""
+    if "<" not in text:
+        return text
+    kept, position, depth = [], 0, 0
+    for match in _THINK.finditer(text):
+        if match.group(1):
+            if depth == 0:
+                kept = []
+            depth = 0
+            position = match.end()
+        elif depth == 0:
+            kept.append(text[position : match.start()])
+            depth = 1
+            position = match.end()
+    if depth == 0:
+        kept.append(text[position:])
+    return "".join(kept)
+
+
+def _boxed(text: str) -> str | None:
+    starts = [match for match in _BOX.finditer(text)]
+    if not starts:
+        return None
+    chain: list[str] = []
+    right_edge, joined_by_or = 0, False
+    for match in reversed(starts):
+        content = _box_content(text, match)
+        if content is None:
+            if chain:
+                break
+            continue
+        inner, end = content
+        if not chain:
+            if _DENIED_AFTER.match(text, end) or _DENIED_BEFORE.search(text, max(0, match.start() - 60), match.start()):
+                return ""
+            chain.append(_with_percent(inner, text[end : end + 30]))
+            right_edge = match.start()
+            continue
+        if end > right_edge:
+            right_edge = min(right_edge, match.start())
+            if chain and inner.strip().endswith("}") and _BOX.search(inner):
+                continue
+            break
+        between = text[end:right_edge]
+        if len(between) > 60 or not _BETWEEN_BOXES.fullmatch(between):
+            break
+        joined_by_or = joined_by_or or bool(_ALTERNATIVE.search(between))
+        chain.append(inner)
+        right_edge = match.start()
+        if len(chain) > 50:
+            break
+    if not chain:
+        return None
+    chain.reverse()
+    if len(chain) > 1 and len(set(chain)) == 1:
+        chain = chain[:1]
+    return (" or " if joined_by_or else ", ").join(chain).strip()
+
+
+def _box_content(text: str, match: re.Match[str]) -> tuple[str, int] | None:
+    """Return what a box holds and where it ends; a box that is never closed holds the rest of its line."""
+    start = match.end()
+    if start >= len(text):
+        return None
+    if text[start] != "{":
+        token = re.compile(r"\\[A-Za-z]+|\d+|[A-Za-z]").match(text, start)
+        return (token.group(), token.end()) if token else None
+    depth = 0
+    for brace in _BRACES.finditer(text, start, start + MAX_EXTRACTED_CHARS):
+        sign = brace.group()
+        if sign == "{":
+            depth += 1
+        elif sign == "}":
+            depth -= 1
+            if depth == 0:
+                return text[start + 1 : brace.start()], brace.end()
+    line = text[start + 1 : start + 1 + MAX_EXTRACTED_CHARS].split("\n", 1)[0]
+    return line.rstrip(" $"), start + 1 + len(line)
+
+
+_BRACES = re.compile(r"\\\\|\\[{}]|[{}]")
+
+
+def _with_percent(inner: str, following: str) -> str:
+    """Add a percent or degree sign that stands right after the box."""
+    match = re.match(r"[\s$]{0,4}(?:\\\)|\\\])?\s{0,3}(\\%|%|percent\b|pct\b)", following)
+    return inner + r"\%" if match and "%" not in inner else inner
+
+
+def _tag(text: str) -> str | None:
+    last = None
+    for last in _TAG.finditer(text):
+        pass
+    if last is None:
+        return None
+    close = re.compile(r"<\s{0,3}/\s{0,3}" + last.group(1) + r"\s{0,3}>", re.IGNORECASE).search(text, last.end())
+    content = text[last.end() : close.start() if close else len(text)].strip()
+    for find in (_boxed, _hashes, _phrase):
+        found = find(content)
+        if found is not None:
+            return found
+    return content
+
+
+def _hashes(text: str) -> str | None:
+    last = None
+    for last in _HASHES.finditer(text):
+        pass
+    return last.group(1).strip() if last else None
+
+
+def _phrase(text: str) -> str | None:
+    last = None
+    for match in _PHRASE.finditer(text):
+        if text[match.end() : match.end() + 200].strip(" \n*:$.\"'"):
+            last = match
+    if last is None:
+        return None
+    start = last.end()
+    rest = text[start : start + 3000]
+    lines = [line for line in rest.lstrip(" *:\n\t").split("\n") if line.strip(" *$")]
+    if not lines:
+        return None
+    answer = _statement(rest.lstrip(" *:\n\t"))
+    if re.match(r"(?:not|never|neither)\b", answer, re.IGNORECASE):
+        return ""
+    return answer
+
+
+def _statement(rest: str) -> str:
+    """Cut the first statement: a displayed or inline formula, or the sentence."""
+    special = _SPECIAL.search(rest)
+    if special:
+        rest = rest[: special.start()]
+    rest = rest.strip()
+    for opener, closer in (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$")):
+        if rest.startswith(opener):
+            end = rest.find(closer, len(opener))
+            if end > 0 and not (opener == "$" and re.match(r"\$\s?\d[\d,.]*(?:\s|$)", rest) and "$" not in rest[1:40]):
+                return _after_formula(rest, rest[len(opener) : end], end + len(closer))
+    if rest.startswith("\\begin"):
+        end = rest.rfind("}")
+        return rest[: end + 1]
+    sentence = re.match(r"(?:[^.\n]|\.(?=\d)|\.(?=\S))*", rest)
+    text = sentence.group().strip(" *\"'") if sentence else rest
+    return _formula_inside(text)
+
+
+def _after_formula(rest: str, formula: str, end: int) -> str:
+    """Add to an inline formula the percent sign or the further formulas that belong to the same list."""
+    following = rest[end : end + 200]
+    percent = re.match(r"\s{0,2}(\\?%|percent\b|pct\b)", following)
+    if percent:
+        return formula + r"\%"
+    more = re.match(r"\s{0,2}(,\s{0,2}and|,|and|or)\s{1,2}\$([^$]{1,80})\$", following)
+    if more:
+        return f"{formula} {more.group(1)} {more.group(2)}"
+    return formula.strip()
+
+
+def _formula_inside(text: str) -> str:
+    """Return the last formula of a sentence in words, or the sentence."""
+    if "$" in text or "\\(" in text:
+        formulas = re.findall(r"(?<!\\)\$([^$]{1,500})\$|\\\((.{1,500}?)\\\)", text)
+        if formulas:
+            return (formulas[-1][0] or formulas[-1][1]).strip()
+    return text
+
+
+def _last_line(text: str) -> str | None:
+    special = _SPECIAL.search(text)
+    if special:
+        text = text[: special.start()]
+    tail = text.rstrip()[-3000:]
+    line = tail.rsplit("\n", 1)[-1].strip()
+    if line in ("$$", "\\]", "$", "```"):
+        opener = "\\[" if line == "\\]" else line
+        start = tail.rfind(opener, 0, len(tail) - len(line))
+        if start >= 0 and line != "```":
+            return tail[start + len(opener) : -len(line)].strip()
+    if _is_formula(line):
+        return line
+    if text.strip() == line and len(line) <= (60 if line.isascii() else 20) and len(line.split()) <= 4:
+        return line
+    formulas = _FORMULAS.findall(line)
+    if formulas:
+        formula = next(part for part in formulas[-1] if part).strip()
+        after = line.rsplit(formula, 1)[-1]
+        if not re.search(r"\d", after) or not re.search(r"[A-Za-z]{3}", after):
+            percent = re.match(r"[\s$)\\]{0,4}(%|percent\b|pct\b)", after)
+            return formula + r"\%" if percent else formula
+    return None
+
+
+_FORMULAS = re.compile(
+    r"\$\$([^$]{1,2000})\$\$|(?<!\\)\$([^$\n]{1,2000})(?<!\\)\$|\\\((.{1,2000}?)\\\)|\\\[(.{1,2000}?)\\\]"
+)
+_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}")
+_FORMULA_WORDS = frozenset(["sqrt", "sin", "cos", "tan", "log", "exp", "pi", "and", "inf", "infinity", "max", "min", "mod", "gcd", "lcm", "frac"])
+
+
+def _is_formula(line: str) -> bool:
+    """Tell whether a whole line is mathematics and not a sentence."""
+    bare = re.sub(r"\\(?:text|mathrm|textbf|mbox|operatorname)\s?\{[^{}]*\}|\\[A-Za-z]+", " ", line)
+    words = [word for word in _WORD.findall(bare) if word.lower() not in _FORMULA_WORDS]
+    return bool(line) and not words and bool(re.search(r"[\w]", line)) and len(re.findall(r"[^\x00-\x7f]", bare)) < 6
+
+
+def _last_number(text: str) -> str | None:
+    special = _SPECIAL.search(text)
+    if special:
+        text = text[: special.start()]
+    tail = text[-4000:]
+    last = None
+    for last in _NUMBER.finditer(tail):
+        pass
+    if last is None:
+        return None
+    if _DENIED_BEFORE.search(tail, max(0, last.start() - 60), last.start()):
+        return ""
+    return last.group().strip()
+
+
+_FINDERS = {
+    ExtractionRule.BOXED: _boxed,
+    ExtractionRule.TAG: _tag,
+    ExtractionRule.HASHES: _hashes,
+    ExtractionRule.PHRASE: _phrase,
+    ExtractionRule.LAST_LINE: _last_line,
+    ExtractionRule.LAST_NUMBER: _last_number,
+}
