@@ -29,7 +29,8 @@ class ServiceProcess:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = log
-        self._env = os.environ | {"VERIFIER_LOG_FORMAT": "json"} | (env or {})
+        own = {"VERIFIER_LOG_FORMAT": "json", "VERIFIER_STATE_DIR": str(log.parent / "state")}
+        self._env = os.environ | own | (env or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

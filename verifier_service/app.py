@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from verifier_service import __version__
-from verifier_service.api import health, problems, v1
+from verifier_service.api import health, problems, submissions, v1
 from verifier_service.metrics import Metrics
 from verifier_service.service import running_service
 from verifier_service.settings import Settings
@@ -21,6 +21,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running_service(settings, metrics) as service:
             app.state.service = service
+            await service.stored.start()
             yield
 
     app = FastAPI(
@@ -34,4 +35,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app, metrics)
     app.include_router(health.router)
     app.include_router(v1.router)
+    app.include_router(submissions.router)
     return app

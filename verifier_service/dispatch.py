@@ -59,7 +59,7 @@ class Dispatcher:
             BadRequest: the batch asks for what is not allowed; nothing was judged.
             Overloaded: too many submissions are waiting; nothing was judged.
         """
-        submissions = await self._admit(request)
+        submissions = await self.admit(request)
         self._in_hand += len(submissions)
         self._metrics.in_hand.set(self._in_hand)
         try:
@@ -68,7 +68,8 @@ class Dispatcher:
             self._in_hand -= len(submissions)
             self._metrics.in_hand.set(self._in_hand)
 
-    async def _admit(self, request: VerifyRequest) -> list[Submission]:
+    async def admit(self, request: VerifyRequest) -> list[Submission]:
+        """Return the submissions with the tests of their suites in place, or refuse the batch. Raises as `verify`."""
         count = len(request.submissions)
         if count > self._settings.max_batch:
             allowed = f"at most {self._settings.max_batch} submissions in one request"

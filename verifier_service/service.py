@@ -17,6 +17,7 @@ from verifier_service.runners import choose_runner
 from verifier_service.runners.base import Runner
 from verifier_service.runners.pool import BoxPool
 from verifier_service.settings import Settings
+from verifier_service.store.queue import StoredQueue
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ class Service:
         code = CodeJudge(settings, BoxPool(runner, settings), self.known_languages)
         self.judges: dict[str, Judge[Any, Any]] = {"math": math, "code": code}
         self.dispatcher = Dispatcher(settings, Judges(math, code, lambda: self.versions), metrics)
+        self.stored = StoredQueue(settings, self.dispatcher)
 
     async def start(self) -> None:
         """Find out which languages can be judged here and begin to warm up."""
@@ -43,6 +45,7 @@ class Service:
 
     async def close(self) -> None:
         """End every process and box that was started."""
+        await self.stored.close()
         await asyncio.gather(*(judge.close() for judge in self.judges.values()))
         await self.runner.close()
 

@@ -61,3 +61,6 @@ class Settings(BaseSettings):
     compile_time_limit_s: float = Field(default=20.0, gt=0)
 
     state_dir: Path = Field(default=Path("runs/verifier"), description="where durable submissions are kept")
+    keep_results_s: float = Field(
+        default=7 * 86400.0, gt=0, description="how long a durable submission is kept when done"
+    )

@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 CLIENT_CLOSED_REQUEST = 499
 
-_BODY = {
+BODY = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": VerifyRequest.model_json_schema()}}}
 }
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": text}
     for status, text in {
         400: "The body is not JSON",
@@ -38,7 +38,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
 
 
-@router.post("/verify", response_model=VerifyResponse, responses=_PROBLEMS, openapi_extra=_BODY)
+@router.post("/verify", response_model=VerifyResponse, responses=PROBLEMS, openapi_extra=BODY)
 async def verify(request: Request) -> Response:
     """Judge a batch of submissions; the results come in the same order."""
     settings: Settings = request.app.state.settings
