@@ -10,6 +10,7 @@ from tests.conftest import ServiceProcess
 
 
 def wait_until_done(url: str, submission_id: str) -> dict[str, Any]:
+    stored: dict[str, Any] = {}
     for _ in range(600):
         stored = httpx.get(f"{url}/v1/submissions/{submission_id}").json()
         if stored["state"] == "done":
