@@ -33,6 +33,12 @@ class ServiceProcess:
         self._env = os.environ | own | (env or {})
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process id of the running service."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it and wait until it is ready."""
         command = [sys.executable, "-m", "verifier_service", "serve", "--port", str(self.port)]
