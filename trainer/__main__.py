@@ -1,0 +1,94 @@
+"""The command line: `python -m trainer train|evaluate|report|plan-memory|check RECIPE`."""
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+from rich.markup import escape
+
+from trainer.config import Recipe, load_recipe
+from trainer.errors import RecipeError, TrainerError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+RecipeArgument = Annotated[str, typer.Argument(help="a YAML file, or the name of a packaged recipe")]
+UrlOption = Annotated[str | None, typer.Option(help="the verifier's address, instead of the recipe's")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="change a field, as --set grpo.steps=10; may be repeated")
+]
+
+
+@app.callback()
+def main() -> None:
+    """Train a model with GRPO, rewarded by the verifier."""
+
+
+@app.command()
+def train(
+    recipe: RecipeArgument,
+    resume: Annotated[bool, typer.Option(help="go on from the last checkpoint of the run")] = False,
+    verifier_url: UrlOption = None,
+    seed: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
+    output_dir: Annotated[str | None, typer.Option(help="instead of the recipe's")] = None,
+    changes: SetOption = None,
+) -> None:
+    """Run a recipe, measure held-out accuracy before and after, and write a report."""
+    console = Console(stderr=False)
+    with _said(console):
+        loaded = _load(recipe, verifier_url, changes, {"seed": seed, "output_dir": output_dir})
+        _quiet_libraries()
+        from trainer import report
+        from trainer.train import Exit
+        from trainer.train import train as run
+
+        outcome = run(loaded, console, resume)
+        if outcome is Exit.DONE:
+            report.write(loaded.run_dir, console)
+        raise typer.Exit(outcome)
+
+
+@contextlib.contextmanager
+def _said(console: Console) -> Iterator[None]:
+    """Say what stopped the command, and nothing of where in the code that was."""
+    try:
+        yield
+    except TrainerError as problem:
+        problems = getattr(problem, "problems", None) or [str(problem)]
+        for line in problems:
+            console.print(f"[bold red]error[/] {escape(line)}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from problem
+
+
+def _quiet_libraries() -> None:
+    """Leave what the libraries log about themselves to `TRANSFORMERS_VERBOSITY=info`; warnings of ours are printed."""
+    import transformers
+
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")  # transformers calls itself
+    if "TRANSFORMERS_VERBOSITY" not in os.environ:
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        logging.getLogger("trl").setLevel(logging.ERROR)
+    import datasets
+
+    datasets.disable_progress_bars()
+
+
+def _load(recipe: str, verifier_url: str | None, changes: list[str] | None, options: dict[str, object]) -> Recipe:
+    overrides = {name: value for name, value in options.items() if value is not None}
+    for change in changes or []:
+        name, sign, value = change.partition("=")
+        if not sign:
+            raise RecipeError("--set", [f"{change!r} has no `=`; write --set grpo.steps=10"])
+        overrides[name] = yaml.safe_load(value)
+    if verifier_url is not None:
+        overrides["verifier.url"] = verifier_url
+    return load_recipe(recipe, overrides)
+
+
+if __name__ == "__main__":
+    app()

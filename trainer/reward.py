@@ -1,0 +1,163 @@
+"""The reward: one callable that has completions judged and makes numbers of the verdicts.
+
+TRL sums the rewards of several functions and counts a missing one as 0, so that with two functions a failure of the
+verifier would become a punishment. Therefore there is exactly one, and the parts of the reward are made inside it. A
+completion has no reward (None) when, and only when, the verifier had a `judge_error`.
+"""
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from accelerate.utils import gather_object
+
+from trainer.client import Traffic, VerifierClient
+from trainer.config import Recipe
+from trainer.errors import TrainerError, VerifierDown
+from trainer.shaping import Judged
+from verifier_service.schema import Result, Verdict
+
+Completion = str | list[dict[str, Any]]
+LogExtra = Callable[[str, list[Any]], None]
+LogMetric = Callable[[str, float], None]
+
+
+class Reward:
+    """What TRL calls with each generation batch. Its metrics are named `reward/PART` and `verifier/...`."""
+
+    __name__ = "verifier"  # TRL names the column of its table after it
+
+    def __init__(self, recipe: Recipe, client: VerifierClient, processes: int = 1) -> None:
+        self.recipe = recipe
+        self.client = client
+        self._processes = processes
+        self._returned_at: float | None = None
+
+    def __call__(
+        self,
+        prompts: Sequence[Any],
+        completions: Sequence[Completion],
+        completion_ids: Sequence[Sequence[int]],
+        verifier: Sequence[str],
+        log_extra: LogExtra | None = None,
+        log_metric: LogMetric | None = None,
+        **_: Any,
+    ) -> list[float | None]:
+        """Reward a batch.
+
+        `verifier` holds, for each completion, a submission without its completion as JSON text.
+        Returns: one reward for each completion; None where the verifier had a `judge_error`.
+
+        Raises:
+            VerifierDown: the verifier stayed away longer than `verifier.patience_s`, here or on another process.
+            VerifierRefused: the verifier will not take such submissions.
+        """
+        called_at = time.monotonic()
+        texts = [text_of(completion) for completion in completions]
+        failure: TrainerError | None = None
+        results: list[Result] = []
+        traffic = Traffic()
+        try:
+            results, traffic = judge(self.client, texts, verifier)
+        except TrainerError as problem:
+            failure = problem
+        self._agree(failure)
+
+        judged = [
+            None
+            if result.verdict is Verdict.JUDGE_ERROR
+            else Judged(text, len(ids), self.recipe.grpo.max_completion_tokens, result)
+            for text, ids, result in zip(texts, completion_ids, results, strict=True)
+        ]
+        parts = {part.kind: [j and part.weight * part.value(j) for j in judged] for part in self.recipe.reward}
+        rewards = [
+            None if j is None else sum(values[i] or 0.0 for values in parts.values()) for i, j in enumerate(judged)
+        ]
+        if log_extra is not None:
+            log_extra("verdict", [str(result.verdict) for result in results])
+            log_extra("message", [message_of(result) for result in results])
+            log_extra("extracted", [result.extracted for result in results])
+            for kind, values in parts.items():
+                log_extra(f"reward/{kind}", values)
+        if log_metric is not None:
+            self._log(log_metric, parts, results, traffic, time.monotonic() - called_at)
+        self._returned_at = time.monotonic()
+        return rewards
+
+    def _log(
+        self,
+        log_metric: LogMetric,
+        parts: dict[str, list[float | None]],
+        results: list[Result],
+        traffic: Traffic,
+        waited_s: float,
+    ) -> None:
+        for kind, values in parts.items():
+            scored = [value for value in values if value is not None]
+            if scored:
+                log_metric(f"reward/{kind}", sum(scored) / len(scored))
+        verdicts = Counter(result.verdict for result in results)
+        log_metric("verifier/accepted_share", verdicts[Verdict.ACCEPTED] / len(results))
+        log_metric("verifier/judge_error_share", verdicts[Verdict.JUDGE_ERROR] / len(results))
+        log_metric("verifier/wait_s", waited_s)
+        if self._returned_at is not None:
+            log_metric("verifier/wait_share", waited_s / (time.monotonic() - self._returned_at))
+        log_metric("verifier/latency_p50_s", traffic.quantile_s(0.5))
+        log_metric("verifier/latency_p95_s", traffic.quantile_s(0.95))
+        log_metric("verifier/requests", traffic.requests)
+        log_metric("verifier/retries", traffic.retries)
+
+    def _agree(self, failure: TrainerError | None) -> None:
+        """Raise on every process what went wrong on any: one alone would leave the others waiting for it."""
+        failures = gather_object([str(failure) if failure else None]) if self._processes > 1 else []
+        if failure is not None:
+            raise failure
+        others = [text for text in failures if text]
+        if others:
+            raise VerifierDown(self.client.url, 0.0, f"on another process: {others[0]}")
+
+
+class RandomReward:
+    """The control: a coin decides, whatever was written. Nothing is sent to the verifier."""
+
+    __name__ = "coin"
+
+    def __init__(self, seed: int) -> None:
+        self._coin = random.Random(seed)
+
+    def __call__(
+        self, prompts: Sequence[Any], completions: Sequence[Completion], log_metric: LogMetric | None = None, **_: Any
+    ) -> list[float | None]:
+        """Return 0.0 or 1.0 for each completion."""
+        return [float(self._coin.random() < 0.5) for _ in completions]
+
+
+def judge(client: VerifierClient, texts: Sequence[str], verifier: Sequence[str]) -> tuple[list[Result], Traffic]:
+    """Have texts judged, equal ones of the same problem once.
+
+    Returns: one result for each text, in order, and what went over the wire.
+    Raises: what `VerifierClient.verify` raises.
+    """
+    pairs = list(zip(verifier, texts, strict=True))
+    distinct = list(dict.fromkeys(pairs))
+    results, traffic = client.verify([{**json.loads(spec), "completion": text} for spec, text in distinct])
+    by_pair = dict(zip(distinct, results, strict=True))
+    return [by_pair[pair] for pair in pairs], traffic
+
+
+def text_of(completion: Completion) -> str:
+    """Return what the policy wrote: a text as it is, of a conversation what the assistant said."""
+    if isinstance(completion, str):
+        return completion
+    return "\n".join(str(message.get("content") or "") for message in completion if message.get("role") == "assistant")
+
+
+def message_of(result: Result) -> str:
+    """Say in one line why a completion got its verdict; of code, also what the first failed test said."""
+    tests = getattr(result, "tests", [])
+    failed = next((test.message for test in tests if test.verdict is not Verdict.ACCEPTED and test.message), "")
+    passed = f"{result.passed} of {result.total} tests passed" if result.kind == "code" and result.total else ""
+    return "; ".join(filter(None, [result.message, passed, failed]))[:500]

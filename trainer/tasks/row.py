@@ -1,0 +1,21 @@
+"""What a task gives for each problem, before the recipe's prompt is put around it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem: what is asked, what the verifier needs, and a right completion where one is known.
+
+    `submission` is what `POST /v1/verify` takes, without `completion`. `solution` is a completion that should be
+    accepted: `check` sends it to the verifier, and a cold start imitates it. `messages` is set instead of `question`
+    when the data brings its own conversation.
+    """
+
+    id: str
+    task: str
+    question: str
+    submission: dict[str, Any]
+    solution: str | None = None
+    messages: list[dict[str, str]] | None = field(default=None)

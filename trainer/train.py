@@ -1,0 +1,302 @@
+"""One training run, from a recipe to a report: cold start, held-out accuracy, GRPO, held-out accuracy, control.
+
+Everything of a run is in its folder: `recipe.yaml`, `metrics.jsonl`, `completions/`, `checkpoint-N/`, `evaluations/`,
+`final/`, `report.html`. A run that was stopped, by the verifier's absence or by a signal, is saved first, and
+`--resume` goes on with the next prompts of the same order.
+"""
+
+import contextlib
+import itertools
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import yaml
+from accelerate import PartialState
+from rich.console import Console
+from transformers import TrainerCallback
+from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_utils import get_last_checkpoint
+from trl.trainer.grpo_config import GRPOConfig
+from trl.trainer.grpo_trainer import GRPOTrainer
+
+from trainer import cold_start, trl_names
+from trainer.client import VerifierClient
+from trainer.config import Recipe, Vllm
+from trainer.data import in_training_order, load_problems, within_tokens
+from trainer.errors import DataError, RecipeError, TrainerError, VerifierDown
+from trainer.evaluate import Model, evaluate
+from trainer.models import base_model, init_arguments, load_model, load_tokenizer, lora_config
+from trainer.progress import Metrics, Progress
+from trainer.reward import RandomReward, Reward
+from trainer.tasks import Problem
+
+
+class Exit(IntEnum):
+    """How the trainer's process ends."""
+
+    DONE = 0
+    FAILED = 1
+    VERIFIER_DOWN = 75  # EX_TEMPFAIL of sysexits.h: the run is saved, try again later
+    STOPPED = 130  # by a signal: the run is saved
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run needs before its first step. `start` is the policy, `adapter` what a cold start trained on top."""
+
+    recipe: Recipe
+    problems: list[Problem]
+    held_out: list[Problem]
+    tokenizer: Any
+    start: str
+    adapter: Path | None
+
+
+def train(recipe: Recipe, console: Console, resume: bool = False) -> Exit:
+    """Run a recipe to its end.
+
+    Returns: how the process should end. The run's folder can be resumed after `VERIFIER_DOWN` and `STOPPED`.
+
+    Raises:
+        RecipeError, DataError: before the first step; nothing was trained.
+        VerifierRefused: at any time; the run is saved.
+    """
+    folder = recipe.run_dir
+    checkpoint = _checkpoint(folder, resume)
+    with VerifierClient(recipe.verifier) as client:
+        client.info()
+        prepared = prepare(recipe, client, console)
+        if _state().is_main_process:
+            (folder / "recipe.yaml").write_text(recipe_text(recipe), encoding="utf-8")
+        metrics = Metrics(folder / "metrics.jsonl", _step_of(checkpoint))
+        progress = Progress(metrics, recipe.grpo.steps, console, recipe.name)
+        reward = Reward(recipe, client, _state().num_processes)
+        trainer = _grpo_trainer(prepared, folder, reward, recipe.grpo.steps, progress)
+        model = Model(trainer.accelerator.unwrap_model(trainer.model), prepared.tokenizer, prepared.start)
+        if recipe.evaluation.before:
+            _evaluate(model, prepared, client, folder / "evaluations" / "before", console, trainer)
+        stopped = _run(trainer, checkpoint, progress, console)
+        if stopped is not Exit.DONE:
+            return stopped
+        trainer.save_model(str(recipe.trained_dir))
+        if _state().is_main_process:
+            prepared.tokenizer.save_pretrained(str(recipe.trained_dir))
+        if recipe.evaluation.after:
+            trained = Model(model.network, model.tokenizer, str(recipe.trained_dir))
+            _evaluate(trained, prepared, client, folder / "evaluations" / "after", console, trainer)
+        if recipe.control is not None:
+            run_control(prepared, client, console)
+    return Exit.DONE
+
+
+def prepare(recipe: Recipe, client: VerifierClient, console: Console) -> Prepared:
+    """Read the data, make or name the model, and do the cold start; what was done before is not done again."""
+    problems = load_problems(recipe.data, recipe.seed)
+    held_out = load_problems(recipe.evaluation.data, seed=0) if recipe.evaluation.data else []
+    recipe.run_dir.mkdir(parents=True, exist_ok=True)
+    with _state().main_process_first():
+        base = base_model(recipe, problems)
+    tokenizer = load_tokenizer(recipe, base)
+    if recipe.grpo.max_prompt_tokens is not None:
+        kept = within_tokens(problems, recipe.prompt, tokenizer, recipe.grpo.max_prompt_tokens)
+        if not kept:
+            raise DataError(f"every prompt is longer than max_prompt_tokens {recipe.grpo.max_prompt_tokens}")
+        dropped = len(problems) - len(kept)
+        console.print(f"data: {dropped} of {len(problems)} prompts are longer than max_prompt_tokens and left out")
+        problems = kept
+    start, adapter = base, None
+    if recipe.cold_start is not None:
+        trained = cold_start.run(recipe, base, tokenizer, problems, client, console.print)
+        start, adapter = (base, trained) if recipe.adapter else (str(trained), None)
+    return Prepared(recipe, problems, held_out, tokenizer, start, adapter)
+
+
+def run_control(prepared: Prepared, client: VerifierClient, console: Console) -> None:
+    """Train from the same start with a coin for a verifier, and measure what that taught: it should be nothing."""
+    recipe = prepared.recipe
+    assert recipe.control is not None, "the caller asks only for recipes that have a control"
+    folder = recipe.run_dir / "control"
+    progress = Progress(Metrics(folder / "metrics.jsonl", 0), recipe.control.steps, console, f"{recipe.name} control")
+    trainer = _grpo_trainer(prepared, folder, RandomReward(recipe.seed), recipe.control.steps, progress)
+    if _run(trainer, None, progress, console) is Exit.DONE:
+        model = Model(trainer.accelerator.unwrap_model(trainer.model), prepared.tokenizer, "control")
+        _evaluate(model, prepared, client, folder / "evaluations" / "after", console, trainer)
+
+
+def grpo_arguments(recipe: Recipe, folder: Path, steps: int) -> GRPOConfig:
+    """Translate a recipe into TRL's configuration.
+
+    Raises:
+        RecipeError: `grpo.trl` names a field that the installed TRL does not have, or TRL refuses a value.
+    """
+    unknown = sorted(set(recipe.grpo.trl) - trl_names.config_fields())
+    if unknown:
+        raise RecipeError(recipe.name, [f"grpo.trl.{name}: TRL's GRPOConfig has no such field" for name in unknown])
+    has_gpu = torch.cuda.is_available()
+    values = trl_names.to_trl(recipe.grpo.model_dump(), trl_names.GRPO_FIELDS)
+    values |= {
+        "max_steps": steps,
+        "bf16": recipe.grpo.bf16 if recipe.grpo.bf16 is not None else has_gpu,
+        "report_to": recipe.grpo.report_to or "none",
+        "output_dir": str(folder),
+        "seed": recipe.seed,
+        "use_cpu": not has_gpu,
+        "shuffle_dataset": False,  # the data is in its order already
+        "log_completions": True,
+        "num_completions_to_print": 0,
+        "disable_tqdm": True,
+        "logging_first_step": True,
+        "dataloader_pin_memory": has_gpu,
+        "model_init_kwargs": init_arguments(recipe),
+    }
+    if recipe.vllm is not None:
+        values |= {"use_vllm": True, **trl_names.to_trl(Vllm.model_dump(recipe.vllm), trl_names.VLLM_FIELDS)}
+    try:
+        return GRPOConfig(**(values | recipe.grpo.trl))
+    except (TypeError, ValueError) as problem:
+        raise RecipeError(recipe.name, [f"grpo: TRL refuses it: {problem}"]) from problem
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """Write a recipe as YAML, every field with the value that is used."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _grpo_trainer(prepared: Prepared, folder: Path, reward: Any, steps: int, progress: Progress) -> GRPOTrainer:
+    recipe = prepared.recipe
+    arguments = grpo_arguments(recipe, folder, steps)
+    model: Any = prepared.start
+    if prepared.adapter is not None:
+        arguments.model_init_kwargs = None  # the model is loaded here, with the adapter that the cold start trained
+        model = load_model(recipe, prepared.start, prepared.adapter, trainable=True)
+    trainer = GRPOTrainer(
+        model=model,
+        reward_funcs=reward,
+        args=arguments,
+        train_dataset=in_training_order(prepared.problems, recipe, _state().num_processes),
+        processing_class=prepared.tokenizer,
+        peft_config=lora_config(recipe.adapter) if recipe.adapter and prepared.adapter is None else None,
+        callbacks=[progress],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _run(trainer: GRPOTrainer, checkpoint: Path | None, progress: Progress, console: Console) -> Exit:
+    """Train, and save a checkpoint whatever ends it early."""
+    with _signals_save(trainer) as stop:
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except TrainerError as problem:
+            progress.close()
+            saved = _save(trainer)
+            console.print(f"[bold red]stopped at step {trainer.state.global_step}[/]: {problem}", highlight=False)
+            console.print(f"the run is saved in {saved}; go on with --resume", highlight=False)
+            if isinstance(problem, VerifierDown):
+                return Exit.VERIFIER_DOWN
+            raise
+    if stop.asked:
+        console.print(f"stopped by a signal at step {trainer.state.global_step}; saved, go on with --resume")
+        return Exit.STOPPED
+    return Exit.DONE
+
+
+class _StopOnSignal(TrainerCallback):
+    """Ends the run after the step that is under way, with a checkpoint, when a signal asked for it."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        if self.asked and state.global_step < state.max_steps:
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+
+@contextlib.contextmanager
+def _signals_save(trainer: GRPOTrainer) -> Iterator[_StopOnSignal]:
+    """Turn the first SIGINT or SIGTERM into an orderly stop; the second one ends the process as usual."""
+    stop = _StopOnSignal()
+    trainer.add_callback(stop)
+    watched = (signal.SIGINT, signal.SIGTERM)
+
+    def ask(number: int, _frame: Any) -> None:
+        stop.asked = True
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.getsignal(number) for number in watched}
+    for number in watched:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number in watched:
+            signal.signal(number, before[number])
+
+
+def _save(trainer: GRPOTrainer) -> Path:
+    """Save the state after the last whole step, as the checkpoint that `--resume` finds."""
+    folder = Path(str(trainer.args.output_dir)) / f"checkpoint-{trainer.state.global_step}"
+    if not (folder / "trainer_state.json").exists():
+        trainer._save_checkpoint(cast(Any, trainer.model), trial=None)
+        trainer.state.save_to_json(str(folder / "trainer_state.json"))
+    return folder
+
+
+def _evaluate(
+    model: Model, prepared: Prepared, client: VerifierClient, folder: Path, console: Console, trainer: GRPOTrainer
+) -> None:
+    if not prepared.held_out:
+        return
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        console.print("held-out accuracy of a sharded model is measured by `python -m trainer evaluate`, not here")
+        return
+    if trainer.accelerator.is_main_process:
+        if (folder / "summary.json").exists():
+            return
+        with console.status(f"held-out accuracy, {folder.name}: {len(prepared.held_out)} problems"):
+            summary = evaluate(model, prepared.held_out, prepared.recipe, client, folder)
+        greedy = summary.get("greedy")
+        if greedy:
+            console.print(
+                f"held-out accuracy {folder.name} training: {greedy['value']:.3f} "
+                f"(95 % {greedy['low']:.3f} to {greedy['high']:.3f}, greedy, {summary['judged_problems']} problems)",
+                highlight=False,
+            )
+    trainer.accelerator.wait_for_everyone()
+
+
+def _checkpoint(folder: Path, resume: bool) -> Path | None:
+    """Return the last checkpoint of a run that is resumed; what an older run left is moved aside by one that is not.
+
+    Raises:
+        DataError: there is nothing to resume.
+    """
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    if resume:
+        if last is None:
+            raise DataError(f"{folder} holds no checkpoint to resume from")
+        return Path(last)
+    state = _state()
+    if state.is_main_process and folder.is_dir() and any(folder.iterdir()):
+        number = next(n for n in itertools.count(1) if not Path(f"{folder}.{n}").exists())
+        folder.rename(f"{folder}.{number}")
+    state.wait_for_everyone()
+    return None
+
+
+def _step_of(checkpoint: Path | None) -> int:
+    return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+
+
+def _state() -> PartialState:
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+__all__ = ["Exit", "grpo_arguments", "prepare", "recipe_text", "run_control", "train"]
