@@ -1,0 +1,269 @@
+"""What a forked process does before, around and after the program that it runs.
+
+It reads its orders from the channel, enters its cage, and then is as much like `python3 solution.py` as it can be:
+`__main__`, `sys.argv`, `sys.path`, streams, exit codes, tracebacks, `atexit`. Nothing here can be trusted once the
+program runs, for the program may rewrite it; whatever it does, it can only answer.
+"""
+
+import atexit
+import gc
+import json
+import os
+import socket
+import sys
+import threading
+import traceback
+import types
+from collections.abc import Callable, Coroutine, Sequence
+from struct import Struct
+from typing import Any, NoReturn
+
+from sandboxes.harness import cage
+
+CHANNEL_FD = 1000
+LENGTH = Struct(">I")
+ANSWER = Struct(">BI")  # kind, length
+READY, RETURNED, RAISED, UNPLAIN, MEMORY, NOT_COMPILED = range(1, 7)
+MAX_MESSAGE_CHARS = 4000
+MAX_FD = 4096
+
+
+def main(fds: Sequence[int]) -> NoReturn:
+    """Become the process that the orders on the channel ask for; `fds` are stdin, stdout, stderr, channel."""
+    for target, fd in enumerate((*fds[:3], fds[3])):
+        os.dup2(fd, target if target < 3 else CHANNEL_FD, inheritable=target < 3)
+    os.closerange(3, CHANNEL_FD)
+    os.closerange(CHANNEL_FD + 1, MAX_FD)
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL_FD)
+    spec: dict[str, Any] = json.loads(receive(channel))
+    cage.enter(spec)
+    os.environ.clear()
+    os.environ.update(spec["env"])
+    _MODES[spec["mode"]](channel, spec)
+    os._exit(0)
+
+
+def receive(channel: socket.socket) -> bytes:
+    """Return the next message; the process ends when there is none, for nobody waits for it any more."""
+    (length,) = LENGTH.unpack(_exactly(channel, LENGTH.size))
+    return _exactly(channel, length)
+
+
+def _exactly(channel: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        chunk = channel.recv(size - len(data))
+        if not chunk:
+            os._exit(0)
+        data = data + chunk if data else chunk
+    return data
+
+
+def answer(channel: socket.socket, kind: int, payload: bytes = b"") -> None:
+    """Send one answer to the supervisor."""
+    channel.sendall(ANSWER.pack(kind, len(payload)) + payload)
+
+
+# A program in a language of its own
+
+
+def _execute(channel: socket.socket, spec: dict[str, Any]) -> None:
+    """Replace this process by `argv`; the channel closes with it."""
+    argv: list[str] = spec["argv"]
+    try:
+        os.execvpe(argv[0], argv, spec["env"])
+    except OSError as error:
+        os.write(2, f"cannot run {argv[0]}: {error.strerror}\n".encode())
+        os._exit(126)
+
+
+# A Python program that reads and writes
+
+
+def _run_script(channel: socket.socket, spec: dict[str, Any]) -> None:
+    """Run the source file as `__main__`, and end as an interpreter ends."""
+    module, code = _load(channel, spec, "__main__")
+    channel.close()
+    status = 0
+    try:
+        exec(code, module.__dict__)
+    except SystemExit as stop:
+        status = _exit_status(stop)
+    except BaseException as error:
+        status = 1
+        _show(error, module.__dict__["__file__"])
+    _end_interpreter(module, status)
+
+
+def _end_interpreter(module: types.ModuleType, status: int) -> NoReturn:
+    """Do what an interpreter does at its end: wait for threads, call `atexit`, drop the globals, flush; in that order."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except SystemExit as stop:
+        status = _exit_status(stop)
+    except BaseException:
+        traceback.print_exc()
+    _drop_globals(module.__dict__)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except BaseException:
+            status = 120
+    os._exit(status)
+
+
+def _drop_globals(names: dict[str, Any]) -> None:
+    """Let objects be finalised in the interpreter's order: names with one underscore first."""
+    for private in (True, False):
+        for name in list(names):
+            if isinstance(name, str) and (name[:1] == "_" and name[1:2] != "_") is private and name != "__builtins__":
+                names[name] = None
+    gc.collect()
+
+
+def _exit_status(stop: SystemExit) -> int:
+    if stop.code is None:
+        return 0
+    if isinstance(stop.code, int):
+        return stop.code & 0xFF
+    print(stop.code, file=sys.stderr)
+    return 1
+
+
+def _show(error: BaseException, path: str) -> None:
+    """Print the traceback without the frames above the program's own."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != path:
+        trace = trace.tb_next
+    try:
+        error.__traceback__ = trace or error.__traceback__
+        sys.excepthook(type(error), error, error.__traceback__)
+    except BaseException:
+        traceback.print_exc()
+
+
+def _load(channel: socket.socket, spec: dict[str, Any], name: str) -> tuple[types.ModuleType, types.CodeType]:
+    """Compile the source and make the module that it will fill.
+
+    A source that is no Python is reported, and the process ends.
+    """
+    path = os.path.join(spec["folder"], spec["file"])
+    sys.argv = [spec["file"], *spec["argv"]]
+    sys.path[0] = spec["folder"]
+    sys.setrecursionlimit(1000 + len(traceback.extract_stack()))
+    with open(path, "rb") as file:
+        source = file.read()
+    try:
+        code = compile(source, path, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        text = "".join(traceback.format_exception_only(error))
+        answer(channel, NOT_COMPILED, text[-MAX_MESSAGE_CHARS:].encode("utf-8", "backslashreplace"))
+        os._exit(1)
+    module = types.ModuleType(name)
+    module.__file__ = path
+    module.__dict__["__builtins__"] = __builtins__
+    if name == "__main__":
+        module.__dict__.update(__annotations__={}, __cached__=None)
+    else:
+        sys.modules["__main__"] = types.ModuleType("__main__")
+    sys.modules[name] = module
+    return module, code
+
+
+# A Python program whose functions are called
+
+
+def _answer_calls(channel: socket.socket, spec: dict[str, Any]) -> None:
+    """Load the source as a module and answer one call after the other."""
+    from sandboxes.harness import wire
+
+    module, code = _load(channel, spec, spec["module"])
+    if not _guarded(channel, lambda: exec(code, module.__dict__)):
+        return
+    answer(channel, READY)
+    while True:
+        arguments = receive(channel)
+        result: list[bytes] = []
+
+        def one_call(arguments: bytes = arguments, result: list[bytes] = result) -> None:
+            args, kwargs = wire.decode(arguments)
+            value = _entry_point(module, spec["entry_point"])(*args, **kwargs)
+            if isinstance(value, types.CoroutineType):
+                value = _finish(value)
+            result.append(wire.encode(value))
+
+        if _guarded(channel, one_call):
+            answer(channel, RETURNED, result[0])
+
+
+def _guarded(channel: socket.socket, action: Callable[[], None]) -> bool:
+    """Run `action`; report what it raises. SystemExit ends the process, which is what the program asked for."""
+    from sandboxes.harness import wire
+
+    try:
+        action()
+        return True
+    except SystemExit as stop:
+        _end_interpreter(sys.modules["__main__"], _exit_status(stop))
+    except wire.NotPlain as error:
+        kind, text = UNPLAIN, str(error)
+    except MemoryError:
+        kind, text = MEMORY, "MemoryError"
+    except BaseException as error:
+        kind, text = RAISED, _describe(error)
+    answer(channel, kind, text[-MAX_MESSAGE_CHARS:].encode("utf-8", "backslashreplace"))
+    return False
+
+
+def _entry_point(module: types.ModuleType, name: str) -> Callable[..., Any]:
+    """Return the function, or the method of a fresh instance."""
+    first, _, method = name.partition(".")
+    if first not in module.__dict__:
+        raise AttributeError(f"the program defines no {first!r}")
+    found = module.__dict__[first]
+    return getattr(found(), method) if method else found
+
+
+def _finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+def _describe(error: BaseException) -> str:
+    """Return the last line of a traceback, whatever the exception's own `__str__` does."""
+    try:
+        return "".join(traceback.format_exception_only(error)).strip()
+    except BaseException:
+        return type(error).__name__
+
+
+# The two sides of assert and pytest
+
+
+def _serve_objects(channel: socket.socket, spec: dict[str, Any]) -> None:
+    """Load the source as a module and answer the tester, whose end of the socket is the channel."""
+    from sandboxes.harness import objects
+
+    module, code = _load(channel, spec, spec["module"])
+    objects.serve(channel, module, lambda: exec(code, module.__dict__))
+
+
+def _test(channel: socket.socket, spec: dict[str, Any]) -> None:
+    """Run the tests; the channel to the supervisor carries what they came to."""
+    from sandboxes.harness import tester
+
+    orders = json.loads(receive(channel))
+    _, (candidate,), _, _ = socket.recv_fds(channel, 1, 1)
+    tester.main(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, candidate), channel, orders)
+
+
+_MODES = {
+    "exec": _execute,
+    "stdio": _run_script,
+    "call": _answer_calls,
+    "serve": _serve_objects,
+    "test": _test,
+}

@@ -1,0 +1,127 @@
+"""What a process may use: the limits the kernel holds for it, and what it and its children are seen to use.
+
+CPU time is the limit that counts. `RLIMIT_CPU` knows whole seconds and one process only, so the supervisor also reads
+the kernel's accounts of every process of the job, and RLIMIT_CPU is the net below. The same for memory: RLIMIT_AS
+stops wild requests, what is really resident decides, and the box's cgroup is the net below.
+"""
+
+import contextlib
+import math
+import os
+import resource
+from collections.abc import Collection
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+FILE_SIZE_BYTES = 64 * MIB
+STACK_BYTES = 120 * MIB
+"""The kernel leaves at least 128 MiB below a stack; more would run into the mappings of a forked interpreter."""
+THREAD_SLACK_BYTES = 16 * MIB
+MAX_THREAD_SLACK = 32
+OPEN_FILES = 1024
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one process with its children may use. `memory_mb` is resident memory beyond `base_mb`, which the process
+    has before any of its own code ran."""
+
+    cpu_s: float
+    wall_s: float
+    memory_mb: int
+    output_bytes: int
+    processes: int
+    base_mb: float = 0.0
+    base_address_mb: float = 0.0
+    cap_address_space: bool = True
+    cpu_total_s: float | None = None
+    """For a process that answers many cases: what all of them together may use."""
+
+    def for_kernel(self) -> list[tuple[int, int]]:
+        """Return the rlimits as pairs of resource and value, soft and hard alike."""
+        cpu_s = math.ceil(self.cpu_total_s or self.cpu_s) + 1
+        table = [
+            (resource.RLIMIT_CPU, cpu_s),
+            (resource.RLIMIT_NPROC, self.processes),
+            (resource.RLIMIT_FSIZE, FILE_SIZE_BYTES),
+            (resource.RLIMIT_NOFILE, OPEN_FILES),
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_STACK, STACK_BYTES),
+            (resource.RLIMIT_MSGQUEUE, 0),
+        ]
+        if self.cap_address_space:
+            slack = THREAD_SLACK_BYTES * min(self.processes, MAX_THREAD_SLACK)
+            table.append((resource.RLIMIT_AS, int(self.base_address_mb + self.memory_mb) * MIB + slack))
+        return table
+
+
+def set_limits(table: Collection[tuple[int, int]]) -> None:
+    """Set rlimits on this process; a limit that is already lower stays."""
+    for what, value in table:
+        hard = resource.getrlimit(what)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (value, value))
+
+
+@dataclass
+class Usage:
+    """What a set of processes uses at one moment, with the children they waited for."""
+
+    cpu_s: float = 0.0
+    resident_mb: float = 0.0
+    pids: tuple[int, ...] = ()
+
+
+def other_pids(known: Collection[int]) -> list[int]:
+    """Return every process that can be seen here and is not known."""
+    return [pid for name in os.listdir("/proc") if name.isdigit() and (pid := int(name)) not in known]
+
+
+def read_usage(pids: Collection[int]) -> Usage:
+    """Sum up what these processes use; those that have ended meanwhile count nothing here."""
+    usage, alive = Usage(), []
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        alive.append(pid)
+        usage.cpu_s += sum(map(int, fields[11:15])) / TICKS_PER_S
+        usage.resident_mb += int(fields[21]) * PAGE_BYTES / MIB
+    usage.pids = tuple(alive)
+    return usage
+
+
+def uid_of(pid: int) -> int | None:
+    """Return the real uid of a process, also of one that hides from its owner; None if it has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"Uid:"):
+                return int(line.split()[1])
+    return None
+
+
+def address_space_mb() -> float:
+    """Return how much address space this process has mapped."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[0]) * PAGE_BYTES / MIB
+
+
+def resident_mb() -> float:
+    """Return how much memory this process has resident."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * PAGE_BYTES / MIB
+
+
+def oom_kills() -> int:
+    """Return how many processes of this box the kernel has killed because its cgroup was out of memory."""
+    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        with contextlib.suppress(FileNotFoundError, PermissionError), open(path, encoding="ascii") as file:
+            for line in file:
+                name, _, count = line.partition(" ")
+                if name == "oom_kill":
+                    return int(count)
+    return 0

@@ -1,0 +1,360 @@
+"""One process of a job as the supervisor sees it: feed it, drain it, hold it to its limits, and tell how it ended.
+
+Output is drained while the program runs and only so much of it is kept, so that neither a program that writes without
+end nor one that never reads can hold up or fill the supervisor. What the program wrote is passed on and never read.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sandboxes.harness.candidate import ANSWER, LENGTH
+from sandboxes.harness.limits import Limits, Usage, oom_kills, read_usage
+from sandboxes.harness.loop import READABLE, WRITABLE, Loop
+from sandboxes.harness.zygote import END, PID, Zygote
+
+CHUNK_BYTES = 1 << 16
+KEPT_TAIL_BYTES = 4096
+PIPE_BYTES = 1 << 16
+FIRST_CHECK_S = 0.02
+LONGEST_CHECK_S = 0.1
+CPU_CLOCK = 2  # of the clock ids that the kernel makes from a pid: the CPU time of the process with all its threads
+MEMORY_WORDS = (b"MemoryError", b"bad_alloc", b"Cannot allocate memory", b"OutOfMemoryError", b"out of memory")
+"""What a runtime writes last when it was refused memory. It only turns one failure into another."""
+
+ZygoteDied = type("ZygoteDied", (Exception,), {"__doc__": "The warm interpreter is gone: the box is of no use."})
+
+
+class Channel:
+    """Messages to and from a process over its own socket. The process may write anything there, and never read."""
+
+    def __init__(self, loop: Loop, sock: socket.socket, max_bytes: int, on_too_long: Callable[[], None]) -> None:
+        self.ended = False
+        self._loop = loop
+        self._socket = sock
+        self._max_bytes = max_bytes
+        self._on_too_long = on_too_long
+        self._incoming = bytearray()
+        self._outgoing = memoryview(b"")
+        sock.setblocking(False)
+        loop.watch(sock.fileno(), READABLE, self._ready)
+
+    def send(self, payload: bytes) -> None:
+        """Send one message, as fast as the process reads it; one at a time."""
+        if self.ended:
+            return
+        self._outgoing = memoryview(LENGTH.pack(len(payload)) + payload)
+        self._write()
+        if self._outgoing:
+            self._loop.watch(self._socket.fileno(), READABLE | WRITABLE, self._ready)
+
+    def _ready(self) -> None:
+        if self._outgoing:
+            self._write()
+            if not self._outgoing:
+                self._loop.watch(self._socket.fileno(), READABLE, self._ready)
+        self._read()
+
+    def _write(self) -> None:
+        try:
+            self._outgoing = self._outgoing[self._socket.send(self._outgoing) :]
+        except BlockingIOError:
+            return
+        except (BrokenPipeError, ConnectionResetError):
+            self._outgoing = memoryview(b"")
+
+    def _read(self) -> None:
+        try:
+            chunk = self._socket.recv(CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            chunk = b""
+        self._incoming += chunk
+        if not chunk:
+            self._end()
+        elif len(self._incoming) >= ANSWER.size:
+            announced = ANSWER.unpack_from(self._incoming)[1]
+            if max(announced, len(self._incoming) - ANSWER.size) > self._max_bytes:
+                self._incoming.clear()
+                self._end()
+                self._on_too_long()
+
+    def _end(self) -> None:
+        self.ended = True
+        self._loop.forget(self._socket.fileno())
+
+    def take(self) -> tuple[int, bytes] | None:
+        """Return the kind and the payload of the next answer if it is complete."""
+        if len(self._incoming) < ANSWER.size:
+            return None
+        kind, length = ANSWER.unpack_from(self._incoming)
+        end = ANSWER.size + length
+        if len(self._incoming) < end:
+            return None
+        payload = bytes(self._incoming[ANSWER.size : end])
+        del self._incoming[:end]
+        return kind, payload
+
+    @property
+    def ahead(self) -> bool:
+        """Whether the process has said more than it was asked."""
+        return bool(self._incoming)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._end()
+        self._socket.close()
+
+
+@dataclass
+class Ended:
+    """How the main process ended."""
+
+    status: int
+    cpu_s: float
+    peak_mb: float
+
+
+class Output:
+    """One drained pipe: counts all, keeps the beginning up to a cap, or only the tail."""
+
+    def __init__(self, fd: int, keep_all: bool) -> None:
+        self.fd = fd
+        self.total = 0
+        self._keep_all = keep_all
+        self._kept = bytearray()
+
+    def read(self) -> bool:
+        """Read once; False at the end of the pipe."""
+        try:
+            chunk = os.read(self.fd, CHUNK_BYTES)
+        except BlockingIOError:
+            return True
+        self.total += len(chunk)
+        self._kept += chunk
+        if not self._keep_all and len(self._kept) > 2 * KEPT_TAIL_BYTES:
+            del self._kept[:-KEPT_TAIL_BYTES]
+        return bool(chunk)
+
+    def drop(self) -> None:
+        """Forget what was kept, when it is too much to be passed on."""
+        del self._kept[:-KEPT_TAIL_BYTES]
+        self._keep_all = False
+
+    @property
+    def kept(self) -> bytes:
+        return bytes(self._kept)
+
+    @property
+    def tail(self) -> bytes:
+        return bytes(self._kept[-KEPT_TAIL_BYTES:])
+
+
+class Program:
+    """A process forked from a zygote, with everything it started.
+
+    `spec`: `mode`, `folder`, `file`, `argv`, `env`, `cage`, `uid`, `module`, `entry_point`; the rlimits are added here.
+    """
+
+    def __init__(
+        self, loop: Loop, zygote: Zygote, spec: dict[str, Any], limits: Limits, *, stdin: bytes = b"", merged: bool = False
+    ) -> None:
+        self.limits = limits
+        self.uid: int = spec["uid"]
+        self.pid = 0
+        self.over: str | None = None  # the limit it was killed for
+        self.ended: Ended | None = None
+        self.orphans_cpu_s = 0.0
+        self.peak_mb = 0.0
+        self._loop = loop
+        self._zygote = zygote
+        self.cpu_base_s = 0.0
+        self._oom_kills = oom_kills()
+        self._stdin = memoryview(stdin)
+        self.outputs: list[Output] = []
+        self.lister: Callable[[], Sequence[int]] = lambda: (self.pid,)
+        """Which processes count as this program's; the supervisor knows."""
+        self._start(spec, merged)
+
+    # Starting
+
+    def _start(self, spec: dict[str, Any], merged: bool) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        in_reading, self._in_fd = os.pipe()
+        pipes = [os.pipe()] if merged else [os.pipe(), os.pipe()]
+        writing = [pipe[1] for pipe in pipes]
+        try:
+            self._feed_at_once()
+            self._zygote.spawn((in_reading, writing[0], writing[-1], theirs.fileno()))
+        finally:
+            for fd in (in_reading, *writing):
+                os.close(fd)
+            theirs.close()
+        self.channel = Channel(self._loop, ours, self.limits.output_bytes, lambda: self.kill("output_limit"))
+        self.channel.send(json.dumps({**spec, "rlimits": self.limits.for_kernel()}).encode())
+        for index, (reading, _) in enumerate(pipes):
+            os.set_blocking(reading, False)
+            output = Output(reading, keep_all=index == 0 and not merged)
+            self.outputs.append(output)
+            self._loop.watch(reading, READABLE, lambda output=output: self._drain(output))
+        self._loop.watch(self._zygote.socket.fileno(), READABLE, self._hear_zygote)
+        self.begin_clock()
+
+    def _feed_at_once(self) -> None:
+        """Write stdin before the program starts if it fits into the pipe, which is the common case."""
+        if len(self._stdin) <= PIPE_BYTES:
+            if self._stdin:
+                os.write(self._in_fd, self._stdin)
+            os.close(self._in_fd)
+            self._in_fd = -1
+        else:
+            os.set_blocking(self._in_fd, False)
+            self._loop.watch(self._in_fd, WRITABLE, self._feed)
+
+    def _feed(self) -> None:
+        try:
+            self._stdin = self._stdin[os.write(self._in_fd, self._stdin[:CHUNK_BYTES]) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # it does not want to read the rest
+            self._stdin = self._stdin[:0]
+        if not self._stdin:
+            self._close_stdin()
+
+    def _close_stdin(self) -> None:
+        if self._in_fd >= 0:
+            self._loop.forget(self._in_fd)
+            os.close(self._in_fd)
+            self._in_fd = -1
+
+    # Draining
+
+    def _drain(self, output: Output) -> None:
+        if not output.read():
+            self._loop.forget(output.fd)
+        if self.over is None and sum(output.total for output in self.outputs) > self.limits.output_bytes:
+            for output in self.outputs:
+                output.drop()
+            self.kill("output_limit")
+
+    def drain_rest(self) -> None:
+        """Read what is left in the pipes; every process that could write more is dead."""
+        for output in self.outputs:
+            self._loop.forget(output.fd)
+            before = -1
+            while output.total != before:
+                before = output.total
+                self._drain(output)
+
+    # Limits
+
+    def begin_clock(self) -> None:
+        """Start the clocks of one test: what was used before does not count."""
+        self.began_s = time.monotonic()
+        self._loop.at(self, self.began_s + min(FIRST_CHECK_S, self.limits.wall_s), self._check)
+
+    def rebase(self) -> None:
+        """Take what was used so far as the base of the next test."""
+        self.cpu_base_s = self.cpu_now_s()
+        for output in self.outputs:
+            output.total = 0
+
+    def cpu_now_s(self) -> float:
+        """Return the CPU time of the main process, by its own clock of the kernel."""
+        if self.pid == 0:
+            return 0.0
+        try:
+            return time.clock_gettime((~self.pid << 3) | CPU_CLOCK)
+        except OSError:
+            return self.cpu_base_s  # it has just ended
+
+    def _check(self, now_s: float) -> None:
+        if self.pid == 0:
+            left_s = FIRST_CHECK_S
+        else:
+            usage = self.usage()
+            if usage.cpu_s - self.cpu_base_s > self.limits.cpu_s:
+                return self.kill("cpu_limit")
+            own_mb = usage.resident_mb - self.limits.base_mb * len(usage.pids)  # forked ones share what they began with
+            if own_mb > self.limits.memory_mb:
+                return self.kill("memory_limit")
+            left_s = self.limits.cpu_s - (usage.cpu_s - self.cpu_base_s)
+        wall_left_s = self.began_s + self.limits.wall_s - now_s
+        if wall_left_s <= 0:
+            return self.kill("wall_limit")
+        pause_s = min(LONGEST_CHECK_S, max(left_s, 0.005), max(wall_left_s, 0.001))
+        self._loop.at(self, now_s + pause_s, self._check)
+        return None
+
+    def usage(self) -> Usage:
+        """Return what the program and everything it started use now; keeps the peak of memory."""
+        usage = read_usage(self.lister())
+        usage.cpu_s = max(usage.cpu_s, self.cpu_now_s()) + self.orphans_cpu_s
+        self.peak_mb = max(self.peak_mb, usage.resident_mb)
+        return usage
+
+    def kill(self, over: str | None = None) -> None:
+        """Kill the main process; `over` names the limit it broke. What it started is killed with the reset."""
+        self.over = self.over or over
+        self._loop.cancel(self)
+        if self.pid and self.ended is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    # Ending
+
+    def _hear_zygote(self) -> None:
+        message = self._zygote.socket.recv(64)
+        if len(message) == PID.size:
+            (self.pid,) = PID.unpack(message)
+            if self.over:
+                self.kill()
+        elif len(message) == END.size:
+            status, cpu_s, peak_kib = END.unpack(message)
+            self.ended = Ended(status, cpu_s, peak_kib / 1024)
+            self.peak_mb = max(self.peak_mb, self.ended.peak_mb)
+            self._loop.cancel(self)
+            self._loop.forget(self._zygote.socket.fileno())
+        else:
+            raise ZygoteDied
+
+    def close(self) -> None:
+        """Close every descriptor; the process has ended."""
+        self._loop.cancel(self)
+        self._loop.forget(self._zygote.socket.fileno())
+        self.channel.close()
+        self._close_stdin()
+        for output in self.outputs:
+            self._loop.forget(output.fd)
+            os.close(output.fd)
+
+    def message(self) -> str:
+        """Return the tail of what it wrote to stderr (or to both, where they are one), for people."""
+        return self.outputs[-1].tail.decode("utf-8", "replace").strip()
+
+    def broken_limit(self, cpu_s: float) -> str | None:
+        """Return the limit that the ended program broke, be it killed for that or found out afterwards."""
+        assert self.ended is not None
+        if self.over:
+            return self.over
+        failed = self.ended.status != 0
+        signaled = os.WTERMSIG(self.ended.status) if os.WIFSIGNALED(self.ended.status) else 0
+        if cpu_s > self.limits.cpu_s or signaled == signal.SIGXCPU:
+            return "cpu_limit"
+        if self.ended.peak_mb > self.limits.memory_mb + self.limits.base_mb:
+            return "memory_limit"
+        if signaled == signal.SIGKILL and oom_kills() > self._oom_kills:
+            return "memory_limit"
+        last_words = self.outputs[-1].tail[-600:]
+        if failed and any(word in last_words for word in MEMORY_WORDS):
+            return "memory_limit"
+        return None
+
+

@@ -1,0 +1,98 @@
+"""The zygote: a warm interpreter that forks the processes of programs and never sees what they are given.
+
+It was forked from the supervisor before the first job came. For each program it receives four descriptors over a unix
+socket (stdin, stdout, stderr, channel), forks, tells the child's pid, waits for it, and tells how it ended. What the
+child is to do comes through the channel, which only the child reads; so no test, no earlier submission and no expected
+value is ever in the memory that the next program starts with.
+"""
+
+import gc
+import importlib
+import io
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from struct import Struct
+
+from sandboxes.harness.limits import address_space_mb, resident_mb
+
+PID = Struct("<i")
+END = Struct("<idi")  # wait status, CPU seconds, peak KiB
+WARM = Struct("<dd")  # MiB of address space, MiB resident
+
+MAX_FD = 4096
+
+PRELOADED = (
+    "abc", "array", "bisect", "calendar", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
+    "datetime", "decimal", "enum", "fractions", "functools", "heapq", "inspect", "io", "itertools", "json", "math",
+    "numbers", "operator", "random", "re", "statistics", "string", "textwrap", "threading", "time", "traceback", "types",
+    "typing", "weakref",
+)  # fmt: skip
+"""What most programs import: without it each of them would pay for it again."""
+
+
+class Zygote:
+    """The supervisor's end: asks the zygote for processes."""
+
+    def __init__(self, main: Callable[[Sequence[int]], None], preload: Sequence[str] = PRELOADED) -> None:
+        """Fork a zygote whose children run `main` with the four descriptors, and wait until it is warm."""
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.socket.close()
+            _serve(theirs, main, preload)
+        theirs.close()
+        self.base_address_mb, self.base_mb = WARM.unpack(self.socket.recv(WARM.size))
+
+    def spawn(self, fds: Sequence[int]) -> None:
+        """Ask for one process; its pid and, once it ended, its end come over `socket`."""
+        socket.send_fds(self.socket, [b"+"], fds)
+
+
+def _serve(ours: socket.socket, main: Callable[[Sequence[int]], None], preload: Sequence[str]) -> None:
+    """Fork a process for each request until the supervisor goes away; never returns."""
+    _leave_the_supervisors_streams(ours.fileno())
+    for name in preload:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # the collector of a child would otherwise write to, and so copy, every page
+    ours.send(WARM.pack(address_space_mb(), resident_mb()))
+    while True:
+        message, fds, _, _ = socket.recv_fds(ours, 16, 4)
+        if not message:
+            os._exit(0)
+        pid = os.fork()
+        if pid == 0:
+            main(fds)
+            os._exit(70)  # not reached: main ends the process
+        for fd in fds:
+            os.close(fd)
+        ours.send(PID.pack(pid))
+        _, status, used = os.wait4(pid, 0)
+        ours.send(END.pack(status, used.ru_utime + used.ru_stime, used.ru_maxrss))
+
+
+def _leave_the_supervisors_streams(keep_fd: int) -> None:
+    """Close every descriptor but `keep_fd` and put dead pipes in place of 0 to 2, so that no child can reach the
+    stream to the service; then make the streams as an interpreter makes them that was started with pipes."""
+    os.closerange(3, keep_fd)
+    os.closerange(keep_fd + 1, MAX_FD)
+    reading, writing = os.pipe()
+    os.dup2(reading, 0)
+    os.dup2(writing, 1)
+    os.dup2(writing, 2)
+    os.close(reading)
+    os.close(writing)
+    sys.stdin = sys.__stdin__ = _stream(0, "<stdin>", "r", "surrogateescape")
+    sys.stdout = sys.__stdout__ = _stream(1, "<stdout>", "w", "surrogateescape")
+    sys.stderr = sys.__stderr__ = _stream(2, "<stderr>", "w", "backslashreplace")
+
+
+def _stream(fd: int, name: str, mode: str, errors: str) -> io.TextIOWrapper:
+    raw = io.FileIO(fd, mode, closefd=False)
+    raw.name = name  # type: ignore[misc]
+    binary = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
+    stream = io.TextIOWrapper(binary, "utf-8", errors, line_buffering=fd == 2)
+    stream.mode = mode  # type: ignore[attr-defined]
+    return stream

@@ -1,0 +1,33 @@
+"""The ways to run untrusted programs. To add one: a module with a `Runner`, and a line in `RUNNERS`."""
+
+from collections.abc import Callable
+
+from verifier_service.errors import RunnerUnavailable
+from verifier_service.runners.base import Runner
+from verifier_service.runners.docker import DockerRunner
+from verifier_service.settings import RunnerChoice, Settings
+
+RUNNERS: dict[str, Callable[[Settings], Runner]] = {
+    "docker": DockerRunner,
+}
+"""By the name that `VERIFIER_RUNNER` gives them; `auto` takes the first that works."""
+
+
+async def choose_runner(settings: Settings) -> tuple[Runner, str]:
+    """Return the runner that the settings ask for, or the best that works here, and a sentence that says why.
+
+    Raises:
+        RunnerUnavailable: none works here; the message says for each why not and what to do.
+    """
+    automatic = settings.runner is RunnerChoice.AUTO
+    names = list(RUNNERS) if automatic else [settings.runner.value]
+    problems: list[str] = []
+    for name in names:
+        runner = RUNNERS[name](settings)
+        problem = await runner.available()
+        if problem is None:
+            why = "; ".join(problems) if problems else ("it works here" if automatic else "the settings ask for it")
+            return runner, f"{name}: {why}"
+        await runner.close()
+        problems.append(f"{name} cannot be used: {problem}")
+    raise RunnerUnavailable("; ".join(problems))

@@ -1,0 +1,319 @@
+"""Boxes in Docker containers: no network, read-only root, no capabilities but those to change uid and to kill.
+
+The service talks to a box over the container's attach stream; nothing is mounted from the host. What docker-py does is
+blocking and happens in threads, the stream itself belongs to the event loop.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import socket
+import ssl
+import threading
+from pathlib import Path
+from typing import Any
+
+import docker
+import structlog
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import LogConfig, Ulimit
+from requests.exceptions import RequestException
+
+from verifier_service.errors import RunnerUnavailable
+from verifier_service.languages import SANDBOXES, Language, load_languages
+from verifier_service.runners.base import Box, Check, Runner
+from verifier_service.runners.box import Stream, StreamBox
+from verifier_service.runners.probe import probe
+from verifier_service.settings import Settings
+
+log = structlog.get_logger()
+
+OWNER_LABEL = "grpo-verifier.owner"
+SECCOMP_PROFILE = SANDBOXES / "seccomp.json"
+HARNESS_MEMORY_MB = 192
+"""What the supervisor, the zygotes and full writable folders take beside the program."""
+HARNESS_PROCESSES = 64
+COMPILE_MEMORY_MB = 2048
+TMPFS = {
+    "/box": "rw,exec,nosuid,nodev,size=64m,nr_inodes=8k,mode=1777",
+    "/tester": "rw,noexec,nosuid,nodev,size=64m,nr_inodes=8k,mode=1777",
+    "/tmp": "rw,exec,nosuid,nodev,size=64m,nr_inodes=8k,mode=1777",  # noqa: S108
+}
+SHM_BYTES = 32 * 1024 * 1024
+UID_SPAN = 1 << 16
+DAEMON_ERRORS = (DockerException, RequestException)
+
+
+class DockerRunner(Runner):
+    """Starts boxes as containers of the daemon that `DOCKER_HOST` names, or the local one."""
+
+    name = "docker"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: docker.DockerClient | None = None
+        self._containers: set[str] = set()
+        self._uid_slots: set[int] = set()
+        self._lock = threading.Lock()
+        self._swept = False
+
+    # Boxes
+
+    async def start_box(self, language: Language) -> Box:
+        """See `Runner.start_box`."""
+        slot = self._take_uid_slot()
+        try:
+            container_id, sock = await _in_thread(self._create, language, slot)
+        except BaseException:
+            self._uid_slots.discard(slot)
+            raise
+
+        async def destroy() -> None:
+            await asyncio.to_thread(self._remove, container_id)
+            self._uid_slots.discard(slot)
+
+        try:
+            stream = await _connect(sock)
+            box = StreamBox(language, stream, destroy)
+            await box.greet()
+        except BaseException:
+            await destroy()
+            raise
+        return box
+
+    def _take_uid_slot(self) -> int:
+        """Return a range of uids that no other box of this service has, and hardly one of another service: the kernel
+        counts the processes of a uid over all containers."""
+        while (slot := 0x1000 + secrets.randbelow(0x6000)) in self._uid_slots:
+            pass
+        self._uid_slots.add(slot)
+        return slot
+
+    def _create(self, language: Language, slot: int) -> tuple[str, socket.socket]:
+        """Create and start a container, and attach to it."""
+        image = f"{self._settings.image_prefix}/{language.name}"
+        try:
+            client = self._connected()
+            self._sweep(client)
+            config = json.dumps({"uid_base": slot * UID_SPAN})
+            container = client.containers.create(image, ["python3", "-m", "sandboxes.harness", config], **self._options())
+            container_id = container.id
+            assert container_id is not None
+            self._containers.add(container_id)
+            try:
+                parameters = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+                attached = client.api.attach_socket(container_id, parameters)
+                container.start()
+            except BaseException:
+                self._remove(container_id)
+                raise
+            return container_id, _plain_socket(attached)
+        except ImageNotFound as error:
+            raise RunnerUnavailable(
+                f'the image {image} is missing: run `make sandboxes LANGUAGES="{language.name}"`'
+            ) from error
+        except DAEMON_ERRORS as error:
+            raise RunnerUnavailable(f"Docker cannot start a sandbox for {language.name}: {error}") from error
+
+    def _options(self) -> dict[str, Any]:
+        settings = self._settings
+        memory_mb = max(settings.max_memory_limit_mb, COMPILE_MEMORY_MB) + HARNESS_MEMORY_MB
+        return {
+            "detach": True,
+            "stdin_open": True,
+            "auto_remove": True,
+            "working_dir": "/opt/verifier",
+            "user": "0:0",
+            "entrypoint": [],
+            "network_mode": "none",
+            "ipc_mode": "private",
+            "hostname": "box",
+            "read_only": True,
+            "tmpfs": TMPFS,
+            "shm_size": SHM_BYTES,
+            "cap_drop": ["ALL"],
+            "cap_add": ["SETUID", "SETGID", "KILL"],
+            "security_opt": ["no-new-privileges:true", f"seccomp={SECCOMP_PROFILE.read_text(encoding='utf-8')}"],
+            "pids_limit": settings.max_max_processes + HARNESS_PROCESSES,
+            "mem_limit": f"{memory_mb}m",
+            "memswap_limit": f"{memory_mb}m",
+            "cpu_period": 100_000,
+            "cpu_quota": 100_000,
+            "ulimits": [Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=4096, hard=4096)],
+            "log_config": LogConfig(type="none"),
+            "labels": {OWNER_LABEL: _owner()},
+            "runtime": settings.docker_runtime,
+            "environment": {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "2", "LANG": "C.UTF-8"},
+            "healthcheck": {"test": ["NONE"]},
+        }
+
+    def _remove(self, container_id: str) -> None:
+        """Destroy a container; never raises for one that is gone or a daemon that does not answer."""
+        try:
+            self._connected().api.remove_container(container_id, force=True, v=True)
+        except NotFound:
+            pass
+        except APIError as error:
+            if error.status_code != 409:  # its own removal is under way
+                log.warning("container_not_removed", container=container_id[:12], reason=str(error))
+        except (*DAEMON_ERRORS, RunnerUnavailable) as error:
+            log.warning("container_not_removed", container=container_id[:12], reason=str(error))
+        self._containers.discard(container_id)
+
+    # The daemon
+
+    def _connected(self) -> docker.DockerClient:
+        """Return the client.
+
+        Raises:
+            RunnerUnavailable: no daemon answers.
+        """
+        with self._lock:
+            if self._client is None:
+                try:
+                    client = docker.from_env(timeout=60, max_pool_size=32)
+                    client.ping()
+                except DAEMON_ERRORS as error:
+                    raise RunnerUnavailable(
+                        f"no Docker daemon answers: {error}; start one, set DOCKER_HOST, or set VERIFIER_RUNNER=bubblewrap"
+                    ) from error
+                self._client = client
+            return self._client
+
+    def _sweep(self, client: docker.DockerClient) -> None:
+        """Remove once what services left behind that have crashed."""
+        with self._lock:
+            if self._swept:
+                return
+            self._swept = True
+        for container in client.containers.list(all=True, filters={"label": OWNER_LABEL}, ignore_removed=True):
+            if container.id and _owner_is_gone(container.labels.get(OWNER_LABEL, "")):
+                log.info("leftover_removed", container=container.id[:12])
+                self._remove(container.id)
+
+    async def available(self) -> str | None:
+        """See `Runner.available`."""
+        try:
+            client = await _in_thread(self._connected)
+            image = f"{self._settings.image_prefix}/python"
+            await _in_thread(client.images.get, image)
+        except ImageNotFound:
+            return f'the image {image} is missing: run `make sandboxes LANGUAGES="python"`'
+        except (*DAEMON_ERRORS, RunnerUnavailable) as error:
+            return str(error)
+        return None
+
+    async def languages(self) -> dict[str, str]:
+        """See `Runner.languages`."""
+        return await _in_thread(self._languages)
+
+    def _languages(self) -> dict[str, str]:
+        client, found = self._connected(), {}
+        for name, language in load_languages().items():
+            with contextlib.suppress(ImageNotFound):
+                image = client.images.get(f"{self._settings.image_prefix}/{name}")
+                found[name] = self._version(client, image, language)
+        return found
+
+    def _version(self, client: docker.DockerClient, image: Any, language: Language) -> str:
+        """Return the first line that the version command prints, or its label where the image has one."""
+        labelled = image.labels.get("grpo-verifier.version")
+        if labelled:
+            return labelled
+        try:
+            output = client.containers.run(
+                image.id,
+                list(language.version_command),
+                remove=True,
+                stderr=True,
+                entrypoint=[],
+                network_mode="none",
+                labels={OWNER_LABEL: _owner()},
+                runtime=self._settings.docker_runtime,
+            )
+        except DAEMON_ERRORS as error:
+            return f"unknown ({error})"
+        return output.decode("utf-8", "replace").strip().partition("\n")[0]
+
+    async def self_check(self) -> list[Check]:
+        """See `Runner.self_check`."""
+        return await probe(self)
+
+    async def close(self) -> None:
+        """See `Runner.close`."""
+        await asyncio.gather(*(asyncio.to_thread(self._remove, one) for one in list(self._containers)))
+        if self._client is not None:
+            await asyncio.to_thread(self._client.close)
+            self._client = None
+
+
+async def _in_thread(function: Any, *arguments: Any) -> Any:
+    """Run a blocking call in a thread and see it through: a container that was made must not be forgotten because the
+    one who waited for it was cancelled."""
+    task = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):  # noqa: BLE001  # the cancellation is what counts, close() removes what was made
+            await task
+        raise
+
+
+def _plain_socket(attached: Any) -> socket.socket:
+    """Return the socket of an attach stream that the event loop can take over.
+
+    A TLS or ssh connection cannot be taken over; two threads carry its bytes to a plain socket.
+    """
+    inner = getattr(attached, "_sock", attached)
+    if isinstance(inner, socket.socket) and not isinstance(inner, ssl.SSLSocket):
+        plain = socket.socket(fileno=os.dup(inner.fileno()))
+        attached.close()
+        return plain
+    ours, theirs = socket.socketpair()
+
+    def carry(receive: Any, send: Any) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := receive(65536):
+                send(chunk)
+        for end in (theirs, inner):
+            with contextlib.suppress(OSError):
+                end.close()
+
+    threading.Thread(target=carry, args=(theirs.recv, inner.sendall), daemon=True).start()
+    threading.Thread(target=carry, args=(inner.recv, theirs.sendall), daemon=True).start()
+    return ours
+
+
+async def _connect(sock: socket.socket) -> Stream:
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    connect = loop.create_unix_connection if sock.family == socket.AF_UNIX else loop.create_connection
+    _, stream = await connect(lambda: Stream(multiplexed=True), sock=sock)
+    return stream
+
+
+def _owner() -> str:
+    """Name this process so that another one can tell whether it still lives: boot, pid namespace, pid, start time."""
+    return ":".join((*_world(), str(os.getpid()), _started(os.getpid()) or "?"))
+
+
+def _world() -> tuple[str, str]:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return boot, str(os.stat("/proc/self/ns/pid").st_ino)
+
+
+def _started(pid: int) -> str | None:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def _owner_is_gone(owner: str) -> bool:
+    """Tell whether a container's owner is known to be gone; one on another machine or in another container may live."""
+    boot, _, rest = owner.partition(":")
+    namespace, _, process = rest.partition(":")
+    pid, _, started = process.partition(":")
+    return (boot, namespace) == _world() and pid.isdigit() and _started(int(pid)) != started

@@ -1,0 +1,147 @@
+"""The pool: warm boxes of every language, never more programs at once than `settings.boxes`, first come first served.
+
+A box goes back only if it has proved its reset; otherwise it is destroyed. With `isolation=container` no box goes back,
+and a fresh one is started in the background for each that was used.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from verifier_service.errors import JudgeError, RunnerUnavailable
+from verifier_service.languages import Language, load_languages
+from verifier_service.runners.base import Box, Runner
+from verifier_service.settings import Settings
+
+log = structlog.get_logger()
+
+WARM_LANGUAGE = "python"
+RETRY_S = 5.0
+
+
+class BoxPool:
+    """Lends boxes. Build it, `start()` it, `close()` it; everything happens in one event loop."""
+
+    def __init__(self, runner: Runner, settings: Settings) -> None:
+        self.runner = runner
+        self._settings = settings
+        self._slots = asyncio.Semaphore(settings.boxes)  # wakes in the order of arrival
+        self._idle: deque[tuple[Box, bool]] = deque()  # with whether it was used, the longest idle first
+        self._alive: set[Box] = set()
+        self._coming: dict[str, deque[asyncio.Task[Box]]] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+        self._trouble: str | None = "no sandbox has been started yet"
+        self._closed = False
+
+    async def start(self) -> None:
+        """Begin to warm up the boxes of the first language."""
+        language = load_languages()[WARM_LANGUAGE]
+        for _ in range(self._settings.boxes):
+            self._later(self._warm_up(language))
+
+    async def _warm_up(self, language: Language) -> None:
+        """Start one idle box, in the place of a program; try again until that works."""
+        while not self._closed:
+            try:
+                async with self._slots:
+                    if len(self._alive) < self._settings.boxes:
+                        self._idle.append((await self._start(language), False))
+                return
+            except RunnerUnavailable:
+                await asyncio.sleep(RETRY_S)
+
+    @asynccontextmanager
+    async def lease(self, language: Language, *, fresh: bool = False) -> AsyncIterator[Box]:
+        """Lend a box for `language`, when it is this caller's turn; `fresh` asks for one that ran nothing before.
+
+        Raises:
+            RunnerUnavailable: no box can be started.
+        """
+        async with self._slots:
+            box = await self._take(language, fresh)
+            try:
+                yield box
+            finally:
+                self._give_back(box)
+
+    async def _take(self, language: Language, fresh: bool) -> Box:
+        if self._closed:
+            raise RunnerUnavailable("the service is shutting down")
+        while (box := self._pick(language, fresh)) is not None:
+            if box.healthy:
+                return box
+            self._discard(box)  # it died while it was idle
+        coming = self._coming.get(language.name)
+        if coming:
+            return await coming.popleft()
+        while len(self._alive) >= self._settings.boxes and self._idle:
+            self._discard(self._idle.popleft()[0])
+        return await self._start(language)
+
+    def _pick(self, language: Language, fresh: bool) -> Box | None:
+        """Take the box that was used last: its pages are the warmest."""
+        for entry in reversed(self._idle):
+            if entry[0].language.name == language.name and not (fresh and entry[1]):
+                self._idle.remove(entry)
+                return entry[0]
+        return None
+
+    async def _start(self, language: Language) -> Box:
+        try:
+            box = await self.runner.start_box(language)
+        except RunnerUnavailable as error:
+            if language.name == WARM_LANGUAGE:
+                self._trouble = str(error)
+            log.warning("box_not_started", language=language.name, reason=str(error))
+            raise
+        self._alive.add(box)
+        if language.name == WARM_LANGUAGE:
+            self._trouble = None
+        if self._closed:
+            self._discard(box)
+            raise RunnerUnavailable("the service is shutting down")
+        return box
+
+    def _give_back(self, box: Box) -> None:
+        single_use = self._settings.isolation == "container"
+        if box.healthy and not single_use and not self._closed:
+            self._idle.append((box, True))
+            return
+        self._discard(box)
+        if single_use and not self._closed:
+            coming = self._coming.setdefault(box.language.name, deque())
+            if len(coming) < self._settings.boxes:
+                coming.append(self._later(self._start(box.language)))
+
+    def _discard(self, box: Box) -> None:
+        self._alive.discard(box)
+        self._later(box.close())
+
+    def _later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, JudgeError):
+            log.error("pool_task_failed", exc_info=error)
+
+    async def ready(self) -> str | None:
+        """Return None once a box is warm, else the reason why none is."""
+        return self._trouble
+
+    async def close(self) -> None:
+        """Destroy every box, idle or not, and the runner; leaves nothing."""
+        self._closed = True
+        for box in list(self._alive):
+            self._discard(box)
+        self._idle.clear()
+        while self._background:
+            await asyncio.wait(self._background)
+        await self.runner.close()
