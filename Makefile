@@ -1,0 +1,58 @@
+# Every target makes what it needs first: `make demo` on a fresh machine is enough.
+#
+#   VERIFIER_RUNNER=docker|bubblewrap   which sandbox runs untrusted programs (default: the best that works here)
+#   BASE_IMAGE=...                      what sandbox and service images are built from (default: python:3.12-slim)
+#   PYTHON=...                          the Python, 3.11 or newer, that the environment is made with
+#   TORCH=cpu|default                   which build of PyTorch (default: cpu where there is no NVIDIA GPU)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+LANGUAGES ?= python
+
+export BASE_IMAGE VERIFIER_RUNNER PYTHON TORCH VENV
+
+.PHONY: help install demo test check bench sandboxes serve constraints clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@sed -n '3,6s/^# //p' Makefile
+
+$(INSTALLED): pyproject.toml constraints.txt scripts/install
+	@scripts/install
+
+install: $(INSTALLED) ## Make .venv with the service, the trainer and the tools for development
+
+demo: $(INSTALLED) ## Start the verifier, train a small model against it, and write a report (minutes, no GPU)
+	@scripts/demo
+
+test: $(INSTALLED) ## Run the tests; Docker tests too when a daemon answers
+	@scripts/choose-runner > /dev/null
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(INSTALLED) ## Lint, formatting, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: $(INSTALLED) ## Measure the verifier on this machine
+	@runner="$$(scripts/choose-runner)"; VERIFIER_RUNNER="$$runner" $(BIN)/python -m verifier_service bench
+
+sandboxes: ## Build the sandbox images of LANGUAGES="python cpp ..." (default: python)
+	@sandboxes/build $(LANGUAGES)
+
+serve: $(INSTALLED) ## Serve the verifier on 127.0.0.1:8000 (VERIFIER_HOST, VERIFIER_PORT)
+	@runner="$$(scripts/choose-runner)"; VERIFIER_RUNNER="$$runner" exec $(BIN)/python -m verifier_service serve
+
+constraints: ## Write constraints.txt anew: the newest versions that pyproject.toml allows
+	@scripts/update-constraints
+
+clean: ## Remove .venv and everything that was built or cached; runs/ stays
+	rm -rf $(VENV) build dist ./*.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

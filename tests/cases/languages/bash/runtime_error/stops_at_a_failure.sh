@@ -1,0 +1,1 @@
+set -e; read -r a b; false; echo $((a + b))

@@ -1,0 +1,1 @@
+int total(void) { return 0; }

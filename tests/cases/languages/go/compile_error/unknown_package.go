@@ -1,0 +1,7 @@
+package main
+
+import "example.org/sums"
+
+func main() {
+	sums.Print()
+}

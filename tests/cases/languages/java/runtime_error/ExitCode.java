@@ -1,0 +1,5 @@
+public class ExitCode {
+    public static void main(String[] args) {
+        System.exit(4);
+    }
+}

@@ -1,0 +1,3 @@
+function total(numbers) {
+  return numbers.reduce((a, b) => a + b, 0;
+}

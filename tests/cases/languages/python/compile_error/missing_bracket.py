@@ -1,0 +1,2 @@
+import sys
+print(sum(int(word) for word in sys.stdin.read().split())

@@ -1,0 +1,73 @@
+"""Every program under `cases/languages/` gets the verdict that its folder is called, from a real service.
+
+All of them are asked to read whole numbers and to write their sum.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from verifier_service.languages import SANDBOXES, load_languages
+from verifier_service.schema import Verdict
+
+CASES = Path(__file__).parent / "cases" / "languages"
+PROGRAMS = sorted(path for path in CASES.glob("*/*/*") if path.is_file())
+TESTS = {
+    "kind": "stdio",
+    "cases": [
+        {"stdin": "1 2\n", "stdout": "3\n"},
+        {"stdin": "", "stdout": "0\n"},
+        {"stdin": "4000000000 6000000000\n-1\n", "stdout": "9999999999\n"},
+    ],
+}
+LIMITS = {"time_limit_s": 2, "memory_limit_mb": 256, "output_limit_kb": 256}
+
+
+def _case_name(path: Path) -> str:
+    return str(path.relative_to(CASES))
+
+
+def _submission(path: Path) -> dict[str, Any]:
+    language = path.relative_to(CASES).parts[0]
+    return {
+        "kind": "code",
+        "language": language,
+        "completion": f"```{language}\n{path.read_text(encoding='utf-8')}\n```",
+        "tests": TESTS,
+        "limits": LIMITS,
+    }
+
+
+def _judge(client: httpx.Client, path: Path) -> dict[str, Any]:
+    answer = client.post("/v1/verify", json={"submissions": [_submission(path)]})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["results"][0]
+
+
+@pytest.fixture(scope="session")
+def available(client: httpx.Client) -> set[str]:
+    """The languages that the service can judge here, as it says itself."""
+    return {one["name"] for one in client.get("/v1/info").json()["languages"] if one["available"]}
+
+
+def test_every_language_has_a_program_for_every_verdict_that_a_program_can_get() -> None:
+    verdicts = set(Verdict) - {Verdict.JUDGE_ERROR, Verdict.NO_ANSWER}
+    assert {(path.parts[-3], path.parts[-2]) for path in PROGRAMS} == {
+        (language, verdict.value) for language in load_languages() for verdict in verdicts
+    }
+
+
+def test_every_language_has_an_image() -> None:
+    assert {path.parent.name for path in SANDBOXES.glob("*/Dockerfile")} - {"base"} == set(load_languages())
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=_case_name)
+def test_the_verdict_is_the_name_of_the_folder(client: httpx.Client, available: set[str], path: Path) -> None:
+    language, expected = path.parts[-3], path.parts[-2]
+    if language not in available:
+        pytest.skip(f"the service cannot run {language} here: make sandboxes LANGUAGES={language}")
+    result = _judge(client, path)
+    assert result["verdict"] == expected, result
+    assert (result["score"] == 1.0) == (expected == "accepted"), result
