@@ -1,22 +1,32 @@
-"""Decide whether two answers are equal, and say why in one sentence. First version."""
+"""Decide whether two answers are equal, and say why in one sentence.
 
+The order: the same spelling; a choice; a moment; words; then, for each pair of readings, the kinds of the table in turn. The first
+kind that feels responsible decides. What exceeds a limit is not equal, and the sentence says that it was not proved.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from verifier_service.answers import expression
-from verifier_service.answers.bounds import MAX_ANSWER_CHARS, NotMath, TooComplex
-from verifier_service.answers.clean import clean
-from verifier_service.answers.grammar import parse
-from verifier_service.answers.nodes import Node
+from verifier_service.answers import collection, expression, literal, piecewise, quantity, realset, relation
+from verifier_service.answers.bounds import MAX_DEPTH, NotMath, TooComplex
+from verifier_service.answers.clock import same_moment
+from verifier_service.answers.decision import Decision, Kind
+from verifier_service.answers.nodes import Node, free_symbols, walk
+from verifier_service.answers.numeric import NotNumeric, Undefined
+from verifier_service.answers.reading import Answer
 
+KINDS: dict[str, Kind] = {
+    "piecewise": piecewise.decide,
+    "set of reals": realset.decide,
+    "relation": relation.decide,
+    "collection": collection.decide,
+    "quantity": quantity.decide,
+    "literal": literal.decide,
+}
+"""Each kind of answer that has a tree; what none of them takes is compared as an expression."""
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer that has been read: its text, its cleaned spelling, and its tree, or the reason why it has none."""
-
-    text: str
-    cleaned: str
-    tree: Node | None
-    reason: str = ""
+_SHOWN_CHARS = 80
 
 
 @dataclass(frozen=True)
@@ -27,26 +37,115 @@ class Outcome:
     why: str
 
 
-def read(text: str) -> Answer:
-    """Read an answer; never raises."""
-    if len(text) > MAX_ANSWER_CHARS:
-        return Answer(text, text.strip(), None, f"longer than {MAX_ANSWER_CHARS} characters")
-    cleaned = clean(text)
-    try:
-        return Answer(text, cleaned, parse(cleaned))
-    except NotMath as error:
-        return Answer(text, cleaned, None, str(error))
-
-
 def compare(answer: Answer, reference: Answer) -> Outcome:
-    """Compare two answers."""
-    if "".join(answer.cleaned.split()) == "".join(reference.cleaned.split()):
-        return Outcome(True, "the same text")
-    if answer.tree is None or reference.tree is None:
-        return Outcome(False, "not the same text, and not both mathematics")
+    """Compare an answer with the reference. Never raises for what they hold, and does not change with their order."""
+    for rule in _TEXT_RULES:
+        decision = rule(answer, reference)
+        if decision is not None:
+            return _outcome(decision, answer, reference)
+    if not answer.trees or not reference.trees:
+        which = "the answer" if not answer.trees else "the reference"
+        reason = (answer if not answer.trees else reference).reason
+        return _outcome(
+            Decision(False, f"the texts differ, and {which} is not read as mathematics: {reason}"), answer, reference
+        )
+    return _outcome(_compare_trees(answer, reference), answer, reference)
+
+
+def _compare_trees(answer: Answer, reference: Answer) -> Decision:
+    first: Decision | None = None
+    for one in answer.trees:
+        for other in reference.trees:
+            try:
+                decision = same(one, other)
+            except (TooComplex, Undefined) as limit:
+                decision = Decision(False, f"it was not proved: {limit}")
+            if decision.equal:
+                return decision
+            first = first or decision
+    return first or Decision(False, "no reading")
+
+
+def same(left: Node, right: Node, depth: int = 0) -> Decision:
+    """Compare two trees by the first kind that takes them.
+
+    Raises:
+        TooComplex: a limit was exceeded before it could be decided.
+    """
+    if depth > MAX_DEPTH:
+        raise TooComplex("the answers are nested too deeply")
+    if left == right:
+        contradiction = relation.contradicts_itself(left)
+        return Decision(not contradiction, "the equation is false" if contradiction else "the same expression")
+
+    def deeper(one: Node, other: Node) -> Decision:
+        return same(one, other, depth + 1)
+
+    for decide in KINDS.values():
+        decision = decide(left, right, deeper)
+        if decision is not None:
+            return decision
+    return _as_expressions(left, right)
+
+
+def _as_expressions(left: Node, right: Node) -> Decision:
+    if "text" in (left.op, right.op) or any(
+        part.op in ("text", "dots") for node in (left, right) for part in walk(node)
+    ):
+        return Decision(False, "the words differ")
     try:
-        if expression.equal(answer.tree, reference.tree):
-            return Outcome(True, "equal in value")
-    except TooComplex as error:
-        return Outcome(False, f"not proved: {error}")
-    return Outcome(False, "different in value")
+        equal = expression.equal(left, right)
+    except (NotNumeric, NotMath) as error:
+        if isinstance(error, TooComplex):
+            raise
+        return Decision(False, f"it was not proved: {error}")
+    names = free_symbols(left) | free_symbols(right)
+    return Decision(equal, ("equal for all values" if names else "equal in value") if equal else "different in value")
+
+
+# --- answers that are decided by their text ----------------------------------------------------------------------
+
+
+def _spelling(answer: Answer, reference: Answer) -> Decision | None:
+    if answer.spelling == reference.spelling and answer.spelling:
+        if any(relation.contradicts_itself(tree) for tree in answer.trees):
+            return Decision(False, "the equation is false")
+        return Decision(True, "the same text")
+    return None
+
+
+def _choice(answer: Answer, reference: Answer) -> Decision | None:
+    one, other = answer.choice, reference.choice
+    if one is not None and other is not None:
+        return Decision(one.letter == other.letter, "compared by the letter of the choice")
+    return None
+
+
+def _moment(answer: Answer, reference: Answer) -> Decision | None:
+    if answer.moment is not None and reference.moment is not None:
+        return Decision(same_moment(answer.moment, reference.moment), "compared as times or dates")
+    return None
+
+
+def _words(answer: Answer, reference: Answer) -> Decision | None:
+    if answer.words and answer.words == reference.words and (answer.is_words or reference.is_words or not answer.trees):
+        return Decision(True, "the same words")
+    if answer.is_words and reference.is_words:
+        return Decision(False, "the words differ")
+    return None
+
+
+_TEXT_RULES: tuple[Callable[[Answer, Answer], Decision | None], ...] = (_spelling, _choice, _moment, _words)
+
+
+def _outcome(decision: Decision, answer: Answer, reference: Answer) -> Outcome:
+    verb = "equals" if decision.equal else "is not"
+    return Outcome(decision.equal, f"{_shown(answer)} {verb} {_shown(reference)}: {decision.why}")
+
+
+def _shown(answer: Answer) -> str:
+    text = " ".join(answer.text.split())
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+__all__ = ["KINDS", "Any", "Outcome", "compare", "same"]

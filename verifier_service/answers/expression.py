@@ -141,6 +141,34 @@ def _open_equal(left: Node, right: Node, names: list[str]) -> bool:
     return agreed >= 3
 
 
+def proportional(left: Node, right: Node, positive: bool = False) -> bool:
+    """Decide whether one expression is a constant (if asked, positive) multiple of the other, wherever both have a value."""
+    names = sorted(free_symbols(left) | free_symbols(right))
+    real = not _is_complex(left) and not _is_complex(right)
+    whole = whole_variables(left, right)
+    source = random.Random(repr(names))
+    ratio, agreed = None, 0
+    with MP.workdps(50):
+        for attempt in range(_TRIES):
+            values = {name: _point(source, name in whole, attempt, real) for name in names}
+            try:
+                a, b = evaluate(left, values, real), evaluate(right, values, real)
+            except Undefined:
+                continue
+            except NotNumeric:
+                return False
+            if isinstance(a, MP.matrix) or isinstance(b, MP.matrix) or a == 0 or b == 0:
+                return False
+            if ratio is None:
+                ratio = a / b
+            elif abs(a / b - ratio) > MP.mpf(10) ** -30 * abs(ratio):
+                return False
+            agreed += 1
+            if agreed >= _POINTS:
+                break
+        return ratio is not None and agreed >= 3 and not (positive and not MP.re(ratio) > 0)
+
+
 def _point(source: random.Random, whole: bool, attempt: int, real: bool) -> Any:
     """Draw a value: both signs, sizes from 0.2 to 20, all digits random; whole numbers from 1 to 40 where asked."""
     if whole:

@@ -569,7 +569,7 @@ class _Parser:
             return EULER
         if name == "i":
             return IMAGINARY
-        if (name in _CALLABLE or self.peek(1).value == "=") and self.is_sign(("(",)) and not self.peek().spaced:
+        if self.is_sign(("(",)) and not self.peek().spaced and (name in _CALLABLE or self._heads_equation()):
             start = self.at
             self.at += 1
             arguments = self.sequence()
@@ -578,6 +578,15 @@ class _Parser:
                 return Node("call", (name, *items))
             self.at = start
         return symbol(name)
+
+    def _heads_equation(self) -> bool:
+        """Tell whether `x(t)` stands at the very beginning, with an equality sign after it."""
+        if self.at != 1:
+            return False
+        for index in range(self.at + 1, min(self.at + 12, self.stop - 1)):
+            if self.tokens[index].value == ")":
+                return self.tokens[index + 1].value in ("=", ":=")
+        return False
 
     def _bracket(self, opener: str) -> Node:
         if opener == "{":

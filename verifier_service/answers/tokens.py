@@ -26,10 +26,57 @@ _PATTERN = re.compile(
 )
 
 _TEXT_COMMANDS = frozenset(
-    ["text", "mathrm", "textrm", "textbf", "mbox", "hbox", "textit", "texttt", "textsf", "textnormal", "operatorname", "operatorname*", "mathit", "mathsf", "mathtt", "textsc", "emph", "unit", "rm"]
+    [
+        "text",
+        "mathrm",
+        "textrm",
+        "textbf",
+        "mbox",
+        "hbox",
+        "textit",
+        "texttt",
+        "textsf",
+        "textnormal",
+        "operatorname",
+        "operatorname*",
+        "mathit",
+        "mathsf",
+        "mathtt",
+        "textsc",
+        "emph",
+        "unit",
+        "rm",
+    ]
 )
 _WRAPPERS = frozenset(
-    ["mathbf", "boldsymbol", "bm", "vec", "mathbb", "mathcal", "mathfrak", "mathscr", "pmb", "displaylines", "ensuremath", "underline", "boxed", "fbox", "cancel", "color", "textcolor", "mathop", "mathord", "mathbin", "mathrel", "mathopen", "mathclose", "mathpunct", "vphantom", "smash"]
+    [
+        "mathbf",
+        "boldsymbol",
+        "bm",
+        "vec",
+        "mathbb",
+        "mathcal",
+        "mathfrak",
+        "mathscr",
+        "pmb",
+        "displaylines",
+        "ensuremath",
+        "underline",
+        "boxed",
+        "fbox",
+        "cancel",
+        "color",
+        "textcolor",
+        "mathop",
+        "mathord",
+        "mathbin",
+        "mathrel",
+        "mathopen",
+        "mathclose",
+        "mathpunct",
+        "vphantom",
+        "smash",
+    ]
 )
 
 _CODE_WORDS = {"pi": ("cmd", "pi"), "infty": ("cmd", "infty"), "infinity": ("cmd", "infty"), "oo": ("cmd", "infty"),

@@ -292,7 +292,26 @@ _FORMULAS = re.compile(
     r"\$\$([^$]{1,2000})\$\$|(?<!\\)\$([^$\n]{1,2000})(?<!\\)\$|\\\((.{1,2000}?)\\\)|\\\[(.{1,2000}?)\\\]"
 )
 _WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}")
-_FORMULA_WORDS = frozenset(["sqrt", "sin", "cos", "tan", "log", "exp", "pi", "and", "inf", "infinity", "max", "min", "mod", "gcd", "lcm", "frac"])
+_FORMULA_WORDS = frozenset(
+    [
+        "sqrt",
+        "sin",
+        "cos",
+        "tan",
+        "log",
+        "exp",
+        "pi",
+        "and",
+        "inf",
+        "infinity",
+        "max",
+        "min",
+        "mod",
+        "gcd",
+        "lcm",
+        "frac",
+    ]
+)
 
 
 def _is_formula(line: str) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from verifier_service.answers.compare import Answer, compare, read
+from verifier_service.answers.compare import compare
+from verifier_service.answers.reading import Answer, read
 from verifier_service.extract.math import Extracted, extract_answer, extract_reference
 from verifier_service.schema import ExtractionRule, Verdict
 

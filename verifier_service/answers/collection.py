@@ -1,0 +1,212 @@
+r"""Lists, sets, tuples and points.
+
+A list (`1, 3`, `1 and 3`, `x = 1 or x = 3`) and a set (`\{1, 3\}`) have no order; a repeated member of a set counts once. A
+tuple or point (`(1, 3)`, `\langle 1, 3\rangle`) is ordered; a list without brackets equals a tuple only in the same order; a
+set is not a tuple. A set or list of one member equals the member. Labels do not matter on one side (`p = 3, q = 4` equals
+`3, 4`); where both sides have them, each label must have its value. A list with an ellipsis is compared in order. Members
+are compared by their own kinds; ± stands for two members.
+"""
+
+from verifier_service.answers import family, signs
+from verifier_service.answers.decision import Decision, Same
+from verifier_service.answers.nodes import Node, free_symbols
+from verifier_service.answers.relation import assignment, base_name
+
+_COLLECTIONS = ("list", "set", "tuple")
+
+
+def decide(left: Node, right: Node, same: Same) -> Decision | None:
+    """Compare where one side is a list, set or tuple, or has ±."""
+    if (
+        left.op not in _COLLECTIONS
+        and right.op not in _COLLECTIONS
+        and not (signs.has_sign(left) or signs.has_sign(right))
+    ):
+        return family.decide([left], [right])
+    if left.op == "tuple" and right.op == "tuple":
+        return _tuples(left, right, same)
+    if "tuple" in (left.op, right.op):
+        return _tuple_and_other(*((left, right) if left.op == "tuple" else (right, left)), same)
+    a, b = members(left), members(right)
+    return _members(a, b, left, right, same)
+
+
+Member = tuple[str | None, Node]
+
+
+def members(node: Node) -> list[Member]:
+    """Return the members of a list or set with their labels; ± gives two, `n = 1, 2, 3` three with one label."""
+    items = list(node.args[1] if node.op in ("list",) else node.args[0] if node.op == "set" else (node,))
+    items = _spread(items)
+    found: list[Member] = []
+    for item in items:
+        if _is_remark(item):
+            continue
+        label, value = assignment(item)
+        if value.op == "list" and label is not None:
+            found += [(label, part) for part in value.args[1]]
+        elif value.op == "set" and label is not None and len(items) == 1:
+            found += [(None, part) for part in value.args[0]]
+        else:
+            found += [(label, part) for part in signs.expand(value)]
+    return found
+
+
+def _spread(items: list[Node]) -> list[Node]:
+    """Read `x, y = 1, 2` as `x = 1, y = 2`."""
+    middle = [index for index, item in enumerate(items) if item.op == "rel"]
+    if len(items) >= 3 and len(items) % 2 and middle == [len(items) // 2]:
+        half = len(items) // 2
+        relation = items[half]
+        names = [*items[:half], relation.args[1][0]]
+        values = [relation.args[1][-1], *items[half + 1 :]]
+        if relation.args[0] == ("=",) and all(name.op == "sym" for name in names):
+            return [Node("rel", (("=",), pair)) for pair in zip(names, values, strict=True)]
+    return items
+
+
+def _is_remark(item: Node) -> bool:
+    """Tell whether a member only says what a parameter ranges over, as in `k \\in \\mathbb{Z}`."""
+    if item.op == "text":
+        return True
+    if item.op != "rel" or item.args[0] != ("in",):
+        return False
+    return item.args[1][1].op == "sym" and item.args[1][1].args[0] in (
+        "mathbb Z", "mathbb N", "Z", "N", "mathbb R", "mathbb Z^+", "mathbb C", "mathbb Q",
+    )  # fmt: skip
+
+
+def _tuples(left: Node, right: Node, same: Same) -> Decision:
+    (open_a, close_a, a), (open_b, close_b, b) = left.args, right.args
+    if len(a) != len(b):
+        return Decision(False, f"the answer has {len(a)} coordinates and the reference {len(b)}")
+    if len(a) == 2 and (open_a, close_a) != (open_b, close_b) and {open_a, close_a, open_b, close_b} & {"[", "]"}:
+        return Decision(False, "the brackets differ")
+    return _in_order(list(a), list(b), same)
+
+
+def _in_order(a: list[Node], b: list[Node], same: Same) -> Decision:
+    for place, (one, other) in enumerate(zip(a, b, strict=True), start=1):
+        decision = same(one, other)
+        if not decision.equal:
+            return Decision(False, f"item {place} differs: {decision.why}")
+    return Decision(True, "all items are equal, in order")
+
+
+def _tuple_and_other(point: Node, other: Node, same: Same) -> Decision | None:
+    items = list(point.args[2])
+    if other.op == "set":
+        return Decision(False, "a tuple is not a set")
+    if other.op == "list":
+        found = members(other)
+        if found and all(label is not None for label, _ in found):
+            found = _by_label(found)
+        if len(found) != len(items):
+            if len(found) == 1:
+                return same(point, found[0][1])
+            if point.args[:2] == ("[", "]"):
+                return Decision(False, "the lists differ in length")
+            return Decision(False, f"{len(items)} coordinates against {len(found)} items")
+        return _in_order(items, [value for _, value in found], same)
+    if other.op == "matrix":
+        cells = [cell for row in other.args for cell in row]
+        if len(other.args) != 1 and len(other.args[0]) != 1:
+            return Decision(False, "a tuple is not a matrix of several rows and columns")
+        if len(cells) != len(items):
+            return Decision(False, "the vectors differ in length")
+        return _in_order(items, cells, same)
+    if signs.has_sign(point) and other.op == "tuple":
+        return None
+    return None
+
+
+def _by_label(found: list[Member]) -> list[Member]:
+    labels = [label for label, _ in found]
+    if len(set(labels)) == len(labels) and all(label and len(label) == 1 for label in labels):
+        return sorted(found, key=lambda member: member[0] or "")
+    return found
+
+
+def _members(a: list[Member], b: list[Member], left: Node, right: Node, same: Same) -> Decision:
+    if left.op == "set" and right.op == "set":
+        a, b = _distinct(a, same), _distinct(b, same)
+    if any(value.op == "dots" for _, value in a + b):
+        if len(a) != len(b):
+            return Decision(False, "the sequences differ in length")
+        return _in_order([value for _, value in a], [value for _, value in b], same)
+    labels_a, labels_b = [label for label, _ in a], [label for label, _ in b]
+    if len(a) != len(b):
+        as_family = family.decide([value for _, value in a], [value for _, value in b])
+        if as_family is not None and as_family.equal:
+            return as_family
+        return Decision(False, f"the answer has {len(a)} items and the reference {len(b)}")
+    if all(labels_a) and all(labels_b) and len(a) > 1:
+        return _labelled(a, b, same)
+    if len(a) > 1 and (_distinct_labels(labels_a) or _distinct_labels(labels_b)):
+        decision = _in_order([value for _, value in _if_labelled(a)], [value for _, value in _if_labelled(b)], same)
+        if decision.equal:
+            return decision
+        return _in_order([value for _, value in a], [value for _, value in b], same)
+    return _unordered([value for _, value in a], [value for _, value in b], same)
+
+
+def _if_labelled(found: list[Member]) -> list[Member]:
+    return _by_label(found) if all(label for label, _ in found) else found
+
+
+def _distinct_labels(labels: list[str | None]) -> bool:
+    """Tell whether the labels name different things; `x_1, x_2` and `x, x` name one unknown."""
+    if not all(labels):
+        return False
+    return len({base_name(label or "") for label in labels}) > 1
+
+
+def _labelled(a: list[Member], b: list[Member], same: Same) -> Decision:
+    bases_a, bases_b = {base_name(label or "") for label, _ in a}, {base_name(label or "") for label, _ in b}
+    if len(bases_a) == 1 and len(bases_b) == 1:
+        return _unordered([value for _, value in a], [value for _, value in b], same)
+    if sorted(label or "" for label, _ in a) != sorted(label or "" for label, _ in b):
+        return Decision(False, "the answers name different unknowns")
+    rest = list(b)
+    for label, value in a:
+        match = next((m for m in rest if m[0] == label and same(value, m[1]).equal), None)
+        if match is None:
+            return Decision(False, f"the values of {label} differ")
+        rest.remove(match)
+    return Decision(True, "every unknown has the same value")
+
+
+def _distinct(found: list[Member], same: Same) -> list[Member]:
+    kept: list[Member] = []
+    for member in found:
+        if not any(same(member[1], other[1]).equal for other in kept):
+            kept.append(member)
+    return kept
+
+
+def _unordered(a: list[Node], b: list[Node], same: Same) -> Decision:
+    if len(a) == 1:
+        return same(a[0], b[0])
+    as_family = family.decide(a, b)
+    if as_family is not None and as_family.equal:
+        return as_family
+    rest = list(b)
+    for one in a:
+        match = next(
+            (index for index, other in enumerate(rest) if _may_match(one, other) and same(one, other).equal), None
+        )
+        if match is None:
+            return Decision(False, "an item of the answer is not among those of the reference")
+        del rest[match]
+    return Decision(True, "the same items")
+
+
+def _may_match(one: Node, other: Node) -> bool:
+    """Skip pairs of items that cannot be equal, so that long lists stay cheap."""
+    if one.op == "num" and other.op == "num":
+        return one.args[0] == other.args[0]
+    return (
+        (one.op == "tuple") == (other.op == "tuple")
+        or "matrix" in (one.op, other.op)
+        or not free_symbols(one) ^ free_symbols(other)
+    )

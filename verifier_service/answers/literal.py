@@ -1,0 +1,42 @@
+"""Numbers in a base, and ratios.
+
+`1011_2` equals `1011_{2}` and the number 11; it is not `1011_3`, and not the bare `1011`. `5:8` equals `10:16` and `5/8`.
+"""
+
+from verifier_service.answers import expression
+from verifier_service.answers.decision import Decision, Same
+from verifier_service.answers.nodes import Node
+from verifier_service.answers.numeric import exact
+
+
+def decide(left: Node, right: Node, same: Same) -> Decision | None:
+    """Compare where one side is a ratio or a number in a base."""
+    if "base" in (left.op, right.op):
+        return _based(left, right)
+    if "ratio" in (left.op, right.op):
+        return _ratios(left, right, same)
+    return None
+
+
+def _based(left: Node, right: Node) -> Decision:
+    if left.op == right.op and left.args[1] == right.args[1]:
+        equal = left.args[0].lstrip("0") == right.args[0].lstrip("0")
+        return Decision(equal, "compared digit by digit in one base")
+    first, second = exact(left), exact(right)
+    equal = first is not None and first == second
+    return Decision(equal, "compared by value")
+
+
+def _ratios(left: Node, right: Node, same: Same) -> Decision:
+    if left.op != right.op:
+        ratio, other = (left, right) if left.op == "ratio" else (right, left)
+        if len(ratio.args) != 2:
+            return Decision(False, "a ratio of several terms is not a number")
+        return same(Node("div", ratio.args), other)
+    if len(left.args) != len(right.args):
+        return Decision(False, "the ratios differ in length")
+    first, second = left.args, right.args
+    for one, other in zip(first[1:], second[1:], strict=True):
+        if not expression.equal(Node("mul", (first[0], other)), Node("mul", (second[0], one))):
+            return Decision(False, "the ratios differ")
+    return Decision(True, "the ratios are equal")

@@ -1,0 +1,120 @@
+"""Turn the text of an answer into everything it may mean: its spelling, its words, a choice, a moment, and trees.
+
+Most texts have one tree. A comma between digits may separate thousands, decimals or items, so such a text has several; two
+answers are equal if any of their readings are.
+"""
+
+import re
+from dataclasses import dataclass
+
+from verifier_service.answers.bounds import MAX_ANSWER_CHARS, NotMath, TooComplex
+from verifier_service.answers.choice import Choice, read_choice
+from verifier_service.answers.clean import clean
+from verifier_service.answers.clock import Moment, read_moment
+from verifier_service.answers.grammar import parse
+from verifier_service.answers.nodes import Node, number
+from verifier_service.answers.text import is_words, normal_text
+
+_THOUSANDS = re.compile(r"(?<![\d.,_^])(\d{1,3}(?:,\d{3})+)(?![\d,]|\.\d{3}\.)")
+_THOUSANDS_ONLY = re.compile(r"[^\d]{0,20}\d{1,3}(?:,\d{3})+(?:\.\d+)?[^\d]{0,60}")
+_DECIMAL_COMMA = re.compile(r"([^\d]{0,20})((?:\d{1,3}(?:\.\d{3})+|0|\d+)),(\d{1,2}|\d{4,}|(?<=0,)\d+)([^\d,]{0,60})")
+_POINT_GROUPS = re.compile(r"([^\d]{0,20})(\d{1,3}(?:\.\d{3}){2,})([^\d.,]{0,60})")
+_TEXT_ONLY = re.compile(
+    r"\\(?:text|mathrm|textbf|mbox|textrm|textit|mathbf|textnormal|boxed|fbox)\s*\{((?:[^{}]|\\[{}])*)\}[.]?"
+)
+_REPEATING = re.compile(r"(\d+)?\.(\d*)(?:\\overline|\\dot|\\bar)\s*(?:\{(\d+)\}|(\d))(?![\d\\])")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer as it was read.
+
+    `text` is what was given, `spelling` the cleaned text without blanks, `words` its normal form as a text. `trees` is empty where
+    the text is no mathematics, and `reason` says why.
+    """
+
+    text: str
+    spelling: str
+    words: str
+    is_words: bool
+    trees: tuple[Node, ...]
+    reason: str = ""
+    choice: Choice | None = None
+    moment: Moment | None = None
+
+
+def read(text: str) -> Answer:
+    """Read an answer. Never raises: what cannot be read has no trees, and the reason says why."""
+    if len(text) > MAX_ANSWER_CHARS:
+        return Answer(text, text.strip(), "", False, (), f"it is longer than {MAX_ANSWER_CHARS} characters")
+    cleaned = clean(text)
+    wrapped = _TEXT_ONLY.fullmatch(cleaned)
+    if wrapped is not None:
+        cleaned = clean(wrapped.group(1))
+    spelling = "".join(cleaned.split())
+    trees, reason = _trees(cleaned)
+    return Answer(
+        text,
+        spelling,
+        normal_text(cleaned),
+        is_words(cleaned),
+        trees,
+        reason,
+        read_choice(cleaned),
+        read_moment(cleaned),
+    )
+
+
+def _trees(cleaned: str) -> tuple[tuple[Node, ...], str]:
+    trees: list[Node] = []
+    reason = ""
+    for candidate in _candidates(_repeating(cleaned)):
+        try:
+            tree = parse(candidate)
+        except TooComplex as error:
+            return (), str(error)
+        except NotMath as error:
+            reason = reason or str(error)
+            continue
+        if tree not in trees:
+            trees.append(tree)
+    return tuple(trees), "" if trees else reason
+
+
+def _candidates(text: str) -> list[str]:
+    """Return the readings of commas and points between digits, the likeliest first."""
+    found = []
+    if "," in text:
+        if _THOUSANDS_ONLY.fullmatch(text) or not re.search(r"[(\[{]", text):
+            joined = _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)
+            if joined != text:
+                found.append(joined)
+        decimal = _DECIMAL_COMMA.fullmatch(text)
+        if decimal and (len(decimal.group(3)) > 1 or decimal.group(2) == "0" or "." in decimal.group(2)):
+            before, whole, part, after = decimal.groups()
+            found.append(f"{before}{whole.replace('.', '')}.{part}{after}")
+    if text.count(".") > 1:
+        points = _POINT_GROUPS.fullmatch(text)
+        if points:
+            found.append(points.group(1) + points.group(2).replace(".", "") + points.group(3))
+    found.append(text)
+    return found
+
+
+def _repeating(text: str) -> str:
+    r"""Write a repeating decimal `0.1\overline{6}` as the fraction it is."""
+    if "\\overline" not in text and "\\dot" not in text and "\\bar" not in text:
+        return text
+
+    def fraction(match: re.Match[str]) -> str:
+        whole, fixed, period = match.group(1) or "0", match.group(2), match.group(3) or match.group(4)
+        if len(whole + fixed + period) > 200:
+            return match.group()
+        nines, zeros = "9" * len(period), "0" * len(fixed)
+        top = int(whole + fixed + period) - int(whole + fixed)
+        return rf"\frac{{{top}}}{{{nines}{zeros}}}"
+
+    return _REPEATING.sub(fraction, text)
+
+
+__all__ = ["Answer", "number", "read"]

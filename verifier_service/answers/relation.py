@@ -1,0 +1,266 @@
+"""Equations, assignments, functions and chains of equalities.
+
+An assignment `x = 3`, `f(x) = x^2`, `AB = 5`, `P(A) = 1/2`, `(x, y) = (1, 2)` equals its right side alone; two assignments must
+name the same thing, unless one names it in words or as `y` or `f(x)`. The argument of a function may be renamed. Two equations
+are equal if one side minus the other is the same but for a constant factor, or, for polynomial equations, the same
+irreducible factors. In a chain `x = 5 + 6 = 11` the last value counts; a chain of constants that contradicts itself
+(`41 = 42`) equals nothing. What follows `≈` is a remark, what follows the last `⇒` is the answer.
+"""
+
+import re
+
+from verifier_service.answers import expression
+from verifier_service.answers.decision import Decision, Same
+from verifier_service.answers.nodes import Node, free_symbols, rename
+from verifier_service.answers.numeric import NotNumeric, exact
+
+_SETS = ("list", "set", "tuple", "union", "inter", "minus", "builder", "cases", "matrix", "text")
+_SYMBOL_LEAVES = ("sym", "call", "text")
+
+
+def decide(left: Node, right: Node, same: Same) -> Decision | None:
+    """Compare where one side is an equation, an assignment or a chain of equalities."""
+    a, b = settle(left), settle(right)
+    if (a, b) != (left, right):
+        return same(a, b)
+    if not (_is_equation(left) or _is_equation(right)):
+        return None
+    if _is_equation(left) and _is_equation(right):
+        return _two(left, right, same)
+    equation, other = (left, right) if _is_equation(left) else (right, left)
+    if other.op == "rel":
+        return None
+    return _one(equation, other, same)
+
+
+def settle(node: Node) -> Node:
+    """Cut what is not the statement itself: what stands before the last `⇒`, and the approximation after `≈`."""
+    if node.op != "rel":
+        return node
+    operators, terms = list(node.args[0]), list(node.args[1])
+    for index in range(len(operators) - 1, -1, -1):
+        if operators[index] == "=>":
+            operators, terms = operators[index + 1 :], terms[index + 1 :]
+            break
+    while operators and operators[-1] == "~":
+        if len(operators) == 1 and is_name(terms[0]):
+            operators[-1] = "="
+        else:
+            operators.pop()
+            terms.pop()
+    if operators and operators[0] == "in" and len(operators) == 1 and terms[1].op == "list":
+        return terms[1]
+    if not operators:
+        return terms[0]
+    return Node("rel", (tuple(operators), tuple(terms)))
+
+
+def _is_equation(node: Node) -> bool:
+    return node.op == "rel" and all(operator in ("=", "->") for operator in node.args[0])
+
+
+def contradicts_itself(node: Node) -> bool:
+    """Tell whether an answer is an equation of constants that is false, such as `41 = 42`."""
+    if not _is_equation(node) or free_symbols(node) or any(term.op in _SETS for term in node.args[1]):
+        return False
+    return not all(_agrees(node.args[1][0], term) for term in node.args[1][1:])
+
+
+def is_name(node: Node) -> bool:
+    """Tell whether a term only names something: a letter, `f(x)`, `P(A)`, `AB`, `x + y`, `|AB|`, `(x, y)`; no number in it."""
+    if node.op in _SYMBOL_LEAVES:
+        return True
+    if node.op == "const":
+        return node.args[0] in ("e", "i")
+    if node.op == "fn":
+        return node.args[0] in (
+            "abs",
+            "norm",
+            "det",
+            "min",
+            "max",
+            "conjugate",
+            "Re",
+            "Im",
+            "arg",
+            "gcd",
+            "lcm",
+        ) and all(is_name(arg) for arg in node.args[1:])
+    if node.op == "tuple":
+        return all(is_name(item) for item in node.args[2])
+    if node.op == "pow":
+        return node.args[0].op == "sym" and exact(node.args[1]) == -1
+    if node.op in ("mul", "add", "div", "ratio"):
+        return all(is_name(arg) for arg in node.args)
+    if node.op == "quantity":
+        return is_name(node.args[0])
+    return False
+
+
+def assignment(node: Node) -> tuple[str | None, Node]:
+    """Split an assignment into a label and its value; a node that is none has the label None."""
+    node = settle(node)
+    if (
+        node.op == "ratio"
+        and len(node.args) == 2
+        and node.args[0].op in ("sym", "text")
+        and len(node.args[0].args[0]) > 1
+    ):
+        return node.args[0].args[0], node.args[1]
+    if not _is_equation(node):
+        return None, node
+    terms = node.args[1]
+    first, last = terms[0], terms[-1]
+    if node.args[0] == ("->",) and first.op == "sym":
+        return first.args[0], _bind((first.args[0],), last)
+    if len(terms) == 2 and not is_name(first) and last.op == "sym" and exact(first) is not None:
+        first, last = last, first
+    if is_name(first) and not (_names_in(first) & free_symbols(last)) - _arguments(first):
+        return label_of(first), _bind(_arguments(first), last)
+    return None, node
+
+
+def label_of(node: Node) -> str:
+    """Spell the name on the left of an assignment."""
+    if node.op in ("sym", "text"):
+        return node.args[0]
+    if node.op == "call":
+        return (
+            f"{node.args[0]}()"
+            if not node.args[0].endswith("_")
+            else node.args[0] + "".join(map(label_of, node.args[1:]))
+        )
+    if node.op == "num":
+        return str(node.args[0])
+    if node.op == "tuple":
+        return "(" + ",".join(label_of(item) for item in node.args[2]) + ")"
+    return repr(node)
+
+
+def base_name(label: str) -> str:
+    """Return the letter of a numbered unknown: `x_1`, `x_{2}` and `x` are one unknown."""
+    return re.split(r"[_()\d]", label, maxsplit=1)[0] or label
+
+
+def _names_in(node: Node) -> set[str]:
+    names = set(free_symbols(node))
+    if node.op == "call":
+        names.add(node.args[0])
+    return names
+
+
+def _arguments(node: Node) -> tuple[str, ...] | frozenset[str]:  # type: ignore[override]
+    """Name the arguments of `f(x, y)` on the left of an assignment; they are bound."""
+    if node.op == "call" and not node.args[0].endswith("_"):
+        return frozenset(arg.args[0] for arg in node.args[1:] if arg.op == "sym")
+    return frozenset()
+
+
+def _bind(arguments: object, value: Node) -> Node:
+    return value
+
+
+def _two(left: Node, right: Node, same: Same) -> Decision:
+    """Compare two equations or assignments."""
+    (label_a, value_a), (label_b, value_b) = assignment(left), assignment(right)
+    if label_a is not None and label_b is not None:
+        if label_a == label_b or _may_be_called(label_a, label_b):
+            direct = same(value_a, value_b)
+            if direct.equal or not (free_symbols(value_a) or free_symbols(value_b)):
+                return direct
+            renamed = _renamed(left, right, value_a, value_b)
+            if renamed is not None and same(value_a, renamed).equal:
+                return Decision(True, "the same function but for the name of its argument")
+        elif not free_symbols(value_a) and not free_symbols(value_b) and not _mixed(left, right):
+            return Decision(False, f"{label_a} is not {label_b}")
+    return _equations(left, right)
+
+
+def _mixed(left: Node, right: Node) -> bool:
+    return len(left.args[1]) > 2 or len(right.args[1]) > 2
+
+
+def _may_be_called(one: str, other: str) -> bool:
+    """Tell whether two names may stand for the same thing: one is a phrase, or both are a function's value."""
+    if len(one) > 3 and one.replace(" ", "").isalpha() and not one.startswith(("angle", "triangle")):
+        return True
+    if len(other) > 3 and other.replace(" ", "").isalpha() and not other.startswith(("angle", "triangle")):
+        return True
+    functions = {"y", "f()", "f", "y()"}
+    if one in functions and other in functions:
+        return True
+    return one.removesuffix("()") == other.removesuffix("()")
+
+
+def _renamed(left: Node, right: Node, value_a: Node, value_b: Node) -> Node | None:
+    """Rename the argument of the second function to that of the first."""
+    first, second = left.args[1][0], right.args[1][0]
+    if first.op != "call" or second.op != "call" or len(first.args) != len(second.args):
+        return None
+    names = {}
+    for one, other in zip(first.args[1:], second.args[1:], strict=True):
+        if one.op != "sym" or other.op != "sym":
+            return None
+        names[other.args[0]] = one.args[0]
+    if set(names.values()) & (free_symbols(value_b) - set(names)):
+        return None
+    return rename(value_b, names)
+
+
+def _one(equation: Node, other: Node, same: Same) -> Decision:
+    """Compare an equation with what is not one."""
+    label, value = assignment(equation)
+    if label is not None and not contradicts_itself(equation):
+        return same(value, other)
+    terms = equation.args[1]
+    if equation.args[0] == ("->",):
+        return Decision(False, "a limit statement is not its value")
+    if other.op in _SETS:
+        return Decision(False, "an equation is not its solution")
+    if all(_agrees(terms[0], term) for term in terms[1:]):
+        return same(terms[-1], other)
+    return Decision(
+        False,
+        "the equation is no assignment, and its sides differ" if free_symbols(equation) else "the equation is false",
+    )
+
+
+def _agrees(first: Node, second: Node) -> bool:
+    try:
+        return expression.equal(first, second)
+    except NotNumeric:
+        return False
+
+
+def _difference(equation: Node) -> Node:
+    terms = equation.args[1]
+    return Node("add", (terms[0], Node("neg", (terms[-1],))))
+
+
+def _equations(left: Node, right: Node) -> Decision:
+    """Compare two equations by the set of their solutions."""
+    if len(left.args[1]) != len(right.args[1]):
+        return Decision(False, "the chains differ")
+    if len(left.args[1]) > 2:
+        pairs = zip(left.args[1], right.args[1], strict=True)
+        if all(_agrees(one, other) for one, other in pairs):
+            return Decision(True, "the chains are equal term by term")
+        return Decision(False, "the chains differ")
+    if any(term.op in _SETS for term in (*left.args[1], *right.args[1])):
+        pairs = zip(left.args[1], right.args[1], strict=True)
+        return Decision(all(one == other for one, other in pairs), "compared sign by sign")
+    first, second = _difference(left), _difference(right)
+    if free_symbols(first) != free_symbols(second):
+        return Decision(False, "the equations hold different variables")
+    if not free_symbols(first):
+        both = expression.equal(first, second) and all(
+            expression.equal(a, b) for a, b in zip(left.args[1], right.args[1], strict=True)
+        )
+        return Decision(both, "equations of constants, compared side by side")
+    if expression.proportional(first, second):
+        return Decision(True, "the equations are equal but for a constant factor")
+    from verifier_service.answers import algebra
+
+    if algebra.same_zeros(first, second):
+        return Decision(True, "the equations have the same solutions")
+    return Decision(False, "the equations differ by more than a factor")

@@ -1,0 +1,25 @@
+"""Answers with ±: each stands for the values with all its ± taken as plus and all as minus (∓ the other way).
+
+`1 ± sqrt(2)` equals the list `1 + sqrt(2), 1 - sqrt(2)`; it does not equal one of the two.
+"""
+
+from verifier_service.answers.nodes import Node, rebuild, walk
+
+
+def has_sign(node: Node) -> bool:
+    """Tell whether ± or ∓ stands anywhere in the tree."""
+    return any(part.op in ("pm", "mp") for part in walk(node))
+
+
+def expand(node: Node) -> list[Node]:
+    """Return the two values of an expression with ±, or the expression itself."""
+    if not has_sign(node):
+        return [node]
+    return [_choose(node, positive) for positive in (True, False)]
+
+
+def _choose(node: Node, positive: bool) -> Node:
+    if node.op in ("pm", "mp"):
+        inner = _choose(node.args[0], positive)
+        return inner if positive == (node.op == "pm") else Node("neg", (inner,))
+    return rebuild(node, lambda child: _choose(child, positive))
