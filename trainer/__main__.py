@@ -5,6 +5,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,6 +51,65 @@ def train(
         if outcome is Exit.DONE:
             report.write(loaded.run_dir, console)
         raise typer.Exit(outcome)
+
+
+@app.command()
+def evaluate(
+    recipe: RecipeArgument,
+    model: Annotated[list[str] | None, typer.Option(help="a folder or hub id; a second is compared with it")] = None,
+    data: Annotated[str | None, typer.Option(help="a source as in a recipe: '{kind: gsm8k, split: test}'")] = None,
+    samples: Annotated[int | None, typer.Option(min=0, help="sampled completions of each problem")] = None,
+    temperature: Annotated[float | None, typer.Option(help="of the sampled completions")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="the most problems")] = None,
+    output: Annotated[Path | None, typer.Option(help="folder of the evaluation, which is resumed there")] = None,
+    verifier_url: UrlOption = None,
+    changes: SetOption = None,
+) -> None:
+    """Measure pass@1, pass@k and maj@k of a model, and compare it with another one by a paired test."""
+    console = Console()
+    with _said(console):
+        options = {"evaluation.samples": samples, "evaluation.temperature": temperature}
+        if data is not None:
+            options["evaluation.data"] = [yaml.safe_load(data)]
+        loaded = _load(recipe, verifier_url, changes, options)
+        _quiet_libraries()
+        from trainer import evaluations
+
+        evaluations.run(loaded, model or [str(loaded.trained_dir)], limit, output, console)
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="the folder of a run")]) -> None:
+    """Write the report of a run again, also of one that is still going on."""
+    console = Console()
+    with _said(console):
+        from trainer import report as reports
+
+        reports.write(run, console)
+
+
+@app.command()
+def check(
+    recipe: RecipeArgument,
+    offline: Annotated[bool, typer.Option("--offline", help="leave out what needs the verifier or a hub")] = False,
+    processes: Annotated[int, typer.Option(min=1, help="on how many GPUs the recipe will run")] = 1,
+    verifier_url: UrlOption = None,
+    changes: SetOption = None,
+) -> None:
+    """Look a recipe over before a GPU is paid for. Ends with 1 when there is a problem."""
+    console = Console()
+    with _said(console):
+        loaded = _load(recipe, verifier_url, changes, {})
+        _quiet_libraries()
+        from trainer import check as checks
+
+        findings = checks.check(loaded, offline, processes)
+        for finding in findings:
+            style = checks.STYLES[finding.level]
+            text = f"[{style}]{finding.level:<8}[/] {finding.what}: {escape(finding.text)}"
+            console.print(text, highlight=False, soft_wrap=True)
+        if any(finding.level is checks.Level.PROBLEM for finding in findings):
+            raise typer.Exit(1)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,145 @@
+"""The pictures of a report, each drawn from the run's own log and written as a PNG."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")  # a server has no screen
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, GREY, GREEN, RED, BLUE = "#1f2933", "#9aa5b1", "#0b8a5f", "#c2410c", "#2563eb"
+COLOURS = (BLUE, GREEN, RED, "#7c3aed", "#b45309", "#0e7490")
+SMOOTHING_STEPS = 9
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One picture: what is on it, and which metrics of the log. `unit` is written on the axis."""
+
+    name: str
+    title: str
+    metrics: tuple[str, ...]
+    unit: str
+    explanation: str
+
+
+CHARTS = (
+    Chart("reward", "Reward", ("reward",), "reward", "Mean reward of each step's completions."),
+    Chart("group_std", "Spread inside a group", ("reward_std",), "std", "Without spread there is no advantage."),
+    Chart(
+        "zero_advantage",
+        "Groups without an advantage",
+        ("zero_advantage_share",),
+        "share",
+        "All completions of the group got the same reward: nothing is learnt from it.",
+    ),
+    Chart("kl", "KL from the reference", ("kl",), "nats", "Only logged when beta is above 0."),
+    Chart("entropy", "Entropy", ("entropy",), "nats", "Near 0 the policy says the same thing every time."),
+    Chart(
+        "length",
+        "Completion length",
+        ("completion_tokens_mean", "completion_tokens_max"),
+        "tokens",
+        "Mean and longest completion of each step.",
+    ),
+    Chart("truncated", "Cut off", ("truncated_share",), "share", "Completions that reached the token limit."),
+    Chart("clip", "Clipped tokens", ("clip_share",), "share", "Tokens whose ratio left the trust region."),
+    Chart("grad_norm", "Gradient norm", ("grad_norm",), "norm", "Before clipping."),
+    Chart(
+        "latency",
+        "Verifier latency",
+        ("verifier/latency_p50_s", "verifier/latency_p95_s"),
+        "s",
+        "Of one request: median and 95th percentile.",
+    ),
+    Chart("waiting", "Waiting for the verifier", ("verifier/wait_share",), "share", "Of the whole step's time."),
+    Chart("judge_error", "Judge errors", ("verifier/judge_error_share",), "share", "Masked: they have no reward."),
+)
+
+
+def draw_metrics(rows: Sequence[dict[str, Any]], folder: Path) -> list[Chart]:
+    """Draw every chart for which the log has numbers, and one of the reward's parts.
+
+    Returns: the charts that were drawn; the picture is `folder/NAME.png`.
+    """
+    drawn = []
+    for chart in [*CHARTS, *_parts(rows)]:
+        series = {name: _series(rows, name) for name in chart.metrics}
+        series = {name: points for name, points in series.items() if points}
+        if series:
+            _draw(chart, series, folder / f"{chart.name}.png")
+            drawn.append(chart)
+    return drawn
+
+
+def draw_reward(rows: Sequence[dict[str, Any]], control: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw the share of completions that the verifier accepted, and the control's reward, which is a coin's."""
+    figure, axes = _figure(8.4, 3.6)
+    _line(axes, _series(rows, "reward"), GREEN, "reward from the verifier")
+    if control:
+        _line(axes, _series(control, "reward"), GREY, "control: reward from a coin")
+    _finish(axes, "Reward while training", "reward")
+    axes.legend(frameon=False, loc="best")
+    figure.savefig(path, dpi=130)
+
+
+def draw_held_out(bars: Sequence[tuple[str, dict[str, float], str]], path: Path) -> None:
+    """Draw held-out accuracies with their 95 % intervals; each bar is a label, an interval and a colour."""
+    figure, axes = _figure(8.4, 3.6)
+    for x, (_, interval, colour) in enumerate(bars):
+        value = interval["value"]
+        axes.bar(x, value, 0.6, color=colour)
+        axes.errorbar(x, value, [[value - interval["low"]], [interval["high"] - value]], color=INK, capsize=5, lw=1.2)
+        axes.text(x, min(interval["high"] + 0.02, 1.03), f"{value:.3f}", ha="center", color=INK, fontsize=10)
+    axes.set_xticks(range(len(bars)), [label for label, _, _ in bars])
+    axes.set_ylim(0, 1.12)
+    axes.set_title("Held-out accuracy, greedy, with 95 % intervals", loc="left", color=INK, fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=130)
+
+
+def _parts(rows: Sequence[dict[str, Any]]) -> list[Chart]:
+    names = tuple(sorted({name for row in rows for name in row if name.startswith("reward/")}))
+    return [Chart("parts", "Parts of the reward", names, "reward", "Each part with its weight.")] if names else []
+
+
+def _series(rows: Sequence[dict[str, Any]], name: str) -> list[tuple[int, float]]:
+    return [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+
+
+def _draw(chart: Chart, series: dict[str, list[tuple[int, float]]], path: Path) -> None:
+    figure, axes = _figure(4.6, 2.7)
+    for (name, points), colour in zip(series.items(), COLOURS, strict=False):
+        _line(axes, points, colour, name.rpartition("/")[2])
+    if len(series) > 1:
+        axes.legend(frameon=False, fontsize=8)
+    _finish(axes, chart.title, chart.unit)
+    figure.savefig(path, dpi=110)
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _line(axes: Axes, points: Sequence[tuple[int, float]], colour: str, label: str) -> None:
+    """Draw the numbers faintly and their moving average over them."""
+    steps, values = [p[0] for p in points], [p[1] for p in points]
+    axes.plot(steps, values, color=colour, alpha=0.3, lw=1)
+    half = SMOOTHING_STEPS // 2
+    windows = [values[max(0, i - half) : i + half + 1] for i in range(len(values))]
+    axes.plot(steps, [sum(w) / len(w) for w in windows], color=colour, lw=2, label=label)
+
+
+def _finish(axes: Axes, title: str, unit: str) -> None:
+    axes.set_title(title, loc="left", color=INK, fontsize=11)
+    axes.set_xlabel("step", color=GREY, fontsize=9)
+    axes.set_ylabel(unit, color=GREY, fontsize=9)
+    axes.grid(color="#e4e7eb", lw=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors="#52606d", labelsize=8)

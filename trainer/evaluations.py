@@ -1,0 +1,80 @@
+"""What `evaluate` does on the command line: load a model or two, measure them on the same problems, compare them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from trainer.client import VerifierClient
+from trainer.config import Recipe
+from trainer.data import load_problems
+from trainer.errors import DataError
+from trainer.evaluate import Model, compare, evaluate
+from trainer.models import base_model, load_model, load_tokenizer
+from trainer.tasks import Problem
+
+
+def run(recipe: Recipe, models: list[str], limit: int | None, output: Path | None, console: Console) -> None:
+    """Evaluate one model, or two and compare them; print tables, and say where the JSON is.
+
+    Raises:
+        DataError: there are no problems, or more than two models.
+        VerifierDown, VerifierRefused: what was judged until then is kept, and the same command goes on from there.
+    """
+    if len(models) > 2:
+        raise DataError(f"two models can be compared, not {len(models)}")
+    if not recipe.evaluation.data:
+        raise DataError("the recipe has no evaluation.data; give --data '{kind: ...}'")
+    problems = load_problems(recipe.evaluation.data, seed=0)[:limit]
+    folders = []
+    with VerifierClient(recipe.verifier) as client:
+        client.info()
+        for name in models:
+            folder = (output or recipe.run_dir / "evaluations") / _folder_name(name)
+            summary = evaluate(_load(recipe, name, problems), problems, recipe, client, folder, _shower(console, name))
+            console.print(_table(name, summary))
+            console.print(f"records and summary: {folder}", highlight=False, soft_wrap=True)
+            folders.append(folder)
+    if len(folders) == 2:
+        paired = compare(folders[0], folders[1])
+        difference = paired["difference"]
+        console.print(
+            f"greedy, second minus first: {difference['value']:+.3f} (95 % {difference['low']:+.3f} to "
+            f"{difference['high']:+.3f}); {paired['only_second']} gained, {paired['only_first']} lost of "
+            f"{paired['problems']}; McNemar's exact p = {paired['p_value']:.2g}",
+            highlight=False,
+        )
+
+
+def _load(recipe: Recipe, name: str, problems: list[Problem]) -> Model:
+    """Load a model, or the recipe's own model with the adapter that the folder holds."""
+    torch.manual_seed(recipe.seed)
+    folder = Path(name)
+    if (folder / "adapter_config.json").is_file():
+        base = base_model(recipe, problems)
+        return Model(load_model(recipe, base, folder), load_tokenizer(recipe, base), name)
+    tokenizer_from = name if (folder / "tokenizer_config.json").is_file() else base_model(recipe, problems)
+    return Model(load_model(recipe, name), load_tokenizer(recipe, tokenizer_from), name)
+
+
+def _folder_name(model: str) -> str:
+    return model.strip("./").replace("/", "--") or "model"
+
+
+def _shower(console: Console, name: str) -> Any:
+    def show(done: int, total: int) -> None:
+        console.print(f"{name}: {done} of {total} problems", highlight=False)
+
+    return show
+
+
+def _table(name: str, summary: dict[str, Any]) -> Table:
+    table = Table("measure", "value", "95 %", title=f"{name}: {summary['judged_problems']} problems")
+    for measure, interval in summary.items():
+        if isinstance(interval, dict):
+            table.add_row(measure, f"{interval['value']:.3f}", f"{interval['low']:.3f} to {interval['high']:.3f}")
+    if summary["unjudged"]:
+        table.add_row("not judged", str(summary["unjudged"]), "")
+    return table
