@@ -1,0 +1,122 @@
+"""What the code judge makes of facts: order, shares, weights, early ends, and whose failure it was."""
+
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+
+def judged(client: httpx.Client, program: str, tests: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    submission = {"kind": "code", "completion": program, "tests": tests} | fields
+    response = client.post("/v1/verify", json={"submissions": [submission]})
+    assert response.status_code == 200, response.text
+    return response.json()["results"][0]
+
+
+def stdio(*cases: tuple[str, str], **fields: Any) -> dict[str, Any]:
+    return {"kind": "stdio", "cases": [{"stdin": given, "stdout": wanted} for given, wanted in cases]} | fields
+
+
+def call(entry_point: str, *cases: tuple[list[Any], Any], **fields: Any) -> dict[str, Any]:
+    listed = [{"args": args, "expected": expected} for args, expected in cases]
+    return {"kind": "call", "entry_point": entry_point, "cases": listed} | fields
+
+
+DOUBLE = "print(2 * int(input()))"
+
+
+def test_the_score_is_the_share_and_the_verdict_is_the_first_failure(client: httpx.Client) -> None:
+    program = "n = int(input())\nprint(2 * n if n < 3 else 1 // (n - 3))"
+    result = judged(client, program, stdio(("1", "2"), ("2", "4"), ("3", "6"), ("4", "8")))
+    assert [test["verdict"] for test in result["tests"]] == ["accepted", "accepted", "runtime_error", "wrong_answer"]
+    assert (result["verdict"], result["score"], result["passed"], result["total"]) == ("runtime_error", 0.5, 2, 4)
+    assert "ZeroDivisionError" in result["tests"][2]["message"]
+    assert result["tests"][3]["message"] == "token 1: expected 8, got 1"
+
+
+def test_stop_on_failure_runs_nothing_after_the_first_failure(client: httpx.Client) -> None:
+    tests = stdio(("1", "2"), ("2", "5"), ("3", "6"), stop_on_failure=True)
+    result = judged(client, DOUBLE, tests)
+    assert [test["verdict"] for test in result["tests"]] == ["accepted", "wrong_answer"]
+    assert (result["score"], result["total"]) == (pytest.approx(1 / 3), 3)
+
+
+@pytest.mark.parametrize(
+    ("checker", "expected", "actual", "verdict"),
+    [
+        ({"checker": "exact"}, "a  b", "a b", "wrong_answer"),
+        ({"checker": "tokens"}, "a  b", "a b", "accepted"),
+        ({"checker": "float", "abs_tol": 0.1}, "1.0", "1.05", "accepted"),
+        ({"checker": "float", "abs_tol": 0.01, "rel_tol": 0}, "1.0", "1.05", "wrong_answer"),
+        ({"checker": "unordered_lines"}, "a\nb", "b\na", "accepted"),
+    ],
+)
+def test_the_named_checker_decides(
+    client: httpx.Client, checker: dict[str, Any], expected: str, actual: str, verdict: str
+) -> None:
+    assert judged(client, f"print({actual!r})", stdio(("", expected), **checker))["verdict"] == verdict
+
+
+def test_a_method_is_called_on_a_fresh_instance(client: httpx.Client) -> None:
+    program = "class Solution:\n    def __init__(self): self.n = 0\n    def add(self, k): self.n += k; return self.n"
+    assert judged(client, program, call("Solution.add", ([1], 1), ([2], 2)))["verdict"] == "accepted"
+
+
+def test_keyword_arguments_arrive(client: httpx.Client) -> None:
+    tests = {"kind": "call", "entry_point": "f", "cases": [{"args": [1], "kwargs": {"b": 2}, "expected": [1, 2]}]}
+    assert judged(client, "def f(a, *, b): return a, b", tests)["verdict"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("program", "verdict"),
+    [
+        ("def f(x): return x +", "compile_error"),
+        ("def g(x): return x", "runtime_error"),
+        ("def f(x): raise ValueError('no')", "runtime_error"),
+        ("def f(x): return object()", "wrong_answer"),
+        ("def f(x):\n    import sys; sys.exit(0)", "runtime_error"),
+        ("def f(x):\n    import os; os._exit(0)", "runtime_error"),
+        ("def f(x):\n    while True: pass", "time_limit_exceeded"),
+        ("def f(x): return 'x' * 10_000_000", "output_limit_exceeded"),
+        ("def f(x): return [bytearray(300_000_000) for _ in range(9)] and 1", "memory_limit_exceeded"),
+        ("def f(x):\n    import time; time.sleep(99)", "time_limit_exceeded"),
+    ],
+)
+def test_how_a_function_fails_is_its_verdict(client: httpx.Client, program: str, verdict: str) -> None:
+    limits = {"time_limit_s": 1, "wall_limit_s": 2}
+    result = judged(client, program, call("f", ([1], 1)), limits=limits)
+    assert (result["verdict"], result["score"]) == (verdict, 0.0)
+    assert result["message"]
+
+
+def test_after_ten_time_outs_the_rest_is_not_run(client: httpx.Client) -> None:
+    started = time.monotonic()
+    tests = call("f", *(([n], n) for n in range(500)))
+    result = judged(client, "def f(x):\n    while True: pass", tests, limits={"time_limit_s": 0.2})
+    assert time.monotonic() - started < 60
+    assert (len(result["tests"]), result["total"], result["score"]) == (10, 500, 0.0)
+    assert "490 later tests were not run" in result["message"]
+
+
+def test_equal_submissions_of_a_batch_share_a_verdict_and_keep_their_ids(client: httpx.Client) -> None:
+    batch = [{"kind": "code", "id": str(n), "completion": DOUBLE, "tests": stdio(("1", "2"))} for n in range(3)]
+    batch.append(batch[0] | {"id": "other", "tests": stdio(("1", "3"))})
+    results = client.post("/v1/verify", json={"submissions": batch}).json()["results"]
+    assert [(one["id"], one["score"]) for one in results] == [("0", 1.0), ("1", 1.0), ("2", 1.0), ("other", 0.0)]
+
+
+def test_a_submission_that_kills_its_boxes_has_a_runtime_error_and_no_judge_error(client: httpx.Client) -> None:
+    program = (
+        "import os, signal\nfor pid in range(1, 400):\n    try: os.kill(pid, signal.SIGKILL)\n"
+        "    except OSError: pass\nos.kill(-1, signal.SIGKILL)"
+    )
+    result = judged(client, program, stdio(("", "x")))
+    assert (result["verdict"], result["score"]) == ("runtime_error", 0.0)
+
+
+def test_a_language_that_cannot_run_these_tests_is_refused_by_name(client: httpx.Client) -> None:
+    submission = {"kind": "code", "language": "bash", "completion": "f() { :; }", "tests": call("f", ([1], 1))}
+    response = client.post("/v1/verify", json={"submissions": [submission]})
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] in ("submissions.0.tests.kind", "submissions.0.language")
