@@ -16,13 +16,15 @@ CASES = Path(__file__).parent / "cases" / "languages"
 PROGRAMS = sorted(path for path in CASES.glob("*/*/*") if path.is_file())
 TESTS = {
     "kind": "stdio",
+    "stop_on_failure": True,
     "cases": [
         {"stdin": "1 2\n", "stdout": "3\n"},
         {"stdin": "", "stdout": "0\n"},
         {"stdin": "4000000000 6000000000\n-1\n", "stdout": "9999999999\n"},
     ],
 }
-LIMITS = {"time_limit_s": 2, "memory_limit_mb": 256, "output_limit_kb": 256}
+# A wall limit far above the CPU limit: what is judged here must not depend on what else this machine does.
+LIMITS = {"time_limit_s": 2, "wall_limit_s": 60, "memory_limit_mb": 256, "output_limit_kb": 256}
 
 
 def _case_name(path: Path) -> str:

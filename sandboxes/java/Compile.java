@@ -34,6 +34,11 @@ final class Compile {
         }
 
         @Override
+        public String getName() {
+            return path.toString();
+        }
+
+        @Override
         public boolean isNameCompatible(String simpleName, Kind kind) {
             return true;
         }

@@ -1,0 +1,1 @@
+awk 'BEGIN { text = "x"; while (1) text = text text }'
