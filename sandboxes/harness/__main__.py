@@ -1,4 +1,4 @@
-"""Start the supervisor: `python3 -m sandboxes.harness CONFIG`, where CONFIG is a JSON object; see `supervisor.Config`."""
+"""Start the supervisor: `python3 -m sandboxes.harness CONFIG`, CONFIG is the JSON of `supervisor.Config`."""
 
 import json
 import sys

@@ -7,7 +7,7 @@ program runs, for the program may rewrite it; whatever it does, it can only answ
 
 import atexit
 import gc
-import json
+import marshal
 import os
 import socket
 import sys
@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from sandboxes.harness import cage
 
-CHANNEL_FD = 1000
+CHANNEL_FD, LINK_FD = 1000, 1001
 LENGTH = Struct(">I")
 ANSWER = Struct(">BI")  # kind, length
 READY, RETURNED, RAISED, UNPLAIN, MEMORY, NOT_COMPILED = range(1, 7)
@@ -29,16 +29,18 @@ MAX_FD = 4096
 
 
 def main(fds: Sequence[int]) -> NoReturn:
-    """Become the process that the orders on the channel ask for; `fds` are stdin, stdout, stderr, channel."""
-    for target, fd in enumerate((*fds[:3], fds[3])):
-        os.dup2(fd, target if target < 3 else CHANNEL_FD, inheritable=target < 3)
+    """Become the process that the orders on the channel ask for; `fds` are stdin, stdout, stderr, channel, and for the
+    two sides of a test the link between them."""
+    for target, fd in zip((0, 1, 2, CHANNEL_FD, LINK_FD), fds, strict=False):
+        os.dup2(fd, target, inheritable=target < 3)
     os.closerange(3, CHANNEL_FD)
-    os.closerange(CHANNEL_FD + 1, MAX_FD)
+    os.closerange(CHANNEL_FD + (len(fds) - 3), MAX_FD)
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL_FD)
-    spec: dict[str, Any] = json.loads(receive(channel))
+    spec: dict[str, Any] = marshal.loads(receive(channel))  # from the supervisor, and nobody else has that end
     cage.enter(spec)
-    os.environ.clear()
-    os.environ.update(spec["env"])
+    if spec["env"] != os.environ:
+        os.environ.clear()
+        os.environ.update(spec["env"])
     _MODES[spec["mode"]](channel, spec)
     os._exit(0)
 
@@ -96,7 +98,7 @@ def _run_script(channel: socket.socket, spec: dict[str, Any]) -> None:
 
 
 def _end_interpreter(module: types.ModuleType, status: int) -> NoReturn:
-    """Do what an interpreter does at its end: wait for threads, call `atexit`, drop the globals, flush; in that order."""
+    """Do what an interpreter does at its end: wait for threads, call `atexit`, drop the globals, flush."""
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
@@ -149,27 +151,42 @@ def _load(channel: socket.socket, spec: dict[str, Any], name: str) -> tuple[type
 
     A source that is no Python is reported, and the process ends.
     """
-    path = os.path.join(spec["folder"], spec["file"])
-    sys.argv = [spec["file"], *spec["argv"]]
-    sys.path[0] = spec["folder"]
-    sys.setrecursionlimit(1000 + len(traceback.extract_stack()))
-    with open(path, "rb") as file:
-        source = file.read()
+    module = _module(spec, name)
     try:
-        code = compile(source, path, "exec", dont_inherit=True)
+        return module, _compiled(module)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         text = "".join(traceback.format_exception_only(error))
         answer(channel, NOT_COMPILED, text[-MAX_MESSAGE_CHARS:].encode("utf-8", "backslashreplace"))
         os._exit(1)
+
+
+def _module(spec: dict[str, Any], name: str) -> types.ModuleType:
+    """Make the empty module, and the world around it, as an interpreter does that is given the source file."""
+    sys.argv = [spec["file"], *spec["argv"]]
+    sys.path[0] = spec["folder"]
+    sys.setrecursionlimit(1000 + _depth())  # our frames are not the program's
     module = types.ModuleType(name)
-    module.__file__ = path
+    module.__file__ = os.path.join(spec["folder"], spec["file"])
     module.__dict__["__builtins__"] = __builtins__
     if name == "__main__":
         module.__dict__.update(__annotations__={}, __cached__=None)
     else:
         sys.modules["__main__"] = types.ModuleType("__main__")
     sys.modules[name] = module
-    return module, code
+    return module
+
+
+def _compiled(module: types.ModuleType) -> types.CodeType:
+    path = str(module.__file__)
+    with open(path, "rb") as file:
+        return compile(file.read(), path, "exec", dont_inherit=True)
+
+
+def _depth() -> int:
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    return depth
 
 
 # A Python program whose functions are called
@@ -244,20 +261,27 @@ def _describe(error: BaseException) -> str:
 
 
 def _serve_objects(channel: socket.socket, spec: dict[str, Any]) -> None:
-    """Load the source as a module and answer the tester, whose end of the socket is the channel."""
+    """Load the source as a module and answer the tester over the link."""
     from sandboxes.harness import objects
 
     module, code = _load(channel, spec, spec["module"])
-    objects.serve(channel, module, lambda: exec(code, module.__dict__))
+    objects.serve(_link(), module, lambda: exec(code, module.__dict__))
 
 
 def _test(channel: socket.socket, spec: dict[str, Any]) -> None:
-    """Run the tests; the channel to the supervisor carries what they came to."""
+    """Run the tests against the program at the other end of the link; the channel takes what they came to."""
     from sandboxes.harness import tester
 
-    orders = json.loads(receive(channel))
-    _, (candidate,), _, _ = socket.recv_fds(channel, 1, 1)
-    tester.main(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, candidate), channel, orders)
+    orders = spec["orders"]
+    if orders["folder"]:
+        os.mkdir(orders["folder"], 0o700)
+        os.chdir(orders["folder"])
+    sys.path += spec["packages"]
+    tester.main(_link(), channel, orders)
+
+
+def _link() -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, LINK_FD)
 
 
 _MODES = {

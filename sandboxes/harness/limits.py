@@ -9,7 +9,7 @@ import contextlib
 import math
 import os
 import resource
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
@@ -57,12 +57,12 @@ class Limits:
         return table
 
 
-def set_limits(table: Collection[tuple[int, int]]) -> None:
+def set_limits(table: Collection[Sequence[int]]) -> None:
     """Set rlimits on this process; a limit that is already lower stays."""
     for what, value in table:
         hard = resource.getrlimit(what)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(what, (value, value))
+        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (allowed, allowed))
 
 
 @dataclass
@@ -77,6 +77,21 @@ class Usage:
 def other_pids(known: Collection[int]) -> list[int]:
     """Return every process that can be seen here and is not known."""
     return [pid for name in os.listdir("/proc") if name.isdigit() and (pid := int(name)) not in known]
+
+
+def relatives(ancestor: int, pids: Collection[int]) -> list[int]:
+    """Return those of `pids` that are `ancestor` or descend from it."""
+    parents: dict[int, int] = {}
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/stat", "rb") as file:
+            parents[pid] = int(file.read().rpartition(b")")[2].split()[1])
+    found = {ancestor}
+    for _ in parents:
+        more = {pid for pid, parent in parents.items() if parent in found and pid not in found}
+        if not more:
+            break
+        found |= more
+    return [pid for pid in pids if pid in found]
 
 
 def read_usage(pids: Collection[int]) -> Usage:
@@ -95,13 +110,22 @@ def read_usage(pids: Collection[int]) -> Usage:
     return usage
 
 
-def uid_of(pid: int) -> int | None:
-    """Return the real uid of a process, also of one that hides from its owner; None if it has ended."""
+def _status(pid: int, name: bytes) -> list[int]:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/status", "rb") as file:
         for line in file:
-            if line.startswith(b"Uid:"):
-                return int(line.split()[1])
-    return None
+            if line.startswith(name):
+                return [int(word) for word in line.split()[1:]]
+    return []
+
+
+def uid_of(pid: int) -> int | None:
+    """Return the real uid of a process, also of one that hides from its owner; None if it has ended."""
+    return next(iter(_status(pid, b"Uid:")), None)
+
+
+def namespace_pids(pid: int) -> list[int]:
+    """Return the pids that a process has here and in the namespaces below."""
+    return _status(pid, b"NSpid:")
 
 
 def address_space_mb() -> float:

@@ -5,17 +5,18 @@ end nor one that never reads can hold up or fill the supervisor. What the progra
 """
 
 import contextlib
-import json
+import marshal
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any
 
 from sandboxes.harness.candidate import ANSWER, LENGTH
-from sandboxes.harness.limits import Limits, Usage, oom_kills, read_usage
+from sandboxes.harness.limits import Limits, Usage, namespace_pids, oom_kills, read_usage
 from sandboxes.harness.loop import READABLE, WRITABLE, Loop
 from sandboxes.harness.zygote import END, PID, Zygote
 
@@ -34,8 +35,12 @@ ZygoteDied = type("ZygoteDied", (Exception,), {"__doc__": "The warm interpreter 
 class Channel:
     """Messages to and from a process over its own socket. The process may write anything there, and never read."""
 
-    def __init__(self, loop: Loop, sock: socket.socket, max_bytes: int, on_too_long: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: Loop, sock: socket.socket, head: Struct, max_bytes: int, on_too_long: Callable[[], None]
+    ) -> None:
+        """`head` begins each answer: it ends with a length, and a kind may come before."""
         self.ended = False
+        self._head = head
         self._loop = loop
         self._socket = sock
         self._max_bytes = max_bytes
@@ -79,9 +84,9 @@ class Channel:
         self._incoming += chunk
         if not chunk:
             self._end()
-        elif len(self._incoming) >= ANSWER.size:
-            announced = ANSWER.unpack_from(self._incoming)[1]
-            if max(announced, len(self._incoming) - ANSWER.size) > self._max_bytes:
+        elif len(self._incoming) >= self._head.size:
+            announced = self._head.unpack_from(self._incoming)[-1]
+            if max(announced, len(self._incoming) - self._head.size) > self._max_bytes:
                 self._incoming.clear()
                 self._end()
                 self._on_too_long()
@@ -92,15 +97,15 @@ class Channel:
 
     def take(self) -> tuple[int, bytes] | None:
         """Return the kind and the payload of the next answer if it is complete."""
-        if len(self._incoming) < ANSWER.size:
+        if len(self._incoming) < self._head.size:
             return None
-        kind, length = ANSWER.unpack_from(self._incoming)
-        end = ANSWER.size + length
+        *kind, length = self._head.unpack_from(self._incoming)
+        end = self._head.size + length
         if len(self._incoming) < end:
             return None
-        payload = bytes(self._incoming[ANSWER.size : end])
+        payload = bytes(self._incoming[self._head.size : end])
         del self._incoming[:end]
-        return kind, payload
+        return kind[0] if kind else 0, payload
 
     @property
     def ahead(self) -> bool:
@@ -164,11 +169,21 @@ class Program:
     """
 
     def __init__(
-        self, loop: Loop, zygote: Zygote, spec: dict[str, Any], limits: Limits, *, stdin: bytes = b"", merged: bool = False
+        self,
+        loop: Loop,
+        zygote: Zygote,
+        spec: dict[str, Any],
+        limits: Limits,
+        *,
+        stdin: bytes = b"",
+        merged: bool = False,
+        link: socket.socket | None = None,
+        answer_head: Struct = ANSWER,
     ) -> None:
         self.limits = limits
         self.uid: int = spec["uid"]
         self.pid = 0
+        self.inner_pid = 0
         self.over: str | None = None  # the limit it was killed for
         self.ended: Ended | None = None
         self.orphans_cpu_s = 0.0
@@ -181,24 +196,26 @@ class Program:
         self.outputs: list[Output] = []
         self.lister: Callable[[], Sequence[int]] = lambda: (self.pid,)
         """Which processes count as this program's; the supervisor knows."""
-        self._start(spec, merged)
+        self._start(spec, merged, link, answer_head)
 
     # Starting
 
-    def _start(self, spec: dict[str, Any], merged: bool) -> None:
+    def _start(self, spec: dict[str, Any], merged: bool, link: socket.socket | None, answer_head: Struct) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         in_reading, self._in_fd = os.pipe()
         pipes = [os.pipe()] if merged else [os.pipe(), os.pipe()]
         writing = [pipe[1] for pipe in pipes]
         try:
             self._feed_at_once()
-            self._zygote.spawn((in_reading, writing[0], writing[-1], theirs.fileno()))
+            links = () if link is None else (link.fileno(),)
+            self._zygote.spawn((in_reading, writing[0], writing[-1], theirs.fileno(), *links))
         finally:
             for fd in (in_reading, *writing):
                 os.close(fd)
             theirs.close()
-        self.channel = Channel(self._loop, ours, self.limits.output_bytes, lambda: self.kill("output_limit"))
-        self.channel.send(json.dumps({**spec, "rlimits": self.limits.for_kernel()}).encode())
+        too_long = lambda: self.kill("output_limit")  # noqa: E731
+        self.channel = Channel(self._loop, ours, answer_head, self.limits.output_bytes, too_long)
+        self.channel.send(marshal.dumps({**spec, "rlimits": self.limits.for_kernel()}))
         for index, (reading, _) in enumerate(pipes):
             os.set_blocking(reading, False)
             output = Output(reading, keep_all=index == 0 and not merged)
@@ -260,9 +277,9 @@ class Program:
         self.began_s = time.monotonic()
         self._loop.at(self, self.began_s + min(FIRST_CHECK_S, self.limits.wall_s), self._check)
 
-    def rebase(self) -> None:
-        """Take what was used so far as the base of the next test."""
-        self.cpu_base_s = self.cpu_now_s()
+    def rebase(self, precisely: bool = False) -> None:
+        """Take what was used so far as the base of the next test; `precisely` counts the children as well."""
+        self.cpu_base_s = self.usage().cpu_s if precisely else self.cpu_now_s()
         for output in self.outputs:
             output.total = 0
 
@@ -271,9 +288,15 @@ class Program:
         if self.pid == 0:
             return 0.0
         try:
-            return time.clock_gettime((~self.pid << 3) | CPU_CLOCK)
+            return time.clock_gettime((~(self.inner_pid or self.pid) << 3) | CPU_CLOCK)
         except OSError:
             return self.cpu_base_s  # it has just ended
+
+    def find_inner_pid(self) -> None:
+        """In a cage of namespaces, find the program below the processes that wait for it: the second one in there."""
+        for pid in self.lister():
+            if namespace_pids(pid)[1:] == [2]:
+                self.inner_pid = pid
 
     def _check(self, now_s: float) -> None:
         if self.pid == 0:
@@ -356,5 +379,3 @@ class Program:
         if failed and any(word in last_words for word in MEMORY_WORDS):
             return "memory_limit"
         return None
-
-

@@ -6,9 +6,11 @@ child is to do comes through the channel, which only the child reads; so no test
 value is ever in the memory that the next program starts with.
 """
 
+import contextlib
 import gc
 import importlib
 import io
+import json
 import os
 import socket
 import sys
@@ -24,10 +26,10 @@ WARM = Struct("<dd")  # MiB of address space, MiB resident
 MAX_FD = 4096
 
 PRELOADED = (
-    "abc", "array", "bisect", "calendar", "cmath", "collections", "collections.abc", "contextlib", "copy", "dataclasses",
-    "datetime", "decimal", "enum", "fractions", "functools", "heapq", "inspect", "io", "itertools", "json", "math",
-    "numbers", "operator", "random", "re", "statistics", "string", "textwrap", "threading", "time", "traceback", "types",
-    "typing", "weakref",
+    "abc", "array", "bisect", "calendar", "cmath", "collections", "collections.abc", "contextlib", "copy",
+    "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "heapq", "inspect", "io", "itertools",
+    "json", "math", "numbers", "operator", "random", "re", "statistics", "string", "textwrap", "threading", "time",
+    "traceback", "types", "typing", "weakref",
 )  # fmt: skip
 """What most programs import: without it each of them would pay for it again."""
 
@@ -49,19 +51,25 @@ class Zygote:
         """Ask for one process; its pid and, once it ended, its end come over `socket`."""
         socket.send_fds(self.socket, [b"+"], fds)
 
+    def load(self, modules: Sequence[str], packages: Sequence[str]) -> None:
+        """Have modules imported now, looked for also in the folders `packages`; returns when that is done."""
+        self.socket.send(json.dumps([modules, packages]).encode())
+        self.base_address_mb, self.base_mb = WARM.unpack(self.socket.recv(WARM.size))
+
 
 def _serve(ours: socket.socket, main: Callable[[Sequence[int]], None], preload: Sequence[str]) -> None:
     """Fork a process for each request until the supervisor goes away; never returns."""
     _leave_the_supervisors_streams(ours.fileno())
-    for name in preload:
-        importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # the collector of a child would otherwise write to, and so copy, every page
+    _import(preload)
     ours.send(WARM.pack(address_space_mb(), resident_mb()))
     while True:
-        message, fds, _, _ = socket.recv_fds(ours, 16, 4)
+        message, fds, _, _ = socket.recv_fds(ours, 4096, 5)
         if not message:
             os._exit(0)
+        if message != b"+":
+            _import(*json.loads(message))
+            ours.send(WARM.pack(address_space_mb(), resident_mb()))
+            continue
         pid = os.fork()
         if pid == 0:
             main(fds)
@@ -71,6 +79,18 @@ def _serve(ours: socket.socket, main: Callable[[Sequence[int]], None], preload: 
         ours.send(PID.pack(pid))
         _, status, used = os.wait4(pid, 0)
         ours.send(END.pack(status, used.ru_utime + used.ru_stime, used.ru_maxrss))
+
+
+def _import(names: Sequence[str], packages: Sequence[str] = ()) -> None:
+    """Import modules for all children to come; what cannot be imported, they will find out for themselves."""
+    sys.path += packages
+    for name in names:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for folder in packages:
+        sys.path.remove(folder)
+    gc.collect()
+    gc.freeze()  # the collector of a child would otherwise write to, and so copy, every page
 
 
 def _leave_the_supervisors_streams(keep_fd: int) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 from verifier_service.errors import RunnerUnavailable
 from verifier_service.runners.base import Runner
+from verifier_service.runners.bubblewrap import BubblewrapRunner
 from verifier_service.runners.docker import DockerRunner
 from verifier_service.settings import RunnerChoice, Settings
 
 RUNNERS: dict[str, Callable[[Settings], Runner]] = {
     "docker": DockerRunner,
+    "bubblewrap": BubblewrapRunner,
 }
 """By the name that `VERIFIER_RUNNER` gives them; `auto` takes the first that works."""
 

