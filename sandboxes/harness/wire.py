@@ -63,8 +63,8 @@ class _TooDeep(Exception):
 _dumps = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 _loads = json.JSONDecoder().decode
 
-# The order matters: a datetime is a date, an OrderedDict is a dict with an order of its own.
-_BASES: tuple[type, ...] = (
+# What a subclass is taken for. The order matters: a datetime is a date, an OrderedDict has an order of its own.
+BASES: tuple[type, ...] = (
     str, int, float, tuple, list, OrderedDict, dict, set, frozenset, bytes, bytearray, complex, Decimal,
     Fraction, datetime, date, time, timedelta,
 )  # fmt: skip
@@ -132,7 +132,7 @@ class _Encoder:
                 if depth == 0:
                     raise _TooDeep
                 return {"$h": self.tree(token, depth - 1)}
-        return self.tree(_as_base(value, kind), depth)
+        return self.tree(as_base(value, kind), depth)
 
     def text(self, value: str) -> Any:
         try:
@@ -177,7 +177,7 @@ class _Encoder:
         token = self.handle(child) if self.handle is not None else None
         if token is not None:
             return "h", iter((token,)), [], id(child)
-        plain = _as_base(child, kind)
+        plain = as_base(child, kind)
         if type(plain) not in _CONTAINERS:
             done.append(self.tree(plain, 1))
             return None
@@ -190,9 +190,9 @@ class _Encoder:
         return {list: "l", tuple: "t", set: "s", frozenset: "z"}[type(value)], iter(value), [], id(value)
 
 
-def _as_base(value: Any, kind: type) -> Any:
+def as_base(value: Any, kind: type) -> Any:
     """Return `value` as the exact builtin type it is a subclass of, read with that type's own methods."""
-    for base in _BASES:
+    for base in BASES:
         if issubclass(kind, base):
             return _READ[base](value)
     numpy = sys.modules.get("numpy")

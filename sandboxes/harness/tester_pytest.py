@@ -1,0 +1,218 @@
+"""Runs test files with pytest, and reports the outcome of every test that was collected.
+
+A test passes when pytest says passed and the submission's process was there to the end of it. Skipped tests, and tests
+marked xfail that fail as marked, are `skipped`: they earn nothing, or a submission that fails on purpose would earn it.
+A file that cannot be collected because of the submission is one test with an error; if the reason lies in the file (it
+is no Python, or imports what is not installed), or no file holds a test, the tests are broken.
+"""
+
+import ast
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandboxes.harness.proxy import RemoteClass, RemoteFunction, RemoteObject, Submission, SubmissionLost
+from sandboxes.harness.tester import Broken, Reporter, describe, is_from_submission
+
+_ARGUMENTS = (
+    "-q", "--tb=short", "--no-header", "--no-summary", "--capture=sys", "--continue-on-collection-errors",
+    "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:junitxml", "-p", "no:pastebin",
+)  # fmt: skip
+_FOUND_BY_NAME = ("test_*.py", "*_test.py")
+
+
+def run(orders: dict[str, Any], submission: Submission, reporter: Reporter) -> None:
+    """Run the files of `orders` in its folder."""
+    files: dict[str, str] = orders["files"]
+    trees = {name: _parse(name, text) for name, text in files.items() if name.endswith(".py")}
+    written = {name: found for name, tree in trees.items() if (found := _tests_in(tree))}
+    if not written:
+        raise Broken("no file holds a test")
+    try:
+        reporter.link.hello([])
+    except BaseException as error:
+        if not isinstance(error, (SubmissionLost, Exception)):
+            raise
+        text = str(error) if isinstance(error, SubmissionLost) else describe(error)
+        return _fail_all(written, f"the submission cannot be loaded: {text}", reporter)
+    folder = Path(orders["folder"])
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    plugin = _Plugin(reporter, submission.__name__)
+    sys.dont_write_bytecode = True
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.chdir(folder)
+    targets = [] if any(Path(name).match(p) for name in written for p in _FOUND_BY_NAME) else sorted(written)
+    quiet = io.StringIO()
+    streams = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr = quiet
+    ending = ""
+    try:
+        pytest.main([*_ARGUMENTS, f"--rootdir={folder}", *targets], plugins=[plugin])
+    except BaseException as error:
+        ending = describe(error)
+    finally:
+        sys.stdout, sys.stderr = streams
+    plugin.conclude(ending or quiet.getvalue()[-500:].strip())
+    return None
+
+
+def _parse(name: str, text: str) -> ast.Module:
+    try:
+        return ast.parse(text, name)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise Broken(f"{name}: {describe(error)}") from None
+
+
+def _tests_in(tree: ast.Module) -> list[str]:
+    """Return the names of what looks like tests, as pytest writes them after the file's name."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [node.name for node in tree.body if isinstance(node, functions) and node.name.startswith("test")]
+    for case in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        inner = [node.name for node in case.body if isinstance(node, functions) and node.name.startswith("test")]
+        if case.name.startswith("Test") or case.bases:
+            found += [f"{case.name}::{name}" for name in inner]
+    return found
+
+
+def _fail_all(written: dict[str, list[str]], message: str, reporter: Reporter) -> None:
+    ids = [f"{name}::{test}" for name, tests in sorted(written.items()) for test in tests]
+    reporter.send(collected=ids)
+    for test_id in ids:
+        reporter.test(test_id, "error", message, 0.0)
+
+
+class _Plugin:
+    """Watches pytest. It takes no outcome from anything that pytest writes."""
+
+    def __init__(self, reporter: Reporter, module: str) -> None:
+        self._reporter = reporter
+        self._module = module
+        self._collected: list[str] | None = None
+        self._uncollected: list[tuple[str, str, str]] = []  # file, outcome, message
+        self._broken = ""
+        self._outcomes: dict[str, tuple[str, str]] = {}
+        self._times_s: dict[str, float] = {}
+        self._blamed: set[str] = set()  # tests in which the submission raised
+        self._reported: set[str] = set()
+
+    # Collecting
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(self, obj: object) -> list[Any] | None:
+        """Take nothing of the submission for a test, whatever it is called."""
+        return [] if isinstance(obj, (RemoteFunction, RemoteObject, RemoteClass)) else None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Any:
+        """Note files that cannot be collected, and who is to blame."""
+        report = yield
+        if report.outcome != "passed":
+            error = report._submission_error if hasattr(report, "_submission_error") else None
+            call = getattr(report, "call", None)
+            excinfo = getattr(call, "excinfo", None)
+            error = excinfo.value if excinfo is not None else error
+            if isinstance(error, pytest.Collector.CollectError) and error.__cause__ is not None:
+                error = error.__cause__
+            self._note_uncollected(collector.nodeid or collector.name, report, error)
+        return report
+
+    def _note_uncollected(self, name: str, report: Any, error: BaseException | None) -> None:
+        text = report.longreprtext[-1500:] if report.outcome == "failed" else "the file was skipped"
+        if report.outcome == "failed" and self._is_our_import(error):
+            self._broken = self._broken or f"{name}: {describe(error) if error else text}"
+        self._uncollected.append((name, "error" if report.outcome == "failed" else "skipped", text))
+
+    def _is_our_import(self, error: BaseException | None) -> bool:
+        """Whether the file asks for a module that is not installed."""
+        if not isinstance(error, ModuleNotFoundError) or is_from_submission(error):
+            return False
+        return (error.name or "").partition(".")[0] != self._module
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Fix what there is to run, before anything runs."""
+        if self._broken:
+            raise pytest.exit.Exception("broken")
+        self._collected = [item.nodeid for item in session.items]
+        self._reporter.send(collected=self._collected + [name for name, _, _ in self._uncollected])
+
+    # Running
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        """A test during which the submission's process was lost has failed, whatever the test made of it."""
+        report = yield
+        if call.excinfo is not None and is_from_submission(call.excinfo.value):
+            self._blamed.add(item.nodeid)
+        if self._reporter.link.lost and report.outcome == "passed":
+            report.outcome = "failed"
+            report.longrepr = self._reporter.link.lost
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the worst that was said of a test, and report it after its teardown."""
+        test_id = report.nodeid
+        self._times_s[test_id] = self._times_s.get(test_id, 0.0) + report.duration
+        if report.failed:
+            text = report.longreprtext[-1800:]
+            failed = report.when == "call" and test_id not in self._blamed and not self._reporter.link.lost
+            self._outcomes.setdefault(test_id, ("failed" if failed else "error", text))
+        elif report.skipped:
+            self._outcomes.setdefault(test_id, ("skipped", _reason(report)))
+        elif report.when == "call":
+            self._outcomes.setdefault(test_id, ("passed", ""))
+        if report.when == "teardown":
+            self._outcomes.setdefault(test_id, ("error", "the test did not run"))
+            if report.failed:
+                self._outcomes[test_id] = ("error", report.longreprtext[-1800:])
+            self._report(test_id)
+
+    def _report(self, test_id: str) -> None:
+        if test_id not in self._reported:
+            self._reported.add(test_id)
+            self._reporter.test(test_id, *self._outcomes[test_id], self._times_s.get(test_id, 0.0))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Do not go on when there is nobody to ask."""
+        if self._reporter.link.lost:
+            item.session.shouldstop = self._reporter.link.lost
+            return True
+        return None
+
+    def conclude(self, ending: str) -> None:
+        """Report what is left when pytest has returned."""
+        if self._broken:
+            raise Broken(self._broken)
+        if self._collected is None:
+            self._collected = []
+            self._uncollected.append(("pytest", "error", ending or "pytest ended before it had collected the tests"))
+            self._reporter.send(collected=["pytest"])
+        elif not self._collected and not self._uncollected:
+            self._uncollected.append(("pytest", "error", "no test was collected"))
+            self._reporter.send(collected=["pytest"])
+        for name, outcome, text in self._uncollected:
+            self._reporter.test(name, outcome, text, 0.0)
+
+    # Folders that the submission can reach
+
+    @pytest.fixture
+    def tmp_path(self) -> Path:
+        """A folder of the test that the submission, whose user is another one, can read and write as well."""
+        os.umask(0)
+        path = Path(tempfile.mkdtemp(prefix="pytest-", dir="/tmp"))
+        path.chmod(0o777)
+        return path
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return f"marked xfail: {report.wasxfail}"
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else "skipped"

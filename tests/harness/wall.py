@@ -1,0 +1,118 @@
+"""Two forked processes joined as in a box, without the box: a submission that is served, and its tester."""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+from sandboxes.harness import objects, tester, tester_asserts, tester_pytest
+
+LENGTH = Struct(">I")
+PRELOADED = (tester_asserts, tester_pytest)  # as in a box, where the processes are forked from a warm interpreter
+
+
+@dataclass
+class Told:
+    """What a tester reported."""
+
+    collected: list[str] = field(default_factory=list)
+    outcomes: dict[str, str] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
+    broken: str = ""
+    lost: str = ""
+    not_compiled: str = ""
+    finished: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        """Whether every test passed, and all of them were told."""
+        told = list(self.outcomes) == self.collected and set(self.outcomes.values()) == {"passed"}
+        return told and self.finished and not self.lost
+
+    @property
+    def passed(self) -> int:
+        """How many tests passed."""
+        return sum(outcome == "passed" for outcome in self.outcomes.values())
+
+
+def _serve(sock: socket.socket, source: str, name: str) -> None:
+    module = types.ModuleType(name)
+    module.__file__ = f"{name}.py"
+    sys.modules[name] = module
+    resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+    try:
+        code = compile(source, f"{name}.py", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        objects.not_compiled(sock, str(error))
+        return
+    objects.serve(sock, module, lambda: exec(code, module.__dict__))
+
+
+def _fork(work: Any) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        quiet = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2) if not os.environ.get("WALL_DEBUG") else (0,):
+            os.dup2(quiet, fd)
+        work()
+        status = 0
+    except BaseException:  # noqa: BLE001 (a forked child must not return into the test)
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def run(source: str, files: Mapping[str, str] | str, *, entry_point: str | None = None, wall_s: int = 30) -> Told:
+    """Run tests against a submission: `files` is the text of asserts, or the files of pytest."""
+    theirs, ours = socket.socketpair()
+    report, told = socket.socketpair()
+    with tempfile.TemporaryDirectory() as folder:
+        candidate = _fork(lambda: (ours.close(), report.close(), told.close(), _serve(theirs, source, "solution")))
+        theirs.close()
+        orders = {
+            "mode": "assert" if isinstance(files, str) else "pytest",
+            "files": {"tests.py": files} if isinstance(files, str) else dict(files),
+            "module": "solution",
+            "entry_point": entry_point,
+            "folder": folder,
+        }
+        testing = _fork(lambda: (report.close(), signal.alarm(wall_s), tester.main(ours, told, orders)))
+        ours.close()
+        told.close()
+        result = _read(report)
+        report.close()
+        for pid in (testing, candidate):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        assert not list(Path(folder).glob("*.lock"))
+    return result
+
+
+def _read(report: socket.socket) -> Told:
+    told = Told()
+    stream = report.makefile("rb")
+    while head := stream.read(LENGTH.size):
+        message: dict[str, Any] = json.loads(stream.read(*LENGTH.unpack(head)))
+        for key, value in message.items():
+            if key == "test":
+                told.outcomes[value["id"]] = value["outcome"]
+                told.messages[value["id"]] = value["message"]
+            else:
+                setattr(told, key, value)
+    return told
