@@ -186,8 +186,11 @@ def _walls(by_root: bool, passwd: int) -> list[str]:
     arguments += ["--die-with-parent", "--new-session", "--as-pid-1", "--hostname", "box", "--clearenv"]
     for name in ("PYTHONHASHSEED=0", "MALLOC_ARENA_MAX=2", "LANG=C.UTF-8", f"PATH={PROGRAM_PATH}"):
         arguments += ["--setenv", *name.split("=")]
-    for folder in reversed(Path(sys.base_prefix).parents[:-1]):  # as /root may be closed to others, and is not in there
+    # bwrap makes the folders above a mount for its own user only.
+    for folder in (*reversed(Path(sys.base_prefix).parents[:-1]), *Path(PACKAGES_FOLDER).parents[-2::-1]):
         arguments += ["--perms", "0755", "--dir", str(folder)]
+    for folder in (PACKAGES_FOLDER, f"{HARNESS_FOLDER}/sandboxes", "/etc"):
+        arguments += ["--perms", "0755", "--dir", folder]
     for folder in dict.fromkeys((*SYSTEM_FOLDERS, sys.base_prefix)):
         arguments += ["--ro-bind-try", folder, folder]
     arguments += ["--ro-bind", str(SANDBOXES / "harness"), f"{HARNESS_FOLDER}/sandboxes/harness"]
