@@ -3,7 +3,10 @@
 Trees become sympy objects node by node; no text is ever given to sympy. It runs only in workers that can be killed.
 """
 
-from collections.abc import Mapping
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -12,8 +15,59 @@ import sympy
 from sympy.core.relational import Relational
 
 from verifier_service.answers.bounds import TooComplex
-from verifier_service.answers.nodes import EULER, IMAGINARY, INFINITY, PI, Node, free_symbols, number
+from verifier_service.answers.nodes import EULER, IMAGINARY, INFINITY, PI, Node, free_symbols, number, walk
 from verifier_service.answers.numeric import MP, NotNumeric, Undefined, evaluate, exact
+
+SYMPY_BUDGET_S = 0.8
+"""CPU seconds of sympy for one comparison; then the answer counts as not proved. The worker's own limit is the hard one."""
+
+
+_QUADRATURE_BUDGET_S = 0.25
+
+
+class _OutOfTime(BaseException):
+    """Raised inside sympy, which catches ordinary exceptions of many kinds for its own purposes."""
+
+
+class _Budget:
+    """What is left of the CPU time that sympy may use for one comparison."""
+
+    def __init__(self) -> None:
+        self.left_s = SYMPY_BUDGET_S
+
+    def refill(self) -> None:
+        """Start a new comparison."""
+        self.left_s = SYMPY_BUDGET_S
+
+    @contextlib.contextmanager
+    def spend(self, at_most_s: float = SYMPY_BUDGET_S) -> Iterator[None]:
+        """Run the code inside on the budget; only a main thread can be interrupted, others run unlimited.
+
+        Raises:
+            TooComplex: the budget is used up.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        if self.left_s <= 0.001:
+            raise TooComplex(f"sympy took more than {SYMPY_BUDGET_S} s")
+        before = signal.signal(signal.SIGVTALRM, _stop)
+        share_s = min(self.left_s, at_most_s)
+        signal.setitimer(signal.ITIMER_VIRTUAL, share_s)
+        try:
+            yield
+        except _OutOfTime:
+            raise TooComplex(f"sympy took more than {SYMPY_BUDGET_S} s") from None
+        finally:
+            self.left_s -= share_s - signal.setitimer(signal.ITIMER_VIRTUAL, 0)[0]
+            signal.signal(signal.SIGVTALRM, before)
+
+
+def _stop(number: int, frame: object) -> None:
+    raise _OutOfTime
+
+
+BUDGET = _Budget()
 
 _CONSTANTS = {PI: sympy.pi, EULER: sympy.E, IMAGINARY: sympy.I, INFINITY: sympy.oo}
 _FUNCTIONS: dict[str, Any] = {
@@ -103,8 +157,9 @@ _UNDONE = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, sympy.Derivati
 def _closed_form(node: Node) -> Any:
     """Return the sympy value of a series, limit, derivative or integral, or None where it finds none."""
     try:
-        found = to_sympy(node)
-    except (NotImplementedError, ValueError, TypeError, ZeroDivisionError, AttributeError, RecursionError):
+        with BUDGET.spend():
+            found = to_sympy(node)
+    except (TooComplex, NotImplementedError, ValueError, TypeError, ZeroDivisionError, AttributeError, RecursionError):
         return None
     if found.has(*_UNDONE) or found in (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan) or found.has(sympy.zoo, sympy.nan):
         return None
@@ -117,9 +172,13 @@ def calculus_value(node: Node, values: Mapping[str, Any]) -> Any:
     Raises:
         NotNumeric: no closed form was found, and numeric integration does not settle either.
     """
+    if node.op == "int" and node.args[2] is not None:
+        settled = _numeric_integral(node, values)
+        if settled is not None:
+            return settled
     found = _closed_form(node)
     if found is None:
-        return _numeric_integral(node, values)
+        raise NotNumeric("no closed form was found")
     points = {sympy.Symbol(name, real=True): _rational(value) for name, value in values.items()}
     result = found.subs(points).evalf(MP.dps + 5)
     real, imaginary = result.as_real_imag()
@@ -136,21 +195,22 @@ def _rational(value: Any) -> Any:
 
 
 def _numeric_integral(node: Node, values: Mapping[str, Any]) -> Any:
-    if node.op != "int" or node.args[2] is None:
-        raise NotNumeric("no closed form was found")
+    """Integrate numerically; None where two precisions do not agree, as for an integrand with jumps."""
     body, variable, low, high = node.args
-    ends = [_end(end, values) for end in (low, high)]
-    digits = MP.dps
+    if any(part.op in ("int", "lim", "sum", "prod", "diff") for part in walk(body)):
+        return None
     results = []
-    for precision in (digits, digits + 15):
+    for precision in (MP.dps, MP.dps + 15):
         with MP.workdps(precision):
             try:
-                results.append(MP.quad(lambda x: evaluate(body, {**values, variable: x}), ends, error=True))
-            except (ValueError, ZeroDivisionError, OverflowError) as error:
-                raise NotNumeric(f"the integral does not settle: {error}") from None
+                with BUDGET.spend(_QUADRATURE_BUDGET_S):
+                    ends = [_end(end, values) for end in (low, high)]
+                    results.append(MP.quad(lambda x: evaluate(body, {**values, variable: x}), ends, error=True))
+            except (NotNumeric, TooComplex, ValueError, ArithmeticError):
+                return None
     (first, error), (second, _) = results
-    if abs(first - second) > MP.mpf(10) ** (-digits + 8) * (1 + abs(first)) or error > MP.mpf(10) ** (-digits + 8):
-        raise NotNumeric("the integral does not settle")
+    if abs(first - second) > MP.mpf(10) ** (-MP.dps + 8) * (1 + abs(first)) or error > MP.mpf(10) ** (-MP.dps + 8):
+        return None
     return second
 
 
@@ -165,7 +225,8 @@ def _end(node: Node, values: Mapping[str, Any]) -> Any:
 def same_zeros(left: Node, right: Node) -> bool:
     """Decide whether two polynomial or rational expressions vanish together: the same irreducible factors, same powers."""
     try:
-        first, second = (_factors(node) for node in (left, right))
+        with BUDGET.spend():
+            first, second = (_factors(node) for node in (left, right))
     except (NotNumeric, sympy.PolynomialError, NotImplementedError):
         return False
     return first is not None and first == second
@@ -193,7 +254,8 @@ def solve_inequality(difference: Node, operator: str, variable: str) -> list[tup
     if linear is not None:
         return _solve_linear(*linear, operator)
     try:
-        found = _solve(difference, operator, variable)
+        with BUDGET.spend():
+            found = _solve(difference, operator, variable)
     except (NotImplementedError, NotNumeric, ValueError, TypeError, sympy.PolynomialError, AttributeError):
         return None
     return found
@@ -201,7 +263,7 @@ def solve_inequality(difference: Node, operator: str, variable: str) -> list[tup
 
 def _linear(node: Node, variable: str) -> tuple[Fraction, Fraction] | None:
     """Return slope and intercept where the expression is linear with rational coefficients."""
-    from verifier_service.answers.nodes import substitute, walk
+    from verifier_service.answers.nodes import substitute
 
     if any(
         part.op in ("fn", "pow", "fact", "call", "div") and variable in free_symbols(part) and part.op != "div"

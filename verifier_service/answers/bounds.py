@@ -4,8 +4,12 @@ MAX_ANSWER_CHARS = 20_000
 """A longer answer is compared as text only."""
 
 MAX_TOKENS = 4_000
-MAX_DEPTH = 60
-"""Nesting of brackets, fractions, exponents and functions."""
+MAX_DEPTH = 150
+"""Levels of the grammar that are open at once; a bracket opens three."""
+
+MAX_TREE_DEPTH = 150
+MAX_PARTS_DEPTH = 30
+"""Nesting of lists, tuples, relations and units that are compared part by part."""
 
 MAX_DIGITS = 5_000
 """Digits of one number literal."""

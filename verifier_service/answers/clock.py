@@ -57,7 +57,7 @@ def _time(text: str) -> Moment | None:
 
 
 def _same_time(one: tuple[int | str | None, ...], other: tuple[int | str | None, ...]) -> bool:
-    if one[3] is not None and other[3] is not None or one[3] == other[3]:
+    if (one[3] is not None and other[3] is not None) or one[3] == other[3]:
         return _on_24(one) == _on_24(other)
     marked, bare = (one, other) if one[3] is not None else (other, one)
     return bare[:3] == marked[:3] or (int(bare[0] or 0) > 12 and bare[:3] == _on_24(marked))

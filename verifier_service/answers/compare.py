@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verifier_service.answers import collection, expression, literal, piecewise, quantity, realset, relation
-from verifier_service.answers.bounds import MAX_DEPTH, NotMath, TooComplex
+from verifier_service.answers.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
 from verifier_service.answers.clock import same_moment
 from verifier_service.answers.decision import Decision, Kind
 from verifier_service.answers.nodes import Node, free_symbols, walk
@@ -58,8 +58,10 @@ def _compare_trees(answer: Answer, reference: Answer) -> Decision:
         for other in reference.trees:
             try:
                 decision = same(one, other)
-            except (TooComplex, Undefined) as limit:
+            except (NotMath, Undefined) as limit:
                 decision = Decision(False, f"it was not proved: {limit}")
+            except RecursionError:
+                decision = Decision(False, "it was not proved: the answers are nested too deeply")
             if decision.equal:
                 return decision
             first = first or decision
@@ -72,7 +74,7 @@ def same(left: Node, right: Node, depth: int = 0) -> Decision:
     Raises:
         TooComplex: a limit was exceeded before it could be decided.
     """
-    if depth > MAX_DEPTH:
+    if depth > MAX_PARTS_DEPTH:
         raise TooComplex("the answers are nested too deeply")
     if left == right:
         contradiction = relation.contradicts_itself(left)
@@ -128,7 +130,8 @@ def _moment(answer: Answer, reference: Answer) -> Decision | None:
 
 
 def _words(answer: Answer, reference: Answer) -> Decision | None:
-    if answer.words and answer.words == reference.words and (answer.is_words or reference.is_words or not answer.trees):
+    wordy = answer.is_words or reference.is_words or not (answer.trees or reference.trees)
+    if answer.words and answer.words == reference.words and wordy:
         return Decision(True, "the same words")
     if answer.is_words and reference.is_words:
         return Decision(False, "the words differ")

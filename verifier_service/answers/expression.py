@@ -26,27 +26,25 @@ def equal(left: Node, right: Node) -> bool:
 
     Raises:
         TooComplex: a limit was exceeded before it could be decided.
+        NotNumeric: one of them holds what has no numeric value, so nothing was decided.
     """
     if left == right:
         return True
     first, second = exact(left), exact(right)
     if first is not None and second is not None:
         return first == second
-    try:
-        names = free_symbols(left) | free_symbols(right)
-        if not names:
-            return _closed_equal(left, right)
-        return _open_equal(left, right, sorted(names))
-    except NotNumeric:
-        return False
+    names = free_symbols(left) | free_symbols(right)
+    if not names:
+        return _closed_equal(left, right)
+    return _open_equal(left, right, sorted(names))
 
 
 def _closed_equal(left: Node, right: Node) -> bool:
-    digits = digits_needed(left, right)
     real = not _is_complex(left) and not _is_complex(right)
     rough = _difference(left, right, {}, 30, real)
     if rough is None or not rough:
         return False
+    digits = digits_needed(left, right)
     return bool(_difference(left, right, {}, digits + _GUARD_DIGITS, real))
 
 
@@ -122,7 +120,7 @@ def whole_variables(*nodes: Node) -> set[str]:
 
 
 def _open_equal(left: Node, right: Node, names: list[str]) -> bool:
-    digits = 40
+    digits = digits_needed(left, right)
     whole = whole_variables(left, right)
     real = not _is_complex(left) and not _is_complex(right)
     seed = hashlib.sha256(repr(sorted(names)).encode()).digest()

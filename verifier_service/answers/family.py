@@ -6,18 +6,21 @@ the sets of their values agree in a window of many periods.
 """
 
 from fractions import Fraction
+from typing import Any
 
 from verifier_service.answers.decision import Decision
 from verifier_service.answers.nodes import PI, Node, free_symbols, rename, substitute, walk
 from verifier_service.answers.numeric import MP, NotNumeric, Undefined, evaluate
 
-_PARAMETERS = frozenset("k n m l j t s p q r K N M".split())
+_PARAMETERS = frozenset(["k", "n", "m", "l", "j", "t", "s", "p", "q", "r", "K", "N", "M"])
 _CONSTANTS = frozenset({"C", "c", "K", "C_1", "c_1", "D", "A", "k"})
 _RANGE = 24
 
 
 def decide(a: list[Node], b: list[Node]) -> Decision | None:
     """Compare two lists of values as families; None where they are not families in one parameter."""
+    if not any(free_symbols(node) for node in a) or not any(free_symbols(node) for node in b):
+        return None
     left, right = _parameter(a), _parameter(b)
     if left is None or right is None:
         return _constants(a, b)
@@ -27,7 +30,7 @@ def decide(a: list[Node], b: list[Node]) -> Decision | None:
     if _names(a) != _names(b) or _names(a) != {left}:
         return _others_too(a, b) if _names(a) == _names(b) else None
     try:
-        first, second = _values(a, left), _values(b, left)
+        first, second = _values(a, b, left)
     except (NotNumeric, Undefined):
         return None
     if first is None or second is None:
@@ -55,46 +58,63 @@ def _mentions_pi(node: Node) -> bool:
     return any(part == PI or part.op == "deg" for part in walk(node))
 
 
-def _values(nodes: list[Node], parameter: str) -> set[Fraction] | None:
-    """Return the values in a window around zero, rounded to 20 digits; None where a member is not linear."""
-    found: set[int] = set()
+Values = set[Fraction] | None
+
+
+def _values(a: list[Node], b: list[Node], parameter: str) -> tuple[Values, Values]:
+    """Return the values of both families in one window around zero, rounded to 20 digits; None where they are not computed."""
     with MP.workdps(40):
-        window = MP.mpf(0)
-        lines = []
-        for node in nodes:
-            first, second, third = (evaluate(substitute(node, parameter, _literal(k)), {}) for k in (0, 1, 2))
-            step = second - first
-            if isinstance(first, MP.mpc | MP.matrix) or abs(third - second - step) > MP.mpf(10) ** -30:
-                return _powers(nodes, parameter)
-            lines.append((first, step))
-            window = max(window, abs(step))
-        window *= 6
-        for start, step in lines:
-            if step == 0:
-                found.add(int(MP.nint(start * 10**20)))
-                continue
-            if window / abs(step) > 2000:
-                return None
-            low = int(MP.ceil((-window - abs(start)) / abs(step))) - 1
-            for index in range(low, -low + 1):
-                value = start + index * step
-                if abs(value) <= window * (1 + MP.mpf(10) ** -20):
-                    found.add(int(MP.nint(value * 10**20)))
-    return {Fraction(value) for value in found}
+        left = [line for line in (_line(node, parameter) for node in a) if line]
+        right = [line for line in (_line(node, parameter) for node in b) if line]
+        if len(left) < len(a) or len(right) < len(b):
+            return _sampled(a, b, parameter)
+        window = 6 * max(abs(step) for _, step in left + right)
+        return _on_lines(left, window), _on_lines(right, window)
 
 
-def _powers(nodes: list[Node], parameter: str) -> set[Fraction] | None:
-    """Return the values of members such as `(-1)^k \\frac{\\pi}{6} + k\\pi`, in a window that every sequence leaves."""
+def _line(node: Node, parameter: str) -> tuple[Any, Any] | None:
+    """Return start and step of a member that is linear in the parameter."""
+    first, second, third = (evaluate(substitute(node, parameter, _literal(k)), {}) for k in (0, 1, 2))
+    step = second - first
+    if isinstance(first, MP.mpc | MP.matrix) or abs(third - second - step) > MP.mpf(10) ** -30:
+        return None
+    return first, step
+
+
+def _on_lines(lines: list[tuple[Any, Any]], window: Any) -> Values:
     found: set[Fraction] = set()
-    largest = []
-    for node in nodes:
-        values = [evaluate(substitute(node, parameter, _literal(k)), {}) for k in range(-_RANGE, _RANGE + 1)]
-        if any(isinstance(value, MP.mpc | MP.matrix) for value in values):
+    for start, step in lines:
+        if step == 0:
+            found.add(_rounded(start))
+            continue
+        if window / abs(step) > 2000:
             return None
-        largest.append(min(abs(values[0]), abs(values[-1])))
-        found |= {Fraction(int(MP.nint(value * 10**20))) for value in values}
-    limit = Fraction(int(MP.nint(min(largest) * 10**20)) * 3, 4)
-    return {value for value in found if abs(value) <= limit}
+        reach = int(MP.ceil((window + abs(start)) / abs(step))) + 1
+        values = (start + index * step for index in range(-reach, reach + 1))
+        found |= {_rounded(value) for value in values if abs(value) <= window * (1 + MP.mpf(10) ** -20)}
+    return found
+
+
+def _rounded(value: Any) -> Fraction:
+    return Fraction(int(MP.nint(value * 10**20)), 10**20)
+
+
+def _sampled(a: list[Node], b: list[Node], parameter: str) -> tuple[Values, Values]:
+    """Return the values of members such as `(-1)^k \\frac{\\pi}{6} + k\\pi`, in a window that every member leaves."""
+    sides: list[set[Fraction]] = []
+    limit: Fraction | None = None
+    for nodes in (a, b):
+        found: set[Fraction] = set()
+        for node in nodes:
+            values = [evaluate(substitute(node, parameter, _literal(k)), {}) for k in range(-_RANGE, _RANGE + 1)]
+            if any(isinstance(value, MP.mpc | MP.matrix) for value in values):
+                return None, None
+            edge = min(_rounded(abs(values[0])), _rounded(abs(values[-1]))) * Fraction(3, 4)
+            limit = edge if limit is None else min(limit, edge)
+            found |= {_rounded(value) for value in values}
+        sides.append(found)
+    first, second = ({value for value in side if abs(value) <= (limit or 0)} for side in sides)
+    return (first, second) if first and second else (None, None)
 
 
 def _literal(value: int) -> Node:

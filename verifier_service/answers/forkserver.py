@@ -148,9 +148,10 @@ def _work(descriptor: int, cpu_limit_s: float, memory_limit_mb: int, handler: Ha
         os._exit(MEMORY_EXIT)
     except (BrokenPipeError, ConnectionResetError):
         os._exit(0)
-    finally:
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
         os._exit(1)
-    raise AssertionError
+    os._exit(0)
 
 
 def _serve(connection: socket.socket, cpu_limit_s: float, handler: Handler) -> None:

@@ -73,6 +73,7 @@ class _Parser:
         self.stop = len(tokens)
         self.depth = 0
         self.bars: list[str] = []
+        self.reversed = False
         self.bound: set[str] = set()
 
     # --- the token stream -------------------------------------------------------------------------------------
@@ -120,7 +121,7 @@ class _Parser:
         items, joiner = [], None
         while True:
             self.skip_blank()
-            if self._at_close():
+            if self._at_close() and not (top and not items and self.is_sign(("]",))):
                 break
             items.append(self.relation())
             if len(items) > MAX_ITEMS:
@@ -278,6 +279,8 @@ class _Parser:
         if self.peek().kind == "num" and left.op == "num" and not slashed:
             raise NotMath("two numbers side by side")
         right = self.power()
+        if fraction and right.op in ("deg", "percent") and _is_whole(left) and _is_proper(right.args[0]):
+            return Node(right.op, (Node("add", (left, right.args[0])),))
         if slashed and left.op == "num":
             self.at += 1
             right = Node("div", (right, self.power()))
@@ -316,7 +319,13 @@ class _Parser:
         if token.kind == "op":
             if token.value == "|":
                 return not self.bars
-            return token.value in "([{" and token.value != ""
+            if token.value == "[":
+                return (
+                    not self.reversed
+                    and self.peek(1) is not _END
+                    and self.peek(1).value not in (",", "cup", "cap", ")", "}")
+                )
+            return token.value in ("(", "{")
         if token.kind == "cmd":
             if token.value == "|":
                 return "||" not in self.bars
@@ -335,6 +344,11 @@ class _Parser:
                 "dollar",
                 "degree",
                 "circ",
+                "euro",
+                "pounds",
+                "pound",
+                "yen",
+                "rupee",
             ):
                 return False
             return (
@@ -361,7 +375,7 @@ class _Parser:
             if token.value.split()[0].strip(",.").lower() in words.CONDITION_WORDS - {"in"}:
                 return None
             parts = []
-        elif token.kind == "cmd" and token.value in ("dollar", "%", "euro", "pounds", "pound", "yen"):
+        elif token.kind == "cmd" and token.value in ("dollar", "%", "euro", "pounds", "pound", "yen", "rupee"):
             self.at += 1
             return "%" if token.value == "%" else {"dollar": "dollar"}.get(token.value, token.value)
         else:
@@ -398,7 +412,11 @@ class _Parser:
         """Read an atom with its exponents, factorials, primes, percent and degree signs."""
         self.deeper()
         base = self.atom(first)
+        postfixes = 0
         while True:
+            postfixes += 1
+            if postfixes > MAX_DEPTH:
+                raise TooComplex(f"more than {MAX_DEPTH} signs after one value")
             if self.is_sign(("^",)):
                 base = self._exponent(base)
             elif self.is_sign(("!",)) and not self.is_sign(("=",), 1):
@@ -410,6 +428,8 @@ class _Parser:
             elif self.is_sign(("degree", "circ")):
                 self.at += 1
                 base = Node("deg", (base,))
+            elif base.op == "deg" and self.peek().value in ("C", "F") and self.peek(1) is _END:
+                base = Node("quantity", (base, self.take().value))
             elif self.is_sign(("'", "prime")) and base.op in ("sym", "call"):
                 self.at += 1
                 base = Node(base.op, (base.args[0] + "'", *base.args[1:]))
@@ -439,17 +459,20 @@ class _Parser:
             return Node("quantity", (Node("deg", (base,)), "C"))
         return Node("pow", (base, exponent))
 
-    def _script(self) -> Node:
-        """Read what stands in an exponent: a group, or one signed atom; `x^10` is read as it was meant."""
+    def _script(self, bound: bool = False) -> Node:
+        """Read what stands in an exponent: a group, or one signed atom; `x^10` is read as it was meant.
+
+        A bound of an integral ends before the other bound, so `_0^1` is no power.
+        """
         if self.is_sign(("-", "+", "pm")):
             sign = self.take().value
-            inner = self._script()
+            inner = self._script(bound)
             return {"-": Node("neg", (inner,)), "+": inner, "pm": Node("pm", (inner,))}[sign]
         if self.is_sign(("{",)):
             return self.group()
         self.deeper()
         node = self.atom()
-        if self.is_sign(("^",)):
+        if self.is_sign(("^",)) and not bound:
             node = self._exponent(node)
         self.depth -= 1
         return node
@@ -565,6 +588,11 @@ class _Parser:
         name = token.value
         if name in self.bound:
             return symbol(name)
+        if name in _CALLABLE and "".join(self.peek(ahead).value for ahead in range(6)) == "^{-1}(":
+            self.at += 6
+            arguments = self.sequence()
+            self.expect(")")
+            return Node("call", (f"{name}^-1", *(arguments.args[1] if arguments.op == "list" else (arguments,))))
         if name == "e":
             return EULER
         if name == "i":
@@ -613,8 +641,9 @@ class _Parser:
             closer = self.take().value
             self.bars = bars
             return Node("tuple", (opener, closer, ()))
+        outer, self.reversed = self.reversed, opener == "]"
         inner = self.sequence()
-        self.bars = bars
+        self.bars, self.reversed = bars, outer
         token = self.take()
         if token.kind not in ("op", "cmd") or (token.value not in _CLOSERS and token.value != "["):
             raise NotMath(f"expected a closing bracket but saw {token.value!r}")
@@ -667,7 +696,7 @@ class _Parser:
             return Node("fn", ("binom", self._argument(), self._argument()))
         if name in _DOTS:
             return Node("dots", ())
-        if name in ("dollar", "euro", "pounds", "pound"):
+        if name in ("dollar", "euro", "pounds", "pound", "yen", "rupee"):
             value = self.power()
             return Node("quantity", (value, "dollar" if name == "dollar" else name))
         if name in ("mathbf", "boldsymbol", "bm", "vec", "mathcal", "mathfrak", "mathscr", "pmb", "ensuremath", "mathop", "mathord",
@@ -816,10 +845,10 @@ class _Parser:
         exponent, base = None, None
         while self.is_sign(("^", "_")):
             if self.accept("^"):
-                exponent = self._script()
+                exponent = self._script(bound=True)
             else:
                 self.at += 1
-                base = self._script()
+                base = self._script(bound=True)
         if name in ("lg",):
             name, base = "log", number(10)
         if name == "log" and base is not None:
@@ -866,6 +895,7 @@ class _Parser:
             and self.peek().kind in ("num", "sym", "cmd")
             and self.peek().value not in words.FUNCTIONS
             and not (self.peek().kind == "cmd" and self.peek().value in _STOPS_ARGUMENT)
+            and not (self.peek().value == "e" and self.peek(1).value == "^")
         ):
             factors.append(self.power())
         node = factors[0] if len(factors) == 1 else Node("mul", tuple(factors))
@@ -1025,7 +1055,7 @@ class _Parser:
         low = high = None
         while self.is_sign(("^", "_")):
             if self.accept("^"):
-                high = self._script()
+                high = self._script(bound=True)
             else:
                 self.at += 1
                 low = self._bound_below()
@@ -1035,7 +1065,7 @@ class _Parser:
         r"""Read `_{k=1}` with k known as a bound variable, also where it is called i or e."""
         if self.is_sign(("{",)) and self.peek(1).kind == "sym" and self.is_sign(("=", "to", "rightarrow", "->"), 2):
             self.bound.add(self.peek(1).value)
-        return self._script()
+        return self._script(bound=True)
 
     def _series(self, name: str) -> Node:
         bound = set(self.bound)
@@ -1069,6 +1099,8 @@ class _Parser:
             raise NotMath("an integrand is not understood")
         self.stop = stop
         self.at = end + 2
+        if (low is None) != (high is None):
+            raise NotMath("an integral with one bound")
         return Node("int", (body, variable, low, high))
 
     def _differential(self) -> int:
@@ -1118,9 +1150,6 @@ def _is_proper(node: Node) -> bool:
 _STANDARD = {"pi": PI, "infty": INFINITY, "imath": IMAGINARY, "exponentialE": EULER}
 _READERS = {"sum": "_series", "prod": "_series", "lim": "_limit", "int": "_integral", "lfloor": "_floor", "lceil": "_floor",
             "lvert": "_floor", "lVert": "_floor"}  # fmt: skip
-_STOPS_ARGUMENT = frozenset("sum prod lim int frac dfrac tfrac left sqrt lfloor lceil begin") - {
-    "frac",
-    "dfrac",
-    "tfrac",
-    "sqrt",
-}
+_STOPS_ARGUMENT = frozenset(
+    {"sum", "prod", "lim", "int", "frac", "dfrac", "tfrac", "sqrt", "lfloor", "lceil", "lvert", "dollar"}
+)

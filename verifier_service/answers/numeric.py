@@ -13,15 +13,15 @@ from typing import Any
 import mpmath
 
 from verifier_service.answers.bounds import (
-    MAX_DEPTH,
     MAX_EXACT_BITS,
     MAX_EXPONENT_LOG2,
     MAX_FACTORIAL,
     MAX_SUM_TERMS,
+    MAX_TREE_DEPTH,
     NotMath,
     TooComplex,
 )
-from verifier_service.answers.nodes import Node, free_symbols
+from verifier_service.answers.nodes import Node, free_symbols, substitute, walk
 
 MP = mpmath.mp.clone()
 """A context of our own, so that nobody else's precision changes ours."""
@@ -223,29 +223,47 @@ def _exact_series(node: Node) -> Fraction | None:
 
 
 def _put(node: Node, name: str, value: Fraction) -> Node:
-    from verifier_service.answers.nodes import substitute
-
     return substitute(node, name, Node("num", (value, False)))
 
 
 # --- floating point ---------------------------------------------------------------------------------------------
 
 
-def digits_needed(*nodes: Node) -> int:
-    """Estimate how many digits tell two such expressions apart: 40, plus what their literals and exponents add."""
-    from verifier_service.answers.nodes import walk
+MAX_DIGITS_COMPARED = 4_000
 
-    extra = 0
+
+def digits_needed(*nodes: Node) -> int:
+    """Estimate how many digits tell two such expressions apart: 40, plus what literals, powers and factorials add.
+
+    Raises:
+        TooComplex: more than `MAX_DIGITS_COMPARED`, so that agreement in digits would prove nothing.
+    """
+    extra = 0.0
     for root in nodes:
         for node in walk(root):
-            if node.op == "num":
-                value = node.args[0]
-                extra += (value.numerator.bit_length() + value.denominator.bit_length()) // 3
-            elif node.op == "pow" and node.args[1].op in ("num", "neg"):
-                power, base = exact(node.args[1]), exact(node.args[0])
-                if power is not None and base is not None and abs(power) < 5000:
-                    extra += int(abs(power)) * (base.numerator.bit_length() + base.denominator.bit_length()) // 3
-    return 40 + min(extra, 4000)
+            extra += _digits_of(node)
+    if extra > MAX_DIGITS_COMPARED:
+        raise TooComplex("numbers too large to be compared exactly")
+    return 40 + int(extra)
+
+
+def _digits_of(node: Node) -> float:
+    if node.op == "num":
+        return (node.args[0].numerator.bit_length() + node.args[0].denominator.bit_length()) / 3
+    if node.op == "pow" and not free_symbols(node):
+        try:
+            with MP.workdps(15):
+                base, power = evaluate(node.args[0], {}, False), evaluate(node.args[1], {}, False)
+                if base == 0 or isinstance(base, MP.matrix):
+                    return 0.0
+                size = abs(power) * (abs(MP.log(abs(base))) / 2 + (1 if abs(base) > 1 else 0))
+            return float(min(size, 10**9))
+        except (NotNumeric, Undefined):
+            return 0.0
+    if node.op in ("fact", "fact2"):
+        value = exact(node.args[0])
+        return 0.0 if value is None else float(min(abs(value), 10**6)) * 3
+    return 0.0
 
 
 def evaluate(node: Node, values: Mapping[str, Any], real: bool = True) -> Any:
@@ -268,7 +286,7 @@ class _Evaluator:
         self.real = real
 
     def value(self, node: Node, depth: int) -> Any:
-        if depth > 4 * MAX_DEPTH:
+        if depth > MAX_TREE_DEPTH:
             raise TooComplex("nested too deeply")
         op, args = node
         if op == "num":

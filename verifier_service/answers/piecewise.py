@@ -9,8 +9,8 @@ from verifier_service.answers import expression
 from verifier_service.answers.decision import Decision, Same
 from verifier_service.answers.nodes import INFINITY, Node, free_symbols, number, substitute
 from verifier_service.answers.numeric import MP, NotNumeric, Undefined, evaluate
-from verifier_service.answers.relation import assignment
 from verifier_service.answers.realset import RealSet, as_set
+from verifier_service.answers.relation import assignment
 
 _MINUS_INFINITY = Node("neg", (INFINITY,))
 

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import count
@@ -68,6 +68,7 @@ class _Job:
     done: asyncio.Event
     stages: dict[int, str] = field(default_factory=dict)
     crashes: dict[int, int] = field(default_factory=dict)
+    worker: "_Worker | None" = None
 
 
 @dataclass
@@ -151,6 +152,8 @@ class Pool:
                 job.items.clear()
                 job.report = _ignore
                 job.done.set()
+                if job.worker is not None:
+                    self._kill(job.worker)
         if self._broken and any(job.crashes.get(-1) for job in jobs):
             raise JudgeError(f"the math workers are not available: {self._broken}")
 
@@ -250,7 +253,7 @@ class Pool:
                     await asyncio.sleep(min(0.1 * 2**failures, 5))
         finally:
             if worker is not None:
-                await self._kill(worker)
+                self._kill(worker)
 
     async def _restart(self, failures: int) -> None:
         async with self._restarting:
@@ -286,10 +289,10 @@ class Pool:
         reader, writer = await asyncio.open_connection(sock=ours)
         return _Worker(number, reader, writer, ended)
 
-    async def _kill(self, worker: _Worker) -> None:
+    def _kill(self, worker: _Worker) -> None:
         with contextlib.suppress(JudgeError):
             self._send({"kill": worker.number})
-        worker.writer.close()
+        worker.writer.transport.abort()
 
     async def _next_job(self) -> _Job:
         """Take the next job, callers in turn."""
@@ -318,11 +321,13 @@ class Pool:
         """Give a job to a worker and pass on its reports; False if the worker is dead afterwards."""
         finished = False
         try:
+            job.worker = worker
             worker.writer.write(pack(list(job.items)))
             finished = await self._follow(worker, job)
         finally:
             if not finished:
-                await self._kill(worker)
+                self._kill(worker)
+            job.worker = None
         if finished:
             job.done.set()
             return True
@@ -330,36 +335,32 @@ class Pool:
         return False
 
     async def _follow(self, worker: _Worker, job: _Job) -> bool:
-        """Pass on reports until the job is done (True), or the worker died or fell silent or the job was cancelled."""
-        reports = self._frames(worker.reader)
-        while job.items:
-            read = asyncio.ensure_future(anext(reports))
-            cancelled = asyncio.ensure_future(job.done.wait())
-            try:
-                await asyncio.wait(
-                    (read, cancelled), timeout=self._limits.wall_limit_s, return_when=asyncio.FIRST_COMPLETED
-                )
-            finally:
-                cancelled.cancel()
-                if not read.done():
-                    read.cancel()
-            worker.silent = not job.done.is_set() and not read.done()
-            if job.done.is_set() or not read.done() or read.cancelled() or read.exception() is not None:
-                return False
-            index, stage, value = read.result()
-            if stage == FINAL_STAGE:
-                job.items.popleft()
-            else:
-                job.stages[index] = stage
-            job.report(index, stage, value)
-        return True
+        """Pass on reports until the job is done (True), or the worker died, fell silent or was killed with its job (False)."""
+        loop = asyncio.get_running_loop()
+        net = loop.call_later(self._limits.wall_limit_s, self._silence, worker)
+        try:
+            while job.items:
+                head = await worker.reader.readexactly(4)
+                index, stage, value = json.loads(await worker.reader.readexactly(int.from_bytes(head, "big")))
+                net.cancel()
+                net = loop.call_later(self._limits.wall_limit_s, self._silence, worker)
+                if job.done.is_set():
+                    return False
+                if stage == FINAL_STAGE:
+                    job.items.popleft()
+                else:
+                    job.stages[index] = stage
+                job.report(index, stage, value)
+        except (asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):
+            return False
+        finally:
+            net.cancel()
+        return not job.done.is_set()
 
-    @staticmethod
-    async def _frames(reader: asyncio.StreamReader) -> AsyncIterator[tuple[int, str, Any]]:
-        while True:
-            head = await reader.readexactly(4)
-            index, stage, value = json.loads(await reader.readexactly(int.from_bytes(head, "big")))
-            yield index, stage, value
+    def _silence(self, worker: _Worker) -> None:
+        """Kill a worker that reported nothing for longer than the wall net."""
+        worker.silent = True
+        self._kill(worker)
 
     async def _charge(self, worker: _Worker, job: _Job) -> None:
         """Report the current item of a dead worker, and queue the rest of its job; a crash is tried twice."""

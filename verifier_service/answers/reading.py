@@ -16,9 +16,10 @@ from verifier_service.answers.nodes import Node, number
 from verifier_service.answers.text import is_words, normal_text
 
 _THOUSANDS = re.compile(r"(?<![\d.,_^])(\d{1,3}(?:,\d{3})+)(?![\d,]|\.\d{3}\.)")
-_THOUSANDS_ONLY = re.compile(r"[^\d]{0,20}\d{1,3}(?:,\d{3})+(?:\.\d+)?[^\d]{0,60}")
+_THOUSANDS_ONLY = re.compile(r"[^\d(\[{]{0,20}\d{1,3}(?:,\d{3})+(?:\.\d+)?[^\d]{0,60}")
 _DECIMAL_COMMA = re.compile(r"([^\d]{0,20})((?:\d{1,3}(?:\.\d{3})+|0|\d+)),(\d{1,2}|\d{4,}|(?<=0,)\d+)([^\d,]{0,60})")
 _POINT_GROUPS = re.compile(r"([^\d]{0,20})(\d{1,3}(?:\.\d{3}){2,})([^\d.,]{0,60})")
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)")
 _TEXT_ONLY = re.compile(
     r"\\(?:text|mathrm|textbf|mbox|textrm|textit|mathbf|textnormal|boxed|fbox)\s*\{((?:[^{}]|\\[{}])*)\}[.]?"
 )
@@ -51,7 +52,7 @@ def read(text: str) -> Answer:
     wrapped = _TEXT_ONLY.fullmatch(cleaned)
     if wrapped is not None:
         cleaned = clean(wrapped.group(1))
-    spelling = "".join(cleaned.split())
+    spelling = "".join(_BETWEEN_DIGITS.sub("\0", cleaned).split())
     trees, reason = _trees(cleaned)
     return Answer(
         text,
@@ -73,6 +74,8 @@ def _trees(cleaned: str) -> tuple[tuple[Node, ...], str]:
             tree = parse(candidate)
         except TooComplex as error:
             return (), str(error)
+        except RecursionError:
+            return (), "it is nested too deeply"
         except NotMath as error:
             reason = reason or str(error)
             continue

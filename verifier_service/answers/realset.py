@@ -406,4 +406,4 @@ def _upward(node: Node) -> tuple[tuple[str, ...], tuple[Node, ...]]:
     return operators, terms
 
 
-__all__ = ["RealSet", "ZERO", "as_set", "decide"]
+__all__ = ["ZERO", "RealSet", "as_set", "decide"]

@@ -11,7 +11,7 @@ import re
 
 from verifier_service.answers import expression
 from verifier_service.answers.decision import Decision, Same
-from verifier_service.answers.nodes import Node, free_symbols, rename
+from verifier_service.answers.nodes import Node, free_symbols, rename, walk
 from verifier_service.answers.numeric import NotNumeric, exact
 
 _SETS = ("list", "set", "tuple", "union", "inter", "minus", "builder", "cases", "matrix", "text")
@@ -61,7 +61,7 @@ def _is_equation(node: Node) -> bool:
 
 def contradicts_itself(node: Node) -> bool:
     """Tell whether an answer is an equation of constants that is false, such as `41 = 42`."""
-    if not _is_equation(node) or free_symbols(node) or any(term.op in _SETS for term in node.args[1]):
+    if not _is_equation(node) or free_symbols(node) or any(part.op in (*_SETS, "call") for part in walk(node)):
         return False
     return not all(_agrees(node.args[1][0], term) for term in node.args[1][1:])
 
@@ -151,7 +151,7 @@ def _names_in(node: Node) -> set[str]:
 
 def _arguments(node: Node) -> tuple[str, ...] | frozenset[str]:  # type: ignore[override]
     """Name the arguments of `f(x, y)` on the left of an assignment; they are bound."""
-    if node.op == "call" and not node.args[0].endswith("_"):
+    if node.op == "call":
         return frozenset(arg.args[0] for arg in node.args[1:] if arg.op == "sym")
     return frozenset()
 
@@ -163,6 +163,10 @@ def _bind(arguments: object, value: Node) -> Node:
 def _two(left: Node, right: Node, same: Same) -> Decision:
     """Compare two equations or assignments."""
     (label_a, value_a), (label_b, value_b) = assignment(left), assignment(right)
+    if (label_a is None) != (label_b is None):
+        constant, value = (left, value_b) if label_a is None else (right, value_a)
+        if not free_symbols(constant) and not contradicts_itself(constant):
+            return same(constant.args[1][-1], value)
     if label_a is not None and label_b is not None:
         if label_a == label_b or _may_be_called(label_a, label_b):
             direct = same(value_a, value_b)

@@ -25,8 +25,8 @@ _ARTICLES = re.compile(r"^(?:the|an|a)\s+(?=\w{2})")
 def normal_text(cleaned: str) -> str:
     """Return a text in one form: lower case, no blanks, no formatting, no punctuation at its ends, one word for a phrase."""
     text = _COMMANDS.sub("", cleaned)
-    text = _ARTICLES.sub("", text.strip(" .,;:!*\"'").lower())
-    bare = _SPACES.sub("", text).strip(".,;:!*\"'")
+    text = _ARTICLES.sub("", text.strip(" .,;:*\"'").lower())
+    bare = _SPACES.sub("", text).strip(".,;:*\"'")
     if "\\" not in bare or not re.search(r"\\[a-z]", bare):
         bare = bare.replace("{", "").replace("}", "") if "\\{" not in bare else bare
     return _PHRASES.get(bare, bare)

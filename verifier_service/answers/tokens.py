@@ -17,13 +17,15 @@ class Token(NamedTuple):
 
 _PATTERN = re.compile(
     r"""(?P<blank>\s+)
-      |(?P<num>\d+(?:\.\d+)?(?!\d)|\.\d+)
+      |(?P<num>\d+(?:\.\d+)?(?!\d)(?:[eE][-+]?\d{1,3}(?![\w^{.]))?|\.\d+)
       |\\(?P<cmd>[A-Za-z]+\*?|[{}|%\#&_ $\\])
       |(?P<word>[A-Za-z]+)
       |(?P<op>\.\.\.|<=|>=|!=|==|=<|=>|->|:=|<>|\^|[-+*/=<>(){}\[\],;:|!'_&%."?@`~\#])
       |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
+
+_UNIT_TAIL = re.compile(r"(?:\^?\{?[23]\}?)?(?:\s?/\s?[a-z]{1,6}(?:\^?\{?[23]\}?)?)?\s*[.]?")
 
 _TEXT_COMMANDS = frozenset(
     [
@@ -101,14 +103,15 @@ def _braced(text: str, start: int) -> tuple[str, int] | None:
     return None
 
 
-def _text_tokens(content: str, spaced: bool) -> list[Token]:
+def _text_tokens(content: str, spaced: bool, after_value: bool) -> list[Token]:
     """Read the content of a text command: a letter is a symbol, a function's name is the function, the rest is text."""
     content = content.strip()
     bare = content.strip(" .")
     if not content:
         return []
     if len(bare) == 1 and bare.isalpha() and bare not in "a":
-        return [Token("sym", bare, spaced)]
+        is_unit = after_value and bare in words.SINGLE_LETTER_UNITS
+        return [Token("text" if is_unit else "sym", bare, spaced)]
     name = words.RENAMED_FUNCTIONS.get(bare, bare)
     if name in words.FUNCTIONS and name not in ("min", "max"):
         return [Token("cmd", name, spaced)]
@@ -145,7 +148,7 @@ def tokenize(text: str) -> list[Token]:
         elif kind == "cmd":
             position = _command(text, position, value, spaced, tokens)
         elif kind == "word":
-            _word(value, spaced, tokens, text[position : position + 1])
+            _word(value, spaced, tokens, text[position : position + 12])
         else:
             tokens.append(Token("op", value, spaced))
         spaced = False
@@ -166,7 +169,7 @@ def _command(text: str, position: int, name: str, spaced: bool, tokens: list[Tok
         content, end = braced
         if name in ("operatorname", "operatorname*"):
             content = content.replace(" ", "")
-        tokens.extend(_text_tokens(content, spaced))
+        tokens.extend(_text_tokens(content, spaced, _ends_value(tokens)))
         return end
     if name in ("begin", "end"):
         braced = _braced(text, position)
@@ -189,10 +192,18 @@ def _command(text: str, position: int, name: str, spaced: bool, tokens: list[Tok
     return position
 
 
+def _ends_value(tokens: list[Token]) -> bool:
+    return bool(tokens) and (
+        tokens[-1].kind in ("num", "sym", "word", "text") or tokens[-1].value in (")", "]", "}", "%", "pi")
+    )
+
+
 def _word(word: str, spaced: bool, tokens: list[Token], following: str) -> None:
     """Add the tokens of a run of letters: a known word, a unit after a value, or single letters."""
     if len(word) == 1:
-        tokens.append(Token("sym", word, spaced))
+        stands_apart = spaced and word in words.SINGLE_LETTER_UNITS and bool(tokens) and tokens[-1].kind == "num"
+        is_unit = stands_apart and _UNIT_TAIL.fullmatch(following)
+        tokens.append(Token("word" if is_unit else "sym", word, spaced))
         return
     if word in _CODE_WORDS:
         kind, value = _CODE_WORDS[word]
@@ -208,8 +219,7 @@ def _word(word: str, spaced: bool, tokens: list[Token], following: str) -> None:
     if word in words.PLAIN_GREEK:
         tokens.append(Token("cmd", word, spaced))
         return
-    after_value = bool(tokens) and (tokens[-1].kind in ("num", "sym", "word") or tokens[-1].value in ")]}%")
-    if (after_value and words.is_unit(word)) or len(word) > 4 or (spaced and len(word) > 2):
+    if (_ends_value(tokens) and words.is_unit(word)) or len(word) > 4 or (spaced and len(word) > 2):
         tokens.append(Token("word", word, spaced))
         return
     if len(word) > 2 and word.isupper():

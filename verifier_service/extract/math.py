@@ -63,7 +63,8 @@ _PHRASE = re.compile(
 )
 _HASHES = re.compile(r"#{4,}[ \t]{0,10}([^\n#]{1,2000})")
 _NUMBER = re.compile(
-    r"(?<![\w.\\^{_/])(?:[-−–]\s?)?(?:\\?[$€£¥₹]\s?)?[-−]?(?:\d{1,3}(?:(?:,|\\,|\{,\}|,\\!|\s|'|’|\u202f|\xa0)\d{3})+(?!\d)|\d+)?(?:[.,]?\d+)"
+    r"(?<![A-Za-z0-9.\\^{_/])(?:[-−–]\s?)?(?:\\?[$€£¥₹]\s?)?[-−]?"
+    r"(?:(?:\d{1,3}(?:(?:,|\\,|\{,\}|,\\!|\s|'|’|\u202f|\xa0)\d{3})+(?!\d)|\d+)(?:[.,]\d+)*|\.\d+)"
     r"(?:\s?/\s?\d+)?(?:\s{0,2}(?:\\%|%|percent\b|pct\b))?"
 )
 
@@ -255,12 +256,23 @@ def _after_formula(rest: str, formula: str, end: int) -> str:
 
 
 def _formula_inside(text: str) -> str:
-    """Return the last formula of a sentence in words, or the sentence."""
-    if "$" in text or "\\(" in text:
-        formulas = re.findall(r"(?<!\\)\$([^$]{1,500})\$|\\\((.{1,500}?)\\\)", text)
-        if formulas:
-            return (formulas[-1][0] or formulas[-1][1]).strip()
-    return text
+    """Return what a sentence says the answer is: what follows its last verb, its last formula there, or its last number."""
+    parts = _VERB.split(text)
+    tail = parts[-1].strip(" *:\"'")
+    if not tail:
+        return text
+    if "$" in tail or "\\(" in tail:
+        formulas = [match for match in _FORMULAS.finditer(tail)]
+        if len(formulas) == 1:
+            return next(part for part in formulas[0].groups() if part).strip()
+        return tail
+    words = re.findall(r"[^\W\d_]{2,}", re.sub(r"\\[A-Za-z]+(?:\{[A-Za-z ]*\})?", " ", tail))
+    if len(words) > 4 and re.search(r"\d", tail) and not re.search(r"\b(?:or|either|and)\b", tail):
+        return _last_number(tail) or tail
+    return tail
+
+
+_VERB = re.compile(r"\s(?:is|are|was|equals|would be|will be|should be|must be)\s(?!(?:not|never)\b)")
 
 
 def _last_line(text: str) -> str | None:
@@ -276,16 +288,20 @@ def _last_line(text: str) -> str | None:
             return tail[start + len(opener) : -len(line)].strip()
     if _is_formula(line):
         return line
-    if text.strip() == line and len(line) <= (60 if line.isascii() else 20) and len(line.split()) <= 4:
-        return line
     formulas = _FORMULAS.findall(line)
     if formulas:
         formula = next(part for part in formulas[-1] if part).strip()
         after = line.rsplit(formula, 1)[-1]
-        if not re.search(r"\d", after) or not re.search(r"[A-Za-z]{3}", after):
+        if not re.search(r"\d", after):
             percent = re.match(r"[\s$)\\]{0,4}(%|percent\b|pct\b)", after)
             return formula + r"\%" if percent else formula
+        return None
+    if text.strip() == line and len(line) <= 60 and len(line.split()) <= 4 and _BARE.match(line):
+        return line
     return None
+
+
+_BARE = re.compile(r"[^\d]*$|(?:[-+−]|\\?\$|[€£¥])?\s?[\d.]|[A-J][.):]\s")
 
 
 _FORMULAS = re.compile(
@@ -318,7 +334,8 @@ def _is_formula(line: str) -> bool:
     """Tell whether a whole line is mathematics and not a sentence."""
     bare = re.sub(r"\\(?:text|mathrm|textbf|mbox|operatorname)\s?\{[^{}]*\}|\\[A-Za-z]+", " ", line)
     words = [word for word in _WORD.findall(bare) if word.lower() not in _FORMULA_WORDS]
-    return bool(line) and not words and bool(re.search(r"[\w]", line)) and len(re.findall(r"[^\x00-\x7f]", bare)) < 6
+    foreign = any(sign.isalpha() and not sign.isascii() and not "Α" <= sign <= "ω" for sign in bare)
+    return bool(line) and not words and not foreign and bool(re.search(r"\w", line))
 
 
 def _last_number(text: str) -> str | None:

@@ -1,29 +1,36 @@
 """What a math worker does with one item: extract, read, compare. Runs in the worker process only."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
+from verifier_service.answers.algebra import BUDGET
 from verifier_service.answers.compare import compare
 from verifier_service.answers.reading import Answer, read
 from verifier_service.extract.math import Extracted, extract_answer, extract_reference
+from verifier_service.judges.math_reference import READING_REFERENCE, why_unusable
 from verifier_service.schema import ExtractionRule, Verdict
 
 MAX_REPORTED_CHARS = 2_000
-MAX_CACHED_CHARS = 20_000
+MAX_REFERENCES = 256
+
+_REFERENCES: dict[str, Answer | str] = {}
 
 
 def judge_item(item: dict[str, Any], report: Callable[[str, Any], None]) -> None:
     """Judge `{"completion", "reference", "rules"}` and report a `result`: verdict, extracted, rule, message.
 
-    The stage `reference` is reported first when the reference had to be read, so that a death before it is charged to the
-    reference and not to the completion.
+    Where the reference was not read before, the stages `reading reference` and `reference read` are reported around it, so that
+    a death between the two is charged to the reference and not to the completion.
     """
-    reference = _reference(item["reference"])
+    BUDGET.refill()
+    reference = _REFERENCES.get(item["reference"])
+    if reference is None:
+        report(READING_REFERENCE, None)
+        reference = _remember(item["reference"])
+        report("reference read", None)
     if isinstance(reference, str):
         report("result", [Verdict.JUDGE_ERROR, None, None, reference])
         return
-    report("reference", None)
     rules = None if item["rules"] is None else [ExtractionRule(rule) for rule in item["rules"]]
     extracted = extract_answer(item["completion"], rules)
     if extracted is None:
@@ -32,12 +39,13 @@ def judge_item(item: dict[str, Any], report: Callable[[str, Any], None]) -> None
     report("result", _verdict(extracted, reference))
 
 
-@lru_cache(maxsize=256)
-def _reference(text: str) -> Answer | str:
-    """Read a reference, or say why it cannot be used."""
-    if not text.strip():
-        return "the reference is empty"
-    return read(extract_reference(text).text)
+def _remember(text: str) -> Answer | str:
+    """Read a reference, or say why it cannot be used, and keep it for the rest of its group."""
+    if len(_REFERENCES) >= MAX_REFERENCES:
+        _REFERENCES.clear()
+    unusable = why_unusable(text)
+    _REFERENCES[text] = unusable if unusable else read(extract_reference(text).text)
+    return _REFERENCES[text]
 
 
 def _verdict(extracted: Extracted, reference: Answer) -> list[Any]:

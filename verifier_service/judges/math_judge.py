@@ -7,6 +7,7 @@ from typing import Any
 
 from verifier_service.answers.pool import FINAL_STAGE, Ended, Limits, Pool
 from verifier_service.errors import JudgeError
+from verifier_service.judges.math_reference import READING_REFERENCE, why_unusable
 from verifier_service.schema import ExtractionRule, MathResult, MathSubmission, Verdict
 from verifier_service.settings import Settings
 
@@ -14,7 +15,6 @@ OnResult = Callable[[int, MathResult], None]
 
 _HANDLER = "verifier_service.judges.math_item:judge_item"
 _MAX_CHUNK = 32
-MAX_REFERENCE_CHARS = 100_000
 
 
 class MathJudge:
@@ -46,12 +46,7 @@ class MathJudge:
 
     async def check_reference(self, submission: MathSubmission) -> str | None:
         """Return why the reference of a lone submission cannot be used, or None."""
-        reference = submission.reference
-        if not reference.strip():
-            return "the reference is empty"
-        if len(reference) > MAX_REFERENCE_CHARS:
-            return f"the reference has {len(reference)} characters, above the limit of {MAX_REFERENCE_CHARS}"
-        return None
+        return why_unusable(submission.reference)
 
     async def judge(self, submissions: Sequence[MathSubmission], on_result: OnResult) -> None:
         """Judge every submission and call `on_result(index, result)` as results come in, each index once.
@@ -102,7 +97,7 @@ class MathJudge:
             return lambda identity: _result(identity, Verdict(verdict), extracted, by, message)
         if stage not in _ENDED:
             return None
-        if value is None:
+        if value == READING_REFERENCE:
             return lambda identity: _result(
                 identity, Verdict.JUDGE_ERROR, message=f"the reference could not be read within the limits ({stage})"
             )
@@ -114,7 +109,7 @@ class MathJudge:
 _ENDED = {
     Ended.TIME: (Verdict.TIME_LIMIT_EXCEEDED, "comparing the answer took more than {limits.cpu_limit_s} s of CPU time"),
     Ended.MEMORY: (Verdict.MEMORY_LIMIT_EXCEEDED, "comparing the answer took more than {limits.memory_limit_mb} MiB"),
-    Ended.CRASH: (Verdict.MEMORY_LIMIT_EXCEEDED, "comparing the answer ended two workers"),
+    Ended.CRASH: (Verdict.WRONG_ANSWER, "it was not proved: comparing the answer ended two workers"),
 }
 
 

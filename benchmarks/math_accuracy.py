@@ -1,0 +1,144 @@
+"""Measure how often the math judge is right, per kind of answer, beside Math-Verify.
+
+    python -m benchmarks.math_accuracy CASES.jsonl... [--peer/--no-peer] [--misses] [--workers N]
+
+A case is one line with `gold`, `response`, `expected` and `kind`. The judge runs as in the service: extraction, worker processes,
+limits. Math-Verify runs in its best configuration: the reference wrapped in a box, relations and sets comparable. Per kind
+the table gives the number of cases, then for each grader the share that is right, false acceptances and false rejections.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from verifier_service.judges.math_judge import MathJudge, judge_all
+from verifier_service.schema import MathResult, MathSubmission
+from verifier_service.settings import Settings
+
+PEER_TIMEOUT_S = 5
+app = typer.Typer(add_completion=False)
+
+
+@dataclass
+class Tally:
+    """What one grader made of the cases of one kind."""
+
+    cases: int = 0
+    false_accepts: int = 0
+    false_rejects: int = 0
+    times_s: list[float] = field(default_factory=list)
+
+    def add(self, expected: bool, accepted: bool) -> None:
+        """Count one case."""
+        self.cases += 1
+        self.false_accepts += accepted and not expected
+        self.false_rejects += expected and not accepted
+
+    def __str__(self) -> str:
+        right = 1 - (self.false_accepts + self.false_rejects) / self.cases
+        return f"{right:6.1%}  {self.false_accepts:3d}  {self.false_rejects:3d}"
+
+
+async def judge_cases(rows: list[dict[str, Any]], workers: int) -> tuple[list[MathResult], float]:
+    """Judge all cases with the service's own judge; returns the results and the seconds it took."""
+    judge = MathJudge(Settings(math_workers=workers))
+    await judge.start()
+    submissions = [MathSubmission(kind="math", completion=row["response"], reference=row["gold"]) for row in rows]
+    begin = time.perf_counter()
+    results = await judge_all(judge, submissions)
+    seconds = time.perf_counter() - begin
+    await judge.close()
+    return results, seconds
+
+
+def load_peer() -> Callable[[str, str], bool]:
+    """Return Math-Verify's verdict in its best configuration as a function of gold and response."""
+    from math_verify import parse, verify
+
+    logging.disable(logging.ERROR)
+
+    def accepts(gold: str, response: str) -> bool:
+        wrapped = gold if "\\boxed" in gold else f"\\boxed{{{gold.strip().strip('$')}}}"
+        return bool(
+            verify(
+                parse(wrapped, parsing_timeout=PEER_TIMEOUT_S),
+                parse(response, parsing_timeout=PEER_TIMEOUT_S),
+                allow_set_relation_comp=True,
+                timeout_seconds=PEER_TIMEOUT_S,
+            )
+        )
+
+    return accepts
+
+
+@app.command()
+def main(
+    files: list[Path],
+    peer: Annotated[bool, typer.Option(help="also run Math-Verify")] = True,
+    misses: Annotated[bool, typer.Option(help="list every case that was judged wrongly")] = False,
+    workers: int = 2,
+) -> None:
+    """Judge the cases of one or more JSONL files and print the table."""
+    console = Console(width=160)
+    rows = [
+        json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+    ]
+    results, seconds = asyncio.run(judge_cases(rows, workers))
+    ours: dict[str, Tally] = defaultdict(Tally)
+    theirs: dict[str, Tally] = defaultdict(Tally)
+    for row, result in zip(rows, results, strict=True):
+        accepted = result.score == 1.0
+        for kind in (row["kind"], "all"):
+            ours[kind].add(row["expected"], accepted)
+        if misses and accepted != row["expected"]:
+            label = "false accept" if accepted else "false reject"
+            console.print(
+                f"{label} {row['id']} gold={row['gold'][-100:]!r} {result.verdict}: {result.message}", markup=False
+            )
+    if peer:
+        run_peer(rows, theirs)
+    console.print(table(ours, theirs if peer else None))
+    console.print(f"this judge: {len(rows)} cases in {seconds:.2f} s with {workers} workers")
+    if peer:
+        times = sorted(theirs["all"].times_s)
+        console.print(
+            f"Math-Verify: median {median(times) * 1000:.1f} ms, p95 {times[int(len(times) * 0.95)] * 1000:.1f} ms, "
+            f"{len(times) / sum(times):.0f} items/s on a core"
+        )
+
+
+def run_peer(rows: list[dict[str, Any]], tallies: dict[str, Tally]) -> None:
+    """Judge the cases with Math-Verify, one after the other."""
+    accepts = load_peer()
+    for row in rows:
+        begin = time.perf_counter()
+        accepted = accepts(row["gold"], row["response"])
+        tallies["all"].times_s.append(time.perf_counter() - begin)
+        for kind in (row["kind"], "all"):
+            tallies[kind].add(row["expected"], accepted)
+
+
+def table(ours: dict[str, Tally], theirs: dict[str, Tally] | None) -> Table:
+    """Lay out one line per kind, all cases last."""
+    made = Table("kind", "cases", "this judge: right, FA, FR")
+    if theirs is not None:
+        made.add_column("Math-Verify: right, FA, FR")
+    for kind in [*sorted(set(ours) - {"all"}), "all"]:
+        cells = [kind, str(ours[kind].cases), str(ours[kind])]
+        made.add_row(*cells, *([str(theirs[kind])] if theirs is not None else []))
+    return made
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,18 @@
+"""What a reference must be before anything is compared with it; light enough for the service's own process."""
+
+from verifier_service.extract.math import extract_reference
+
+MAX_REFERENCE_CHARS = 100_000
+READING_REFERENCE = "reading reference"
+"""The stage of a worker between being given a new reference and having read it."""
+
+
+def why_unusable(text: str) -> str | None:
+    """Return why a text cannot be a reference: it is empty, or too long; None if it can."""
+    if not text.strip():
+        return "the reference is empty"
+    if len(text) > MAX_REFERENCE_CHARS:
+        return f"the reference has {len(text)} characters, above the limit of {MAX_REFERENCE_CHARS}"
+    if not extract_reference(text).text:
+        return "the reference holds an empty box"
+    return None
