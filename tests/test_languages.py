@@ -8,9 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from docker.errors import DockerException, ImageNotFound
 
+import docker
+from tests.conftest import ServiceProcess
 from verifier_service.languages import SANDBOXES, load_languages
 from verifier_service.schema import Verdict
+from verifier_service.settings import Settings
 
 CASES = Path(__file__).parent / "cases" / "languages"
 PROGRAMS = sorted(path for path in CASES.glob("*/*/*") if path.is_file())
@@ -73,3 +77,27 @@ def test_the_verdict_is_the_name_of_the_folder(client: httpx.Client, available: 
     result = _judge(client, path)
     assert result["verdict"] == expected, result
     assert (result["score"] == 1.0) == (expected == "accepted"), result
+
+
+@pytest.mark.docker
+def test_a_language_without_an_image_is_refused_by_name_with_what_to_do(tmp_path: Path) -> None:
+    prefix = "grpo-verifier-test-few"
+    try:
+        daemon = docker.from_env()
+        daemon.images.get(f"{Settings().image_prefix}/python").tag(f"{prefix}/python")
+    except (DockerException, ImageNotFound) as reason:
+        pytest.skip(f"needs a Docker daemon and the image of Python: {reason}")
+    service = ServiceProcess(tmp_path / "log", {"VERIFIER_IMAGE_PREFIX": prefix, "VERIFIER_RUNNER": "docker"})
+    try:
+        service.start()
+        path = CASES / "cpp/accepted/own_headers.cpp"
+        answer = httpx.post(f"{service.url}/v1/verify", json={"submissions": [_submission(path)]}, timeout=60)
+    finally:
+        service.stop()
+        daemon.images.remove(f"{prefix}/python")
+        daemon.close()
+    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+    (error,) = answer.json()["errors"]
+    assert error["path"].endswith("submissions.0.language")
+    assert error["value"] == "cpp"
+    assert "make sandboxes LANGUAGES=cpp" in error["allowed"]

@@ -1,0 +1,103 @@
+"""Rules of the project that no linter of ours knows."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from verifier_service.languages import SANDBOXES
+
+ROOT = Path(__file__).parent.parent
+HARNESS = sorted((SANDBOXES / "harness").rglob("*.py"))
+OWN_PACKAGES = ("verifier_service", "trainer", "sandboxes")
+THERE_ONLY_WHEN_ASKED_FOR = {"tester_pytest.py": {"pytest"}, "extras.py": {"numpy"}}
+"""What is imported only where a test file or a value is there that cannot be without it."""
+
+
+def _imports(path: Path) -> set[str]:
+    """The modules that a file imports, anywhere in it, by their full name."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add("." * node.level + (node.module or ""))
+    return names
+
+
+@pytest.mark.parametrize("path", HARNESS, ids=lambda path: path.name)
+def test_the_harness_imports_the_standard_library_only(path: Path) -> None:
+    allowed = THERE_ONLY_WHEN_ASKED_FOR.get(path.name, set())
+    foreign = {
+        name
+        for name in _imports(path)
+        if name.split(".")[0] not in sys.stdlib_module_names | allowed and not name.startswith("sandboxes.harness")
+    }
+    assert foreign == set()
+
+
+def test_only_the_settings_read_the_environment_of_the_service() -> None:
+    readers = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "verifier_service").rglob("*.py")
+        if re.search(r"os\.(environ|getenv)\b", path.read_text(encoding="utf-8"))
+    }
+    assert readers <= {"verifier_service/settings.py"}
+
+
+@pytest.mark.parametrize("package", ["verifier_service.__main__", "trainer.__main__"])
+def test_a_command_line_starts_without_the_libraries_of_the_other_side(package: str) -> None:
+    """A service host has no torch and a trainer host has no docker: `--help` must not need them."""
+    blocked = "torch,transformers,trl,datasets" if package.startswith("verifier") else "docker,fastapi,uvicorn,sympy"
+    program = (
+        "import sys, runpy\n"
+        f"for name in {blocked!r}.split(','): sys.modules[name] = None\n"
+        f"sys.argv = ['program', '--help']\nrunpy.run_module({package!r}, run_name='__main__')\n"
+    )
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_the_constraints_hold_what_the_project_requires() -> None:
+    """An environment made with them has the versions that the tests ran with, for every direct requirement."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [line for name in ("service", "trainer", "dev") for line in extras[name]] + project["dependencies"]
+    pinned = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {_canonical(line) for line in wanted} - {_canonical(line) for line in pinned} == set()
+
+
+def _canonical(requirement: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement.strip())[0]).lower()
+
+
+def test_every_script_can_be_executed() -> None:
+    scripts = [ROOT / ".ci/run", *(path for path in (ROOT / "scripts").iterdir() if path.is_file())]
+    assert [str(path) for path in scripts if not os.access(path, os.X_OK)] == []
+
+
+def test_every_script_is_valid_bash() -> None:
+    scripts = [ROOT / ".ci/run", *(path for path in (ROOT / "scripts").iterdir() if path.is_file())]
+    for path in scripts:
+        assert path.read_text(encoding="utf-8").startswith("#!/usr/bin/env bash"), path
+        subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+def test_the_package_carries_what_it_reads_when_it_runs() -> None:
+    """Recipes, sandboxes and pages are data: a wheel without them would work in the repository only."""
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
+    for package in OWN_PACKAGES:
+        held = {path for pattern in data[package] for path in (ROOT / package).glob(pattern)}
+        read = {
+            path
+            for path in (ROOT / package).rglob("*")
+            if path.suffix in {".toml", ".yaml", ".html", ".css", ".js", ".jinja", ".json"}
+            and "__pycache__" not in path.parts
+        }
+        assert {str(path.relative_to(ROOT)) for path in read - held} == set()
