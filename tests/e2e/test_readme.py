@@ -37,7 +37,7 @@ def test_every_command_has_its_answer() -> None:
     assert len(COMMANDS) == len(ANSWERS) >= 2
 
 
-@pytest.mark.parametrize(("command", "answer"), zip(COMMANDS, ANSWERS, strict=False))
+@pytest.mark.parametrize(("command", "answer"), list(zip(COMMANDS, ANSWERS, strict=False)))
 def test_a_documented_command_gives_the_documented_answer(url: str, command: str, answer: str) -> None:
     words = shlex.split(command.replace(DOCUMENTED_URL, url))
     run = subprocess.run([*words, "--noproxy", "*"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
