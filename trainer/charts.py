@@ -94,7 +94,9 @@ def draw_held_out(bars: Sequence[tuple[str, dict[str, float], str]], path: Path)
     for x, (_, interval, colour) in enumerate(bars):
         value = interval["value"]
         axes.bar(x, value, 0.6, color=colour)
-        axes.errorbar(x, value, [[value - interval["low"]], [interval["high"] - value]], color=INK, capsize=5, lw=1.2)
+        # An interval that ends at the value itself may miss it by a rounding error, and lengths may not be negative.
+        below, above = max(0.0, value - interval["low"]), max(0.0, interval["high"] - value)
+        axes.errorbar(x, value, [[below], [above]], color=INK, capsize=5, lw=1.2)
         axes.text(x, min(interval["high"] + 0.02, 1.03), f"{value:.3f}", ha="center", color=INK, fontsize=10)
     axes.set_xticks(range(len(bars)), [label for label, _, _ in bars])
     axes.set_ylim(0, 1.12)
