@@ -37,11 +37,12 @@ from sandboxes.harness.extras import MUTABLE as MUTABLE_EXTRAS
 from sandboxes.harness.extras import from_extra, to_extra
 
 LENGTH = Struct(">I")
+_INPUT = builtins.input
 MAX_TEXT = 64 * 1024
 MAX_PRINTED_CHARS = 256 * 1024
 MAX_WARNINGS = 100
 MAX_CAUSES = 5
-POLL_S = 0.02
+POLL_S = 0.003
 
 DATA_TYPES = [
     "int",
@@ -236,6 +237,7 @@ class Server:
         self._objects: list[Any] = [module]
         self._numbers: dict[int, int] = {id(module): 0}
         self._outside: dict[int, Any] = {}
+        self._replaced: dict[tuple[int, str], Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._warned: list[tuple[str, str]] = []
@@ -412,9 +414,9 @@ class Server:
         kind, *rest = token
         return _TOKENS[kind](self, *rest)
 
-    def _outside_object(self, number: int, name: str, specials: list[str]) -> Any:
+    def _outside_object(self, number: int, name: str, doc: str | None, specials: list[str]) -> Any:
         if number not in self._outside:
-            self._outside[number] = _outside_class(frozenset(specials))(self, number, name)
+            self._outside[number] = _outside_class(frozenset(specials))(self, number, name, doc)
         return self._outside[number]
 
     def _outside_exception(self, number: int, name: str, bases: list[str], arguments: tuple[Any, ...]) -> BaseException:
@@ -433,7 +435,7 @@ class Server:
     def feed(self, extra: dict[str, Any], fed: dict[str, Any]) -> None:
         """Read from now on what the tests have put in the place of `input`, stdin, the environment, the folder."""
         if "input" in fed:
-            builtins.input = fed["input"]
+            builtins.input = fed["input"] or _INPUT
         if "stdin" in fed:
             sys.stdin = io.StringIO(fed["stdin"])
         os.environ.update(fed.get("environment", {}))
@@ -460,11 +462,16 @@ class Server:
         return self._with_fresh(extra, target, lambda: getattr(target, name))
 
     def set(self, extra: dict[str, Any], target: Any, name: str, value: Any) -> None:
-        """Set an attribute."""
+        """Set an attribute; of modules and classes, what was there is kept."""
+        if isinstance(target, (types.ModuleType, type)) and name in vars(target):
+            self._replaced.setdefault((id(target), name), vars(target)[name])
         self._with_fresh(extra, target, lambda: setattr(target, name, value))
 
     def delete(self, extra: dict[str, Any], target: Any, name: str) -> None:
-        """Delete an attribute."""
+        """Delete an attribute, or undo its replacement: to the tests it looks as if it had not been there before."""
+        if (id(target), name) in self._replaced:
+            setattr(target, name, self._replaced.pop((id(target), name)))
+            return
         self._with_fresh(extra, target, lambda: delattr(target, name))
 
     def call(self, extra: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -632,12 +639,13 @@ def _note(annotation: Any) -> str | None:
 class Outside:
     """An object that lives in the tester: a callback, or an instance of a class of the tests."""
 
-    def __init__(self, server: Server, number: int, name: str) -> None:
+    def __init__(self, server: Server, number: int, name: str, doc: str | None) -> None:
         put = object.__setattr__
         put(self, "_server", server)
         put(self, "_number", number)
         put(self, "__name__", name)
         put(self, "__qualname__", name)
+        put(self, "__doc__", doc)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -754,9 +762,3 @@ def serve(sock: socket.socket, module: types.ModuleType, load: Callable[[], obje
     server = Server(sock, module)
     server.load(load or (lambda: None))
     server.serve()
-
-
-def not_compiled(sock: socket.socket, message: str) -> None:
-    """Tell the tests that the submission is no Python, instead of serving it."""
-    data = wire.encode([0, "not_compiled", message, {}])
-    sock.sendall(LENGTH.pack(len(data)) + data)

@@ -41,6 +41,7 @@ from sandboxes.harness.objects import DATA_TYPES, EXCEPTIONS, LENGTH, SPECIALS, 
 
 MAX_PULLED = 5_000_000
 MAX_CLASS_DEPTH = 50
+_INPUT = builtins.input
 _RUNS = frozenset({"call", "method", "super"})
 _MAY_STOP = frozenset({("special", "__next__"), ("method", "send"), ("method", "throw"), ("method", "__next__")})
 _ENVIRONMENT = frozenset({"environ", "setenv", "putenv", "delenv"})
@@ -87,10 +88,6 @@ class SubmissionLost(BaseException):
     """The submission's process is gone, or broke the protocol; the test that asked cannot pass."""
 
 
-class NotCompiled(BaseException):
-    """The submission is no Python."""
-
-
 class SubmissionExit(RuntimeError):
     """The submission raised what would have ended the tests, for instance SystemExit."""
 
@@ -126,7 +123,6 @@ class Link:
 
         Raises:
             SubmissionLost: it did not live to the end of its top level.
-            NotCompiled: it is no Python.
             Exception: what its top level raised.
         """
         found = self.request("hello", wanted)
@@ -155,8 +151,6 @@ class Link:
                 if message[0] == 0 and message[1] == "ask":
                     self._answer_callback(message[2:])
                     continue
-                if message[0] == 0 and message[1] == "not_compiled" and number == 1:
-                    raise NotCompiled(_text(message[2]))
                 if message[0] != number or len(message) != 4 or type(message[3]) is not dict:
                     self._lose("it answered what it was not asked")
                 return self._conclude(message, operation, arguments)
@@ -165,7 +159,8 @@ class Link:
         """Let the submission see what the tests have put in the place of `input`, stdin, environment or folder."""
         fed: dict[str, Any] = {}
         if builtins.input is not self._input:
-            self._input = fed["input"] = builtins.input
+            self._input = builtins.input
+            fed["input"] = None if builtins.input is _INPUT else builtins.input
         if sys.stdin is not self._stdin:
             self._stdin = sys.stdin
             fed["stdin"] = sys.stdin.read() if isinstance(sys.stdin, io.StringIO) else ""
@@ -256,6 +251,8 @@ class Link:
             return _number(value)
         if kind in (_Number, RemoteCoroutine):
             return value.number
+        if kind is Submission:
+            return 0
         if kind is BoundMethod:
             return ["a", value.owner, value.name]
         extra = to_extra(value)
@@ -291,8 +288,14 @@ class Link:
         specials = sorted(
             name for name in SPECIALS if name not in _NOT_OUTSIDE and getattr(type(value), name, None) is not None
         )
-        name = getattr(value, "__name__", None)
-        return ["t", number, name if isinstance(name, str) else type(value).__name__, specials]
+        name, doc = getattr(value, "__name__", None), getattr(value, "__doc__", None)
+        return [
+            "t",
+            number,
+            name if type(name) is str else type(value).__name__,
+            doc if type(doc) is str else None,
+            specials,
+        ]
 
     # Callbacks
 
@@ -377,6 +380,7 @@ class Link:
                 namespace[name] = None
         if "__eq__" in namespace and "__hash__" not in namespace:
             namespace["__hash__"] = None
+        _add_mutators(bases, namespace)
         if described["match_args"] is not None:
             namespace["__match_args__"] = tuple(str(name) for name in _list(described["match_args"]))
         if described["fields"] is not None:
@@ -787,6 +791,8 @@ class RemoteClass(type):
     def __setattr__(cls, name: str, value: Any) -> None:
         if name.startswith("__") or "_remote_class_" not in vars(cls):
             super().__setattr__(name, value)
+        elif isinstance(value, RemoteMethod):  # a patch is undone with what was in the dictionary of the stand-in
+            _link(cls).request("delete", cls, name)
         else:
             _link(cls).request("set", cls, name, value)
 
@@ -884,7 +890,7 @@ class Submission(types.ModuleType):
 
     def _star(self) -> list[str]:
         """Return what `from solution import *` brings: nothing that would replace what the tests rely on."""
-        names = vars(self)["_remote_link_"].request("public", self)
+        names = vars(self)["_remote_link_"].request("public")
         return [
             name
             for name in _list(names)
@@ -925,6 +931,25 @@ def _call_instance(self: Any, *args: Any, **kwargs: Any) -> Any:
 _SPECIAL_METHODS: dict[str, Callable[..., Any]] = {
     name: _special_method(name) for name in SPECIALS - {"__init__", "__post_init__", "__call__"}
 } | {"__call__": _call_instance}
+
+
+_MUTATORS: dict[type, str] = {
+    list: "append clear extend insert pop remove reverse sort __setitem__ __delitem__ __iadd__ __imul__",
+    bytearray: "append clear extend insert pop remove reverse __setitem__ __delitem__ __iadd__ __imul__",
+    dict: "clear move_to_end pop popitem setdefault update __setitem__ __delitem__ __ior__",
+    set: "add clear difference_update discard intersection_update pop remove symmetric_difference_update update "
+    "__iand__ __ior__ __isub__ __ixor__",
+}
+
+
+def _add_mutators(bases: list[type], namespace: dict[str, Any]) -> None:
+    """Let what changes the data of a class that extends a builtin type change the submission's object, not the copy."""
+    for builtin, names in _MUTATORS.items():
+        if any(issubclass(base, builtin) for base in bases):
+            for name in names.split():
+                inherited = any(name in vars(c) for b in bases for c in b.__mro__ if isinstance(c, RemoteClass))
+                if name not in namespace and not inherited:
+                    namespace[name] = _SPECIAL_METHODS.get(name) or RemoteMethod(name)
 
 
 def _extend(made: type, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ in the process of the submission. `orders` are:
     {"test": {"id", "outcome", "message", "time_s"}}    outcomes as in `TestOutcome`; a test without one is missing
     {"broken": message}             the test code cannot be used, whatever the submission is; nothing follows
     {"finished": true, "lost": text}    the tests have come to their end; `lost` says why the submission has not
-    {"not_compiled": message}       the submission is no Python; nothing follows
 
 Nothing that a submission does may lead to `broken`, or to a `passed` that its answers did not earn: see `proxy`.
 """
@@ -30,7 +29,7 @@ from struct import Struct
 from typing import Any
 
 from sandboxes.harness.evidence import Evidence
-from sandboxes.harness.proxy import Link, NotCompiled, Refused, Submission, SubmissionLost
+from sandboxes.harness.proxy import Link, Refused, Submission, SubmissionLost
 
 LENGTH = Struct(">I")
 MAX_MESSAGE_CHARS = 2000
@@ -154,8 +153,5 @@ def main(candidate: socket.socket, report: socket.socket, orders: dict[str, Any]
         run(orders, submission, reporter)
     except Broken as problem:
         reporter.send(broken=str(problem)[:MAX_MESSAGE_CHARS])
-        return
-    except NotCompiled as problem:
-        reporter.send(not_compiled=str(problem)[:MAX_MESSAGE_CHARS])
         return
     reporter.send(finished=True, lost=link.lost)

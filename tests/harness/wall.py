@@ -30,7 +30,6 @@ class Told:
     messages: dict[str, str] = field(default_factory=dict)
     broken: str = ""
     lost: str = ""
-    not_compiled: str = ""
     finished: bool = False
 
     @property
@@ -50,11 +49,7 @@ def _serve(sock: socket.socket, source: str, name: str) -> None:
     module.__file__ = f"{name}.py"
     sys.modules[name] = module
     resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
-    try:
-        code = compile(source, f"{name}.py", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        objects.not_compiled(sock, str(error))
-        return
+    code = compile(source, f"{name}.py", "exec", dont_inherit=True)
     objects.serve(sock, module, lambda: exec(code, module.__dict__))
 
 
