@@ -2,6 +2,7 @@
 #
 #   VERIFIER_RUNNER=docker|bubblewrap   which sandbox runs untrusted programs (default: the best that works here)
 #   BASE_IMAGE=...                      what sandbox and service images are built from (default: python:3.12-slim)
+#   IMAGE_PREFIX=...                    what the images are called: PREFIX/python, ... (default: grpo-verifier)
 #   PYTHON=...                          the Python, 3.11 or newer, that the environment is made with
 #   TORCH=cpu|default                   which build of PyTorch (default: cpu where there is no NVIDIA GPU)
 
@@ -15,13 +16,14 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LANGUAGES ?= python
 
-export BASE_IMAGE VERIFIER_RUNNER PYTHON TORCH VENV
+export VERIFIER_IMAGE_PREFIX ?= $(or $(IMAGE_PREFIX),grpo-verifier)
+export BASE_IMAGE IMAGE_PREFIX VERIFIER_RUNNER PYTHON TORCH VENV
 
 .PHONY: help install demo test check bench sandboxes serve constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
-	@sed -n '3,6s/^# //p' Makefile
+	@sed -n '3,7s/^# //p' Makefile
 
 $(INSTALLED): pyproject.toml constraints.txt scripts/install
 	@scripts/install
