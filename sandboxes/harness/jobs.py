@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ WRITABLE_FOLDERS = (FOLDER, TESTER_FOLDER, "/tmp", "/dev/shm", "/dev/mqueue")
 COMPILE_MEMORY_MB = 2048
 COMPILE_OUTPUT_BYTES = MIB
 COMPILE_PROCESSES = 256
+MAX_TESTS_CPU_S = 3600.0
 CLOSER_LOOK_S = 0.005
 ENV = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -46,6 +47,14 @@ _LOAD_ENDS = {
     candidate.MEMORY: "memory_limit",
     candidate.NOT_COMPILED: "not_compiled",
 }
+
+_TOTALS: dict[str, Callable[[float, int], float | None]] = {
+    "stdio": lambda cpu_s, cases: None,
+    "call": lambda cpu_s, cases: cpu_s * cases,
+    "assert": lambda cpu_s, cases: MAX_TESTS_CPU_S,
+    "pytest": lambda cpu_s, cases: MAX_TESTS_CPU_S,
+}
+"""What one process may use for all its tests together, by mode; it is only the net below the limit of each test."""
 
 
 @dataclass
@@ -94,7 +103,7 @@ class JobRun:
             base_mb=zygote.base_mb if forked else 0.0,
             base_address_mb=zygote.base_address_mb if forked else 0.0,
             cap_address_space=job.limits["cap_address_space"],
-            cpu_total_s=job.limits["cpu_s"] * len(job.inputs) if job.mode == "call" else None,
+            cpu_total_s=_TOTALS[job.mode](job.limits["cpu_s"], len(job.inputs)),
         )
 
     def carry_out(self) -> None:

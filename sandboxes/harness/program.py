@@ -191,6 +191,7 @@ class Program:
         self._loop = loop
         self._zygote = zygote
         self.cpu_base_s = 0.0
+        self._seen_cpu_s = 0.0
         self._oom_kills = oom_kills()
         self._stdin = memoryview(stdin)
         self.outputs: list[Output] = []
@@ -305,7 +306,7 @@ class Program:
             usage = self.usage()
             if usage.cpu_s - self.cpu_base_s > self.limits.cpu_s:
                 return self.kill("cpu_limit")
-            own_mb = usage.resident_mb - self.limits.base_mb * len(usage.pids)  # forked ones share what they began with
+            own_mb = usage.resident_mb - self.limits.base_mb * len(usage.pids)
             if own_mb > self.limits.memory_mb:
                 return self.kill("memory_limit")
             left_s = self.limits.cpu_s - (usage.cpu_s - self.cpu_base_s)
@@ -320,7 +321,9 @@ class Program:
         """Return what the program and everything it started use now; keeps the peak of memory."""
         usage = read_usage(self.lister())
         usage.cpu_s = max(usage.cpu_s, self.cpu_now_s()) + self.orphans_cpu_s
-        self.peak_mb = max(self.peak_mb, usage.resident_mb)
+        shared_mb = self.limits.base_mb * max(0, len(usage.pids) - 1)  # forked ones share what they began with
+        self.peak_mb = max(self.peak_mb, usage.resident_mb - shared_mb)
+        self._seen_cpu_s = max(self._seen_cpu_s, usage.cpu_s)
         return usage
 
     def kill(self, over: str | None = None) -> None:
@@ -341,7 +344,8 @@ class Program:
                 self.kill()
         elif len(message) == END.size:
             status, cpu_s, peak_kib = END.unpack(message)
-            self.ended = Ended(status, cpu_s, peak_kib / 1024)
+            # Nobody waited for the children of a program that was killed; what was seen of them counts.
+            self.ended = Ended(status, max(cpu_s, self._seen_cpu_s), peak_kib / 1024)
             self.peak_mb = max(self.peak_mb, self.ended.peak_mb)
             self._loop.cancel(self)
             self._loop.forget(self._zygote.socket.fileno())

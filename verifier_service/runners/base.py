@@ -112,6 +112,8 @@ class TestOutcome(StrEnum):
 class TesterTest:
     """One test of the tester process: an assert statement, a `check(candidate)`, or an id of pytest."""
 
+    __test__ = False
+
     id: str
     outcome: TestOutcome
     message: str = ""
@@ -126,6 +128,8 @@ class TesterFacts:
     submission is (a syntax error, no test in it): ReferenceUnusable. `program_end` is set when the program did not
     live to the end of the tests: with which limit, or LOST.
     """
+
+    __test__ = False
 
     tests: tuple[TesterTest, ...]
     finished: bool
