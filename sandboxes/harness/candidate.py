@@ -276,7 +276,7 @@ def _test(channel: socket.socket, spec: dict[str, Any]) -> None:
     if orders["folder"]:
         os.mkdir(orders["folder"], 0o700)
         os.chdir(orders["folder"])
-    sys.path += spec["packages"]
+    sys.path[1:1] = spec["packages"]
     tester.main(_link(), channel, orders)
 
 

@@ -83,7 +83,7 @@ def _serve(ours: socket.socket, main: Callable[[Sequence[int]], None], preload: 
 
 def _import(names: Sequence[str], packages: Sequence[str] = ()) -> None:
     """Import modules for all children to come; what cannot be imported, they will find out for themselves."""
-    sys.path += packages
+    sys.path[1:1] = packages
     for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -7,7 +7,7 @@ verdicts are made in `judges.code_judge`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -158,7 +158,7 @@ class Box(ABC):
     language: Language
 
     @abstractmethod
-    def run(self, job: Job) -> AsyncIterator[Fact]:
+    def run(self, job: Job) -> AsyncGenerator[Fact, None]:
         """Run `job` and yield its facts as they come: one CompileFacts if the language compiles, then one TestFacts for
         each input in order, or one TesterFacts.
 

@@ -6,7 +6,7 @@ See `sandboxes/README.md` for the protocol and `runners.base` for the contract.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, cast
 
 from sandboxes.harness import frames
@@ -171,7 +171,7 @@ class StreamBox(Box):
             )
         self._proved = True
 
-    async def run(self, job: Job) -> AsyncIterator[Fact]:
+    async def run(self, job: Job) -> AsyncGenerator[Fact, None]:
         """See `Box.run`."""
         if not self.healthy:
             raise BoxDied("the box is not usable")

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/ld.so.cache")
 PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-TESTER_PACKAGES = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
+TESTER_PACKAGES = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
 """pytest and what it imports: they are taken from the service's own environment, and nothing else of it."""
 TMPFS_BYTES = 64 * 1024 * 1024
 WRITABLE = ("/box", "/tester", "/tmp", "/dev/shm")
@@ -210,7 +210,8 @@ def _tester_packages() -> dict[str, str]:
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin:
             path = Path(spec.origin)
-            found[name] = str(path.parent if path.name == "__init__.py" else path)
+            path = path.parent if path.name == "__init__.py" else path
+            found[path.name] = str(path)
     return found
 
 
