@@ -16,8 +16,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LANGUAGES ?= python
 
+export VENV
 export VERIFIER_IMAGE_PREFIX ?= $(or $(IMAGE_PREFIX),grpo-verifier)
-export BASE_IMAGE IMAGE_PREFIX VERIFIER_RUNNER PYTHON TORCH VENV
 
 .PHONY: help install demo test check bench sandboxes serve constraints clean
 
