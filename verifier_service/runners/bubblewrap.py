@@ -200,7 +200,7 @@ def _walls(by_root: bool, passwd: int) -> list[str]:
     arguments += ["--ro-bind-data", str(passwd), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
     for folder in WRITABLE:
         arguments += ["--perms", "1777", "--size", str(TMPFS_BYTES), "--tmpfs", folder]
-    return [*arguments, "--remount-ro", "/", "--chdir", HARNESS_FOLDER]
+    return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HARNESS_FOLDER]
 
 
 def _tester_packages() -> dict[str, str]:
