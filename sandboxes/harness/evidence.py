@@ -44,6 +44,11 @@ class Evidence:
         return frozenset(found)
 
     @cached_property
+    def bound(self) -> frozenset[str]:
+        """Every name that the tests bind themselves: imports, functions, classes, variables."""
+        return frozenset().union(*(_bindings(tree)[1] for tree in self.trees.values()))
+
+    @cached_property
     def classes(self) -> frozenset[str]:
         """The names that the tests use as only classes are used."""
         found: set[str] = set()
@@ -113,6 +118,12 @@ def _asserts(node: ast.AST) -> bool:
 
 def free_names(tree: ast.Module) -> set[str]:
     """Return the names that the tests load and nowhere bind: those that must come from the submission or builtins."""
+    loaded, bound = _bindings(tree)
+    return loaded - bound
+
+
+def _bindings(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Return the names that are loaded, and those that are bound, anywhere in the tests."""
     loaded: set[str] = set()
     bound: set[str] = set()
     for node in ast.walk(tree):
@@ -133,4 +144,4 @@ def free_names(tree: ast.Module) -> set[str]:
                 bound.add(name)
             case _:
                 pass
-    return loaded - bound
+    return loaded, bound

@@ -310,7 +310,7 @@ class Server:
         self._add_noise(extra)
         try:
             self._send([number, status, value, extra])
-        except (wire.NotPlain, RuntimeError) as problem:
+        except Exception as problem:  # also what properties of the submission's objects raise
             self._send([number, "raised", TypeError(f"the value cannot be handed to the tests: {problem}"), {}])
 
     def _add_noise(self, extra: dict[str, Any]) -> None:
@@ -360,9 +360,10 @@ class Server:
         extra = to_extra(value)
         if extra is not None:
             return extra
-        known = self._stdlib_token(value)
-        if known is not None:
-            return known
+        if issubclass(kind, _FUNCTIONS) or type.__getattribute__(kind, "__module__") == "typing":
+            known = self._stdlib_token(value)
+            if known is not None:
+                return known
         if issubclass(kind, _FUNCTIONS):
             names = (getattr(value, name, None) for name in ("__name__", "__qualname__", "__doc__"))
             texts = [text[:MAX_TEXT] if isinstance(text, str) else None for text in names]
@@ -593,7 +594,7 @@ class Server:
             return action()
         finally:
             owner = getattr(target, "__self__", target) if isinstance(target, types.MethodType) else target
-            if isinstance(owner, _MUTABLE):
+            if issubclass(type(owner), _MUTABLE):
                 extra["fresh"] = owner
 
 
@@ -614,7 +615,7 @@ def _may_change(value: Any) -> bool:
         return True
     if kind is tuple:
         return any(_may_change(item) for item in value)
-    return isinstance(value, (*_MUTABLE, *MUTABLE_EXTRAS))
+    return issubclass(kind, (*_MUTABLE, *MUTABLE_EXTRAS))
 
 
 def _function_kind(value: Any) -> int:

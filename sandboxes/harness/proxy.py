@@ -42,6 +42,7 @@ from sandboxes.harness.objects import DATA_TYPES, EXCEPTIONS, LENGTH, SPECIALS, 
 MAX_PULLED = 5_000_000
 MAX_CLASS_DEPTH = 50
 _INPUT = builtins.input
+_STDLIB_NAMES = frozenset(name for names in STDLIB.values() for name in names)
 _RUNS = frozenset({"call", "method", "super"})
 _MAY_STOP = frozenset({("special", "__next__"), ("method", "send"), ("method", "throw"), ("method", "__next__")})
 _ENVIRONMENT = frozenset({"environ", "setenv", "putenv", "delenv"})
@@ -57,6 +58,7 @@ _NEVER_HERE = frozenset(
         "SystemExit",
     }
 )
+_MEANT_FOR_PYTEST = ("test", "Test", "pytest", "collect_ignore", "setup_", "teardown_", "load_tests", "_remote_")
 _IF_NAMED = frozenset({"KeyboardInterrupt", "SystemExit"})
 _COMPARE = frozenset(["__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"])
 _ARITHMETIC = frozenset(
@@ -353,8 +355,9 @@ class Link:
         described = self.request("describe", _Number(number))
         bases = [base for base in _list(described["bases"]) if base is not object]
         for place, base in enumerate(bases):
-            if not isinstance(base, type):
-                raise wire.Malformed("a base that is no class")
+            ours = isinstance(base, type) and (base.__module__ == "builtins" or base.__name__ in _STDLIB_NAMES)
+            if not ours and not isinstance(base, RemoteClass):
+                raise wire.Malformed("a base that is no class of the submission")
             if issubclass(base, BaseException) and base.__name__ in _NEVER_HERE and not isinstance(base, RemoteClass):
                 bases[place] = Exception
         if not any(issubclass(base, RemoteObject) for base in bases):
@@ -890,13 +893,10 @@ class Submission(types.ModuleType):
 
     def _star(self) -> list[str]:
         """Return what `from solution import *` brings: nothing that would replace what the tests rely on."""
-        names = vars(self)["_remote_link_"].request("public")
-        return [
-            name
-            for name in _list(names)
-            if _text(name) and not hasattr(builtins, name) and name not in sys.stdlib_module_names
-            and not name.startswith(("test", "Test", "pytest", "_remote_")) and name not in sys.modules
-        ]  # fmt: skip
+        link: Link = vars(self)["_remote_link_"]
+        taken = link.evidence.bound | sys.stdlib_module_names | sys.modules.keys() | vars(builtins).keys()
+        names = [name for name in _list(link.request("public")) if _text(name) and name not in taken]
+        return [name for name in names if not name.startswith(_MEANT_FOR_PYTEST)]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name.startswith("__"):

@@ -53,8 +53,8 @@ def run(orders: dict[str, Any], submission: Submission, reporter: Reporter) -> N
     wanted, modules = _wanted_names(tree, orders.get("entry_point"))
     try:
         found = submission._remote_link_.hello(sorted(wanted))
-    except SubmissionLost as lost:
-        return _fail_all(ids, str(lost), reporter)
+    except SubmissionLost:
+        return None
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         return _fail_all(ids, f"the submission cannot be loaded: {describe(error)}", reporter)
     module = types.ModuleType("__main__")

@@ -23,6 +23,7 @@ _ARGUMENTS = (
     "-q", "--tb=short", "--no-header", "--no-summary", "--capture=sys", "--continue-on-collection-errors",
     "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:junitxml", "-p", "no:pastebin",
 )  # fmt: skip
+_SETTINGS = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 _FOUND_BY_NAME = ("test_*.py", "*_test.py")
 
 
@@ -33,13 +34,16 @@ def run(orders: dict[str, Any], submission: Submission, reporter: Reporter) -> N
     written = {name: found for name, tree in trees.items() if (found := _tests_in(tree))}
     if not written:
         raise Broken("no file holds a test")
+    ids = [f"{name}::{test}" for name, tests in sorted(written.items()) for test in tests]
     try:
         reporter.link.hello([])
-    except BaseException as error:
-        if not isinstance(error, (SubmissionLost, Exception)):
-            raise
-        text = str(error) if isinstance(error, SubmissionLost) else describe(error)
-        return _fail_all(written, f"the submission cannot be loaded: {text}", reporter)
+    except SubmissionLost:
+        return reporter.send(collected=ids)
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        reporter.send(collected=ids)
+        for test_id in ids:
+            reporter.test(test_id, "error", f"the submission cannot be loaded: {describe(error)}", 0.0)
+        return None
     folder = Path(orders["folder"])
     for name, text in files.items():
         path = folder / name
@@ -49,13 +53,20 @@ def run(orders: dict[str, Any], submission: Submission, reporter: Reporter) -> N
     sys.dont_write_bytecode = True
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.chdir(folder)
-    targets = [] if any(Path(name).match(p) for name in written for p in _FOUND_BY_NAME) else sorted(written)
+    targets = (
+        []
+        if any(Path(name).match(p) for name in written for p in _FOUND_BY_NAME)
+        else [str(folder / name) for name in sorted(written)]
+    )
     quiet = io.StringIO()
     streams = sys.stdout, sys.stderr
     sys.stdout = sys.stderr = quiet
     ending = ""
     try:
-        pytest.main([*_ARGUMENTS, f"--rootdir={folder}", *targets], plugins=[plugin])
+        # Without these pytest would look for settings and conftest.py in the folders above, where anybody can write.
+        settings = next((str(folder / name) for name in _SETTINGS if name in files), os.devnull)
+        where = ["-c", settings, f"--rootdir={folder}", f"--confcutdir={folder}"]
+        pytest.main([*_ARGUMENTS, *where, *(targets or [str(folder)])], plugins=[plugin])
     except BaseException as error:
         ending = describe(error)
     finally:
@@ -80,13 +91,6 @@ def _tests_in(tree: ast.Module) -> list[str]:
         if case.name.startswith("Test") or case.bases:
             found += [f"{case.name}::{name}" for name in inner]
     return found
-
-
-def _fail_all(written: dict[str, list[str]], message: str, reporter: Reporter) -> None:
-    ids = [f"{name}::{test}" for name, tests in sorted(written.items()) for test in tests]
-    reporter.send(collected=ids)
-    for test_id in ids:
-        reporter.test(test_id, "error", message, 0.0)
 
 
 class _Plugin:
@@ -175,7 +179,7 @@ class _Plugin:
             self._report(test_id)
 
     def _report(self, test_id: str) -> None:
-        if test_id not in self._reported:
+        if test_id not in self._reported and not self._reporter.link.lost:
             self._reported.add(test_id)
             self._reporter.test(test_id, *self._outcomes[test_id], self._times_s.get(test_id, 0.0))
 
@@ -198,7 +202,7 @@ class _Plugin:
         elif not self._collected and not self._uncollected:
             self._uncollected.append(("pytest", "error", "no test was collected"))
             self._reporter.send(collected=["pytest"])
-        for name, outcome, text in self._uncollected:
+        for name, outcome, text in [] if self._reporter.link.lost else self._uncollected:
             self._reporter.test(name, outcome, text, 0.0)
 
     # Folders that the submission can reach

@@ -35,7 +35,7 @@ class Told:
     @property
     def accepted(self) -> bool:
         """Whether every test passed, and all of them were told."""
-        told = list(self.outcomes) == self.collected and set(self.outcomes.values()) == {"passed"}
+        told = sorted(self.outcomes) == sorted(self.collected) and set(self.outcomes.values()) == {"passed"}
         return told and self.finished and not self.lost
 
     @property

@@ -1,0 +1,31 @@
+"""Each file under `tests/cases/code/` gets the verdict of its folder, in a real box, beside all the others."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.code_cases import PATHS, case_id, judge_all, load_case, open_judge, submission
+from verifier_service.schema import CodeResult, Verdict
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="session")
+async def results() -> AsyncIterator[dict[Path, CodeResult]]:
+    """All cases, judged as one batch: bombs and honest programs are neighbours."""
+    async with open_judge() as judge:
+        cases = [load_case(path) for path in PATHS]
+        batch = [submission(case["program"], case["tests"], limits=case.get("limits", {})) for case in cases]
+        yield dict(zip(PATHS, await judge_all(judge, batch), strict=True))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=case_id)
+async def test_a_case_gets_the_verdict_of_its_folder(results: dict[Path, CodeResult], path: Path) -> None:
+    case, result = load_case(path), results[path]
+    assert result.verdict == case["verdict"], result.message
+    assert result.score == pytest.approx(case["score"], abs=1e-3)
+
+
+def test_no_case_expects_our_failure() -> None:
+    assert not [path for path in PATHS if path.parent.name not in set(Verdict) - {Verdict.JUDGE_ERROR}]
