@@ -13,9 +13,9 @@ _FORMAT = re.compile(
 )
 _CHOICE = re.compile(
     r"(?:(?:the\s+)?(?:correct\s+)?(?:option|choice|answer)\s*(?:is\s*)?:?\s*)?"
-    r"(?:\(\s*(?P<round>[A-Ja-j])\s*\)|\[\s*(?P<square>[A-J])\s*\]|(?P<bare>[A-J])(?=\s*$|\s*[.):,]|\s+is\b|\s*\())"
+    r"(?:\(\s*(?P<round>[A-Ja-j])\s*\)|\[\s*(?P<square>[A-J])\s*\]|(?P<bare>[A-J])(?=\s*$|\s*[.):,。]|\s+is\b|\s*\(|\s+[A-Z][a-z]{2}|[^\x00-\x7f]))"
     r"[.):]?(?P<text>.*)",
-    re.DOTALL | re.IGNORECASE,
+    re.DOTALL,
 )
 
 
@@ -39,7 +39,11 @@ def read_choice(cleaned: str) -> Choice | None:
         return None
     letter = (match.group("round") or match.group("square") or bare).upper()
     rest = match.group("text").strip(" .,:;\t\n")
-    if rest and bare and not re.match(r"[A-J]\s*[.):]|[A-J]\s*\(", text[match.start("bare") :]):
+    if (
+        rest
+        and bare
+        and not re.match(r"[A-J](?:\s*[.):。(]|\s[A-Z][a-z]{2}|[^\x00-\x7f])", text[match.start("bare") :])
+    ):
         return None
     if rest and re.match(r"[-+*/^=<>_!']", rest):
         return None

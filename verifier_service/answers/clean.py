@@ -109,6 +109,8 @@ def undouble_backslashes(text: str) -> str:
     r"""Undo one level of escaping where every command is written with two backslashes, as in `\\frac{1}{2}`."""
     if "\\\\" in text and _DOUBLE_COMMAND.search(text) and not _SINGLE_COMMAND.search(text):
         return text.replace("\\\\", "\\")
+    if "\\\\" in text and "\\begin" not in text:
+        return _DOUBLE_COMMAND.sub(lambda match: match.group()[1:], text)
     return text
 
 

@@ -20,6 +20,7 @@ fork server kills its workers and leaves.
 """
 
 import contextlib
+import ctypes
 import importlib
 import json
 import os
@@ -35,6 +36,7 @@ from typing import Any, NoReturn
 Handler = Callable[[Any, Callable[[str, Any], None]], None]
 """Judges one item; reports by calling its second argument with a stage and a value."""
 
+_PR_SET_PDEATHSIG = 1
 _LENGTH = struct.Struct("!I")
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 
@@ -127,6 +129,8 @@ class _Server:
     def _leave(self) -> NoReturn:
         for process in self.workers.values():
             os.kill(process, signal.SIGKILL)
+        for process in self.workers.values():
+            os.waitpid(process, 0)
         os._exit(0)
 
 
@@ -139,6 +143,7 @@ def _work(descriptor: int, cpu_limit_s: float, memory_limit_mb: int, handler: Ha
     for number in (signal.SIGCHLD, signal.SIGPROF):
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _die_with_parent()
     _limit_memory(memory_limit_mb)
     connection = socket.socket(fileno=descriptor)
     connection.setblocking(True)
@@ -164,6 +169,12 @@ def _serve(connection: socket.socket, cpu_limit_s: float, handler: Handler) -> N
             signal.setitimer(signal.ITIMER_PROF, cpu_limit_s)
             handler(item, lambda stage, value, job=job: connection.sendall(pack([job, stage, value])))
             signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill this worker when the fork server dies; elsewhere the end of its socket ends it."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _limit_memory(memory_limit_mb: int) -> None:

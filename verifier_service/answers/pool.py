@@ -33,6 +33,10 @@ WALL_NET_FACTOR = 4.0
 WALL_NET_EXTRA_S = 5.0
 
 
+_CLOSED = "closed"
+_ENDED = "the fork server ended"
+
+
 class Ended(StrEnum):
     """Why a worker's item has no report of its own."""
 
@@ -106,6 +110,8 @@ class Pool:
         self._tasks: list[asyncio.Task[None]] = []
         self._alive = 0
         self._broken: str | None = "not started"
+        self._restarting = asyncio.Lock()
+        self._listener: asyncio.Task[None] | None = None
 
     @property
     def broken(self) -> str | None:
@@ -123,11 +129,14 @@ class Pool:
 
     async def close(self) -> None:
         """Kill the workers and the fork server; callers that wait get a JudgeError."""
+        self._broken = _CLOSED
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        self._broken = "closed"
+        for queue in self._queues.values():
+            for job in queue:
+                job.done.set()
         await self._stop_server()
 
     async def run(self, chunks: Sequence[Sequence[tuple[int, Any]]], report: Report) -> None:
@@ -135,7 +144,7 @@ class Pool:
 
         Cancelling kills the workers that are busy with these items. Raises JudgeError when the pool is broken.
         """
-        if self._broken:
+        if self._broken and self._broken != _ENDED:
             raise JudgeError(f"the math workers are not available: {self._broken}")
         caller = next(self._callers)
         jobs = [_Job(caller, deque(chunk), report, asyncio.Event()) for chunk in chunks if chunk]
@@ -154,7 +163,7 @@ class Pool:
                 job.done.set()
                 if job.worker is not None:
                     self._kill(job.worker)
-        if self._broken and any(job.crashes.get(-1) for job in jobs):
+        if self._broken == _CLOSED:
             raise JudgeError(f"the math workers are not available: {self._broken}")
 
     # --- the fork server --------------------------------------------------------------------------------------
@@ -178,10 +187,7 @@ class Pool:
             await self._stop_server()
             raise JudgeError(f"the math workers are not available: {self._broken}")
         self._broken = None
-        self._tasks_add(self._listen(reader))
-
-    def _tasks_add(self, coroutine: Any) -> None:
-        self._listener = asyncio.create_task(coroutine)
+        self._listener = asyncio.create_task(self._listen(reader), name="math fork server")
 
     async def _stop_server(self) -> None:
         if self._control is not None:
@@ -197,10 +203,9 @@ class Pool:
                     self._server.kill()
                 await self._server.wait()
             self._server = None
-        listener = getattr(self, "_listener", None)
-        if listener is not None and listener is not asyncio.current_task():
-            listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
+        if self._listener is not None and self._listener is not asyncio.current_task():
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         """Take the fork server's news until it ends, then declare every worker dead."""
@@ -209,11 +214,15 @@ class Pool:
             future = self._ends.pop(news.get("ended", 0), None)
             if future is not None and not future.done():
                 future.set_result((news["signal"], news["status"]))
-        self._broken = "the fork server ended"
+        if self._broken is None:
+            self._broken = _ENDED
         for future in self._ends.values():
             if not future.done():
                 future.set_result((signal.SIGKILL, 0))
         self._ends.clear()
+        if self._broken == _ENDED:
+            _log.warning("math_fork_server_ended")
+            await self._restart()
 
     def _send(self, command: dict[str, Any], descriptor: int | None = None) -> None:
         """Send a command; a few dozen bytes never fill the socket, so this does not block."""
@@ -240,7 +249,7 @@ class Pool:
                 try:
                     if worker is None:
                         if self._broken:
-                            await self._restart(failures)
+                            await self._restart()
                         worker = await self._spawn()
                         failures = 0
                     job = await self._next_job()
@@ -255,17 +264,12 @@ class Pool:
             if worker is not None:
                 self._kill(worker)
 
-    async def _restart(self, failures: int) -> None:
+    async def _restart(self) -> None:
+        """Start the fork server again if it is gone; several places may ask at once."""
         async with self._restarting:
-            if self._broken and self._broken != "closed":
+            if self._broken and self._broken != _CLOSED:
                 await self._stop_server()
                 await self._start_server()
-
-    @property
-    def _restarting(self) -> asyncio.Lock:
-        if not hasattr(self, "_lock"):
-            self._lock = asyncio.Lock()
-        return self._lock
 
     async def _spawn(self) -> _Worker:
         number = next(self._numbers)

@@ -165,6 +165,8 @@ def _command(text: str, position: int, name: str, spaced: bool, tokens: list[Tok
             start += 1
         braced = _braced(text, start)
         if braced is None:
+            if text[start : start + 1] == "{":
+                raise NotMath(f"the braces of \\{name} are not closed")
             return position
         content, end = braced
         if name in ("operatorname", "operatorname*"):

@@ -33,7 +33,7 @@ class Extracted:
     rule: ExtractionRule
 
 
-_BOX = re.compile(r"\\+(?:boxed|fbox|framebox)\s{0,5}(?=[{\d\\A-Za-z])|\x08oxed\s{0,5}(?=\{)")
+_BOX = re.compile(r"(?<!\\)\\{1,4}(?:boxed|fbox|framebox)\s{0,5}(?=[{\d\\A-Za-z])|\x08oxed\s{0,5}(?=\{)")
 _THINK = re.compile(r"<(/?)\s{0,3}(think|thinking|thought|reasoning|scratchpad)\s{0,3}>", re.IGNORECASE)
 _TAG = re.compile(r"<\s{0,3}(answer|final_answer|finalanswer|ans|final)\s{0,3}>", re.IGNORECASE)
 _BETWEEN_BOXES = re.compile(
@@ -56,12 +56,15 @@ _PHRASE = re.compile(
     r"(?:final\s{1,3}answer(?:\s{1,3}(?:is|to\s{1,3}[^.\n]{1,80}?\s{1,3}is))?|"
     r"(?:correct|right|best|desired|required|overall|resulting)\s{1,3}(?:answer|option|choice|result)(?:\s{1,3}(?:is|are))?|"
     r"answer\s{1,3}(?:choice\s{1,3})?(?:is|are|will be|would be|should be|must be|equals|=)|answer\s{0,3}[:：]|"
-    r"(?:answers|solutions|result|solution)\s{1,3}(?:is|are)|"
-    r"\bans\s{0,3}[:=]|(?:^|\n)\s{0,5}A\s{0,2}:|答案(?:是|为|為|：|:)|answer=)"
-    r"\s{0,3}(?:(?:is|are|therefore|thus|simply|option|choice|then|clearly)\b\s{0,3}){0,3}[:：=]?",
+    r"(?:answers|solutions|result|solution)\s{1,3}(?:is|are)|\bi\s(?:would\s)?(?:choose|pick)|"
+    r"\bans\s{0,3}[:=]|(?:^|\n)\s{0,5}A\s{0,2}:|答案(?:就是|应该是|是|为|為|：|:)|答え(?:は|：|:)|answer=|"
+    r"r[ée]ponse(?:\s{1,2}(?:finale\s{1,2})?(?:est|:)|\s?:)|respuesta(?:\s{1,2}(?:final\s{1,2})?(?:es|:)|\s?:)|"
+    r"risposta(?:\s{1,2}(?:è|:)|\s?:)|resposta(?:\s{1,2}(?:é|:)|\s?:)|antwort(?:\s{1,2}(?:ist|lautet|:)|\s?:)|"
+    r"ответ\s?(?::|—|-|равен)|정답(?:은|:)|답(?:은|:)|الإجابة(?:\s{1,2}(?:هي|:)|\s?:)|उत्तर(?:\s?:|\s{1,2}है))"
+    r"\s{0,3}(?:(?:is|are|therefore|thus|simply|option|choice|then|clearly|definitely|surely|for sure)\b\s{0,3}){0,3}[:：=]?",
     re.IGNORECASE,
 )
-_HASHES = re.compile(r"#{4,}[ \t]{0,10}([^\n#]{1,2000})")
+_HASHES = re.compile(r"(?<!#)#{4,}[ \t]{0,10}([^\n#]{1,2000})")
 _NUMBER = re.compile(
     r"(?<![A-Za-z0-9.\\^{_/])(?:[-−–]\s?)?(?:\\?[$€£¥₹]\s?)?[-−]?"
     r"(?:(?:\d{1,3}(?:(?:,|\\,|\{,\}|,\\!|\s|'|’|\u202f|\xa0)\d{3})+(?!\d)|\d+)(?:[.,]\d+)*|\.\d+)"
@@ -89,7 +92,7 @@ def extract_reference(text: str) -> Extracted:
     """Return the answer of a reference: by `boxed` or `hashes` where the text is a solution, else the text itself."""
     for rule in (ExtractionRule.BOXED, ExtractionRule.TAG, ExtractionRule.HASHES):
         found = _FINDERS[rule](text)
-        if found:
+        if found is not None:
             return Extracted(found[:MAX_EXTRACTED_CHARS], rule)
     return Extracted(text.strip(), ExtractionRule.LAST_LINE)
 
@@ -208,6 +211,7 @@ def _hashes(text: str) -> str | None:
 
 def _phrase(text: str) -> str | None:
     last = None
+    text = text[-MAX_EXTRACTED_CHARS:]
     for match in _PHRASE.finditer(text):
         if text[match.end() : match.end() + 200].strip(" \n*:$.\"'"):
             last = match
@@ -218,10 +222,24 @@ def _phrase(text: str) -> str | None:
     lines = [line for line in rest.lstrip(" *:\n\t").split("\n") if line.strip(" *$")]
     if not lines:
         return None
-    answer = _statement(rest.lstrip(" *:\n\t"))
+    answer = _without_reason(_statement(rest.lstrip(" *:\n\t")))
     if re.match(r"(?:not|never|neither)\b", answer, re.IGNORECASE):
         return ""
     return answer
+
+
+_REASON = re.compile(
+    r"(?:[,;]\s{0,3}|\s{1,3})(?:because\b|since\b|it\s(?:can['’]t|cannot|can not|doesn['’]t)\b|not\s|non\s|which\s(?:is|means)\b|"
+    r"I\shope\b|不是)"
+)
+
+
+def _without_reason(answer: str) -> str:
+    """Cut the reason that follows an answer, as in `D, it can't be A`."""
+    if "\\" in answer:
+        return answer
+    match = _REASON.search(answer)
+    return answer[: match.start()].rstrip(" ,;") if match and match.start() > 0 else answer
 
 
 def _statement(rest: str) -> str:
@@ -238,7 +256,7 @@ def _statement(rest: str) -> str:
     if rest.startswith("\\begin"):
         end = rest.rfind("}")
         return rest[: end + 1]
-    sentence = re.match(r"(?:[^.\n]|\.(?=\d)|\.(?=\S))*", rest)
+    sentence = re.match(r"(?:[^.。\n]|\.(?=\d)|\.(?=\S))*", rest)
     text = sentence.group().strip(" *\"'") if sentence else rest
     return _formula_inside(text)
 
@@ -265,11 +283,32 @@ def _formula_inside(text: str) -> str:
         formulas = [match for match in _FORMULAS.finditer(tail)]
         if len(formulas) == 1:
             return next(part for part in formulas[0].groups() if part).strip()
-        return tail
+        if formulas:
+            return tail
+    letter = _LETTER_WITH_REASON.match(tail)
+    if letter:
+        return letter.group(1)
+    if re.search(r"\d", tail) and _FOREIGN.search(tail):
+        return _amount(tail)
     words = re.findall(r"[^\W\d_]{2,}", re.sub(r"\\[A-Za-z]+(?:\{[A-Za-z ]*\})?", " ", tail))
     if len(words) > 4 and re.search(r"\d", tail) and not re.search(r"\b(?:or|either|and)\b", tail):
-        return _last_number(tail) or tail
+        return _amount(tail)
     return tail
+
+
+_LETTER_WITH_REASON = re.compile(
+    r"\(?([A-J])\)?[,;:.]\s{1,3}(?:it|as|so|the|this|that|because|since|I|we|they|there)\b"
+)
+_FOREIGN = re.compile(r"[^\W\d_a-zA-ZΑ-ω]")
+_MONEY = re.compile(r"(?:[$€£¥]\s?(\d[\d.,]*)|(\d[\d.,]*)\s?[$€£¥])")
+
+
+def _amount(sentence: str) -> str:
+    """Return the number of a sentence: the only sum of money if there is one, else the last number."""
+    money = [first or second for first, second in _MONEY.findall(sentence)]
+    if len(money) == 1:
+        return money[0]
+    return _last_number(sentence) or sentence
 
 
 _VERB = re.compile(r"\s(?:is|are|was|equals|would be|will be|should be|must be)\s(?!(?:not|never)\b)")
@@ -286,6 +325,9 @@ def _last_line(text: str) -> str | None:
         start = tail.rfind(opener, 0, len(tail) - len(line))
         if start >= 0 and line != "```":
             return tail[start + len(opener) : -len(line)].strip()
+    whole = _FORMULAS.fullmatch(line)
+    if whole:
+        return next(part for part in whole.groups() if part).strip()
     if _is_formula(line):
         return line
     formulas = _FORMULAS.findall(line)
@@ -298,10 +340,19 @@ def _last_line(text: str) -> str | None:
         return None
     if text.strip() == line and len(line) <= 60 and len(line.split()) <= 4 and _BARE.match(line):
         return line
-    return None
+    if text.strip() == line and _OPTION.match(line):
+        return line
+    bare = _BARE_FRACTION.findall(line)
+    return bare[-1] if bare and not re.search(r"\d", line.rsplit(bare[-1], 1)[-1]) else None
 
 
-_BARE = re.compile(r"[^\d]*$|(?:[-+−]|\\?\$|[€£¥])?\s?[\d.]|[A-J][.):]\s")
+_OPTION = re.compile(r"\(?[A-J][.)。]|[A-J](?![\x00-\x7f])")
+_BARE_FRACTION = re.compile(
+    r"-?(?:\d{1,9})?\\[dt]?frac\s?\{[^{}]{1,60}\}\s?\{[^{}]{1,60}\}|-?\d{0,9}\\sqrt\s?\{[^{}]{1,60}\}"
+)
+
+
+_BARE = re.compile(r"(?!I\s|sorry|idk)[^\d]*$|(?:[-+−]|\\?\$|[€£¥])?\s?[\d.]|[A-J][.):]\s")
 
 
 _FORMULAS = re.compile(
@@ -347,10 +398,21 @@ def _last_number(text: str) -> str | None:
     for last in _NUMBER.finditer(tail):
         pass
     if last is None:
-        return None
+        return _last_choice(tail)
     if _DENIED_BEFORE.search(tail, max(0, last.start() - 60), last.start()):
         return ""
     return last.group().strip()
+
+
+_LETTER = re.compile(r"(?<![\w'’\\$])(?:\(([A-J])\)|([B-H]|A(?=[\s.)*]{0,5}$)))(?![\w'’$])")
+
+
+def _last_choice(tail: str) -> str | None:
+    """Return the last letter of a choice that is not denied; only where a text has no number at all."""
+    for match in reversed(list(_LETTER.finditer(tail))):
+        if not _DENIED_BEFORE.search(tail, max(0, match.start() - 60), match.start()):
+            return match.group(1) or match.group(2)
+    return None
 
 
 _FINDERS = {

@@ -1,0 +1,58 @@
+"""A handler for worker pools that does what it is told, good or bad; the pool's tests run it in real workers."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+Report = Callable[[str, Any], None]
+
+
+def handle(item: dict[str, Any], report: Report) -> None:
+    """Do `item["do"]` and report what it gave, if it comes to that."""
+    _DEEDS[item["do"]](item, report)
+
+
+def _echo(item: dict[str, Any], report: Report) -> None:
+    report("result", item.get("value"))
+
+
+def _spin(item: dict[str, Any], report: Report) -> None:
+    while True:
+        pass
+
+
+def _compute(item: dict[str, Any], report: Report) -> None:
+    report("result", len(str(9**9**9)))
+
+
+def _sleep(item: dict[str, Any], report: Report) -> None:
+    time.sleep(item["seconds"])
+    report("result", "awake")
+
+
+def _allocate(item: dict[str, Any], report: Report) -> None:
+    report("result", len(bytearray(item["mebibytes"] * 1024 * 1024)))
+
+
+def _die(item: dict[str, Any], report: Report) -> None:
+    os._exit(3)
+
+
+def _raise(item: dict[str, Any], report: Report) -> None:
+    raise ArithmeticError("on purpose")
+
+
+def _pid(item: dict[str, Any], report: Report) -> None:
+    report("result", os.getpid())
+
+
+def _stage(item: dict[str, Any], report: Report) -> None:
+    report("half way", None)
+    _spin(item, report)
+
+
+_DEEDS = {
+    "echo": _echo, "spin": _spin, "compute": _compute, "sleep": _sleep, "allocate": _allocate, "die": _die,
+    "raise": _raise, "pid": _pid, "stage": _stage,
+}  # fmt: skip

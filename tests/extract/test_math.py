@@ -1,0 +1,107 @@
+"""Finding the final answer: the order of the rules, what they leave out, and that every scan is linear."""
+
+import time
+
+import pytest
+
+from verifier_service.answers.bounds import MAX_ANSWER_CHARS
+from verifier_service.answers.reading import read
+from verifier_service.extract.math import Extracted, extract_answer, extract_reference
+from verifier_service.schema import ExtractionRule as Rule
+
+EVERYWHERE = "Answer: 1\n#### 2\n<answer>3</answer>\nso \\boxed{4} and\n<answer>5</answer>\n#### 6\nThe answer is 7.\nlast line: x = 8 or so 9"
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (None, Extracted("4", Rule.BOXED)),
+        ([Rule.TAG, Rule.HASHES, Rule.PHRASE], Extracted("5", Rule.TAG)),
+        ([Rule.LAST_NUMBER, Rule.HASHES], Extracted("6", Rule.HASHES)),
+        ([Rule.PHRASE], Extracted("7", Rule.PHRASE)),
+        ([Rule.LAST_NUMBER], Extracted("9", Rule.LAST_NUMBER)),
+    ],
+)
+def test_the_most_trusted_of_the_allowed_rules_decides(rules: list[Rule] | None, expected: Extracted) -> None:
+    """The order in which a request names the rules does not matter."""
+    assert extract_answer(EVERYWHERE, rules) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"),
+        ("\\boxed{1} then \\boxed{2}", "2"),
+        ("\\boxed{1} or \\boxed{2}", "1 or 2"),
+        ("\\boxed{1}\\quad\\text{and}\\quad\\boxed{2}", "1, 2"),
+        ("\\boxed{\\{1,2\\}}", "\\{1,2\\}"),
+        ("\\boxed{a \\boxed{b}}", "b"),
+        ("\\fbox{7}", "7"),
+        ("\\boxed 7", "7"),
+        ("\\boxed{7", "7"),
+        ("\\boxed{20}\\%", "20\\%"),
+        ("<think>\\boxed{1}</think>\\boxed{2}", "2"),
+        ("<think>one <think> two</think> \\boxed{3}", "3"),
+        ("\\boxed{1}</think>\\boxed{2}", "2"),
+        ("<answer> 7 </answer>", "7"),
+        ("<ANSWER>The answer is 7.</ANSWER>", "7"),
+        ("#### 1,234", "1,234"),
+        ("The final answer is $\\frac{1}{2}$. I hope it is correct.", "\\frac{1}{2}"),
+        ("the answer is 1/3.", "1/3"),
+        ("x\n\\[ x = 5 \\]", "x = 5"),
+        ("She pays $18.50 in all", "$18.50"),
+    ],
+)
+def test_what_is_extracted(text: str, expected: str) -> None:
+    """One text, one answer."""
+    found = extract_answer(text, None)
+    assert found is not None
+    assert found.text == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", " ", "I am not at all sure about this one.", "\\boxed{}", "\\boxed{42} is not the answer.", "\\boxed{42} is wrong.", "The answer is not 42.",
+        "The answer is not \\boxed{42}", "It cannot be 42.", "I doubt it is 42", "<think>it is \\boxed{42}",
+        "<think>The answer is 42", "<answer></answer>",
+    ],
+)  # fmt: skip
+def test_what_is_denied_hidden_or_empty_is_no_answer(text: str) -> None:
+    """A denied answer is not replaced by a less trusted one."""
+    assert extract_answer(text, None) is None
+
+
+def test_a_reference_is_read_from_a_box_a_tag_or_hashes_and_else_taken_whole() -> None:
+    """A bare value is never searched for a phrase or a number."""
+    assert extract_reference("so \\boxed{7}, the answer is 8").text == "7"
+    assert extract_reference("3 + 4 = 7\n#### 7").text == "7"
+    assert extract_reference(" x = 5 or so ").text == "x = 5 or so"
+
+
+PIECES = [
+    "a", "\\boxed{", "{", "}", "1 ", "$", "<think>", "</think>", "answer is ", "\\boxed{1} or ", "1,", " ", "not ", "#", "\\",
+    "<answer>", "1 000 ", "\\[", "A: \n", "the ", "is not ", "\n", "-", "1/", ".", "\\text{", "=", "é", "答案是", "\\\\", "\\frac{",
+    "x^", "'", "1'000", "1.000", ",\\!", "~", "\t", "*", "9", "\\sqrt{", "(", "|", "A. ", "$1$", "\\(", "\\boxed{1}", "< answer", "isn't ",
+    "\\overline{", "a.m.", "January ", "1:", "\\quad ", "\\,", "and ", "² ", "\u0660",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_a_million_characters_are_scanned_in_two_seconds(piece: str) -> None:
+    """Whatever is repeated; a quadratic scan would take minutes."""
+    text = piece * (1_000_000 // len(piece))
+    begin = time.process_time()
+    extract_answer(text, None)
+    extract_reference(text)
+    assert time.process_time() - begin < 2
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_an_answer_as_long_as_is_read_at_all_is_read_in_a_second(piece: str) -> None:
+    """The cleaning and the grammar are linear too, whatever stands at the end."""
+    for tail in ("", "x", "}", "5"):
+        text = piece * (MAX_ANSWER_CHARS // len(piece) - 1) + tail
+        begin = time.process_time()
+        read(text)
+        assert time.process_time() - begin < 1
