@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from verifier_service.answers.algebra import BUDGET
-from verifier_service.answers.compare import compare
+from verifier_service.answers.compare import Outcome, compare
 from verifier_service.answers.reading import Answer, read
 from verifier_service.extract.math import Extracted, extract_answer, extract_reference
 from verifier_service.judges.math_reference import READING_REFERENCE, why_unusable
@@ -13,7 +13,11 @@ from verifier_service.schema import ExtractionRule, Verdict
 MAX_REPORTED_CHARS = 2_000
 MAX_REFERENCES = 256
 
+MAX_OUTCOMES = 1024
+MAX_REMEMBERED_CHARS = 2_000
+
 _REFERENCES: dict[str, Answer | str] = {}
+_OUTCOMES: dict[tuple[str, str], Outcome] = {}
 
 
 def judge_item(item: dict[str, Any], report: Callable[[str, Any], None]) -> None:
@@ -49,6 +53,14 @@ def _remember(text: str) -> Answer | str:
 
 
 def _verdict(extracted: Extracted, reference: Answer) -> list[Any]:
-    outcome = compare(read(extracted.text), reference)
+    """Compare, or repeat what was found for the same answer and reference before: groups repeat their answers."""
+    key = extracted.text, reference.text
+    outcome = _OUTCOMES.get(key)
+    if outcome is None:
+        outcome = compare(read(extracted.text), reference)
+        if len(_OUTCOMES) >= MAX_OUTCOMES:
+            _OUTCOMES.clear()
+        if len(extracted.text) + len(reference.text) <= MAX_REMEMBERED_CHARS:
+            _OUTCOMES[key] = outcome
     verdict = Verdict.ACCEPTED if outcome.equal else Verdict.WRONG_ANSWER
     return [verdict, extracted.text[:MAX_REPORTED_CHARS], extracted.rule, outcome.why]

@@ -1,0 +1,162 @@
+"""Measure items per second of the math judge beside Math-Verify, with the same number of processes, in one run.
+
+    python -m benchmarks.math_speed [CASES.jsonl...] [--processes N]
+
+Two workloads are made of the given cases (lines with `gold` and `response`; by default this project's own labelled cases):
+groups of 8 completions that share a reference, as in GRPO, and unrelated single items. The completions of a group are all
+different texts; half of them give one answer, as groups do. Then it tells what the judge's time goes to, and how long the first
+answer takes after a cold start.
+"""
+
+import asyncio
+import json
+import logging
+import random
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from verifier_service.answers.compare import compare
+from verifier_service.answers.reading import read
+from verifier_service.extract.math import extract_answer, extract_reference
+from verifier_service.judges.math_judge import MathJudge, judge_all
+from verifier_service.schema import MathSubmission
+from verifier_service.settings import Settings
+
+OWN_CASES = Path(__file__).parent.parent / "tests" / "cases" / "math"
+GROUP = 8
+FILLER = "We compute step by step. With $a = 3$ and $b = 4$ we get $a^2 + b^2 = 25$, so \\(c = 5\\). " * 6
+app = typer.Typer(add_completion=False)
+
+Item = tuple[str, str]
+"""A reference and a completion."""
+
+
+def load(files: list[Path]) -> list[dict[str, Any]]:
+    """Read cases; hostile ones are left out, because the peer would not finish them."""
+    paths = files or [path for path in sorted(OWN_CASES.glob("*.jsonl")) if path.stem != "hostile"]
+    return [
+        json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+    ]
+
+
+def make_groups(rows: list[dict[str, Any]], limit: int) -> list[Item]:
+    """Make groups of 8 for one reference each: 4 times its own response, twice another of its kind, twice any other."""
+    source = random.Random(0)
+    items: list[Item] = []
+    for row in source.sample(rows, min(limit, len(rows))):
+        alike = [other["response"] for other in rows if other["kind"] == row["kind"]]
+        chosen = (
+            [row["response"]] * 4 + source.choices(alike, k=2) + [source.choice(rows)["response"] for _ in range(2)]
+        )
+        items += [(row["gold"], f"Attempt {number}. {FILLER}\n\n{response}") for number, response in enumerate(chosen)]
+    return items
+
+
+def make_singles(rows: list[dict[str, Any]], limit: int) -> list[Item]:
+    """Make unrelated items, each with a reference of its own as far as the cases have them."""
+    chosen = random.Random(1).sample(rows, min(limit, len(rows)))
+    return [(row["gold"], f"{FILLER}\n\n{row['response']}") for row in chosen]
+
+
+async def ours(items: list[Item], processes: int) -> tuple[float, float]:
+    """Judge all items; returns the seconds it took and the seconds from a cold start to the first answer."""
+    submissions = [MathSubmission(kind="math", reference=gold, completion=completion) for gold, completion in items]
+    begin = time.perf_counter()
+    judge = MathJudge(Settings(math_workers=processes))
+    await judge.start()
+    await judge_all(judge, submissions[:1])
+    first_s = time.perf_counter() - begin
+    await judge_all(judge, [MathSubmission(kind="math", reference=str(n), completion="\\boxed{1}") for n in range(64)])
+    begin = time.perf_counter()
+    await judge_all(judge, submissions)
+    seconds = time.perf_counter() - begin
+    await judge.close()
+    return seconds, first_s
+
+
+def _peer_start() -> None:
+    logging.disable(logging.ERROR)
+    _peer(("1", "\\boxed{1}"))
+
+
+def _peer(item: Item) -> bool:
+    from math_verify import parse, verify
+
+    gold, completion = item
+    wrapped = gold if "\\boxed" in gold else f"\\boxed{{{gold.strip().strip('$')}}}"
+    return bool(verify(parse(wrapped), parse(completion), allow_set_relation_comp=True))
+
+
+def theirs(items: list[Item], processes: int) -> float:
+    """Judge all items with Math-Verify in as many warm processes; returns the seconds it took."""
+    with ProcessPoolExecutor(processes, initializer=_peer_start) as pool:
+        list(pool.map(_peer, [("1", "\\boxed{1}")] * processes * 4))
+        begin = time.perf_counter()
+        list(pool.map(_peer, items, chunksize=8))
+        return time.perf_counter() - begin
+
+
+def breakdown(items: list[Item], wall_s: float, processes: int) -> Table:
+    """Say what the judge's time goes to, by doing the same steps in this process, one reference once."""
+    spent = dict.fromkeys(("extract the answer", "read the answer", "read the reference", "compare"), 0.0)
+    references: dict[str, Any] = {}
+    seen: set[tuple[str, str]] = set()
+    for gold, completion in items:
+        begin = time.perf_counter()
+        extracted = extract_answer(completion, None)
+        spent["extract the answer"] += time.perf_counter() - begin
+        if gold not in references:
+            begin = time.perf_counter()
+            references[gold] = read(extract_reference(gold).text)
+            spent["read the reference"] += time.perf_counter() - begin
+        if extracted is None or (gold, extracted.text) in seen:
+            continue
+        seen.add((gold, extracted.text))
+        begin = time.perf_counter()
+        answer = read(extracted.text)
+        spent["read the answer"] += time.perf_counter() - begin
+        begin = time.perf_counter()
+        compare(answer, references[gold])
+        spent["compare"] += time.perf_counter() - begin
+    total = wall_s * processes
+    spent["queues, pipes, waiting for the other process"] = max(total - sum(spent.values()), 0.0)
+    table = Table("step", "µs per item", "share")
+    for step, seconds in spent.items():
+        table.add_row(step, f"{seconds / len(items) * 1e6:.0f}", f"{seconds / max(total, sum(spent.values())):.0%}")
+    return table
+
+
+@app.command()
+def main(
+    files: Annotated[list[Path] | None, typer.Argument()] = None,
+    processes: int = 2,
+    groups: int = 60,
+    singles: int = 400,
+) -> None:
+    """Run both workloads with both graders and print the ratios."""
+    console = Console()
+    rows = load(files or [])
+    table = Table("workload", "items", "this judge, items/s", "Math-Verify, items/s", "ratio")
+    results = []
+    for name, items in (("groups of 8", make_groups(rows, groups)), ("unrelated items", make_singles(rows, singles))):
+        seconds, first_s = asyncio.run(ours(items, processes))
+        peer_s = theirs(items, processes)
+        rate, peer_rate = len(items) / seconds, len(items) / peer_s
+        table.add_row(name, str(len(items)), f"{rate:.0f}", f"{peer_rate:.0f}", f"{rate / peer_rate:.1f}x")
+        results.append((name, items, seconds, first_s))
+    console.print(table)
+    for name, items, seconds, first_s in results:
+        console.print(
+            f"{name}: what the time goes to ({processes} processes); first answer {first_s:.2f} s after a cold start"
+        )
+        console.print(breakdown(items, seconds, processes))
+
+
+if __name__ == "__main__":
+    app()
