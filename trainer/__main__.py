@@ -33,6 +33,9 @@ def main() -> None:
 def train(
     recipe: RecipeArgument,
     resume: Annotated[bool, typer.Option(help="go on from the last checkpoint of the run")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="keep the cold start that the run's folder holds")
+    ] = False,
     verifier_url: UrlOption = None,
     seed: Annotated[int | None, typer.Option(help="instead of the recipe's")] = None,
     output_dir: Annotated[str | None, typer.Option(help="instead of the recipe's")] = None,
@@ -47,7 +50,7 @@ def train(
         from trainer.train import Exit
         from trainer.train import train as run
 
-        outcome = run(loaded, console, resume)
+        outcome = run(loaded, console, resume, from_start)
         if outcome is Exit.DONE:
             report.write(loaded.run_dir, console)
         raise typer.Exit(outcome)
@@ -112,6 +115,25 @@ def check(
             raise typer.Exit(1)
 
 
+@app.command()
+def plan_memory(
+    recipe: RecipeArgument,
+    config: Annotated[Path | None, typer.Option(help="the model's config.json, where it is not known")] = None,
+    card_gib: Annotated[float, typer.Option(min=1, help="memory of one GPU")] = 80.0,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs that share the training")] = 1,
+    sharding: Annotated[str, typer.Option(help="none, zero1, zero2 or zero3 (FSDP is zero3)")] = "none",
+    changes: SetOption = None,
+) -> None:
+    """Say what a recipe needs of a GPU's memory, and what PPO and DPO would need, from config.json alone."""
+    console = Console()
+    with _said(console):
+        loaded = _load(recipe, None, changes, {})
+        _quiet_libraries()
+        from trainer import memory_table
+
+        memory_table.show(loaded, config, card_gib, devices, sharding, console)
+
+
 @contextlib.contextmanager
 def _said(console: Console) -> Iterator[None]:
     """Say what stopped the command, and nothing of where in the code that was."""
@@ -128,7 +150,7 @@ def _quiet_libraries() -> None:
     """Leave what the libraries log about themselves to `TRANSFORMERS_VERBOSITY=info`; warnings of ours are printed."""
     import transformers
 
-    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")  # transformers calls itself
+    warnings.filterwarnings("ignore", message=r"`(is_)?gradient_checkpointing` is deprecated")
     if "TRANSFORMERS_VERBOSITY" not in os.environ:
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()

@@ -132,7 +132,7 @@ class Grpo(Part):
     scheduler: str = "linear"
     warmup_steps: int = Field(default=0, ge=0)
     weight_decay: float = Field(default=0.0, ge=0)
-    optimizer: str = "adamw_torch"
+    optimizer: str = "adamw_torch_fused"
     max_grad_norm: float = Field(default=1.0, gt=0)
     beta: float = Field(default=0.0, ge=0, description="weight of the KL penalty; 0 needs no reference model")
     epsilon: float = Field(default=0.2, gt=0)

@@ -7,6 +7,7 @@ Everything of a run is in its folder: `recipe.yaml`, `metrics.jsonl`, `completio
 
 import contextlib
 import itertools
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,8 +58,10 @@ class Prepared:
     adapter: Path | None
 
 
-def train(recipe: Recipe, console: Console, resume: bool = False) -> Exit:
+def train(recipe: Recipe, console: Console, resume: bool = False, from_start: bool = False) -> Exit:
     """Run a recipe to its end.
+
+    `from_start` keeps the model and the cold start that the run's folder holds, and begins with the first GRPO step.
 
     Returns: how the process should end. The run's folder can be resumed after `VERIFIER_DOWN` and `STOPPED`.
 
@@ -67,7 +70,7 @@ def train(recipe: Recipe, console: Console, resume: bool = False) -> Exit:
         VerifierRefused: at any time; the run is saved.
     """
     folder = recipe.run_dir
-    checkpoint = _checkpoint(folder, resume)
+    checkpoint = _checkpoint(folder, resume, from_start)
     with VerifierClient(recipe.verifier) as client:
         client.info()
         prepared = prepare(recipe, client, console)
@@ -272,7 +275,7 @@ def _evaluate(
     trainer.accelerator.wait_for_everyone()
 
 
-def _checkpoint(folder: Path, resume: bool) -> Path | None:
+def _checkpoint(folder: Path, resume: bool, from_start: bool) -> Path | None:
     """Return the last checkpoint of a run that is resumed; what an older run left is moved aside by one that is not.
 
     Raises:
@@ -286,7 +289,10 @@ def _checkpoint(folder: Path, resume: bool) -> Path | None:
     state = _state()
     if state.is_main_process and folder.is_dir() and any(folder.iterdir()):
         number = next(n for n in itertools.count(1) if not Path(f"{folder}.{n}").exists())
-        folder.rename(f"{folder}.{number}")
+        older = folder.rename(f"{folder}.{number}")
+        for name in ("base", "cold-start") if from_start else ():
+            if (older / name).is_dir():
+                shutil.copytree(older / name, folder / name)
     state.wait_for_everyone()
     return None
 

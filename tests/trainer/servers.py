@@ -1,0 +1,74 @@
+"""Small real HTTP servers that fail in ways a healthy verifier never does; what they let through is the verifier's."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+
+Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
+
+
+class FaultServer:
+    """Counts requests and answers as its script says."""
+
+    def __init__(self, script: Callable[[int, bytes], Answer]) -> None:
+        self.bodies: list[bytes] = []
+        lock = threading.Lock()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                with lock:
+                    number = len(server.bodies)
+                    if self.command == "POST":
+                        server.bodies.append(body)
+                status, headers, content = script(number, body) if self.command == "POST" else (200, {}, b"{}")
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = _answer
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing: the tests look at `bodies`."""
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+
+    def __enter__(self) -> "FaultServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+@contextmanager
+def losing_results(verifier_url: str, every: int) -> Iterator[FaultServer]:
+    """Stand before a real verifier and turn every n-th result into a `judge_error`, as a broken sandbox would."""
+    count = 0
+
+    def answer(_: int, body: bytes) -> Answer:
+        nonlocal count
+        response = httpx.post(f"{verifier_url}/v1/verify", content=body, timeout=60)
+        parsed = response.json()
+        for result in parsed["results"]:
+            count += 1
+            if count % every == 0:
+                result |= {"verdict": "judge_error", "score": None, "message": "the box died twice"}
+        return response.status_code, {"Content-Type": "application/json"}, json.dumps(parsed).encode()
+
+    with FaultServer(answer) as server:
+        yield server

@@ -1,0 +1,278 @@
+"""Real runs of a tiny model against a real verifier: it learns, and no fault of the verifier becomes a reward.
+
+One cold-started model of one-digit addition is made once; every run starts from a copy of it.
+"""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from rich.console import Console
+
+from tests.conftest import ServiceProcess
+from tests.trainer.servers import losing_results
+from trainer import report
+from trainer.client import VerifierClient
+from trainer.config import Recipe, parse_recipe
+from trainer.data import in_training_order, load_problems
+from trainer.evaluate import Model, evaluate, read_records
+from trainer.models import load_model, load_tokenizer
+from trainer.progress import read_metrics
+from trainer.train import Exit, prepare, train
+
+QUIET = Console(quiet=True)
+STEPS = 12
+
+
+def recipe(folder: Path, url: str, **grpo: Any) -> Recipe:
+    return parse_recipe(
+        {
+            "name": "small",
+            "output_dir": str(folder),
+            "verifier": {"url": url, "patience_s": 90.0},
+            "model": {"kind": "tiny", "layers": 2, "width": 64, "heads": 4, "max_tokens": 48},
+            "data": [{"kind": "addition", "digits": 1, "working": False}],
+            "cold_start": {
+                "steps": 200,
+                "learning_rate": 3e-3,
+                "until_accuracy": 0.2,
+                "check_every_steps": 10,
+                "check_rows": 64,
+            },
+            "grpo": {
+                "steps": STEPS,
+                "group_size": 4,
+                "per_device_batch": 32,
+                "learning_rate": 3e-4,
+                "max_completion_tokens": 8,
+                "gradient_checkpointing": False,
+                "save_every_steps": 5,
+                **grpo,
+            },
+            "evaluation": {
+                "data": [{"kind": "addition", "digits": 1, "working": False, "split": "held_out"}],
+                "samples": 2,
+            },
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def started(verifier_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run whose cold start is done."""
+    folder = tmp_path_factory.mktemp("started") / "run"
+    small = recipe(folder, verifier_url)
+    with VerifierClient(small.verifier) as client:
+        prepare(small, client, QUIET)
+    return folder
+
+
+def from_start(started: Path, folder: Path) -> None:
+    """Give a new run the tiny model and its cold start."""
+    shutil.copytree(started / "base", folder / "base")
+    shutil.copytree(started / "cold-start", folder / "cold-start")
+
+
+def run_process(small: Recipe, folder: Path, *options: str) -> subprocess.Popen[str]:
+    """Start the command line on a recipe, as a user does."""
+    path = folder.parent / "recipe.yaml"
+    path.write_text(yaml.safe_dump(small.model_dump(mode="json")), encoding="utf-8")
+    command = [sys.executable, "-m", "trainer", "train", str(path), *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
+    )
+
+
+def wait_for_step(folder: Path, step: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        rows = read_metrics(folder / "metrics.jsonl")
+        if rows and rows[-1]["step"] >= step:
+            return
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+    raise AssertionError(f"step {step} was not reached in time")
+
+
+def prompts_by_step(folder: Path) -> dict[int, list[str]]:
+    """Return the questions of each step's groups, in their order."""
+    found = {}
+    for path in sorted((folder / "completions").glob("*.parquet")):
+        table = pd.read_parquet(path)
+        found[int(table["step"].iloc[0])] = list(dict.fromkeys(p[0]["content"] for p in table["prompt"]))
+    return found
+
+
+def expected_prompts(small: Recipe) -> dict[int, list[str]]:
+    """Return the same as laid out before the run."""
+    data = in_training_order(load_problems(small.data, small.seed), small, processes=1)
+    per_step = small.grpo.per_device_batch // small.grpo.group_size
+    questions = [prompt[0]["content"] for prompt in data["prompt"]]
+    return {step + 1: questions[step * per_step : (step + 1) * per_step] for step in range(small.grpo.steps)}
+
+
+def test_a_run_leaves_everything_that_its_report_shows(verifier_url: str, tmp_path: Path) -> None:
+    """From nothing to a report: cold start, accuracy before and after, checkpoints, tables, pictures."""
+    folder = tmp_path / "run"
+    small = recipe(folder, verifier_url)
+    assert train(small, QUIET) is Exit.DONE
+    report.write(folder, QUIET)
+    rows = read_metrics(folder / "metrics.jsonl")
+    assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
+    assert all(0.0 <= row["verifier/wait_share"] < 1.0 for row in rows[1:])
+    assert {row["verifier/judge_error_share"] for row in rows} == {0.0}
+    assert prompts_by_step(folder) == expected_prompts(small)
+    for name in ("before", "after"):
+        summary = json.loads((folder / "evaluations" / name / "summary.json").read_text())
+        assert summary["judged_problems"] == summary["problems"] > 0
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "http://" not in page.replace(verifier_url, "")
+    assert "https://" not in page
+    assert (folder / "report" / "training.png").stat().st_size > 1000
+    assert (folder / "final" / "model.safetensors").exists()
+
+
+def test_the_verdicts_reward_alone_raises_the_reward(verifier_url: str, started: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    small = recipe(folder, verifier_url, steps=60, per_device_batch=128, group_size=8, learning_rate=5e-4)
+    from_start(started, folder)
+    assert run_here(small) is Exit.DONE
+    rewards = [row["reward"] for row in read_metrics(folder / "metrics.jsonl")]
+    assert sum(rewards[-10:]) / 10 > sum(rewards[:10]) / 10 + 0.05
+
+
+def run_here(small: Recipe) -> Exit:
+    """Train from a folder that holds the start already."""
+    return train(small, QUIET, from_start=True)
+
+
+def test_a_verifier_that_is_killed_and_restarted_costs_nothing_but_time(
+    verifier_url: str, started: Path, tmp_path: Path
+) -> None:
+    """Every step is there, and each reward that was used is the one that the verifier gives to that completion."""
+    folder = tmp_path / "run"
+    service = ServiceProcess(tmp_path / "log")
+    service.start()
+    small = recipe(folder, service.url, steps=40)
+    from_start(started, folder)
+    process = run_process(small, folder, "--from-start")
+    try:
+        wait_for_step(folder, 3, process)
+        service.kill()
+        killed_after = read_metrics(folder / "metrics.jsonl")[-1]["step"]
+        time.sleep(2)
+        service.start()
+        output = process.communicate(timeout=200)[0]
+    finally:
+        process.kill()
+        service.stop()
+    assert process.returncode == 0, output
+    rows = read_metrics(folder / "metrics.jsonl")
+    assert [row["step"] for row in rows] == list(range(1, 41))
+    assert killed_after < 40
+    assert sum(row["verifier/retries"] for row in rows) >= 1
+    tables = pd.concat([pd.read_parquet(path) for path in (folder / "completions").glob("*.parquet")])
+    pairs = zip(tables["prompt"], tables["completion"], strict=True)
+    submissions = [_submission(prompt[0]["content"], completion[0]["content"]) for prompt, completion in pairs]
+    with VerifierClient(small.verifier.model_copy(update={"url": verifier_url})) as client:
+        judged, _ = client.verify(submissions)
+    assert list(tables["verifier"]) == [result.score for result in judged]
+    assert 0 < sum(tables["verifier"]) < len(tables)
+
+
+def _submission(question: str, completion: str) -> dict[str, Any]:
+    a, b = (int(word) for word in question.removeprefix("What is ").removesuffix("?").split(" + "))
+    return {"kind": "math", "completion": completion, "reference": str(a + b)}
+
+
+def test_a_verifier_that_stays_down_saves_the_run_and_resume_goes_on_in_order(
+    verifier_url: str, started: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    service = ServiceProcess(tmp_path / "log")
+    service.start()
+    small = recipe(folder, service.url, steps=30, save_every_steps=100)
+    small = small.model_copy(update={"verifier": small.verifier.model_copy(update={"patience_s": 3.0})})
+    from_start(started, folder)
+    process = run_process(small, folder, "--from-start")
+    try:
+        wait_for_step(folder, 4, process)
+        service.kill()
+        output = process.communicate(timeout=120)[0]
+        assert process.returncode == Exit.VERIFIER_DOWN, output
+        done = read_metrics(folder / "metrics.jsonl")[-1]["step"]
+        assert 4 <= done < 30
+        assert f"stopped at step {done}" in output
+        assert "gave no answer for 3 s" in output
+        assert (folder / f"checkpoint-{done}" / "trainer_state.json").exists()
+        service.start()
+        again = run_process(small, folder, "--resume")
+        output = again.communicate(timeout=200)[0]
+        assert again.returncode == 0, output
+    finally:
+        process.kill()
+        service.stop()
+    assert [row["step"] for row in read_metrics(folder / "metrics.jsonl")] == list(range(1, 31))
+    assert prompts_by_step(folder) == expected_prompts(small)
+
+
+def test_a_signal_saves_the_run_and_resume_goes_on_in_order(verifier_url: str, started: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    small = recipe(folder, verifier_url, steps=30, save_every_steps=100)
+    from_start(started, folder)
+    process = run_process(small, folder, "--from-start")
+    wait_for_step(folder, 4, process)
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == Exit.STOPPED, output
+    again = run_process(small, folder, "--resume")
+    output = again.communicate(timeout=200)[0]
+    assert again.returncode == 0, output
+    assert prompts_by_step(folder) == expected_prompts(small)
+
+
+def test_rows_with_a_judge_error_have_no_advantage_and_the_rest_trains(
+    verifier_url: str, started: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    from_start(started, folder)
+    with losing_results(verifier_url, every=3) as server:
+        small = recipe(folder, server.url, steps=6)
+        assert run_here(small) is Exit.DONE
+    rows = read_metrics(folder / "metrics.jsonl")
+    assert all(0.2 < row["verifier/judge_error_share"] < 0.5 for row in rows)
+    tables = pd.concat([pd.read_parquet(path) for path in (folder / "completions").glob("*.parquet")])
+    rows = [(row["verdict"] == "judge_error", row["verifier"], row["advantage"]) for row in tables.to_dict("records")]
+    assert all(math.isnan(reward) and advantage == 0.0 for lost, reward, advantage in rows if lost)
+    assert not any(math.isnan(reward) for lost, reward, _ in rows if not lost)
+    assert any(advantage != 0.0 for lost, _, advantage in rows if not lost)
+
+
+def test_an_evaluation_that_was_stopped_goes_on_where_it_was(verifier_url: str, started: Path, tmp_path: Path) -> None:
+    small = recipe(tmp_path / "run", verifier_url)
+    base = str(started / "cold-start")
+    model = Model(load_model(small, base), load_tokenizer(small, str(started / "base")), "cold-start")
+    problems = load_problems(small.evaluation.data, seed=0)
+    with VerifierClient(small.verifier) as client:
+        whole = evaluate(model, problems, small, client, tmp_path / "whole")
+        kept = (tmp_path / "whole" / "records.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        part = tmp_path / "part"
+        part.mkdir()
+        shutil.copy(tmp_path / "whole" / "settings.json", part)
+        (part / "records.jsonl").write_text("".join(kept[:5]) + kept[5][:20], encoding="utf-8")
+        resumed = evaluate(model, problems, small, client, part)
+    records = read_records(part)
+    assert [record["id"] for record in records] == [problem.id for problem in problems]
+    assert [json.dumps(record) for record in records[:5]] == [json.dumps(json.loads(line)) for line in kept[:5]]
+    assert resumed["greedy"] == whole["greedy"]
