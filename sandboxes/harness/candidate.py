@@ -35,45 +35,49 @@ def main(fds: Sequence[int]) -> NoReturn:
         os.dup2(fd, target, inheritable=target < 3)
     os.closerange(3, CHANNEL_FD)
     os.closerange(CHANNEL_FD + (len(fds) - 3), MAX_FD)
-    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL_FD)
-    spec: dict[str, Any] = marshal.loads(receive(channel))  # from the supervisor, and nobody else has that end
+    spec: dict[str, Any] = marshal.loads(receive())  # from the supervisor, and nobody else has that end
     cage.enter(spec)
-    if spec["env"] != os.environ:
-        os.environ.clear()
+    if spec["env"]:
         os.environ.update(spec["env"])
-    _MODES[spec["mode"]](channel, spec)
+    _MODES[spec["mode"]](spec)
     os._exit(0)
 
 
-def receive(channel: socket.socket) -> bytes:
+# Every new page that a child touches costs it a microsecond or two, and there are only some hundred of them in a short
+# life; so what follows uses bare descriptors, which take the shortest way through the interpreter.
+
+
+def receive() -> bytes:
     """Return the next message; the process ends when there is none, for nobody waits for it any more."""
-    (length,) = LENGTH.unpack(_exactly(channel, LENGTH.size))
-    return _exactly(channel, length)
+    (length,) = LENGTH.unpack(_exactly(LENGTH.size))
+    return _exactly(length)
 
 
-def _exactly(channel: socket.socket, size: int) -> bytes:
-    data = b""
+def _exactly(size: int) -> bytes:
+    data = os.read(CHANNEL_FD, size)
     while len(data) < size:
-        chunk = channel.recv(size - len(data))
+        chunk = os.read(CHANNEL_FD, size - len(data))
         if not chunk:
             os._exit(0)
-        data = data + chunk if data else chunk
+        data += chunk
     return data
 
 
-def answer(channel: socket.socket, kind: int, payload: bytes = b"") -> None:
+def answer(kind: int, payload: bytes = b"") -> None:
     """Send one answer to the supervisor."""
-    channel.sendall(ANSWER.pack(kind, len(payload)) + payload)
+    data = memoryview(ANSWER.pack(kind, len(payload)) + payload)
+    while data:
+        data = data[os.write(CHANNEL_FD, data) :]
 
 
 # A program in a language of its own
 
 
-def _execute(channel: socket.socket, spec: dict[str, Any]) -> None:
+def _execute(spec: dict[str, Any]) -> None:
     """Replace this process by `argv`; the channel closes with it."""
     argv: list[str] = spec["argv"]
     try:
-        os.execvpe(argv[0], argv, spec["env"])
+        os.execvp(argv[0], argv)
     except OSError as error:
         os.write(2, f"cannot run {argv[0]}: {error.strerror}\n".encode())
         os._exit(126)
@@ -82,10 +86,10 @@ def _execute(channel: socket.socket, spec: dict[str, Any]) -> None:
 # A Python program that reads and writes
 
 
-def _run_script(channel: socket.socket, spec: dict[str, Any]) -> None:
+def _run_script(spec: dict[str, Any]) -> None:
     """Run the source file as `__main__`, and end as an interpreter ends."""
-    module, code = _load(channel, spec, "__main__")
-    channel.close()
+    module, code = _load(spec, "__main__")
+    os.close(CHANNEL_FD)
     status = 0
     try:
         exec(code, module.__dict__)
@@ -146,7 +150,7 @@ def _show(error: BaseException, path: str) -> None:
         traceback.print_exc()
 
 
-def _load(channel: socket.socket, spec: dict[str, Any], name: str) -> tuple[types.ModuleType, types.CodeType]:
+def _load(spec: dict[str, Any], name: str) -> tuple[types.ModuleType, types.CodeType]:
     """Compile the source and make the module that it will fill.
 
     A source that is no Python is reported, and the process ends.
@@ -156,7 +160,7 @@ def _load(channel: socket.socket, spec: dict[str, Any], name: str) -> tuple[type
         return module, _compiled(module)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         text = "".join(traceback.format_exception_only(error))
-        answer(channel, NOT_COMPILED, text[-MAX_MESSAGE_CHARS:].encode("utf-8", "backslashreplace"))
+        answer(NOT_COMPILED, text[-MAX_MESSAGE_CHARS:].encode("utf-8", "backslashreplace"))
         os._exit(1)
 
 
@@ -178,8 +182,10 @@ def _module(spec: dict[str, Any], name: str) -> types.ModuleType:
 
 def _compiled(module: types.ModuleType) -> types.CodeType:
     path = str(module.__file__)
-    with open(path, "rb") as file:
-        return compile(file.read(), path, "exec", dont_inherit=True)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    source = os.read(fd, os.fstat(fd).st_size)
+    os.close(fd)
+    return compile(source, path, "exec", dont_inherit=True)
 
 
 def _depth() -> int:
@@ -192,16 +198,16 @@ def _depth() -> int:
 # A Python program whose functions are called
 
 
-def _answer_calls(channel: socket.socket, spec: dict[str, Any]) -> None:
+def _answer_calls(spec: dict[str, Any]) -> None:
     """Load the source as a module and answer one call after the other."""
     from sandboxes.harness import wire
 
-    module, code = _load(channel, spec, spec["module"])
-    if not _guarded(channel, lambda: exec(code, module.__dict__)):
+    module, code = _load(spec, spec["module"])
+    if not _guarded(lambda: exec(code, module.__dict__)):
         return
-    answer(channel, READY)
+    answer(READY)
     while True:
-        arguments = receive(channel)
+        arguments = receive()
         result: list[bytes] = []
 
         def one_call(arguments: bytes = arguments, result: list[bytes] = result) -> None:
@@ -211,11 +217,11 @@ def _answer_calls(channel: socket.socket, spec: dict[str, Any]) -> None:
                 value = _finish(value)
             result.append(wire.encode(value))
 
-        if _guarded(channel, one_call):
-            answer(channel, RETURNED, result[0])
+        if _guarded(one_call):
+            answer(RETURNED, result[0])
 
 
-def _guarded(channel: socket.socket, action: Callable[[], None]) -> bool:
+def _guarded(action: Callable[[], None]) -> bool:
     """Run `action`; report what it raises. SystemExit ends the process, which is what the program asked for."""
     from sandboxes.harness import wire
 
@@ -230,7 +236,7 @@ def _guarded(channel: socket.socket, action: Callable[[], None]) -> bool:
         kind, text = MEMORY, "MemoryError"
     except BaseException as error:
         kind, text = RAISED, _describe(error)
-    answer(channel, kind, text[-MAX_MESSAGE_CHARS:].encode("utf-8", "backslashreplace"))
+    answer(kind, text[-MAX_MESSAGE_CHARS:].encode("utf-8", "backslashreplace"))
     return False
 
 
@@ -260,15 +266,15 @@ def _describe(error: BaseException) -> str:
 # The two sides of assert and pytest
 
 
-def _serve_objects(channel: socket.socket, spec: dict[str, Any]) -> None:
+def _serve_objects(spec: dict[str, Any]) -> None:
     """Load the source as a module and answer the tester over the link."""
     from sandboxes.harness import objects
 
-    module, code = _load(channel, spec, spec["module"])
-    objects.serve(_link(), module, lambda: exec(code, module.__dict__))
+    module, code = _load(spec, spec["module"])
+    objects.serve(_socket(LINK_FD), module, lambda: exec(code, module.__dict__))
 
 
-def _test(channel: socket.socket, spec: dict[str, Any]) -> None:
+def _test(spec: dict[str, Any]) -> None:
     """Run the tests against the program at the other end of the link; the channel takes what they came to."""
     from sandboxes.harness import tester
 
@@ -277,11 +283,11 @@ def _test(channel: socket.socket, spec: dict[str, Any]) -> None:
         os.mkdir(orders["folder"], 0o700)
         os.chdir(orders["folder"])
     sys.path[1:1] = spec["packages"]
-    tester.main(_link(), channel, orders)
+    tester.main(_socket(LINK_FD), _socket(CHANNEL_FD), orders)
 
 
-def _link() -> socket.socket:
-    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, LINK_FD)
+def _socket(fd: int) -> socket.socket:
+    return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fd)
 
 
 _MODES = {

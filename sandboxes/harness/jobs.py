@@ -129,7 +129,7 @@ class JobRun:
             "folder": FOLDER,
             "file": job.source_file,
             "argv": [*job.run, *job.argv],
-            "env": {**ENV, **job.env},
+            "env": job.env,
             "cage": self.supervisor.config.cage,
             "seccomp": self.supervisor.config.seccomp,
             "no_new_privileges": self.supervisor.no_new_privileges,
@@ -160,6 +160,7 @@ class JobRun:
             supervisor.loop, zygote, spec, limits, stdin=stdin, merged=merged, link=link, answer_head=head
         )
         program.lister = lambda: other_pids(supervisor.reset.known)
+        program.killed_by_kernel = supervisor.killed_by_kernel
         return program
 
     def _finish(self, program: Program, spare_uids: Sequence[int] = ()) -> float:
@@ -177,8 +178,8 @@ class JobRun:
 
     def end(self, program: Program) -> None:
         """See to it that the main process has ended, whatever else happens."""
+        program.kill()
         while program.ended is None:
-            program.kill()
             self.supervisor.loop.turn()
 
     def tell(self, index: int, end: str, *, stdout: bytes = b"", value: bytes = b"", **more: Any) -> None:
@@ -324,7 +325,7 @@ class Calls:
         wall_s = time.monotonic() - program.began_s
         if program.ended is not None:
             cpu_s = program.ended.cpu_s
-        elif wall_s > CLOSER_LOOK_S or program.peak_mb == 0:
+        elif wall_s > CLOSER_LOOK_S:
             cpu_s = program.usage().cpu_s
         else:
             cpu_s = program.cpu_now_s()

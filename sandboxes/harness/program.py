@@ -16,7 +16,7 @@ from struct import Struct
 from typing import Any
 
 from sandboxes.harness.candidate import ANSWER, LENGTH
-from sandboxes.harness.limits import Limits, Usage, namespace_pids, oom_kills, read_usage
+from sandboxes.harness.limits import Limits, Usage, namespace_pids, read_usage
 from sandboxes.harness.loop import READABLE, WRITABLE, Loop
 from sandboxes.harness.zygote import END, PID, Zygote
 
@@ -187,16 +187,18 @@ class Program:
         self.over: str | None = None  # the limit it was killed for
         self.ended: Ended | None = None
         self.orphans_cpu_s = 0.0
-        self.peak_mb = 0.0
+        self.peak_mb = limits.base_mb
+        self._doomed = False  # to be killed, also if its pid is not known yet
         self._loop = loop
         self._zygote = zygote
         self.cpu_base_s = 0.0
         self._seen_cpu_s = 0.0
-        self._oom_kills = oom_kills()
         self._stdin = memoryview(stdin)
         self.outputs: list[Output] = []
         self.lister: Callable[[], Sequence[int]] = lambda: (self.pid,)
         """Which processes count as this program's; the supervisor knows."""
+        self.killed_by_kernel: Callable[[], bool] = lambda: False
+        """Whether the kernel has killed a process of this box for want of memory since the last question."""
         self._start(spec, merged, link, answer_head)
 
     # Starting
@@ -329,6 +331,7 @@ class Program:
     def kill(self, over: str | None = None) -> None:
         """Kill the main process; `over` names the limit it broke. What it started is killed with the reset."""
         self.over = self.over or over
+        self._doomed = True
         self._loop.cancel(self)
         if self.pid and self.ended is None:
             with contextlib.suppress(ProcessLookupError):
@@ -340,7 +343,7 @@ class Program:
         message = self._zygote.socket.recv(64)
         if len(message) == PID.size:
             (self.pid,) = PID.unpack(message)
-            if self.over:
+            if self._doomed:
                 self.kill()
         elif len(message) == END.size:
             status, cpu_s, peak_kib = END.unpack(message)
@@ -377,7 +380,7 @@ class Program:
             return "cpu_limit"
         if self.ended.peak_mb > self.limits.memory_mb + self.limits.base_mb:
             return "memory_limit"
-        if signaled == signal.SIGKILL and oom_kills() > self._oom_kills:
+        if signaled == signal.SIGKILL and self.killed_by_kernel():
             return "memory_limit"
         last_words = self.outputs[-1].tail[-600:]
         if failed and any(word in last_words for word in MEMORY_WORDS):

@@ -13,6 +13,7 @@ from typing import Any
 
 from sandboxes.harness import cage, candidate, frames
 from sandboxes.harness.jobs import ENV, FOLDER, WRITABLE_FOLDERS, Job, JobRun
+from sandboxes.harness.limits import oom_kills
 from sandboxes.harness.loop import READABLE, Loop
 from sandboxes.harness.program import ZygoteDied
 from sandboxes.harness.reset import NotReset, Reset
@@ -101,6 +102,7 @@ class Supervisor:
         zygotes = [self.zygote, self.tester_zygote] if self.tester_zygote else [self.zygote]
         self.reset = Reset({os.getpid(), *(zygote.pid for zygote in zygotes)}, WRITABLE_FOLDERS)
         self.no_new_privileges = cage.no_new_privileges()
+        self._oom_kills = oom_kills()
         self._uids = self._fresh_uids()
 
     def serve(self) -> None:
@@ -145,6 +147,11 @@ class Supervisor:
         the box belong to one uid."""
         if not spare_uids or self.config.cage == "uids":
             self.reset.empty_folders(spare_uids)
+
+    def killed_by_kernel(self) -> bool:
+        """Tell whether the kernel has killed a process of this box for want of memory since the last question."""
+        before, self._oom_kills = self._oom_kills, oom_kills()
+        return self._oom_kills > before
 
     def _fresh_uids(self) -> Iterator[int]:
         while True:

@@ -10,7 +10,7 @@ from verifier_service.runners import RUNNERS
 from verifier_service.runners.base import Box, BoxLimits, Fact, Job, Runner
 from verifier_service.settings import Settings
 
-LIMITS = BoxLimits(time_limit_s=1.0, wall_limit_s=4.0, memory_limit_mb=128, output_limit_kb=256, max_processes=16)
+LIMITS = BoxLimits(time_limit_s=0.5, wall_limit_s=4.0, memory_limit_mb=128, output_limit_kb=256, max_processes=16)
 
 
 @pytest.fixture(
