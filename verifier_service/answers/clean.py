@@ -95,6 +95,10 @@ _STYLING = re.compile(
     r"tiny|boldmath|unboldmath)(?![A-Za-z])"
 )
 _DELIMITERS = re.compile(r"\\[()\[\]]|\$\$|(?<!\\)\$")
+_ORDINAL = re.compile(
+    r"(?<=\d)\s?(?:\^\s?\{\s?\\(?:text|mathrm|textrm)\s?\{(?:st|nd|rd|th)\}\s?\}|\^\s?\{\s?(?:st|nd|rd|th)\s?\}|"
+    r"\^?\s?\\(?:text|mathrm|textrm)\s?\{\s?(?:st|nd|rd|th)\s?\}|(?:st|nd|rd|th)(?![A-Za-z]))"
+)
 _ENDS = " \t\r\n"
 
 
@@ -156,6 +160,8 @@ def clean(text: str) -> str:
         text = text.replace("\x01", "\\\\")
     elif "$" in text:
         text = clean_dollars(text)
+    if "th" in text or "st" in text or "nd" in text or "rd" in text:
+        text = _ORDINAL.sub("", text)
     text = text.replace("~", " ").replace("**", "^" if "**Final" not in text else "")
     return strip_sentence(text)
 

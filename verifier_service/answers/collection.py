@@ -25,6 +25,9 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         return family.decide([left], [right])
     if left.op == "tuple" and right.op == "tuple":
         return _tuples(left, right, same)
+    for point, other in ((left, right), (right, left)):
+        if point.op == "tuple" and len(point.args[2]) == 1 and other.op != "tuple":
+            return same(point.args[2][0], other)
     if "tuple" in (left.op, right.op):
         return _tuple_and_other(*((left, right) if left.op == "tuple" else (right, left)), same)
     a, b = members(left), members(right)

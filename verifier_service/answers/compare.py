@@ -4,6 +4,7 @@ The order: the same spelling; a choice; a moment; words; then, for each pair of 
 kind that feels responsible decides. What exceeds a limit is not equal, and the sentence says that it was not proved.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ KINDS: dict[str, Kind] = {
 """Each kind of answer that has a tree; what none of them takes is compared as an expression."""
 
 _SHOWN_CHARS = 80
+_YES_OR_NO = re.compile(r"(yes|no|true|false)(?:$|[,.;:](.*))", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,9 @@ def _words(answer: Answer, reference: Answer) -> Decision | None:
     if answer.words and answer.words == reference.words and wordy:
         return Decision(True, "the same words")
     if answer.is_words and reference.is_words:
+        yes = _YES_OR_NO.match(answer.words), _YES_OR_NO.match(reference.words)
+        if yes[0] and yes[1] and yes[0].group(1) == yes[1].group(1) and (not yes[0].group(2) or not yes[1].group(2)):
+            return Decision(True, "the same answer, with a reason on one side")
         return Decision(False, "the words differ")
     return None
 

@@ -58,8 +58,8 @@ def _difference(left: Node, right: Node, values: dict[str, Any], digits: int, re
         try:
             a, b = evaluate(left, values, real), evaluate(right, values, real)
         except Undefined:
-            if not real:
-                return None
+            if not real or (values and _one_sided(left, right, values)):
+                return False if real else None
             try:
                 a, b = evaluate(left, values, False), evaluate(right, values, False)
             except Undefined:
@@ -70,6 +70,23 @@ def _difference(left: Node, right: Node, values: dict[str, Any], digits: int, re
     if agree is not None:
         return agree
     return _vanishes(left, right, values, digits, real)
+
+
+def _one_sided(left: Node, right: Node, values: dict[str, Any]) -> bool:
+    """Tell whether logarithms make one expression defined where the other is not: `2 ln x` is not `ln x^2`.
+
+    Roots do not count: variables under them are mostly lengths, and `sqrt(ab)` may be written `sqrt(a) sqrt(b)`.
+    """
+    if not any(part.op == "fn" and part.args[0] in ("ln", "log") for node in (left, right) for part in walk(node)):
+        return False
+    defined = []
+    for node in (left, right):
+        try:
+            evaluate(node, values)
+            defined.append(True)
+        except Undefined:
+            defined.append(False)
+    return defined[0] != defined[1]
 
 
 def _agree(a: Any, b: Any, digits: int) -> bool | None:
@@ -119,22 +136,38 @@ def whole_variables(*nodes: Node) -> set[str]:
     return found
 
 
+def _jumping(*nodes: Node) -> set[str]:
+    """Name the variables under a floor or ceiling: they are tried at whole and at other numbers."""
+    found: set[str] = set()
+    for root in nodes:
+        for node in walk(root):
+            if node.op == "fn" and node.args[0] in ("floor", "ceil"):
+                found |= free_symbols(node)
+    return found
+
+
 def _open_equal(left: Node, right: Node, names: list[str]) -> bool:
     digits = digits_needed(left, right)
     whole = whole_variables(left, right)
     real = not _is_complex(left) and not _is_complex(right)
+    jumping = _jumping(left, right) - whole
     seed = hashlib.sha256(repr(sorted(names)).encode()).digest()
     source = random.Random(seed)
     agreed = 0
     for attempt in range(_TRIES):
         with MP.workdps(digits + 10):
-            values = {name: _point(source, name in whole, attempt, real) for name in names}
+            values = {}
+            for place, name in enumerate(names):
+                if name in whole or (name in jumping and attempt % 2 == 0):
+                    values[name] = _whole_point(source, attempt // (1 if name in whole else 2), place)
+                else:
+                    values[name] = _point(source, attempt, real)
         agree = _difference(left, right, values, digits, real)
         if agree is False:
             return False
         if agree:
             agreed += 1
-            if agreed >= _POINTS:
+            if agreed >= (2 * _POINTS if whole or jumping else _POINTS):
                 return True
     return agreed >= 3
 
@@ -148,7 +181,10 @@ def proportional(left: Node, right: Node, positive: bool = False) -> bool:
     ratio, agreed = None, 0
     with MP.workdps(50):
         for attempt in range(_TRIES):
-            values = {name: _point(source, name in whole, attempt, real) for name in names}
+            values = {
+                name: _whole_point(source, attempt, place) if name in whole else _point(source, attempt, real)
+                for place, name in enumerate(names)
+            }
             try:
                 a, b = evaluate(left, values, real), evaluate(right, values, real)
             except Undefined:
@@ -167,10 +203,14 @@ def proportional(left: Node, right: Node, positive: bool = False) -> bool:
         return ratio is not None and agreed >= 3 and not (positive and not MP.re(ratio) > 0)
 
 
-def _point(source: random.Random, whole: bool, attempt: int, real: bool) -> Any:
-    """Draw a value: both signs, sizes from 0.2 to 20, all digits random; whole numbers from 1 to 40 where asked."""
-    if whole:
-        return MP.mpf(source.randrange(1, 12 if attempt < 4 else 41))
+def _whole_point(source: random.Random, attempt: int, place: int) -> Any:
+    """Draw a whole number from 1 to 40; even and odd ones take turns, in another rhythm for each variable."""
+    number = source.randrange(1, 12 if attempt < 4 else 40)
+    return MP.mpf(number + (number + (attempt >> place)) % 2)
+
+
+def _point(source: random.Random, attempt: int, real: bool) -> Any:
+    """Draw a value: both signs, sizes from 0.04 to 9, all digits random."""
     digits = MP.mpf(source.randrange(10**30, 10**31)) / 10**31
     scale = (1, 3, 0.4, 1, 8, 2)[attempt % 6]
     value = (digits + MP.mpf("0.1")) * scale

@@ -5,6 +5,7 @@ two halves. The parameter is a letter that multiplies π, a degree sign or stand
 the sets of their values agree in a window of many periods.
 """
 
+import itertools
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +14,8 @@ from verifier_service.answers.nodes import PI, Node, free_symbols, rename, subst
 from verifier_service.answers.numeric import MP, NotNumeric, Undefined, evaluate
 
 _PARAMETERS = frozenset(["k", "n", "m", "l", "j", "t", "s", "p", "q", "r", "K", "N", "M"])
-_CONSTANTS = frozenset({"C", "c", "K", "C_1", "c_1", "D", "A", "k"})
+_CONSTANTS = frozenset("C c K k D A B C_1 C_2 C_3 c_1 c_2 c_3 k_1 k_2 C_0 c_0".split())
+_ARGUMENTS = frozenset("x t y s u z r theta".split())
 _RANGE = 24
 
 
@@ -135,19 +137,17 @@ def _others_too(a: list[Node], b: list[Node]) -> Decision | None:
 
 
 def _constants(a: list[Node], b: list[Node]) -> Decision | None:
-    """Compare two antiderivatives whose constants have different names."""
+    """Compare two solutions of a differential equation, or antiderivatives, whose arbitrary constants have other names."""
     if len(a) != 1 or len(b) != 1:
         return None
     left, right = _names(a) - _names(b), _names(b) - _names(a)
-    if len(left) != 1 or len(right) != 1 or not (left | right) <= _CONSTANTS:
+    if not left or len(left) != len(right) or len(left) > 3 or not left | right <= _CONSTANTS:
+        return None
+    if not any(name[0] in "Cc" for name in left | right) or not (_names(a) & _names(b) & _ARGUMENTS):
         return None
     from verifier_service.answers import expression
 
-    renamed = rename(b[0], {next(iter(right)): next(iter(left))})
-    if _is_added(a[0], next(iter(left))) and _is_added(b[0], next(iter(right))) and expression.equal(a[0], renamed):
-        return Decision(True, "equal but for the name of the constant")
+    for order in itertools.permutations(sorted(left)):
+        if expression.equal(a[0], rename(b[0], dict(zip(sorted(right), order, strict=True)))):
+            return Decision(True, "equal but for the names of the constants")
     return None
-
-
-def _is_added(node: Node, name: str) -> bool:
-    return node.op == "add" and any(term == Node("sym", (name,)) for term in node.args)

@@ -232,7 +232,9 @@ class _Parser:
             self.at += 1
             return Node("dots", ())
         node = self.product()
-        if negative:
+        if negative and node.op == "congruent":
+            node = Node("congruent", (Node("neg", (node.args[0],)), node.args[1]))
+        elif negative:
             node = number(-node.args[0], node.args[1]) if node.op == "num" else Node("neg", (node,))
         for mark in marks:
             node = Node(mark, (node,))
@@ -256,7 +258,7 @@ class _Parser:
                 self.at += 1
                 right = self._factor_with_sign()
                 left = Node("ratio", ((*left.args, right) if left.op == "ratio" else (left, right)))
-            elif self.is_sign(("bmod", "mod", "pmod")):
+            elif self.is_sign(("bmod", "mod", "pmod")) or (self.is_sign(("(",)) and self.is_sign(("mod", "bmod"), 1)):
                 left = self._modulus(left)
             elif self.is_sign(("choose",)):
                 self.at += 1
@@ -307,8 +309,13 @@ class _Parser:
 
     def _modulus(self, left: Node) -> Node:
         name = self.take().value
+        if name == "(":
+            self.at += 1
+            right = self.sum()
+            self.expect(")")
+            return Node("congruent", (left, right))
         right = self.power()
-        return left if name == "pmod" else Node("fn", ("mod", left, right))
+        return Node("congruent", (left, right)) if name in ("pmod", "mod") else Node("fn", ("mod", left, right))
 
     def _starts_factor(self) -> bool:
         token = self.peek()
@@ -588,6 +595,15 @@ class _Parser:
         name = token.value
         if name in self.bound:
             return symbol(name)
+        primes = 0
+        while name in _CALLABLE and self.is_sign(("'", "prime"), primes):
+            primes += 1
+        if primes and self.is_sign(("(",), primes):
+            self.at += primes + 1
+            arguments = self.sequence()
+            self.expect(")")
+            items = arguments.args[1] if arguments.op == "list" else (arguments,)
+            return Node("call", (name + "'" * primes, *items))
         if name in _CALLABLE and "".join(self.peek(ahead).value for ahead in range(6)) == "^{-1}(":
             self.at += 6
             arguments = self.sequence()
@@ -699,6 +715,8 @@ class _Parser:
         if name in ("dollar", "euro", "pounds", "pound", "yen", "rupee"):
             value = self.power()
             return Node("quantity", (value, "dollar" if name == "dollar" else name))
+        if name == "vec":
+            return self._accent("overrightarrow")
         if name in ("mathbf", "boldsymbol", "bm", "vec", "mathcal", "mathfrak", "mathscr", "pmb", "ensuremath", "mathop", "mathord",
                     "underline", "boxed", "fbox", "mathrel", "mathbin", "vphantom", "phantom", "smash"):  # fmt: skip
             return self._wrapped(name)

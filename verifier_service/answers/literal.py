@@ -1,6 +1,7 @@
-"""Numbers in a base, and ratios.
+"""Numbers in a base, ratios, and residues.
 
 `1011_2` equals `1011_{2}` and the number 11; it is not `1011_3`, and not the bare `1011`. `5:8` equals `10:16` and `5/8`.
+Residues are equal if their moduli are and they differ by a multiple of it; the modulus may be missing on one side.
 """
 
 from verifier_service.answers import expression
@@ -15,7 +16,21 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         return _based(left, right)
     if "ratio" in (left.op, right.op):
         return _ratios(left, right, same)
+    if "congruent" in (left.op, right.op):
+        return _residues(left, right, same)
     return None
+
+
+def _residues(left: Node, right: Node, same: Same) -> Decision:
+    if left.op != right.op:
+        residue, other = (left, right) if left.op == "congruent" else (right, left)
+        return same(residue.args[0], other)
+    if not same(left.args[1], right.args[1]).equal:
+        return Decision(False, "the moduli differ")
+    values = [exact(node) for node in (left.args[0], right.args[0], left.args[1])]
+    if any(value is None for value in values) or not values[2]:
+        return same(left.args[0], right.args[0])
+    return Decision((values[0] - values[1]) % values[2] == 0, "compared as residues")  # type: ignore[operator]
 
 
 def _based(left: Node, right: Node) -> Decision:

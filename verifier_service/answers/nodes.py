@@ -24,6 +24,7 @@
 | quantity | (value, unit) |
 | base | (digits, base) |
 | ratio | terms |
+| congruent | (residue, modulus) |
 | cases | rows: (value, condition or None) |
 | dots | () |
 """

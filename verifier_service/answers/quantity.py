@@ -34,7 +34,7 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         if bare.equal or "degree" not in (mark_a, mark_b):
             return bare if bare.equal else Decision(False, bare.why)
         marked, other = (a, b) if mark_a else (b, a)
-        return same(Node("mul", (marked, Node("div", (PI, number(180))))), other) if _has_pi(other) else bare
+        return same(Node("mul", (marked, Node("div", (PI, number(180))))), other) if _is_radian(other) else bare
     if mark_a == mark_b:
         return same(a, b)
     return _convert(a, mark_a, b, mark_b, same)
@@ -70,6 +70,10 @@ def _split(node: Node) -> tuple[Node, str | None]:
             return value, "percent"
         return value, unit
     return node, None
+
+
+def _is_radian(node: Node) -> bool:
+    return _has_pi(node) or (node.op == "fn" and str(node.args[0]).startswith("arc"))
 
 
 def _has_pi(node: Node) -> bool:
@@ -136,9 +140,15 @@ def _measure(unit: str) -> tuple[Dimension, Fraction] | None:
     return tuple(sorted((name, power) for name, power in dimension.items() if power)), size
 
 
+_TABLES = (
+    ("length", words.LENGTHS_M), ("time", words.TIMES_S), ("mass", words.MASSES_KG), ("energy", words.ENERGIES_J),
+    ("force", words.FORCES_N), ("power", words.POWERS_W), ("frequency", words.FREQUENCIES_HZ), ("voltage", words.VOLTAGES_V),
+)  # fmt: skip
+
+
 def _unit(word: str) -> tuple[str, Fraction] | None:
     for candidate in (word, words.singular(word), words.singular(word.lower())):
-        for name, table in (("length", words.LENGTHS_M), ("time", words.TIMES_S), ("mass", words.MASSES_KG)):
+        for name, table in _TABLES:
             if candidate in table:
                 return name, Fraction(table[candidate])
         if candidate in words.VOLUMES_L:

@@ -17,8 +17,10 @@ from verifier_service.answers.text import is_words, normal_text
 
 _THOUSANDS = re.compile(r"(?<![\d.,_^])(\d{1,3}(?:,\d{3})+)(?![\d,]|\.\d{3}\.)")
 _THOUSANDS_ONLY = re.compile(r"[^\d(\[{]{0,20}\d{1,3}(?:,\d{3})+(?:\.\d+)?[^\d]{0,60}")
-_DECIMAL_COMMA = re.compile(r"([^\d]{0,20})((?:\d{1,3}(?:\.\d{3})+|0|\d+)),(\d{1,2}|\d{4,}|(?<=0,)\d+)([^\d,]{0,60})")
-_POINT_GROUPS = re.compile(r"([^\d]{0,20})(\d{1,3}(?:\.\d{3}){2,})([^\d.,]{0,60})")
+_DECIMAL_COMMA = re.compile(
+    r"([^\d(\[{]{0,20})((?:\d{1,3}(?:\.\d{3})+|0|\d+)),(\d{1,2}|\d{4,}|(?<=0,)\d+)([^\d,]{0,60})"
+)
+_POINT_GROUPS = re.compile(r"([^\d(\[{]{0,20})(\d{1,3}(?:\.\d{3}){2,})([^\d.,]{0,60})")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)")
 _TEXT_ONLY = re.compile(
     r"\\(?:text|mathrm|textbf|mbox|textrm|textit|mathbf|textnormal|boxed|fbox)\s*\{((?:[^{}]|\\[{}])*)\}[.]?"
@@ -53,7 +55,7 @@ def read(text: str) -> Answer:
     if wrapped is not None:
         cleaned = clean(wrapped.group(1))
     spelling = "".join(_BETWEEN_DIGITS.sub("\0", cleaned).split())
-    trees, reason = _trees(cleaned)
+    trees, reason = _trees(_without_remark(cleaned))
     return Answer(
         text,
         spelling,
@@ -64,6 +66,29 @@ def read(text: str) -> Answer:
         read_choice(cleaned),
         read_moment(cleaned),
     )
+
+
+_RANGE = (
+    r"[a-zA-Z](?:\s*,\s*[a-zA-Z]){0,4}\s*\\in\s*(?:\\(?:mathbb|mathbf|mathrm|bf|Bbb)\s*\{?\s*[ZNR]\s*\}?|[ZN])"
+    r"(?:\s*\^\s*\{?[+*]\}?|\s*_\s*\{?[+\d]\}?)?"
+)
+_REMARK = re.compile(
+    r"(?<=[^\s,;(])\s*(?:[,;.]\s*|\\quad\s*|\\text\s*\{\s*[,(]?\s*)*(?:"
+    r"\(\s*" + _RANGE + r"\s*\)|(?<=[,;\s{])(?:where\s|for\s)?\s*(?:\}\s*)?" + _RANGE + r"|"
+    r"\(?(?:for (?:all|any|every|some|each)\b|where\b)[^<>=]{0,80}(?:integers?|constants?|arbitrary|real|all|any)?[^<>=]{0,40})"
+    r"\s*\.?$"
+)
+
+
+def _without_remark(cleaned: str) -> str:
+    """Cut what only says that a parameter is whole or a constant arbitrary: `, k \\in \\mathbb{Z}`, `for all x`, `where C is a constant`."""
+    match = _REMARK.search(cleaned[-200:]) if ("\\in" in cleaned or "for " in cleaned or "where" in cleaned) else None
+    if match is None:
+        return cleaned
+    kept = cleaned[: len(cleaned) - len(match.group())].rstrip(" ,;")
+    if kept.count("{") != kept.count("}") or kept.count("(") != kept.count(")") or not kept:
+        return cleaned
+    return kept
 
 
 def _trees(cleaned: str) -> tuple[tuple[Node, ...], str]:

@@ -15,6 +15,7 @@ from verifier_service.answers.nodes import Node, free_symbols, rename, walk
 from verifier_service.answers.numeric import NotNumeric, exact
 
 _SETS = ("list", "set", "tuple", "union", "inter", "minus", "builder", "cases", "matrix", "text")
+_TRIGONOMETRIC = ("sin", "cos", "tan", "cot", "sec", "csc")
 _SYMBOL_LEAVES = ("sym", "call", "text")
 
 
@@ -61,7 +62,12 @@ def _is_equation(node: Node) -> bool:
 
 def contradicts_itself(node: Node) -> bool:
     """Tell whether an answer is an equation of constants that is false, such as `41 = 42`."""
-    if not _is_equation(node) or free_symbols(node) or any(part.op in (*_SETS, "call") for part in walk(node)):
+    if (
+        not _is_equation(node)
+        or is_name(node.args[1][0])
+        or free_symbols(node)
+        or any(part.op in (*_SETS, "call") for part in walk(node))
+    ):
         return False
     return not all(_agrees(node.args[1][0], term) for term in node.args[1][1:])
 
@@ -72,8 +78,11 @@ def is_name(node: Node) -> bool:
         return True
     if node.op == "const":
         return node.args[0] in ("e", "i")
+    if node.op == "lim":
+        return is_name(node.args[0])
     if node.op == "fn":
         return node.args[0] in (
+            *_TRIGONOMETRIC,
             "abs",
             "norm",
             "det",
@@ -89,7 +98,10 @@ def is_name(node: Node) -> bool:
     if node.op == "tuple":
         return all(is_name(item) for item in node.args[2])
     if node.op == "pow":
-        return node.args[0].op == "sym" and exact(node.args[1]) == -1
+        base, power = node.args
+        return (base.op == "sym" and exact(power) == -1) or (
+            base.op == "fn" and base.args[0] in _TRIGONOMETRIC and is_name(base)
+        )
     if node.op in ("mul", "add", "div", "ratio"):
         return all(is_name(arg) for arg in node.args)
     if node.op == "quantity":

@@ -16,7 +16,8 @@ _PHRASES = {
     r"\{\}": "empty", "doesnotexist": "dne", "dne": "dne", "undefined": "undefined", "notdefined": "undefined",
     "allrealnumbers": "reals", "allreals": "reals", r"\mathbb{r}": "reals", r"(-\infty,\infty)": "reals",
     r"(-\infty,+\infty)": "reals", "allrealnumber": "reals", "anyrealnumber": "reals", "therealnumbers": "reals",
-    "true": "true", "yes": "yes", "no": "no", "false": "false", "infinitelymany": "infinitelymany",
+    "allintegers": "integers", "theintegers": "integers", "integers": "integers", "allinteger": "integers",
+    r"\mathbb{z}": "integers", "true": "true", "yes": "yes", "no": "no", "false": "false", "infinitelymany": "infinitelymany",
     "infinitelymanysolutions": "infinitelymany", "infinite": "infinitelymany", r"\infty": r"\infty", "infinity": r"\infty",
 }  # fmt: skip
 _ARTICLES = re.compile(r"^(?:the|an|a)\s+(?=\w{2})")

@@ -83,7 +83,7 @@ _WRAPPERS = frozenset(
 
 _CODE_WORDS = {"pi": ("cmd", "pi"), "infty": ("cmd", "infty"), "infinity": ("cmd", "infty"), "oo": ("cmd", "infty"),
                "inf": ("cmd", "infty"), "union": ("cmd", "cup"), "Infinity": ("cmd", "infty"), "Pi": ("cmd", "pi"),
-               "in": ("cmd", "in"), "intersect": ("cmd", "cap"), "pm": ("cmd", "pm")}  # fmt: skip
+               "in": ("cmd", "in"), "mod": ("cmd", "mod"), "intersect": ("cmd", "cap"), "pm": ("cmd", "pm")}  # fmt: skip
 
 
 def _braced(text: str, start: int) -> tuple[str, int] | None:

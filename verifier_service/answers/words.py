@@ -185,6 +185,11 @@ MASSES_KG = {
 }  # fmt: skip
 VOLUMES_L = {"l": "1", "L": "1", "liter": "1", "litre": "1", "ml": "1/1000", "mL": "1/1000", "milliliter": "1/1000",
              "millilitre": "1/1000", "cc": "1/1000"}  # fmt: skip
+ENERGIES_J = {"J": "1", "joule": "1", "kJ": "1000", "kilojoule": "1000", "MJ": "1000000", "erg": "1/10000000"}
+FORCES_N = {"N": "1", "newton": "1", "kN": "1000", "dyne": "1/100000"}
+POWERS_W = {"W": "1", "watt": "1", "kW": "1000", "kilowatt": "1000", "MW": "1000000", "mW": "1/1000"}
+FREQUENCIES_HZ = {"Hz": "1", "hertz": "1", "kHz": "1000", "MHz": "1000000", "GHz": "1000000000"}
+VOLTAGES_V = {"V": "1", "volt": "1", "kV": "1000", "mV": "1/1000"}
 MONEY = {"dollar": ("usd", "1"), "usd": ("usd", "1"), "cent": ("usd", "1/100"), "euro": ("eur", "1"), "eur": ("eur", "1"),
          "pounds": ("mass-or-money", "1"), "gbp": ("gbp", "1"), "yen": ("jpy", "1"), "rupee": ("inr", "1"),
          "yuan": ("cny", "1"), "rmb": ("cny", "1")}  # fmt: skip
@@ -327,6 +332,11 @@ def is_unit(word: str) -> bool:
         or base in MASSES_KG
         or base in VOLUMES_L
         or lower in MONEY
+        or base in ENERGIES_J
+        or base in FORCES_N
+        or base in POWERS_W
+        or base in FREQUENCIES_HZ
+        or base in VOLTAGES_V
         or lower in OTHER_UNITS
         or (len(word) > 2 and (lower in LENGTHS_M or lower in TIMES_S or lower in MASSES_KG or lower in VOLUMES_L))
     )
