@@ -33,15 +33,11 @@ class Evidence:
     @cached_property
     def names(self) -> frozenset[str]:
         """Every name, attribute and imported name in the tests."""
-        found: set[str] = set()
-        for node in self._nodes():
-            if isinstance(node, ast.Name):
-                found.add(node.id)
-            elif isinstance(node, ast.Attribute):
-                found.add(node.attr)
-            elif isinstance(node, ast.alias):
-                found.update(node.name.split("."))
-        return frozenset(found)
+        return frozenset().union(*(_names(tree) for tree in self.trees.values()))
+
+    def mentions(self, names: frozenset[str]) -> bool:
+        """Whether any of these names is in the tests; found in the text, and only then in the tree."""
+        return any(name in text for text in self._files.values() for name in names) and not self.names.isdisjoint(names)
 
     @cached_property
     def bound(self) -> frozenset[str]:
@@ -97,6 +93,18 @@ class Evidence:
                     if isinstance(node, (ast.With, ast.AsyncWith)) and node.lineno <= line <= _last_line(node):
                         return not any(_asserts(part) for statement in node.body for part in ast.walk(statement))
         return False
+
+
+def _names(tree: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.alias):
+            found.update(node.name.split("."))
+    return found
 
 
 def _name(node: ast.expr) -> str:

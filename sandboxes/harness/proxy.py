@@ -115,7 +115,9 @@ class Link:
         self._class_depth = 0
         self._stdin = sys.stdin
         self._input = builtins.input
-        self._environment = dict(os.environ)
+        self._uses_environment = evidence.mentions(_ENVIRONMENT)
+        self._environment = dict(os.environ) if self._uses_environment else {}
+        self._uses_folder = evidence.mentions(frozenset({"chdir"}))
         self._evident: dict[str, Any] = {}
 
     # Conversation
@@ -166,10 +168,10 @@ class Link:
         if sys.stdin is not self._stdin:
             self._stdin = sys.stdin
             fed["stdin"] = sys.stdin.read() if isinstance(sys.stdin, io.StringIO) else ""
-        if _ENVIRONMENT & self.evidence.names:
+        if self._uses_environment:
             fed["environment"] = {k: v for k, v in os.environ.items() if self._environment.get(k) != v}
             fed["removed"] = [name for name in self._environment if name not in os.environ]
-        if "chdir" in self.evidence.names:
+        if self._uses_folder:
             fed["folder"] = os.getcwd()
         if fed:
             self.request("feed", fed)

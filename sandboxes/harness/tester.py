@@ -32,6 +32,8 @@ from sandboxes.harness.evidence import Evidence
 from sandboxes.harness.proxy import Link, Refused, Submission
 
 LENGTH = Struct(">I")
+FLUSH_S = 0.01
+"""Tests that take less than this are told together: each message wakes the supervisor."""
 MAX_MESSAGE_CHARS = 2000
 MAX_SHOWN_CHARS = 200
 
@@ -46,11 +48,21 @@ class Reporter:
     def __init__(self, sock: socket.socket, link: Link) -> None:
         self.link = link
         self._socket = sock
+        self._waiting: list[bytes] = []
+        self._flushed_s = 0.0
 
     def send(self, **message: Any) -> None:
-        """Send one message."""
+        """Send one message, at the latest with the first one that comes `FLUSH_S` later."""
         data = json.dumps(message).encode()
-        self._socket.sendall(LENGTH.pack(len(data)) + data)
+        self._waiting += LENGTH.pack(len(data)), data
+        if time.monotonic() > self._flushed_s + FLUSH_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what waits."""
+        self._socket.sendall(b"".join(self._waiting))
+        self._waiting.clear()
+        self._flushed_s = time.monotonic()
 
     def test(self, test_id: str, outcome: str, message: str, time_s: float) -> None:
         """Tell the outcome of one test."""
@@ -152,5 +164,7 @@ def main(candidate: socket.socket, report: socket.socket, orders: dict[str, Any]
         run(orders, submission, reporter)
     except Broken as problem:
         reporter.send(broken=str(problem)[:MAX_MESSAGE_CHARS])
+        reporter.flush()
         return
     reporter.send(finished=True, lost=link.lost)
+    reporter.flush()

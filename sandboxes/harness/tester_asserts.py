@@ -175,11 +175,10 @@ def _wanted_names(tree: ast.Module, entry_point: str | None) -> tuple[set[str], 
 
 def _is_only_read_from(tree: ast.Module, name: str) -> bool:
     """Whether every use of `name` is `name.attribute`."""
-    uses = sum(isinstance(node, ast.Name) and node.id == name for node in ast.walk(tree))
-    reads = sum(
-        isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name
-        for node in ast.walk(tree)
-    )
+    uses = reads = 0
+    for node in ast.walk(tree):
+        uses += isinstance(node, ast.Name) and node.id == name
+        reads += isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name
     return uses == reads
 
 
@@ -198,7 +197,6 @@ class _NoteLeft(ast.NodeTransformer):
             both = ast.Subscript(ast.Tuple([line, left], ast.Load()), ast.Constant(1), ast.Load())
             node.test = ast.Compare(both, test.ops, test.comparators)
             ast.copy_location(node.test, test)
-            ast.fix_missing_locations(node)
         return node
 
 
