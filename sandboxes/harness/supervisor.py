@@ -20,6 +20,7 @@ from sandboxes.harness.reset import NotReset, Reset
 from sandboxes.harness.zygote import PRELOADED, Zygote
 
 COLLECT_S = 0.02
+BIG_FRAME_BYTES = 1 << 18
 UIDS = 60_000
 TESTER_MODULES = ("sandboxes.harness.tester", "sandboxes.harness.tester_asserts")
 
@@ -71,8 +72,9 @@ class Service:
 
     def tell(self, kind: int, head: dict[str, Any], blobs: Sequence[bytes] = ()) -> None:
         """Send a frame soon; DONE sends at once."""
-        self._waiting.append(frames.pack(kind, head, blobs))
-        if kind != frames.FACT:
+        frame = frames.pack(kind, head, blobs)
+        self._waiting.append(frame)
+        if kind != frames.FACT or len(frame) > BIG_FRAME_BYTES:
             self.flush()
         elif len(self._waiting) == 1:
             self._loop.at(self, time.monotonic() + COLLECT_S, lambda _: self.flush())

@@ -64,8 +64,12 @@ class DockerRunner(Runner):
     async def start_box(self, language: Language) -> Box:
         """See `Runner.start_box`."""
         slot = self._take_uid_slot()
+        creating = asyncio.ensure_future(asyncio.to_thread(self._create, language, slot))
         try:
-            container_id, sock = await _in_thread(self._create, language, slot)
+            container_id, sock = await asyncio.shield(creating)
+        except asyncio.CancelledError:
+            creating.add_done_callback(self._remove_unwanted)
+            raise
         except BaseException:
             self._uid_slots.discard(slot)
             raise
@@ -82,6 +86,13 @@ class DockerRunner(Runner):
             await destroy()
             raise
         return box
+
+    def _remove_unwanted(self, creating: "asyncio.Future[tuple[str, socket.socket]]") -> None:
+        """Remove a container that was still being made when nobody wanted it any more."""
+        if not creating.cancelled() and creating.exception() is None:
+            container_id, sock = creating.result()
+            sock.close()
+            threading.Thread(target=self._remove, args=(container_id,)).start()
 
     def _take_uid_slot(self) -> int:
         """Return a range of uids that no other box of this service has, and hardly one of another service: the kernel
@@ -199,8 +210,8 @@ class DockerRunner(Runner):
         """See `Runner.available`."""
         image = f"{self._settings.image_prefix}/python"
         try:
-            client = await _in_thread(self._connected)
-            await _in_thread(client.images.get, image)
+            client = await asyncio.to_thread(self._connected)
+            await asyncio.to_thread(client.images.get, image)
         except ImageNotFound:
             return f'the image {image} is missing: run `make sandboxes LANGUAGES="python"`'
         except (*DAEMON_ERRORS, RunnerUnavailable) as error:
@@ -209,7 +220,7 @@ class DockerRunner(Runner):
 
     async def languages(self) -> dict[str, str]:
         """See `Runner.languages`."""
-        return await _in_thread(self._languages)
+        return await asyncio.to_thread(self._languages)
 
     def _languages(self) -> dict[str, str]:
         client, found = self._connected(), {}
@@ -249,18 +260,6 @@ class DockerRunner(Runner):
         if self._client is not None:
             await asyncio.to_thread(self._client.close)
             self._client = None
-
-
-async def _in_thread(function: Any, *arguments: Any) -> Any:
-    """Run a blocking call in a thread and see it through: a container that was made must not be forgotten because the
-    one who waited for it was cancelled."""
-    task = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with contextlib.suppress(Exception):  # the cancellation is what counts, close() removes what was made
-            await task
-        raise
 
 
 def _plain_socket(attached: Any) -> socket.socket:

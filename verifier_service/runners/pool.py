@@ -7,7 +7,7 @@ and a fresh one is started in the background for each that was used.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -35,7 +35,7 @@ class BoxPool:
         self._coming: dict[str, deque[asyncio.Task[Box]]] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._trouble: str | None = "no sandbox has been started yet"
-        self._closed = False
+        self._closing = asyncio.Event()
 
     async def start(self) -> None:
         """Begin to warm up the boxes of the first language."""
@@ -45,14 +45,15 @@ class BoxPool:
 
     async def _warm_up(self, language: Language) -> None:
         """Start one idle box, in the place of a program; try again until that works."""
-        while not self._closed:
+        while not self._closing.is_set():
             try:
                 async with self._slots:
                     if len(self._alive) < self._settings.boxes:
                         self._idle.append((await self._start(language), False))
                 return
             except RunnerUnavailable:
-                await asyncio.sleep(RETRY_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), RETRY_S)
 
     @asynccontextmanager
     async def lease(self, language: Language, *, fresh: bool = False) -> AsyncIterator[Box]:
@@ -69,7 +70,7 @@ class BoxPool:
                 self._give_back(box)
 
     async def _take(self, language: Language, fresh: bool) -> Box:
-        if self._closed:
+        if self._closing.is_set():
             raise RunnerUnavailable("the service is shutting down")
         while (box := self._pick(language, fresh)) is not None:
             if box.healthy:
@@ -101,18 +102,18 @@ class BoxPool:
         self._alive.add(box)
         if language.name == WARM_LANGUAGE:
             self._trouble = None
-        if self._closed:
+        if self._closing.is_set():
             self._discard(box)
             raise RunnerUnavailable("the service is shutting down")
         return box
 
     def _give_back(self, box: Box) -> None:
         single_use = self._settings.isolation == "container"
-        if box.healthy and not single_use and not self._closed:
+        if box.healthy and not single_use and not self._closing.is_set():
             self._idle.append((box, True))
             return
         self._discard(box)
-        if single_use and not self._closed:
+        if single_use and not self._closing.is_set():
             coming = self._coming.setdefault(box.language.name, deque())
             if len(coming) < self._settings.boxes:
                 coming.append(self._later(self._start(box.language)))
@@ -138,7 +139,7 @@ class BoxPool:
 
     async def close(self) -> None:
         """Destroy every box, idle or not, and the runner; leaves nothing."""
-        self._closed = True
+        self._closing.set()
         for box in list(self._alive):
             self._discard(box)
         self._idle.clear()
