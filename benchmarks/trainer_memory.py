@@ -13,7 +13,7 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from datasets import Dataset
@@ -103,7 +103,7 @@ def _grpo(case: str, base: str, tokenizer: Any, folder: str) -> None:
     )
     GRPOTrainer(
         model=base,
-        reward_funcs=_alternate,
+        reward_funcs=cast(Any, _alternate),
         args=arguments,
         train_dataset=Dataset.from_dict({"prompt": [prompt] * 4}),
         processing_class=tokenizer,
@@ -111,7 +111,7 @@ def _grpo(case: str, base: str, tokenizer: Any, folder: str) -> None:
     ).train()
 
 
-def _alternate(prompts: list[Any], **_: Any) -> list[float]:
+def _alternate(prompts: list[Any], **_: Any) -> list[float | None]:
     return [float(i % 2) for i in range(len(prompts))]
 
 
@@ -136,6 +136,7 @@ def _dpo(_case: str, base: str, tokenizer: Any, folder: str) -> None:
 def _ppo(_case: str, base: str, _tokenizer: Any, _folder: str) -> None:
     from trl.trainer.utils import add_fused_lm_head
 
+    actor: Any
     actor, reference = (LlamaForCausalLM.from_pretrained(base, dtype=torch.float32) for _ in range(2))
     critic, judge = (
         LlamaForSequenceClassification.from_pretrained(base, dtype=torch.float32, num_labels=1) for _ in range(2)

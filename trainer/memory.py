@@ -378,12 +378,7 @@ def what_to_change(shape: Shape, setting: Setting, card_bytes: int) -> list[str]
         "half of grpo.per_device_batch, twice grpo.gradient_accumulation": replace(
             setting, micro_batch=max(1, setting.micro_batch // 2), accumulates=True
         ),
-        "sharding over 8 GPUs (accelerate/fsdp2.yaml)": replace(
-            setting,
-            sharding="zero3",
-            devices=8,
-            state_bytes=8 if setting.method is Method.FULL else setting.state_bytes,
-        ),
+        "sharding over 8 GPUs (accelerate/fsdp2.yaml)": replace(setting, sharding="zero3", devices=8, state_bytes=8),
         "vLLM in server mode on another GPU": replace(setting, vllm_bytes=0, generates_here=False),
         "grpo.beta: 0, which needs no reference": replace(setting, reference=False),
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from trainer.config import Pretrained, Recipe, Tiny
 from trainer.errors import RecipeError
@@ -40,8 +40,8 @@ def show(recipe: Recipe, config: Path | None, card_gib: float, devices: int, sha
     card = int(card_gib * GIB)
     setting = setting_of(recipe, card, devices, sharding)  # type: ignore[arg-type]  # checked above
     console.print(
-        f"{recipe.name}: {shape.parameters / 1e9:.3f} B parameters, {setting.method}, micro batch {setting.micro_batch} x "
-        f"{setting.tokens} tokens, {devices} device{'s' if devices > 1 else ''}, sharding {sharding}",
+        f"{recipe.name}: {shape.parameters / 1e9:.3f} B parameters, {setting.method}, micro batch "
+        f"{setting.micro_batch} x {setting.tokens} tokens, devices: {devices}, sharding: {sharding}",
         highlight=False,
         soft_wrap=True,
     )
@@ -95,14 +95,14 @@ def model_config(recipe: Recipe, config: Path | None) -> dict[str, Any]:
 def _by_algorithm(shape: Shape, setting: Setting, card: int) -> Table:
     """One column for each algorithm with the recipe's method, one row for each part."""
     settings = {
-        "GRPO (this recipe)": setting,
+        "this recipe": setting,
         "GRPO, beta 0": replace(setting, reference=False),
         "GRPO, beta > 0": replace(setting, reference=True),
         "DPO": replace(setting, algorithm=Algorithm.DPO),
         "PPO": replace(setting, algorithm=Algorithm.PPO, reference=True),
     }
     plans = {name: plan(shape, one) for name, one in settings.items()}
-    table = Table("GiB of one device", *plans, title="Part by part")
+    table = Table(Column("GiB of one device", no_wrap=True), *plans, title="Part by part")
     names = dict.fromkeys(part for one in plans.values() for part in one.parts)
     for name in names:
         table.add_row(name, *(_gib(one.parts.get(name, 0)) for one in plans.values()))
