@@ -24,6 +24,8 @@ CHANNEL_FD, LINK_FD = 1000, 1001
 LENGTH = Struct(">I")
 ANSWER = Struct(">BI")  # kind, length
 READY, RETURNED, RAISED, UNPLAIN, MEMORY, NOT_COMPILED = range(1, 7)
+ENTERED = bytes(ANSWER.size)
+"""Said once the process is in its cage: what ends before is our failure, what ends after is the program's."""
 MAX_MESSAGE_CHARS = 4000
 MAX_FD = 4096
 
@@ -37,6 +39,7 @@ def main(fds: Sequence[int]) -> NoReturn:
     os.closerange(CHANNEL_FD + (len(fds) - 3), MAX_FD)
     spec: dict[str, Any] = marshal.loads(receive())  # from the supervisor, and nobody else has that end
     cage.enter(spec)
+    os.write(CHANNEL_FD, ENTERED[: LENGTH.size] if spec["mode"] == "test" else ENTERED)
     if spec["env"]:
         os.environ.update(spec["env"])
     _MODES[spec["mode"]](spec)

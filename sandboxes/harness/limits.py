@@ -19,6 +19,7 @@ STACK_BYTES = 120 * MIB
 THREAD_SLACK_BYTES = 16 * MIB
 MAX_THREAD_SLACK = 32
 OPEN_FILES = 1024
+NOT_IN_GVISOR = (resource.RLIMIT_NPROC, resource.RLIMIT_MSGQUEUE)
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -58,11 +59,15 @@ class Limits:
 
 
 def set_limits(table: Collection[Sequence[int]]) -> None:
-    """Set rlimits on this process; a limit that is already lower stays."""
+    """Set rlimits on this process; a limit that is already lower stays.
+
+    gVisor has no limit on processes and queues and refuses to set one: the supervisor counts the processes as well.
+    """
     for what, value in table:
         hard = resource.getrlimit(what)[1]
         allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(what, (allowed, allowed))
+        with contextlib.suppress(ValueError) if what in NOT_IN_GVISOR else contextlib.nullcontext():
+            resource.setrlimit(what, (allowed, allowed))
 
 
 @dataclass

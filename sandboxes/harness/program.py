@@ -25,11 +25,14 @@ KEPT_TAIL_BYTES = 4096
 PIPE_BYTES = 1 << 16
 FIRST_CHECK_S = 0.02
 LONGEST_CHECK_S = 0.1
+CAGE_PROCESSES = 2
 CPU_CLOCK = 2  # of the clock ids that the kernel makes from a pid: the CPU time of the process with all its threads
 MEMORY_WORDS = (b"MemoryError", b"bad_alloc", b"Cannot allocate memory", b"OutOfMemoryError", b"out of memory")
 """What a runtime writes last when it was refused memory. It only turns one failure into another."""
 
-ZygoteDied = type("ZygoteDied", (Exception,), {"__doc__": "The warm interpreter is gone: the box is of no use."})
+
+class HarnessFailed(Exception):
+    """A part of the box itself has failed: nothing may be concluded about the program, and the box is of no use."""
 
 
 class Channel:
@@ -40,6 +43,7 @@ class Channel:
     ) -> None:
         """`head` begins each answer: it ends with a length, and a kind may come before."""
         self.ended = False
+        self.entered = False  # whether the process has said that it is in its cage
         self._head = head
         self._loop = loop
         self._socket = sock
@@ -64,7 +68,7 @@ class Channel:
             self._write()
             if not self._outgoing:
                 self._loop.watch(self._socket.fileno(), READABLE, self._ready)
-        self._read()
+        self.read()
 
     def _write(self) -> None:
         try:
@@ -74,7 +78,10 @@ class Channel:
         except (BrokenPipeError, ConnectionResetError):
             self._outgoing = memoryview(b"")
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Read what has come, if anything has."""
+        if self.ended:
+            return
         try:
             chunk = self._socket.recv(CHUNK_BYTES)
         except BlockingIOError:
@@ -82,6 +89,9 @@ class Channel:
         except ConnectionResetError:
             chunk = b""
         self._incoming += chunk
+        if not self.entered and len(self._incoming) >= self._head.size:
+            self.entered = True
+            del self._incoming[: self._head.size]
         if not chunk:
             self._end()
         elif len(self._incoming) >= self._head.size:
@@ -309,7 +319,7 @@ class Program:
             if usage.cpu_s - self.cpu_base_s > self.limits.cpu_s:
                 return self.kill("cpu_limit")
             own_mb = usage.resident_mb - self.limits.base_mb * len(usage.pids)
-            if own_mb > self.limits.memory_mb:
+            if own_mb > self.limits.memory_mb or len(usage.pids) > self.limits.processes + CAGE_PROCESSES:
                 return self.kill("memory_limit")
             left_s = self.limits.cpu_s - (usage.cpu_s - self.cpu_base_s)
         wall_left_s = self.began_s + self.limits.wall_s - now_s
@@ -352,8 +362,16 @@ class Program:
             self.peak_mb = max(self.peak_mb, self.ended.peak_mb)
             self._loop.cancel(self)
             self._loop.forget(self._zygote.socket.fileno())
+            self._require_entered()
         else:
-            raise ZygoteDied
+            raise HarnessFailed("the warm interpreter is gone")
+
+    def _require_entered(self) -> None:
+        """See to it that a process that ended by itself was in its cage."""
+        self.channel.read()
+        if not self.channel.entered and not self._doomed:
+            self.drain_rest()
+            raise HarnessFailed(f"a process did not get into its cage: {self.message()[-500:]}")
 
     def close(self) -> None:
         """Close every descriptor; the process has ended."""

@@ -15,7 +15,7 @@ from sandboxes.harness import cage, candidate, frames
 from sandboxes.harness.jobs import ENV, FOLDER, WRITABLE_FOLDERS, Job, JobRun
 from sandboxes.harness.limits import oom_kills
 from sandboxes.harness.loop import READABLE, Loop
-from sandboxes.harness.program import ZygoteDied
+from sandboxes.harness.program import HarnessFailed
 from sandboxes.harness.reset import NotReset, Reset
 from sandboxes.harness.zygote import PRELOADED, Zygote
 
@@ -119,7 +119,7 @@ class Supervisor:
             head, body = self.service.jobs.pop(0)
             try:
                 self._run(Job.from_frame(head, body))
-            except (NotReset, ZygoteDied, OSError) as error:
+            except (NotReset, HarnessFailed, OSError) as error:
                 self.service.tell(frames.BROKEN, {"message": f"{type(error).__name__}: {error}"})
                 os._exit(1)
 
