@@ -31,6 +31,8 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from decimal import Decimal
 from fractions import Fraction
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from typing import Any, NoReturn
 
 from sandboxes.harness import wire
@@ -39,7 +41,6 @@ from sandboxes.harness.extras import TYPES as EXTRA_TYPES
 from sandboxes.harness.extras import from_extra, to_extra
 from sandboxes.harness.objects import DATA_TYPES, EXCEPTIONS, LENGTH, SPECIALS, STDLIB
 
-MAX_PULLED = 5_000_000
 MAX_CLASS_DEPTH = 50
 _INPUT = builtins.input
 _STDLIB_NAMES = frozenset(name for names in STDLIB.values() for name in names)
@@ -914,6 +915,30 @@ class Submission(types.ModuleType):
     def __dir__(self) -> list[str]:
         return vars(self)["_remote_link_"].request("dir", self)
 
+    def reload(self) -> None:
+        """Run the submission's top level again, as `importlib.reload` does."""
+        vars(self)["_remote_kept_"].clear()
+        vars(self)["_remote_link_"].request("reload")
+
+
+class Importer(MetaPathFinder, Loader):
+    """Lets the tests import the submission anew after they have taken it out of `sys.modules`, and reload it."""
+
+    def __init__(self, submission: Submission) -> None:
+        self._submission = submission
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """Find the submission, and nothing else."""
+        return ModuleSpec(fullname, self) if fullname == self._submission.__name__ else None
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType:
+        """Return the one stand-in that there is."""
+        return self._submission
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Run the submission again."""
+        self._submission.reload()
+
 
 # Making stand-ins
 
@@ -1103,6 +1128,16 @@ def _dataclass_fields(names: list[Any]) -> Any:
     return made.__dataclass_fields__
 
 
+class _Annotation:
+    """An annotation of the submission, of which only the text has crossed."""
+
+    def __init__(self, text: str) -> None:
+        self._text = str(text)
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 def _signature(link: Link, target: Any) -> Any:
     import inspect
 
@@ -1113,11 +1148,11 @@ def _signature(link: Link, target: Any) -> Any:
             name,
             inspect._ParameterKind(kind),
             default=default if has_default else empty,
-            annotation=empty if note is None else note,
+            annotation=empty if note is None else _Annotation(note),
         )
         for name, kind, has_default, default, note in parameters
     ]
-    return inspect.Signature(made, return_annotation=empty if returned is None else returned)
+    return inspect.Signature(made, return_annotation=empty if returned is None else _Annotation(returned))
 
 
 def _copy_back(old: Any, new: Any) -> None:

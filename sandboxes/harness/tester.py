@@ -29,7 +29,7 @@ from struct import Struct
 from typing import Any
 
 from sandboxes.harness.evidence import Evidence
-from sandboxes.harness.proxy import Link, Refused, Submission
+from sandboxes.harness.proxy import Importer, Link, Refused, Submission
 
 LENGTH = Struct(">I")
 FLUSH_S = 0.01
@@ -38,7 +38,7 @@ MAX_MESSAGE_CHARS = 2000
 MAX_SHOWN_CHARS = 200
 
 
-class Broken(Exception):
+class Broken(BaseException):
     """The test code cannot be used, whatever the submission is."""
 
 
@@ -76,6 +76,8 @@ class Reporter:
         try:
             action()
             outcome, message = "passed", ""
+        except Broken:
+            raise
         except BaseException as error:
             outcome, message = self.judge(error)
         message = message.removeprefix(f"{test_id}: ")
@@ -160,6 +162,7 @@ def main(candidate: socket.socket, report: socket.socket, orders: dict[str, Any]
     reporter = Reporter(report, link)
     submission = Submission(module_name, link)
     sys.modules[module_name] = submission
+    sys.meta_path.insert(0, Importer(submission))
     try:
         run(orders, submission, reporter)
     except Broken as problem:

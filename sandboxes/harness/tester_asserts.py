@@ -234,7 +234,15 @@ class _Runner:
     def _execute(self, node: ast.stmt) -> None:
         body = node if isinstance(node, ast.Module) else ast.Module([node], [])
         tree = ast.fix_missing_locations(_NoteLeft().visit(body))
-        exec(compile(tree, FILE, "exec", self._flags, dont_inherit=True), self._names)
+        try:
+            code = compile(tree, FILE, "exec", self._flags, dont_inherit=True)
+        except (
+            SyntaxError,
+            ValueError,
+            RecursionError,
+        ) as error:  # what only the compiler finds, for instance `return`
+            raise Broken(f"line {body.body[0].lineno}: {describe(error)}") from None
+        exec(code, self._names)
 
     def _set_up(self, node: ast.stmt) -> None:
         """Carry out a statement that is no test. When it fails although nothing of the submission is in it, the tests
@@ -242,10 +250,9 @@ class _Runner:
         certain = self._is_certain(node)
         try:
             self._execute(node)
-        except SubmissionLost:
-            return
-        except SyntaxError as error:
-            raise Broken(describe(error)) from None
+        except (SubmissionLost, Broken) as error:
+            if isinstance(error, Broken):
+                raise
         except BaseException as error:
             if certain:
                 raise Broken(f"line {node.lineno}: {describe(error)}") from None

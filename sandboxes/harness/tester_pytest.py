@@ -2,11 +2,14 @@
 
 A test passes when pytest says passed and the submission's process was there to the end of it. Skipped tests, and tests
 marked xfail that fail as marked, are `skipped`: they earn nothing, or a submission that fails on purpose would earn it.
-A file that cannot be collected because of the submission is one test with an error; if the reason lies in the file (it
-is no Python, or imports what is not installed), or no file holds a test, the tests are broken.
+A file that cannot be collected is one test with an error. The tests are broken if a file is no Python or imports at its
+top what is not installed, or no file holds a test: that is found out before the submission has a say in it.
 """
 
 import ast
+import asyncio
+import importlib.util
+import inspect
 import io
 import os
 import sys
@@ -34,6 +37,7 @@ def run(orders: dict[str, Any], submission: Submission, reporter: Reporter) -> N
     written = {name: found for name, tree in trees.items() if (found := _tests_in(tree))}
     if not written:
         raise Broken("no file holds a test")
+    _check_imports(trees, submission.__name__)
     ids = [f"{name}::{test}" for name, tests in sorted(written.items()) for test in tests]
     try:
         reporter.link.hello([])
@@ -49,7 +53,7 @@ def run(orders: dict[str, Any], submission: Submission, reporter: Reporter) -> N
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    plugin = _Plugin(reporter, submission.__name__)
+    plugin = _Plugin(reporter)
     sys.dont_write_bytecode = True
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.chdir(folder)
@@ -93,15 +97,26 @@ def _tests_in(tree: ast.Module) -> list[str]:
     return found
 
 
+def _check_imports(trees: dict[str, ast.Module], module: str) -> None:
+    """Raise if a file imports at its top what is not installed; asked before the submission could have a say in it."""
+    known = {module, *(part for name in trees for part in Path(name).with_suffix("").parts)}
+    for name, tree in trees.items():
+        for node in tree.body:
+            imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported = [node.module or ""]
+            for root in {full.partition(".")[0] for full in imported} - known:
+                if importlib.util.find_spec(root) is None:
+                    raise Broken(f"{name}, line {node.lineno}: there is no module {root!r}")
+
+
 class _Plugin:
     """Watches pytest. It takes no outcome from anything that pytest writes."""
 
-    def __init__(self, reporter: Reporter, module: str) -> None:
+    def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self._module = module
         self._collected: list[str] | None = None
         self._uncollected: list[tuple[str, str, str]] = []  # file, outcome, message
-        self._broken = ""
         self._outcomes: dict[str, tuple[str, str]] = {}
         self._times_s: dict[str, float] = {}
         self._blamed: set[str] = set()  # tests in which the submission raised
@@ -114,40 +129,33 @@ class _Plugin:
         """Take nothing of the submission for a test, whatever it is called."""
         return [] if isinstance(obj, (RemoteFunction, RemoteObject, RemoteClass)) else None
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_make_collect_report(self, collector: pytest.Collector) -> Any:
-        """Note files that cannot be collected, and who is to blame."""
-        report = yield
-        if report.outcome != "passed":
-            error = report._submission_error if hasattr(report, "_submission_error") else None
-            call = getattr(report, "call", None)
-            excinfo = getattr(call, "excinfo", None)
-            error = excinfo.value if excinfo is not None else error
-            if isinstance(error, pytest.Collector.CollectError) and error.__cause__ is not None:
-                error = error.__cause__
-            self._note_uncollected(collector.nodeid or collector.name, report, error)
-        return report
-
-    def _note_uncollected(self, name: str, report: Any, error: BaseException | None) -> None:
-        text = report.longreprtext[-1500:] if report.outcome == "failed" else "the file was skipped"
-        if report.outcome == "failed" and self._is_our_import(error):
-            self._broken = self._broken or f"{name}: {describe(error) if error else text}"
-        self._uncollected.append((name, "error" if report.outcome == "failed" else "skipped", text))
-
-    def _is_our_import(self, error: BaseException | None) -> bool:
-        """Whether the file asks for a module that is not installed."""
-        if not isinstance(error, ModuleNotFoundError) or is_from_submission(error):
-            return False
-        return (error.name or "").partition(".")[0] != self._module
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note files that cannot be collected."""
+        if report.failed:
+            self._uncollected.append((report.nodeid or "pytest", "error", report.longreprtext[-1500:]))
+        elif report.skipped:
+            self._uncollected.append((report.nodeid or "pytest", "skipped", "the file was skipped"))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Fix what there is to run, before anything runs."""
-        if self._broken:
-            raise pytest.exit.Exception("broken")
         self._collected = [item.nodeid for item in session.items]
         self._reporter.send(collected=self._collected + [name for name, _, _ in self._uncollected])
 
     # Running
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Know the marks of the plugins whose work `pytest_pyfunc_call` does."""
+        config.addinivalue_line("markers", "asyncio: a coroutine")
+        config.addinivalue_line("markers", "anyio: a coroutine")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Run tests that are coroutine functions."""
+        if not inspect.iscoroutinefunction(pyfuncitem.obj):
+            return None
+        names = pyfuncitem._fixtureinfo.argnames
+        asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+        return True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
@@ -193,8 +201,6 @@ class _Plugin:
 
     def conclude(self, ending: str) -> None:
         """Report what is left when pytest has returned."""
-        if self._broken:
-            raise Broken(self._broken)
         if self._collected is None:
             self._collected = []
             self._uncollected.append(("pytest", "error", ending or "pytest ended before it had collected the tests"))

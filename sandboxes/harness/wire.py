@@ -20,6 +20,7 @@ were chosen to collide in a hash table are found by the CPU time that they take.
 the encoder reads a subclass with the methods of its builtin base, whatever the subclass overrides.
 """
 
+import builtins
 import json
 import re
 import sys
@@ -35,6 +36,9 @@ from itertools import accumulate
 from types import NoneType
 from typing import Any
 from zoneinfo import ZoneInfo
+
+# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+__builtins__ = dict(vars(builtins))
 
 MAX_DEPTH = 5_000
 MAX_NODES = 4_000_000

@@ -53,7 +53,8 @@ def _serve(sock: socket.socket, source: str, name: str) -> None:
     objects.serve(sock, module, lambda: exec(code, module.__dict__))
 
 
-def _fork(work: Any) -> int:
+def _fork(work: Any, *keep: socket.socket) -> int:
+    """Fork a process that does `work` with no descriptors of ours but these sockets: hostile programs write to all."""
     pid = os.fork()
     if pid:
         return pid
@@ -62,6 +63,11 @@ def _fork(work: Any) -> int:
         quiet = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2) if not os.environ.get("WALL_DEBUG") else (0,):
             os.dup2(quiet, fd)
+        first = 3
+        for fd in sorted(sock.fileno() for sock in keep):
+            os.closerange(first, fd)
+            first = fd + 1
+        os.closerange(first, 4096)
         work()
         status = 0
     except BaseException:  # noqa: BLE001 (a forked child must not return into the test)
@@ -77,7 +83,7 @@ def run(source: str, files: Mapping[str, str] | str, *, entry_point: str | None 
     theirs, ours = socket.socketpair()
     report, told = socket.socketpair()
     with tempfile.TemporaryDirectory() as folder:
-        candidate = _fork(lambda: (ours.close(), report.close(), told.close(), _serve(theirs, source, "solution")))
+        candidate = _fork(lambda: _serve(theirs, source, "solution"), theirs)
         theirs.close()
         orders = {
             "mode": "assert" if isinstance(files, str) else "pytest",
@@ -86,7 +92,7 @@ def run(source: str, files: Mapping[str, str] | str, *, entry_point: str | None 
             "entry_point": entry_point,
             "folder": folder,
         }
-        testing = _fork(lambda: (report.close(), signal.alarm(wall_s), tester.main(ours, told, orders)))
+        testing = _fork(lambda: (signal.alarm(wall_s), tester.main(ours, told, orders)), ours, told)
         ours.close()
         told.close()
         result = _read(report)
