@@ -99,5 +99,5 @@ def test_a_language_without_an_image_is_refused_by_name_with_what_to_do(tmp_path
     assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
     (error,) = answer.json()["errors"]
     assert error["field"].endswith("submissions.0.language")
-    assert error["value"] == "cpp"
+    assert error["value"] == repr("cpp")
     assert "make sandboxes LANGUAGES=cpp" in error["allowed"]
