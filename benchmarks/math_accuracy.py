@@ -2,9 +2,10 @@
 
     python -m benchmarks.math_accuracy CASES.jsonl... [--peer/--no-peer] [--misses] [--workers N]
 
-A case is one line with `gold`, `response`, `expected` and `kind`. The judge runs as in the service: extraction, worker processes,
-limits. Math-Verify runs in its best configuration: the reference wrapped in a box, relations and sets comparable. Per kind
-the table gives the number of cases, then for each grader the share that is right, false acceptances and false rejections.
+A case is one line with `gold`, `response`, `expected` and `kind`. The judge runs as in the service: extraction,
+worker processes, limits. Math-Verify runs in its best configuration: the reference wrapped in a box, relations and
+sets comparable. Per kind the table gives the number of cases, then for each grader the share that is right, false
+acceptances and false rejections.
 """
 
 import asyncio

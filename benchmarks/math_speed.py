@@ -2,10 +2,10 @@
 
     python -m benchmarks.math_speed [CASES.jsonl...] [--processes N]
 
-Two workloads are made of the given cases (lines with `gold` and `response`; by default this project's own labelled cases):
-groups of 8 completions that share a reference, as in GRPO, and unrelated single items. The completions of a group are all
-different texts; half of them give one answer, as groups do. Then it tells what the judge's time goes to, and how long the first
-answer takes after a cold start.
+Two workloads are made of the given cases (lines with `gold` and `response`; by default this project's own labelled
+cases): groups of 8 completions that share a reference, as in GRPO, and unrelated single items. The completions of a
+group are all different texts; half of them give one answer, as groups do. Then it tells what the judge's time goes
+to, and how long the first answer takes after a cold start.
 """
 
 import asyncio
@@ -104,7 +104,8 @@ def theirs(items: list[Item], processes: int) -> float:
 
 def breakdown(items: list[Item], wall_s: float, processes: int) -> Table:
     """Say what the judge's time goes to, by doing the same steps in this process, one reference once."""
-    spent = dict.fromkeys(("extract the answer", "read the answer", "read the reference", "compare"), 0.0)
+    steps = ["extract the answer", "read the answer", "read the reference", "compare"]
+    spent: dict[str, float] = dict.fromkeys(steps, 0.0)
     references: dict[str, Any] = {}
     seen: set[tuple[str, str]] = set()
     for gold, completion in items:

@@ -62,7 +62,8 @@ def test_what_is_extracted(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", "I am not at all sure about this one.", "\\boxed{}", "\\boxed{42} is not the answer.", "\\boxed{42} is wrong.", "The answer is not 42.",
+        "", " ", "I am not at all sure about this one.", "\\boxed{}", "\\boxed{42} is not the answer.",
+        "\\boxed{42} is wrong.", "The answer is not 42.",
         "The answer is not \\boxed{42}", "It cannot be 42.", "I doubt it is 42", "<think>it is \\boxed{42}",
         "<think>The answer is 42", "<answer></answer>",
     ],
@@ -80,9 +81,12 @@ def test_a_reference_is_read_from_a_box_a_tag_or_hashes_and_else_taken_whole() -
 
 
 PIECES = [
-    "a", "\\boxed{", "{", "}", "1 ", "$", "<think>", "</think>", "answer is ", "\\boxed{1} or ", "1,", " ", "not ", "#", "\\",
-    "<answer>", "1 000 ", "\\[", "A: \n", "the ", "is not ", "\n", "-", "1/", ".", "\\text{", "=", "é", "答案是", "\\\\", "\\frac{",
-    "x^", "'", "1'000", "1.000", ",\\!", "~", "\t", "*", "9", "\\sqrt{", "(", "|", "A. ", "$1$", "\\(", "\\boxed{1}", "< answer", "isn't ",
+    "a", "\\boxed{", "{", "}", "1 ", "$", "<think>", "</think>", "answer is ", "\\boxed{1} or ", "1,", " ", "not ",
+    "#", "\\",
+    "<answer>", "1 000 ", "\\[", "A: \n", "the ", "is not ", "\n", "-", "1/", ".", "\\text{", "=", "é", "答案是", "\\\\",
+    "\\frac{",
+    "x^", "'", "1'000", "1.000", ",\\!", "~", "\t", "*", "9", "\\sqrt{", "(", "|", "A. ", "$1$", "\\(", "\\boxed{1}",
+    "< answer", "isn't ",
     "\\overline{", "a.m.", "January ", "1:", "\\quad ", "\\,", "and ", "² ", "\u0660",
 ]  # fmt: skip
 

@@ -19,7 +19,8 @@ from verifier_service.answers.nodes import EULER, IMAGINARY, INFINITY, PI, Node,
 from verifier_service.answers.numeric import MP, NotNumeric, Undefined, evaluate, exact
 
 SYMPY_BUDGET_S = 0.8
-"""CPU seconds of sympy for one comparison; then the answer counts as not proved. The worker's own limit is the hard one."""
+"""CPU seconds of sympy for one comparison; then the answer counts as not proved. The worker's own limit is the hard
+one."""
 
 
 _QUADRATURE_BUDGET_S = 0.25
@@ -74,8 +75,10 @@ _FUNCTIONS: dict[str, Any] = {
     "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "cot": sympy.cot, "sec": sympy.sec, "csc": sympy.csc,
     "arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "arccot": sympy.acot, "sinh": sympy.sinh,
     "cosh": sympy.cosh, "tanh": sympy.tanh, "coth": sympy.coth, "arsinh": sympy.asinh, "arcosh": sympy.acosh,
-    "artanh": sympy.atanh, "ln": sympy.log, "log": sympy.log, "abs": sympy.Abs, "floor": sympy.floor, "ceil": sympy.ceiling,
-    "sign": sympy.sign, "binom": sympy.binomial, "max": sympy.Max, "min": sympy.Min, "erf": sympy.erf, "gamma": sympy.gamma,
+    "artanh": sympy.atanh, "ln": sympy.log, "log": sympy.log, "abs": sympy.Abs,
+    "floor": sympy.floor, "ceil": sympy.ceiling,
+    "sign": sympy.sign, "binom": sympy.binomial, "max": sympy.Max, "min": sympy.Min,
+    "erf": sympy.erf, "gamma": sympy.gamma,
     "Re": sympy.re, "Im": sympy.im, "root": lambda a, n: a ** (1 / n),
 }  # fmt: skip
 _ARITHMETIC: dict[str, Any] = {
@@ -223,10 +226,11 @@ def _end(node: Node, values: Mapping[str, Any]) -> Any:
 
 
 def same_zeros(left: Node, right: Node) -> bool:
-    """Decide whether two polynomial or rational expressions vanish together: the same irreducible factors, same powers."""
+    """Decide whether two polynomial or rational expressions vanish together: the same irreducible factors, same
+    powers."""
     try:
         with BUDGET.spend():
-            first, second = (_factors(node) for node in (left, right))
+            first, second = _factors(left), _factors(right)
     except (NotNumeric, sympy.PolynomialError, NotImplementedError):
         return False
     return first is not None and first == second

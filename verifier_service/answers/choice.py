@@ -1,8 +1,8 @@
 r"""Multiple choice: one letter A to J, with or without brackets, formatting, the word "option", or the option's text.
 
-`(D)`, `\textbf{(D)}`, `D.`, `D) 42` and `option D` equal `D`. Two answers with different letters differ, whatever text follows.
-A lower-case letter counts only in brackets, because bare it is a variable. If one side gives the letter with its text and
-the other only the text, the texts are compared.
+`(D)`, `\textbf{(D)}`, `D.`, `D) 42` and `option D` equal `D`. Two answers with different letters differ, whatever
+text follows. A lower-case letter counts only in brackets, because bare it is a variable. If one side gives the letter
+with its text and the other only the text, the texts are compared.
 """
 
 import re
@@ -35,9 +35,7 @@ def read_choice(cleaned: str) -> Choice | None:
     if match is None:
         return None
     bare = match.group("bare")
-    if bare is not None and not bare.isupper():
-        return None
-    letter = (match.group("round") or match.group("square") or bare).upper()
+    letter = (match.group("round") or match.group("square") or bare or "").upper()
     rest = match.group("text").strip(" .,:;\t\n")
     if (
         rest

@@ -7,19 +7,24 @@ import re
 import unicodedata
 
 _SIGNS = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-", "－": "-", "×": r"\times ", "⋅": r"\cdot ", "·": r"\cdot ",
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-", "－": "-", "×": r"\times ", "⋅": r"\cdot ",
+    "·": r"\cdot ",
     "∙": r"\cdot ", "•": r"\cdot ", "÷": r"\div ", "∕": "/", "⁄": "/", "π": r"\pi ", "𝜋": r"\pi ", "∞": r"\infty ",
     "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "≃": r"\approx ",
     "≅": r"\cong ", "≡": r"\equiv ", "∈": r"\in ", "∉": r"\notin ", "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ",
-    "∅": r"\emptyset ", "⌀": r"\emptyset ", "±": r"\pm ", "∓": r"\mp ", "°": r"^{\circ}", "º": r"^{\circ}", "√": r"\sqrt ",
+    "∅": r"\emptyset ", "⌀": r"\emptyset ", "±": r"\pm ", "∓": r"\mp ", "°": r"^{\circ}", "º": r"^{\circ}",
+    "√": r"\sqrt ",
     "∛": r"\sqrt[3]", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "∂": r"\partial ", "→": r"\to ", "↦": r"\mapsto ",
     "⇒": r"\Rightarrow ", "⟹": r"\Rightarrow ", "∧": r"\land ", "∨": r"\lor ", "¬": r"\lnot ", "∠": r"\angle ",
     "⟨": r"\langle ", "⟩": r"\rangle ", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
     "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
-    "…": r"\ldots ", "⋯": r"\cdots ", "′": "'", "’": "'", "‘": "'", "″": "''", "“": '"', "”": '"', "，": ",", "、": ",", "：": ":",
-    "；": ";", "（": "(", "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "＝": "=", "＋": "+", "＜": "<", "＞": ">", "％": "%",
+    "…": r"\ldots ", "⋯": r"\cdots ", "′": "'", "’": "'", "‘": "'", "″": "''", "“": '"', "”": '"', "，": ",", "、": ",",
+    "：": ":",
+    "；": ";", "（": "(", "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "＝": "=", "＋": "+",
+    "＜": "<", "＞": ">", "％": "%",
     "。": ".", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u2007": " ", "\u3000": " ", "\u200b": "", "\u200c": "",
-    "\u200d": "", "\ufeff": "", "\u2060": "", "\u200e": "", "\u200f": "", "\u061c": "", "\u202a": "", "\u202b": "", "\u202c": "",
+    "\u200d": "", "\ufeff": "", "\u2060": "", "\u200e": "", "\u200f": "", "\u061c": "", "\u202a": "", "\u202b": "",
+    "\u202c": "",
     "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "₹": r"\rupee ", "￥": r"\yen ",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
     "⅕": r"\frac{1}{5}", "⅖": r"\frac{2}{5}", "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅙": r"\frac{1}{6}",
@@ -148,7 +153,8 @@ def join_digit_groups(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Make an answer ready for the grammar: one spelling, no delimiters, no styling, no sentence punctuation at its end."""
+    """Make an answer ready for the grammar: one spelling, no delimiters, no styling, no sentence punctuation at its
+    end."""
     text = spell(text)
     text = join_digit_groups(text)
     if "\\" in text:

@@ -1,8 +1,8 @@
 """Times of day, durations and dates.
 
-`3:30 PM`, `3:30 p.m.` and `15:30` are one time; `12:00` is not `1:00`; a time without am or pm equals one with it if the
-figures agree. `January 5, 2020`, `5 January 2020` and `2020-01-05` are one date; `12/25/2020` is read as month/day/year.
-Two texts that both look like times are compared as times, never as ratios.
+`3:30 PM`, `3:30 p.m.` and `15:30` are one time; `12:00` is not `1:00`; a time without am or pm equals one with it if
+the figures agree. `January 5, 2020`, `5 January 2020` and `2020-01-05` are one date; `12/25/2020` is read as
+month/day/year. Two texts that both look like times are compared as times, never as ratios.
 """
 
 import re

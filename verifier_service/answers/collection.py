@@ -1,10 +1,10 @@
 r"""Lists, sets, tuples and points.
 
-A list (`1, 3`, `1 and 3`, `x = 1 or x = 3`) and a set (`\{1, 3\}`) have no order; a repeated member of a set counts once. A
-tuple or point (`(1, 3)`, `\langle 1, 3\rangle`) is ordered; a list without brackets equals a tuple only in the same order; a
-set is not a tuple. A set or list of one member equals the member. Labels do not matter on one side (`p = 3, q = 4` equals
-`3, 4`); where both sides have them, each label must have its value. A list with an ellipsis is compared in order. Members
-are compared by their own kinds; ± stands for two members.
+A list (`1, 3`, `1 and 3`, `x = 1 or x = 3`) and a set (`\{1, 3\}`) have no order; a repeated member of a set counts
+once. A tuple or point (`(1, 3)`, `\langle 1, 3\rangle`) is ordered; a list without brackets equals a tuple only in
+the same order; a set is not a tuple. A set or list of one member equals the member. Labels do not matter on one side
+(`p = 3, q = 4` equals `3, 4`); where both sides have them, each label must have its value. A list with an ellipsis is
+compared in order. Members are compared by their own kinds; ± stands for two members.
 """
 
 from verifier_service.answers import family, signs
@@ -31,6 +31,9 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
     if "tuple" in (left.op, right.op):
         return _tuple_and_other(*((left, right) if left.op == "tuple" else (right, left)), same)
     a, b = members(left), members(right)
+    for options, others in ((left, b), (right, a)):
+        if options.op == "list" and options.args[0] == "or" and _distinct_labels([label for label, _ in others]):
+            return Decision(False, "alternatives are not the values of several unknowns")
     return _members(a, b, left, right, same)
 
 

@@ -1,7 +1,8 @@
 """Decide whether two answers are equal, and say why in one sentence.
 
-The order: the same spelling; a choice; a moment; words; then, for each pair of readings, the kinds of the table in turn. The first
-kind that feels responsible decides. What exceeds a limit is not equal, and the sentence says that it was not proved.
+The order: the same spelling; a choice; a moment; words; then, for each pair of readings, the kinds of the table in
+turn. The first kind that feels responsible decides. What exceeds a limit is not equal, and the sentence says that it
+was not proved.
 """
 
 import re
@@ -131,6 +132,13 @@ def _moment(answer: Answer, reference: Answer) -> Decision | None:
     return None
 
 
+def _clock_and_number(answer: Answer, reference: Answer) -> Decision | None:
+    for one, other in ((answer, reference), (reference, answer)):
+        if one.moment is not None and ":" in one.spelling and other.trees and ":" not in other.spelling:
+            return Decision(False, "a time is not a number")
+    return None
+
+
 def _words(answer: Answer, reference: Answer) -> Decision | None:
     wordy = answer.is_words or reference.is_words or not (answer.trees or reference.trees)
     if answer.words and answer.words == reference.words and wordy:
@@ -143,7 +151,13 @@ def _words(answer: Answer, reference: Answer) -> Decision | None:
     return None
 
 
-_TEXT_RULES: tuple[Callable[[Answer, Answer], Decision | None], ...] = (_spelling, _choice, _moment, _words)
+_TEXT_RULES: tuple[Callable[[Answer, Answer], Decision | None], ...] = (
+    _spelling,
+    _choice,
+    _moment,
+    _clock_and_number,
+    _words,
+)
 
 
 def _outcome(decision: Decision, answer: Answer, reference: Answer) -> Outcome:

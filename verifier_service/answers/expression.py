@@ -1,11 +1,11 @@
-"""Numbers and formulas: rational and irrational numbers, surds, logarithms, trigonometry, polynomials, functions of several
-variables, factorials, sums, integrals, matrices of these.
+"""Numbers and formulas: rational and irrational numbers, surds, logarithms, trigonometry, polynomials, functions of
+several variables, factorials, sums, integrals, matrices of these.
 
-Two closed expressions are equal if they are the same rational number, or agree in all of at least 40 digits, with more
-digits where their literals are longer. Two expressions with variables are equal if they agree to 40 digits at several points
-drawn for them, wherever both are defined in the reals (`x/x` equals 1, `sqrt(x^2)` is not x); variables of a factorial, a
-binomial coefficient or a power of a negative number stand for whole numbers. Difference at one point decides "not equal".
-A finite decimal is the number it writes: 0.33 is not 1/3.
+Two closed expressions are equal if they are the same rational number, or agree in all of at least 40 digits, with
+more digits where their literals are longer. Two expressions with variables are equal if they agree to 40 digits at
+several points drawn for them, wherever both are defined in the reals (`x/x` equals 1, `sqrt(x^2)` is not x);
+variables of a factorial, a binomial coefficient or a power of a negative number stand for whole numbers. Difference
+at one point decides "not equal". A finite decimal is the number it writes: 0.33 is not 1/3.
 """
 
 import hashlib
@@ -173,7 +173,8 @@ def _open_equal(left: Node, right: Node, names: list[str]) -> bool:
 
 
 def proportional(left: Node, right: Node, positive: bool = False) -> bool:
-    """Decide whether one expression is a constant (if asked, positive) multiple of the other, wherever both have a value."""
+    """Decide whether one expression is a constant (if asked, positive) multiple of the other, wherever both have a
+    value."""
     names = sorted(free_symbols(left) | free_symbols(right))
     real = not _is_complex(left) and not _is_complex(right)
     whole = whole_variables(left, right)

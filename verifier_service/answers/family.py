@@ -1,8 +1,8 @@
 r"""Families of values with a whole parameter, as the solutions of trigonometric equations are given.
 
-`\frac{\pi}{6} + k\pi` equals `\frac{\pi}{6} + n\pi` and `\frac{7\pi}{6} + m\pi`; `\pm\frac{\pi}{3} + 2k\pi` equals the list of its
-two halves. The parameter is a letter that multiplies π, a degree sign or stands alone in one term. Two families are equal if
-the sets of their values agree in a window of many periods.
+`\frac{\pi}{6} + k\pi` equals `\frac{\pi}{6} + n\pi` and `\frac{7\pi}{6} + m\pi`; `\pm\frac{\pi}{3} + 2k\pi` equals
+the list of its two halves. The parameter is a letter that multiplies π, a degree sign or stands alone in one term.
+Two families are equal if the sets of their values agree in a window of many periods.
 """
 
 import itertools
@@ -14,8 +14,10 @@ from verifier_service.answers.nodes import PI, Node, free_symbols, rename, subst
 from verifier_service.answers.numeric import MP, NotNumeric, Undefined, evaluate
 
 _PARAMETERS = frozenset(["k", "n", "m", "l", "j", "t", "s", "p", "q", "r", "K", "N", "M"])
-_CONSTANTS = frozenset("C c K k D A B C_1 C_2 C_3 c_1 c_2 c_3 k_1 k_2 C_0 c_0".split())
-_ARGUMENTS = frozenset("x t y s u z r theta".split())
+_CONSTANTS = frozenset(
+    ["C", "c", "K", "k", "D", "A", "B", "C_0", "C_1", "C_2", "C_3", "c_0", "c_1", "c_2", "c_3", "k_1", "k_2"]
+)
+_ARGUMENTS = frozenset(["x", "t", "y", "s", "u", "z", "r", "theta"])
 _RANGE = 24
 
 
@@ -64,7 +66,8 @@ Values = set[Fraction] | None
 
 
 def _values(a: list[Node], b: list[Node], parameter: str) -> tuple[Values, Values]:
-    """Return the values of both families in one window around zero, rounded to 20 digits; None where they are not computed."""
+    """Return the values of both families in one window around zero, rounded to 20 digits; None where they are not
+    computed."""
     with MP.workdps(40):
         left = [line for line in (_line(node, parameter) for node in a) if line]
         right = [line for line in (_line(node, parameter) for node in b) if line]
@@ -137,7 +140,8 @@ def _others_too(a: list[Node], b: list[Node]) -> Decision | None:
 
 
 def _constants(a: list[Node], b: list[Node]) -> Decision | None:
-    """Compare two solutions of a differential equation, or antiderivatives, whose arbitrary constants have other names."""
+    """Compare two solutions of a differential equation, or antiderivatives, whose arbitrary constants have other
+    names."""
     if len(a) != 1 or len(b) != 1:
         return None
     left, right = _names(a) - _names(b), _names(b) - _names(a)

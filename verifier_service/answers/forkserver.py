@@ -1,11 +1,12 @@
-"""The process that forks workers: it imports sympy and the grammar once, then a worker costs a fork and not an import.
+"""The process that forks workers: it imports sympy and the grammar once, then a worker costs a fork and not an
+import.
 
-Started as `python -m verifier_service.answers.forkserver FD MODULE:FUNCTION`, single-threaded, with one end of a socket
-pair as file descriptor FD. Lines of JSON cross that socket:
+Started as `python -m verifier_service.answers.forkserver FD MODULE:FUNCTION`, single-threaded, with one end of a
+socket pair as file descriptor FD. Lines of JSON cross that socket:
 
 | from the service | meaning |
 |---|---|
-| `{"spawn": n, "cpu_limit_s": s, "memory_limit_mb": m}` with a file descriptor attached | fork a worker that talks over the descriptor |
+| `{"spawn": n, "cpu_limit_s": s, "memory_limit_mb": m}` and a file descriptor | fork a worker that talks over it |
 | `{"kill": n}` | kill worker n |
 
 | to the service | meaning |
@@ -13,10 +14,10 @@ pair as file descriptor FD. Lines of JSON cross that socket:
 | `{"ready": true}` | everything is imported |
 | `{"ended": n, "signal": k, "status": c}` | worker n is dead and reaped |
 
-A worker reads frames (4 bytes length, JSON) of `[job, item]` and answers `[job, stage, value]` frames, in order. Its CPU time
-for one item is limited by an interval timer whose signal the kernel delivers as a kill: nothing in the worker has to
-cooperate. Its memory is limited to what it has after the fork plus the limit. When the service goes away the socket ends, the
-fork server kills its workers and leaves.
+A worker reads frames (4 bytes length, JSON) of `[job, item]` and answers `[job, stage, value]` frames, in order. Its
+CPU time for one item is limited by an interval timer whose signal the kernel delivers as a kill: nothing in the
+worker has to cooperate. Its memory is limited to what it has after the fork plus the limit. When the service goes
+away the socket ends, the fork server kills its workers and leaves.
 """
 
 import contextlib
@@ -153,8 +154,8 @@ def _work(descriptor: int, cpu_limit_s: float, memory_limit_mb: int, handler: Ha
         os._exit(MEMORY_EXIT)
     except (BrokenPipeError, ConnectionResetError):
         os._exit(0)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:  # noqa: BLE001 - a forked process must end here, whatever happened, and say why
+        sys.excepthook(type(error), error, error.__traceback__)
         os._exit(1)
     os._exit(0)
 
@@ -178,7 +179,8 @@ def _die_with_parent() -> None:
 
 
 def _limit_memory(memory_limit_mb: int) -> None:
-    """Limit the address space to what is in use now plus the limit; where the system does not say, there is no limit."""
+    """Limit the address space to what is in use now plus the limit; where the system does not say, there is no
+    limit."""
     if not sys.platform.startswith("linux"):
         return
     with open("/proc/self/statm", encoding="ascii") as statm:

@@ -1,9 +1,9 @@
 r"""Read tokens into a tree: a hand-written, bounded recursive descent over LaTeX and plain-text mathematics.
 
 Levels, loosest first: list (, ; and or), relation (= < \in), set operation (\cup \cap \setminus), sum (+ - \pm),
-product (\cdot \times / and juxtaposition), sign, power and postfix (! ^\circ %), atom. A hand-written parser was chosen over
-latex2sympy2_extended's ANTLR grammar because it is some fifty times faster in pure Python, refuses what it does not
-understand instead of skipping it, and builds no sympy object before the limits are checked.
+product (\cdot \times / and juxtaposition), sign, power and postfix (! ^\circ %), atom. A hand-written parser was
+chosen over latex2sympy2_extended's ANTLR grammar because it is some fifty times faster in pure Python, refuses what
+it does not understand instead of skipping it, and builds no sympy object before the limits are checked.
 """
 
 from fractions import Fraction
@@ -16,16 +16,22 @@ from verifier_service.answers.tokens import Token, tokenize
 _END = Token("end of text", "", False)
 
 _RELATIONS = {
-    "=": "=", "==": "=", ":=": "=", "equiv": "=", "<": "<", ">": ">", "<=": "<=", "=<": "<=", ">=": ">=", "!=": "!=", "<>": "!=",
+    "=": "=", "==": "=", ":=": "=", "equiv": "=", "<": "<", ">": ">", "<=": "<=", "=<": "<=", ">=": ">=", "!=": "!=",
+    "<>": "!=",
     "lt": "<", "gt": ">", "le": "<=", "leq": "<=", "leqslant": "<=", "leqq": "<=", "ge": ">=", "geq": ">=",
-    "geqslant": ">=", "geqq": ">=", "ne": "!=", "neq": "!=", "in": "in", "approx": "~", "simeq": "~", "sim": "~", "doteq": "=",
-    "notin": "notin", "to": "->", "->": "->", "rightarrow": "->", "mapsto": "->", "cong": "=", "coloneqq": "=", "triangleq": "=",
-    "longrightarrow": "->", "subset": "subset", "subseteq": "subset", "mid": "mid", "parallel": "parallel", "perp": "perp",
+    "geqslant": ">=", "geqq": ">=", "ne": "!=", "neq": "!=", "in": "in", "approx": "~", "simeq": "~", "sim": "~",
+    "doteq": "=",
+    "notin": "notin", "to": "->", "->": "->", "rightarrow": "->", "mapsto": "->", "cong": "=", "coloneqq": "=",
+    "triangleq": "=",
+    "longrightarrow": "->", "subset": "subset", "subseteq": "subset", "mid": "mid", "parallel": "parallel",
+    "perp": "perp",
     "propto": "propto", "Rightarrow": "=>", "implies": "=>", "=>": "=>", "Longrightarrow": "=>", "iff": "<=>",
     "Leftrightarrow": "<=>", "leftrightarrow": "<=>",
 }  # fmt: skip
-_SET_OPERATORS = {"cup": "union", "cap": "inter", "setminus": "minus", "backslash": "minus", "cupdot": "union", "bigcup": "union",
-                  "smallsetminus": "minus", "sqcup": "union", "uplus": "union", "bigcap": "inter", "\\": "minus"}  # fmt: skip
+_SET_OPERATORS = {"cup": "union", "cap": "inter", "setminus": "minus", "backslash": "minus", "cupdot": "union",
+    "bigcup": "union",
+                  "smallsetminus": "minus", "sqcup": "union", "uplus": "union", "bigcap": "inter",
+                  "\\": "minus"}  # fmt: skip
 _DOTS = {"ldots", "cdots", "dots", "dotsc", "dotsb", "dotsm", "vdots", "ddots", "..."}
 _TIMES = {"cdot", "times", "*", "ast", "bullet", "cdotp", "star"}
 _OPENERS = {"(": ")", "[": "]", "lbrack": "rbrack", "langle": "rangle", "lparen": "rparen"}
@@ -43,7 +49,8 @@ _MATRICES = {
     "bsmallmatrix",
 }
 _ROWS = {"aligned", "align", "gathered", "split", "eqnarray", "gather", "equation", "alignedat", "multline", "tabular"}
-_ACCENTS = {"overline", "bar", "hat", "widehat", "tilde", "widetilde", "dot", "ddot", "overrightarrow", "overleftrightarrow",
+_ACCENTS = {"overline", "bar", "hat", "widehat", "tilde", "widetilde", "dot", "ddot", "overrightarrow",
+    "overleftrightarrow",
             "overarc", "arc", "wideparen", "overset", "underset", "check", "breve", "acute"}  # fmt: skip
 _CALLABLE = frozenset(["f", "g", "h", "F", "G", "H", "P", "Q", "u"])
 _SEPARATORS = {",", ";"}
@@ -188,8 +195,6 @@ class _Parser:
             if negated:
                 name = {"=": "!=", "in": "notin"}.get(name, "not " + name)
             self.skip_blank()
-            if name == "->" and self.is_sign(("infty",)) and False:
-                break
             operators.append(name)
             terms.append(self.set_operation())
         if not operators:
@@ -272,6 +277,8 @@ class _Parser:
                 unit = self._unit()
                 if unit is None:
                     return left
+                if left.op == "sym" and not words.is_unit(unit.split()[0]):
+                    raise NotMath(f"the words {unit!r} after a letter")
                 left = Node("quantity", (left, unit))
 
     def _juxtaposed(self, left: Node) -> Node:
@@ -364,8 +371,10 @@ class _Parser:
                 and token.value not in _TIMES
                 and token.value not in _DOTS
                 and token.value not in _SIGNED
-                and token.value not in ("quad", "qquad", "div", "bmod", "mod", "pmod", "choose", "land", "lor", "vee", "wedge",
-                                        "not", "over", "newline", "cr", "colon", "_", " ", "prime", "rbrack", "rparen", "text")
+                and token.value not in ("quad", "qquad", "div", "bmod", "mod", "pmod", "choose", "land", "lor", "vee",
+                "wedge",
+                                        "not", "over", "newline", "cr", "colon", "_", " ", "prime", "rbrack",
+                                        "rparen", "text")
             )  # fmt: skip
         return False
 
@@ -551,7 +560,7 @@ class _Parser:
         """Read `{...}`; the braces only group."""
         self.expect("{")
         if self.accept("}"):
-            return Node("dots", ()) if False else self._empty_group()
+            raise NotMath("an empty group stands where a value is needed")
         bars, self.bars = self.bars, []
         node = self.sequence()
         if self.is_sign(("choose", "over", "atop", "brace")):
@@ -561,9 +570,6 @@ class _Parser:
         self.bars = bars
         self.expect("}")
         return node
-
-    def _empty_group(self) -> Node:
-        raise NotMath("an empty group stands where a value is needed")
 
     def atom(self, first: bool = False) -> Node:
         """Read a number, a name, a bracket, a function or an environment."""
@@ -638,8 +644,6 @@ class _Parser:
             return self.group()
         if opener == "|":
             return self._bar("|", "abs")
-        if opener == "*" and False:
-            raise NotMath
         if opener in "([":
             return self._enclosed(opener)
         if opener == "]":
@@ -717,7 +721,8 @@ class _Parser:
             return Node("quantity", (value, "dollar" if name == "dollar" else name))
         if name == "vec":
             return self._accent("overrightarrow")
-        if name in ("mathbf", "boldsymbol", "bm", "vec", "mathcal", "mathfrak", "mathscr", "pmb", "ensuremath", "mathop", "mathord",
+        if name in ("mathbf", "boldsymbol", "bm", "vec", "mathcal", "mathfrak", "mathscr", "pmb", "ensuremath",
+        "mathop", "mathord",
                     "underline", "boxed", "fbox", "mathrel", "mathbin", "vphantom", "phantom", "smash"):  # fmt: skip
             return self._wrapped(name)
         if name == "mathbb":
@@ -808,7 +813,8 @@ class _Parser:
         if not (pattern[0].value == "{" and pattern[1].value in ("d", "partial") and pattern[1].kind in ("sym", "cmd")):
             return None
         mark = pattern[1].value
-        ahead, order, subject = 2, 1, None
+        ahead, order = 2, 1
+        subject: str | None = None
         if pattern[ahead].value == "^" and pattern[ahead + 1].kind == "num":
             order = int(pattern[ahead + 1].value)
             ahead += 2
@@ -1166,7 +1172,8 @@ def _is_proper(node: Node) -> bool:
 
 
 _STANDARD = {"pi": PI, "infty": INFINITY, "imath": IMAGINARY, "exponentialE": EULER}
-_READERS = {"sum": "_series", "prod": "_series", "lim": "_limit", "int": "_integral", "lfloor": "_floor", "lceil": "_floor",
+_READERS = {"sum": "_series", "prod": "_series", "lim": "_limit", "int": "_integral", "lfloor": "_floor",
+    "lceil": "_floor",
             "lvert": "_floor", "lVert": "_floor"}  # fmt: skip
 _STOPS_ARGUMENT = frozenset(
     {"sum", "prod", "lim", "int", "frac", "dfrac", "tfrac", "sqrt", "lfloor", "lceil", "lvert", "dollar"}

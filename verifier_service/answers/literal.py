@@ -1,7 +1,8 @@
 """Numbers in a base, ratios, and residues.
 
-`1011_2` equals `1011_{2}` and the number 11; it is not `1011_3`, and not the bare `1011`. `5:8` equals `10:16` and `5/8`.
-Residues are equal if their moduli are and they differ by a multiple of it; the modulus may be missing on one side.
+`1011_2` equals `1011_{2}` and the number 11; it is not `1011_3`, and not the bare `1011`. `5:8` equals `10:16` and
+`5/8`. Residues are equal if their moduli are and they differ by a multiple of it; the modulus may be missing on one
+side.
 """
 
 from verifier_service.answers import expression

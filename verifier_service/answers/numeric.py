@@ -155,7 +155,7 @@ def _exact_double_factorial(value: Fraction) -> Fraction | None:
     return Fraction(math.prod(range(int(value), 0, -2)))
 
 
-_EXACT: dict[str, Callable[..., Fraction | None]] = {
+_EXACT: dict[str, Callable[..., Any]] = {
     "neg": lambda a: -a,
     "div": lambda a, b: _small(a / b),
     "pow": _exact_power,
@@ -191,7 +191,7 @@ def _whole(function: Callable[..., int]) -> Callable[..., Fraction | None]:
     return apply
 
 
-_EXACT_FUNCTIONS: dict[str, Callable[..., Fraction | None]] = {
+_EXACT_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "root": lambda a, n: None if n == 0 else _exact_power(a, 1 / n) if n.numerator == 1 or n.denominator == 1 else None,
     "abs": abs,
     "floor": lambda a: Fraction(math.floor(a)),

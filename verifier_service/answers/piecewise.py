@@ -1,9 +1,11 @@
 r"""Functions given by cases.
 
-Two piecewise functions are equal if they have the same values at every break point, between any two neighbouring ones and
-beyond the outermost, wherever at least one of them is defined. The order of the cases, `otherwise`, and which case holds a
-break point where both give the same value do not matter.
+Two piecewise functions are equal if they have the same values at every break point, between any two neighbouring ones
+and beyond the outermost, wherever at least one of them is defined. The order of the cases, `otherwise`, and which
+case holds a break point where both give the same value do not matter.
 """
+
+from itertools import pairwise
 
 from verifier_service.answers import expression
 from verifier_service.answers.decision import Decision, Same
@@ -109,7 +111,7 @@ def _points(rows: list[Row]) -> list[Node]:
         values = [value for value, _ in ends]
         points = [end for _, end in ends]
         edges = [values[0] - 7, *values, values[-1] + 7] if values else [MP.mpf(-5), MP.mpf(5)]
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             if high - low > MP.mpf(10) ** -20:
                 for share in ("0.137", "0.391", "0.618", "0.893"):
                     scaled = int(MP.floor((low + (high - low) * MP.mpf(share)) * 10**12))

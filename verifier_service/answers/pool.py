@@ -1,11 +1,12 @@
 """A pool of worker processes that can be killed at any time, for computations that may never end.
 
-Theory of operation. A fork server (`forkserver.py`) is started as a fresh interpreter, imports everything once and forks
-workers on demand; this process never forks. Each worker has a socket pair with us. A job is a list of items that one worker
-takes in order, reporting each as it is done, so that at any moment the first unreported item is the one being worked on. The
-kernel kills a worker whose item used too much CPU time; we kill one that is silent for longer than the wall net, or whose job
-was cancelled. In each case the dead worker's current item is charged, the rest of the job goes back to the head of the queue,
-and a fresh worker takes the dead one's place. Jobs of concurrent callers take turns.
+Theory of operation. A fork server (`forkserver.py`) is started as a fresh interpreter, imports everything once and
+forks workers on demand; this process never forks. Each worker has a socket pair with us. A job is a list of items
+that one worker takes in order, reporting each as it is done, so that at any moment the first unreported item is the
+one being worked on. The kernel kills a worker whose item used too much CPU time; we kill one that is silent for
+longer than the wall net, or whose job was cancelled. In each case the dead worker's current item is charged, the rest
+of the job goes back to the head of the queue, and a fresh worker takes the dead one's place. Jobs of concurrent
+callers take turns.
 """
 
 import asyncio
@@ -339,7 +340,8 @@ class Pool:
         return False
 
     async def _follow(self, worker: _Worker, job: _Job) -> bool:
-        """Pass on reports until the job is done (True), or the worker died, fell silent or was killed with its job (False)."""
+        """Pass on reports until the job is done (True), or the worker died, fell silent or was killed with its job
+        (False)."""
         loop = asyncio.get_running_loop()
         net = loop.call_later(self._limits.wall_limit_s, self._silence, worker)
         try:

@@ -1,10 +1,10 @@
 r"""Values with a unit, a currency, a percent sign or a degree sign.
 
-A unit, a currency, a percent sign or a degree sign that stands on one side only does not matter: `5 cm` equals 5, `28\%`
-equals 28. The percentage sign is a unit like others, so `28\%` is not the bare number 0.28. Where both sides name units
-that are known, they are converted (`50 cm` equals `0.5 m`, 50 cents equal $0.50) and units of another dimension make the
-answers different; words that are no known unit (`9 multiples`) do not matter. An angle in degrees equals the same angle in
-radians: 45° equals π/4.
+A unit, a currency, a percent sign or a degree sign that stands on one side only does not matter: `5 cm` equals 5,
+`28\%` equals 28. The percentage sign is a unit like others, so `28\%` is not the bare number 0.28. Where both sides
+name units that are known, they are converted (`50 cm` equals `0.5 m`, 50 cents equal $0.50) and units of another
+dimension make the answers different; words that are no known unit (`9 multiples`) do not matter. An angle in degrees
+equals the same angle in radians: 45° equals π/4.
 """
 
 import re
@@ -97,7 +97,8 @@ Dimension = tuple[tuple[str, int], ...]
 
 @lru_cache(maxsize=4096)
 def _measure(unit: str) -> tuple[Dimension, Fraction] | None:
-    """Return the dimension and the size of a unit such as `km/h`, `square inches`, `m^2`; None where it is not known."""
+    """Return the dimension and the size of a unit such as `km/h`, `square inches`, `m^2`; None where it is not
+    known."""
     if unit == "degree":
         return (("angle", 1),), Fraction(1)
     if unit == "percent":
@@ -142,7 +143,8 @@ def _measure(unit: str) -> tuple[Dimension, Fraction] | None:
 
 _TABLES = (
     ("length", words.LENGTHS_M), ("time", words.TIMES_S), ("mass", words.MASSES_KG), ("energy", words.ENERGIES_J),
-    ("force", words.FORCES_N), ("power", words.POWERS_W), ("frequency", words.FREQUENCIES_HZ), ("voltage", words.VOLTAGES_V),
+    ("force", words.FORCES_N), ("power", words.POWERS_W), ("frequency", words.FREQUENCIES_HZ),
+    ("voltage", words.VOLTAGES_V),
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Turn the text of an answer into everything it may mean: its spelling, its words, a choice, a moment, and trees.
 
-Most texts have one tree. A comma between digits may separate thousands, decimals or items, so such a text has several; two
-answers are equal if any of their readings are.
+Most texts have one tree. A comma between digits may separate thousands, decimals or items, so such a text has
+several; two answers are equal if any of their readings are.
 """
 
 import re
@@ -32,8 +32,8 @@ _REPEATING = re.compile(r"(\d+)?\.(\d*)(?:\\overline|\\dot|\\bar)\s*(?:\{(\d+)\}
 class Answer:
     """An answer as it was read.
 
-    `text` is what was given, `spelling` the cleaned text without blanks, `words` its normal form as a text. `trees` is empty where
-    the text is no mathematics, and `reason` says why.
+    `text` is what was given, `spelling` the cleaned text without blanks, `words` its normal form as a text. `trees`
+    is empty where the text is no mathematics, and `reason` says why.
     """
 
     text: str
@@ -75,13 +75,14 @@ _RANGE = (
 _REMARK = re.compile(
     r"(?<=[^\s,;(])\s*(?:[,;.]\s*|\\quad\s*|\\text\s*\{\s*[,(]?\s*)*(?:"
     r"\(\s*" + _RANGE + r"\s*\)|(?<=[,;\s{])(?:where\s|for\s)?\s*(?:\}\s*)?" + _RANGE + r"|"
-    r"\(?(?:for (?:all|any|every|some|each)\b|where\b)[^<>=]{0,80}(?:integers?|constants?|arbitrary|real|all|any)?[^<>=]{0,40})"
+    r"\(?(?:for (?:all|any|every|some|each)\b|where\b)[^<>=]{0,120})"
     r"\s*\.?$"
 )
 
 
 def _without_remark(cleaned: str) -> str:
-    """Cut what only says that a parameter is whole or a constant arbitrary: `, k \\in \\mathbb{Z}`, `for all x`, `where C is a constant`."""
+    """Cut what only says that a parameter is whole or a constant arbitrary: `, k \\in \\mathbb{Z}`, `for all x`,
+    `where C is a constant`."""
     match = _REMARK.search(cleaned[-200:]) if ("\\in" in cleaned or "for " in cleaned or "where" in cleaned) else None
     if match is None:
         return cleaned

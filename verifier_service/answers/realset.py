@@ -1,10 +1,11 @@
 r"""Subsets of the real line: intervals, unions, inequalities and chains of them, set-builder sets, exclusions.
 
-An inequality equals the interval of its solutions (`x > 2` and `(2, \infty)`), `x \ne 0` equals `\mathbb{R} \setminus \{0\}`, a
-set-builder set equals the interval it describes, a flipped or negated inequality equals itself. Open is not closed. The name
-of the variable matters only if both sides name one. Inequalities joined by `or` are united, by `and` intersected; joined by
-a comma they are intersected if that leaves anything, else united. `(a, b)` may be a point or an interval: beside an interval it
-is one. Inequalities in several variables are equal if they differ by a positive factor.
+An inequality equals the interval of its solutions (`x > 2` and `(2, \infty)`), `x \ne 0` equals `\mathbb{R} \setminus
+\{0\}`, a set-builder set equals the interval it describes, a flipped or negated inequality equals itself. Open is not
+closed. The name of the variable matters only if both sides name one. Inequalities joined by `or` are united, by `and`
+intersected; joined by a comma they are intersected if that leaves anything, else united. `(a, b)` may be a point or
+an interval: beside an interval it is one. Inequalities in several variables are equal if they differ by a positive
+factor.
 """
 
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def _is_surely_set(node: Node) -> bool:
 
 
 def _has_infinity(node: Node) -> bool:
-    return any(item in (INFINITY, _MINUS_INFINITY) for item in node.args[2])
+    return len(node.args[2]) == 2 and any(item in (INFINITY, _MINUS_INFINITY) for item in node.args[2])
 
 
 def as_set(node: Node) -> RealSet | None:
@@ -92,9 +93,23 @@ def as_set(node: Node) -> RealSet | None:
 
 def _interval(node: Node) -> RealSet | None:
     opener, closer, items = node.args
-    if len(items) != 2:
+    if len(items) != 2 or not _ascends(items[0], items[1]):
         return None
     return RealSet((Piece(items[0], opener == "[", items[1], closer == "]"),))
+
+
+def _ascends(low: Node, high: Node) -> bool:
+    """Tell whether two ends stand in the order of an interval, as far as that can be computed; `(3, 1)` is no
+    interval."""
+    if low == INFINITY or high == _MINUS_INFINITY:
+        return False
+    if free_symbols(low) or free_symbols(high):
+        return True
+    try:
+        with MP.workdps(_DIGITS):
+            return bool(_number(low) <= _number(high))
+    except (NotMath, Undefined):
+        return False
 
 
 def _points(node: Node) -> RealSet | None:

@@ -1,10 +1,11 @@
 """Equations, assignments, functions and chains of equalities.
 
-An assignment `x = 3`, `f(x) = x^2`, `AB = 5`, `P(A) = 1/2`, `(x, y) = (1, 2)` equals its right side alone; two assignments must
-name the same thing, unless one names it in words or as `y` or `f(x)`. The argument of a function may be renamed. Two equations
-are equal if one side minus the other is the same but for a constant factor, or, for polynomial equations, the same
-irreducible factors. In a chain `x = 5 + 6 = 11` the last value counts; a chain of constants that contradicts itself
-(`41 = 42`) equals nothing. What follows `≈` is a remark, what follows the last `⇒` is the answer.
+An assignment `x = 3`, `f(x) = x^2`, `AB = 5`, `P(A) = 1/2`, `(x, y) = (1, 2)` equals its right side alone; two
+assignments must name the same thing, unless one names it in words or as `y` or `f(x)`. The argument of a function may
+be renamed. Two equations are equal if one side minus the other is the same but for a constant factor, or, for
+polynomial equations, the same irreducible factors. In a chain `x = 5 + 6 = 11` the last value counts; a chain of
+constants that contradicts itself (`41 = 42`) equals nothing. What follows `≈` is a remark, what follows the last `⇒`
+is the answer.
 """
 
 import re
@@ -73,7 +74,8 @@ def contradicts_itself(node: Node) -> bool:
 
 
 def is_name(node: Node) -> bool:
-    """Tell whether a term only names something: a letter, `f(x)`, `P(A)`, `AB`, `x + y`, `|AB|`, `(x, y)`; no number in it."""
+    """Tell whether a term only names something: a letter, `f(x)`, `P(A)`, `AB`, `x + y`, `|AB|`, `(x, y)`; no number
+    in it."""
     if node.op in _SYMBOL_LEAVES:
         return True
     if node.op == "const":
@@ -136,12 +138,11 @@ def label_of(node: Node) -> str:
     """Spell the name on the left of an assignment."""
     if node.op in ("sym", "text"):
         return node.args[0]
+    if node.op == "call" and node.args[0].endswith("_"):
+        return node.args[0] + "".join(map(label_of, node.args[1:]))
     if node.op == "call":
-        return (
-            f"{node.args[0]}()"
-            if not node.args[0].endswith("_")
-            else node.args[0] + "".join(map(label_of, node.args[1:]))
-        )
+        plain = all(arg.op == "sym" for arg in node.args[1:])
+        return f"{node.args[0]}()" if plain else f"{node.args[0]} at {node.args[1:]!r}"
     if node.op == "num":
         return str(node.args[0])
     if node.op == "tuple":
@@ -161,7 +162,7 @@ def _names_in(node: Node) -> set[str]:
     return names
 
 
-def _arguments(node: Node) -> tuple[str, ...] | frozenset[str]:  # type: ignore[override]
+def _arguments(node: Node) -> frozenset[str]:
     """Name the arguments of `f(x, y)` on the left of an assignment; they are bound."""
     if node.op == "call":
         return frozenset(arg.args[0] for arg in node.args[1:] if arg.op == "sym")
@@ -226,6 +227,8 @@ def _renamed(left: Node, right: Node, value_a: Node, value_b: Node) -> Node | No
 def _one(equation: Node, other: Node, same: Same) -> Decision:
     """Compare an equation with what is not one."""
     label, value = assignment(equation)
+    if value.op == "congruent" and other.op != "congruent":
+        return Decision(False, "a class of numbers is not one of them")
     if label is not None and not contradicts_itself(equation):
         return same(value, other)
     terms = equation.args[1]

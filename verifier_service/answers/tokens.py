@@ -81,9 +81,11 @@ _WRAPPERS = frozenset(
     ]
 )
 
-_CODE_WORDS = {"pi": ("cmd", "pi"), "infty": ("cmd", "infty"), "infinity": ("cmd", "infty"), "oo": ("cmd", "infty"),
+_CODE_WORDS = {"pi": ("cmd", "pi"), "infty": ("cmd", "infty"), "infinity": ("cmd", "infty"),
+               "oo": ("cmd", "infty"),
                "inf": ("cmd", "infty"), "union": ("cmd", "cup"), "Infinity": ("cmd", "infty"), "Pi": ("cmd", "pi"),
-               "in": ("cmd", "in"), "mod": ("cmd", "mod"), "intersect": ("cmd", "cap"), "pm": ("cmd", "pm")}  # fmt: skip
+               "in": ("cmd", "in"), "mod": ("cmd", "mod"), "intersect": ("cmd", "cap"),
+               "pm": ("cmd", "pm")}  # fmt: skip
 
 
 def _braced(text: str, start: int) -> tuple[str, int] | None:
@@ -221,10 +223,10 @@ def _word(word: str, spaced: bool, tokens: list[Token], following: str) -> None:
     if word in words.PLAIN_GREEK:
         tokens.append(Token("cmd", word, spaced))
         return
+    if len(word) > 2 and word.isupper() and not words.is_unit(word):
+        tokens.append(Token("sym", word, spaced))
+        return
     if (_ends_value(tokens) and words.is_unit(word)) or len(word) > 4 or (spaced and len(word) > 2):
         tokens.append(Token("word", word, spaced))
-        return
-    if len(word) > 2 and word.isupper():
-        tokens.append(Token("sym", word, spaced))
         return
     tokens.extend(Token("sym", letter, spaced and index == 0) for index, letter in enumerate(word))

@@ -1,4 +1,5 @@
-"""The vocabulary of answers: functions, constants, Greek letters, units, currencies, and the small words between them."""
+"""The vocabulary of answers: functions, constants, Greek letters, units, currencies, and the small words between
+them."""
 
 FUNCTIONS = frozenset(
     [
@@ -176,7 +177,8 @@ LENGTHS_M = {
 }  # fmt: skip
 TIMES_S = {
     "s": "1", "sec": "1", "second": "1", "ms": "1/1000", "millisecond": "1/1000", "min": "60", "minute": "60",
-    "h": "3600", "hr": "3600", "hour": "3600", "day": "86400", "week": "604800", "ns": "1/1000000000", "us": "1/1000000",
+    "h": "3600", "hr": "3600", "hour": "3600", "day": "86400", "week": "604800", "ns": "1/1000000000",
+    "us": "1/1000000",
 }  # fmt: skip
 MASSES_KG = {
     "kg": "1", "kilogram": "1", "g": "1/1000", "gram": "1/1000", "mg": "1/1000000", "milligram": "1/1000000",
@@ -190,7 +192,8 @@ FORCES_N = {"N": "1", "newton": "1", "kN": "1000", "dyne": "1/100000"}
 POWERS_W = {"W": "1", "watt": "1", "kW": "1000", "kilowatt": "1000", "MW": "1000000", "mW": "1/1000"}
 FREQUENCIES_HZ = {"Hz": "1", "hertz": "1", "kHz": "1000", "MHz": "1000000", "GHz": "1000000000"}
 VOLTAGES_V = {"V": "1", "volt": "1", "kV": "1000", "mV": "1/1000"}
-MONEY = {"dollar": ("usd", "1"), "usd": ("usd", "1"), "cent": ("usd", "1/100"), "euro": ("eur", "1"), "eur": ("eur", "1"),
+MONEY = {"dollar": ("usd", "1"), "usd": ("usd", "1"), "cent": ("usd", "1/100"), "euro": ("eur", "1"), "eur": ("eur",
+    "1"),
          "pounds": ("mass-or-money", "1"), "gbp": ("gbp", "1"), "yen": ("jpy", "1"), "rupee": ("inr", "1"),
          "yuan": ("cny", "1"), "rmb": ("cny", "1")}  # fmt: skip
 OTHER_UNITS = frozenset(

@@ -17,6 +17,7 @@ Every scan is linear in the length of the text.
 """
 
 import re
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,8 @@ _ALTERNATIVE = re.compile(r"\b(?:or|oder|ou)\b", re.IGNORECASE)
 _SPECIAL = re.compile(r"<\|(?:im_start|im_end|endoftext|eot_id|end_of_text|assistant|user|start_header_id)\|>|</s>")
 _DENIED_AFTER = re.compile(
     r"[\s$.,:;)\\\]]{0,12}(?:(?:is|was|would be|seems|can(?:no|')t be|isn't|cannot be)\s{1,3}"
-    r"(?:not\b|wrong\b|incorrect\b|false\b|clearly wrong|the wrong\b|an incorrect\b)|(?:isn't|is n't|cannot be|can't be)\s)",
+    r"(?:not\b|wrong\b|incorrect\b|false\b|clearly wrong|the wrong\b|an incorrect\b)|"
+    r"(?:isn't|is n't|cannot be|can't be)\s)",
     re.IGNORECASE,
 )
 _DENIED_BEFORE = re.compile(
@@ -61,7 +63,8 @@ _PHRASE = re.compile(
     r"r[ée]ponse(?:\s{1,2}(?:finale\s{1,2})?(?:est|:)|\s?:)|respuesta(?:\s{1,2}(?:final\s{1,2})?(?:es|:)|\s?:)|"
     r"risposta(?:\s{1,2}(?:è|:)|\s?:)|resposta(?:\s{1,2}(?:é|:)|\s?:)|antwort(?:\s{1,2}(?:ist|lautet|:)|\s?:)|"
     r"ответ\s?(?::|—|-|равен)|정답(?:은|:)|답(?:은|:)|الإجابة(?:\s{1,2}(?:هي|:)|\s?:)|उत्तर(?:\s?:|\s{1,2}है))"
-    r"\s{0,3}(?:(?:is|are|therefore|thus|simply|option|choice|then|clearly|definitely|surely|for sure)\b\s{0,3}){0,3}[:：=]?",
+    r"\s{0,3}(?:(?:is|are|therefore|thus|simply|option|choice|then|clearly|definitely|surely|"
+    r"for sure)\b\s{0,3}){0,3}[:：=]?",
     re.IGNORECASE,
 )
 _HASHES = re.compile(r"(?<!#)#{4,}[ \t]{0,10}([^\n#]{1,2000})")
@@ -118,7 +121,7 @@ def _without_thinking(text: str) -> str:
 
 
 def _boxed(text: str) -> str | None:
-    starts = [match for match in _BOX.finditer(text)]
+    starts = list(_BOX.finditer(text))
     if not starts:
         return None
     chain: list[str] = []
@@ -187,10 +190,14 @@ def _with_percent(inner: str, following: str) -> str:
     return inner + r"\%" if match and "%" not in inner else inner
 
 
+def _last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """Return the last match without keeping the others."""
+    last = deque(pattern.finditer(text), maxlen=1)
+    return last[0] if last else None
+
+
 def _tag(text: str) -> str | None:
-    last = None
-    for last in _TAG.finditer(text):
-        pass
+    last = _last_match(_TAG, text)
     if last is None:
         return None
     close = re.compile(r"<\s{0,3}/\s{0,3}" + last.group(1) + r"\s{0,3}>", re.IGNORECASE).search(text, last.end())
@@ -203,9 +210,7 @@ def _tag(text: str) -> str | None:
 
 
 def _hashes(text: str) -> str | None:
-    last = None
-    for last in _HASHES.finditer(text):
-        pass
+    last = _last_match(_HASHES, text)
     return last.group(1).strip() if last else None
 
 
@@ -229,7 +234,8 @@ def _phrase(text: str) -> str | None:
 
 
 _REASON = re.compile(
-    r"(?:[,;]\s{0,3}|\s{1,3})(?:because\b|since\b|it\s(?:can['’]t|cannot|can not|doesn['’]t)\b|not\s|non\s|which\s(?:is|means)\b|"
+    r"(?:[,;]\s{0,3}|\s{1,3})(?:because\b|since\b|it\s(?:can['’]t|cannot|can not|doesn['’]t)\b|not\s|non\s|"
+    r"which\s(?:is|means)\b|"
     r"I\shope\b|不是)"
 )
 
@@ -274,13 +280,14 @@ def _after_formula(rest: str, formula: str, end: int) -> str:
 
 
 def _formula_inside(text: str) -> str:
-    """Return what a sentence says the answer is: what follows its last verb, its last formula there, or its last number."""
+    """Return what a sentence says the answer is: what follows its last verb, its last formula there, or its last
+    number."""
     parts = _VERB.split(text)
     tail = parts[-1].strip(" *:\"'")
     if not tail:
         return text
     if "$" in tail or "\\(" in tail:
-        formulas = [match for match in _FORMULAS.finditer(tail)]
+        formulas = list(_FORMULAS.finditer(tail))
         if len(formulas) == 1:
             return next(part for part in formulas[0].groups() if part).strip()
         if formulas:
@@ -394,9 +401,7 @@ def _last_number(text: str) -> str | None:
     if special:
         text = text[: special.start()]
     tail = text[-4000:]
-    last = None
-    for last in _NUMBER.finditer(tail):
-        pass
+    last = _last_match(_NUMBER, tail)
     if last is None:
         return _last_choice(tail)
     if _DENIED_BEFORE.search(tail, max(0, last.start() - 60), last.start()):

@@ -23,8 +23,8 @@ _OUTCOMES: dict[tuple[str, str], Outcome] = {}
 def judge_item(item: dict[str, Any], report: Callable[[str, Any], None]) -> None:
     """Judge `{"completion", "reference", "rules"}` and report a `result`: verdict, extracted, rule, message.
 
-    Where the reference was not read before, the stages `reading reference` and `reference read` are reported around it, so that
-    a death between the two is charged to the reference and not to the completion.
+    Where the reference was not read before, the stages `reading reference` and `reference read` are reported around
+    it, so that a death between the two is charged to the reference and not to the completion.
     """
     BUDGET.refill()
     reference = _REFERENCES.get(item["reference"])
