@@ -9,7 +9,10 @@ from verifier_service.answers.reading import read
 from verifier_service.extract.math import Extracted, extract_answer, extract_reference
 from verifier_service.schema import ExtractionRule as Rule
 
-EVERYWHERE = "Answer: 1\n#### 2\n<answer>3</answer>\nso \\boxed{4} and\n<answer>5</answer>\n#### 6\nThe answer is 7.\nlast line: x = 8 or so 9"
+EVERYWHERE = (
+    "Answer: 1\n#### 2\n<answer>3</answer>\nso \\boxed{4} and\n<answer>5</answer>\n#### 6\nThe answer is 7.\n"
+    "last line: x = 8 or so 9"
+)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +86,8 @@ def test_a_reference_is_read_from_a_box_a_tag_or_hashes_and_else_taken_whole() -
 PIECES = [
     "a", "\\boxed{", "{", "}", "1 ", "$", "<think>", "</think>", "answer is ", "\\boxed{1} or ", "1,", " ", "not ",
     "#", "\\",
-    "<answer>", "1 000 ", "\\[", "A: \n", "the ", "is not ", "\n", "-", "1/", ".", "\\text{", "=", "é", "答案是", "\\\\",
+    "<answer>", "1 000 ", "\\[", "A: \n", "the ", "is not ", "\n", "-", "1/", ".", "\\text{", "=", "é", "答案是",
+    "\\\\",
     "\\frac{",
     "x^", "'", "1'000", "1.000", ",\\!", "~", "\t", "*", "9", "\\sqrt{", "(", "|", "A. ", "$1$", "\\(", "\\boxed{1}",
     "< answer", "isn't ",

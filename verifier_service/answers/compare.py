@@ -14,7 +14,7 @@ from verifier_service.answers import collection, expression, literal, piecewise,
 from verifier_service.answers.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
 from verifier_service.answers.clock import same_moment
 from verifier_service.answers.decision import Decision, Kind
-from verifier_service.answers.nodes import Node, free_symbols, walk
+from verifier_service.answers.nodes import Node, free_symbols, number, rebuild, walk
 from verifier_service.answers.numeric import NotNumeric, Undefined
 from verifier_service.answers.reading import Answer
 
@@ -100,12 +100,25 @@ def _as_expressions(left: Node, right: Node) -> Decision:
         return Decision(False, "the words differ")
     try:
         equal = expression.equal(left, right)
+        if not equal and (_bare_logarithm(left) or _bare_logarithm(right)):
+            equal = expression.equal(_to_base_ten(left), _to_base_ten(right))
     except (NotNumeric, NotMath) as error:
         if isinstance(error, TooComplex):
             raise
         return Decision(False, f"it was not proved: {error}")
     names = free_symbols(left) | free_symbols(right)
     return Decision(equal, ("equal for all values" if names else "equal in value") if equal else "different in value")
+
+
+def _bare_logarithm(node: Node) -> bool:
+    """Tell whether a `log` without a base occurs; it may be the natural or the decimal one."""
+    return any(part.op == "fn" and part.args[0] == "log" and len(part.args) == 2 for part in walk(node))
+
+
+def _to_base_ten(node: Node) -> Node:
+    if node.op == "fn" and node.args[0] == "log" and len(node.args) == 2:
+        return Node("fn", ("log", _to_base_ten(node.args[1]), number(10)))
+    return rebuild(node, _to_base_ten)
 
 
 # --- answers that are decided by their text ----------------------------------------------------------------------

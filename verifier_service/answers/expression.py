@@ -75,8 +75,11 @@ def _difference(left: Node, right: Node, values: dict[str, Any], digits: int, re
 def _one_sided(left: Node, right: Node, values: dict[str, Any]) -> bool:
     """Tell whether logarithms make one expression defined where the other is not: `2 ln x` is not `ln x^2`.
 
-    Roots do not count: variables under them are mostly lengths, and `sqrt(ab)` may be written `sqrt(a) sqrt(b)`.
+    Only points with one negative variable count, so that `ln(ab)` equals `ln a + ln b`. Roots do not count: variables
+    under them are mostly lengths, and `sqrt(ab)` may be written `sqrt(a) sqrt(b)`.
     """
+    if sum(MP.re(value) < 0 for value in values.values()) != 1:
+        return False
     if not any(part.op == "fn" and part.args[0] in ("ln", "log") for node in (left, right) for part in walk(node)):
         return False
     defined = []
