@@ -34,9 +34,8 @@ class VerifierDown(TrainerError):
         self.url = url
         self.silent_s = silent_s
         self.last_problem = last_problem
-        super().__init__(
-            f"the verifier at {url} gave no usable answer for {silent_s:.0f} s; the last try: {last_problem}"
-        )
+        trouble = f"gave no answer for {silent_s:.0f} s; the last try" if silent_s else "cannot be reached"
+        super().__init__(f"the verifier at {url} {trouble}: {last_problem}")
 
 
 class VerifierRefused(TrainerError):
