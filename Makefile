@@ -43,8 +43,10 @@ check: $(INSTALLED) ## Lint, formatting, types, import contracts
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-bench: $(INSTALLED) ## Measure the verifier on this machine
-	@runner="$$(scripts/choose-runner)"; VERIFIER_RUNNER="$$runner" $(BIN)/python -m verifier_service bench
+bench: $(INSTALLED) ## Measure the verifier here, beside a loop that runs programs without a sandbox
+	@runner="$$(scripts/choose-runner)"; export VERIFIER_RUNNER="$$runner"; \
+	$(BIN)/python -m verifier_service bench; \
+	$(BIN)/python -m benchmarks.code_speed
 
 sandboxes: ## Build the sandbox images of LANGUAGES="python cpp ..." (default: python)
 	@sandboxes/build $(LANGUAGES)
