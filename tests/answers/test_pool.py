@@ -100,7 +100,7 @@ async def test_a_cancelled_caller_leaves_nothing_behind(pool: Pool) -> None:
         await task
     begin = time.monotonic()
     assert await run(pool, ECHO, ECHO) == [("result", 7), ("result", 7)]
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 20
     assert reported == []
 
 

@@ -100,6 +100,7 @@ _STYLING = re.compile(
     r"tiny|boldmath|unboldmath)(?![A-Za-z])"
 )
 _DELIMITERS = re.compile(r"\\[()\[\]]|\$\$|(?<!\\)\$")
+_BOLD = re.compile(r"(?<![\w)*])\*\*(?=[^\s*])([^*]{1,300})\*\*(?![\w*(])")
 _ORDINAL = re.compile(
     r"(?<=\d)\s?(?:\^\s?\{\s?\\(?:text|mathrm|textrm)\s?\{(?:st|nd|rd|th)\}\s?\}|\^\s?\{\s?(?:st|nd|rd|th)\s?\}|"
     r"\^?\s?\\(?:text|mathrm|textrm)\s?\{\s?(?:st|nd|rd|th)\s?\}|(?:st|nd|rd|th)(?![A-Za-z]))"
@@ -155,6 +156,8 @@ def join_digit_groups(text: str) -> str:
 def clean(text: str) -> str:
     """Make an answer ready for the grammar: one spelling, no delimiters, no styling, no sentence punctuation at its
     end."""
+    if "**" in text:
+        text = _BOLD.sub(r"\1", text)
     text = spell(text)
     text = join_digit_groups(text)
     if "\\" in text:

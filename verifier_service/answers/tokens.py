@@ -223,6 +223,9 @@ def _word(word: str, spaced: bool, tokens: list[Token], following: str) -> None:
     if word in words.PLAIN_GREEK:
         tokens.append(Token("cmd", word, spaced))
         return
+    if spaced and tokens and tokens[-1].kind == "word":
+        tokens.append(Token("word", word, spaced))
+        return
     if len(word) > 2 and word.isupper() and not words.is_unit(word):
         tokens.append(Token("sym", word, spaced))
         return

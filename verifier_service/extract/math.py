@@ -44,7 +44,7 @@ _ALTERNATIVE = re.compile(r"\b(?:or|oder|ou)\b", re.IGNORECASE)
 _SPECIAL = re.compile(r"<\|(?:im_start|im_end|endoftext|eot_id|end_of_text|assistant|user|start_header_id)\|>|</s>")
 _DENIED_AFTER = re.compile(
     r"[\s$.,:;)\\\]]{0,12}(?:(?:is|was|would be|seems|can(?:no|')t be|isn't|cannot be)\s{1,3}"
-    r"(?:not\b|wrong\b|incorrect\b|false\b|clearly wrong|the wrong\b|an incorrect\b)|"
+    r"(?:not\b(?!\s+(?:only|just|merely))|wrong\b|incorrect\b|false\b|clearly wrong|the wrong\b|an incorrect\b)|"
     r"(?:isn't|is n't|cannot be|can't be)\s)",
     re.IGNORECASE,
 )
@@ -234,7 +234,8 @@ def _phrase(text: str) -> str | None:
 
 
 _REASON = re.compile(
-    r"(?:[,;]\s{0,3}|\s{1,3})(?:because\b|since\b|it\s(?:can['’]t|cannot|can not|doesn['’]t)\b|not\s|non\s|"
+    r"\s{0,3}\(not\b|(?:[,;]\s{0,3}|\s{1,3})(?:because\b|since\b|it\s(?:can['’]t|cannot|can not|doesn['’]t)\b|"
+    r"not\s|non\s|"
     r"which\s(?:is|means)\b|"
     r"I\shope\b|不是)"
 )
