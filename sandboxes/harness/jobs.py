@@ -10,12 +10,14 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from sandboxes.harness import candidate, frames
 from sandboxes.harness.limits import MIB, Limits, other_pids
 from sandboxes.harness.program import Program
 from sandboxes.harness.testing import TestRun
+from sandboxes.harness.zygote import Zygote
 
 if TYPE_CHECKING:
     from sandboxes.harness.supervisor import Supervisor
@@ -92,7 +94,7 @@ class JobRun:
         self.supervisor = supervisor
         self.job = job
         self.build_uid = 0
-        zygote = supervisor.zygote
+        zygote = supervisor.zygote_for("serve" if job.mode in ("assert", "pytest") else job.mode)
         forked = not job.run
         self.limits = Limits(
             cpu_s=job.limits["cpu_s"],
@@ -149,15 +151,20 @@ class JobRun:
         stdin: bytes = b"",
         merged: bool = False,
         link: socket.socket | None = None,
-        tester: bool = False,
+        zygote: Zygote | None = None,
+        answer_head: Struct = candidate.ANSWER,
     ) -> Program:
         """Start one process."""
         supervisor = self.supervisor
-        zygote = supervisor.tester_zygote if tester else supervisor.zygote
-        assert zygote is not None
-        head = candidate.LENGTH if tester else candidate.ANSWER
         program = Program(
-            supervisor.loop, zygote, spec, limits, stdin=stdin, merged=merged, link=link, answer_head=head
+            supervisor.loop,
+            zygote or supervisor.zygote,
+            spec,
+            limits,
+            stdin=stdin,
+            merged=merged,
+            link=link,
+            answer_head=answer_head,
         )
         program.lister = lambda: other_pids(supervisor.reset.known)
         program.killed_by_kernel = supervisor.killed_by_kernel

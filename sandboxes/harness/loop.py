@@ -44,8 +44,7 @@ class Loop:
             handler = self._handlers.get(fd)  # an earlier callback may have closed it
             if handler is not None:
                 handler()
-        if due_s is not None:
-            now_s = time.monotonic()
+        if due_s is not None and (now_s := time.monotonic()) >= due_s:
             for owner, (when_s, handler) in list(self._timers.items()):
                 if when_s <= now_s and self._timers.get(owner, (0, None))[1] is handler:
                     del self._timers[owner]

@@ -22,7 +22,12 @@ from sandboxes.harness.zygote import PRELOADED, Zygote
 COLLECT_S = 0.02
 BIG_FRAME_BYTES = 1 << 18
 UIDS = 60_000
-TESTER_MODULES = ("sandboxes.harness.tester", "sandboxes.harness.tester_asserts")
+TEST_MODULES = {
+    "serve": ("sandboxes.harness.objects",),
+    "assert": ("sandboxes.harness.tester_asserts",),
+    "pytest": ("pytest", "_pytest.assertion.rewrite", "sandboxes.harness.tester_pytest"),
+}
+"""What the processes of a test import first: the program's side, and the tester's side by its mode."""
 
 
 class Stopped(Exception):
@@ -95,14 +100,12 @@ class Supervisor:
         self.config = config
         os.environ.clear()
         os.environ.update(ENV)
-        answering = ("sandboxes.harness.wire", "sandboxes.harness.objects") if config.tester else ()
-        self.zygote = Zygote(candidate.main, (*(PRELOADED if config.tester else ()), *answering, *config.preload))
-        self.tester_zygote = Zygote(candidate.main, (*PRELOADED, *TESTER_MODULES)) if config.tester else None
-        self.pytest_loaded = False
+        modules = (*PRELOADED, "sandboxes.harness.wire") if config.tester else ()
+        self.zygote = Zygote.start(candidate.main, (*modules, *config.preload))
+        self._others: dict[str, Zygote] = {}
         self.loop = Loop()
         self.service = Service(self.loop)
-        zygotes = [self.zygote, self.tester_zygote] if self.tester_zygote else [self.zygote]
-        self.reset = Reset({os.getpid(), *(zygote.pid for zygote in zygotes)}, WRITABLE_FOLDERS)
+        self.reset = Reset({os.getpid(), self.zygote.pid}, WRITABLE_FOLDERS)
         self.no_new_privileges = cage.no_new_privileges()
         self._oom_kills = oom_kills()
         self._uids = self._fresh_uids()
@@ -159,6 +162,22 @@ class Supervisor:
         while True:
             for offset in range(UIDS):
                 yield self.config.uid_base + offset
+
+    def zygote_for(self, mode: str) -> Zygote:
+        """Return the zygote for processes of a mode; those of tests are made when the first of them is wanted, for
+        what they import costs memory and makes every fork dearer.
+
+        Raises:
+            HarnessFailed: this box is for another language.
+        """
+        if mode not in TEST_MODULES:
+            return self.zygote
+        if not self.config.tester:
+            raise HarnessFailed(f"this box has no tester for {mode}")
+        if mode not in self._others:
+            self._others[mode] = self.zygote.fork(TEST_MODULES[mode], self.config.packages)
+            self.reset.known |= {self._others[mode].pid}
+        return self._others[mode]
 
     def fresh_uid(self) -> int:
         """Return a uid that no process of this box had for a long time."""

@@ -27,7 +27,6 @@ TESTER_PROCESSES = 64
 TESTER_OUTPUT_BYTES = 256 * MIB
 LAST_WORDS_S = 10.0
 """How long the tester may go on after the program is gone."""
-PYTEST_MODULES = ("pytest", "_pytest.assertion.rewrite", "sandboxes.harness.tester_pytest")
 
 
 class TestRun:
@@ -47,15 +46,12 @@ class TestRun:
     def carry_out(self) -> None:
         """Run the tests and tell one fact about all of them."""
         job = self._run.job
-        zygote = self._supervisor.tester_zygote
-        if zygote is None:
-            raise OSError(f"this box runs no tests of mode {job.mode}")
-        if job.mode == "pytest" and not self._supervisor.pytest_loaded:
-            zygote.load(PYTEST_MODULES, self._supervisor.config.packages)
-            self._supervisor.pytest_loaded = True
+        self._zygotes = [self._supervisor.zygote_for(mode) for mode in ("serve", job.mode)]
         for_program, for_tester = socket.socketpair()
         with for_program, for_tester:
-            self._program = self._run.start(self._run.spec("serve"), self._run.limits, merged=True, link=for_program)
+            spec = self._run.spec("serve")
+            zygote = self._zygotes[0]
+            self._program = self._run.start(spec, self._run.limits, merged=True, link=for_program, zygote=zygote)
             try:
                 self._tester = self._start_tester(for_tester)
             except BaseException:
@@ -73,8 +69,7 @@ class TestRun:
         self._tell()
 
     def _start_tester(self, link: socket.socket) -> Program:
-        job, limits, zygote = self._run.job, self._run.limits, self._supervisor.tester_zygote
-        assert zygote is not None
+        job, limits, zygote = self._run.job, self._run.limits, self._zygotes[1]
         folder = os.path.join(self._folder, secrets.token_hex(8)) if job.mode == "pytest" else None
         orders = {
             "mode": job.mode,
@@ -94,7 +89,7 @@ class TestRun:
             base_address_mb=zygote.base_address_mb,
             cpu_total_s=3600.0,
         )
-        return self._run.start(spec, tester_limits, merged=True, link=link, tester=True)
+        return self._run.start(spec, tester_limits, merged=True, link=link, zygote=zygote, answer_head=candidate.LENGTH)
 
     def _pids_of_program(self) -> list[int]:
         """Return the processes of the program: not those of the tester, nor the box's own."""

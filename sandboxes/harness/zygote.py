@@ -45,49 +45,77 @@ that a program draws the same numbers each time and its verdict is the same."""
 class Zygote:
     """The supervisor's end: asks the zygote for processes."""
 
-    def __init__(self, main: Callable[[Sequence[int]], None], preload: Sequence[str] = PRELOADED) -> None:
-        """Fork a zygote whose children run `main` with the four descriptors, and wait until it is warm."""
-        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.pid = os.fork()
-        if self.pid == 0:
-            self.socket.close()
-            _serve(theirs, main, preload)
+    def __init__(self, ours: socket.socket, pid: int) -> None:
+        self.socket = ours
+        self.pid = pid
+        self.base_address_mb = 0.0
+        self.base_mb = 0.0
+
+    @classmethod
+    def start(cls, main: Callable[[Sequence[int]], None], modules: Sequence[str]) -> "Zygote":
+        """Fork a zygote whose children run `main` with their descriptors, and wait until it is warm."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            _serve(theirs, main)
         theirs.close()
-        self.base_address_mb, self.base_mb = WARM.unpack(self.socket.recv(WARM.size))
+        zygote = cls(ours, pid)
+        zygote.load(modules)
+        return zygote
+
+    def fork(self, modules: Sequence[str], packages: Sequence[str] = ()) -> "Zygote":
+        """Have this zygote fork another one, which is as ignorant of jobs as itself, and warm that up."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            socket.send_fds(self.socket, [b"z"], [theirs.fileno()])
+        (pid,) = PID.unpack(self.socket.recv(PID.size))
+        zygote = Zygote(ours, pid)
+        zygote.load(modules, packages)
+        return zygote
 
     def spawn(self, fds: Sequence[int]) -> None:
         """Ask for one process; its pid and, once it ended, its end come over `socket`."""
         socket.send_fds(self.socket, [b"+"], fds)
 
-    def load(self, modules: Sequence[str], packages: Sequence[str]) -> None:
+    def load(self, modules: Sequence[str], packages: Sequence[str] = ()) -> None:
         """Have modules imported now, looked for also in the folders `packages`; returns when that is done."""
         self.socket.send(json.dumps([modules, packages]).encode())
         self.base_address_mb, self.base_mb = WARM.unpack(self.socket.recv(WARM.size))
 
 
-def _serve(ours: socket.socket, main: Callable[[Sequence[int]], None], preload: Sequence[str]) -> None:
-    """Fork a process for each request until the supervisor goes away; never returns."""
+def _serve(ours: socket.socket, main: Callable[[Sequence[int]], None]) -> None:
+    """Do what the supervisor asks until it goes away: import, fork a program, fork a zygote; never returns."""
     _leave_the_supervisors_streams(ours.fileno())
-    _import(preload)
-    random.seed(0)
-    ours.send(WARM.pack(address_space_mb(), resident_mb()))
     while True:
         message, fds, _, _ = socket.recv_fds(ours, 4096, 5)
         if not message:
             os._exit(0)
-        if message != b"+":
+        if message == b"+":
+            _fork_program(ours, main, fds)
+        elif message == b"z":
+            pid = _fork()
+            if pid == 0:
+                ours.close()
+                ours = socket.socket(fileno=fds[0])
+                continue
+            os.close(fds[0])
+            ours.send(PID.pack(pid))
+        else:
             _import(*json.loads(message))
             ours.send(WARM.pack(address_space_mb(), resident_mb()))
-            continue
-        pid = _fork()
-        if pid == 0:
-            main(fds)
-            os._exit(70)  # not reached: main ends the process
-        for fd in fds:
-            os.close(fd)
-        ours.send(PID.pack(pid))
-        _, status, used = os.wait4(pid, 0)
-        ours.send(END.pack(status, used.ru_utime + used.ru_stime, used.ru_maxrss))
+
+
+def _fork_program(ours: socket.socket, main: Callable[[Sequence[int]], None], fds: Sequence[int]) -> None:
+    pid = _fork()
+    if pid == 0:
+        main(fds)
+        os._exit(70)  # not reached: main ends the process
+    for fd in fds:
+        os.close(fd)
+    ours.send(PID.pack(pid))
+    _, status, used = os.wait4(pid, 0)
+    ours.send(END.pack(status, used.ru_utime + used.ru_stime, used.ru_maxrss))
 
 
 def _import(names: Sequence[str], packages: Sequence[str] = ()) -> None:
@@ -98,6 +126,7 @@ def _import(names: Sequence[str], packages: Sequence[str] = ()) -> None:
             importlib.import_module(name)
     for folder in packages:
         sys.path.remove(folder)
+    random.seed(0)
     gc.collect()
     gc.freeze()  # the collector of a child would otherwise write to, and so copy, every page
 

@@ -7,7 +7,7 @@ from verifier_service.languages import SANDBOXES, load_languages
 from verifier_service.runners.base import BoxLimits, Check, End, Fact, Job, Runner, TestFacts
 
 PROBE = SANDBOXES / "harness" / "isolation_probe.py"
-LIMITS = BoxLimits(time_limit_s=1.0, wall_limit_s=5.0, memory_limit_mb=128, output_limit_kb=64, max_processes=16)
+LIMITS = BoxLimits(time_limit_s=1.0, wall_limit_s=60.0, memory_limit_mb=128, output_limit_kb=64, max_processes=16)
 
 BREAKERS: dict[str, tuple[str, End]] = {
     "CPU time is limited": ("while True: pass", End.CPU_LIMIT),
