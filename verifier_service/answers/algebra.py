@@ -238,13 +238,13 @@ def same_zeros(left: Node, right: Node) -> bool:
 
 def _factors(node: Node) -> frozenset[Any] | None:
     expression = sympy.together(to_sympy(node))
-    numerator, _ = sympy.fraction(expression)
+    numerator: Any = sympy.fraction(expression)[0]
     names = sorted(numerator.free_symbols, key=str)
     if not names or not numerator.is_polynomial(*names):
         return None
     if sympy.Poly(numerator, *names).total_degree() > 20:
         raise TooComplex("a polynomial of high degree")
-    _, factors = sympy.factor_list(numerator, *names)
+    factors: Any = sympy.factor_list(numerator, *names)[1]
     return frozenset((factor.as_expr() if factor.as_expr().could_extract_minus_sign() else -factor.as_expr(), power)
                      for factor, power in factors if factor.free_symbols)  # fmt: skip
 

@@ -58,13 +58,13 @@ def _difference(left: Node, right: Node, values: dict[str, Any], digits: int, re
         try:
             a, b = evaluate(left, values, real), evaluate(right, values, real)
         except Undefined:
-            if not real or (values and _one_sided(left, right, values)):
-                return False if real else None
+            if values:
+                return False if real and _one_sided(left, right, values) else None
+            if not real:
+                return None
             try:
                 a, b = evaluate(left, values, False), evaluate(right, values, False)
             except Undefined:
-                return None
-            if values:
                 return None
         agree = _agree(a, b, digits)
     if agree is not None:

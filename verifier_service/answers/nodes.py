@@ -113,7 +113,8 @@ def rebuild(node: Node, change: Any) -> Node:
 def rename(node: Node, names: dict[str, str]) -> Node:
     """Copy a tree with free and bound variables renamed."""
     if node.op == "sym":
-        return symbol(names.get(node.args[0], node.args[0]))
+        name: str = node.args[0]
+        return symbol(names.get(name, name))
     renamed = rebuild(node, lambda child: rename(child, names))
     if node.op in _BINDERS or node.op == "diff":
         args = list(renamed.args)

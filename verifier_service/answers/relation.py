@@ -188,9 +188,18 @@ def _two(left: Node, right: Node, same: Same) -> Decision:
             renamed = _renamed(left, right, value_a, value_b)
             if renamed is not None and same(value_a, renamed).equal:
                 return Decision(True, "the same function but for the name of its argument")
-        elif not free_symbols(value_a) and not free_symbols(value_b) and not _mixed(left, right):
+        elif (
+            _plain_heads(left, right)
+            and not free_symbols(value_a)
+            and not free_symbols(value_b)
+            and not _mixed(left, right)
+        ):
             return Decision(False, f"{label_a} is not {label_b}")
     return _equations(left, right)
+
+
+def _plain_heads(left: Node, right: Node) -> bool:
+    return all(equation.args[1][0].op in _SYMBOL_LEAVES for equation in (left, right))
 
 
 def _mixed(left: Node, right: Node) -> bool:
