@@ -45,6 +45,7 @@ MAX_TEXT = 64 * 1024
 MAX_PRINTED_CHARS = 256 * 1024
 MAX_WARNINGS = 100
 MAX_CAUSES = 5
+FRAMES_OF_A_CALLBACK = 20
 MAX_WHERE = 2000
 _OWN_FOLDER = os.path.dirname(__file__)
 POLL_S = 0.003
@@ -242,6 +243,7 @@ class Server:
         self._objects: list[Any] = [module]
         self._numbers: dict[int, int] = {id(module): 0}
         self._outside: dict[int, Any] = {}
+        self._raised_early: dict[int, BaseException] = {}
         self._replaced: dict[tuple[int, str], Any] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
@@ -275,14 +277,21 @@ class Server:
     def ask(self, number: int, operation: str, *arguments: Any) -> Any:
         """Ask the tester about one of its own objects: call it, or read it."""
         with self._lock:
-            self._send([0, "ask", number, operation, *arguments])
-            while True:
-                message = self._receive()
-                if message[0] == "ok":
-                    return message[1]
-                if message[0] == "raised":
-                    raise self._outside_exception(*message[1:])
-                self._answer(message)
+            sys.setrecursionlimit(sys.getrecursionlimit() + FRAMES_OF_A_CALLBACK)
+            try:
+                return self._ask(number, operation, arguments)
+            finally:
+                sys.setrecursionlimit(max(sys.getrecursionlimit() - FRAMES_OF_A_CALLBACK, 100))
+
+    def _ask(self, number: int, operation: str, arguments: tuple[Any, ...]) -> Any:
+        self._send([0, "ask", number, operation, *arguments])
+        while True:
+            message = self._receive()
+            if message[0] == "ok":
+                return message[1]
+            if message[0] == "raised":
+                raise self._outside_exception(*message[1:])
+            self._answer(message)
 
     def _receive(self) -> Any:
         (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
@@ -506,10 +515,28 @@ class Server:
 
     def special(self, extra: dict[str, Any], target: Any, name: str, args: list[Any]) -> Any:
         """Apply an operator as Python does: the method is looked up on the class."""
+        if id(target) in self._raised_early and name == "__next__":
+            raise self._raised_early.pop(id(target))
         if isinstance(target, type) and name == "__getitem__":
             return operator.getitem(target, *args)  # type: ignore[call-overload]
         method = getattr(type(target), name)
         return self._run(extra, target, lambda *rest: method(target, *rest), args, {})
+
+    def pull(self, extra: dict[str, Any], target: Any, count: int) -> list[Any]:
+        """Return the next items of an iterator; what it raises is kept for the next question."""
+        items: list[Any] = []
+        if id(target) in self._raised_early:
+            raise self._raised_early.pop(id(target))
+        try:
+            for _ in range(count):
+                items.append(type(target).__next__(target))
+        except StopIteration:
+            pass  # asked once more, it says so again
+        except BaseException as error:
+            self._raised_early[id(target)] = error
+            if not items:
+                raise self._raised_early.pop(id(target)) from None
+        return items
 
     def describe(self, extra: dict[str, Any], kind: type) -> dict[str, Any]:
         """Return what the tester needs to make a class that looks like `kind`."""
@@ -754,6 +781,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "method": Server.call_method,
     "super": Server.call_super,
     "special": Server.special,
+    "pull": Server.pull,
     "describe": Server.describe,
     "signature": Server.signature,
     "dir": Server.names_of,

@@ -29,7 +29,7 @@ from struct import Struct
 from typing import Any
 
 from sandboxes.harness.evidence import Evidence
-from sandboxes.harness.proxy import Importer, Link, Refused, Submission
+from sandboxes.harness.proxy import RECURSION_LIMIT, Importer, Link, Refused, Submission
 
 LENGTH = Struct(">I")
 FLUSH_S = 0.01
@@ -162,6 +162,7 @@ def main(candidate: socket.socket, report: socket.socket, orders: dict[str, Any]
     reporter = Reporter(report, link)
     submission = Submission(module_name, link)
     sys.modules[module_name] = submission
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
     sys.meta_path.insert(0, Importer(submission))
     try:
         run(orders, submission, reporter)

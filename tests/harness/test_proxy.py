@@ -101,9 +101,37 @@ def test_an_exit_that_the_tests_name_arrives_as_itself() -> None:
         ("import copy\nclass C:\n    def __init__(self): self.x = [1]", "import copy\nc = C()\nd = copy.deepcopy(c)\nd.x = 2\nassert c.x == [1] and d.x == 2"),
         ("value = 3\ndef set_value(x):\n    global value\n    value = x", "import solution\nset_value(9)\nassert solution.value == 9"),
         ("def f(): return 'a' * 10, '\\ud800', b'\\x00'", "assert f() == ('a' * 10, '\\ud800', b'\\x00')"),
+        ("def memoize(f):\n    cache = {}\n    def wrapper(n):\n        if n not in cache: cache[n] = f(n)\n        return cache[n]\n    return wrapper",
+         "@memoize\ndef fib(n):\n    return n if n < 2 else fib(n - 1) + fib(n - 2)\nassert fib(250) == 7896325826131730509282738943634332893686268675876375"),
+        ("def numbers(n):\n    yield from range(n)\n    raise KeyError(n)",
+         "got = []\ntry:\n    for x in numbers(5000):\n        got.append(x)\nexcept KeyError as error:\n    got.append(error.args)\nassert got == [*range(5000), (5000,)]"),
+        ("def numbers(n): yield from range(n)", "assert list(numbers(100_000)) == list(range(100_000)) and sum(1 for _ in numbers(64)) == 64"),
         ("import numbers\nclass F(float):\n    def half(self): return F(self / 2)", "assert F(3).half() == 1.5 and F(3) + 1 == 4.0"),
     ],
 )  # fmt: skip
 def test_ordinary_tests_do_not_notice(source: str, code: str) -> None:
     told = run(source, code)
     assert told.accepted, (told.messages, told.broken, told.lost)
+
+
+def test_a_submission_cannot_rewrite_what_the_tests_look_at() -> None:
+    source = """
+def f(thing):
+    for name, value in {"called": True, "call_count": 1, "assert_called_once": lambda *a: None, "value": 4}.items():
+        try: setattr(thing, name, value)
+        except AttributeError: pass
+"""
+    code = """
+from unittest import mock
+spy = mock.Mock()
+f(spy)
+assert spy.called
+assert spy.call_count == 1
+try:
+    spy.assert_called_once()
+except AssertionError:
+    seen = True
+assert seen and spy.value == 4
+"""
+    told = run(source, code)
+    assert list(told.outcomes.values()) == ["failed", "failed", "passed"]
