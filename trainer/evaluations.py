@@ -45,6 +45,7 @@ def run(recipe: Recipe, models: list[str], limit: int | None, output: Path | Non
             f"{difference['high']:+.3f}); {paired['only_second']} gained, {paired['only_first']} lost of "
             f"{paired['problems']}; McNemar's exact p = {paired['p_value']:.2g}",
             highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -65,7 +66,7 @@ def _folder_name(model: str) -> str:
 
 def _shower(console: Console, name: str) -> Any:
     def show(done: int, total: int) -> None:
-        console.print(f"{name}: {done} of {total} problems", highlight=False)
+        console.print(f"{name}: {done} of {total} problems", highlight=False, soft_wrap=True)
 
     return show
 

@@ -71,7 +71,7 @@ class Progress(TrainerCallback):
             self._live.update(self._panel(row))
         elif time.monotonic() - self._last_line > _LINE_EVERY_S or state.global_step >= self.total_steps:
             self._last_line = time.monotonic()
-            self.console.print(self._line(row), highlight=False)
+            self.console.print(self._line(row), highlight=False, soft_wrap=True)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.close()

@@ -198,8 +198,10 @@ def _run(trainer: GRPOTrainer, checkpoint: Path | None, progress: Progress, cons
         except TrainerError as problem:
             progress.close()
             saved = _save(trainer)
-            console.print(f"[bold red]stopped at step {trainer.state.global_step}[/]: {problem}", highlight=False)
-            console.print(f"the run is saved in {saved}; go on with --resume", highlight=False)
+            console.print(
+                f"[bold red]stopped at step {trainer.state.global_step}[/]: {problem}", highlight=False, soft_wrap=True
+            )
+            console.print(f"the run is saved in {saved}; go on with --resume", highlight=False, soft_wrap=True)
             if isinstance(problem, VerifierDown):
                 return Exit.VERIFIER_DOWN
             raise
@@ -271,6 +273,7 @@ def _evaluate(
                 f"held-out accuracy {folder.name} training: {greedy['value']:.3f} "
                 f"(95 % {greedy['low']:.3f} to {greedy['high']:.3f}, greedy, {summary['judged_problems']} problems)",
                 highlight=False,
+                soft_wrap=True,
             )
     trainer.accelerator.wait_for_everyone()
 
