@@ -741,9 +741,7 @@ class _Parser:
     def _wrapped(self, name: str) -> Node:
         node = self._argument()
         if name in ("vec", "mathbf", "boldsymbol", "bm", "pmb") and node.op in ("sym", "const"):
-            return symbol(
-                node.args[0] if node.op == "sym" else {"i": "unit i", "e": "e"}.get(node.args[0], node.args[0])
-            )
+            return symbol("unit i" if node == IMAGINARY else str(node.args[0]))
         return node
 
     def _prefixed(self, name: str) -> Node:

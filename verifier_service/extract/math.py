@@ -283,6 +283,9 @@ def _after_formula(rest: str, formula: str, end: int) -> str:
 def _formula_inside(text: str) -> str:
     """Return what a sentence says the answer is: what follows its last verb, its last formula there, or its last
     number."""
+    option = _LETTER_WITH_REASON.match(text)
+    if option:
+        return option.group(1)
     parts = _VERB.split(text)
     tail = parts[-1].strip(" *:\"'")
     if not tail:
