@@ -123,6 +123,15 @@ def _status(pid: int, name: bytes) -> list[int]:
     return []
 
 
+def starved_s(pids: Collection[int]) -> float:
+    """Return the longest time that one of these processes has stood in line for a core, by the kernel's accounts."""
+    longest_ns = 0
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/schedstat", "rb") as file:
+            longest_ns = max(longest_ns, int(file.read().split()[1]))
+    return longest_ns / 1e9
+
+
 def uid_of(pid: int) -> int | None:
     """Return the real uid of a process, also of one that hides from its owner; None if it has ended."""
     return next(iter(_status(pid, b"Uid:")), None)

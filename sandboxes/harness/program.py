@@ -16,7 +16,7 @@ from struct import Struct
 from typing import Any
 
 from sandboxes.harness.candidate import ANSWER, LENGTH
-from sandboxes.harness.limits import Limits, Usage, namespace_pids, read_usage
+from sandboxes.harness.limits import Limits, Usage, namespace_pids, read_usage, starved_s
 from sandboxes.harness.loop import READABLE, WRITABLE, Loop
 from sandboxes.harness.zygote import END, PID, Zygote
 
@@ -26,6 +26,8 @@ PIPE_BYTES = 1 << 16
 FIRST_CHECK_S = 0.02
 LONGEST_CHECK_S = 0.1
 CAGE_PROCESSES = 2
+MAX_STARVED = 10
+"""How many times the wall limit a busy machine may add to it."""
 CPU_CLOCK = 2  # of the clock ids that the kernel makes from a pid: the CPU time of the process with all its threads
 MEMORY_WORDS = (b"MemoryError", b"bad_alloc", b"Cannot allocate memory", b"OutOfMemoryError", b"out of memory")
 """What a runtime writes last when it was refused memory. It only turns one failure into another."""
@@ -323,6 +325,8 @@ class Program:
                 return self.kill("memory_limit")
             left_s = self.limits.cpu_s - (usage.cpu_s - self.cpu_base_s)
         wall_left_s = self.began_s + self.limits.wall_s - now_s
+        if wall_left_s <= 0:  # time in which it wanted a core and got none is not its own
+            wall_left_s += min(starved_s(self.lister()), MAX_STARVED * self.limits.wall_s)
         if wall_left_s <= 0:
             return self.kill("wall_limit")
         pause_s = min(LONGEST_CHECK_S, max(left_s, 0.005), max(wall_left_s, 0.001))
