@@ -88,7 +88,10 @@ class _Server:
                 self._reap()
 
     def _read(self, selector: selectors.BaseSelector, *wake: int) -> bool:
-        data, descriptors, _, _ = socket.recv_fds(self.control, 65536, 16)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self.control, 65536, 16)
+        except ConnectionResetError:  # the service was killed
+            return False
         self.descriptors += descriptors
         if not data:
             return False
