@@ -334,7 +334,7 @@ def test_hostile_bytes_are_malformed_and_nothing_else(data: bytes) -> None:
     started_s = clock.process_time()
     with pytest.raises(Malformed):
         decode(data)
-    assert clock.process_time() - started_s < 2
+    assert clock.process_time() - started_s < 5
 
 
 def test_too_many_bytes_or_values_are_malformed() -> None:
