@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
+from verifier_service.api.body import InvalidBody
 from verifier_service.errors import BadRequest, Overloaded
 from verifier_service.metrics import Metrics
 
@@ -87,6 +88,11 @@ def install(app: FastAPI, metrics: Metrics) -> None:
         errors = [{"field": p.path, "value": _shown(p.value), "allowed": p.allowed} for p in error.problems]
         first = error.problems[0]
         return problem(422, f"{first.path} {_shown(first.value)} is not allowed: {first.allowed}", errors[:MAX_ERRORS])
+
+    @app.exception_handler(InvalidBody)
+    async def invalid_body(_: Request, invalid: InvalidBody) -> JSONResponse:
+        metrics.refused.labels("422").inc()
+        return validation_problem(invalid.error, invalid.body)
 
     @app.exception_handler(Overloaded)
     async def overloaded(_: Request, error: Overloaded) -> JSONResponse:

@@ -2,15 +2,11 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from verifier_service.api.access import require_key, service_of
-from verifier_service.api.body import parse, read_body
-from verifier_service.api.problems import validation_problem
+from verifier_service.api.body import read_batch
 from verifier_service.api.v1 import BODY, PROBLEMS
-from verifier_service.schema import VerifyRequest
-from verifier_service.settings import Settings
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
 
@@ -18,13 +14,7 @@ router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
 @router.post("/submissions", status_code=202, responses=PROBLEMS, openapi_extra=BODY)
 async def submit(request: Request) -> Response:
     """Store a batch durably and answer at once with an id for each submission, in the same order."""
-    settings: Settings = request.app.state.settings
-    body = await read_body(request, settings.max_body_mb * 1024 * 1024)
-    try:
-        batch = await parse(body, VerifyRequest)
-    except ValidationError as error:
-        return validation_problem(error, body)
-    ids = await service_of(request).stored.add(batch)
+    ids = await service_of(request).stored.add(await read_batch(request))
     return JSONResponse({"ids": ids}, 202)
 
 

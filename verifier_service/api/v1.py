@@ -5,12 +5,10 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import ValidationError
 
 from verifier_service import __version__
 from verifier_service.api.access import require_key, service_of
-from verifier_service.api.body import gone, parse, read_body
-from verifier_service.api.problems import validation_problem
+from verifier_service.api.body import gone, read_batch
 from verifier_service.checkers import TEXT_CHECKERS, VALUE_CHECKERS
 from verifier_service.dispatch import default_limits, maximum_limits
 from verifier_service.languages import Language
@@ -41,12 +39,7 @@ router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
 @router.post("/verify", response_model=VerifyResponse, responses=PROBLEMS, openapi_extra=BODY)
 async def verify(request: Request) -> Response:
     """Judge a batch of submissions; the results come in the same order."""
-    settings: Settings = request.app.state.settings
-    body = await read_body(request, settings.max_body_mb * 1024 * 1024)
-    try:
-        batch = await parse(body, VerifyRequest)
-    except ValidationError as error:
-        return validation_problem(error, body)
+    batch = await read_batch(request)
     results = await _unless_gone(request, service_of(request).dispatcher.verify(batch))
     if results is None:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
