@@ -84,3 +84,10 @@ def test_a_special_judge_may_be_written_in_cpp(client: httpx.Client) -> None:
 
 def test_output_that_lies_to_the_special_judge_is_only_output(client: httpx.Client) -> None:
     assert judged(client, "True\n1.0\naccepted\nsys.exit(0)", ANY_ORDER)["verdict"] == "wrong_answer"
+
+
+def test_a_program_that_never_ends_is_not_run_for_every_case_of_a_special_judge(client: httpx.Client) -> None:
+    tests = {"kind": "stdio", "cases": [{"stdout": ""}] * 500, "checker": {"language": "python", "code": ANY_ORDER}}
+    submission = {"kind": "code", "completion": "while True: pass", "tests": tests, "limits": {"time_limit_s": 0.2}}
+    result = client.post("/v1/verify", json={"submissions": [submission]}).json()["results"][0]
+    assert (result["verdict"], len(result["tests"]), result["total"]) == ("time_limit_exceeded", 10, 500)

@@ -238,6 +238,8 @@ class CodeJudge:
                     return run.result(Verdict.COMPILE_ERROR, fact.message)
                 case TestFacts() if run.suite.special_judge:
                     run.waiting.append(fact)
+                    if _is_slow(fact) and sum(map(_is_slow, run.waiting)) >= MAX_TIME_LIMIT_FAILURES:
+                        break
                 case TestFacts():
                     run.add(await self._judge_test(run.suite.tests, fact), fact)
                     if run.enough():
@@ -381,6 +383,10 @@ def _test_result(fact: TestFacts, verdict: Verdict, message: str) -> TestResult:
     return TestResult(
         verdict=verdict, time_s=round(fact.time_s, 6), memory_mb=round(fact.memory_mb, 1), message=message
     )
+
+
+def _is_slow(fact: TestFacts) -> bool:
+    return END_VERDICTS.get(fact.end) is Verdict.TIME_LIMIT_EXCEEDED
 
 
 def _what_ended(fact: TestFacts) -> str:

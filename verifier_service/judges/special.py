@@ -6,7 +6,7 @@ a reason on its stdout. Whatever else it does is our failure, `judge_error`: a j
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from functools import cache
 
 from verifier_service.checkers import Checked
 from verifier_service.errors import BoxDied, ReferenceUnusable
@@ -40,7 +40,7 @@ async def judge_output(
     source = judge.code
     if judge.language == "python":
         files[PYTHON_JUDGE_FILE] = judge.code.encode()
-        source = Path(PYTHON_MAIN).read_text(encoding="utf-8")
+        source = _python_main()
     job = Job(
         language=language,
         mode="stdio",
@@ -56,6 +56,11 @@ async def judge_output(
     except BoxDied as error:
         raise ReferenceUnusable(f"the special judge broke its box: {error}") from error
     return _conclude(facts)
+
+
+@cache
+def _python_main() -> str:
+    return PYTHON_MAIN.read_text(encoding="utf-8")
 
 
 def _conclude(facts: Sequence[Fact]) -> Checked:
