@@ -1,4 +1,4 @@
-"""A short supervised stage on the task's own solutions: a policy that never succeeds has no reward to learn from.
+"""A short supervised stage on the task's own demonstrations: a policy that never succeeds has no reward to learn from.
 
 It uses TRL's SFTTrainer, and stops as soon as sampled completions of training prompts are right often enough, so that
 most of what there is to learn is left to the reward.
@@ -25,12 +25,12 @@ from verifier_service.schema import Verdict
 
 
 def run(recipe: Recipe, base: str, tokenizer: Any, problems: list[Problem], client: VerifierClient, say: Any) -> Path:
-    """Train on solutions and return the folder of the result: a model, or an adapter where the recipe has one.
+    """Train on demonstrations and return the folder of the result: a model, or an adapter where the recipe has one.
 
     A stage that was finished before is not done again. `say` is called with sentences for the user.
 
     Raises:
-        DataError: the problems have no solutions to imitate.
+        DataError: the problems have nothing to imitate.
     """
     options = recipe.cold_start
     assert options is not None, "the caller asks only for recipes that have a cold start"
@@ -38,14 +38,14 @@ def run(recipe: Recipe, base: str, tokenizer: Any, problems: list[Problem], clie
     done = folder / "done.json"
     if done.exists():
         return folder
-    with_solutions = [problem for problem in problems if problem.solution]
-    if not with_solutions:
+    shown = [problem for problem in problems if problem.shown]
+    if not shown:
         raise DataError("cold_start: no row of the data has a solution to imitate")
-    watch = _Watch(options, recipe, tokenizer, with_solutions, client, say)
+    watch = _Watch(options, recipe, tokenizer, shown, client, say)
     trainer = SFTTrainer(
         model=base,
         args=_arguments(options, recipe, folder),
-        train_dataset=_dataset(options, recipe, with_solutions),
+        train_dataset=_dataset(recipe, shown[: options.steps * options.batch]),
         processing_class=tokenizer,
         peft_config=lora_config(recipe.adapter) if recipe.adapter else None,
         callbacks=[watch],
@@ -70,7 +70,9 @@ def _arguments(options: ColdStart, recipe: Recipe, folder: Path) -> SFTConfig:
         per_device_train_batch_size=per_device,
         gradient_accumulation_steps=max(1, options.batch // per_device),
         learning_rate=options.learning_rate,
-        lr_scheduler_type="constant",
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=options.warmup_steps,
+        adam_beta2=options.adam_beta2,
         optim="adamw_torch",
         model_init_kwargs=init_arguments(recipe),
         bf16=recipe.grpo.bf16 if recipe.grpo.bf16 is not None else has_gpu,
@@ -85,13 +87,12 @@ def _arguments(options: ColdStart, recipe: Recipe, folder: Path) -> SFTConfig:
     )
 
 
-def _dataset(options: ColdStart, recipe: Recipe, problems: list[Problem]) -> Dataset:
-    rows = [problems[i % len(problems)] for i in range(min(options.steps * options.batch, 4 * len(problems)))]
-    prompts = [conversation(problem, recipe.prompt) for problem in rows]
-    solutions = [problem.solution for problem in rows]
+def _dataset(recipe: Recipe, problems: list[Problem]) -> Dataset:
+    prompts = [conversation(problem, recipe.prompt) for problem in problems]
+    shown = [problem.shown for problem in problems]
     if not recipe.prompt.chat:
-        return Dataset.from_dict({"prompt": prompts, "completion": solutions})
-    answers = [[{"role": "assistant", "content": solution}] for solution in solutions]
+        return Dataset.from_dict({"prompt": prompts, "completion": shown})
+    answers = [[{"role": "assistant", "content": text}] for text in shown]
     return Dataset.from_dict({"prompt": prompts, "completion": answers})
 
 
@@ -129,8 +130,8 @@ class _Watch(TrainerCallback):
         sampling = Sampling(grpo.temperature, grpo.max_completion_tokens, self.recipe.evaluation.batch)
         prompts = [conversation(problem, self.recipe.prompt) for problem in self.problems]
         texts = complete(model, self.tokenizer, prompts, sampling)
-        results, _ = judge(self.client, texts, [verifier_text(problem) for problem in self.problems])
-        judged = [result for result in results if result.verdict is not Verdict.JUDGE_ERROR]
+        pairs = [(verifier_text(problem), text) for problem, text in zip(self.problems, texts, strict=True)]
+        judged = [result for result in judge(self.client, pairs).results if result.verdict is not Verdict.JUDGE_ERROR]
         return sum(result.verdict is Verdict.ACCEPTED for result in judged) / max(len(judged), 1)
 
 

@@ -114,6 +114,8 @@ class ColdStart(Part):
     batch: int = Field(default=64, ge=1)
     per_device_batch: int | None = Field(default=None, ge=1, description="the batch when left out")
     learning_rate: float = Field(gt=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    adam_beta2: float = Field(default=0.999, gt=0, lt=1, description="lower follows a short stage's gradients sooner")
     until_accuracy: float | None = Field(default=None, gt=0, lt=1)
     check_every_steps: int = Field(default=20, ge=1)
     check_rows: int = Field(default=128, ge=1)

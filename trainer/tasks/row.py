@@ -9,8 +9,8 @@ class Problem:
     """One problem: what is asked, what the verifier needs, and a right completion where one is known.
 
     `submission` is what `POST /v1/verify` takes, without `completion`. `solution` is a completion that should be
-    accepted: `check` sends it to the verifier, and a cold start imitates it. `messages` is set instead of `question`
-    when the data brings its own conversation.
+    accepted: `check` sends it to the verifier. `demonstration` is what a cold start imitates, the solution when left
+    out; it may be wrong. `messages` is set instead of `question` when the data brings its own conversation.
     """
 
     id: str
@@ -18,4 +18,10 @@ class Problem:
     question: str
     submission: dict[str, Any]
     solution: str | None = None
+    demonstration: str | None = None
     messages: list[dict[str, str]] | None = field(default=None)
+
+    @property
+    def shown(self) -> str | None:
+        """What a cold start imitates."""
+        return self.demonstration if self.demonstration is not None else self.solution
