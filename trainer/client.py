@@ -23,7 +23,7 @@ import httpx
 from pydantic import ValidationError
 
 from trainer.config import VerifierOptions
-from trainer.errors import VerifierDown, VerifierRefused
+from trainer.errors import RecipeError, VerifierDown, VerifierRefused
 from verifier_service.schema import MAX_COMPLETION_CHARS, Problem, Result, VerifyResponse
 
 CONNECT_TIMEOUT_S = 5.0
@@ -68,6 +68,10 @@ class VerifierClient:
         self._stop = threading.Event()
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be made anew in the process that a copy goes to: connections and threads stay where they are."""
+        return VerifierClient, (self.options,)
+
     def __enter__(self) -> "VerifierClient":
         return self
 
@@ -84,8 +88,9 @@ class VerifierClient:
         """Return what `GET /v1/info` tells: languages, checkers, limits. It is asked once.
 
         Raises:
-            VerifierDown: it could not be reached, or its answer is no JSON object.
+            VerifierDown: it could not be reached, or its answer is no JSON.
             VerifierRefused: it answered with a 4xx status.
+            RecipeError: something else than a verifier answers there.
         """
         try:
             response = self._http.get("/v1/info", timeout=CONNECT_TIMEOUT_S)
@@ -95,8 +100,8 @@ class VerifierClient:
             answer = response.json()
         except (httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError) as problem:
             raise VerifierDown(self.url, 0.0, _sentence(problem)) from problem
-        if not isinstance(answer, dict):
-            raise VerifierDown(self.url, 0.0, f"/v1/info answered {answer!r:.100}")
+        if not isinstance(answer, dict) or "languages" not in answer:
+            raise RecipeError("verifier.url", [f"{self.url} is no verifier: /v1/info answered {answer!r:.100}"])
         return answer
 
     def verify(self, submissions: list[dict[str, Any]]) -> tuple[list[Result], Traffic]:

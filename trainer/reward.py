@@ -3,6 +3,9 @@
 TRL sums the rewards of several functions and counts a missing one as 0, so that with two functions a failure of the
 verifier would become a punishment. Therefore there is exactly one, and the parts of the reward are made inside it. A
 completion has no reward (None) when, and only when, the verifier had a `judge_error`.
+
+Completions may be sent ahead of the call that asks for their rewards (`send_ahead`), so that the verifier judges while
+the policy computes something else. A reward can be pickled: TRL's asynchronous trainer calls it in another process.
 """
 
 import json
@@ -10,6 +13,8 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from accelerate.utils import gather_object
@@ -23,6 +28,16 @@ from verifier_service.schema import Result, Verdict
 Completion = str | list[dict[str, Any]]
 LogExtra = Callable[[str, list[Any]], None]
 LogMetric = Callable[[str, float], None]
+Pair = tuple[str, str]  # what the verifier needs besides the completion, as JSON text, and the completion
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One result for each completion, in order; what went over the wire; and how many seconds it took."""
+
+    results: list[Result]
+    traffic: Traffic
+    took_s: float
 
 
 class Reward:
@@ -35,6 +50,20 @@ class Reward:
         self.client = client
         self._processes = processes
         self._returned_at: float | None = None
+        self._judged_at: float | None = None
+        self._ahead: tuple[list[Pair], Future[Judgement]] | None = None
+        self._thread: ThreadPoolExecutor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind what belongs to this process."""
+        return {**self.__dict__, "_ahead": None, "_thread": None}
+
+    def send_ahead(self, completions: Sequence[Completion], verifier: Sequence[str]) -> None:
+        """Begin to have completions judged whose rewards will be asked for by the next call."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="reward")
+        pairs = list(zip(verifier, map(text_of, completions), strict=True))
+        self._ahead = pairs, self._thread.submit(judge, self.client, pairs)
 
     def __call__(
         self,
@@ -52,19 +81,21 @@ class Reward:
         Returns: one reward for each completion; None where the verifier had a `judge_error`.
 
         Raises:
-            VerifierDown: the verifier stayed away longer than `verifier.patience_s`, here or on another process.
+            VerifierDown: the verifier stayed away longer than `verifier.patience_s`, here or on another process, or
+                had nothing but judge errors for as long.
             VerifierRefused: the verifier will not take such submissions.
         """
         called_at = time.monotonic()
         texts = [text_of(completion) for completion in completions]
         failure: TrainerError | None = None
-        results: list[Result] = []
-        traffic = Traffic()
+        judgement = Judgement([], Traffic(), 0.0)
         try:
-            results, traffic = judge(self.client, texts, verifier)
+            judgement = self._judge(list(zip(verifier, texts, strict=True)))
+            self._see_that_it_judges(judgement.results, called_at)
         except TrainerError as problem:
             failure = problem
         self._agree(failure)
+        results = judgement.results
 
         judged = [
             None
@@ -83,18 +114,37 @@ class Reward:
             for kind, values in parts.items():
                 log_extra(f"reward/{kind}", values)
         if log_metric is not None:
-            self._log(log_metric, parts, results, traffic, time.monotonic() - called_at)
+            self._log(log_metric, parts, judgement, time.monotonic() - called_at)
         self._returned_at = time.monotonic()
         return rewards
+
+    def _judge(self, pairs: list[Pair]) -> Judgement:
+        """Return what was sent ahead when it is what is asked for; otherwise have it judged now."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == pairs:
+            return ahead[1].result()
+        return judge(self.client, pairs)
+
+    def _see_that_it_judges(self, results: list[Result], called_at: float) -> None:
+        """Hold a verifier that fails at everything for down: a run without any reward only costs."""
+        if self._judged_at is None:
+            self._judged_at = called_at
+        if any(result.verdict is not Verdict.JUDGE_ERROR for result in results):
+            self._judged_at = time.monotonic()
+            return
+        silent_s = time.monotonic() - self._judged_at
+        if silent_s > self.client.options.patience_s:
+            problem = f"every completion had a judge_error, such as: {message_of(results[-1])}"
+            raise VerifierDown(self.client.url, silent_s, problem)
 
     def _log(
         self,
         log_metric: LogMetric,
         parts: dict[str, list[float | None]],
-        results: list[Result],
-        traffic: Traffic,
+        judgement: Judgement,
         waited_s: float,
     ) -> None:
+        results, traffic = judgement.results, judgement.traffic
         for kind, values in parts.items():
             scored = [value for value in values if value is not None]
             if scored:
@@ -102,6 +152,7 @@ class Reward:
         verdicts = Counter(result.verdict for result in results)
         log_metric("verifier/accepted_share", verdicts[Verdict.ACCEPTED] / len(results))
         log_metric("verifier/judge_error_share", verdicts[Verdict.JUDGE_ERROR] / len(results))
+        log_metric("verifier/judging_s", judgement.took_s)
         log_metric("verifier/wait_s", waited_s)
         if self._returned_at is not None:
             log_metric("verifier/wait_share", waited_s / (time.monotonic() - self._returned_at))
@@ -135,17 +186,16 @@ class RandomReward:
         return [float(self._coin.random() < 0.5) for _ in completions]
 
 
-def judge(client: VerifierClient, texts: Sequence[str], verifier: Sequence[str]) -> tuple[list[Result], Traffic]:
-    """Have texts judged, equal ones of the same problem once.
+def judge(client: VerifierClient, pairs: Sequence[Pair]) -> Judgement:
+    """Have completions judged, equal ones of the same problem once.
 
-    Returns: one result for each text, in order, and what went over the wire.
     Raises: what `VerifierClient.verify` raises.
     """
-    pairs = list(zip(verifier, texts, strict=True))
+    began = time.monotonic()
     distinct = list(dict.fromkeys(pairs))
     results, traffic = client.verify([{**json.loads(spec), "completion": text} for spec, text in distinct])
     by_pair = dict(zip(distinct, results, strict=True))
-    return [by_pair[pair] for pair in pairs], traffic
+    return Judgement([by_pair[pair] for pair in pairs], traffic, time.monotonic() - began)
 
 
 def text_of(completion: Completion) -> str:

@@ -80,7 +80,16 @@ OWNED_FIELDS = (
 )
 
 # Attributes of trl.GRPOTrainer and transformers.Trainer that the trainer uses.
-TRAINER_METHODS = ("train", "save_model", "_save_checkpoint", "log", "add_callback")
+TRAINER_METHODS = (
+    "train",
+    "save_model",
+    "_save_checkpoint",
+    "log",
+    "add_callback",
+    "_generate",
+    "_generate_and_score_completions",
+)
+GENERATED_COMPLETIONS = 3  # where `_generate` has the completions in what it returns
 
 # Arguments with which TRL calls a reward function, besides the dataset's columns.
 REWARD_ARGUMENTS = ("prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric")

@@ -13,9 +13,9 @@ Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
 
 
 class FaultServer:
-    """Counts requests and answers as its script says."""
+    """Counts requests and answers as its script says; `info` is what it tells of itself."""
 
-    def __init__(self, script: Callable[[int, bytes], Answer]) -> None:
+    def __init__(self, script: Callable[[int, bytes], Answer], info: bytes = b'{"languages": []}') -> None:
         self.bodies: list[bytes] = []
         lock = threading.Lock()
         server = self
@@ -29,7 +29,7 @@ class FaultServer:
                     number = len(server.bodies)
                     if self.command == "POST":
                         server.bodies.append(body)
-                status, headers, content = script(number, body) if self.command == "POST" else (200, {}, b"{}")
+                status, headers, content = script(number, body) if self.command == "POST" else (200, {}, info)
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(content))}.items():
                     self.send_header(name, value)

@@ -1,13 +1,18 @@
 """The reward: one callable; our failure is None and not zero; each part can be seen by itself."""
 
 import json
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.trainer.servers import FaultServer, losing_results
 from trainer.client import VerifierClient
 from trainer.config import Recipe, VerifierOptions, parse_recipe
+from trainer.errors import VerifierDown
 from trainer.reward import Reward
 from trainer.shaping import Judged
 from trainer.shaping.format import Format
@@ -85,9 +90,20 @@ def test_our_failure_is_none_not_zero_whatever_else_is_rewarded(verifier_url: st
     assert log.metrics["reward/correctness"] == 1.0
 
 
+def test_a_verifier_that_fails_at_everything_for_longer_than_patience_is_down(verifier_url: str) -> None:
+    texts, references = ["\\boxed{1}", "\\boxed{2}"], ["1", "2"]
+    with losing_results(verifier_url, every=1) as server:
+        options = VerifierOptions.model_validate({"url": server.url, "patience_s": 0.5})
+        with VerifierClient(options) as verifier:
+            reward = Reward(recipe(), verifier)
+            assert call(reward, texts, references, Log()) == [None, None]
+            time.sleep(0.6)
+            with pytest.raises(VerifierDown, match="every completion had a judge_error, such as: the box died twice"):
+                call(reward, texts, references, Log())
+
+
 def test_equal_completions_of_a_group_are_sent_once(verifier_url: str) -> None:
     sent = []
-    import httpx
 
     def forward(_: int, body: bytes) -> tuple[int, dict[str, str], bytes]:
         sent.extend(json.loads(body)["submissions"])
@@ -105,6 +121,40 @@ def test_the_long_wrong_answer_of_the_reference_recipe_costs_a_tenth(verifier_ur
     texts = ["\\boxed{4}", ramble + "\\boxed{4}", "\\boxed{5}", ramble + "\\boxed{5}", ramble]
     with client(verifier_url) as verifier:
         assert call(Reward(recipe(*parts), verifier), texts, ["4"] * 5, Log()) == [1.0, 1.0, 0.0, -0.1, -0.1]
+
+
+def test_a_copy_in_another_process_rewards_as_the_original(verifier_url: str) -> None:
+    """TRL's asynchronous trainer pickles the reward for a process of its own, and gives it no log."""
+    arguments = {
+        "prompts": ["?"] * 2,
+        "completions": ["\\boxed{4}", "\\boxed{5}"],
+        "completion_ids": [[0]] * 2,
+        "verifier": ['{"kind": "math", "reference": "4"}'] * 2,
+    }
+    with client(verifier_url) as verifier, ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        assert process.submit(Reward(recipe(), verifier), **arguments).result(timeout=120) == [1.0, 0.0]
+
+
+def test_what_was_sent_ahead_is_judged_once_and_only_for_what_is_asked(verifier_url: str) -> None:
+    """The call waits for less than the judging took; other completions than those sent ahead are judged anew."""
+    bodies = []
+
+    def slowly(_: int, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        bodies.append(body)
+        time.sleep(0.4)
+        return 200, {}, httpx.post(f"{verifier_url}/v1/verify", content=body, timeout=60).content
+
+    log = Log()
+    specs = ['{"kind": "math", "reference": "4"}'] * 2
+    with FaultServer(slowly) as server, client(server.url) as verifier:
+        reward = Reward(recipe(), verifier)
+        reward.send_ahead(["\\boxed{4}", "\\boxed{5}"], specs)
+        time.sleep(0.3)
+        assert call(reward, ["\\boxed{4}", "\\boxed{5}"], ["4", "4"], log) == [1.0, 0.0]
+        assert log.metrics["verifier/wait_s"] < log.metrics["verifier/judging_s"]
+        assert len(bodies) == 1
+        reward.send_ahead(["\\boxed{4}", "\\boxed{5}"], specs)
+        assert call(reward, ["\\boxed{5}", "\\boxed{4}"], ["4", "4"], log) == [0.0, 1.0]
 
 
 def judged(text: str = "", tokens: int = 0, right: bool = False) -> Judged:
