@@ -274,68 +274,6 @@ def _moments(parts: dict[str, int], setting: Setting, shape: Shape, learners: in
     }
 
 
-# config.json of the models that the packaged recipes name, so that they can be planned without a network.
-KNOWN_CONFIGS: dict[str, dict[str, Any]] = {
-    "deepseek-ai/deepseek-coder-6.7b-instruct": {
-        "model_type": "llama",
-        "hidden_size": 4096,
-        "intermediate_size": 11008,
-        "num_hidden_layers": 32,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 32,
-        "vocab_size": 32256,
-        "max_position_embeddings": 16384,
-        "tie_word_embeddings": False,
-    },
-    "Qwen/Qwen2.5-1.5B-Instruct": {
-        "model_type": "qwen2",
-        "hidden_size": 1536,
-        "intermediate_size": 8960,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 12,
-        "num_key_value_heads": 2,
-        "vocab_size": 151936,
-        "max_position_embeddings": 32768,
-        "tie_word_embeddings": True,
-    },
-    "Qwen/Qwen2.5-3B-Instruct": {
-        "model_type": "qwen2",
-        "hidden_size": 2048,
-        "intermediate_size": 11008,
-        "num_hidden_layers": 36,
-        "num_attention_heads": 16,
-        "num_key_value_heads": 2,
-        "vocab_size": 151936,
-        "max_position_embeddings": 32768,
-        "tie_word_embeddings": True,
-    },
-    "Qwen/Qwen2.5-7B": {
-        "model_type": "qwen2",
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": 4,
-        "vocab_size": 152064,
-        "max_position_embeddings": 131072,
-        "tie_word_embeddings": False,
-    },
-}
-KNOWN_CONFIGS["HuggingFaceTB/SmolLM2-135M-Instruct"] = {
-    "model_type": "llama",
-    "hidden_size": 576,
-    "intermediate_size": 1536,
-    "num_hidden_layers": 30,
-    "num_attention_heads": 9,
-    "num_key_value_heads": 3,
-    "vocab_size": 49152,
-    "max_position_embeddings": 8192,
-    "tie_word_embeddings": True,
-}
-KNOWN_CONFIGS["Qwen/Qwen2.5-7B-Instruct"] = KNOWN_CONFIGS["Qwen/Qwen2.5-7B"]
-KNOWN_CONFIGS["Qwen/Qwen2.5-Coder-1.5B-Instruct"] = KNOWN_CONFIGS["Qwen/Qwen2.5-1.5B-Instruct"]
-
-
 def setting_of(recipe: Recipe, card_bytes: int, devices: int, sharding: Sharding) -> Setting:
     """Say in bytes and tokens how a recipe trains. Prompts are taken at `grpo.max_prompt_tokens`, or 512."""
     grpo, model = recipe.grpo, recipe.model

@@ -1,18 +1,17 @@
 """What `plan-memory` prints: a table of parts for GRPO, DPO and PPO, what fits the card, and what to change."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Column, Table
 
-from trainer.config import Pretrained, Recipe, Tiny
+from trainer.config import Recipe
 from trainer.errors import RecipeError
+from trainer.known_models import config_of
 from trainer.memory import (
     GIB,
-    KNOWN_CONFIGS,
     Algorithm,
     Method,
     Plan,
@@ -31,12 +30,16 @@ def show(recipe: Recipe, config: Path | None, card_gib: float, devices: int, sha
     """Print the plan of a recipe.
 
     Raises:
-        RecipeError: the sharding is none of the known ones, or the model's sizes are not known without its config.json.
+        RecipeError: the sharding is none of the known ones, or the model's sizes are not known without its config.json,
+            or that file is no configuration of a causal language model that transformers knows.
     """
     if sharding not in get_args(Sharding):
         raise RecipeError("--sharding", [f"{sharding!r} is none of {', '.join(get_args(Sharding))}"])
     targets = recipe.adapter.targets if recipe.adapter is not None else "all-linear"
-    shape = shape_of(model_config(recipe, config), None if targets == "all-linear" else targets)
+    try:
+        shape = shape_of(config_of(recipe, config), None if targets == "all-linear" else targets)
+    except (ValueError, AttributeError, TypeError) as problem:  # what transformers raises depends on the model's type
+        raise RecipeError(str(config or recipe.name), [f"its sizes cannot be read: {problem}"]) from problem
     card = int(card_gib * GIB)
     setting = setting_of(recipe, card, devices, sharding)  # type: ignore[arg-type]  # checked above
     console.print(
@@ -61,35 +64,6 @@ def show(recipe: Recipe, config: Path | None, card_gib: float, devices: int, sha
         highlight=False,
         soft_wrap=True,
     )
-
-
-def model_config(recipe: Recipe, config: Path | None) -> dict[str, Any]:
-    """Find the model's sizes: the file that is given, the model's folder, or what is known of published models.
-
-    Raises:
-        RecipeError: none of them has it.
-    """
-    if config is not None:
-        return json.loads(config.read_text(encoding="utf-8"))
-    if isinstance(recipe.model, Pretrained):
-        inside = Path(recipe.model.name) / "config.json"
-        if inside.is_file():
-            return json.loads(inside.read_text(encoding="utf-8"))
-        if recipe.model.name in KNOWN_CONFIGS:
-            return KNOWN_CONFIGS[recipe.model.name]
-        problem = f"the sizes of {recipe.model.name} are not known here; give its file with --config config.json"
-        raise RecipeError(recipe.name, [problem])
-    if isinstance(recipe.model, Tiny):
-        return {
-            "model_type": "llama",
-            "hidden_size": recipe.model.width,
-            "intermediate_size": 4 * recipe.model.width,
-            "num_hidden_layers": recipe.model.layers,
-            "num_attention_heads": recipe.model.heads,
-            "vocab_size": 64,
-            "tie_word_embeddings": True,
-        }
-    return KNOWN_CONFIGS["HuggingFaceTB/SmolLM2-135M-Instruct"]
 
 
 def _by_algorithm(shape: Shape, setting: Setting, card: int) -> Table:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from trainer.config import load_recipe
+from trainer.known_models import KNOWN_CONFIGS
 from trainer.memory import (
     GIB,
-    KNOWN_CONFIGS,
     Algorithm,
     Method,
     Setting,
@@ -32,6 +32,7 @@ WITHIN = 0.15
     [
         ("deepseek-ai/deepseek-coder-6.7b-instruct", 6_740_512_768),
         ("Qwen/Qwen2.5-1.5B-Instruct", 1_543_714_304),
+        ("meta-llama/Llama-3.1-8B", 8_030_261_248),
         ("Qwen/Qwen2.5-7B-Instruct", 7_615_616_512),
     ],
 )
