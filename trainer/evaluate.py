@@ -5,13 +5,14 @@ it runs (so a run that was stopped goes on where it was), `summary.json` holds t
 A completion with a `judge_error` counts neither as right nor as wrong: it is left out, and the summary says how many.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import statistics
+from trainer import statistics, votes
 from trainer.client import VerifierClient
 from trainer.config import Evaluation, Recipe
 from trainer.data import conversation, verifier_text
@@ -21,7 +22,7 @@ from trainer.reward import judge, message_of
 from trainer.tasks import Problem
 from verifier_service.schema import Result, Verdict
 
-BLOCK_COMPLETIONS = 2048  # judged and written together
+BLOCK_BATCHES = 4  # generated, judged and written together: what is done again after a stop
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,12 @@ def evaluate(
         "temperature": options.temperature,
         "max_completion_tokens": recipe.grpo.max_completion_tokens,
         "problems": len(problems),
-        "first_problem": problems[0].id,
+        "problems_sha256": _digest(problems, recipe),
     }
     records = _resume(folder, settings)
     done = {record["id"] for record in records}
     left = [problem for problem in problems if problem.id not in done]
-    block = max(1, BLOCK_COMPLETIONS // (options.samples + 1))
+    block = max(1, BLOCK_BATCHES * options.batch // (options.samples + 1))
     with (folder / "records.jsonl").open("a", encoding="utf-8") as out:
         for start in range(0, len(left), block):
             progress(len(records), len(problems))
@@ -80,7 +81,7 @@ def evaluate(
 def summarise(records: Sequence[dict[str, Any]], samples: int) -> dict[str, Any]:
     """Make the numbers of an evaluation from its records.
 
-    Returns: `greedy`, `pass@1`, `pass@k` and `maj@k` for k = 2, 4, 8 ... up to `samples`, each with `value`, `low` and
+    Returns: `greedy`, `pass@1`, `pass@k` and `maj@k` for k = 2, 4, 8 ... and `samples`, each with `value`, `low` and
     `high` (95 %); a measure for which nothing could be judged is left out. `unjudged` counts completions.
     """
     greedy = [r["greedy"]["verdict"] == Verdict.ACCEPTED for r in records if _is_judged(r["greedy"])]
@@ -91,16 +92,16 @@ def summarise(records: Sequence[dict[str, Any]], samples: int) -> dict[str, Any]
     if greedy:
         summary["greedy"] = asdict(statistics.proportion(sum(greedy), len(greedy)))
     judged = [[c for c in r["samples"] if _is_judged(c)] for r in records]
-    for k in [k for k in (1, 2, 4, 8, 16, 32, 64, 128) if k <= samples]:
+    for k in sorted({2**i for i in range(samples.bit_length())} | {samples} - {0}):
         enough = [completions for completions in judged if len(completions) >= k]
         if not enough:
             continue
         chances = [statistics.pass_at_k(len(cs), sum(c["verdict"] == Verdict.ACCEPTED for c in cs), k) for cs in enough]
         summary[f"pass@{k}"] = asdict(statistics.mean(chances))
-        if k > 1 and any(c["extracted"] is not None for cs in enough for c in cs):
+        if k > 1 and any(c["vote"] is not None for cs in enough for c in cs):
             votes = [
                 statistics.majority_is_right(
-                    [c["extracted"] for c in cs[:k]], [c["verdict"] == Verdict.ACCEPTED for c in cs[:k]]
+                    [c["vote"] for c in cs[:k]], [c["verdict"] == Verdict.ACCEPTED for c in cs[:k]]
                 )
                 for cs in enough
             ]
@@ -164,16 +165,19 @@ def _block(model: Model, problems: Sequence[Problem], recipe: Recipe, client: Ve
         sampled = Sampling(options.temperature, recipe.grpo.max_completion_tokens, options.batch)
         texts += complete(model.network, model.tokenizer, [p for p in prompts for _ in range(options.samples)], sampled)
     specs = [verifier_text(problem) for problem in problems]
-    results, _ = judge(client, texts, [*specs, *(spec for spec in specs for _ in range(options.samples))])
+    specs += [spec for spec in specs for _ in range(options.samples)]
+    results = judge(client, list(zip(specs, texts, strict=True))).results
     completions = [_record(text, result) for text, result in zip(texts, results, strict=True)]
     count = len(problems)
+    sampled_of = [completions[count + i * options.samples : count + (i + 1) * options.samples] for i in range(count)]
+    votes.cast(sampled_of, client)
     return [
         {
             "id": problem.id,
             "task": problem.task,
             "prompt": prompt,
             "greedy": completions[i],
-            "samples": completions[count + i * options.samples : count + (i + 1) * options.samples],
+            "samples": sampled_of[i],
         }
         for i, (problem, prompt) in enumerate(zip(problems, prompts, strict=True))
     ]
@@ -187,6 +191,12 @@ def _record(text: str, result: Result) -> dict[str, Any]:
         "extracted": result.extracted if result.kind == "math" else None,
         "message": message_of(result),
     }
+
+
+def _digest(problems: Sequence[Problem], recipe: Recipe) -> str:
+    """Tell evaluations of other problems, or of the same ones asked otherwise, from this one."""
+    asked = [[problem.id, conversation(problem, recipe.prompt), problem.submission] for problem in problems]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _is_judged(completion: dict[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """What `evaluate` does on the command line: load a model or two, measure them on the same problems, compare them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ def run(recipe: Recipe, models: list[str], limit: int | None, output: Path | Non
             folders.append(folder)
     if len(folders) == 2:
         paired = compare(folders[0], folders[1])
+        path = folders[0].parent / f"{folders[0].name}--and--{folders[1].name}.json"
+        path.write_text(json.dumps(paired, indent=1), encoding="utf-8")
         difference = paired["difference"]
         console.print(
             f"greedy, second minus first: {difference['value']:+.3f} (95 % {difference['low']:+.3f} to "
@@ -47,6 +50,7 @@ def run(recipe: Recipe, models: list[str], limit: int | None, output: Path | Non
             highlight=False,
             soft_wrap=True,
         )
+        console.print(f"comparison: {path}", highlight=False, soft_wrap=True)
 
 
 def _load(recipe: Recipe, name: str, problems: list[Problem]) -> Model:
