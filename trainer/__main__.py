@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from trainer.config import Recipe, load_recipe
-from trainer.errors import RecipeError, TrainerError
+from trainer.errors import RecipeError, TrainerError, VerifierDown
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 RecipeArgument = Annotated[str, typer.Argument(help="a YAML file, or the name of a packaged recipe")]
@@ -50,7 +50,13 @@ def train(
         from trainer.train import Exit
         from trainer.train import train as run
 
-        outcome = run(loaded, console, resume, from_start)
+        try:
+            outcome = run(loaded, console, resume, from_start)
+        except VerifierDown as problem:
+            console.print(f"[bold red]error[/] {escape(str(problem))}", highlight=False, soft_wrap=True)
+            if (loaded.run_dir / "recipe.yaml").is_file():
+                console.print(f"{loaded.run_dir} keeps what was done; go on with --resume", soft_wrap=True)
+            raise typer.Exit(Exit.VERIFIER_DOWN) from problem
         if outcome is Exit.DONE:
             report.write(loaded.run_dir, console)
         raise typer.Exit(outcome)

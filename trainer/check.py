@@ -7,14 +7,17 @@ looked at, and says why.
 import importlib.util
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from trainer import trl_names
+from trainer.arguments import grpo_arguments
 from trainer.client import VerifierClient
 from trainer.config import Pretrained, Recipe, Tiny
-from trainer.data import conversation, load_problems
-from trainer.errors import TrainerError
+from trainer.data import conversation, load_problems, token_ids
+from trainer.errors import RecipeError, TrainerError
+from trainer.known_models import config_of
+from trainer.models import load_tokenizer, tiny_tokenizer
+from trainer.reward import message_of
 from trainer.shaping.overlong import Overlong
 from trainer.tasks import Problem
 from verifier_service.schema import Verdict
@@ -43,7 +46,7 @@ class Finding:
 
 def check(recipe: Recipe, offline: bool, processes: int = 1) -> list[Finding]:
     """Look a recipe over. `offline` leaves out what needs the verifier or a hub; `processes` is the number of GPUs."""
-    findings = [*_batch(recipe, processes), *_trl(recipe), *_packages(recipe)]
+    findings = [*_batch(recipe, processes), *_method(recipe), *_trl(recipe), *_packages(recipe)]
     problems, data_findings = _data(recipe, offline)
     findings += data_findings
     findings += _model(recipe, offline, problems)
@@ -86,12 +89,35 @@ def _batch(recipe: Recipe, processes: int) -> list[Finding]:
     return findings
 
 
+def _method(recipe: Recipe) -> list[Finding]:
+    """Look for parts of the recipe that cannot go together."""
+    is_quantized = isinstance(recipe.model, Pretrained) and recipe.model.quantization is not None
+    if is_quantized and recipe.adapter is None:
+        text = "model.quantization: quantized weights cannot be trained themselves; give the recipe an adapter"
+        return [Finding(Level.PROBLEM, "model", text)]
+    is_sequence = recipe.grpo.importance_level == "sequence"
+    if is_sequence and recipe.grpo.loss in ("bnpo", "dr_grpo", "dapo", "cispo"):
+        text = f"importance_level sequence is GSPO's, whose loss is grpo; {recipe.grpo.loss} weighs tokens"
+        return [Finding(Level.WARNING, "grpo", text)]
+    if recipe.grpo.loss == "luspo" and not is_sequence:
+        return [Finding(Level.WARNING, "grpo", "luspo is meant for importance_level: sequence")]
+    return []
+
+
 def _trl(recipe: Recipe) -> list[Finding]:
+    """Have TRL look at its part of the recipe, as on a machine without a GPU: what it refuses here it refuses there."""
     stale = trl_names.missing_names()
-    unknown = sorted(set(recipe.grpo.trl) - trl_names.config_fields())
-    findings = [Finding(Level.PROBLEM, "trl", text) for text in stale]
-    findings += [Finding(Level.PROBLEM, "trl", f"grpo.trl.{name}: GRPOConfig has no such field") for name in unknown]
-    return findings or [Finding(Level.OK, "trl", "every field is known to the installed TRL")]
+    if stale:
+        return [Finding(Level.PROBLEM, "trl", text) for text in stale]
+    changes = {"bf16": False, "report_to": []}  # neither a GPU nor a logger has to be here
+    if recipe.generation_batch_per_device % recipe.grpo.group_size:
+        changes |= {"group_size": 2, "per_device_batch": 2}  # said already, with the number of processes in mind
+    without_gpu = recipe.model_copy(update={"grpo": recipe.grpo.model_copy(update=changes), "vllm": None})
+    try:
+        grpo_arguments(without_gpu, recipe.run_dir, recipe.grpo.steps)
+    except RecipeError as problem:
+        return [Finding(Level.PROBLEM, "trl", text) for text in problem.problems]
+    return [Finding(Level.OK, "trl", "the installed TRL takes every field")]
 
 
 def _packages(recipe: Recipe) -> list[Finding]:
@@ -134,7 +160,7 @@ def _data(recipe: Recipe, offline: bool) -> tuple[list[Problem], list[Finding]]:
             if len(problems) < groups:
                 text = f"{len(problems)} problems are fewer than the {groups} that one generation batch holds"
                 findings.append(Finding(Level.PROBLEM, where, text))
-            if recipe.cold_start is not None and not any(problem.solution for problem in problems):
+            if recipe.cold_start is not None and not any(problem.shown for problem in problems):
                 findings.append(Finding(Level.PROBLEM, "cold_start", "no row of the data has a solution to imitate"))
     if len(loaded) == 2:
         both = {p.id for p in loaded[0]} & {p.id for p in loaded[1]}
@@ -146,37 +172,46 @@ def _data(recipe: Recipe, offline: bool) -> tuple[list[Problem], list[Finding]]:
 
 
 def _model(recipe: Recipe, offline: bool, problems: list[Problem]) -> list[Finding]:
-    options = recipe.model
-    longest = recipe.grpo.max_completion_tokens + (recipe.grpo.max_prompt_tokens or 0)
-    if isinstance(options, Tiny):
-        return _context(options.max_tokens, longest, recipe)
-    if not isinstance(options, Pretrained):
-        return [Finding(Level.OK, "model", f"{options.kind} is made when the run begins")]
-    if offline and not Path(options.name).exists():
-        return [Finding(Level.SKIPPED, "model", f"{options.name} was not looked at (--offline)")]
+    """Compare the recipe with the model's sizes, which are the hub's or, offline, those that are known without it."""
+    name = recipe.model.name if isinstance(recipe.model, Pretrained) else recipe.model.kind
+    try:
+        config = _config(recipe, offline)
+    except (OSError, ValueError) as problem:
+        return [Finding(Level.PROBLEM, "model", f"{name} cannot be read: {problem}")]
+    if config is None:
+        return [Finding(Level.SKIPPED, "model", f"{name} was not looked at (--offline)")]
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
+    findings = _adapter(recipe, config)
+    if isinstance(recipe.model, Tiny) or (isinstance(recipe.model, Pretrained) and not offline):
+        counted = _tokens(recipe, context, problems)
+        if counted:
+            return [*findings, *counted]
+    return [*findings, *(_context(context, recipe) if context else [])]
+
+
+def _config(recipe: Recipe, offline: bool) -> Any:
+    """Return the model's configuration, or None when it can only be had from the hub and that is left out."""
     from transformers import AutoConfig
 
-    try:
-        config = AutoConfig.from_pretrained(
+    options = recipe.model
+    if isinstance(options, Pretrained) and not offline:
+        return AutoConfig.from_pretrained(
             options.name, revision=options.revision, trust_remote_code=options.trust_remote_code
         )
-    except (OSError, ValueError) as problem:
-        return [Finding(Level.PROBLEM, "model", f"{options.name} cannot be read: {problem}")]
-    context = getattr(config.get_text_config(), "max_position_embeddings", None)
-    findings = _context(context, longest, recipe) if context else []
-    findings += _adapter(recipe, config)
-    findings += _tokens(recipe, context, problems)
-    return findings
+    try:
+        return AutoConfig.for_model(**config_of(recipe))
+    except RecipeError:
+        return None
 
 
-def _context(context: int, longest: int, recipe: Recipe) -> list[Finding]:
-    if longest > context:
-        text = (
-            f"grpo.max_completion_tokens {recipe.grpo.max_completion_tokens} and prompts of "
-            f"{recipe.grpo.max_prompt_tokens or 0} tokens are more than the model's context of {context}"
-        )
+def _context(context: int, recipe: Recipe) -> list[Finding]:
+    """Compare the context with what the recipe says of lengths, where no prompt's tokens can be counted."""
+    completion, prompt = recipe.grpo.max_completion_tokens, recipe.grpo.max_prompt_tokens
+    said = f"prompts of up to {prompt} tokens" if prompt else "their prompts"
+    if completion + (prompt or 1) > context:
+        text = f"grpo.max_completion_tokens {completion} and {said} are more than the model's context of {context}"
         return [Finding(Level.PROBLEM, "model", text)]
-    return [Finding(Level.OK, "model", f"{longest} of the context's {context} tokens are used")]
+    return [Finding(Level.OK, "model", f"completions of {completion} tokens and {said} fit the context of {context}")]
 
 
 def _adapter(recipe: Recipe, config: Any) -> list[Finding]:
@@ -188,10 +223,16 @@ def _adapter(recipe: Recipe, config: Any) -> list[Finding]:
 
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
-    names = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
-    missing = [target for target in recipe.adapter.targets if target.rpartition(".")[2] not in names]
+    names = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    if any(target.rpartition(".")[2] == "lm_head" for target in recipe.adapter.targets):
+        text = "adapter.targets: an adapter on lm_head would not be trained, TRL's loss reads the head's own weights"
+        return [Finding(Level.PROBLEM, "adapter", text)]
+    missing = [
+        target for target in recipe.adapter.targets if not any(f".{name}".endswith(f".{target}") for name in names)
+    ]
     if missing:
-        text = f"adapter.targets: the model has no {', '.join(missing)}; it has {', '.join(sorted(names))}"
+        known = ", ".join(sorted({name.rpartition(".")[2] for name in names}))
+        text = f"adapter.targets: the model has no module {', '.join(missing)}; it has {known}"
         return [Finding(Level.PROBLEM, "adapter", text)]
     return [Finding(Level.OK, "adapter", f"{', '.join(recipe.adapter.targets)} are there")]
 
@@ -200,22 +241,25 @@ def _tokens(recipe: Recipe, context: int | None, problems: list[Problem]) -> lis
     """Count the tokens of prompts: a prompt and its completion have to fit the model's context."""
     if not problems:
         return []
-    from trainer.data import token_ids
-    from trainer.models import load_tokenizer
-
-    assert isinstance(recipe.model, Pretrained)
     try:
-        tokenizer = load_tokenizer(recipe, recipe.model.name)
+        tokenizer = tiny_tokenizer(recipe, problems) if isinstance(recipe.model, Tiny) else _hub_tokenizer(recipe)
         lengths = [len(token_ids(conversation(p, recipe.prompt), tokenizer)) for p in problems[:TOKEN_CHECK_ROWS]]
     except (OSError, ValueError, TrainerError) as problem:
         return [Finding(Level.PROBLEM, "tokenizer", str(problem))]
-    longest = max(lengths)
-    text = f"the longest of {len(lengths)} prompts has {longest} tokens"
+    longest, completion = max(lengths), recipe.grpo.max_completion_tokens
     kept = min(longest, recipe.grpo.max_prompt_tokens or longest)
-    if context and kept + recipe.grpo.max_completion_tokens > context:
-        over = f"{text}; with max_completion_tokens {recipe.grpo.max_completion_tokens} that is more than {context}"
+    text = f"the longest of {len(lengths)} prompts has {longest} tokens"
+    if context and kept + completion > context:
+        over = (
+            f"{text}; with grpo.max_completion_tokens {completion} that is more than the model's context of {context}"
+        )
         return [Finding(Level.PROBLEM, "tokenizer", over)]
-    return [Finding(Level.OK, "tokenizer", text)]
+    return [Finding(Level.OK, "tokenizer", f"{text}; the context has {context or 'no limit'}")]
+
+
+def _hub_tokenizer(recipe: Recipe) -> Any:
+    assert isinstance(recipe.model, Pretrained), "the other kinds make their own"
+    return load_tokenizer(recipe, recipe.model.name)
 
 
 def _verifier(recipe: Recipe, problems: list[Problem]) -> list[Finding]:
@@ -244,21 +288,37 @@ def _languages(info: dict[str, Any], problems: list[Problem]) -> list[Finding]:
 
 
 def _samples(client: VerifierClient, problems: list[Problem]) -> list[Finding]:
-    """Have the solutions of a few problems judged: each should be accepted."""
-    with_solution = [problem for problem in problems if problem.solution is not None]
-    spread = max(1, len(with_solution) // SAMPLE_ROWS)
-    chosen = with_solution[::spread][:SAMPLE_ROWS]
+    """Have a few rows judged with what they say is right: each should be accepted."""
+    chosen = _sample_rows([(problem, _right(problem)) for problem in problems])
     if not chosen:
         return [Finding(Level.SKIPPED, "samples", "no row brings a solution that could be judged")]
-    results, _ = client.verify([{**p.submission, "completion": p.solution} for p in chosen])
+    results, _ = client.verify([{**problem.submission, "completion": right} for problem, right in chosen])
     return [
         Finding(
             Level.OK if result.verdict is Verdict.ACCEPTED else Level.PROBLEM,
             "samples",
-            f"{problem.id}: its own solution is judged {result.verdict}: {result.message or 'no message'}",
+            f"{problem.id}: its own answer is judged {result.verdict}: {message_of(result) or 'no message'}",
         )
-        for problem, result in zip(chosen, results, strict=True)
+        for (problem, _), result in zip(chosen, results, strict=True)
     ]
+
+
+def _right(problem: Problem) -> str | None:
+    """Return a completion that should be accepted: the row's solution or, in mathematics, its reference answer."""
+    if problem.solution is not None or problem.submission["kind"] != "math":
+        return problem.solution
+    reference = problem.submission.get("reference")
+    return f"\\boxed{{{reference}}}" if isinstance(reference, str) and "\\boxed" not in reference else reference
+
+
+def _sample_rows(rows: list[tuple[Problem, str | None]]) -> list[tuple[Problem, str]]:
+    """Choose rows from all over the data, of every task where there are several."""
+    by_task: dict[str, list[tuple[Problem, str]]] = {}
+    for problem, right in rows:
+        if right is not None:
+            by_task.setdefault(problem.task, []).append((problem, right))
+    each = max(1, SAMPLE_ROWS // max(len(by_task), 1))
+    return [row for found in by_task.values() for row in found[:: max(1, len(found) // each)][:each]]
 
 
 STYLES = {Level.OK: "green", Level.PROBLEM: "bold red", Level.WARNING: "yellow", Level.SKIPPED: "dim"}

@@ -22,16 +22,17 @@ from rich.console import Console
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
-from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
-from trainer import cold_start, trl_names
+from trainer import cold_start
+from trainer.arguments import grpo_arguments
 from trainer.client import VerifierClient
-from trainer.config import Recipe, Vllm
+from trainer.config import Recipe
 from trainer.data import in_training_order, load_problems, within_tokens
-from trainer.errors import DataError, RecipeError, TrainerError, VerifierDown
+from trainer.errors import DataError, TrainerError, VerifierDown
 from trainer.evaluate import Model, evaluate
-from trainer.models import base_model, init_arguments, load_model, load_tokenizer, lora_config
+from trainer.models import base_model, load_model, load_tokenizer, lora_config
+from trainer.overlap import OverlappingTrainer
 from trainer.progress import Metrics, Progress
 from trainer.reward import RandomReward, Reward
 from trainer.tasks import Problem
@@ -67,15 +68,14 @@ def train(recipe: Recipe, console: Console, resume: bool = False, from_start: bo
 
     Raises:
         RecipeError, DataError: before the first step; nothing was trained.
+        VerifierDown: outside of the steps, in a cold start or an evaluation; what was done is kept for `--resume`.
         VerifierRefused: at any time; the run is saved.
     """
     folder = recipe.run_dir
-    checkpoint = _checkpoint(folder, resume, from_start)
     with VerifierClient(recipe.verifier) as client:
         client.info()
+        checkpoint = _checkpoint(recipe, resume, from_start, console)
         prepared = prepare(recipe, client, console)
-        if _state().is_main_process:
-            (folder / "recipe.yaml").write_text(recipe_text(recipe), encoding="utf-8")
         metrics = Metrics(folder / "metrics.jsonl", _step_of(checkpoint))
         progress = Progress(metrics, recipe.grpo.steps, console, recipe.name)
         reward = Reward(recipe, client, _state().num_processes)
@@ -124,45 +124,13 @@ def run_control(prepared: Prepared, client: VerifierClient, console: Console) ->
     recipe = prepared.recipe
     assert recipe.control is not None, "the caller asks only for recipes that have a control"
     folder = recipe.run_dir / "control"
+    if (folder / "evaluations" / "after" / "summary.json").exists():
+        return
     progress = Progress(Metrics(folder / "metrics.jsonl", 0), recipe.control.steps, console, f"{recipe.name} control")
     trainer = _grpo_trainer(prepared, folder, RandomReward(recipe.seed), recipe.control.steps, progress)
     if _run(trainer, None, progress, console) is Exit.DONE:
         model = Model(trainer.accelerator.unwrap_model(trainer.model), prepared.tokenizer, "control")
         _evaluate(model, prepared, client, folder / "evaluations" / "after", console, trainer)
-
-
-def grpo_arguments(recipe: Recipe, folder: Path, steps: int) -> GRPOConfig:
-    """Translate a recipe into TRL's configuration.
-
-    Raises:
-        RecipeError: `grpo.trl` names a field that the installed TRL does not have, or TRL refuses a value.
-    """
-    unknown = sorted(set(recipe.grpo.trl) - trl_names.config_fields())
-    if unknown:
-        raise RecipeError(recipe.name, [f"grpo.trl.{name}: TRL's GRPOConfig has no such field" for name in unknown])
-    has_gpu = torch.cuda.is_available()
-    values = trl_names.to_trl(recipe.grpo.model_dump(), trl_names.GRPO_FIELDS)
-    values |= {
-        "max_steps": steps,
-        "bf16": recipe.grpo.bf16 if recipe.grpo.bf16 is not None else has_gpu,
-        "report_to": recipe.grpo.report_to or "none",
-        "output_dir": str(folder),
-        "seed": recipe.seed,
-        "use_cpu": not has_gpu,
-        "shuffle_dataset": False,  # the data is in its order already
-        "log_completions": True,
-        "num_completions_to_print": 0,
-        "disable_tqdm": True,
-        "logging_first_step": True,
-        "dataloader_pin_memory": has_gpu,
-        "model_init_kwargs": init_arguments(recipe),
-    }
-    if recipe.vllm is not None:
-        values |= {"use_vllm": True, **trl_names.to_trl(Vllm.model_dump(recipe.vllm), trl_names.VLLM_FIELDS)}
-    try:
-        return GRPOConfig(**(values | recipe.grpo.trl))
-    except (TypeError, ValueError) as problem:
-        raise RecipeError(recipe.name, [f"grpo: TRL refuses it: {problem}"]) from problem
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -177,7 +145,7 @@ def _grpo_trainer(prepared: Prepared, folder: Path, reward: Any, steps: int, pro
     if prepared.adapter is not None:
         arguments.model_init_kwargs = None  # the model is loaded here, with the adapter that the cold start trained
         model = load_model(recipe, prepared.start, prepared.adapter, trainable=True)
-    trainer = GRPOTrainer(
+    trainer = OverlappingTrainer(
         model=model,
         reward_funcs=reward,
         args=arguments,
@@ -195,6 +163,12 @@ def _run(trainer: GRPOTrainer, checkpoint: Path | None, progress: Progress, cons
     with _signals_save(trainer) as stop:
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except torch.OutOfMemoryError as problem:
+            progress.close()
+            raise TrainerError(
+                f"the memory is not enough in step {trainer.state.global_step + 1}: {problem}; `plan-memory` says what "
+                "takes it and what to change; --resume goes on from the last checkpoint"
+            ) from problem
         except TrainerError as problem:
             progress.close()
             saved = _save(trainer)
@@ -278,26 +252,49 @@ def _evaluate(
     trainer.accelerator.wait_for_everyone()
 
 
-def _checkpoint(folder: Path, resume: bool, from_start: bool) -> Path | None:
-    """Return the last checkpoint of a run that is resumed; what an older run left is moved aside by one that is not.
+def _checkpoint(recipe: Recipe, resume: bool, from_start: bool, console: Console) -> Path | None:
+    """Make the run's folder ready and return the checkpoint to go on from, if there is one.
+
+    A run that is resumed before its first checkpoint keeps its cold start and what was evaluated. What an older run
+    left is moved aside by one that is not resumed.
 
     Raises:
         DataError: there is nothing to resume.
     """
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    folder, state = recipe.run_dir, _state()
+    kept = folder / "recipe.yaml"
+    checkpoint = None
     if resume:
-        if last is None:
-            raise DataError(f"{folder} holds no checkpoint to resume from")
-        return Path(last)
-    state = _state()
-    if state.is_main_process and folder.is_dir() and any(folder.iterdir()):
+        if not kept.is_file():
+            raise DataError(f"{folder} holds no run to resume; start one without --resume")
+        last = get_last_checkpoint(str(folder))
+        checkpoint = Path(last) if last else None
+        for change in recipe_changes(yaml.safe_load(kept.read_text(encoding="utf-8")), recipe):
+            console.print(f"resumed with another recipe: {change}", style="yellow", highlight=False, soft_wrap=True)
+    elif state.is_main_process and folder.is_dir() and any(folder.iterdir()):
         number = next(n for n in itertools.count(1) if not Path(f"{folder}.{n}").exists())
         older = folder.rename(f"{folder}.{number}")
         for name in ("base", "cold-start") if from_start else ():
             if (older / name).is_dir():
                 shutil.copytree(older / name, folder / name)
+    if state.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
+        kept.write_text(recipe_text(recipe), encoding="utf-8")
     state.wait_for_everyone()
-    return None
+    return checkpoint
+
+
+def recipe_changes(before: dict[str, Any], recipe: Recipe) -> list[str]:
+    """Name the fields in which a recipe differs from the one that a run began with."""
+    old, new = _flat(before), _flat(recipe.model_dump(mode="json"))
+    return [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in new if old.get(name) != new[name]]
+
+
+def _flat(values: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict | list):
+        return {name: values}
+    items = values.items() if isinstance(values, dict) else enumerate(values)
+    return {key: value for k, inner in items for key, value in _flat(inner, f"{name}.{k}" if name else str(k)).items()}
 
 
 def _step_of(checkpoint: Path | None) -> int:
@@ -308,4 +305,4 @@ def _state() -> PartialState:
     return PartialState(cpu=not torch.cuda.is_available())
 
 
-__all__ = ["Exit", "grpo_arguments", "prepare", "recipe_text", "run_control", "train"]
+__all__ = ["Exit", "prepare", "recipe_text", "run_control", "train"]

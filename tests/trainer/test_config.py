@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from trainer.arguments import grpo_arguments
 from trainer.check import Level, check
 from trainer.config import RECIPES_DIR, Pretrained, load_recipe, parse_recipe
 from trainer.errors import RecipeError
 from trainer.shaping.long_wrong_answer import LongWrongAnswer
-from trainer.train import grpo_arguments
 
 RECIPES = sorted(path.stem for path in RECIPES_DIR.glob("*.yaml"))
 SMALLEST: dict[str, Any] = {
@@ -117,8 +117,10 @@ def test_an_unknown_recipe_is_answered_with_the_known_names() -> None:
     [
         ({"group_size": 7}, "group_size 7 does not divide the generation batch"),
         ({"steps_per_generation": 4, "save_every_steps": 50}, "save_every_steps 50 falls inside a generation batch"),
-        ({"max_completion_tokens": 500}, "are more than the model's context of 128"),
-        ({"trl": {"no_such_field": 1}}, "grpo.trl.no_such_field: GRPOConfig has no such field"),
+        ({"max_completion_tokens": 500}, "that is more than the model's context of 128"),
+        ({"scheduler": "liner"}, "TRL refuses it: liner is not a valid SchedulerType"),
+        ({"optimizer": "adam"}, "TRL refuses it: adam is not a valid OptimizerNames"),
+        ({"trl": {"no_such_field": 1}}, "grpo.trl.no_such_field: TRL's GRPOConfig has no such field"),
         ({"per_device_batch": 80_000}, "problems are fewer than the 10000"),
     ],
 )
