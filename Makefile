@@ -1,5 +1,6 @@
 # Every target makes what it needs first: `make demo` on a fresh machine is enough.
 #
+#   RECIPE=...                          what `make demo` trains: demo, demo-code, demo-smollm2, or a YAML file
 #   VERIFIER_RUNNER=docker|bubblewrap   which sandbox runs untrusted programs (default: the best that works here)
 #   BASE_IMAGE=...                      what sandbox and service images are built from (default: python:3.12-slim)
 #   IMAGE_PREFIX=...                    what the images are called: PREFIX/python, ... (default: grpo-verifier)
@@ -15,6 +16,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LANGUAGES ?= python
+export RECIPE ?= demo
 
 export VENV
 export VERIFIER_IMAGE_PREFIX ?= $(or $(IMAGE_PREFIX),grpo-verifier)
@@ -23,7 +25,7 @@ export VERIFIER_IMAGE_PREFIX ?= $(or $(IMAGE_PREFIX),grpo-verifier)
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
-	@sed -n '3,7s/^# //p' Makefile
+	@sed -n '3,8s/^# //p' Makefile
 
 $(INSTALLED): pyproject.toml constraints.txt scripts/install
 	@scripts/install
