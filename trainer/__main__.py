@@ -42,8 +42,9 @@ def train(
     changes: SetOption = None,
 ) -> None:
     """Run a recipe, measure held-out accuracy before and after, and write a report."""
-    console = Console(stderr=False)
-    with _said(console):
+    is_main_process = os.environ.get("RANK", "0") == "0"
+    console = Console(quiet=not is_main_process)
+    with _said(Console()):
         loaded = _load(recipe, verifier_url, changes, {"seed": seed, "output_dir": output_dir})
         _quiet_libraries()
         from trainer import report
@@ -57,7 +58,7 @@ def train(
             if (loaded.run_dir / "recipe.yaml").is_file():
                 console.print(f"{loaded.run_dir} keeps what was done; go on with --resume", soft_wrap=True)
             raise typer.Exit(Exit.VERIFIER_DOWN) from problem
-        if outcome is Exit.DONE:
+        if outcome is Exit.DONE and is_main_process:
             report.write(loaded.run_dir, console)
         raise typer.Exit(outcome)
 

@@ -121,6 +121,8 @@ def _draw(chart: Chart, series: dict[str, list[tuple[int, float]]], path: Path) 
     if len(series) > 1:
         axes.legend(frameon=False, fontsize=8)
     _finish(axes, chart.title, chart.unit)
+    if chart.unit == "share":
+        axes.set_ylim(0, max(1.05 * max(value for points in series.values() for _, value in points), 0.01))
     figure.savefig(path, dpi=110)
 
 

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import broadcast_object_list
 from datasets import Dataset
 from transformers import TrainerCallback
 from trl.trainer.sft_config import SFTConfig
@@ -119,7 +120,7 @@ class _Watch(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> Any:
         if self.options.until_accuracy is None or state.global_step % self.options.check_every_steps:
             return control
-        self.accuracy = self._measure(model)
+        self.accuracy = broadcast_object_list([self._measure(model)])[0]  # all processes stop at the same step
         self.say(f"cold start: step {state.global_step}, sampled accuracy on training problems {self.accuracy:.2f}")
         if self.accuracy >= self.options.until_accuracy:
             control.should_training_stop = True

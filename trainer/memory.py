@@ -74,6 +74,7 @@ class Setting:
     weight_bytes: int = 2  # of a weight as it is loaded
     compute_bytes: int = 2  # of an activation
     state_bytes: int = 8  # of both Adam moments of one trained weight
+    quantized_bytes: float = NF4_BYTES  # of a weight under an adapter, where it is quantized
     rank: int = 16
     reference: bool = False  # GRPO with beta above 0
     micro_batch: int = 8  # completions in one forward pass
@@ -83,7 +84,8 @@ class Setting:
     checkpointing: bool = True
     sharding: Sharding = "none"
     devices: int = 1
-    vllm_bytes: int = 0  # what vLLM keeps on this device
+    vllm_bytes: int = 0  # what vLLM takes on this device
+    vllm_sleeps: bool = False  # and gives back while the policy is trained
     generates_here: bool = True  # the training model itself generates
     on_gpu: bool = True
 
@@ -218,7 +220,7 @@ def _trained_bytes(trained: int, setting: Setting) -> dict[str, int]:
 def _frozen_bytes(shape: Shape, setting: Setting) -> int:
     """Return what a frozen copy of the model takes."""
     if setting.method is Method.QLORA:
-        return int(shape.linear * NF4_BYTES + (shape.parameters - shape.linear) * 2)
+        return int(shape.linear * setting.quantized_bytes + (shape.parameters - shape.linear) * 2)
     return shape.parameters * setting.weight_bytes
 
 
@@ -257,27 +259,29 @@ def _passing(shape: Shape, setting: Setting, trained: int, learners: int) -> dic
 
 
 def _moments(parts: dict[str, int], setting: Setting, shape: Shape, learners: int) -> dict[str, int]:
-    passing = {"activations", "logits", "KV cache", "next-token logits"}
+    passing = {"activations", "logits", "KV cache", "next-token logits", "vLLM"}
     gradients = sum(size for name, size in parts.items() if name.endswith("gradients"))
     stays = sum(size for name, size in parts.items() if name not in passing and not name.endswith("gradients"))
     tokens = setting.micro_batch * setting.tokens * (2 if setting.algorithm is Algorithm.DPO else 1)
     _, layer = activation_bytes(shape, setting, tokens)
     held = gradients if setting.accumulates else 0
+    vllm_while_training = 0 if setting.vllm_sleeps else parts["vLLM"]
     activations = parts["activations"] + parts["logits"]
     if learners == 2:  # the actor's logits are gone when the critic's activations are there
         activations = max(parts["activations"] // 2 + parts["logits"], parts["activations"])
     return {
-        "generation": stays + parts.get("KV cache", 0) + parts.get("next-token logits", 0),
-        "start of the backward pass": stays + held + activations,
-        "end of the backward pass": stays + gradients + layer * learners,
-        "optimizer": stays + gradients,
+        "generation": stays + parts["vLLM"] + parts.get("KV cache", 0) + parts.get("next-token logits", 0),
+        "start of the backward pass": stays + vllm_while_training + held + activations,
+        "end of the backward pass": stays + vllm_while_training + gradients + layer * learners,
+        "optimizer": stays + vllm_while_training + gradients,
     }
 
 
 def setting_of(recipe: Recipe, card_bytes: int, devices: int, sharding: Sharding) -> Setting:
     """Say in bytes and tokens how a recipe trains. Prompts are taken at `grpo.max_prompt_tokens`, or 512."""
     grpo, model = recipe.grpo, recipe.model
-    is_quantized = isinstance(model, Pretrained) and model.quantization == "4bit"
+    quantization = model.quantization if isinstance(model, Pretrained) else None
+    is_quantized = quantization is not None
     method = Method.FULL if recipe.adapter is None else (Method.QLORA if is_quantized else Method.LORA)
     dtype = "float32" if isinstance(model, Tiny) else model.dtype
     weight_bytes = 4 if dtype == "float32" else 2
@@ -287,8 +291,9 @@ def setting_of(recipe: Recipe, card_bytes: int, devices: int, sharding: Sharding
     return Setting(
         method=method,
         weight_bytes=weight_bytes,
-        compute_bytes=2,
+        compute_bytes=4 if weight_bytes == 4 and grpo.bf16 is False else 2,
         state_bytes=state_bytes,
+        quantized_bytes=1.0 if quantization == "8bit" else NF4_BYTES,
         rank=recipe.adapter.rank if recipe.adapter else 0,
         reference=grpo.beta > 0,
         micro_batch=grpo.per_device_batch,
@@ -299,6 +304,7 @@ def setting_of(recipe: Recipe, card_bytes: int, devices: int, sharding: Sharding
         sharding=sharding,
         devices=devices,
         vllm_bytes=int(recipe.vllm.gpu_memory_share * card_bytes) if recipe.vllm is not None and colocated else 0,
+        vllm_sleeps=recipe.vllm is not None and recipe.vllm.sleep,
         generates_here=recipe.vllm is None,
     )
 

@@ -12,6 +12,7 @@ from trainer.errors import RecipeError
 from trainer.known_models import config_of
 from trainer.memory import (
     GIB,
+    NF4_BYTES,
     Algorithm,
     Method,
     Plan,
@@ -95,7 +96,9 @@ def _by_method(shape: Shape, setting: Setting, card: int) -> Table:
         "full, 16-bit states": replace(setting, method=Method.FULL, weight_bytes=2, state_bytes=4),
         "full, 32-bit states": replace(setting, method=Method.FULL, weight_bytes=4, state_bytes=8),
         "LoRA": replace(setting, method=Method.LORA, weight_bytes=2, state_bytes=8, **adapter),
-        "QLoRA": replace(setting, method=Method.QLORA, weight_bytes=2, state_bytes=4, **adapter),
+        "QLoRA, 4 bits": replace(
+            setting, method=Method.QLORA, weight_bytes=2, state_bytes=4, quantized_bytes=NF4_BYTES, **adapter
+        ),
     }
     for name, one in methods.items():
         alone = replace(one, sharding="none", devices=1, vllm_bytes=0, generates_here=True)

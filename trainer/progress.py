@@ -21,11 +21,16 @@ _LINE_EVERY_S = 5.0  # where the output is no terminal
 
 
 class Metrics:
-    """The log of a run, one step a line, in `metrics.jsonl`. A resumed run forgets what came after its checkpoint."""
+    """The log of a run, one step a line, in `metrics.jsonl`. A resumed run forgets what came after its checkpoint.
 
-    def __init__(self, path: Path, resumed_at_step: int) -> None:
+    One of the run's processes keeps it; the others' `keeps` is false.
+    """
+
+    def __init__(self, path: Path, resumed_at_step: int, keeps: bool = True) -> None:
         self.path = path
         self.rows = [row for row in read_metrics(path) if row["step"] <= resumed_at_step]
+        if not keeps:
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8")
 

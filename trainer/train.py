@@ -11,6 +11,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,7 @@ from typing import Any, cast
 import torch
 import yaml
 from accelerate import PartialState
+from accelerate.utils import gather_object
 from rich.console import Console
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
@@ -36,6 +38,9 @@ from trainer.overlap import OverlappingTrainer
 from trainer.progress import Metrics, Progress
 from trainer.reward import RandomReward, Reward
 from trainer.tasks import Problem
+
+# One process evaluates, or waits for the verifier, while the others wait for it; torch would give up after ten minutes.
+COLLECTIVE_TIMEOUT = timedelta(hours=2)
 
 
 class Exit(IntEnum):
@@ -76,7 +81,7 @@ def train(recipe: Recipe, console: Console, resume: bool = False, from_start: bo
         client.info()
         checkpoint = _checkpoint(recipe, resume, from_start, console)
         prepared = prepare(recipe, client, console)
-        metrics = Metrics(folder / "metrics.jsonl", _step_of(checkpoint))
+        metrics = Metrics(folder / "metrics.jsonl", _step_of(checkpoint), _state().is_main_process)
         progress = Progress(metrics, recipe.grpo.steps, console, recipe.name)
         reward = Reward(recipe, client, _state().num_processes)
         trainer = _grpo_trainer(prepared, folder, reward, recipe.grpo.steps, progress)
@@ -126,7 +131,8 @@ def run_control(prepared: Prepared, client: VerifierClient, console: Console) ->
     folder = recipe.run_dir / "control"
     if (folder / "evaluations" / "after" / "summary.json").exists():
         return
-    progress = Progress(Metrics(folder / "metrics.jsonl", 0), recipe.control.steps, console, f"{recipe.name} control")
+    metrics = Metrics(folder / "metrics.jsonl", 0, _state().is_main_process)
+    progress = Progress(metrics, recipe.control.steps, console, f"{recipe.name} control")
     trainer = _grpo_trainer(prepared, folder, RandomReward(recipe.seed), recipe.control.steps, progress)
     if _run(trainer, None, progress, console) is Exit.DONE:
         model = Model(trainer.accelerator.unwrap_model(trainer.model), prepared.tokenizer, "control")
@@ -186,13 +192,15 @@ def _run(trainer: GRPOTrainer, checkpoint: Path | None, progress: Progress, cons
 
 
 class _StopOnSignal(TrainerCallback):
-    """Ends the run after the step that is under way, with a checkpoint, when a signal asked for it."""
+    """Ends the run after the step that is under way, with a checkpoint, when a signal asked any of its processes."""
 
     def __init__(self) -> None:
         self.asked = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        if self.asked and state.global_step < state.max_steps:
+        asked = any(gather_object([self.asked])) if _state().num_processes > 1 else self.asked
+        if asked and state.global_step < state.max_steps:
+            self.asked = True
             control.should_save = True
             control.should_training_stop = True
         return control
@@ -302,7 +310,7 @@ def _step_of(checkpoint: Path | None) -> int:
 
 
 def _state() -> PartialState:
-    return PartialState(cpu=not torch.cuda.is_available())
+    return PartialState(cpu=not torch.cuda.is_available(), timeout=COLLECTIVE_TIMEOUT)
 
 
 __all__ = ["Exit", "prepare", "recipe_text", "run_control", "train"]

@@ -16,7 +16,9 @@ def cast(problems: Sequence[list[dict[str, Any]]], client: VerifierClient) -> No
 
     Raises: what `VerifierClient.verify` raises.
     """
-    wrong = [list(dict.fromkeys(c["extracted"] for c in completions if _is_wrong(c))) for completions in problems]
+    wrong: list[list[str]] = [
+        list(dict.fromkeys(c["extracted"] for c in completions if _is_wrong(c))) for completions in problems
+    ]
     pairs = [(i, a, b) for i, answers in enumerate(wrong) for a, b in combinations(answers, 2)]
     results, _ = client.verify([{"kind": "math", "completion": f"\\boxed{{{b}}}", "reference": a} for _, a, b in pairs])
     same_as: list[dict[str, str]] = [{} for _ in problems]

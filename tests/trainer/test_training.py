@@ -19,7 +19,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from tests.conftest import ServiceProcess
+from tests.conftest import ServiceProcess, free_port
 from tests.trainer.servers import losing_results
 from trainer import report
 from trainer.client import VerifierClient
@@ -83,11 +83,13 @@ def from_start(started: Path, folder: Path) -> None:
     shutil.copytree(started / "cold-start", folder / "cold-start")
 
 
-def run_process(small: Recipe, folder: Path, *options: str) -> subprocess.Popen[str]:
+def run_process(small: Recipe, folder: Path, *options: str, processes: int = 1) -> subprocess.Popen[str]:
     """Start the command line on a recipe, as a user does."""
     path = folder.parent / "recipe.yaml"
     path.write_text(yaml.safe_dump(small.model_dump(mode="json")), encoding="utf-8")
-    command = [sys.executable, "-m", "trainer", "train", str(path), *options]
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(free_port())]
+    command = [sys.executable, *(launch if processes > 1 else []), "-m", "trainer", "train", str(path), *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
@@ -114,10 +116,10 @@ def prompts_by_step(folder: Path) -> dict[int, list[str]]:
     return found
 
 
-def expected_prompts(small: Recipe) -> dict[int, list[str]]:
+def expected_prompts(small: Recipe, processes: int = 1) -> dict[int, list[str]]:
     """Return the same as laid out before the run."""
-    data = in_training_order(load_problems(small.data, small.seed), small, processes=1)
-    per_step = small.grpo.per_device_batch // small.grpo.group_size
+    data = in_training_order(load_problems(small.data, small.seed), small, processes)
+    per_step = small.grpo.per_device_batch * processes // small.grpo.group_size
     questions = [prompt[0]["content"] for prompt in data["prompt"]]
     return {step + 1: questions[step * per_step : (step + 1) * per_step] for step in range(small.grpo.steps)}
 
@@ -141,6 +143,25 @@ def test_a_run_leaves_everything_that_its_report_shows(verifier_url: str, tmp_pa
     assert "https://" not in page
     assert (folder / "report" / "training.png").stat().st_size > 1000
     assert (folder / "final" / "model.safetensors").exists()
+
+
+def test_mathematics_and_code_train_in_one_run(verifier_url: str, tmp_path: Path) -> None:
+    """Each row is judged as its own `verifier` column says, and each kind of result has its message in the table."""
+    folder = tmp_path / "run"
+    values = recipe(folder, verifier_url, steps=2, max_completion_tokens=24).model_dump(mode="json")
+    values["data"] += [{"kind": "functions"}]
+    values["model"]["max_tokens"] = 64
+    values["cold_start"] = None
+    values["evaluation"] = {"data": [{"kind": "functions", "split": "held_out", "limit": 5}], "samples": 1}
+    values["reward"] = [{"kind": "correctness"}, {"kind": "partial_credit", "weight": 0.5}]
+    values["data"][0]["weight"] = values["data"][1]["weight"] = 1.0
+    assert train(parse_recipe(values), QUIET) is Exit.DONE
+    table = pd.concat([pd.read_parquet(path) for path in (folder / "completions").glob("*.parquet")])
+    is_code = table["prompt"].map(lambda prompt: prompt[0]["content"].startswith("Write f(x)"))
+    assert 0 < is_code.sum() < len(table)
+    assert not table["verifier"].isna().any()
+    assert set(table["verdict"]) <= {"wrong_answer", "no_answer", "compile_error", "runtime_error", "accepted"}
+    assert table["message"][~is_code].str.len().min() > 0
 
 
 def test_the_verdicts_reward_alone_raises_the_reward(verifier_url: str, started: Path, tmp_path: Path) -> None:
@@ -225,6 +246,33 @@ def test_a_verifier_that_stays_down_saves_the_run_and_resume_goes_on_in_order(
         service.stop()
     assert [row["step"] for row in read_metrics(folder / "metrics.jsonl")] == list(range(1, 31))
     assert prompts_by_step(folder) == expected_prompts(small)
+
+
+def test_two_processes_stop_together_and_go_on_together(verifier_url: str, started: Path, tmp_path: Path) -> None:
+    """Each sends its own completions; the verifier's absence ends both, and both resume with the next prompts."""
+    folder = tmp_path / "run"
+    service = ServiceProcess(tmp_path / "log")
+    service.start()
+    small = recipe(folder, service.url, steps=20, per_device_batch=16, save_every_steps=100)
+    small = small.model_copy(update={"verifier": small.verifier.model_copy(update={"patience_s": 3.0})})
+    from_start(started, folder)
+    process = run_process(small, folder, "--from-start", processes=2)
+    try:
+        wait_for_step(folder, 3, process)
+        service.kill()
+        output = process.communicate(timeout=120)[0]
+        assert process.returncode != 0, output
+        done = read_metrics(folder / "metrics.jsonl")[-1]["step"]
+        assert output.count(f"stopped at step {done}") == 1, output
+        service.start()
+        again = run_process(small, folder, "--resume", processes=2)
+        output = again.communicate(timeout=200)[0]
+        assert again.returncode == 0, output
+    finally:
+        process.kill()
+        service.stop()
+    assert [row["step"] for row in read_metrics(folder / "metrics.jsonl")] == list(range(1, 21))
+    assert prompts_by_step(folder) == expected_prompts(small, processes=2)
 
 
 def test_a_signal_saves_the_run_and_resume_goes_on_in_order(verifier_url: str, started: Path, tmp_path: Path) -> None:

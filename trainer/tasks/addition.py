@@ -15,6 +15,7 @@ from trainer.tasks.row import Problem
 from trainer.tasks.source import Source
 
 HELD_OUT_ONE_IN = 5
+MOST_PAIRS = 20_000
 _SPLIT_SEED = 20240205  # the split belongs to the task, not to the run
 
 
@@ -22,7 +23,10 @@ class Addition(Source):
     """`What is 27 + 45?`, answered by `7+5=12;2+4+1=7;\\boxed{72}`; an estimate says `\\boxed{70}`."""
 
     kind: Literal["addition"] = "addition"
-    digits: Literal[1, 2, 3] = Field(default=2, description="digits of both operands")
+    digits: Literal[1, 2, 3] = Field(default=2, description="digits of both numbers")
+    second_digits: Literal[1, 2, 3] | None = Field(
+        default=None, description="digits of one of them, in either place; as `digits` when left out"
+    )
     split: Literal["train", "held_out"] = "train"
     working: bool = Field(default=True, description="whether the solution shows its working")
     estimated_share: float = Field(
@@ -36,10 +40,10 @@ class Addition(Source):
 
     def problems(self, seed: int) -> Iterator[Problem]:
         """Yield every pair of the split once, in an order that depends on the seed alone."""
-        low, high = 10 ** (self.digits - 1), 10**self.digits
-        pairs = [(a, b) for a in range(low, high) for b in range(low, high)]
-        if self.digits == 3:
-            pairs = random.Random(_SPLIT_SEED).sample(pairs, 20_000)
+        first, second = _numbers(self.digits), _numbers(self.second_digits or self.digits)
+        pairs = sorted({pair for a in first for b in second for pair in ((a, b), (b, a))})
+        if len(pairs) > MOST_PAIRS:
+            pairs = random.Random(_SPLIT_SEED).sample(pairs, MOST_PAIRS)
         chosen = [pair for pair in pairs if _is_held_out(*pair) == (self.split == "held_out")]
         random.Random(seed).shuffle(chosen)
         for a, b in chosen:
@@ -54,6 +58,10 @@ class Addition(Source):
 
     def _is_estimated(self, a: int, b: int) -> bool:
         return random.Random(f"{_SPLIT_SEED} estimate {a}+{b}").random() < self.estimated_share
+
+
+def _numbers(digits: int) -> range:
+    return range(10 ** (digits - 1), 10**digits)
 
 
 def worked(a: int, b: int) -> str:
