@@ -41,6 +41,7 @@ from trainer.tasks import Problem
 
 # One process evaluates, or waits for the verifier, while the others wait for it; torch would give up after ten minutes.
 COLLECTIVE_TIMEOUT = timedelta(hours=2)
+CONTROL = "control"
 
 
 class Exit(IntEnum):
@@ -97,9 +98,7 @@ def train(recipe: Recipe, console: Console, resume: bool = False, from_start: bo
         if recipe.evaluation.after:
             trained = Model(model.network, model.tokenizer, str(recipe.trained_dir))
             _evaluate(trained, prepared, client, folder / "evaluations" / "after", console, trainer)
-        if recipe.control is not None:
-            run_control(prepared, client, console)
-    return Exit.DONE
+        return run_control(prepared, client, console) if recipe.control is not None else Exit.DONE
 
 
 def prepare(recipe: Recipe, client: VerifierClient, console: Console) -> Prepared:
@@ -124,19 +123,21 @@ def prepare(recipe: Recipe, client: VerifierClient, console: Console) -> Prepare
     return Prepared(recipe, problems, held_out, tokenizer, start, adapter)
 
 
-def run_control(prepared: Prepared, client: VerifierClient, console: Console) -> None:
+def run_control(prepared: Prepared, client: VerifierClient, console: Console) -> Exit:
     """Train from the same start with a coin for a verifier, and measure what that taught: it should be nothing."""
     recipe = prepared.recipe
     assert recipe.control is not None, "the caller asks only for recipes that have a control"
-    folder = recipe.run_dir / "control"
+    folder = recipe.run_dir / CONTROL
     if (folder / "evaluations" / "after" / "summary.json").exists():
-        return
+        return Exit.DONE
     metrics = Metrics(folder / "metrics.jsonl", 0, _state().is_main_process)
     progress = Progress(metrics, recipe.control.steps, console, f"{recipe.name} control")
     trainer = _grpo_trainer(prepared, folder, RandomReward(recipe.seed), recipe.control.steps, progress)
-    if _run(trainer, None, progress, console) is Exit.DONE:
-        model = Model(trainer.accelerator.unwrap_model(trainer.model), prepared.tokenizer, "control")
+    stopped = _run(trainer, None, progress, console)
+    if stopped is Exit.DONE:
+        model = Model(trainer.accelerator.unwrap_model(trainer.model), prepared.tokenizer, CONTROL)
         _evaluate(model, prepared, client, folder / "evaluations" / "after", console, trainer)
+    return stopped
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -192,14 +193,20 @@ def _run(trainer: GRPOTrainer, checkpoint: Path | None, progress: Progress, cons
 
 
 class _StopOnSignal(TrainerCallback):
-    """Ends the run after the step that is under way, with a checkpoint, when a signal asked any of its processes."""
+    """Ends the run with a checkpoint when a signal asked any of its processes.
+
+    That is after the step that is under way or, where a generation batch serves several steps, after the last of them:
+    TRL saves no completions, and would not go on in the middle.
+    """
 
     def __init__(self) -> None:
         self.asked = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         asked = any(gather_object([self.asked])) if _state().num_processes > 1 else self.asked
-        if asked and state.global_step < state.max_steps:
+        span = args.steps_per_generation * args.num_iterations
+        at_the_end_of_a_batch = state.global_step * args.gradient_accumulation_steps % span == 0
+        if asked and at_the_end_of_a_batch and state.global_step < state.max_steps:
             self.asked = True
             control.should_save = True
             control.should_training_stop = True
@@ -239,20 +246,20 @@ def _save(trainer: GRPOTrainer) -> Path:
 def _evaluate(
     model: Model, prepared: Prepared, client: VerifierClient, folder: Path, console: Console, trainer: GRPOTrainer
 ) -> None:
+    """Measure held-out accuracy on one process, unless that was done before the run was stopped."""
     if not prepared.held_out:
         return
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         console.print("held-out accuracy of a sharded model is measured by `python -m trainer evaluate`, not here")
         return
-    if trainer.accelerator.is_main_process:
-        if (folder / "summary.json").exists():
-            return
-        with console.status(f"held-out accuracy, {folder.name}: {len(prepared.held_out)} problems"):
+    if trainer.accelerator.is_main_process and not (folder / "summary.json").exists():
+        when = "of the control" if model.name == CONTROL else f"{folder.name} training"
+        with console.status(f"held-out accuracy {when}: {len(prepared.held_out)} problems"):
             summary = evaluate(model, prepared.held_out, prepared.recipe, client, folder)
         greedy = summary.get("greedy")
         if greedy:
             console.print(
-                f"held-out accuracy {folder.name} training: {greedy['value']:.3f} "
+                f"held-out accuracy {when}: {greedy['value']:.3f} "
                 f"(95 % {greedy['low']:.3f} to {greedy['high']:.3f}, greedy, {summary['judged_problems']} problems)",
                 highlight=False,
                 soft_wrap=True,

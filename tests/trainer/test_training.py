@@ -87,8 +87,7 @@ def run_process(small: Recipe, folder: Path, *options: str, processes: int = 1) 
     """Start the command line on a recipe, as a user does."""
     path = folder.parent / "recipe.yaml"
     path.write_text(yaml.safe_dump(small.model_dump(mode="json")), encoding="utf-8")
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(free_port())]
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", str(free_port())]
     command = [sys.executable, *(launch if processes > 1 else []), "-m", "trainer", "train", str(path), *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     return subprocess.Popen(
@@ -119,9 +118,11 @@ def prompts_by_step(folder: Path) -> dict[int, list[str]]:
 def expected_prompts(small: Recipe, processes: int = 1) -> dict[int, list[str]]:
     """Return the same as laid out before the run."""
     data = in_training_order(load_problems(small.data, small.seed), small, processes)
-    per_step = small.grpo.per_device_batch * processes // small.grpo.group_size
+    size = small.generation_batch_per_device * processes // small.grpo.group_size
+    span = small.grpo.steps_per_generation or 1
     questions = [prompt[0]["content"] for prompt in data["prompt"]]
-    return {step + 1: questions[step * per_step : (step + 1) * per_step] for step in range(small.grpo.steps)}
+    batches = [questions[start : start + size] for start in range(0, len(questions), size)]
+    return {step + 1: batches[step // span] for step in range(small.grpo.steps)}
 
 
 def test_a_run_leaves_everything_that_its_report_shows(verifier_url: str, tmp_path: Path) -> None:
@@ -275,9 +276,13 @@ def test_two_processes_stop_together_and_go_on_together(verifier_url: str, start
     assert prompts_by_step(folder) == expected_prompts(small, processes=2)
 
 
-def test_a_signal_saves_the_run_and_resume_goes_on_in_order(verifier_url: str, started: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps_per_generation", [1, 4])
+def test_a_signal_saves_the_run_and_resume_goes_on_in_order(
+    steps_per_generation: int, verifier_url: str, started: Path, tmp_path: Path
+) -> None:
+    """It stops where a generation batch is used up, so that the next prompts are those that would have followed."""
     folder = tmp_path / "run"
-    small = recipe(folder, verifier_url, steps=30, save_every_steps=100)
+    small = recipe(folder, verifier_url, steps=28, save_every_steps=100, steps_per_generation=steps_per_generation)
     from_start(started, folder)
     process = run_process(small, folder, "--from-start")
     wait_for_step(folder, 4, process)
