@@ -210,4 +210,5 @@ def message_of(result: Result) -> str:
     tests = getattr(result, "tests", [])
     failed = next((test.message for test in tests if test.verdict is not Verdict.ACCEPTED and test.message), "")
     passed = f"{result.passed} of {result.total} tests passed" if result.kind == "code" and result.total else ""
-    return "; ".join(filter(None, [result.message, passed, failed]))[:500]
+    said = [result.message, passed, "" if failed in result.message else failed]
+    return "; ".join(filter(None, said))[:500]

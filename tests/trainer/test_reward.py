@@ -13,7 +13,7 @@ from tests.trainer.servers import FaultServer, losing_results
 from trainer.client import VerifierClient
 from trainer.config import Recipe, VerifierOptions, parse_recipe
 from trainer.errors import VerifierDown
-from trainer.reward import Reward
+from trainer.reward import Reward, message_of
 from trainer.shaping import Judged
 from trainer.shaping.format import Format
 from trainer.shaping.long_wrong_answer import LongWrongAnswer
@@ -155,6 +155,14 @@ def test_what_was_sent_ahead_is_judged_once_and_only_for_what_is_asked(verifier_
         assert len(bodies) == 1
         reward.send_ahead(["\\boxed{4}", "\\boxed{5}"], specs)
         assert call(reward, ["\\boxed{5}", "\\boxed{4}"], ["4", "4"], log) == [0.0, 1.0]
+
+
+def test_a_message_says_a_thing_once(verifier_url: str) -> None:
+    tests = {"kind": "call", "entry_point": "f", "cases": [{"args": [1], "expected": 2}, {"args": [0], "expected": 0}]}
+    submission = {"kind": "code", "language": "python", "completion": "def f(x): return x", "tests": tests}
+    with client(verifier_url) as verifier:
+        ((result,), _) = verifier.verify([submission])
+    assert message_of(result) == "test 1 of 2: expected 2, got 1; 1 of 2 tests passed"
 
 
 def judged(text: str = "", tokens: int = 0, right: bool = False) -> Judged:
