@@ -6,7 +6,7 @@ import torch
 from trl.trainer.grpo_config import GRPOConfig
 
 from trainer import trl_names
-from trainer.config import Recipe, Vllm
+from trainer.config import Recipe
 from trainer.errors import RecipeError
 from trainer.models import init_arguments
 
@@ -38,7 +38,7 @@ def grpo_arguments(recipe: Recipe, folder: Path, steps: int) -> GRPOConfig:
         "model_init_kwargs": init_arguments(recipe),
     }
     if recipe.vllm is not None:
-        values |= {"use_vllm": True, **trl_names.to_trl(Vllm.model_dump(recipe.vllm), trl_names.VLLM_FIELDS)}
+        values |= {"use_vllm": True, **trl_names.to_trl(recipe.vllm.model_dump(), trl_names.VLLM_FIELDS)}
     try:
         return GRPOConfig(**(values | recipe.grpo.trl))
     except (TypeError, ValueError) as problem:

@@ -72,7 +72,7 @@ def _batch(recipe: Recipe, processes: int) -> list[Finding]:
             )
         ]
     findings = [Finding(Level.OK, "batch", f"{said}: {batch // grpo.group_size} groups of {grpo.group_size}")]
-    spans = (grpo.steps_per_generation or grpo.gradient_accumulation) * grpo.iterations
+    spans = recipe.batches_per_generation
     if grpo.save_every_steps * grpo.gradient_accumulation % spans:
         findings.append(
             Finding(

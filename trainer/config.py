@@ -232,6 +232,11 @@ class Recipe(Part):
         return self.final_dir if self.final_dir is not None else self.run_dir / "final"
 
     @property
+    def batches_per_generation(self) -> int:
+        """Batches of one device that are trained on before completions are generated anew."""
+        return (self.grpo.steps_per_generation or self.grpo.gradient_accumulation) * self.grpo.iterations
+
+    @property
     def generation_batch_per_device(self) -> int:
         """Completions that one process generates at once."""
         return self.grpo.per_device_batch * (self.grpo.steps_per_generation or self.grpo.gradient_accumulation)

@@ -95,7 +95,7 @@ def in_training_order(problems: Sequence[Problem], recipe: Recipe, processes: in
     per_generation = recipe.generation_batch_per_device * processes // grpo.group_size
     if len(problems) < per_generation:
         raise DataError(f"{len(problems)} problems are too few: one generation batch holds {per_generation} prompts")
-    spans = (grpo.steps_per_generation or grpo.gradient_accumulation) * grpo.iterations
+    spans = recipe.batches_per_generation
     batches = -(-grpo.steps * grpo.gradient_accumulation // spans)
     chance = random.Random(recipe.seed)
     chosen: list[Problem] = []

@@ -1,5 +1,6 @@
 """Which answers of a problem vote together: those that the verifier holds for equal, however they are written."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -7,18 +8,20 @@ from typing import Any
 from trainer.client import VerifierClient
 from verifier_service.schema import Verdict
 
+MOST_COMPARED = 16
+
 
 def cast(problems: Sequence[list[dict[str, Any]]], client: VerifierClient) -> None:
     """Give each completion of each problem its `vote`: one text for all answers that are equal, None without an answer.
 
     Right answers are all equal to the reference; wrong ones are compared with each other by the verifier, which is
-    asked once for all problems. What it cannot tell is taken for different.
+    asked once for all problems. What it cannot tell is taken for different, and so is what is not among a problem's
+    `MOST_COMPARED` most frequent wrong answers: pairs grow with the square.
 
     Raises: what `VerifierClient.verify` raises.
     """
-    wrong: list[list[str]] = [
-        list(dict.fromkeys(c["extracted"] for c in completions if _is_wrong(c))) for completions in problems
-    ]
+    counts = [Counter(c["extracted"] for c in completions if _is_wrong(c)) for completions in problems]
+    wrong: list[list[str]] = [[answer for answer, _ in count.most_common(MOST_COMPARED)] for count in counts]
     pairs = [(i, a, b) for i, answers in enumerate(wrong) for a, b in combinations(answers, 2)]
     results, _ = client.verify([{"kind": "math", "completion": f"\\boxed{{{b}}}", "reference": a} for _, a, b in pairs])
     same_as: list[dict[str, str]] = [{} for _ in problems]
