@@ -1,0 +1,1 @@
+"""What the service and a box share: frames, jobs, facts, plain values and constants. Standard library only."""

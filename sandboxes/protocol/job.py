@@ -1,0 +1,93 @@
+"""A job: one program, how to compile and run it, what to feed it, and what it may use. It crosses from service to box."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """What is done with the program; `sandboxes.harness.modes.MODES` has the code for each."""
+
+    STDIO = "stdio"  # run it once for each of `runs`
+    CALL = "call"  # load it once, and call its entry point with each of `calls`
+    ASSERT = "assert"  # run `tests` (one file, `tests.py`) against it
+    PYTEST = "pytest"  # run `tests` (files of pytest) against it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one test of a job may use; every limit is enforced inside and, where it can be, again outside the box.
+
+    Names and units are those of the wire.
+    """
+
+    time_limit_s: float
+    wall_limit_s: float
+    memory_limit_mb: int
+    output_limit_kb: int
+    max_processes: int
+    compile_time_limit_s: float = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toolchain:
+    """How programs of one language are compiled and run; without `run` the box's warm interpreter is forked.
+
+    `cap_address_space` sets RLIMIT_AS besides watching what is resident; runtimes that reserve far more than they use
+    do without. `startup_memory_mb` and `min_processes` are what an empty program of that runtime takes.
+    """
+
+    source_file: str
+    compile: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    cap_address_space: bool = True
+    startup_memory_mb: int = 0
+    min_processes: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of a `stdio` job.
+
+    `files` are placed beside the program for this run (relative paths, folders are made), `fetch` are the paths that
+    are read when it has ended. `output_limit_kb` takes the place of the job's where this run needs another one.
+    """
+
+    stdin: bytes = b""
+    argv: tuple[str, ...] = ()
+    files: dict[str, bytes] = field(default_factory=dict)
+    fetch: tuple[str, ...] = ()
+    output_limit_kb: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltFile:
+    """A file that a compiler made, with the permission bits that count."""
+
+    content: bytes
+    executable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One program with the inputs of its tests. What tests expect is not in it where the service can compare by itself.
+
+    `calls` are `[args, kwargs]` in the form of `sandboxes.protocol.plain`. `side_files` lie beside the program in every
+    run and while it is compiled, and are not its to change. `built` is what an earlier compile of this very program
+    made (paths relative to the program's folder): with it nothing is compiled. `keep_build` asks for it.
+    `keep_stderr` asks for the whole stderr and not only its end.
+    """
+
+    mode: Mode
+    source: bytes
+    toolchain: Toolchain
+    limits: Limits
+    runs: tuple[Run, ...] = ()
+    calls: tuple[bytes, ...] = ()
+    side_files: dict[str, bytes] = field(default_factory=dict)
+    entry_point: str | None = None
+    tests: dict[str, str] = field(default_factory=dict)
+    module: str = "solution"
+    built: dict[str, BuiltFile] | None = None
+    keep_build: bool = False
+    keep_stderr: bool = False
