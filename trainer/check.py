@@ -20,7 +20,7 @@ from trainer.models import load_tokenizer, tiny_tokenizer
 from trainer.reward import message_of
 from trainer.shaping.overlong import Overlong
 from trainer.tasks import Problem
-from verifier_service.schema import Verdict
+from verifier_service.schema import Info, Verdict
 
 SAMPLE_ROWS = 3
 TOKEN_CHECK_ROWS = 200
@@ -275,14 +275,14 @@ def _verifier(recipe: Recipe, problems: list[Problem]) -> list[Finding]:
         return [Finding(Level.PROBLEM, "verifier", str(problem))]
 
 
-def _languages(info: dict[str, Any], problems: list[Problem]) -> list[Finding]:
-    wanted = {p.submission.get("language", "python") for p in problems if p.submission["kind"] == "code"}
-    known = {language["name"]: language for language in info["languages"]}
-    has = {name for name, language in known.items() if language["available"]}
-    missing = sorted(wanted - has)
+def _languages(info: Info, problems: list[Problem]) -> list[Finding]:
+    wanted = {p.submission.get("language", "python").lower() for p in problems if p.submission["kind"] == "code"}
+    known = {name: language for language in info.languages for name in (language.name, *language.aliases)}
+    missing = sorted(name for name in wanted if name not in known or not known[name].available)
     if missing:
-        hints = [known[name]["hint"] for name in missing if name in known and known[name].get("hint")]
-        text = f"the verifier lacks {', '.join(missing)}; it has {', '.join(sorted(has)) or 'no language'}"
+        has = sorted(language.name for language in info.languages if language.available)
+        hints = [hint for name in missing if name in known and (hint := known[name].hint)]
+        text = f"the verifier lacks {', '.join(missing)}; it has {', '.join(has) or 'no language'}"
         return [Finding(Level.PROBLEM, "languages", "; ".join([text, *hints]))]
     return [Finding(Level.OK, "languages", ", ".join(sorted(wanted)))] if wanted else []
 

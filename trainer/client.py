@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from trainer.config import VerifierOptions
 from trainer.errors import RecipeError, VerifierDown, VerifierRefused
-from verifier_service.schema import MAX_COMPLETION_CHARS, Problem, Result, VerifyResponse
+from verifier_service.schema import MAX_COMPLETION_CHARS, Info, Problem, Result, VerifyResponse
 
 CONNECT_TIMEOUT_S = 5.0
 READ_SLACK_S = 15.0  # the verifier answers by the deadline; the rest is the network's
@@ -84,11 +84,11 @@ class VerifierClient:
         self._threads.shutdown(cancel_futures=True)
         self._http.close()
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> Info:
         """Return what `GET /v1/info` tells: languages, checkers, limits. It is asked once.
 
         Raises:
-            VerifierDown: it could not be reached, or its answer is no JSON.
+            VerifierDown: it could not be reached.
             VerifierRefused: it answered with a 4xx status.
             RecipeError: something else than a verifier answers there.
         """
@@ -97,12 +97,13 @@ class VerifierClient:
             if 400 <= response.status_code < 500:
                 raise VerifierRefused(self.url, response.status_code, _detail(response))
             response.raise_for_status()
-            answer = response.json()
-        except (httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError) as problem:
+        except httpx.HTTPError as problem:
             raise VerifierDown(self.url, 0.0, _sentence(problem)) from problem
-        if not isinstance(answer, dict) or "languages" not in answer:
-            raise RecipeError("verifier.url", [f"{self.url} is no verifier: /v1/info answered {answer!r:.100}"])
-        return answer
+        try:
+            return Info.model_validate_json(response.content)
+        except ValidationError as problem:
+            said = f"{self.url} is not a verifier: /v1/info answered {response.text!r:.100}"
+            raise RecipeError("verifier.url", [said]) from problem
 
     def verify(self, submissions: list[dict[str, Any]]) -> tuple[list[Result], Traffic]:
         """Have a batch judged.
@@ -242,8 +243,8 @@ def _detail(response: httpx.Response) -> str:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
         return response.text[:200] or "no text"
-    fields = [f"{e.get('path', '')}: {e.get('allowed', '')} (given: {e.get('value')!r:.80})" for e in problem.errors]
-    return problem.detail + (f" [{'; '.join(fields)}]" if fields else "")
+    more = [str(field) for field in problem.errors if str(field) not in problem.detail]
+    return problem.detail + (f" [{'; '.join(more)}]" if more else "")
 
 
 def _sentence(problem: Exception) -> str:

@@ -1,30 +1,30 @@
-"""The command line: `python -m verifier_service serve | verify FILE.jsonl | doctor | bench`."""
+"""The command line: `python -m verifier_service serve | verify FILE.jsonl | run FILE.jsonl | doctor | bench`."""
 
 import asyncio
 import json
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO, TextIO
 
 import typer
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from verifier_service.errors import BadRequest, RunnerUnavailable
+from verifier_service import files
+from verifier_service.batch import read_submissions
+from verifier_service.errors import RunnerUnavailable
 from verifier_service.logs import configure
 from verifier_service.metrics import Metrics
 from verifier_service.runners import RUNNERS, choose_runner
-from verifier_service.schema import Result, Submission, VerifyRequest
-from verifier_service.service import Service, running_service
+from verifier_service.service import running_service
 from verifier_service.settings import Settings
 
 cli = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 err = Console(stderr=True)
-
-VERIFY_CHUNK = 256
 
 
 def _settings() -> Settings:
@@ -64,67 +64,53 @@ def serve(
     )
 
 
+FILE = Annotated[Path, typer.Argument(help="one item a line, as in POST /v1/verify or /v1/run; - reads stdin")]
+OUTPUT = Annotated[Path | None, typer.Option("--output", "-o", help="write results here and not to stdout")]
+SUMMARY = Annotated[Path | None, typer.Option(help="write the summary here as JSON, and not to stderr")]
+
+
 @cli.command()
-def verify(
-    file: Annotated[Path, typer.Argument(help="one submission a line, as in POST /v1/verify; - reads stdin")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="write here and not to stdout")] = None,
-) -> None:
-    """Judge a file of submissions without HTTP and write one result a line, in the same order."""
+def verify(file: FILE, output: OUTPUT = None, summary: SUMMARY = None) -> None:
+    """Judge a file of submissions without HTTP and write one result a line, in the same order.
+
+    A line that cannot be read gets a result that says why. Counts by verdict, accuracy and seconds come at the end.
+    """
+    _carry_out_file("verify", file, output, summary)
+
+
+@cli.command()
+def run(file: FILE, output: OUTPUT = None, summary: SUMMARY = None) -> None:
+    """Run a file of programs in the sandbox, without judging them, and write one result a line, in the same order."""
+    _carry_out_file("run", file, output, summary)
+
+
+def _carry_out_file(kind: str, file: Path, output: Path | None, summary: Path | None) -> None:
     if str(file) != "-" and not file.is_file():
         raise _fail(f"{file}: there is no such file")
-    submissions = _read_submissions(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
     settings = _settings()
     configure(settings.model_copy(update={"log_level": "warning"}))
     try:
-        asyncio.run(_verify(submissions, settings, output))
-    except (RunnerUnavailable, BadRequest) as error:
+        with ExitStack() as opened:
+            lines = sys.stdin.buffer if str(file) == "-" else opened.enter_context(file.open("rb"))
+            out = opened.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
+            size = None if str(file) == "-" else file.stat().st_size
+            done = asyncio.run(_carry_out(kind, lines, size, out, settings))
+    except (RunnerUnavailable, OSError) as error:
         raise _fail(str(error)) from error
+    if not done.total:
+        raise _fail(f"there is nothing to {kind} in {file}")
+    if summary is None:
+        err.print(done.sentence(kind), highlight=False)
+    else:
+        summary.write_text(json.dumps(done.as_json(kind), indent=2) + "\n", encoding="utf-8")
 
 
-def _read_submissions(text: bytes) -> list[Submission]:
-    adapter: TypeAdapter[Submission] = TypeAdapter(Submission)
-    submissions, bad = [], 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            submissions.append(adapter.validate_json(line))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            path = ".".join(str(part) for part in first["loc"])
-            err.print(f"[red]line {number}: {path} {str(first['input'])[:100]!r}: {first['msg']}[/]", highlight=False)
-            bad += 1
-    if bad:
-        raise _fail(f"{bad} lines are no submissions; nothing was judged")
-    if not submissions:
-        raise _fail("there are no submissions in it")
-    return submissions
-
-
-async def _verify(submissions: list[Submission], settings: Settings, output: Path | None) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+async def _carry_out(kind: str, lines: BinaryIO, size: int | None, out: TextIO, settings: Settings) -> files.Summary:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     async with running_service(settings, Metrics()) as service:
-        out = output.open("w", encoding="utf-8") if output else sys.stdout
-        try:
-            with Progress(*columns, console=err, transient=True) as progress:
-                bar = progress.add_task(f"judging with the {service.runner.name} runner", total=len(submissions))
-                for start in range(0, len(submissions), VERIFY_CHUNK):
-                    chunk = submissions[start : start + VERIFY_CHUNK]
-                    for result in await _verify_chunk(service, chunk, start):
-                        out.write(result.model_dump_json() + "\n")
-                    out.flush()
-                    progress.advance(bar, len(chunk))
-        finally:
-            if output:
-                out.close()
-
-
-async def _verify_chunk(service: Service, chunk: list[Submission], start: int) -> list[Result]:
-    try:
-        return await service.dispatcher.verify(VerifyRequest(submissions=chunk))
-    except BadRequest as error:
-        lines = "; ".join(f"{p.path}: {p.value!r} is not allowed, {p.allowed}" for p in error.problems[:5])
-        raise _fail(f"in the submissions from number {start} (counted from 0) on: {lines}") from error
+        with Progress(*columns, console=err, transient=True) as progress:
+            bar = progress.add_task(f"{kind}: the {service.runner.name} runner", total=size)
+            return await files.carry_out(service, lines, kind, out, lambda more: progress.advance(bar, more))
 
 
 @cli.command()
@@ -197,11 +183,11 @@ async def _bench(settings: Settings, count: int) -> None:
             await asyncio.sleep(0.5)
         table = Table("kind", "submissions/s", "verdicts")
         for name, rows in kinds.items():
-            request = VerifyRequest.model_validate_json(json.dumps({"submissions": rows}))
+            batch = read_submissions(json.dumps({"submissions": rows}).encode(), len(rows))
             started = time.perf_counter()
-            results = await service.dispatcher.verify(request)
+            results = await service.dispatcher.carry_out(batch)
             seconds = time.perf_counter() - started
-            verdicts = {result.verdict.value for result in results}
+            verdicts = {result.word for result in results}
             table.add_row(name, f"{count / seconds:.0f}", ", ".join(sorted(verdicts)))
         Console().print(table)
 

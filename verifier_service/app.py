@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from verifier_service import __version__
-from verifier_service.api import health, problems, submissions, v1
+from verifier_service.api import health, openapi, problems, runs, submissions, suites, v1
 from verifier_service.metrics import Metrics
 from verifier_service.service import running_service
 from verifier_service.settings import Settings
@@ -27,13 +27,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(
         title="grpo-verifier",
         version=__version__,
-        summary="Checks math answers with sympy and runs unit tests for code in sandboxes.",
+        summary="Checks math answers with sympy, and runs programs and their unit tests in sandboxes.",
         lifespan=lifespan,
     )
     app.state.settings = settings
     app.state.metrics = metrics
     problems.install(app, metrics)
-    app.include_router(health.router)
-    app.include_router(v1.router)
-    app.include_router(submissions.router)
+    openapi.install(app)
+    for room in (health, v1, runs, suites, submissions):
+        app.include_router(room.router)
     return app

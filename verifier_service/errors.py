@@ -1,9 +1,11 @@
 """What can go wrong on our side, one class for each boundary that a request crosses.
 
 VerifierError
-├── BadRequest        the caller's: answered with a 4xx problem document
+├── NotJson           the body is not JSON: 400
+├── BadRequest        the body is not a batch: answered with a 4xx problem document
 ├── Overloaded        the queue is full: 503 with Retry-After
-└── JudgeError        ours: becomes a `judge_error` result, never a score
+└── JudgeError        ours, or the item's: becomes a `judge_error` result, never a score
+    ├── BadItem       an item asks for what cannot be had
     ├── BoxDied       the sandbox broke while it ran a submission
     ├── RunnerUnavailable  no sandbox can be had at all
     └── ReferenceUnusable  the reference or the tests cannot be used
@@ -11,31 +13,29 @@ VerifierError
 The program's own failures are not here: they are values, see `schema.Verdict`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+
+from verifier_service.schema import ProblemField
+from verifier_service.schema.problems import shown
 
 
 class VerifierError(Exception):
     """Base of every error that this service raises on purpose."""
 
 
-@dataclass(frozen=True)
-class FieldProblem:
-    """One thing that is wrong with a request: where it is, what was given and what is allowed."""
-
-    path: str
-    value: object
-    allowed: str
+class NotJson(VerifierError):
+    """The body is not JSON; the message says where it ceases to be."""
 
 
 class BadRequest(VerifierError):
-    """The request asks for what cannot be had; the caller has to change it.
+    """The request is not a batch; the caller has to change it.
 
     `problems` name each field with its value and what is allowed there.
     """
 
-    def __init__(self, problems: list[FieldProblem]) -> None:
-        self.problems = problems
-        super().__init__("; ".join(f"{p.path}: {p.value!r} is not allowed, {p.allowed}" for p in problems))
+    def __init__(self, problems: Sequence[ProblemField]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(map(str, problems)))
 
 
 class Overloaded(VerifierError):
@@ -48,6 +48,14 @@ class Overloaded(VerifierError):
 
 class JudgeError(VerifierError):
     """We failed to judge: nothing may be concluded about the submission."""
+
+
+class BadItem(JudgeError):
+    """An item asks for what cannot be had here: a language, a limit above the maximum, tests that are not kept."""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        self.problem = ProblemField(field=field, value=shown(value), allowed=allowed)
+        super().__init__(str(self.problem))
 
 
 class BoxDied(JudgeError):

@@ -4,6 +4,7 @@ To add one is to add a folder there: a Dockerfile for its image and a `language.
 """
 
 import tomllib
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -11,12 +12,17 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from sandboxes.protocol.job import Toolchain
+from verifier_service.errors import BadItem
+
 SANDBOXES = Path(__file__).resolve().parent.parent / "sandboxes"
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Language:
-    """How programs of one language are named, fenced, compiled and run inside a box.
+    """How programs of one language are named, compiled and run inside a box.
+
+    `aliases` are other names, in lower case, under which a submission may ask for it or a fenced block announce it.
 
     `compile` and `run` are argument vectors, relative to the folder that holds `source_file`; a language without `run`
     is forked from the box's warm interpreter. `memory` is what the memory limit is set on: `address_space` (RLIMIT_AS)
@@ -27,7 +33,7 @@ class Language:
 
     name: str
     title: str
-    fences: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
     source_file: str
     compile: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
@@ -37,6 +43,38 @@ class Language:
     min_processes: int = 1
     env: tuple[tuple[str, str], ...] = ()
     test_kinds: tuple[str, ...] = ("stdio",)
+    line_directive: str = ""
+    """What tells the compiler that the program's first line follows, where text stands before it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name of the language, its own first."""
+        return (self.name, *self.aliases)
+
+    def check_files(self, names: Iterable[str], field: str) -> None:
+        """See to it that files beside the program do not lie where the program itself, or what is made of it, lies.
+
+        Raises:
+            BadItem: one of them does; `field` is where they were given.
+        """
+        made = (word.removeprefix("./") for word in self.run[:1] if word.startswith("./"))
+        reserved = {self.source_file, *made}
+        for name in names:
+            if name.split("/")[0] in reserved:
+                raise BadItem(f"{field}.{name}", name, "this is where the program itself lies")
+
+    @property
+    def toolchain(self) -> Toolchain:
+        """What a box needs to know of the language."""
+        return Toolchain(
+            source_file=self.source_file,
+            compile=self.compile,
+            run=self.run,
+            env=self.env,
+            cap_address_space=self.memory == "address_space",
+            startup_memory_mb=self.startup_memory_mb,
+            min_processes=self.min_processes,
+        )
 
 
 def _load(path: Path) -> Language:
@@ -49,3 +87,34 @@ def _load(path: Path) -> Language:
 def load_languages(folder: Path = SANDBOXES) -> dict[str, Language]:
     """Return every language that has a `language.toml` under `folder`, by name, in alphabetical order."""
     return {path.parent.name: _load(path) for path in sorted(folder.glob("*/language.toml"))}
+
+
+class Languages:
+    """The languages that are known, and which of them can be run here, each with its version."""
+
+    def __init__(self, known: Mapping[str, Language], versions: Mapping[str, str] | None = None) -> None:
+        self.known = known
+        self.versions: Mapping[str, str] = versions or {}
+
+    def find(self, name: str) -> Language | None:
+        """Return the language that goes by `name`, whatever the case; None if there is none."""
+        wanted = name.lower()
+        return self.known.get(wanted) or next((one for one in self.known.values() if wanted in one.aliases), None)
+
+    def resolve(self, name: str, field: str = "language") -> Language:
+        """Return the language that goes by `name` and can be run here; `field` is where it was asked for.
+
+        Raises:
+            BadItem: there is none, or its sandbox is not built.
+        """
+        language = self.find(name)
+        if language is None:
+            raise BadItem(field, name, f"it must be one of {', '.join(self.known)}, or another name of one of them")
+        if language.name not in self.versions:
+            built = ", ".join(self.versions) or "none"
+            raise BadItem(
+                field,
+                name,
+                f"its sandbox is not built, as are: {built}; `make sandboxes LANGUAGES={language.name}` builds it",
+            )
+        return language

@@ -1,23 +1,26 @@
-"""Everything that judges, put together. The HTTP app and the command line both stand on it."""
+"""Everything that judges and runs, put together. The HTTP app and the command line both stand on it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 
-from verifier_service.dispatch import Dispatcher, Judges
+from verifier_service.dispatch import Dispatcher
+from verifier_service.execution.executor import Executor
+from verifier_service.execution.pool import BoxPool
 from verifier_service.judges.base import Judge
-from verifier_service.judges.code_judge import CodeJudge
-from verifier_service.judges.math_judge import MathJudge
-from verifier_service.languages import load_languages
+from verifier_service.judges.code.judge import CodeJudge
+from verifier_service.judges.math.judge import MathJudge
+from verifier_service.languages import Languages, load_languages
 from verifier_service.metrics import Metrics
 from verifier_service.runners import choose_runner
 from verifier_service.runners.base import Runner
-from verifier_service.runners.pool import BoxPool
+from verifier_service.running import Running
 from verifier_service.settings import Settings
 from verifier_service.store.queue import StoredQueue
+from verifier_service.store.suites import SuiteStore
 
 log = structlog.get_logger()
 
@@ -26,20 +29,25 @@ class Service:
     """The judges, what they run on, and the dispatcher in front of them."""
 
     def __init__(self, settings: Settings, metrics: Metrics, runner: Runner, reason: str) -> None:
+        self.settings = settings
         self.runner = runner
         self.runner_reason = reason
-        self.known_languages = load_languages()
-        self.versions: dict[str, str] = {}
-        math = MathJudge(settings)
-        code = CodeJudge(settings, BoxPool(runner, settings), self.known_languages)
-        self.judges: dict[str, Judge[Any, Any]] = {"math": math, "code": code}
-        self.dispatcher = Dispatcher(settings, Judges(math, code, lambda: self.versions), metrics)
-        self.stored = StoredQueue(settings, self.dispatcher)
+        self.languages = Languages(load_languages())
+        self.suites = SuiteStore(settings)
+        pool = BoxPool(runner, settings)
+        executor = Executor(pool, settings)
+        self.judges: Mapping[str, Judge[Any, Any, Any]] = {
+            "math": MathJudge(settings),
+            "code": CodeJudge(settings, pool, executor, self.languages, self.suites.get),
+            "run": Running(settings, executor, self.languages),
+        }
+        self.dispatcher = Dispatcher(settings, self.judges, metrics)
+        self.stored = StoredQueue(settings, self.dispatcher, self.suites)
 
     async def start(self) -> None:
         """Find out which languages can be judged here and begin to warm up."""
-        self.versions = await self.runner.languages()
-        log.info("starting", runner=self.runner.name, why=self.runner_reason, languages=list(self.versions))
+        self.languages.versions = await self.runner.languages()
+        log.info("starting", runner=self.runner.name, why=self.runner_reason, languages=list(self.languages.versions))
         for judge in self.judges.values():
             await judge.start()
 

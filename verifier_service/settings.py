@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from verifier_service.schema.limits import MEMORY, OUTPUT, PROCESSES, TIME, WALL
+
 
 class RunnerChoice(StrEnum):
     """Which backend runs untrusted programs."""
@@ -49,16 +51,22 @@ class Settings(BaseSettings):
     max_body_mb: int = Field(default=64, ge=1)
     default_deadline_s: float = Field(default=600.0, gt=0)
 
-    default_time_limit_s: float = Field(default=5.0, gt=0)
-    max_time_limit_s: float = Field(default=30.0, gt=0)
-    max_wall_limit_s: float = Field(default=120.0, gt=0)
-    default_memory_limit_mb: int = Field(default=512, ge=16)
-    max_memory_limit_mb: int = Field(default=2048, ge=16)
-    default_output_limit_kb: int = Field(default=1024, ge=1)
-    max_output_limit_kb: int = Field(default=16384, ge=1)
-    default_max_processes: int = Field(default=32, ge=1)
-    max_max_processes: int = Field(default=256, ge=1)
+    default_time_limit_s: float = TIME.default_field()
+    max_time_limit_s: float = TIME.maximum_field()
+    max_wall_limit_s: float = WALL.maximum_field()
+    default_memory_limit_mb: int = MEMORY.default_field()
+    max_memory_limit_mb: int = MEMORY.maximum_field()
+    default_output_limit_kb: int = OUTPUT.default_field()
+    max_output_limit_kb: int = OUTPUT.maximum_field()
+    default_max_processes: int = PROCESSES.default_field()
+    max_max_processes: int = PROCESSES.maximum_field()
     compile_time_limit_s: float = Field(default=20.0, gt=0)
+    compile_cache_mb: int = Field(
+        default=256, ge=0, description="what compilers made is kept up to here; 0 keeps nothing"
+    )
+
+    max_suites: int = Field(default=10_000, ge=1, description="suites kept; above it the one unused for longest goes")
+    max_suites_mb: int = Field(default=1024, ge=1, description="what all kept suites may take together")
 
     state_dir: Path = Field(default=Path("runs/verifier"), description="where durable submissions are kept")
     keep_results_s: float = Field(

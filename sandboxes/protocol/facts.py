@@ -48,6 +48,8 @@ class CompileFacts:
     wall_s: float = 0.0
     memory_mb: float = 0.0
     built: dict[str, BuiltFile] | None = None
+    cached: bool = False
+    """Whether this is what an earlier compile of the same program did; the service's cache says so, no box does."""
 
     @property
     def succeeded(self) -> bool:

@@ -1,4 +1,4 @@
-"""A job: one program, how to compile and run it, what to feed it, and what it may use. It crosses from service to box."""
+"""A job: a program, how to compile and run it, what to feed it, what it may use. It crosses from service to box."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -75,11 +75,13 @@ class Job:
     `calls` are `[args, kwargs]` in the form of `sandboxes.protocol.plain`. `side_files` lie beside the program in every
     run and while it is compiled, and are not its to change. `built` is what an earlier compile of this very program
     made (paths relative to the program's folder): with it nothing is compiled. `keep_build` asks for it.
-    `keep_stderr` asks for the whole stderr and not only its end.
+    `keep_stderr` asks for the whole stderr and not only its end. `prelude` is run in the program's namespace before it,
+    by the warm interpreter only; with a toolchain that runs another, it is empty.
     """
 
     mode: Mode
     source: bytes
+    prelude: bytes = b""
     toolchain: Toolchain
     limits: Limits
     runs: tuple[Run, ...] = ()

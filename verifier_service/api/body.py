@@ -1,49 +1,42 @@
-"""Read a request's body under a limit and validate it without holding up the event loop."""
+"""Read a request's body under a limit, and read a batch without holding up the event loop."""
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
 from fastapi import Request
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from verifier_service.schema import VerifyRequest
+from verifier_service.batch import Batch
 from verifier_service.settings import Settings
+
+T = TypeVar("T")
 
 BIG_BODY_BYTES = 256 * 1024
 
 
-class InvalidBody(Exception):
-    """The body is no valid batch; `error` says what is wrong with `body`."""
-
-    def __init__(self, error: ValidationError, body: bytes) -> None:
-        self.error = error
-        self.body = body
-        super().__init__(str(error))
-
-
-async def read_batch(request: Request) -> VerifyRequest:
-    """Return the batch that a request carries.
+async def read_batch(request: Request, read: Callable[[bytes, int], Batch]) -> Batch:
+    """Return the batch that a request carries; `read` is given the body and how many items it may have.
 
     Raises:
         HTTPException: 413, the body is too large.
-        InvalidBody: it is no valid batch.
+        NotJson, BadRequest: it is not a batch.
     """
     settings: Settings = request.app.state.settings
-    body = await read_body(request, settings.max_body_mb * 1024 * 1024)
-    try:
-        if len(body) > BIG_BODY_BYTES:
-            return await asyncio.to_thread(VerifyRequest.model_validate_json, body)
-        return VerifyRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise InvalidBody(error, body) from error
+    body = await read_body(request)
+    if len(body) > BIG_BODY_BYTES:
+        return await asyncio.to_thread(read, body, settings.max_batch)
+    return read(body, settings.max_batch)
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
+async def read_body(request: Request) -> bytes:
     """Return the body.
 
     Raises:
-        HTTPException: 413, as soon as more than `max_bytes` were announced or came; the rest is not read.
+        HTTPException: 413, as soon as more was announced or came than the settings allow; the rest is not read.
     """
+    settings: Settings = request.app.state.settings
+    max_bytes = settings.max_body_mb * 1024 * 1024
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > max_bytes:
         raise HTTPException(413, f"the body has {announced} bytes, and at most {max_bytes} are allowed")

@@ -8,10 +8,14 @@ SHOWN_CHARS = 120
 
 @dataclass(frozen=True)
 class Checked:
-    """Whether the answer is right, and if not, the first difference in one sentence."""
+    """Whether the answer is right, and if not, the first difference in one sentence.
+
+    `share` is what a special judge gave an answer that is partly right.
+    """
 
     ok: bool
     message: str = ""
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,10 @@ class Tolerance:
             return True
         if expected != expected or actual != actual:  # NaN
             return expected != expected and actual != actual
-        gap = abs(expected - actual)
+        try:
+            gap = abs(expected - actual)
+        except OverflowError:  # complex numbers near the largest float
+            return False
         return gap != float("inf") and gap <= max(self.absolute, self.relative * abs(expected))
 
 

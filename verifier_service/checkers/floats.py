@@ -3,6 +3,7 @@
 import re
 
 from verifier_service.checkers.base import RIGHT, Checked, Tolerance, shown
+from verifier_service.schema import FloatChecker
 
 _NUMBER = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?|inf(?:inity)?|nan)", re.IGNORECASE)
 
@@ -11,8 +12,9 @@ def _number(token: bytes) -> float | None:
     return float(token) if len(token) <= 1000 and _NUMBER.fullmatch(token) else None
 
 
-def tokens(expected: bytes, actual: bytes, tolerance: Tolerance) -> Checked:
+def tokens(expected: bytes, actual: bytes, options: FloatChecker) -> Checked:
     """Accept the same words in the same order, where a number may be off by the tolerance."""
+    tolerance = Tolerance(options.abs_tol, options.rel_tol)
     wanted, got = expected.split(), actual.split()
     if len(wanted) != len(got):
         return Checked(False, f"expected {len(wanted)} tokens, got {len(got)}")

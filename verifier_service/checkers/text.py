@@ -3,20 +3,21 @@
 from collections import Counter
 from itertools import zip_longest
 
-from verifier_service.checkers.base import RIGHT, Checked, Tolerance, shown
+from verifier_service.checkers.base import RIGHT, Checked, shown
+from verifier_service.schema.base import Asked
 
 
-def tokens(expected: bytes, actual: bytes, _: Tolerance) -> Checked:
+def tokens(expected: bytes, actual: bytes, _: Asked) -> Checked:
     """Accept the same words in the same order, however they are spaced and broken into lines."""
     return first_difference(expected.split(), actual.split())
 
 
-def exact(expected: bytes, actual: bytes, _: Tolerance) -> Checked:
+def exact(expected: bytes, actual: bytes, _: Asked) -> Checked:
     """Accept the same text to the last space; only CRLF for LF and one missing or extra final newline are forgiven."""
     return first_difference(_plain_lines(expected), _plain_lines(actual), "line")
 
 
-def unordered_lines(expected: bytes, actual: bytes, _: Tolerance) -> Checked:
+def unordered_lines(expected: bytes, actual: bytes, _: Asked) -> Checked:
     """Accept the same lines in any order; white space at the end of a line and empty lines at the end do not count."""
     wanted, got = Counter(_stripped_lines(expected)), Counter(_stripped_lines(actual))
     if wanted == got:

@@ -11,6 +11,8 @@ from fractions import Fraction
 from typing import Any
 
 from verifier_service.checkers.base import RIGHT, Checked, Tolerance, shown
+from verifier_service.schema import FloatChecker
+from verifier_service.schema.base import Asked
 
 EQUAL = Tolerance(absolute=1e-12, relative=1e-9)
 """What `equal` forgives a float."""
@@ -23,17 +25,17 @@ _SEQUENCES = (list, tuple)
 _SETS = (set, frozenset)
 
 
-def equal(expected: Any, actual: Any, _: Tolerance) -> Checked:
+def equal(expected: Any, actual: Any, _: Asked) -> Checked:
     """Accept the same value; a float may be off by 1e-9 of the expected one."""
     return _compare(expected, actual, EQUAL)
 
 
-def close(expected: Any, actual: Any, tolerance: Tolerance) -> Checked:
+def close(expected: Any, actual: Any, options: FloatChecker) -> Checked:
     """Accept the same value, where every number may be off by the tolerance."""
-    return _compare(expected, actual, tolerance)
+    return _compare(expected, actual, Tolerance(options.abs_tol, options.rel_tol))
 
 
-def unordered(expected: Any, actual: Any, _: Tolerance) -> Checked:
+def unordered(expected: Any, actual: Any, _: Asked) -> Checked:
     """Accept the same elements in any order, each as often as expected. Inside the elements order counts."""
     if not isinstance(expected, _SEQUENCES + _SETS) or not isinstance(actual, _SEQUENCES + _SETS):
         return _compare(expected, actual, EQUAL)
@@ -111,9 +113,9 @@ def _same_number(expected: Any, actual: Any, tolerance: Tolerance) -> bool:
 
 
 def _close(expected: Any, actual: Any, tolerance: Tolerance) -> bool:
-    if isinstance(expected, complex) or isinstance(actual, complex):
-        return tolerance.close(complex(expected), complex(actual))
     try:
+        if isinstance(expected, complex) or isinstance(actual, complex):
+            return tolerance.close(complex(expected), complex(actual))
         return tolerance.close(float(expected), float(actual))
     except OverflowError:  # beyond the floats: close to nothing but its equal
         return False

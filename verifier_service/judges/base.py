@@ -1,14 +1,25 @@
-"""What every judge can do; the table of judges is built in `app.create_app`, because judges hold processes."""
+"""What every judge can do. A judge raises or reports `JudgeError`; `dispatch` alone makes results of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
+import structlog
+
+from verifier_service.errors import JudgeError
+
+log = structlog.get_logger()
+
 S = TypeVar("S", contravariant=True)
+A = TypeVar("A")
 R = TypeVar("R", covariant=True)
 
+T = TypeVar("T")
 
-class Judge(Protocol[S, R]):
-    """Judges submissions of one kind."""
+OnResult = Callable[[int, R | JudgeError], None]
+
+
+class Judge(Protocol[S, A, R]):
+    """Judges (or runs) items of one kind."""
 
     async def start(self) -> None:
         """Begin to warm up; returns before everything is warm."""
@@ -22,10 +33,29 @@ class Judge(Protocol[S, R]):
         """Return None when warm, else the reason why not."""
         ...
 
-    async def judge(self, submissions: Sequence[S], on_result: Callable[[int, R], None]) -> None:
-        """Judge a batch and call `on_result(index, result)` as results come, in any order.
+    def admission(self) -> Callable[[S], Awaitable[A]]:
+        """Return a function that admits the items of one batch, and makes ready once what they share.
 
-        Every index is reported exactly once unless the call is cancelled. One bad submission never touches the
-        others. Our own failure is a result with the verdict `judge_error`, not an exception.
+        What it returns has every default filled in and every name resolved. It raises `JudgeError` (mostly `BadItem`)
+        for an item that asks for what cannot be had: nothing is run for it, and its neighbours are not touched.
         """
         ...
+
+    async def judge(self, admitted: Sequence[A], on_result: Callable[[int, R | JudgeError], None], /) -> None:
+        """Judge a batch and call `on_result(index, result)` as results come, in any order.
+
+        Every index is reported exactly once unless the call is cancelled. One bad item never touches the others. Our
+        own failure is reported as a `JudgeError`.
+        """
+        ...
+
+
+async def guarded(work: Awaitable[T]) -> T | JudgeError:
+    """Return what `work` returns, or what went wrong in it: what breaks for one item breaks for that one only."""
+    try:
+        return await work
+    except JudgeError as error:
+        return error
+    except Exception as error:
+        log.exception("judge_broke")
+        return JudgeError(f"the judge broke ({type(error).__name__}); the log of the service has the details")

@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
+
+from verifier_service.schema import StoredState
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS submissions (
@@ -22,20 +23,12 @@ CREATE INDEX IF NOT EXISTS by_state ON submissions (state, serial);
 """
 
 
-class State(StrEnum):
-    """How far a stored submission is."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-
-
 @dataclass(frozen=True)
 class Stored:
     """A row: the submission, and when it is done its result, both as JSON text."""
 
     id: str
-    state: State
+    state: StoredState
     submission: str
     result: str | None
 
@@ -66,15 +59,15 @@ class Database:
             self._connection.close()
             self._owner.close()
 
-    def add(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Store `(id, submission)` pairs as queued, all or none."""
+    def add(self, rows: Sequence[Stored]) -> None:
+        """Store rows, all or none."""
         now = time.time()
-        values = [(one_id, State.QUEUED, submission, now) for one_id, submission in rows]
+        values = [(row.id, row.state, row.submission, row.result, now) for row in rows]
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._connection.executemany(
-                    "INSERT INTO submissions (id, state, submission, changed_at) VALUES (?, ?, ?, ?)", values
+                    "INSERT INTO submissions (id, state, submission, result, changed_at) VALUES (?, ?, ?, ?, ?)", values
                 )
             except sqlite3.Error:
                 self._connection.execute("ROLLBACK")
@@ -87,7 +80,7 @@ class Database:
             row = self._connection.execute(
                 "SELECT id, state, submission, result FROM submissions WHERE id = ?", (submission_id,)
             ).fetchone()
-        return Stored(row[0], State(row[1]), row[2], row[3]) if row else None
+        return Stored(row[0], StoredState(row[1]), row[2], row[3]) if row else None
 
     def take(self, count: int) -> list[Stored]:
         """Return up to `count` of the oldest queued rows, which are running from now on."""
@@ -96,9 +89,9 @@ class Database:
                 "UPDATE submissions SET state = ?, changed_at = ? WHERE serial IN "
                 "(SELECT serial FROM submissions WHERE state = ? ORDER BY serial LIMIT ?) "
                 "RETURNING serial, id, state, submission, result",
-                (State.RUNNING, time.time(), State.QUEUED, count),
+                (StoredState.RUNNING, time.time(), StoredState.QUEUED, count),
             ).fetchall()
-        return [Stored(row[1], State(row[2]), row[3], row[4]) for row in sorted(rows)]
+        return [Stored(row[1], StoredState(row[2]), row[3], row[4]) for row in sorted(rows)]
 
     def finish(self, results: Sequence[tuple[str, str]]) -> None:
         """Store `(id, result)` pairs: these submissions are done."""
@@ -107,7 +100,7 @@ class Database:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany(
                 "UPDATE submissions SET state = ?, result = ?, changed_at = ? WHERE id = ?",
-                [(State.DONE, result, now, one_id) for one_id, result in results],
+                [(StoredState.DONE, result, now, one_id) for one_id, result in results],
             )
             self._connection.execute("COMMIT")
 
@@ -115,19 +108,20 @@ class Database:
         """Queue again what was running when the service ended; return how many there were."""
         with self._lock:
             return self._connection.execute(
-                "UPDATE submissions SET state = ? WHERE state = ?", (State.QUEUED, State.RUNNING)
+                "UPDATE submissions SET state = ? WHERE state = ?", (StoredState.QUEUED, StoredState.RUNNING)
             ).rowcount
 
     def waiting(self) -> int:
         """Return how many submissions are not done."""
         with self._lock:
             return self._connection.execute(
-                "SELECT COUNT(*) FROM submissions WHERE state != ?", (State.DONE,)
+                "SELECT COUNT(*) FROM submissions WHERE state != ?", (StoredState.DONE,)
             ).fetchone()[0]
 
     def forget(self, older_than_s: float) -> int:
         """Delete what has been done for longer than `older_than_s`; return how many there were."""
         with self._lock:
             return self._connection.execute(
-                "DELETE FROM submissions WHERE state = ? AND changed_at < ?", (State.DONE, time.time() - older_than_s)
+                "DELETE FROM submissions WHERE state = ? AND changed_at < ?",
+                (StoredState.DONE, time.time() - older_than_s),
             ).rowcount

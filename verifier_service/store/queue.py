@@ -5,15 +5,27 @@ import sqlite3
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import structlog
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
-from verifier_service.dispatch import Dispatcher
-from verifier_service.errors import BadRequest, Overloaded
-from verifier_service.schema import MathResult, Submission, Verdict, VerifyRequest
+from verifier_service.batch import Batch, Item, Unread
+from verifier_service.dispatch import Dispatcher, ItemResult
+from verifier_service.errors import BadItem, Overloaded
+from verifier_service.schema import (
+    CodeSubmission,
+    Result,
+    StoredState,
+    StoredSubmission,
+    Submission,
+    SuiteDigest,
+    UnreadResult,
+)
 from verifier_service.settings import Settings
 from verifier_service.store.database import Database, Stored
+from verifier_service.store.suites import SuiteStore
 
 log = structlog.get_logger()
 
@@ -22,14 +34,16 @@ PAUSE_S = 0.5
 FORGET_EVERY_S = 3600.0
 
 _SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)
+_RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 
 
 class StoredQueue:
     """The stored submissions of one service, and the task that judges them."""
 
-    def __init__(self, settings: Settings, dispatcher: Dispatcher) -> None:
+    def __init__(self, settings: Settings, dispatcher: Dispatcher, suites: SuiteStore) -> None:
         self._settings = settings
         self._dispatcher = dispatcher
+        self._suites = suites
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._database: Database | None = None
@@ -65,27 +79,43 @@ class StoredQueue:
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
 
-    async def add(self, request: VerifyRequest) -> list[str]:
-        """Store a batch and return an id for each submission, in the same order.
+    async def add(self, batch: Batch) -> list[str]:
+        """Store a batch and return an id for each item, in the same order. What cannot be read is done at once.
 
         Raises:
-            BadRequest: the batch asks for what is not allowed; nothing was stored.
             Overloaded: too many stored submissions wait, or they cannot be stored here; nothing was stored.
         """
         database = self._open()
-        submissions = await self._dispatcher.admit(request)
         waiting = await asyncio.to_thread(database.waiting)
-        if waiting and waiting + len(submissions) > self._settings.max_queued:
+        if waiting and waiting + len(batch.items) > self._settings.max_queued:
             raise Overloaded(f"{waiting} stored submissions wait, and at most {self._settings.max_queued} may", 5.0)
-        ids = [uuid.uuid4().hex for _ in submissions]
-        rows = [(one_id, one.model_dump_json()) for one_id, one in zip(ids, submissions, strict=True)]
+        rows = [await self._row(item) for item in batch.items]
         await asyncio.to_thread(database.add, rows)
         self._news.set()
-        return ids
+        return [row.id for row in rows]
 
-    async def get(self, submission_id: str) -> Stored | None:
+    async def _row(self, item: Item) -> Stored:
+        """Return the row of an item, with the tests of a kept suite in place: that may be gone when it is judged."""
+        one_id = uuid.uuid4().hex
+        if isinstance(item, CodeSubmission) and isinstance(item.tests, SuiteDigest):
+            try:
+                item = item.model_copy(update={"tests": await self._suites.get(item.tests.sha256)})
+            except BadItem as error:
+                item = Unread(item.kind, item.id, str(error))
+        if not isinstance(item, Unread):
+            try:
+                return Stored(one_id, StoredState.QUEUED, item.model_dump_json(), None)
+            except (PydanticSerializationError, ValueError) as error:
+                item = Unread(item.kind, item.id, f"it cannot be stored: {error}")
+        (result,) = await self._dispatcher.carry_out(Batch([item]))
+        return Stored(one_id, StoredState.DONE, "null", _written(result))
+
+    async def get(self, submission_id: str) -> StoredSubmission | None:
         """Return a stored submission, or None if there is no such id."""
-        return await asyncio.to_thread(self._open().get, submission_id)
+        row = await asyncio.to_thread(self._open().get, submission_id)
+        if row is None:
+            return None
+        return StoredSubmission(id=row.id, state=row.state, result=None if row.result is None else _read_result(row))
 
     def _open(self) -> Database:
         if self._database is None:
@@ -101,25 +131,35 @@ class StoredQueue:
             await self._news.wait()
 
     async def _judge(self, rows: Sequence[Stored]) -> list[str]:
-        submissions = [_SUBMISSION.validate_json(row.submission) for row in rows]
+        batch = Batch([_read(row) for row in rows])
         while True:
             try:
-                results = await self._dispatcher.verify(VerifyRequest.model_construct(submissions=submissions))
-                return [result.model_dump_json() for result in results]
+                return [_written(result) for result in await self._dispatcher.carry_out(batch)]
             except Overloaded:
                 await asyncio.sleep(PAUSE_S)
-            except BadRequest as error:  # the settings changed since it was admitted
-                return await self._one_by_one(rows, error)
-
-    async def _one_by_one(self, rows: Sequence[Stored], error: BadRequest) -> list[str]:
-        """Judge the rows of a refused batch alone, so that one bad item does not take its neighbours with it."""
-        if len(rows) > 1:
-            return [(await self._judge([row]))[0] for row in rows]
-        submission = _SUBMISSION.validate_json(rows[0].submission)
-        result = MathResult(id=submission.id, verdict=Verdict.JUDGE_ERROR, score=None, message=str(error))
-        return [result.model_copy(update={"kind": submission.kind}).model_dump_json()]
 
     async def _tidy(self, database: Database) -> None:
         while True:
             await asyncio.to_thread(database.forget, self._settings.keep_results_s)
             await asyncio.sleep(FORGET_EVERY_S)
+
+
+def _read(row: Stored) -> Item:
+    try:
+        return _SUBMISSION.validate_json(row.submission)
+    except ValidationError as error:  # another version stored it
+        return Unread(
+            "unknown", None, f"it was stored in a form that cannot be read any more: {error.error_count()} errors"
+        )
+
+
+def _read_result(row: Stored) -> Result:
+    try:
+        return _RESULT.validate_json(row.result or "")
+    except ValidationError as error:
+        reason = f"its result was stored in a form that cannot be read any more: {error.error_count()} errors"
+        return UnreadResult.judge_error(None, reason)
+
+
+def _written(result: ItemResult) -> str:
+    return _RESULT.dump_json(cast(Result, result)).decode()

@@ -1,19 +1,20 @@
 """The judge of math submissions: hands groups to worker processes and turns what comes back into results."""
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from verifier_service.answers.pool import FINAL_STAGE, Ended, Limits, Pool
-from verifier_service.errors import JudgeError
-from verifier_service.judges.math_reference import READING_REFERENCE, why_unusable
-from verifier_service.schema import ExtractionRule, MathResult, MathSubmission, Verdict
+from verifier_service.errors import BadItem, JudgeError, ReferenceUnusable
+from verifier_service.judges.math.reference import READING_REFERENCE
+from verifier_service.schema import ExtractionRule, Form, MathResult, MathSubmission, Rounding, Verdict
 from verifier_service.settings import Settings
 
-OnResult = Callable[[int, MathResult], None]
+OnResult = Callable[[int, MathResult | JudgeError], None]
+Outcome = Callable[[str | None], MathResult] | JudgeError
+"""A maker of results for the submissions that are alike, or our failure."""
 
-_HANDLER = "verifier_service.judges.math_item:judge_item"
+_HANDLER = "verifier_service.judges.math.worker:judge_item"
 _MAX_CHUNK = 32
 
 
@@ -44,42 +45,48 @@ class MathJudge:
         """Return None when answers can be judged now, else the reason why not."""
         return self._pool.broken and f"math workers: {self._pool.broken}"
 
-    async def check_reference(self, submission: MathSubmission) -> str | None:
-        """Return why the reference of a lone submission cannot be used, or None."""
-        return why_unusable(submission.reference)
+    def admission(self) -> Callable[[MathSubmission], Awaitable[MathSubmission]]:
+        """See `Judge.admission`."""
+        return self._admit
 
-    async def judge(self, submissions: Sequence[MathSubmission], on_result: OnResult) -> None:
-        """Judge every submission and call `on_result(index, result)` as results come in, each index once.
+    async def _admit(self, submission: MathSubmission) -> MathSubmission:
+        if submission.form is not Form.EQUAL:
+            raise BadItem("form", submission.form.value, "this version judges `equal` only")
+        if submission.rounding is not Rounding.NONE:
+            raise BadItem("rounding", submission.rounding.value, "this version judges `none` only")
+        return submission
 
-        Identical submissions are judged once. Never raises for a submission; a pool that is broken gives `judge_error`
-        results. Cancelling it kills the workers that are busy with these submissions.
+    async def judge(self, submissions: Sequence[MathSubmission], on_result: OnResult, /) -> None:
+        """Judge every submission; see `Judge.judge`.
+
+        Identical submissions are judged once. Cancelling it kills the workers that are busy with these submissions.
         """
-        twins: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        twins: dict[_Key, list[int]] = defaultdict(list)
         for index, submission in enumerate(submissions):
             rules = tuple(sorted(submission.extract)) if submission.extract is not None else None
-            twins[submission.reference, submission.completion, rules].append(index)
+            twins[submission.references, submission.completion, rules].append(index)
         waiting = {indices[0]: indices for indices in twins.values()}
 
         def report(first: int, stage: str, value: Any) -> None:
-            made = self._make(stage, value)
-            if made is not None:
+            outcome = self._outcome(stage, value)
+            if outcome is not None:
                 for index in waiting.pop(first):
-                    on_result(index, made(submissions[index].id))
+                    made = outcome if isinstance(outcome, JudgeError) else outcome(submissions[index].id)
+                    on_result(index, made)
 
-        chunks = self._chunks(twins)
         try:
-            await self._pool.run(chunks, report)
+            await self._pool.run(self._chunks(twins), report)
         except JudgeError as error:
             for indices in waiting.values():
                 for index in indices:
-                    on_result(index, _result(submissions[index].id, Verdict.JUDGE_ERROR, message=str(error)))
+                    on_result(index, error)
 
-    def _chunks(self, twins: dict[tuple[Any, ...], list[int]]) -> list[list[tuple[int, Any]]]:
-        """Cut the work: a group with one reference stays together as far as every worker gets its share."""
-        groups: dict[str, list[tuple[int, Any]]] = defaultdict(list)
-        for (reference, completion, rules), indices in twins.items():
-            item = {"reference": reference, "completion": completion, "rules": rules}
-            groups[reference].append((indices[0], item))
+    def _chunks(self, twins: "dict[_Key, list[int]]") -> list[list[tuple[int, Any]]]:
+        """Cut the work: a group with the same references stays together as far as every worker gets its share."""
+        groups: dict[tuple[str, ...], list[tuple[int, Any]]] = defaultdict(list)
+        for (references, completion, rules), indices in twins.items():
+            item = {"references": references, "completion": completion, "rules": rules}
+            groups[references].append((indices[0], item))
         size = max(1, min(_MAX_CHUNK, len(twins) // (2 * self._workers)))
         chunks: list[list[tuple[int, Any]]] = [[]]
         for group in groups.values():
@@ -89,22 +96,25 @@ class MathJudge:
                 chunks[-1].append(entry)
         return chunks
 
-    def _make(self, stage: str, value: Any) -> Callable[[str | None], MathResult] | None:
-        """Turn a report into a maker of results, or None while the item is not finished."""
+    def _outcome(self, stage: str, value: Any) -> Outcome | None:
+        """Turn a report into what it says of the submission, or None while that is not finished."""
         if stage == FINAL_STAGE:
             verdict, extracted, rule, message = value
+            if verdict is None:
+                return ReferenceUnusable(message)
             by = ExtractionRule(rule) if rule else None
             return lambda identity: _result(identity, Verdict(verdict), extracted, by, message)
         if stage not in _ENDED:
             return None
         if value == READING_REFERENCE:
-            return lambda identity: _result(
-                identity, Verdict.JUDGE_ERROR, message=f"the reference could not be read within the limits ({stage})"
-            )
+            return ReferenceUnusable(f"the reference could not be read within the limits ({stage})")
         verdict, message = _ENDED[Ended(stage)]
         text = message.format(limits=self._limits)
         return lambda identity: _result(identity, verdict, message=text)
 
+
+_Key = tuple[tuple[str, ...], str, tuple[ExtractionRule, ...] | None]
+"""What is the same for submissions that need be judged once only: references, completion, rules."""
 
 _ENDED = {
     Ended.TIME: (Verdict.TIME_LIMIT_EXCEEDED, "comparing the answer took more than {limits.cpu_limit_s} s of CPU time"),
@@ -120,15 +130,7 @@ def _result(
     extracted_by: ExtractionRule | None = None,
     message: str = "",
 ) -> MathResult:
-    score = {Verdict.ACCEPTED: 1.0, Verdict.JUDGE_ERROR: None}.get(verdict, 0.0)
+    score = 1.0 if verdict is Verdict.ACCEPTED else 0.0
     return MathResult(
         id=identity, verdict=verdict, score=score, extracted=extracted, extracted_by=extracted_by, message=message
     )
-
-
-async def judge_all(judge: MathJudge, submissions: Sequence[MathSubmission]) -> list[MathResult]:
-    """Judge a list and return the results in its order."""
-    results: dict[int, MathResult] = {}
-    await judge.judge(submissions, results.__setitem__)
-    await asyncio.sleep(0)
-    return [results[index] for index in range(len(submissions))]

@@ -5,9 +5,11 @@ and a fresh one is started in the background for each that was used.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -21,6 +23,15 @@ log = structlog.get_logger()
 
 WARM_LANGUAGE = "python"
 RETRY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A box that is lent, with the seconds its borrower waited for a turn and then for the box to start."""
+
+    box: Box
+    queue_s: float
+    start_s: float
 
 
 class BoxPool:
@@ -56,16 +67,18 @@ class BoxPool:
                     await asyncio.wait_for(self._closing.wait(), RETRY_S)
 
     @asynccontextmanager
-    async def lease(self, language: Language, *, fresh: bool = False) -> AsyncIterator[Box]:
+    async def lease(self, language: Language, *, fresh: bool = False) -> AsyncIterator[Lease]:
         """Lend a box for `language`, when it is this caller's turn; `fresh` asks for one that ran nothing before.
 
         Raises:
             RunnerUnavailable: no box can be started.
         """
+        asked_s = time.monotonic()
         async with self._slots:
+            turn_s = time.monotonic()
             box = await self._take(language, fresh)
             try:
-                yield box
+                yield Lease(box, queue_s=turn_s - asked_s, start_s=time.monotonic() - turn_s)
             finally:
                 self._give_back(box)
 

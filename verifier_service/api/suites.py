@@ -1,0 +1,38 @@
+"""Kept suites: send the tests of a problem once, and name them by their digest from then on."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from starlette.exceptions import HTTPException
+
+from verifier_service.api import openapi
+from verifier_service.api.access import require_key, service_of
+from verifier_service.api.body import read_body
+from verifier_service.schema import KeptSuite
+from verifier_service.store.suites import missing
+
+router = APIRouter(prefix="/v1/suites", dependencies=[Depends(require_key)])
+
+Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the body as sent, in lower case hex")]
+
+
+@router.put("/{sha256}", responses=openapi.problems(400, 401, 413, 422, 503), openapi_extra=openapi.tests_body())
+async def keep(request: Request, sha256: Digest) -> KeptSuite:
+    """Keep tests for later requests, which name them as `"tests": {"sha256": ...}`. To send them again does no harm."""
+    return await service_of(request).suites.put(sha256, await read_body(request))
+
+
+@router.get("/{sha256}", responses=openapi.problems(401, 404, 422))
+async def look_up(request: Request, sha256: Digest) -> KeptSuite:
+    """Tell whether tests are kept."""
+    found = await service_of(request).suites.find(sha256)
+    if found is None:
+        raise HTTPException(404, f"{sha256}: {missing(sha256)}")
+    return found
+
+
+@router.head("/{sha256}", include_in_schema=False)
+async def is_kept(request: Request, sha256: Digest) -> Response:
+    """Tell the same by the status alone."""
+    await look_up(request, sha256)
+    return Response()

@@ -1,0 +1,1 @@
+"""The judge of code: tests to jobs, facts to verdicts."""

@@ -1,0 +1,281 @@
+"""Special judges: programs of the tests' own that say whether an output is right. Each runs in a box.
+
+How one is asked and how it answers is its protocol, a line in `PROTOCOLS`. A judge that fails on an output (it crashes,
+hits a limit, ends in a way that its protocol does not have) is asked about the expected output of that case. If it
+gets through that, whatever it says of it, then the output is to blame: the answer is wrong. A judge that has judged any
+output of these tests is proved from then on. Only one that has never got through is of no use, and that is not the
+program's fault.
+"""
+
+import math
+import re
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+
+from sandboxes.protocol.facts import CompileFacts, End, Fact, TestFacts
+from sandboxes.protocol.job import Job, Mode, Run
+from verifier_service import limits
+from verifier_service.checkers import Checked
+from verifier_service.errors import BadItem, BoxDied, ReferenceUnusable
+from verifier_service.execution.executor import Executor
+from verifier_service.judges.code.tests import Suite, output_of
+from verifier_service.judges.code.verdicts import answered
+from verifier_service.languages import SANDBOXES, Languages
+from verifier_service.schema import Limits, Protocol, SpecialJudge, StdioCase, StdioTests
+from verifier_service.schema.requests import options_of
+from verifier_service.settings import Settings
+
+CHUNK = 64
+"""Outputs that one job of a judge is asked about: its program is sent, and compiled, once for all of them."""
+
+MAX_PROVED = 10_000
+PYTHON_MAIN = SANDBOXES / "programs" / "special_judge.py"
+"""The program that loads a `check` function of Python: it tells a judge that crashed from one that says no."""
+PYTHON_JUDGE_FILE = "judge.py"
+SHARE_FILE = "share.txt"
+STDIN, EXPECTED, ACTUAL = "stdin.txt", "expected.txt", "actual.txt"
+FEEDBACK = "feedback"
+FEEDBACK_MESSAGE = f"{FEEDBACK}/judgemessage.txt"
+SAID_CHARS = 500
+
+
+class JudgeFailed(Exception):
+    """The judge did not get through this output; the message says how it ended."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """How a judge is asked, and how its end is read. `answer` raises `JudgeFailed` for an end that means nothing."""
+
+    argv: tuple[str, ...]
+    answer: Callable[[TestFacts], Checked]
+    actual_on_stdin: bool = False
+    files: tuple[str, ...] = ()
+    fetch: tuple[str, ...] = ()
+
+    def run(self, case: StdioCase, actual: bytes) -> Run:
+        """Return the run that asks about one output."""
+        files = {STDIN: case.stdin.encode(), EXPECTED: case.stdout.encode(), ACTUAL: actual}
+        return Run(
+            stdin=actual if self.actual_on_stdin else b"",
+            argv=self.argv,
+            files=files | dict.fromkeys(self.files, b""),
+            fetch=self.fetch,
+        )
+
+
+def _said(*parts: bytes) -> str:
+    return next((text for part in parts if (text := part.decode("utf-8", "backslashreplace").strip())), "")[:SAID_CHARS]
+
+
+def _verdict(fact: TestFacts, right: Sequence[int], wrong: Sequence[int], said: str) -> Checked:
+    if fact.exit_code in right:
+        return Checked(True, said)
+    if fact.exit_code in wrong:
+        return Checked(False, said or "the special judge says no")
+    raise JudgeFailed(f"it ended with code {fact.exit_code}: {said or fact.message[-SAID_CHARS:]}")
+
+
+def _share(text: str, said: str) -> Checked:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise JudgeFailed(f"its share {text[:100]!r} is not a number from 0 to 1")
+    return Checked(share == 1, said or ("" if share == 1 else f"the special judge gives {share:g}"), share)
+
+
+def _check(fact: TestFacts) -> Checked:
+    said = _said(fact.stdout)
+    if fact.exit_code == 0 and SHARE_FILE in fact.files:
+        return _share(fact.files[SHARE_FILE].decode("utf-8", "replace"), said)
+    return _verdict(fact, (0,), (1,), said)
+
+
+def _exit_code(fact: TestFacts) -> Checked:
+    return _verdict(fact, (0,), (1,), _said(fact.stdout))
+
+
+def _testlib(fact: TestFacts) -> Checked:
+    said = _said(fact.stderr, fact.stdout)
+    if fact.exit_code == 7:  # points: "points 0.5 two of four are right"
+        points = re.match(r"(?:partially correct |points )?\(?([0-9.eE+-]+)\)?", said)
+        return _share(points[1] if points else "", said)
+    return _verdict(fact, (0,), (1, 2, 4, 8), said)  # wrong answer, presentation error, dirt, unexpected end of file
+
+
+def _kattis(fact: TestFacts) -> Checked:
+    return _verdict(fact, (42,), (43,), _said(fact.files.get(FEEDBACK_MESSAGE, b""), fact.stdout, fact.stderr))
+
+
+def _score(fact: TestFacts) -> Checked:
+    if fact.exit_code != 0:
+        raise JudgeFailed(f"it ended with code {fact.exit_code}: {fact.message[-SAID_CHARS:]}")
+    first, _, rest = fact.stdout.decode("utf-8", "backslashreplace").strip().partition("\n")
+    return _share(first.strip(), rest.strip()[:SAID_CHARS])
+
+
+PROTOCOLS = {
+    Protocol.CHECK: Question((STDIN, EXPECTED, ACTUAL), _check, fetch=(SHARE_FILE,)),
+    Protocol.EXIT_CODE: Question((STDIN, EXPECTED, ACTUAL), _exit_code),
+    Protocol.TESTLIB: Question((STDIN, ACTUAL, EXPECTED), _testlib),
+    Protocol.KATTIS: Question(
+        (STDIN, EXPECTED, f"{FEEDBACK}/"),
+        _kattis,
+        actual_on_stdin=True,
+        files=(FEEDBACK_MESSAGE,),
+        fetch=(FEEDBACK_MESSAGE,),
+    ),
+    Protocol.SCORE: Question((STDIN, EXPECTED, ACTUAL), _score),
+}
+
+
+def protocol_of(judge: SpecialJudge, is_python: bool) -> Protocol:
+    """Return the protocol of a judge that may not name one."""
+    if judge.protocol is not None:
+        return judge.protocol
+    return Protocol.CHECK if is_python and re.search(r"^def check\b", judge.code, re.M) else Protocol.EXIT_CODE
+
+
+class SpecialJudges:
+    """Asks special judges, and remembers which have got through an output."""
+
+    def __init__(self, executor: Executor, languages: Languages, settings: Settings) -> None:
+        self._executor = executor
+        self._languages = languages
+        self._limits = limits.fill(Limits(), settings)
+        self._proved: OrderedDict[object, None] = OrderedDict()
+
+    def check(self, tests: StdioTests) -> None:
+        """Refuse a judge that cannot be run here.
+
+        Raises:
+            BadItem: naming the field.
+        """
+        judge = options_of(tests.checker)
+        if not isinstance(judge, SpecialJudge):
+            return
+        language = self._languages.resolve(judge.language, "tests.checker.language")
+        if judge.protocol is Protocol.CHECK and language.name != "python":
+            raise BadItem("tests.checker.protocol", judge.protocol.value, "`check` is for judges in python")
+        language.check_files(judge.files, "tests.checker.files")
+
+    async def ask(self, suite: Suite, facts: Sequence[TestFacts]) -> dict[int, Checked]:
+        """Judge the outputs of a program; returns what became of each that has an answer, by its index.
+
+        Raises:
+            ReferenceUnusable: the judge got through none; nothing may be concluded of the outputs.
+        """
+        judge = suite.special_judge
+        assert judge is not None, "asked of tests without a special judge"
+        checked: dict[int, Checked] = {}
+        outputs: dict[int, bytes] = {}
+        for fact in facts:
+            if answered(fact):
+                case = suite.cases[fact.index]
+                output = output_of(case, fact)
+                if output is None:
+                    checked[fact.index] = Checked(False, f"the program wrote no file {case.stdout_file!r}")
+                else:
+                    outputs[fact.index] = output
+        if outputs:
+            checked |= await self._judge(judge, suite, outputs)
+        return checked
+
+    async def _judge(self, judge: SpecialJudge, suite: Suite, outputs: dict[int, bytes]) -> dict[int, Checked]:
+        said = await self._run(judge, [(suite.cases[index], output) for index, output in outputs.items()])
+        checked: dict[int, Checked] = {}
+        for index, answer in zip(outputs, said, strict=True):
+            if isinstance(answer, Checked):
+                checked[index] = answer
+                self._prove(suite)
+        for index, answer in zip(outputs, said, strict=True):
+            if isinstance(answer, JudgeFailed):
+                await self._require_proof(judge, suite, suite.cases[index], answer)
+                checked[index] = Checked(False, f"the special judge fails on this output: {answer}")
+        return checked
+
+    async def _require_proof(self, judge: SpecialJudge, suite: Suite, case: StdioCase, failure: JudgeFailed) -> None:
+        """See to it that this judge can judge at all.
+
+        Raises:
+            ReferenceUnusable: it never did, and does not get through the expected output either.
+        """
+        if suite.key in self._proved:
+            return
+        (answer,) = await self._run(judge, [(case, case.stdout.encode())])
+        if isinstance(answer, JudgeFailed):
+            raise ReferenceUnusable(
+                f"the special judge failed: {failure}; on the expected output it failed as well: {answer}"
+            )
+        self._prove(suite)
+
+    def _prove(self, suite: Suite) -> None:
+        self._proved[suite.key] = None
+        self._proved.move_to_end(suite.key)
+        if len(self._proved) > MAX_PROVED:
+            self._proved.popitem(last=False)
+
+    async def _run(
+        self, judge: SpecialJudge, questions: Sequence[tuple[StdioCase, bytes]]
+    ) -> list[Checked | JudgeFailed]:
+        """Ask about outputs in one job, and return an answer to each."""
+        language = self._languages.resolve(judge.language, "tests.checker.language")
+        protocol = protocol_of(judge, language.name == "python")
+        question = PROTOCOLS[protocol]
+        side_files = {name: text.encode() for name, text in judge.files.items()}
+        source = judge.code.encode()
+        if protocol is Protocol.CHECK:
+            side_files[PYTHON_JUDGE_FILE] = source
+            source = _python_main()
+        job = Job(
+            mode=Mode.STDIO,
+            source=source,
+            toolchain=language.toolchain,
+            limits=self._limits,
+            runs=tuple(question.run(case, actual) for case, actual in questions),
+            side_files=side_files,
+            keep_stderr=True,
+        )
+        execution = await self._executor.run(language, job, partial(_all, len(questions)))
+        if execution.value is None:
+            return [JudgeFailed("it broke two sandboxes")] * len(questions)
+        return [_answer(question, fact) for fact in execution.value]
+
+
+@cache
+def _python_main() -> bytes:
+    return PYTHON_MAIN.read_bytes()
+
+
+async def _all(count: int, facts: AsyncIterator[Fact]) -> list[TestFacts]:
+    """Return the facts of `count` outputs.
+
+    Raises:
+        ReferenceUnusable: the judge does not compile.
+        BoxDied: facts are missing.
+    """
+    found: list[TestFacts] = []
+    async for fact in facts:
+        if isinstance(fact, CompileFacts) and not fact.succeeded:
+            raise ReferenceUnusable(f"the special judge does not compile: {fact.message[-SAID_CHARS:]}")
+        if isinstance(fact, TestFacts):
+            if fact.end is End.NOT_COMPILED:
+                raise ReferenceUnusable(f"the special judge does not compile: {fact.message[-SAID_CHARS:]}")
+            found.append(fact)
+    if len(found) != count:
+        raise BoxDied(f"the box reported {len(found)} of {count} outputs")
+    return found
+
+
+def _answer(question: Question, fact: TestFacts) -> Checked | JudgeFailed:
+    if fact.end is not End.EXITED:
+        ended = f"signal {fact.signal}" if fact.end is End.SIGNALED else str(fact.end).replace("_", " ")
+        return JudgeFailed(f"{ended}: {fact.message[-SAID_CHARS:]}")
+    try:
+        return question.answer(fact)
+    except JudgeFailed as failure:
+        return failure

@@ -1,0 +1,177 @@
+"""The kinds of tests: what enters the box for each, and how an answer that comes out is compared.
+
+To add one: its type in `schema.requests`, a function here with a line in `KINDS`, and its mode in the box.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import PydanticSerializationError
+
+from sandboxes.protocol import plain
+from sandboxes.protocol.facts import TestFacts
+from sandboxes.protocol.job import Mode, Run
+from verifier_service.checkers import TEXT_CHECKERS, VALUE_CHECKERS, Checked
+from verifier_service.errors import BadItem, JudgeError
+from verifier_service.schema import (
+    AssertTests,
+    CallTests,
+    Process,
+    PytestTests,
+    SpecialJudge,
+    StdioCase,
+    StdioTests,
+    Tests,
+)
+from verifier_service.schema.requests import options_of
+
+OUTPUT_SLACK_KB = 64
+"""What a program may write beyond the size of what is expected of it, where nobody set a limit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Suite:
+    """Tests made ready for the box once, however many submissions share them.
+
+    `key` is the same for the same tests. `compare` is there for tests whose answers are compared here. `value_kb` is
+    what the longest expected value takes.
+    """
+
+    key: object
+    mode: Mode
+    prelude: str = ""
+    weights: tuple[float, ...] = ()
+    stop_on_failure: bool = False
+    runs: tuple[Run, ...] = ()
+    calls: tuple[bytes, ...] = ()
+    value_kb: int = 0
+    entry_point: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    module: str = "solution"
+    compare: Callable[[TestFacts], Checked] | None = None
+    special_judge: SpecialJudge | None = None
+    cases: tuple[StdioCase, ...] = ()
+
+
+def prepare(tests: Tests) -> Suite:
+    """Return `tests` in the form in which they enter a box.
+
+    Raises:
+        JudgeError: they hold what cannot enter it.
+    """
+    return KINDS[tests.kind](tests)
+
+
+def output_of(case: StdioCase, fact: TestFacts) -> bytes | None:
+    """Return what is to be judged: the standard output, or the file that the case names; None if that is missing."""
+    return fact.stdout if case.stdout_file is None else fact.files.get(case.stdout_file)
+
+
+def _key(tests: Tests) -> object:
+    try:
+        return tests.model_dump_json()
+    except (PydanticSerializationError, ValueError):  # half surrogates, long integers: they are equal to nothing
+        return object()
+
+
+def _kb(size: int) -> int:
+    return size // 1024 + OUTPUT_SLACK_KB
+
+
+def _stdio(tests: StdioTests) -> Suite:
+    checker = options_of(tests.checker)
+
+    def compare(fact: TestFacts) -> Checked:
+        case = tests.cases[fact.index]
+        actual = output_of(case, fact)
+        if actual is None:
+            return Checked(False, f"the program wrote no file {case.stdout_file!r}")
+        return TEXT_CHECKERS[checker.kind](case.stdout.encode(), actual, checker)
+
+    special = checker if isinstance(checker, SpecialJudge) else None
+    return Suite(
+        _key(tests),
+        Mode.STDIO,
+        prelude=tests.prelude,
+        weights=tuple(case.weight for case in tests.cases),
+        stop_on_failure=tests.stop_on_failure,
+        runs=tuple(map(_run, tests.cases)),
+        compare=compare if special is None else None,
+        special_judge=special,
+        cases=tuple(tests.cases),
+    )
+
+
+def _run(case: StdioCase) -> Run:
+    files = {name: text.encode() for name, text in case.files.items()}
+    stdin = case.stdin.encode()
+    if case.stdin_file is not None:
+        files, stdin = {**files, case.stdin_file: stdin}, b""
+    return Run(
+        stdin=stdin,
+        files=files,
+        fetch=() if case.stdout_file is None else (case.stdout_file,),
+        output_limit_kb=_kb(len(case.stdout.encode())),
+    )
+
+
+def _call(tests: CallTests) -> Suite:
+    checker = options_of(tests.checker)
+    expected = [case.expected for case in tests.cases]
+
+    def compare(fact: TestFacts) -> Checked:
+        try:
+            value = plain.decode(fact.value)
+        except plain.Malformed as error:
+            return Checked(False, f"what was returned cannot be read: {error}")
+        return VALUE_CHECKERS[checker.kind](expected[fact.index], value, checker)
+
+    return Suite(
+        _key(tests),
+        Mode.CALL,
+        prelude=tests.prelude,
+        weights=tuple(case.weight for case in tests.cases),
+        stop_on_failure=tests.stop_on_failure,
+        calls=tuple(_encode(index, [case.args, case.kwargs]) for index, case in enumerate(tests.cases)),
+        value_kb=_kb(max(len(_encode(index, value)) for index, value in enumerate(expected))),
+        entry_point=tests.entry_point,
+        compare=compare,
+    )
+
+
+def _encode(index: int, value: Any) -> bytes:
+    try:
+        return plain.encode(value)
+    except plain.NotPlain as error:
+        raise JudgeError(f"tests.cases.{index} cannot enter the sandbox: {error}") from error
+
+
+def _assert(tests: AssertTests) -> Suite:
+    return Suite(
+        _key(tests),
+        Mode.ASSERT,
+        prelude=_separate(tests).prelude,
+        files={"tests.py": tests.code},
+        entry_point=tests.entry_point,
+    )
+
+
+def _pytest(tests: PytestTests) -> Suite:
+    return Suite(
+        _key(tests), Mode.PYTEST, prelude=_separate(tests).prelude, files=dict(tests.files), module=tests.module
+    )
+
+
+def _separate(tests: AssertTests | PytestTests) -> AssertTests | PytestTests:
+    if tests.process is not Process.SEPARATE:
+        raise BadItem("tests.process", tests.process.value, "this version runs tests in a process of their own only")
+    return tests
+
+
+KINDS: Mapping[str, Callable[[Any], Suite]] = {
+    "stdio": _stdio,
+    "call": _call,
+    "assert": _assert,
+    "pytest": _pytest,
+}

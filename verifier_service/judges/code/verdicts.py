@@ -1,0 +1,217 @@
+"""From facts to verdicts. Pure: nothing here runs anything, waits for anything or knows of a box.
+
+The order of questions about one test is `verdict_of_run`; the first test that was not accepted gives the verdict of the
+whole, and the score is the share of the weight that was earned.
+"""
+
+import signal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sandboxes.protocol.facts import CompileFacts, End, TesterFacts, TesterTest, TestFacts, TestOutcome
+from verifier_service.checkers import Checked
+from verifier_service.errors import BoxDied, ReferenceUnusable
+from verifier_service.schema import CodeResult, TestResult, Verdict
+
+MAX_TIME_LIMIT_FAILURES = 10
+"""After so many tests over the time limit the rest of a submission is not run: a program that loops forever would
+otherwise hold a core for the time limit times the number of tests."""
+
+
+def answered(fact: TestFacts) -> bool:
+    """Whether there is an answer to compare."""
+    return fact.end is End.RETURNED or (fact.end is End.EXITED and fact.exit_code == 0)
+
+
+def verdict_of_run(fact: TestFacts, checked: Checked | None) -> Verdict:
+    """Return what one test of `stdio` or `call` came to; `checked` is what became of its answer, if it has one."""
+    if fact.end is End.NOT_COMPILED:
+        return Verdict.COMPILE_ERROR
+    if fact.end in (End.CPU_LIMIT, End.WALL_LIMIT):
+        return Verdict.TIME_LIMIT_EXCEEDED
+    if fact.end is End.MEMORY_LIMIT:
+        return Verdict.MEMORY_LIMIT_EXCEEDED
+    if fact.end is End.OUTPUT_LIMIT:
+        return Verdict.OUTPUT_LIMIT_EXCEEDED
+    if fact.end is End.NOT_PLAIN:
+        return Verdict.WRONG_ANSWER
+    if not answered(fact) or checked is None:
+        return Verdict.RUNTIME_ERROR
+    return Verdict.ACCEPTED if checked.ok else Verdict.WRONG_ANSWER
+
+
+def verdict_of_test(test: TesterTest, facts: TesterFacts) -> Verdict:
+    """Return what one test of `assert` or `pytest` came to."""
+    if test.outcome is TestOutcome.PASSED:
+        return Verdict.ACCEPTED
+    if test.outcome is TestOutcome.MISSING and facts.program_end is not None:
+        return _verdict_of_end(facts.program_end)
+    if test.outcome in (TestOutcome.FAILED, TestOutcome.SKIPPED):
+        return Verdict.WRONG_ANSWER
+    return Verdict.RUNTIME_ERROR
+
+
+def _verdict_of_end(end: End) -> Verdict:
+    return verdict_of_run(TestFacts(index=0, end=end, exit_code=1), None)
+
+
+def result_of_run(fact: TestFacts, checked: Checked | None) -> TestResult:
+    """Return the result of one test of `stdio` or `call`."""
+    return TestResult(
+        verdict=verdict_of_run(fact, checked),
+        score=checked.share if checked and not checked.ok else None,
+        time_s=round(fact.time_s, 6),
+        memory_mb=round(fact.memory_mb, 1),
+        message=checked.message if checked is not None else fact.message or _what_ended(fact),
+    )
+
+
+def _what_ended(fact: TestFacts) -> str:
+    match fact.end:
+        case End.EXITED:
+            return f"the program ended with code {fact.exit_code}"
+        case End.SIGNALED:
+            return f"the program was ended by signal {fact.signal} ({signal.strsignal(fact.signal)})"
+        case End.LOST:
+            return "the program ended before it had answered"
+        case _:
+            return str(fact.end).replace("_", " ")
+
+
+@dataclass
+class Tally:
+    """The results of one submission's `stdio` or `call` tests while they come in. `weights` has one for each test."""
+
+    weights: Sequence[float]
+    stop_on_failure: bool = False
+    tests: list[TestResult] = field(default_factory=list)
+    signals: set[str] = field(default_factory=set)
+
+    def add(self, fact: TestFacts, checked: Checked | None) -> None:
+        """Take the next test.
+
+        Raises:
+            BoxDied: it is not the next one.
+        """
+        if fact.index != len(self.tests):
+            raise BoxDied(f"test {len(self.tests)} is missing: the box went on with test {fact.index}")
+        self.tests.append(result_of_run(fact, checked))
+        self.signals.update(signal.value for signal in fact.signals)
+
+    def enough(self) -> bool:
+        """Tell whether the rest of the tests need not run."""
+        if len(self.tests) >= len(self.weights):
+            return False
+        stop = self.stop_on_failure and bool(self.tests) and self.tests[-1].verdict is not Verdict.ACCEPTED
+        return stop or _count_slow(test.verdict for test in self.tests) >= MAX_TIME_LIMIT_FAILURES
+
+    def result(self) -> CodeResult:
+        """Return the result of all.
+
+        Raises:
+            BoxDied: tests are missing for no reason.
+        """
+        total = len(self.weights)
+        first = next((test for test in self.tests if test.verdict is not Verdict.ACCEPTED), None)
+        if first is None and len(self.tests) < total:
+            raise BoxDied(f"the box reported {len(self.tests)} of {total} tests")
+        if first is not None and first.verdict is Verdict.COMPILE_ERROR:
+            return not_compiled(first.message, total)
+        message = f"test {self.tests.index(first) + 1} of {total}: {first.message}" if first else ""
+        if len(self.tests) < total:
+            message += f" ({total - len(self.tests)} later tests were not run)"
+        return CodeResult(
+            id=None,
+            verdict=first.verdict if first else Verdict.ACCEPTED,
+            score=self._score() if first else 1.0,
+            passed=self._passed(),
+            total=total,
+            message=message,
+            tests=self.tests,
+            signals=sorted(self.signals),
+        )
+
+    def _passed(self) -> int:
+        return sum(test.verdict is Verdict.ACCEPTED for test in self.tests)
+
+    def _score(self) -> float:
+        earned = (
+            weight * (1.0 if test.verdict is Verdict.ACCEPTED else test.score or 0.0)
+            for test, weight in zip(self.tests, self.weights, strict=False)  # the rest was not run and earns nothing
+        )
+        return min(sum(earned) / sum(self.weights), 1.0)
+
+
+def _count_slow(found: Iterable[Verdict]) -> int:
+    return sum(verdict is Verdict.TIME_LIMIT_EXCEEDED for verdict in found)
+
+
+def enough_slow(facts: Sequence[TestFacts]) -> bool:
+    """Tell whether so many of these hit a time limit that the rest of the tests need not run."""
+    return _count_slow(verdict_of_run(fact, None) for fact in facts) >= MAX_TIME_LIMIT_FAILURES
+
+
+def broke_boxes(total: int) -> CodeResult:
+    """Return the result of a program that ended two fresh boxes in which harmless programs run."""
+    message = "the program ended two fresh boxes in a row, in which harmless programs run"
+    return CodeResult(id=None, verdict=Verdict.RUNTIME_ERROR, score=0.0, total=total, message=message)
+
+
+def not_compiled(message: str, total: int) -> CodeResult:
+    """Return the result of a program that could not be compiled."""
+    return CodeResult(id=None, verdict=Verdict.COMPILE_ERROR, score=0.0, total=total, message=message)
+
+
+def compiler_failed(facts: CompileFacts, total: int) -> CodeResult:
+    """Return the result of a program of which the compiler made nothing."""
+    limit = "" if facts.end is End.EXITED else f"the compiler was ended: {str(facts.end).replace('_', ' ')}. "
+    return not_compiled(f"{limit}{facts.message}" or "the compiler failed", total)
+
+
+def tester_result(facts: TesterFacts) -> CodeResult:
+    """Return the result of `assert` and `pytest` tests.
+
+    Raises:
+        ReferenceUnusable: the tests themselves are of no use, whatever the submission is.
+    """
+    if facts.broken:
+        raise ReferenceUnusable(f"the tests cannot be used: {facts.broken}")
+    if facts.program_end is End.NOT_COMPILED:
+        return not_compiled(facts.message, len(facts.tests))
+    tests = [_tester_test(test, facts) for test in facts.tests]
+    passed = sum(test.verdict is Verdict.ACCEPTED for test in tests)
+    verdict, message = _conclusion(tests, facts)
+    return CodeResult(
+        id=None,
+        verdict=verdict,
+        # Tests that came to no end say nothing, not even those that had passed.
+        score=1.0 if verdict is Verdict.ACCEPTED else passed / len(tests) if passed < len(tests) else 0.0,
+        passed=passed,
+        total=len(tests),
+        message=message,
+        tests=tests,
+        signals=sorted(signal.value for signal in facts.signals),
+    )
+
+
+def _conclusion(tests: Sequence[TestResult], facts: TesterFacts) -> tuple[Verdict, str]:
+    first = next((test for test in tests if test.verdict is not Verdict.ACCEPTED), None)
+    if first is not None:
+        return first.verdict, f"{first.id}: {first.message}"
+    if facts.program_end is not None:
+        return _verdict_of_end(facts.program_end), facts.message or "no test ran to its end"
+    if not tests or not facts.finished:
+        return Verdict.RUNTIME_ERROR, facts.message or "no test ran to its end"
+    return Verdict.ACCEPTED, ""
+
+
+def _tester_test(test: TesterTest, facts: TesterFacts) -> TestResult:
+    verdict = verdict_of_test(test, facts)
+    missing = test.outcome is TestOutcome.MISSING and facts.program_end is not None
+    return TestResult(
+        verdict=verdict,
+        id=test.id,
+        time_s=test.time_s,
+        memory_mb=round(facts.memory_mb, 1),
+        message=test.message or (facts.message if missing else ""),
+    )

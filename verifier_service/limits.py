@@ -1,0 +1,66 @@
+"""The limits of a test under the settings: fill in what is left out, refuse what is above the maximum."""
+
+from sandboxes.protocol import job
+from verifier_service.errors import BadItem
+from verifier_service.schema import LIMITS, LimitInfo, Limits, LimitTables
+from verifier_service.schema.limits import MEMORY, OUTPUT, PROCESSES, TIME, WALL, Limit
+from verifier_service.settings import Settings
+
+
+def maximum(limit: Limit, settings: Settings) -> float:
+    """Return the most that a request may ask for."""
+    return getattr(settings, limit.maximum_setting)
+
+
+def default(limit: Limit, settings: Settings) -> float:
+    """Return what a limit with a default of its own is when it is left out."""
+    return getattr(settings, limit.default_setting)
+
+
+def check(asked: Limits, settings: Settings) -> None:
+    """Refuse limits above the maximum.
+
+    Raises:
+        BadItem: naming the limit, the value and the maximum.
+    """
+    for limit in LIMITS:
+        value = getattr(asked, limit.name)
+        if value is not None and value > maximum(limit, settings):
+            raise BadItem(f"limits.{limit.name}", value, f"the maximum here is {maximum(limit, settings):g}")
+
+
+def fill(asked: Limits, settings: Settings) -> job.Limits:
+    """Fill in what `asked` leaves out. The wall limit is at least the time limit."""
+    time_limit_s = asked.time_limit_s or default(TIME, settings)
+    wall_limit_s = asked.wall_limit_s or min(maximum(WALL, settings), 3 * time_limit_s + 2)  # as WALL.rule says
+    return job.Limits(
+        time_limit_s=time_limit_s,
+        wall_limit_s=max(wall_limit_s, time_limit_s),
+        memory_limit_mb=asked.memory_limit_mb or int(default(MEMORY, settings)),
+        output_limit_kb=asked.output_limit_kb or int(default(OUTPUT, settings)),
+        max_processes=asked.max_processes or int(default(PROCESSES, settings)),
+        compile_time_limit_s=settings.compile_time_limit_s,
+    )
+
+
+def tables(settings: Settings) -> LimitTables:
+    """Return defaults and maxima by name."""
+    return LimitTables(
+        default={one.name: one.rule if one.default is None else default(one, settings) for one in LIMITS},
+        maximum={one.name: maximum(one, settings) for one in LIMITS},
+    )
+
+
+def describe(settings: Settings) -> list[LimitInfo]:
+    """Return the table of limits with what holds here."""
+    known = tables(settings)
+    return [
+        LimitInfo(
+            name=one.name,
+            unit=one.unit,
+            what=one.what,
+            default=known.default[one.name],
+            maximum=known.maximum[one.name],
+        )
+        for one in LIMITS
+    ]

@@ -1,0 +1,105 @@
+"""What the service tells about itself and about what it keeps."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from verifier_service.schema.base import Answered
+from verifier_service.schema.results import Result
+
+
+class LanguageInfo(Answered):
+    """One language. `version` is set where its sandbox can be started; `hint` says how to make it so."""
+
+    name: str
+    title: str
+    aliases: list[str]
+    available: bool
+    version: str | None
+    tests: list[str]
+    hint: str | None = None
+
+
+class LimitInfo(Answered):
+    """One limit of a test; `default` is a number, or a rule that makes it from other limits."""
+
+    name: str
+    unit: str
+    what: str
+    default: int | float | str
+    maximum: int | float
+
+
+class LimitTables(Answered):
+    """Defaults and maxima by the name of the limit."""
+
+    default: dict[str, int | float | str]
+    maximum: dict[str, int | float]
+
+
+class Checkers(Answered):
+    """The names of the checkers of each kind of tests, and the protocols of special judges."""
+
+    stdio: list[str]
+    call: list[str]
+    protocols: list[str]
+
+
+class Info(Answered):
+    """What this service can judge and run, and what may be asked of it."""
+
+    version: str
+    runner: str
+    isolation: Literal["submission", "container"]
+    languages: list[LanguageInfo]
+    checkers: Checkers
+    preludes: dict[str, str]
+    extraction_rules: list[str]
+    verdicts: dict[str, str]
+    limits: LimitTables
+    limit_table: list[LimitInfo]
+    max_batch: int
+    max_body_mb: int
+
+
+class Alive(Answered):
+    """The answer of `GET /healthz`."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(Answered):
+    """The answer of `GET /readyz`; `reasons` has what is waited for, by judge."""
+
+    ready: bool
+    reasons: dict[str, str]
+
+
+class StoredIds(Answered):
+    """One id for each submission that was stored, in the order of the request."""
+
+    ids: list[str]
+
+
+class StoredState(StrEnum):
+    """How far a stored submission is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+
+
+class StoredSubmission(Answered):
+    """A stored submission; `result` is there when it is done."""
+
+    id: str
+    state: StoredState
+    result: Annotated[Result | None, Field(description="null until the state is `done`")] = None
+
+
+class KeptSuite(Answered):
+    """A suite that the service keeps: name it in `tests` as `{"sha256": ...}`."""
+
+    sha256: str
+    bytes: int

@@ -1,0 +1,128 @@
+"""Tests that are kept under the digest of the text they were sent as, so that requests can name them.
+
+One file for each, in `suites/` under the state folder, and a bounded number of them read in memory. Above the limits of
+the settings the one that was not used for longest goes. What names one that is gone is told to send it again.
+"""
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections import OrderedDict
+from pathlib import Path
+
+from verifier_service.batch import read_tests
+from verifier_service.errors import BadItem, BadRequest, NotJson, Overloaded
+from verifier_service.schema import KeptSuite, ProblemField, Tests
+from verifier_service.settings import Settings
+
+MAX_READ = 256
+"""Suites that are held in memory, ready to be used."""
+
+
+class SuiteStore:
+    """The kept suites of one service."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.state_dir / "suites"
+        self._max_count = settings.max_suites
+        self._max_bytes = settings.max_suites_mb * 1024 * 1024
+        self._read: OrderedDict[str, Tests] = OrderedDict()
+        self._lock = asyncio.Lock()
+
+    async def put(self, digest: str, body: bytes) -> KeptSuite:
+        """Keep a suite.
+
+        Raises:
+            BadRequest: the digest is not that of the body, or the body holds no tests.
+            NotJson: the body is not JSON.
+            Overloaded: it cannot be kept here.
+        """
+        actual = hashlib.sha256(body).hexdigest()
+        if actual != digest:
+            raise BadRequest(
+                [ProblemField(field="sha256", value=digest[:80], allowed=f"the SHA-256 of the body as sent, {actual}")]
+            )
+        if len(body) > self._max_bytes:
+            raise BadRequest(
+                [ProblemField(field="", value=f"{len(body)} bytes", allowed=f"at most {self._max_bytes} can be kept")]
+            )
+        tests = await asyncio.to_thread(read_tests, body)
+        async with self._lock:
+            try:
+                await asyncio.to_thread(self._write, digest, body)
+            except OSError as error:
+                raise Overloaded(f"suites cannot be kept here: VERIFIER_STATE_DIR: {error}", 60.0) from error
+        self._remember(digest, tests)
+        return KeptSuite(sha256=digest, bytes=len(body))
+
+    async def find(self, digest: str) -> KeptSuite | None:
+        """Return what is known of a kept suite, or None if it is not kept."""
+        try:
+            found = await asyncio.to_thread(self._path(digest).stat)
+        except (OSError, ValueError):
+            return None
+        return KeptSuite(sha256=digest, bytes=found.st_size)
+
+    async def get(self, digest: str) -> Tests:
+        """Return the tests kept under a digest.
+
+        Raises:
+            BadItem: there are none; the message says what to send.
+        """
+        tests = self._read.get(digest)
+        if tests is None:
+            tests = await asyncio.to_thread(self._load, digest)
+        if tests is None:
+            raise BadItem("tests.sha256", digest, missing(digest))
+        self._remember(digest, tests)
+        return tests
+
+    def _remember(self, digest: str, tests: Tests) -> None:
+        self._read[digest] = tests
+        self._read.move_to_end(digest)
+        if len(self._read) > MAX_READ:
+            self._read.popitem(last=False)
+
+    # Files; blocking.
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / f"{digest}.json"
+
+    def _load(self, digest: str) -> Tests | None:
+        path = self._path(digest)
+        try:
+            body = path.read_bytes()
+            os.utime(path)  # it was used
+        except OSError:
+            return None
+        if hashlib.sha256(body).hexdigest() != digest:  # a write that a crash cut short on a file system without order
+            return None
+        try:
+            return read_tests(body)
+        except (BadRequest, NotJson):  # kept by a version that read it otherwise
+            return None
+
+    def _write(self, digest: str, body: bytes) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        temporary = self._folder / f".{digest[:16]}-{secrets.token_hex(4)}"
+        try:
+            temporary.write_bytes(body)
+            temporary.replace(self._path(digest))
+        finally:
+            temporary.unlink(missing_ok=True)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        kept = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        size = 0
+        for number, path in enumerate(kept, start=1):
+            size += path.stat().st_size
+            if number > self._max_count or (size > self._max_bytes and number > 1):
+                path.unlink(missing_ok=True)
+                self._read.pop(path.stem, None)
+
+
+def missing(digest: str) -> str:
+    """Say what to do about a suite that is not kept."""
+    return f"it is not kept here, or no more: send its tests with `PUT /v1/suites/{digest[:64]}` and ask again"
