@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from verifier_service.answers.algebra import BUDGET
+from verifier_service.answers.algebra import warm_up
 from verifier_service.answers.compare import Outcome, compare
 from verifier_service.answers.reading import Answer, read
 from verifier_service.extract.math import Extracted, extract_answer, extract_reference
@@ -26,7 +26,6 @@ def judge_item(item: dict[str, Any], report: Callable[[str, Any], None]) -> None
     Where the reference was not read before, the stages `reading reference` and `reference read` are reported around
     it, so that a death between the two is charged to the reference and not to the completion.
     """
-    BUDGET.refill()
     reference = _REFERENCES.get(item["reference"])
     if reference is None:
         report(READING_REFERENCE, None)
@@ -64,3 +63,6 @@ def _verdict(extracted: Extracted, reference: Answer) -> list[Any]:
             _OUTCOMES[key] = outcome
     verdict = Verdict.ACCEPTED if outcome.equal else Verdict.WRONG_ANSWER
     return [verdict, extracted.text[:MAX_REPORTED_CHARS], extracted.rule, outcome.why]
+
+
+__all__ = ["judge_item", "warm_up"]
