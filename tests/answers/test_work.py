@@ -1,4 +1,4 @@
-"""What ends a search for a closed form is the work it takes, never the time: verdicts are the same on a busy machine."""
+"""What ends a search for a closed form is the work it takes, never the time: a busy machine gives the same verdicts."""
 
 import pytest
 import sympy

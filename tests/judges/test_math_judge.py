@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,11 +20,6 @@ EXECUTED = Path("/tmp/executed-by-math-judge")
 def submission(completion: str, reference: str = "42", extract: list[ExtractionRule] | None = None) -> MathSubmission:
     """Make a submission with a name."""
     return MathSubmission(kind="math", id="a", completion=completion, reference=reference, extract=extract)
-
-
-def crowding() -> float:
-    """How many times slower than alone a process runs here now, because other programs want the cores too."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -104,16 +98,12 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-async def test_hostile_completions_are_rejected_within_five_seconds_each_and_nothing_is_executed(
-    judge: MathJudge,
-) -> None:
-    """One after the other, boxed and bare; the neighbour of each is accepted."""
+async def test_hostile_completions_are_rejected_and_nothing_is_executed(judge: MathJudge) -> None:
+    """One after the other, boxed and bare; the neighbour of each is accepted. How long each takes is benchmarked."""
     EXECUTED.unlink(missing_ok=True)
     for text in HOSTILE:
         for completion in (f"\\boxed{{{text}}}", text):
-            begin = time.monotonic()
             results = await judge_all(judge, [submission(completion), submission("\\boxed{42}")])
-            assert time.monotonic() - begin < 5 * crowding(), text[:60]
             assert [result.score for result in results] == [0.0, 1.0], text[:60]
     assert not EXECUTED.exists()
 

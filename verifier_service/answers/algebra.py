@@ -22,8 +22,8 @@ from verifier_service.answers.numeric import MP, NotNumeric, Undefined, evaluate
 
 MAX_CALLS = 1_500_000
 """Python functions that may be called for one comparison; then the answer counts as not proved. Work is counted and not
-time, so that a slow or busy machine proves what an idle one proves. It is about a second of CPU time, far from the limit
-at which a worker is killed."""
+time, so that a slow or busy machine proves what an idle one proves. It is about a second of CPU time, far from the
+limit at which a worker is killed."""
 
 _NODE_CALLS = 10
 """What the value of one node of an integrand costs, in calls that take as long."""
