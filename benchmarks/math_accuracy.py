@@ -23,7 +23,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from verifier_service.judges.math_judge import MathJudge, judge_all
+from verifier_service.dispatch import judge_all
+from verifier_service.judges.math.judge import MathJudge
 from verifier_service.schema import MathResult, MathSubmission
 from verifier_service.settings import Settings
 
@@ -57,7 +58,7 @@ async def judge_cases(rows: list[dict[str, Any]], workers: int) -> tuple[list[Ma
     await judge.start()
     submissions = [MathSubmission(kind="math", completion=row["response"], reference=row["gold"]) for row in rows]
     begin = time.perf_counter()
-    results = await judge_all(judge, submissions)
+    results = await judge_all("math", judge, submissions)
     seconds = time.perf_counter() - begin
     await judge.close()
     return results, seconds

@@ -23,8 +23,9 @@ from rich.table import Table
 
 from verifier_service.answers.compare import compare
 from verifier_service.answers.reading import read
+from verifier_service.dispatch import judge_all
 from verifier_service.extract.math import extract_answer, extract_reference
-from verifier_service.judges.math_judge import MathJudge, judge_all
+from verifier_service.judges.math.judge import MathJudge
 from verifier_service.schema import MathSubmission
 from verifier_service.settings import Settings
 
@@ -70,11 +71,13 @@ async def ours(items: list[Item], processes: int) -> tuple[float, float]:
     begin = time.perf_counter()
     judge = MathJudge(Settings(math_workers=processes))
     await judge.start()
-    await judge_all(judge, submissions[:1])
+    await judge_all("math", judge, submissions[:1])
     first_s = time.perf_counter() - begin
-    await judge_all(judge, [MathSubmission(kind="math", reference=str(n), completion="\\boxed{1}") for n in range(64)])
+    await judge_all(
+        "math", judge, [MathSubmission(kind="math", reference=str(n), completion="\\boxed{1}") for n in range(64)]
+    )
     begin = time.perf_counter()
-    await judge_all(judge, submissions)
+    await judge_all("math", judge, submissions)
     seconds = time.perf_counter() - begin
     await judge.close()
     return seconds, first_s

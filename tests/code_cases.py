@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from verifier_service.judges.code_judge import CodeJudge
+from verifier_service.runners.pool import BoxPool
 
 from verifier_service.errors import RunnerUnavailable
-from verifier_service.judges.code_judge import CodeJudge
 from verifier_service.languages import load_languages
 from verifier_service.runners import RUNNERS
-from verifier_service.runners.pool import BoxPool
 from verifier_service.schema import CodeResult, CodeSubmission
 from verifier_service.settings import Settings
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from verifier_service.judges.code_judge import CodeJudge
 
 from tests.code_cases import judge_all, open_judge, submission
-from verifier_service.judges.code_judge import CodeJudge
 from verifier_service.schema import CodeResult, CodeSubmission, Verdict
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

@@ -1,7 +1,7 @@
 """A short supervised stage on the task's own demonstrations: a policy that never succeeds has no reward to learn from.
 
-It uses TRL's SFTTrainer, and stops as soon as sampled completions of training prompts are right often enough, so that
-most of what there is to learn is left to the reward.
+It uses TRL's SFTTrainer, and stops where sampled completions of training prompts are right often enough and not more
+often, so that most of what there is to learn is left to the reward, on every machine.
 """
 
 import json
@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
+from trainer import weights
 from trainer.client import VerifierClient
 from trainer.config import ColdStart, Recipe
 from trainer.data import conversation, verifier_text
@@ -23,6 +24,9 @@ from trainer.models import init_arguments, lora_config
 from trainer.reward import judge
 from trainer.tasks import Problem
 from verifier_service.schema import Verdict
+
+MAX_HALVINGS = 8
+"""Mixes that are tried between two checks. Where none of them is within the tolerance, the last one is kept."""
 
 
 def run(recipe: Recipe, base: str, tokenizer: Any, problems: list[Problem], client: VerifierClient, say: Any) -> Path:
@@ -98,7 +102,13 @@ def _dataset(recipe: Recipe, problems: list[Problem]) -> Dataset:
 
 
 class _Watch(TrainerCallback):
-    """Measures the sampled accuracy on training prompts now and then, and ends the stage when it is enough."""
+    """Measures the sampled accuracy on training prompts now and then, and ends the stage when it is enough.
+
+    What is measured, and kept, is the mean of the weights since the check before. A single step's weights swing between
+    the habits that the demonstrations show, and which way they swing hangs on the last bits of the floats, so on the
+    CPU. A mean that is right more often than `accuracy_tolerance` allows is mixed with the one before it, by halves,
+    until the accuracy lies between the two bounds.
+    """
 
     def __init__(
         self,
@@ -116,24 +126,56 @@ class _Watch(TrainerCallback):
         self.client = client
         self.say = say
         self.accuracy: float | None = None
+        self.mean = weights.Mean()
+        self.below: weights.Weights = []
+        """The last weights that were not yet right often enough."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        if self.options.until_accuracy is not None:
+            self.below = weights.of(model)
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> Any:
-        if self.options.until_accuracy is None or state.global_step % self.options.check_every_steps:
+        enough = self.options.until_accuracy
+        if enough is None:
             return control
-        self.accuracy = broadcast_object_list([self._measure(model)])[0]  # all processes stop at the same step
+        self.mean.add(model)
+        if state.global_step % self.options.check_every_steps:
+            return control
+        single, reached = weights.of(model), self.mean.take()
+        weights.put(model, reached)
+        self.accuracy = self._measure(model)
         self.say(f"cold start: step {state.global_step}, sampled accuracy on training problems {self.accuracy:.2f}")
-        if self.accuracy >= self.options.until_accuracy:
+        if self.accuracy >= enough:
+            self._go_back(model, reached, enough)
             control.should_training_stop = True
+        elif state.global_step < state.max_steps:
+            self.below = reached
+            weights.put(model, single)
         return control
 
+    def _go_back(self, model: Any, reached: weights.Weights, enough: float) -> None:
+        """Mix what was reached with what was not enough, until the accuracy is within the tolerance."""
+        low, high = 0.0, 1.0
+        too_much = enough + self.options.accuracy_tolerance
+        for _ in range(MAX_HALVINGS):
+            if self.accuracy is None or enough <= self.accuracy <= too_much:
+                return
+            share = (low + high) / 2
+            weights.put(model, weights.mix(self.below, reached, share))
+            self.accuracy = self._measure(model)
+            self.say(f"cold start: that is too much; went back to {share:.2f} of the way, {self.accuracy:.2f}")
+            low, high = (share, high) if self.accuracy < enough else (low, share)
+
     def _measure(self, model: Any) -> float:
+        """Return the share of sampled completions that are right, the same in all processes."""
         grpo = self.recipe.grpo
         sampling = Sampling(grpo.temperature, grpo.max_completion_tokens, self.recipe.evaluation.batch)
         prompts = [conversation(problem, self.recipe.prompt) for problem in self.problems]
         texts = complete(model, self.tokenizer, prompts, sampling)
         pairs = [(verifier_text(problem), text) for problem, text in zip(self.problems, texts, strict=True)]
         judged = [result for result in judge(self.client, pairs).results if result.verdict is not Verdict.JUDGE_ERROR]
-        return sum(result.verdict is Verdict.ACCEPTED for result in judged) / max(len(judged), 1)
+        accuracy = sum(result.verdict is Verdict.ACCEPTED for result in judged) / max(len(judged), 1)
+        return broadcast_object_list([accuracy])[0]  # so that all processes stop at the same step
 
 
 def _quiet(trainer: Any) -> None:

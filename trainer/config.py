@@ -107,7 +107,8 @@ class Prompt(Part):
 class ColdStart(Part):
     """A short supervised stage on the task's own solutions, before the reward takes over.
 
-    It stops after `steps`, or as soon as sampled completions of training prompts reach `until_accuracy`.
+    It stops after `steps`, or as soon as sampled completions of training prompts reach `until_accuracy`; what goes
+    beyond that by more than `accuracy_tolerance` is taken back.
     """
 
     steps: int = Field(ge=1)
@@ -117,6 +118,7 @@ class ColdStart(Part):
     warmup_steps: int = Field(default=0, ge=0)
     adam_beta2: float = Field(default=0.999, gt=0, lt=1, description="lower follows a short stage's gradients sooner")
     until_accuracy: float | None = Field(default=None, gt=0, lt=1)
+    accuracy_tolerance: float = Field(default=0.05, gt=0, lt=1)
     check_every_steps: int = Field(default=20, ge=1)
     check_rows: int = Field(default=128, ge=1)
 

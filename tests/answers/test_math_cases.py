@@ -10,8 +10,9 @@ import pytest_asyncio
 
 from verifier_service.answers.compare import compare
 from verifier_service.answers.reading import read
+from verifier_service.dispatch import judge_all
 from verifier_service.extract.math import extract_answer, extract_reference
-from verifier_service.judges.math_judge import MathJudge, judge_all
+from verifier_service.judges.math.judge import MathJudge
 from verifier_service.schema import MathSubmission
 from verifier_service.settings import Settings
 
@@ -38,7 +39,7 @@ async def test_every_case_of_a_kind_gets_the_verdict_of_its_label(judge: MathJud
     """A case that is judged against its label is listed with its reason."""
     rows = load(kind)
     submissions = [MathSubmission(kind="math", completion=row["response"], reference=row["gold"]) for row in rows]
-    results = await judge_all(judge, submissions)
+    results = await judge_all("math", judge, submissions)
     wrong = [
         f"{row['id']} expected {row['expected']} because {row['why']}; {result.verdict}: {result.message}"
         for row, result in zip(rows, results, strict=True)

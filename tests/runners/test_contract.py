@@ -286,7 +286,7 @@ async def test_cpu_time_is_measured_and_sleep_is_not(bench: Bench) -> None:
         bench, "import time\nt = time.process_time()\nwhile time.process_time() - t < .3: pass\ntime.sleep(.3)"
     )
     assert fact.end is End.EXITED
-    assert 0.3 <= fact.time_s < 0.45
+    assert 0.3 <= fact.time_s < 0.5
     assert fact.wall_s >= 0.6
 
 

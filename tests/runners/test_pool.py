@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from verifier_service.runners.pool import BoxPool
 
 from tests.runners.conftest import LIMITS
 from verifier_service.errors import RunnerUnavailable
 from verifier_service.languages import load_languages
 from verifier_service.runners import RUNNERS
 from verifier_service.runners.base import Box, Job, Runner, TestFacts
-from verifier_service.runners.pool import BoxPool
 from verifier_service.settings import Settings
 
 PYTHON = load_languages()["python"]

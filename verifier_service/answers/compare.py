@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verifier_service.answers import collection, expression, literal, piecewise, quantity, realset, relation
+from verifier_service.answers.algebra import BUDGET
 from verifier_service.answers.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
 from verifier_service.answers.clock import same_moment
 from verifier_service.answers.decision import Decision, Kind
@@ -42,6 +43,7 @@ class Outcome:
 
 def compare(answer: Answer, reference: Answer) -> Outcome:
     """Compare an answer with the reference. Never raises for what they hold, and does not change with their order."""
+    BUDGET.refill()
     for rule in _TEXT_RULES:
         decision = rule(answer, reference)
         if decision is not None:

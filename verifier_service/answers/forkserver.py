@@ -2,7 +2,8 @@
 import.
 
 Started as `python -m verifier_service.answers.forkserver FD MODULE:FUNCTION`, single-threaded, with one end of a
-socket pair as file descriptor FD. Lines of JSON cross that socket:
+socket pair as file descriptor FD. A function `warm_up` of the module is called once, before any worker is there.
+Lines of JSON cross that socket:
 
 | from the service | meaning |
 |---|---|
@@ -55,7 +56,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     module, _, name = target.partition(":")
-    handler: Handler = getattr(importlib.import_module(module), name)
+    room = importlib.import_module(module)
+    handler: Handler = getattr(room, name)
+    if hasattr(room, "warm_up"):
+        room.warm_up()
     control.sendall(b'{"ready":true}\n')
     _Server(control, handler).run()
 

@@ -1,5 +1,6 @@
 """The judge of math submissions: hands groups to worker processes and turns what comes back into results."""
 
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -11,8 +12,6 @@ from verifier_service.schema import ExtractionRule, Form, MathResult, MathSubmis
 from verifier_service.settings import Settings
 
 OnResult = Callable[[int, MathResult | JudgeError], None]
-Outcome = Callable[[str | None], MathResult] | JudgeError
-"""A maker of results for the submissions that are alike, or our failure."""
 
 _HANDLER = "verifier_service.judges.math.worker:judge_item"
 _MAX_CHUNK = 32
@@ -66,13 +65,14 @@ class MathJudge:
             rules = tuple(sorted(submission.extract)) if submission.extract is not None else None
             twins[submission.references, submission.completion, rules].append(index)
         waiting = {indices[0]: indices for indices in twins.values()}
+        began_s = time.monotonic()
 
         def report(first: int, stage: str, value: Any) -> None:
             outcome = self._outcome(stage, value)
             if outcome is not None:
+                passed_s = time.monotonic() - began_s
                 for index in waiting.pop(first):
-                    made = outcome if isinstance(outcome, JudgeError) else outcome(submissions[index].id)
-                    on_result(index, made)
+                    on_result(index, _for(submissions[index], outcome, passed_s))
 
         try:
             await self._pool.run(self._chunks(twins), report)
@@ -96,21 +96,28 @@ class MathJudge:
                 chunks[-1].append(entry)
         return chunks
 
-    def _outcome(self, stage: str, value: Any) -> Outcome | None:
+    def _outcome(self, stage: str, value: Any) -> MathResult | JudgeError | None:
         """Turn a report into what it says of the submission, or None while that is not finished."""
         if stage == FINAL_STAGE:
-            verdict, extracted, rule, message = value
+            verdict, extracted, rule, message, judge_s = value
             if verdict is None:
                 return ReferenceUnusable(message)
             by = ExtractionRule(rule) if rule else None
-            return lambda identity: _result(identity, Verdict(verdict), extracted, by, message)
+            return MathResult(
+                id=None,
+                verdict=Verdict(verdict),
+                score=1.0 if verdict == Verdict.ACCEPTED else 0.0,
+                extracted=extracted,
+                extracted_by=by,
+                message=message,
+                judge_s=round(judge_s, 6),
+            )
         if stage not in _ENDED:
             return None
         if value == READING_REFERENCE:
             return ReferenceUnusable(f"the reference could not be read within the limits ({stage})")
         verdict, message = _ENDED[Ended(stage)]
-        text = message.format(limits=self._limits)
-        return lambda identity: _result(identity, verdict, message=text)
+        return MathResult(id=None, verdict=verdict, score=0.0, message=message.format(limits=self._limits))
 
 
 _Key = tuple[tuple[str, ...], str, tuple[ExtractionRule, ...] | None]
@@ -123,14 +130,9 @@ _ENDED = {
 }
 
 
-def _result(
-    identity: str | None,
-    verdict: Verdict,
-    extracted: str | None = None,
-    extracted_by: ExtractionRule | None = None,
-    message: str = "",
-) -> MathResult:
-    score = 1.0 if verdict is Verdict.ACCEPTED else 0.0
-    return MathResult(
-        id=identity, verdict=verdict, score=score, extracted=extracted, extracted_by=extracted_by, message=message
-    )
+def _for(submission: MathSubmission, outcome: MathResult | JudgeError, passed_s: float) -> MathResult | JudgeError:
+    """Return the outcome as that of one submission, which was waited for as long as it was not being judged."""
+    if isinstance(outcome, JudgeError):
+        return outcome
+    queue_s = round(max(passed_s - outcome.judge_s, 0.0), 6)
+    return outcome.model_copy(update={"id": submission.id, "queue_s": queue_s})

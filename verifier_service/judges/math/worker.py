@@ -1,9 +1,10 @@
 """What a math worker does with one item: extract, read, compare. Runs in the worker process only."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from verifier_service.answers.algebra import BUDGET
+from verifier_service.answers.algebra import warm_up
 from verifier_service.answers.compare import Outcome, compare
 from verifier_service.answers.reading import Answer, read
 from verifier_service.extract.math import Extracted, extract_answer, extract_reference
@@ -21,12 +22,19 @@ _OUTCOMES: dict[tuple[str, str], Outcome] = {}
 
 
 def judge_item(item: dict[str, Any], report: Callable[[str, Any], None]) -> None:
-    """Judge `{"completion", "references", "rules"}` and report a `result`: verdict, extracted, rule, message.
+    """Judge `{"completion", "references", "rules"}` and report a `result`: verdict, extracted, rule,
+    message, seconds.
 
     The verdict is null if none of the references can be used; the message says why. Where one was not read before, the
     stages `reading reference` and `reference read` are reported around it, so that a death between the two is charged
     to the reference and not to the completion.
     """
+    began_s = time.perf_counter()
+
+    def conclude(verdict: Verdict | None, answer: Extracted | None, message: str) -> None:
+        text, rule = (answer.text[:MAX_REPORTED_CHARS], answer.rule) if answer else (None, None)
+        report("result", [verdict, text, rule, message, time.perf_counter() - began_s])
+
     references: list[Answer] = []
     unusable = ""
     for text in item["references"]:
@@ -36,26 +44,24 @@ def judge_item(item: dict[str, Any], report: Callable[[str, Any], None]) -> None
         else:
             references.append(reference)
     if not references:
-        report("result", [None, None, None, unusable])
+        conclude(None, None, unusable)
         return
     rules = None if item["rules"] is None else [ExtractionRule(rule) for rule in item["rules"]]
     extracted = extract_answer(item["completion"], rules)
     if extracted is None:
-        report("result", [Verdict.NO_ANSWER, None, None, "no answer was found in the completion"])
+        conclude(Verdict.NO_ANSWER, None, "no answer was found in the completion")
         return
     outcome = _first_equal(extracted, references)
     if not outcome.equal and unusable:
-        report("result", [None, None, None, unusable])
+        conclude(None, None, unusable)
         return
-    verdict = Verdict.ACCEPTED if outcome.equal else Verdict.WRONG_ANSWER
-    report("result", [verdict, extracted.text[:MAX_REPORTED_CHARS], extracted.rule, outcome.why])
+    conclude(Verdict.ACCEPTED if outcome.equal else Verdict.WRONG_ANSWER, extracted, outcome.why)
 
 
 def _read_reference(text: str, report: Callable[[str, Any], None]) -> Answer | str:
     """Return a reference, or why it cannot be used."""
     reference = _REFERENCES.get(text)
     if reference is None:
-        BUDGET.refill()
         report(READING_REFERENCE, None)
         reference = _remember(text)
         report("reference read", None)
@@ -63,10 +69,9 @@ def _read_reference(text: str, report: Callable[[str, Any], None]) -> Answer | s
 
 
 def _first_equal(extracted: Extracted, references: Sequence[Answer]) -> Outcome:
-    """Compare with one reference after the other, each with a budget of its own, until one is equal."""
+    """Compare with one reference after the other, until one is equal."""
     outcomes: list[Outcome] = []
     for reference in references:
-        BUDGET.refill()
         outcomes.append(_compare(extracted, reference))
         if outcomes[-1].equal:
             return outcomes[-1]
@@ -93,3 +98,6 @@ def _compare(extracted: Extracted, reference: Answer) -> Outcome:
         if len(extracted.text) + len(reference.text) <= MAX_REMEMBERED_CHARS:
             _OUTCOMES[key] = outcome
     return outcome
+
+
+__all__ = ["judge_item", "warm_up"]

@@ -1,0 +1,71 @@
+"""How long the worst answers take: hostile ones through the judge, the longest texts through extraction and reading.
+
+    python -m benchmarks.math_worst_cases
+
+The texts are those of the tests, which ask what comes out and not when. For long texts it also prints what twice the
+length costs: about 2 is linear, 4 would be quadratic.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from tests.extract.test_math import PIECES
+from tests.judges.test_math_judge import HOSTILE, submission
+from verifier_service.answers.bounds import MAX_ANSWER_CHARS
+from verifier_service.answers.reading import read
+from verifier_service.dispatch import judge_all
+from verifier_service.extract.math import extract_answer, extract_reference
+from verifier_service.judges.math.judge import MathJudge
+from verifier_service.settings import Settings
+
+SHOWN = 5
+
+
+async def hostile() -> list[tuple[float, str, str]]:
+    """Return seconds on the clock, verdict and text of each hostile completion, the slowest first."""
+    judge = MathJudge(Settings(math_workers=1))
+    await judge.start()
+    rows = []
+    for text in HOSTILE:
+        for completion in (f"\\boxed{{{text}}}", text):
+            began = time.monotonic()
+            (result,) = await judge_all("math", judge, [submission(completion)])
+            rows.append((time.monotonic() - began, str(result.verdict), completion))
+    await judge.close()
+    return sorted(rows, reverse=True)
+
+
+def long_texts(do: Callable[[str], object], chars: int) -> list[tuple[float, float, str]]:
+    """Return CPU seconds of each repeated piece, how many times those of half its length they are, and the piece."""
+    rows = []
+    for piece in PIECES:
+        half, whole = (_cpu_s(do, piece * (length // len(piece))) for length in (chars // 2, chars))
+        rows.append((whole, whole / max(half, 1e-6), piece))
+    return sorted(rows, reverse=True)
+
+
+def _cpu_s(do: Callable[[str], object], text: str) -> float:
+    began = time.process_time()
+    do(text)
+    return time.process_time() - began
+
+
+def _extract(text: str) -> None:
+    extract_answer(text, None)
+    extract_reference(text)
+
+
+def main() -> None:
+    """Print the slowest of each."""
+    print(f"hostile completions, one after the other, the slowest {SHOWN}:")
+    for seconds, verdict, text in asyncio.run(hostile())[:SHOWN]:
+        print(f"  {seconds:6.2f} s  {verdict:20}  {text[:60]!r}")
+    for name, do, chars in (("extracting from", _extract, 1_000_000), ("reading", read, MAX_ANSWER_CHARS)):
+        print(f"{name} {chars:,} characters, the slowest {SHOWN}:")
+        for seconds, growth, piece in long_texts(do, chars)[:SHOWN]:
+            print(f"  {seconds:6.2f} CPU-s, {growth:4.1f} times those of half of it  {piece!r}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What ends a search for a closed form is the work it takes, never the time: a busy machine gives the same verdicts."""
+
+import pytest
+import sympy
+
+from verifier_service.answers import algebra
+from verifier_service.answers.algebra import BUDGET, MAX_CALLS
+from verifier_service.answers.bounds import TooComplex
+from verifier_service.answers.compare import compare
+from verifier_service.answers.reading import read
+
+X = sympy.Symbol("x", real=True)
+
+
+def work(answer: str, reference: str) -> tuple[bool, int]:
+    """Compare two answers; return whether they are equal, and the calls that it took."""
+    equal = compare(read(answer), read(reference)).equal
+    return equal, MAX_CALLS - BUDGET.left
+
+
+def test_an_integral_that_no_quadrature_settles_is_proved_by_its_closed_form() -> None:
+    """With a budget in seconds this one was accepted on an idle machine only."""
+    assert work("\\int_{-\\infty}^{\\infty} \\frac{\\cos x}{1+x^2} dx", "\\frac{\\pi}{e}")[0]
+
+
+def test_an_answer_costs_the_same_when_it_is_remembered() -> None:
+    """Else what can be proved of an answer would depend on which ones the same worker had before."""
+    answer, reference = "\\sum_{n=1}^{\\infty} \\frac{n}{3^n}", "0.75"
+    first, again = work(answer, reference), work(answer, reference)
+    assert first == again
+    assert first[0]
+    assert first[1] > 10_000
+    algebra._searched.cache_clear()
+    assert work(answer, reference) == first
+
+
+def test_a_comparison_that_takes_more_work_than_its_budget_is_not_proved() -> None:
+    """Many integrals in one answer: each has a closed form, and they share one budget."""
+    one = "\\int_0^\\infty \\frac{\\cos(k x)}{1+x^2} dx"
+    many = "+".join(one.replace("k", str(k)) for k in range(1, 40))
+    outcome = compare(read(many), read("1"))
+    assert not outcome.equal
+    assert "not proved" in outcome.why
+
+
+def test_sympy_is_ended_at_the_call_after_the_last_one_allowed() -> None:
+    """It ends also where sympy catches every ordinary exception."""
+    count = algebra._Count(5_000)
+    with pytest.raises(TooComplex, match="more than 5000 calls"), count.running():
+        sympy.integrate(sympy.cos(X) / (1 + X**2), (X, -sympy.oo, sympy.oo))
+    assert count.calls == 5_001
