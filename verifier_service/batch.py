@@ -216,8 +216,9 @@ def _json(body: bytes) -> tuple[Any, _ProblemOf]:
     def integer(text: str) -> Any:
         if len(text) <= _EASY_DIGITS:
             return int(text)
-        if len(text) > MAX_INTEGER_DIGITS:
-            found.append(_LongInteger(len(text)))
+        digits = len(text.removeprefix("-"))
+        if digits > MAX_INTEGER_DIGITS:
+            found.append(_LongInteger(digits))
             return found[-1]
         return _long_integer(text)
 

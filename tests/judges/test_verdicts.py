@@ -1,0 +1,142 @@
+"""Facts to verdicts, without a box: the order of questions, shares and weights, and whose failure it was."""
+
+import pytest
+
+from sandboxes.protocol.facts import CompileFacts, End, Signal, TesterFacts, TesterTest, TestFacts, TestOutcome
+from verifier_service.checkers import Checked
+from verifier_service.errors import BoxDied, ReferenceUnusable
+from verifier_service.judges.code.verdicts import (
+    Tally,
+    compiler_failed,
+    enough_slow,
+    tester_result,
+    verdict_of_run,
+    verdict_of_test,
+)
+from verifier_service.schema import CodeResult, Verdict
+
+RIGHT, WRONG = Checked(True), Checked(False, "expected 1, got 2")
+
+
+@pytest.mark.parametrize(
+    ("end", "exit_code", "checked", "verdict"),
+    [
+        (End.EXITED, 0, RIGHT, Verdict.ACCEPTED),
+        (End.EXITED, 0, WRONG, Verdict.WRONG_ANSWER),
+        (End.EXITED, 1, None, Verdict.RUNTIME_ERROR),
+        (End.EXITED, 1, RIGHT, Verdict.RUNTIME_ERROR),
+        (End.EXITED, 0, None, Verdict.RUNTIME_ERROR),
+        (End.RETURNED, 0, RIGHT, Verdict.ACCEPTED),
+        (End.RETURNED, 0, WRONG, Verdict.WRONG_ANSWER),
+        (End.SIGNALED, 0, None, Verdict.RUNTIME_ERROR),
+        (End.RAISED, 0, None, Verdict.RUNTIME_ERROR),
+        (End.LOST, 0, None, Verdict.RUNTIME_ERROR),
+        (End.NOT_PLAIN, 0, None, Verdict.WRONG_ANSWER),
+        (End.CPU_LIMIT, 0, None, Verdict.TIME_LIMIT_EXCEEDED),
+        (End.CPU_LIMIT, 0, RIGHT, Verdict.TIME_LIMIT_EXCEEDED),
+        (End.WALL_LIMIT, 0, None, Verdict.TIME_LIMIT_EXCEEDED),
+        (End.MEMORY_LIMIT, 0, None, Verdict.MEMORY_LIMIT_EXCEEDED),
+        (End.OUTPUT_LIMIT, 0, None, Verdict.OUTPUT_LIMIT_EXCEEDED),
+        (End.NOT_COMPILED, 0, None, Verdict.COMPILE_ERROR),
+    ],
+)
+def test_an_end_and_an_answer_make_a_verdict(
+    end: End, exit_code: int, checked: Checked | None, verdict: Verdict
+) -> None:
+    assert verdict_of_run(TestFacts(index=0, end=end, exit_code=exit_code), checked) is verdict
+
+
+def test_every_end_has_a_verdict_that_is_not_ours() -> None:
+    verdicts = {verdict_of_run(TestFacts(index=0, end=end), None) for end in End}
+    assert verdicts & {Verdict.ACCEPTED, Verdict.JUDGE_ERROR, Verdict.NO_ANSWER} == set()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "program_end", "verdict"),
+    [
+        (TestOutcome.PASSED, None, Verdict.ACCEPTED),
+        (TestOutcome.FAILED, None, Verdict.WRONG_ANSWER),
+        (TestOutcome.SKIPPED, None, Verdict.WRONG_ANSWER),
+        (TestOutcome.ERROR, None, Verdict.RUNTIME_ERROR),
+        (TestOutcome.MISSING, None, Verdict.RUNTIME_ERROR),
+        (TestOutcome.MISSING, End.LOST, Verdict.RUNTIME_ERROR),
+        (TestOutcome.MISSING, End.CPU_LIMIT, Verdict.TIME_LIMIT_EXCEEDED),
+        (TestOutcome.FAILED, End.CPU_LIMIT, Verdict.WRONG_ANSWER),
+    ],
+)
+def test_an_outcome_of_the_tester_makes_a_verdict(
+    outcome: TestOutcome, program_end: End | None, verdict: Verdict
+) -> None:
+    facts = TesterFacts(tests=(), finished=False, program_end=program_end)
+    assert verdict_of_test(TesterTest(id="t", outcome=outcome), facts) is verdict
+
+
+def tally(*ends: tuple[End, Checked | None], weights: tuple[float, ...] = (), stop: bool = False) -> Tally:
+    made = Tally(weights or (1.0,) * len(ends), stop_on_failure=stop)
+    for index, (end, checked) in enumerate(ends):
+        made.add(TestFacts(index=index, end=end), checked)
+    return made
+
+
+def test_the_score_is_the_weighted_share_and_the_verdict_that_of_the_first_failure() -> None:
+    made = tally((End.RETURNED, RIGHT), (End.RAISED, None), (End.RETURNED, WRONG), weights=(3, 2, 1)).result()
+    assert (made.verdict, made.score, made.passed, made.total) == (Verdict.RUNTIME_ERROR, 0.5, 1, 3)
+    assert made.message.startswith("test 2 of 3: ")
+
+
+def test_a_partial_score_of_a_special_judge_counts_with_its_weight() -> None:
+    made = tally((End.RETURNED, RIGHT), (End.RETURNED, Checked(False, "half", 0.5)), weights=(1, 3)).result()
+    assert (made.verdict, made.score, made.passed) == (Verdict.WRONG_ANSWER, 0.625, 1)
+    assert made.tests[1].score == 0.5
+
+
+def test_tests_that_are_missing_for_no_reason_are_the_box_s_fault() -> None:
+    with pytest.raises(BoxDied, match="1 of 2 tests"):
+        tally((End.RETURNED, RIGHT), weights=(1, 1)).result()
+    with pytest.raises(BoxDied, match="test 0 is missing"):
+        Tally((1.0,)).add(TestFacts(index=1, end=End.RETURNED), RIGHT)
+
+
+def test_after_a_failure_the_rest_earns_nothing() -> None:
+    made = tally((End.RETURNED, WRONG), weights=(1, 1), stop=True)
+    assert made.enough()
+    assert (made.result().score, made.result().message) == (
+        0.0,
+        "test 1 of 2: expected 1, got 2 (1 later tests were not run)",
+    )
+
+
+def test_ten_tests_over_the_time_limit_are_enough() -> None:
+    slow = [TestFacts(index=index, end=End.WALL_LIMIT) for index in range(10)]
+    assert (enough_slow(slow), enough_slow(slow[1:])) == (True, False)
+    assert tally(*[(End.CPU_LIMIT, None)] * 10, weights=(1.0,) * 11).enough()
+
+
+def test_a_compile_error_has_no_tests_and_no_score() -> None:
+    made = compiler_failed(CompileFacts(end=End.EXITED, exit_code=1, message="no such type"), 3)
+    assert made == CodeResult(id=None, verdict=Verdict.COMPILE_ERROR, score=0.0, total=3, message="no such type")
+    limit = compiler_failed(CompileFacts(end=End.CPU_LIMIT), 3)
+    assert (limit.verdict, limit.message) == (Verdict.COMPILE_ERROR, "the compiler was ended: cpu limit. ")
+
+
+def test_tests_that_came_to_no_end_earn_nothing_even_if_all_of_them_passed() -> None:
+    passed = TesterTest(id="line 1", outcome=TestOutcome.PASSED)
+    for facts in (
+        TesterFacts(tests=(passed,), finished=False),
+        TesterFacts(tests=(passed,), finished=True, program_end=End.LOST),
+        TesterFacts(tests=(), finished=True),
+    ):
+        made = tester_result(facts)
+        assert (made.verdict, made.score) == (Verdict.RUNTIME_ERROR, 0.0)
+    assert tester_result(TesterFacts(tests=(passed,), finished=True)).score == 1.0
+
+
+def test_tests_that_cannot_be_used_are_not_the_submission_s_fault() -> None:
+    with pytest.raises(ReferenceUnusable, match="no test in it"):
+        tester_result(TesterFacts(tests=(), finished=False, broken="no test in it"))
+
+
+def test_signals_reach_the_result_and_change_no_verdict() -> None:
+    made = Tally((1.0,))
+    made.add(TestFacts(index=0, end=End.RETURNED, signals=(Signal.LEFT_PROCESSES,)), RIGHT)
+    assert (made.result().verdict, made.result().signals) == (Verdict.ACCEPTED, ["left_processes"])

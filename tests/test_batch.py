@@ -1,0 +1,166 @@
+"""Batches as they are sent: every item is read by itself, and only what is not a batch at all is refused."""
+
+import json
+from typing import Any
+
+import pytest
+
+from verifier_service.batch import MAX_INTEGER_DIGITS, Unread, read_line, read_runs, read_submissions, read_tests
+from verifier_service.errors import BadRequest, NotJson
+from verifier_service.schema import CallTests, CodeSubmission, MathSubmission, Run
+
+MATH = {"kind": "math", "completion": "\\boxed{1}", "reference": "1"}
+CALL = {"kind": "call", "entry_point": "f", "cases": [{"expected": 1}]}
+CODE = {"kind": "code", "completion": "def f(): return 1", "tests": CALL}
+
+
+def read(*items: Any, **envelope: Any) -> list[Any]:
+    return list(read_submissions(json.dumps({"submissions": items, **envelope}).encode(), 100).items)
+
+
+def reason(item: Any, **envelope: Any) -> str:
+    before, unread, after = read(MATH, item, CODE, **envelope)
+    assert isinstance(before, MathSubmission)
+    assert isinstance(after, CodeSubmission)
+    assert isinstance(unread, Unread)
+    return unread.reason
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (MATH | {"formm": "final"}, "formm 'final': there is no such field"),
+        ({"kind": "math", "completion": "1"}, "reference: this field is required"),
+        (MATH | {"reference": 7}, "reference 7: it must be a valid string"),
+        (MATH | {"id": 7}, "id 7: it must be a valid string"),
+        (CODE | {"limits": {"time_limit": 1}}, "limits.time_limit 1: there is no such field"),
+        (CODE | {"limits": {"time_limit_s": -1}}, "limits.time_limit_s -1: it must be greater than 0"),
+        (CODE | {"tests": {"kind": "guess"}}, "its kind must be one of 'stdio', 'call', 'assert', 'pytest'"),
+        (CODE | {"tests": CALL | {"cases": []}}, "tests.cases empty list: it must have at least 1 item"),
+        (
+            CODE | {"tests": CALL | {"checker": "guess"}},
+            "tests.checker 'guess': it must be 'equal', 'float' or 'unordered'",
+        ),
+        (CODE | {"tests": CALL | {"abs_tol": 1}}, "abs_tol is an option of the checker `float`"),
+        (CODE | {"tests": "p9"}, "tests 'p9': it must be the name of a suite of this request: 'p1'"),
+        (CODE | {"tests": "broken"}, "suites.broken: entry_point: this field is required"),
+        ({"kind": "poem"}, "its kind must be one of 'math', 'code'"),
+        ({}, "its kind is missing"),
+        (None, "None: "),
+        ([], "empty list: "),
+        ("math", "'math': "),
+    ],
+)
+def test_a_bad_item_has_a_reason_that_names_field_value_and_what_is_allowed(item: Any, said: str) -> None:
+    suites = {"p1": CALL, "broken": {"kind": "call", "cases": [{"expected": 1}]}}
+    assert said in reason(item, suites=suites)
+
+
+def test_a_broken_suite_touches_those_who_name_it_only() -> None:
+    good, bad = read(CODE | {"tests": "p1"}, CODE | {"tests": "p2"}, suites={"p1": CALL, "p2": {"kind": "call"}})
+    assert isinstance(good, CodeSubmission)
+    assert isinstance(good.tests, CallTests)
+    assert isinstance(bad, Unread)
+
+
+def test_a_suite_that_a_group_shares_is_read_once() -> None:
+    one, other = read(CODE | {"tests": "p1"}, CODE | {"tests": "p1"}, suites={"p1": CALL})
+    assert one.tests is other.tests
+
+
+@pytest.mark.parametrize("completion", ["x" * 1_000_001, "\ud800", "a\udfffb"])
+def test_a_completion_at_fault_is_an_answer_that_is_none(completion: str) -> None:
+    _, unread, _ = read(MATH, MATH | {"id": "a", "completion": completion}, MATH)
+    assert (unread.kind, unread.id, unread.is_answer) == ("math", "a", True)
+
+
+def test_a_request_at_fault_is_never_the_completion_s() -> None:
+    for item in (
+        MATH | {"completion": 7},
+        MATH | {"completion": "x" * 1_000_001, "colour": 1},
+        CODE | {"completion": None},
+    ):
+        (unread,) = read(item)
+        assert (unread.is_answer, "completion" in unread.reason) == (False, True)
+
+
+def test_an_id_that_cannot_be_written_out_is_mended_or_left_out() -> None:
+    ids = [read(MATH | {"id": one, "x": 1})[0].id for one in ("a\ud800", 7, "i" * 500)]
+    assert ids == ["a\ufffd", None, "i" * 200]
+
+
+@pytest.mark.parametrize("digits", [300, 4300, 5000, MAX_INTEGER_DIGITS])
+def test_integers_of_thousands_of_digits_are_read(digits: int) -> None:
+    body = (
+        b'{"submissions": [{"kind": "code", "completion": "", "tests": {"kind": "call", "entry_point": "f", "cases": '
+    )
+    body += b'[{"args": [-1' + b"0" * (digits - 1) + b'], "expected": 1' + b"0" * (digits - 1) + b"}]}}]}"
+    (item,) = read_submissions(body, 1).items
+    assert isinstance(item, CodeSubmission)
+    assert isinstance(item.tests, CallTests)
+    assert item.tests.cases[0].expected == -item.tests.cases[0].args[0] == 10 ** (digits - 1)
+
+
+def test_a_longer_integer_costs_its_own_item_only() -> None:
+    body = b'{"submissions": [7, {"kind": "math", "completion": 1' + b"0" * MAX_INTEGER_DIGITS + b'}, {"kind": "x"}]}'
+    first, second, third = read_submissions(body, 3).items
+    assert [isinstance(one, Unread) for one in (first, second, third)] == [True] * 3
+    assert isinstance(second, Unread)
+    assert second.reason == "completion an integer of 100001 digits: an integer may have 100000 digits"
+
+
+def test_nul_characters_are_characters() -> None:
+    (item,) = read(MATH | {"completion": "\0\\boxed{1}"})
+    assert isinstance(item, MathSubmission)
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b'{"submissions": [', b"\xff\xfe\x00", b"[" * 100_000])
+def test_what_is_not_json_is_refused(body: bytes) -> None:
+    for reader in (read_submissions, read_runs):
+        with pytest.raises(NotJson):
+            reader(body, 10)
+
+
+@pytest.mark.parametrize(
+    ("envelope", "said"),
+    [
+        ([], "the body must be an object with `submissions`"),
+        ("text", "the body must be an object with `submissions`"),
+        ({}, "submissions: this field is required"),
+        ({"submissions": []}, "submissions empty list: it must be a list of at least one item"),
+        ({"submissions": {}}, "submissions empty object: it must be a list of at least one item"),
+        ({"submissions": [MATH] * 11}, "submissions 11: at most 10 in one request"),
+        ({"submissions": [MATH], "deadline": 1}, "'deadline': there is no such field; known are submissions, suites"),
+        ({"submissions": [MATH], "deadline_s": 0}, "deadline_s 0: it must be greater than 0"),
+        ({"submissions": [MATH], "deadline_s": "soon"}, "deadline_s 'soon': it must be a valid number"),
+        ({"submissions": [MATH], "suites": []}, "suites empty list: an object: name to tests"),
+    ],
+)
+def test_what_is_not_a_batch_is_refused_by_field(envelope: Any, said: str) -> None:
+    with pytest.raises(BadRequest, match=said.replace("(", "\\(")):
+        read_submissions(json.dumps(envelope).encode(), 10)
+
+
+def test_a_run_is_read_like_a_submission() -> None:
+    body = {"runs": [{"source": "x", "files": {"a/b": "aGk="}}, {"source": "x", "files": {"a": "%%"}}, {"src": ""}]}
+    good, bad, worse = read_runs(json.dumps(body).encode(), 3).items
+    assert isinstance(good, Run)
+    assert good.files == {"a/b": b"hi"}
+    assert isinstance(bad, Unread)
+    assert "files.a '%%': it must be base64" in bad.reason
+    assert isinstance(worse, Unread)
+    assert (worse.kind, "source: this field is required" in worse.reason) == ("run", True)
+
+
+def test_a_line_that_cannot_be_read_is_an_item() -> None:
+    assert isinstance(read_line(json.dumps(MATH).encode(), "submission"), MathSubmission)
+    for line in (b"{", b"7", b'{"kind": "math"}'):
+        assert isinstance(read_line(line, "submission"), Unread)
+    assert isinstance(read_line(b'{"source": "print(1)"}', "run"), Run)
+
+
+def test_tests_that_stand_alone_are_read_or_refused() -> None:
+    assert isinstance(read_tests(json.dumps(CALL).encode()), CallTests)
+    for body in (b'"p1"', b"{}", b'{"kind": "call"}'):
+        with pytest.raises(BadRequest):
+            read_tests(body)
