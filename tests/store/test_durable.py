@@ -1,5 +1,6 @@
 """Durable submissions survive the service that took them."""
 
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,29 @@ def test_what_was_running_in_a_crash_is_judged_by_the_next_service(tmp_path: Pat
         service.stop()
 
 
-def test_bad_input_is_refused_and_not_stored(client: httpx.Client) -> None:
-    response = client.post("/v1/submissions", json={"submissions": [{"kind": "math", "completion": "1"}]})
-    assert response.status_code == 422
+def test_a_bad_item_is_done_at_once_beside_its_neighbours(client: httpx.Client) -> None:
+    good = {"kind": "math", "completion": "\\boxed{1}", "reference": "1"}
+    batch = [good, {"kind": "math", "id": "bad", "completion": "1"}, good]
+    ids = client.post("/v1/submissions", json={"submissions": batch}).json()["ids"]
+    bad = client.get(f"/v1/submissions/{ids[1]}").json()
+    assert (bad["state"], bad["result"]["id"], bad["result"]["verdict"]) == ("done", "bad", "judge_error")
+    assert bad["result"]["message"] == "reference: this field is required"
+    done = [wait_until_done(str(client.base_url), one)["result"]["score"] for one in (ids[0], ids[2])]
+    assert done == [1.0, 1.0]
+
+
+def test_what_is_not_a_batch_is_refused_and_not_stored(client: httpx.Client) -> None:
+    assert client.post("/v1/submissions", json={"submissions": []}).status_code == 422
     assert client.get("/v1/submissions/nobody").status_code == 404
+
+
+def test_the_tests_of_a_kept_suite_are_stored_with_the_submission(client: httpx.Client) -> None:
+    body = b'{"kind": "stdio", "cases": [{"stdout": "durable"}]}'
+    digest = hashlib.sha256(body).hexdigest()
+    assert client.put(f"/v1/suites/{digest}", content=body).status_code == 200
+    code = {"kind": "code", "completion": "print('durable')", "tests": {"sha256": digest}}
+    unknown = code | {"tests": {"sha256": "0" * 64}}
+    ids = client.post("/v1/submissions", json={"submissions": [code, unknown]}).json()["ids"]
+    results = [wait_until_done(str(client.base_url), one)["result"] for one in ids]
+    assert [result["verdict"] for result in results] == ["accepted", "judge_error"]
+    assert "PUT /v1/suites/" in results[1]["message"]

@@ -131,10 +131,43 @@ def test_a_wrong_key_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.Monk
         service.stop()
 
 
-def test_a_refusal_names_the_field(verifier_url: str) -> None:
+def test_a_submission_that_cannot_be_judged_says_which_field_is_to_blame(verifier_url: str) -> None:
     wrong = {"kind": "code", "completion": "", "language": "cobol", "tests": {"kind": "assert", "code": "assert 1"}}
-    with VerifierClient(options(verifier_url)) as client, pytest.raises(VerifierRefused, match=r"language.*cobol"):
-        client.verify([wrong])
+    with VerifierClient(options(verifier_url)) as client:
+        results, _ = client.verify([wrong, math(1, 1)])
+    assert [result.score for result in results] == [None, 1.0]
+    assert results[0].message.startswith("language 'cobol': it must be one of")
+
+
+def test_a_refusal_names_every_field(verifier_url: str) -> None:
+    def script(number: int, body: bytes) -> Answer:
+        errors = [
+            {"field": "deadline_s", "value": "99", "allowed": "the maximum here is 30"},
+            {"field": "suites", "value": "[]", "allowed": "an object"},
+        ]
+        problem = {"title": "no", "status": 422, "detail": "deadline_s 99: the maximum here is 30", "errors": errors}
+        return 422, {}, json.dumps(problem).encode()
+
+    with (
+        FaultServer(script) as server,
+        VerifierClient(options(server.url)) as client,
+        pytest.raises(VerifierRefused) as raised,
+    ):
+        client.verify([math(1, 1)])
+    assert "deadline_s 99: the maximum here is 30 [suites []: an object]" in str(raised.value)
+
+
+def test_an_answer_with_fields_of_a_newer_service_is_read(verifier_url: str) -> None:
+    def script(number: int, body: bytes) -> Answer:
+        status, headers, text = accepted(number, body)
+        answer = json.loads(text)
+        for result in answer["results"]:
+            result["a_field_that_does_not_exist_yet"] = {"of": 1}
+        return status, headers, json.dumps(answer | {"another": []}).encode()
+
+    with FaultServer(script) as server, VerifierClient(options(server.url)) as client:
+        results, traffic = client.verify([math(1, 1)])
+    assert ([result.score for result in results], traffic.retries) == ([1.0], 0)
 
 
 def test_a_verifier_that_is_killed_and_started_again_is_waited_for(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""The OpenAPI document: it is whole, it is committed, and what the service answers is what it says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from openapi_spec_validator import validate
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    positive_data_acceptance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from verifier_service.app import create_app
+from verifier_service.settings import Settings
+
+COMMITTED = Path(__file__).parent.parent.parent / "docs" / "openapi.json"
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    positive_data_acceptance,
+]
+"""All but `negative_data_rejection`: an invalid item is that item's result here, and not a refusal of the request."""
+EXAMPLES = 30
+
+
+def document() -> dict[str, Any]:
+    return create_app(Settings()).openapi()
+
+
+def test_the_document_is_valid_and_every_reference_resolves() -> None:
+    described = document()
+    validate(described)
+    references = set(_references(described))
+    assert {one for one in references if not one.startswith("#/components/schemas/")} == set()
+    assert {one.rsplit("/", 1)[1] for one in references} <= described["components"]["schemas"].keys()
+
+
+def _references(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own + [one for value in node.values() for one in _references(value)]
+    return [one for value in node for one in _references(value)] if isinstance(node, list) else []
+
+
+def test_every_answer_has_its_schema() -> None:
+    for path, operations in document()["paths"].items():
+        for method, operation in operations.items():
+            for status, answer in operation["responses"].items():
+                (content,) = answer["content"].values()
+                assert content["schema"] not in ({}, {"type": "object"}), f"{method} {path} {status}"
+
+
+def test_every_error_is_a_problem_document() -> None:
+    for operations in document()["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400 and "Readiness" not in json.dumps(answer):
+                    assert list(answer["content"]) == ["application/problem+json"]
+
+
+def test_the_committed_document_is_that_of_the_code() -> None:
+    assert json.loads(COMMITTED.read_text(encoding="utf-8")) == document(), "run: make openapi"
+
+
+@pytest.fixture(scope="session")
+def api(verifier_url: str) -> Any:
+    return schemathesis.openapi.from_url(f"{verifier_url}/openapi.json")
+
+
+schema = schemathesis.pytest.from_fixture("api")
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@pytest.mark.timeout(900)
+def test_what_the_service_answers_is_what_the_document_says(case: Any) -> None:
+    case.call_and_validate(checks=CHECKS, timeout=120)
