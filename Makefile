@@ -21,7 +21,7 @@ export RECIPE ?= demo
 export VENV
 export VERIFIER_IMAGE_PREFIX ?= $(or $(IMAGE_PREFIX),grpo-verifier)
 
-.PHONY: help install demo test check bench sandboxes serve constraints clean
+.PHONY: help install demo test check bench sandboxes serve openapi constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -39,11 +39,13 @@ test: $(INSTALLED) ## Run the tests; Docker tests too when a daemon answers
 	@scripts/choose-runner > /dev/null
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(INSTALLED) ## Lint, formatting, types, import contracts
+check: $(INSTALLED) ## Lint, formatting, types, import contracts, unused code, the budget of Any
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/vulture
+	@scripts/check-any
 
 bench: $(INSTALLED) ## Measure the verifier here, beside a loop that runs programs without a sandbox
 	@runner="$$(scripts/choose-runner)"; export VERIFIER_RUNNER="$$runner"; \
@@ -55,6 +57,9 @@ sandboxes: ## Build the sandbox images of LANGUAGES="python cpp ..." (default: p
 
 serve: $(INSTALLED) ## Serve the verifier on 127.0.0.1:8000 (VERIFIER_HOST, VERIFIER_PORT)
 	@runner="$$(scripts/choose-runner)"; VERIFIER_RUNNER="$$runner" exec $(BIN)/python -m verifier_service serve
+
+openapi: $(INSTALLED) ## Write docs/openapi.json from the code
+	@$(BIN)/python -m verifier_service openapi > docs/openapi.json
 
 constraints: ## Write constraints.txt anew: the newest versions that pyproject.toml allows
 	@scripts/update-constraints

@@ -148,6 +148,14 @@ async def _doctor(settings: Settings) -> int:
 
 
 @cli.command()
+def openapi() -> None:
+    """Print the OpenAPI document of the REST API."""
+    from verifier_service.app import create_app
+
+    print(json.dumps(create_app(_settings()).openapi(), indent=1))  # noqa: T201 -- rich would colour and wrap it
+
+
+@cli.command()
 def bench(
     count: Annotated[int, typer.Option(help="submissions of each kind")] = 512,
 ) -> None:

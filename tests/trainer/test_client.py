@@ -139,7 +139,7 @@ def test_a_submission_that_cannot_be_judged_says_which_field_is_to_blame(verifie
     assert results[0].message.startswith("language 'cobol': it must be one of")
 
 
-def test_a_refusal_names_every_field(verifier_url: str) -> None:
+def test_a_refusal_names_every_field() -> None:
     def script(number: int, body: bytes) -> Answer:
         errors = [
             {"field": "deadline_s", "value": "99", "allowed": "the maximum here is 30"},
@@ -157,7 +157,7 @@ def test_a_refusal_names_every_field(verifier_url: str) -> None:
     assert "deadline_s 99: the maximum here is 30 [suites []: an object]" in str(raised.value)
 
 
-def test_an_answer_with_fields_of_a_newer_service_is_read(verifier_url: str) -> None:
+def test_an_answer_with_fields_of_a_newer_service_is_read() -> None:
     def script(number: int, body: bytes) -> Answer:
         status, headers, text = accepted(number, body)
         answer = json.loads(text)
