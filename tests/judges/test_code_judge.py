@@ -112,6 +112,79 @@ def test_a_submission_that_kills_its_boxes_has_a_runtime_error_and_no_judge_erro
     assert (result["verdict"], result["score"]) == ("runtime_error", 0.0)
 
 
+def test_a_problem_may_read_and_write_files(client: httpx.Client) -> None:
+    program = "n = int(open('input.txt').read())\nopen('output.txt', 'w').write(str(2 * n))\nprint('not judged')"
+    cases = [
+        {"stdin": "4", "stdin_file": "input.txt", "stdout": "8", "stdout_file": "output.txt"},
+        {"files": {"input.txt": "5"}, "stdout": "10", "stdout_file": "output.txt"},
+        {"files": {"input.txt": "6"}, "stdout": "not judged"},
+        {"files": {"input.txt": "7"}, "stdout": "14", "stdout_file": "d/other.txt"},
+    ]
+    result = judged(client, program, {"kind": "stdio", "cases": cases})
+    assert [test["verdict"] for test in result["tests"]] == ["accepted", "accepted", "accepted", "wrong_answer"]
+    assert result["tests"][3]["message"] == "the program wrote no file 'd/other.txt'"
+
+
+def test_a_file_of_one_case_is_gone_in_the_next(client: httpx.Client) -> None:
+    program = "import os\nprint(sorted(os.listdir()))\nopen('left', 'w').close()"
+    cases = [{"files": {"a": ""}, "stdout": "['a', 'solution.py']"}, {"stdout": "['solution.py']"}]
+    assert judged(client, program, {"kind": "stdio", "cases": cases})["verdict"] == "accepted"
+
+
+def test_a_right_answer_always_fits_into_a_limit_that_nobody_set(client: httpx.Client) -> None:
+    size = 3_000_000  # above the default of 1024 KiB
+    wanted = "x" * size
+    written, returned = f"print('x' * {size})", f"def f(): return 'x' * {size}"
+    assert judged(client, written, stdio(("", wanted)))["verdict"] == "accepted"
+    assert judged(client, returned, call("f", ([], wanted)))["verdict"] == "accepted"
+    assert judged(client, f"print('x' * {2 * size})", stdio(("", wanted)))["verdict"] == "output_limit_exceeded"
+    limited = judged(client, written, stdio(("", wanted)), limits={"output_limit_kb": 100})
+    assert limited["verdict"] == "output_limit_exceeded"
+
+
+PRELUDE = "from math import isqrt\n\nclass Point:\n    x = 3\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "tests"),
+    [
+        ("from __future__ import annotations\nprint(isqrt(Point.x ** 2))", stdio(("", "3"), prelude=PRELUDE)),
+        ("def f(p): return isqrt(p) + Point.x", call("f", ([16], 7), prelude=PRELUDE)),
+        ("def f(): return isqrt(Point.x)", {"kind": "assert", "code": "assert f() == 1", "prelude": PRELUDE}),
+        (
+            "def f(): return isqrt(Point.x)",
+            {
+                "kind": "pytest",
+                "files": {"test_a.py": "import solution\ndef test(): assert solution.f() == 1"},
+                "prelude": PRELUDE,
+            },
+        ),
+        ("print(sqrt(16), Counter('aab')['a'], gcd(4, 6), heappop([2]))", stdio(("", "4.0 2 2 2"), prelude="contest")),
+        ("print(sum(range(3)), pow(2, 3, 5), open)", stdio(("", "3 3 <built-in function open>"), prelude="contest")),
+        ("def f(): return ListNode(1, ListNode(2)).next.val", call("f", ([], 2), prelude="leetcode")),
+        ("def f(): return TreeNode(1).left", call("f", ([], None), prelude="leetcode")),
+    ],
+)
+def test_a_prelude_stands_before_the_program(client: httpx.Client, program: str, tests: dict[str, Any]) -> None:
+    result = judged(client, program, tests)
+    assert result["verdict"] == "accepted", result["message"]
+
+
+@pytest.mark.parametrize("prelude", ["", PRELUDE, "contest"])
+def test_line_numbers_stay_those_of_the_program(client: httpx.Client, prelude: str) -> None:
+    result = judged(client, "x = 1\n\n1 / 0", stdio(("", ""), prelude=prelude))
+    assert 'solution.py", line 3' in result["message"], result["message"]
+    broken = judged(client, "x = 1\n\ndef f(:", stdio(("", ""), prelude=prelude))
+    assert (broken["verdict"], "line 3" in broken["message"]) == ("compile_error", True)
+
+
+def test_a_prelude_that_is_broken_is_not_the_program_s_fault(client: httpx.Client) -> None:
+    for prelude in ("def f(:", "1 / 0"):
+        result = judged(client, "print(1)", stdio(("", "1"), prelude=prelude))
+        assert (result["verdict"], result["score"]) == ("judge_error", None), result
+        assert "prelude" in result["message"]
+
+
 def test_a_language_that_cannot_run_these_tests_is_said_by_name(client: httpx.Client) -> None:
     result = judged(client, "f() { :; }", call("f", ([1], 1)), language="bash")
     assert (result["verdict"], result["score"]) == ("judge_error", None)

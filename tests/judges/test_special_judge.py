@@ -28,11 +28,13 @@ int main(int argc, char** argv) {
 """
 
 
-def judged(client: httpx.Client, output: str, code: str, language: str = "python", **case: str) -> dict[str, Any]:
+def judged(
+    client: httpx.Client, output: str, code: str, language: str = "python", stdout: str = "1 2", **checker: Any
+) -> dict[str, Any]:
     tests = {
         "kind": "stdio",
-        "cases": [{"stdin": "3\n", "stdout": "1 2"} | case],
-        "checker": {"language": language, "code": code},
+        "cases": [{"stdin": "3\n", "stdout": stdout}],
+        "checker": {"language": language, "code": code, **checker},
     }
     submission = {"kind": "code", "completion": f"print({output!r})", "tests": tests}
     response = client.post("/v1/verify", json={"submissions": [submission]})
@@ -56,15 +58,131 @@ def test_the_special_judge_decides(client: httpx.Client, output: str, code: str,
     assert judged(client, output, code)["verdict"] == verdict
 
 
+CODES = """
+import sys
+stdin, actual, expected = (open(path).read() for path in sys.argv[1:])
+assert (stdin, expected) == ("3\\n", "1 2")
+code, _, said = actual.partition(" ")
+print(said.strip(), file=sys.stderr)
+sys.exit(int(code))
+"""
+KATTIS = """
+import pathlib, sys
+stdin, expected, feedback = open(sys.argv[1]).read(), open(sys.argv[2]).read(), sys.argv[3]
+assert (stdin, expected) == ("3\\n", "1 2")
+assert feedback.endswith("/")
+(pathlib.Path(feedback) / "judgemessage.txt").write_text("line 1 differs")
+(pathlib.Path(feedback) / "teammessage.txt").write_text("for the team")
+sys.exit(42 if sys.stdin.read().split() == expected.split() else 43)
+"""
+SCORE = """
+import sys
+actual = open(sys.argv[3]).read()
+print(actual.strip())
+print("that is what it says")
+"""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "output", "code", "verdict", "score", "said"),
+    [
+        ("check", "x", "def check(stdin, expected, actual):\n    return 0.25", "wrong_answer", 0.25, "gives 0.25"),
+        (
+            "check",
+            "x",
+            "def check(stdin, expected, actual):\n    print('hm')\n    return False",
+            "wrong_answer",
+            0,
+            "hm",
+        ),
+        ("exit_code", "4", PROGRAM, "accepted", 1, ""),
+        ("testlib", "0 ok", CODES, "accepted", 1, ""),
+        ("testlib", "1 differs", CODES, "wrong_answer", 0, "differs"),
+        ("testlib", "2 format", CODES, "wrong_answer", 0, "format"),
+        ("testlib", "7 points 0.5 half", CODES, "wrong_answer", 0.5, "points 0.5 half"),
+        ("testlib", "7 points 1", CODES, "accepted", 1, ""),
+        ("kattis", "1  2", KATTIS, "accepted", 1, ""),
+        ("kattis", "2 1", KATTIS, "wrong_answer", 0, "line 1 differs"),
+        ("score", "0.75", SCORE, "wrong_answer", 0.75, "that is what it says"),
+        ("score", "1", SCORE, "accepted", 1, ""),
+        ("score", "0", SCORE, "wrong_answer", 0, "that is what it says"),
+    ],
+)
+def test_a_protocol_says_how_a_judge_is_asked_and_how_it_answers(
+    client: httpx.Client, protocol: str, output: str, code: str, verdict: str, score: float, said: str
+) -> None:
+    result = judged(client, output, code, protocol=protocol)
+    assert (result["verdict"], result["score"]) == (verdict, score), result["message"]
+    assert said in result["message"]
+
+
+GETS_THROUGH = """
+import sys
+if open(sys.argv[2]).read() == open(sys.argv[3]).read():
+    print(1)
+    sys.exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "output", "code"),
+    [
+        ("testlib", "3 the judge's own answer is wrong", GETS_THROUGH + CODES),
+        ("testlib", "7 points 50", GETS_THROUGH + CODES),
+        ("testlib", "99", GETS_THROUGH + CODES),
+        ("score", "7", GETS_THROUGH + SCORE),
+        ("score", "nan", GETS_THROUGH + SCORE),
+        ("kattis", "x", "import sys; sys.exit(0 if sys.stdin.read().strip() == 'x' else 42)"),
+        ("exit_code", "x", "import sys; sys.exit(9 if open(sys.argv[3]).read().strip() == 'x' else 1)"),
+        ("check", "x", "def check(s, e, a):\n    return a.split()[0] in '12' or 1 / 0"),
+        ("check", "x", "def check(s, e, a):\n    while 'x' in a: pass\n    return False"),
+    ],
+)
+def test_an_output_that_a_judge_fails_on_is_wrong_if_it_gets_through_the_expected_one(
+    client: httpx.Client, protocol: str, output: str, code: str
+) -> None:
+    code += f"\n# {output}"  # tests of its own: a judge that is proved is not asked again
+    result = judged(client, output, code, protocol=protocol)
+    assert (result["verdict"], result["score"]) == ("wrong_answer", 0.0), result["message"]
+    assert "the special judge fails on this output" in result["message"]
+
+
+def test_a_judge_that_has_judged_one_output_of_these_tests_is_proved(client: httpx.Client) -> None:
+    """It crashes on every expected output, and is the tests' own fault, until it has got through one."""
+    code = "def check(stdin, expected, actual):\n    return actual.strip() == 'fine' or 1 / 0"
+    assert judged(client, "x", code)["verdict"] == "judge_error"
+    assert judged(client, "fine", code)["verdict"] == "accepted"
+    assert judged(client, "x", code)["verdict"] == "wrong_answer"
+
+
+def test_files_lie_beside_a_judge(client: httpx.Client) -> None:
+    code = "import table\ndef check(stdin, expected, actual):\n    return table.KNOWN == actual.strip()"
+    assert judged(client, "42", code, files={"table.py": "KNOWN = '42'"})["verdict"] == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("checker", "said"),
+    [
+        ({"language": "cobol"}, "tests.checker.language 'cobol': it must be one of"),
+        ({"protocol": "guess"}, "tests.checker.protocol 'guess': it must be 'check', 'exit_code', 'testlib', 'kattis'"),
+        ({"files": {"../x": ""}}, "a relative path"),
+        ({"files": {"solution.py": ""}}, "this is where the program itself lies"),
+    ],
+)
+def test_a_judge_that_cannot_be_run_is_said_by_field(client: httpx.Client, checker: dict[str, Any], said: str) -> None:
+    result = judged(client, "1 2", ANY_ORDER, **checker)
+    assert (result["verdict"], said in result["message"]) == ("judge_error", True), result["message"]
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
         ("def check(stdin, expected, actual):\n    return 1 / 0", "ZeroDivisionError"),
         ("import sys\nsys.exit(7)", "code 7"),
         ("def check(stdin, expected, actual):\n    return 'yes'", "neither a bool nor a score"),
-        ("def check(stdin, expected, actual):\n    while True: pass", "_limit"),
+        ("def check(stdin, expected, actual):\n    while True: pass", "cpu limit"),
         ("def check(:", "SyntaxError"),
-        ("import os\nos.kill(os.getpid(), 9)", "signaled"),
+        ("import os\nos.kill(os.getpid(), 9)", "signal 9"),
     ],
 )
 def test_a_special_judge_that_fails_is_our_failure(client: httpx.Client, code: str, said: str) -> None:
