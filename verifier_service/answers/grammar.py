@@ -693,7 +693,7 @@ class _Parser:
             raise NotMath("a bar is not closed")
         return Node("fn", (name, inner))
 
-    def _command(self, name: str) -> Node:
+    def _command(self, name: str) -> Node:  # noqa: C901 -- a flat list of commands
         if name in ("frac", "dfrac", "tfrac", "cfrac", "sfrac", "nicefrac"):
             return self._fraction()
         if name == "sqrt":

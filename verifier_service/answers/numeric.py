@@ -285,7 +285,7 @@ class _Evaluator:
         self.values = values
         self.real = real
 
-    def value(self, node: Node, depth: int) -> Any:
+    def value(self, node: Node, depth: int) -> Any:  # noqa: C901 -- a flat list of operators
         if depth > MAX_TREE_DEPTH:
             raise TooComplex("nested too deeply")
         op, args = node

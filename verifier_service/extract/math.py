@@ -120,7 +120,7 @@ def _without_thinking(text: str) -> str:
     return "".join(kept)
 
 
-def _boxed(text: str) -> str | None:
+def _boxed(text: str) -> str | None:  # noqa: C901 -- one pass over the boxes
     starts = list(_BOX.finditer(text))
     if not starts:
         return None

@@ -34,9 +34,7 @@ class _Judged(Answered):
     verdict: Verdict
     score: Score | None = Field(description="null if and only if the verdict is judge_error")
     message: str = ""
-    extracted: str | None = Field(
-        default=None, description="the answer or the program in the completion"
-    )
+    extracted: str | None = Field(default=None, description="the answer or the program in the completion")
     signals: list[str] = Field(
         default_factory=list, description="what the sandbox saw that may be worth a look; never a verdict by itself"
     )

@@ -12,10 +12,10 @@ from functools import partial
 
 from sandboxes.protocol import job as protocol
 from sandboxes.protocol.facts import CompileFacts, Fact, TesterFacts, TestFacts
-from sandboxes.protocol.job import Job
+from sandboxes.protocol.job import Job, Mode, Run
 from verifier_service import limits
 from verifier_service.checkers import Checked
-from verifier_service.errors import BadItem, JudgeError
+from verifier_service.errors import BadItem, BoxDied, JudgeError, ReferenceUnusable
 from verifier_service.execution.executor import Executor
 from verifier_service.execution.pool import BoxPool
 from verifier_service.extract.code import extract_code
@@ -23,9 +23,10 @@ from verifier_service.judges.base import guarded
 from verifier_service.judges.code import preludes, special, verdicts
 from verifier_service.judges.code.tests import Suite, prepare
 from verifier_service.languages import Language, Languages
-from verifier_service.schema import CodeResult, CodeSubmission, StdioTests, SuiteDigest, Tests
+from verifier_service.schema import CodeResult, CodeSubmission, StdioTests, SuiteDigest, Tests, Verdict
 from verifier_service.settings import Settings
 
+MAX_WORKING_PRELUDES = 1000
 BIG_ANSWER_BYTES = 64 * 1024
 """Answers above this are compared in a thread, so that they do not hold up the other submissions."""
 
@@ -62,6 +63,7 @@ class CodeJudge:
         self._languages = languages
         self._kept_tests = kept_tests
         self._special = special.SpecialJudges(executor, languages, settings)
+        self._working_preludes = {text for _, text in preludes.PRESETS.values()}
 
     async def start(self) -> None:
         """Begin to warm up the boxes."""
@@ -153,6 +155,7 @@ class CodeJudge:
         execution = await self._executor.run(one.language, _job(one, placed), partial(_listen, one.suite))
         heard = execution.value or _Heard(verdicts.broke_boxes(len(one.suite.weights)))
         result = heard.result or await self._ask_special_judge(one.suite, heard)
+        await self._require_prelude(one, placed, result)
         own_lines = partial(placed.own_lines, source_file=one.language.source_file)
         return result.model_copy(
             update={
@@ -167,6 +170,26 @@ class CodeJudge:
                 "judge_s": round(heard.judge_s, 6),
             }
         )
+
+    async def _require_prelude(self, one: Admitted, placed: preludes.Placed, result: CodeResult) -> None:
+        """See to it that a failure is the program's and not that of a prelude, which is the tests' own.
+
+        Raises:
+            ReferenceUnusable: the prelude fails by itself.
+        """
+        prelude = placed.prelude
+        if not prelude or result.verdict is Verdict.ACCEPTED or prelude in self._working_preludes:
+            return
+        job = replace(
+            _job(one, placed), mode=Mode.STDIO, source=b"", runs=(Run(),), calls=(), entry_point=None, tests={}
+        )
+        fact = (await self._executor.run(one.language, job, _first_test)).value
+        if fact is None or not verdicts.answered(fact):
+            said = fact.message[-500:] if fact else "it broke two sandboxes"
+            raise ReferenceUnusable(f"tests.prelude fails by itself: {said}")
+        if len(self._working_preludes) >= MAX_WORKING_PRELUDES:
+            self._working_preludes.clear()
+        self._working_preludes.add(prelude)
 
     async def _ask_special_judge(self, suite: Suite, heard: "_Heard") -> CodeResult:
         """Judge the outputs once the program's own box is free: a judge that waited for a second box while it held the
@@ -226,6 +249,13 @@ async def _listen(suite: Suite, facts: AsyncIterator[Fact]) -> _Heard:
     if suite.special_judge is None:
         heard.result = tally.result()
     return heard
+
+
+async def _first_test(facts: AsyncIterator[Fact]) -> TestFacts:
+    async for fact in facts:
+        if isinstance(fact, TestFacts):
+            return fact
+    raise BoxDied("the box told nothing of the program")
 
 
 async def _compare(suite: Suite, fact: TestFacts) -> Checked | None:

@@ -11,27 +11,32 @@ from verifier_service.errors import BadItem
 from verifier_service.languages import Language
 
 CONTEST = """\
-import bisect, collections, copy, functools, heapq, itertools, json, math, operator, os, random, re, string, sys, time
 from bisect import *
 from collections import *
 from copy import *
 from datetime import *
+from fractions import *
 from functools import *
 from heapq import *
 from io import *
 from itertools import *
+from json import *
 from math import *
 from operator import *
 from random import *
 from re import *
+from statistics import *
 from string import *
 from sys import *
 from time import *
 from typing import *
 from builtins import *
-import datetime, io
+import array, bisect, collections, copy, datetime, decimal, fractions, functools, heapq, io, itertools, json, math
+import operator, os, queue, random, re, statistics, string, sys, time
 sys.setrecursionlimit(50_000)
 """
+"""Builtins come after the others, so that `open` and `pow` are what they always are; modules come after the stars, so that
+`random` is the module and not its function."""
 
 LEETCODE = (
     CONTEST
