@@ -29,14 +29,13 @@ from statistics import *
 from string import *
 from sys import *
 from time import *
-from typing import *
 from builtins import *
 import array, bisect, collections, copy, datetime, decimal, fractions, functools, heapq, io, itertools, json, math
 import operator, os, queue, random, re, statistics, string, sys, time
 sys.setrecursionlimit(50_000)
 """
-"""Builtins come after the others, so that `open` and `pow` are what they always are; modules come after the stars, so that
-`random` is the module and not its function."""
+"""Builtins come after the others, so that `open` and `pow` are what they always are. Modules come last, so that `random` is
+the module and not its function."""
 
 LEETCODE = (
     CONTEST
