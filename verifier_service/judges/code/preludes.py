@@ -34,8 +34,7 @@ import array, bisect, collections, copy, datetime, decimal, fractions, functools
 import operator, os, queue, random, re, statistics, string, sys, time
 sys.setrecursionlimit(50_000)
 """
-"""Builtins come after the others, so that `open` and `pow` are what they always are. Modules come last, so that `random` is
-the module and not its function."""
+"""Builtins come after the others, so that `open` and `pow` are what they always are. Modules come last: `random` is one."""
 
 LEETCODE = (
     CONTEST
