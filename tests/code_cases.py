@@ -57,7 +57,7 @@ def submission(program: str, tests: dict[str, Any], **more: Any) -> CodeSubmissi
 async def _first_working_runner(settings: Settings) -> Any:
     problems: list[str] = []
     for name, make in RUNNERS.items():
-        runner = make(settings)
+        runner = make(settings, load_languages())
         problem = await runner.available()
         if problem is None:
             try:

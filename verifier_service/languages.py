@@ -11,6 +11,8 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from sandboxes.protocol.job import Toolchain
+
 SANDBOXES = Path(__file__).resolve().parent.parent / "sandboxes"
 
 
@@ -37,6 +39,24 @@ class Language:
     min_processes: int = 1
     env: tuple[tuple[str, str], ...] = ()
     test_kinds: tuple[str, ...] = ("stdio",)
+
+    @property
+    def has_tester(self) -> bool:
+        """Whether its box can call programs and run tests against them: then it is Python."""
+        return "assert" in self.test_kinds
+
+    @property
+    def toolchain(self) -> Toolchain:
+        """What a job for this language tells its box."""
+        return Toolchain(
+            source_file=self.source_file,
+            compile=self.compile,
+            run=self.run,
+            env=self.env,
+            cap_address_space=self.memory == "address_space",
+            startup_memory_mb=self.startup_memory_mb,
+            min_processes=self.min_processes,
+        )
 
 
 def _load(path: Path) -> Language:

@@ -28,7 +28,7 @@ class Service:
     def __init__(self, settings: Settings, metrics: Metrics, runner: Runner, reason: str) -> None:
         self.runner = runner
         self.runner_reason = reason
-        self.known_languages = load_languages()
+        self.known_languages = dict(runner.known_languages)
         self.versions: dict[str, str] = {}
         math = MathJudge(settings)
         code = CodeJudge(settings, BoxPool(runner, settings), self.known_languages)
@@ -62,7 +62,8 @@ async def running_service(settings: Settings, metrics: Metrics) -> AsyncIterator
     Raises:
         RunnerUnavailable: no sandbox can be had on this machine; the message says what to do.
     """
-    runner, reason = await choose_runner(settings)
+    languages = load_languages()
+    runner, reason = await choose_runner(settings, languages)
     service = Service(settings, metrics, runner, reason)
     try:
         await service.start()

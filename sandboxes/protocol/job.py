@@ -1,4 +1,4 @@
-"""A job: one program, how to compile and run it, what to feed it, and what it may use. It crosses from service to box."""
+"""A job: one program, how to compile and run it, what to feed it, what it may use. It crosses from service to box."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from sandboxes.protocol.facts import TestFacts
+from sandboxes.protocol.job import Job, Mode, Run
 from tests.runners.conftest import LIMITS
 from verifier_service.errors import RunnerUnavailable
 from verifier_service.languages import load_languages
 from verifier_service.runners import RUNNERS
-from verifier_service.runners.base import Box, Job, Runner, TestFacts
+from verifier_service.runners.base import Box, Runner
 from verifier_service.runners.pool import BoxPool
 from verifier_service.settings import Settings
 
@@ -21,7 +23,7 @@ async def first_runner() -> Runner:
     """Return a runner that works here; the pool treats all alike."""
     problems = []
     for name in ("bubblewrap", "docker"):
-        runner = RUNNERS[name](Settings())
+        runner = RUNNERS[name](Settings(), load_languages())
         problem = await runner.available()
         if problem is None:
             return runner
@@ -32,13 +34,15 @@ async def first_runner() -> Runner:
 @pytest.fixture
 async def pool() -> AsyncIterator[BoxPool]:
     """A pool of two boxes."""
-    made = BoxPool(await first_runner(), Settings(boxes=2))
+    runner = await first_runner()
+    made = BoxPool(runner, Settings(boxes=2))
     yield made
     await made.close()
+    await runner.close()
 
 
 async def run(box: Box, source: str) -> bytes:
-    job = Job(language=PYTHON, mode="stdio", source=source, limits=LIMITS, inputs=(b"",))
+    job = Job(mode=Mode.STDIO, source=source.encode(), toolchain=PYTHON.toolchain, limits=LIMITS, runs=(Run(),))
     (fact,) = [fact async for fact in box.run(job)]
     assert isinstance(fact, TestFacts)
     return fact.stdout
@@ -46,6 +50,7 @@ async def run(box: Box, source: str) -> bytes:
 
 async def test_never_more_boxes_are_lent_than_there_are_and_they_are_used_again(pool: BoxPool) -> None:
     lent, most, boxes = 0, 0, set()
+    both_lent = asyncio.Barrier(2)
 
     async def use() -> None:
         nonlocal lent, most
@@ -53,6 +58,7 @@ async def test_never_more_boxes_are_lent_than_there_are_and_they_are_used_again(
             lent += 1
             most = max(most, lent)
             boxes.add(box)
+            await both_lent.wait()
             assert await run(box, "print(1)") == b"1\n"
             lent -= 1
 
@@ -138,6 +144,7 @@ async def test_one_who_gives_up_while_a_box_starts_leaves_no_box_behind() -> Non
     async with asyncio.timeout(30), pool.lease(PYTHON) as box:
         assert await run(box, "print(3)") == b"3\n"
     await pool.close()
+    await pool.runner.close()
 
 
 async def test_with_container_isolation_every_job_has_a_box_of_its_own() -> None:
@@ -149,6 +156,7 @@ async def test_with_container_isolation_every_job_has_a_box_of_its_own() -> None
             assert await run(box, "print(4)") == b"4\n"
             boxes.append(box)
     await pool.close()
+    await pool.runner.close()
     assert len(set(boxes)) == 3
     assert [box.healthy for box in boxes] == [False] * 3
 
@@ -160,6 +168,7 @@ async def test_it_is_ready_once_a_box_is_warm_and_closing_leaves_none() -> None:
     async with pool.lease(PYTHON) as box:
         assert await pool.ready() is None
     await pool.close()
+    await pool.runner.close()
     assert not box.healthy
     with pytest.raises(RunnerUnavailable):
         async with pool.lease(PYTHON):
@@ -168,10 +177,10 @@ async def test_it_is_ready_once_a_box_is_warm_and_closing_leaves_none() -> None:
 
 async def test_a_language_that_cannot_be_had_is_refused_with_what_to_do() -> None:
     for name, choice in RUNNERS.items():
-        runner = choice(Settings())
+        runner = choice(Settings(), load_languages())
         if await runner.available() is None:
             unknown = replace(PYTHON, name="cobol", run=("cobol-that-nobody-has",))
-            with pytest.raises(RunnerUnavailable, match=r"image grpo-verifier/cobol is missing|cobol-that-nobody-has"):
+            with pytest.raises(RunnerUnavailable, match=r"image \S+/cobol is missing|cobol-that-nobody-has"):
                 await runner.start_box(unknown)
         await runner.close()
         assert name in ("docker", "bubblewrap")

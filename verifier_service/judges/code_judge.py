@@ -13,23 +13,15 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from sandboxes.harness import wire
+from sandboxes.protocol import plain
+from sandboxes.protocol.facts import CompileFacts, End, Fact, TesterFacts, TesterTest, TestFacts, TestOutcome
+from sandboxes.protocol.job import Job, Mode, Run
+from sandboxes.protocol.job import Limits as BoxLimits
 from verifier_service.checkers import TEXT_CHECKERS, VALUE_CHECKERS, Checked, Tolerance
 from verifier_service.errors import BoxDied, JudgeError, ReferenceUnusable
 from verifier_service.extract.code import extract_code
 from verifier_service.judges.special import judge_output
 from verifier_service.languages import Language
-from verifier_service.runners.base import (
-    BoxLimits,
-    CompileFacts,
-    End,
-    Fact,
-    Job,
-    TesterFacts,
-    TesterTest,
-    TestFacts,
-    TestOutcome,
-)
 from verifier_service.runners.pool import BoxPool
 from verifier_service.schema import (
     AssertTests,
@@ -61,7 +53,7 @@ END_VERDICTS = {
     End.SIGNALED: Verdict.RUNTIME_ERROR,
     End.RAISED: Verdict.RUNTIME_ERROR,
     End.LOST: Verdict.RUNTIME_ERROR,
-    End.UNPLAIN: Verdict.WRONG_ANSWER,
+    End.NOT_PLAIN: Verdict.WRONG_ANSWER,
     End.CPU_LIMIT: Verdict.TIME_LIMIT_EXCEEDED,
     End.WALL_LIMIT: Verdict.TIME_LIMIT_EXCEEDED,
     End.MEMORY_LIMIT: Verdict.MEMORY_LIMIT_EXCEEDED,
@@ -106,7 +98,7 @@ def prepare(tests: CodeTests) -> Suite:
         case StdioTests():
             return Suite(tests, inputs=tuple(case.stdin.encode() for case in tests.cases))
         case CallTests():
-            inputs = tuple(wire.encode([case.args, case.kwargs]) for case in tests.cases)
+            inputs = tuple(plain.encode([case.args, case.kwargs]) for case in tests.cases)
             return Suite(tests, inputs=inputs, entry_point=tests.entry_point)
         case AssertTests():
             return Suite(tests, files={"tests.py": tests.code}, entry_point=tests.entry_point)
@@ -196,13 +188,14 @@ class CodeJudge:
     async def _run(self, submission: CodeSubmission, program: str, suite: Suite) -> CodeResult:
         language = self.languages[submission.language]
         job = Job(
-            language=language,
-            mode=suite.tests.kind,
-            source=program,
+            mode=Mode(suite.tests.kind),
+            source=program.encode("utf-8", "surrogatepass"),
+            toolchain=language.toolchain,
             limits=box_limits(submission.limits, self._settings),
-            inputs=suite.inputs,
+            runs=tuple(Run(stdin=stdin) for stdin in suite.inputs) if suite.tests.kind == "stdio" else (),
+            calls=suite.inputs if suite.tests.kind == "call" else (),
             entry_point=suite.entry_point,
-            files=suite.files,
+            tests=suite.files,
             module=suite.module,
         )
         for fresh in (False, True):
@@ -220,7 +213,7 @@ class CodeJudge:
     async def _prove_that_boxes_work(self, language: Language) -> None:
         """Run a harmless job on a fresh box: if that fails too, the machine is to blame, and not the submission."""
         limits = box_limits(Limits(), self._settings)
-        job = Job(language=language, mode="stdio", source="", limits=limits, inputs=(b"",))
+        job = Job(mode=Mode.STDIO, source=b"", toolchain=language.toolchain, limits=limits, runs=(Run(),))
         async with self._pool.lease(language, fresh=True) as box, aclosing(box.run(job)) as facts:
             async for _ in facts:
                 pass
@@ -370,8 +363,8 @@ def _check(tests: CodeTests, fact: TestFacts) -> Checked:
             return TEXT_CHECKERS[tests.checker](expected, fact.stdout, Tolerance(tests.abs_tol, tests.rel_tol))
         case CallTests():
             try:
-                value = wire.decode(fact.value)
-            except wire.Malformed as error:
+                value = plain.decode(fact.value)
+            except plain.Malformed as error:
                 return Checked(False, f"what was returned cannot be read: {error}")
             expected = tests.cases[fact.index].expected
             return VALUE_CHECKERS[tests.checker](expected, value, Tolerance(tests.abs_tol, tests.rel_tol))

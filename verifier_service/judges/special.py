@@ -8,17 +8,19 @@ a reason on its stdout. Whatever else it does is our failure, `judge_error`: a j
 from collections.abc import Sequence
 from functools import cache
 
+from sandboxes.protocol.facts import CompileFacts, End, Fact, TestFacts
+from sandboxes.protocol.job import Job, Mode, Run
+from sandboxes.protocol.job import Limits as BoxLimits
 from verifier_service.checkers import Checked
 from verifier_service.errors import BoxDied, ReferenceUnusable
 from verifier_service.languages import SANDBOXES, Language
-from verifier_service.runners.base import BoxLimits, CompileFacts, End, Fact, Job, TestFacts
 from verifier_service.runners.pool import BoxPool
 from verifier_service.schema import SpecialJudge, StdioCase
 from verifier_service.settings import Settings
 
 FILES = ("stdin.txt", "expected.txt", "actual.txt")
 PYTHON_JUDGE_FILE = "judge.py"
-PYTHON_MAIN = SANDBOXES / "harness" / "special_judge.py"
+PYTHON_MAIN = SANDBOXES / "programs" / "special_judge.py"
 """The program that loads a Python judge: it tells a judge that crashed from one that says no."""
 
 
@@ -42,12 +44,11 @@ async def judge_output(
         files[PYTHON_JUDGE_FILE] = judge.code.encode()
         source = _python_main()
     job = Job(
-        language=language,
-        mode="stdio",
-        source=source,
+        mode=Mode.STDIO,
+        source=source.encode("utf-8", "surrogatepass"),
+        toolchain=language.toolchain,
         limits=_limits(settings),
-        inputs=(b"",),
-        argv=FILES,
+        runs=(Run(argv=FILES),),
         side_files=files,
     )
     try:
