@@ -13,9 +13,9 @@ import pytest
 from verifier_service.languages import SANDBOXES
 
 ROOT = Path(__file__).parent.parent
-HARNESS = sorted((SANDBOXES / "harness").rglob("*.py"))
+BOX = sorted(path for part in ("protocol", "harness") for path in (SANDBOXES / part).rglob("*.py"))
 OWN_PACKAGES = ("verifier_service", "trainer", "sandboxes")
-THERE_ONLY_WHEN_ASKED_FOR = {"tester_pytest.py": {"pytest"}, "extras.py": {"numpy"}}
+THERE_ONLY_WHEN_ASKED_FOR = {"pytest_files.py": {"pytest"}, "extras.py": {"numpy"}}
 """What is imported only where a test file or a value is there that cannot be without it."""
 
 
@@ -30,13 +30,13 @@ def _imports(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", HARNESS, ids=lambda path: path.name)
-def test_the_harness_imports_the_standard_library_only(path: Path) -> None:
+@pytest.mark.parametrize("path", BOX, ids=lambda path: str(path.relative_to(SANDBOXES)))
+def test_what_is_in_a_box_imports_the_standard_library_only(path: Path) -> None:
     allowed = THERE_ONLY_WHEN_ASKED_FOR.get(path.name, set())
     foreign = {
         name
         for name in _imports(path)
-        if name.split(".")[0] not in sys.stdlib_module_names | allowed and not name.startswith("sandboxes.harness")
+        if name.split(".")[0] not in sys.stdlib_module_names | allowed and not name.startswith("sandboxes.")
     }
     assert foreign == set()
 

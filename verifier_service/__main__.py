@@ -17,9 +17,11 @@ from rich.table import Table
 from verifier_service import files
 from verifier_service.batch import read_submissions
 from verifier_service.errors import RunnerUnavailable
+from verifier_service.languages import load_languages
 from verifier_service.logs import configure
 from verifier_service.metrics import Metrics
 from verifier_service.runners import RUNNERS, choose_runner
+from verifier_service.runners.probe import probe
 from verifier_service.service import running_service
 from verifier_service.settings import Settings
 
@@ -121,15 +123,16 @@ def doctor() -> None:
 
 async def _doctor(settings: Settings) -> int:
     console = Console()
+    languages = load_languages()
     for name, make in RUNNERS.items():
-        runner = make(settings)
+        runner = make(settings, languages)
         reason = await runner.available()
         console.print(
             f"[bold]{name}[/]: " + ("[green]can be used[/]" if reason is None else f"[yellow]no[/], {reason}")
         )
         await runner.close()
     try:
-        runner, why = await choose_runner(settings)
+        runner, why = await choose_runner(settings, languages)
     except RunnerUnavailable as error:
         console.print(f"[red]no sandbox can be had here: {error}[/]", highlight=False)
         return 1
@@ -138,7 +141,7 @@ async def _doctor(settings: Settings) -> int:
         for language, version in (await runner.languages()).items():
             console.print(f"  {language}: {version}", highlight=False)
         table = Table("guarantee", "holds", "seen")
-        checks = await runner.self_check()
+        checks = await probe(runner)
         for check in checks:
             table.add_row(check.name, "[green]yes[/]" if check.ok else "[red]NO[/]", check.detail)
         console.print(table)

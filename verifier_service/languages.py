@@ -64,8 +64,13 @@ class Language:
                 raise BadItem(f"{field}.{name}", name, "this is where the program itself lies")
 
     @property
+    def has_tester(self) -> bool:
+        """Whether its box can call programs and run tests against them: then it is Python."""
+        return "assert" in self.test_kinds
+
+    @property
     def toolchain(self) -> Toolchain:
-        """What a box needs to know of the language."""
+        """What a job for this language tells its box."""
         return Toolchain(
             source_file=self.source_file,
             compile=self.compile,

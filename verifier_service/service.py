@@ -32,7 +32,7 @@ class Service:
         self.settings = settings
         self.runner = runner
         self.runner_reason = reason
-        self.languages = Languages(load_languages())
+        self.languages = Languages(runner.known_languages)
         self.suites = SuiteStore(settings)
         pool = BoxPool(runner, settings)
         executor = Executor(pool, settings)
@@ -70,7 +70,8 @@ async def running_service(settings: Settings, metrics: Metrics) -> AsyncIterator
     Raises:
         RunnerUnavailable: no sandbox can be had on this machine; the message says what to do.
     """
-    runner, reason = await choose_runner(settings)
+    languages = load_languages()
+    runner, reason = await choose_runner(settings, languages)
     service = Service(settings, metrics, runner, reason)
     try:
         await service.start()

@@ -45,7 +45,7 @@ class Evidence:
         return frozenset().union(*(_bindings(tree)[1] for tree in self.trees.values()))
 
     @cached_property
-    def classes(self) -> frozenset[str]:
+    def classes(self) -> frozenset[str]:  # noqa: C901 -- a flat list of ways to use a class
         """The names that the tests use as only classes are used."""
         found: set[str] = set()
         made: dict[str, set[str]] = {}  # variable -> the names that were called to make it

@@ -12,7 +12,8 @@ import resource
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-MIB = 1024 * 1024
+from sandboxes.protocol.constants import MIB
+
 FILE_SIZE_BYTES = 64 * MIB
 STACK_BYTES = 120 * MIB
 """The kernel leaves at least 128 MiB below a stack; more would run into the mappings of a forked interpreter."""
@@ -25,7 +26,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
-class Limits:
+class ProcessLimits:
     """What one process with its children may use. `memory_mb` is resident memory beyond `base_mb`, which the process
     has before any of its own code ran."""
 
@@ -40,7 +41,7 @@ class Limits:
     cpu_total_s: float | None = None
     """For a process that answers many cases: what all of them together may use."""
 
-    def for_kernel(self) -> list[tuple[int, int]]:
+    def for_kernel(self) -> tuple[tuple[int, int], ...]:
         """Return the rlimits as pairs of resource and value, soft and hard alike."""
         cpu_s = math.ceil(self.cpu_total_s or self.cpu_s) + 1
         table = [
@@ -55,7 +56,7 @@ class Limits:
         if self.cap_address_space:
             slack = THREAD_SLACK_BYTES * min(self.processes, MAX_THREAD_SLACK)
             table.append((resource.RLIMIT_AS, int(self.base_address_mb + self.memory_mb) * MIB + slack))
-        return table
+        return tuple(table)
 
 
 def set_limits(table: Collection[Sequence[int]]) -> None:

@@ -2,7 +2,7 @@
 
 `serve(sock, module, load)` runs in the process of the submission and never returns before the tests have hung up. The
 other end of `sock` is `proxy.Link` in the tester process. Each message is a length (4 bytes, big endian) and one value
-in the format of `wire`; the tester asks, this side answers, and while it works it may ask the tester to run a callback:
+of `protocol.plain`; the tester asks, this side answers, and while it works it may ask the tester to run a callback:
 
     tester -> candidate   [number, operation, ...]            see `_OPERATIONS`; or an answer to a callback, see `ask`
     candidate -> tester   [number, "ok" | "raised" | "stop", value, extra]
@@ -29,17 +29,16 @@ import traceback
 import types
 import warnings
 from collections.abc import Callable, Iterator
-from struct import Struct
 from typing import Any
 
-from sandboxes.harness import wire
 from sandboxes.harness.extras import MUTABLE as MUTABLE_EXTRAS
 from sandboxes.harness.extras import from_extra, to_extra
+from sandboxes.protocol import plain
+from sandboxes.protocol.child import LENGTH
 
 # A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
 __builtins__ = dict(vars(builtins))
 
-LENGTH = Struct(">I")
 _INPUT = builtins.input
 MAX_TEXT = 64 * 1024
 MAX_PRINTED_CHARS = 256 * 1024
@@ -47,7 +46,7 @@ MAX_WARNINGS = 100
 MAX_CAUSES = 5
 FRAMES_OF_A_CALLBACK = 20
 MAX_WHERE = 2000
-_OWN_FOLDER = os.path.dirname(__file__)
+_OWN_FOLDER = os.path.dirname(os.path.dirname(__file__))  # with what it imports
 POLL_S = 0.003
 
 DATA_TYPES = [
@@ -295,7 +294,7 @@ class Server:
 
     def _receive(self) -> Any:
         (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
-        return wire.decode(self._exactly(length), resolve=self._resolve)
+        return plain.decode(self._exactly(length), resolve=self._resolve)
 
     def _exactly(self, size: int) -> bytes:
         parts = bytearray()
@@ -307,7 +306,7 @@ class Server:
         return bytes(parts)
 
     def _send(self, message: Any) -> None:
-        data = wire.encode(message, handle=self.token)
+        data = plain.encode(message, handle=self.token)
         self._socket.sendall(LENGTH.pack(len(data)) + data)
 
     def _answer(self, message: Any) -> None:
@@ -386,9 +385,9 @@ class Server:
             return ["f", self.number_of(value), *texts, _function_kind(value)]
         if _is_numpy(kind):
             return None
-        for base in wire.BASES:
+        for base in plain.BASES:
             if issubclass(kind, base):
-                data = wire.as_base(value, kind)
+                data = plain.as_base(value, kind)
                 return ["p", self.number_of(value), kind, data]
         return ["o", self.number_of(value), kind]
 
@@ -616,13 +615,13 @@ class Server:
         if not any(_may_change(value) for value in (*args, *kwargs.values())):
             return self._with_fresh(extra, target, lambda: action(*args, **kwargs))
         arguments = [list(args), dict(kwargs)]
-        before = wire.encode(arguments, handle=self.token)
+        before = plain.encode(arguments, handle=self.token)
         try:
             return self._with_fresh(extra, target, lambda: action(*args, **kwargs))
         finally:
             try:
-                changed = wire.encode(arguments, handle=self.token) != before
-            except wire.NotPlain as problem:
+                changed = plain.encode(arguments, handle=self.token) != before
+            except plain.NotPlain as problem:
                 raise TypeError(f"an argument was changed to what cannot be handed back: {problem}") from None
             if changed:
                 extra["changed"] = arguments

@@ -35,11 +35,12 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from typing import Any, NoReturn
 
-from sandboxes.harness import wire
 from sandboxes.harness.evidence import Evidence
 from sandboxes.harness.extras import TYPES as EXTRA_TYPES
 from sandboxes.harness.extras import from_extra, to_extra
-from sandboxes.harness.objects import DATA_TYPES, EXCEPTIONS, LENGTH, SPECIALS, STDLIB
+from sandboxes.harness.objects import DATA_TYPES, EXCEPTIONS, SPECIALS, STDLIB
+from sandboxes.protocol import plain
+from sandboxes.protocol.child import LENGTH
 
 MAX_CLASS_DEPTH = 50
 PULLED_SINGLY = 64
@@ -86,7 +87,7 @@ _ARITHMETIC = frozenset(
     for side in ("", "r", "i")
 )
 _TEXTS = frozenset({"__str__", "__repr__", "__format__"})
-_PAYLOADS = wire.BASES
+_PAYLOADS = plain.BASES
 _CANDIDATE_TYPES = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
@@ -105,7 +106,7 @@ class Refused(AssertionError, TypeError):
 class Link:
     """The connection to the candidate, with every stand-in that was made for its objects."""
 
-    def __init__(self, sock: socket.socket, evidence: Evidence, max_bytes: int = wire.MAX_BYTES) -> None:
+    def __init__(self, sock: socket.socket, evidence: Evidence, max_bytes: int = plain.MAX_BYTES) -> None:
         self.evidence = evidence
         self.lost = ""
         self.requests = 0
@@ -220,7 +221,7 @@ class Link:
         raise SubmissionLost(self.lost)
 
     def _send(self, message: list[Any]) -> None:
-        data = wire.encode(message, handle=self._export)
+        data = plain.encode(message, handle=self._export)
         try:
             self._socket.sendall(LENGTH.pack(len(data)) + data)
         except OSError:
@@ -231,8 +232,8 @@ class Link:
         if length > self._max_bytes:
             self._lose(f"it answered with {length} bytes, more than {self._max_bytes}")
         try:
-            return wire.decode(self._exactly(length), resolve=self._resolve, max_bytes=self._max_bytes)
-        except wire.Malformed as problem:
+            return plain.decode(self._exactly(length), resolve=self._resolve, max_bytes=self._max_bytes)
+        except plain.Malformed as problem:
             self._lose(f"its answer cannot be read: {problem}")
 
     def _exactly(self, size: int) -> bytes:
@@ -289,7 +290,7 @@ class Link:
 
     def _export_object(self, value: Any) -> Any:
         if isinstance(value, (types.ModuleType, types.FrameType, types.CodeType, types.TracebackType)):
-            raise wire.NotPlain(f"a {type(value).__name__} of the tests cannot be handed to the submission")
+            raise plain.NotPlain(f"a {type(value).__name__} of the tests cannot be handed to the submission")
         number = self._exported_numbers.get(id(value))
         if number is None:
             number = self._exported_numbers[id(value)] = len(self._exported)
@@ -323,18 +324,18 @@ class Link:
             value = ["raised", len(self._exported) - 1, kind.__name__, bases, tuple(arguments)]
         try:
             self._send(value)
-        except wire.NotPlain as problem:
+        except plain.NotPlain as problem:
             self._send(["raised", 0, "TypeError", ["TypeError"], (str(problem),)])
 
     # What comes in
 
     def _resolve(self, token: Any) -> Any:
         if type(token) is not list or not token or type(token[0]) is not str or token[0] not in _RESOLVE:
-            raise wire.Malformed("a handle of no known form")
+            raise plain.Malformed("a handle of no known form")
         try:
             return _RESOLVE[token[0]](self, *token[1:])
         except (TypeError, ValueError, LookupError, AttributeError, ImportError, RecursionError) as problem:
-            raise wire.Malformed(f"a handle that cannot be: {problem}") from None
+            raise plain.Malformed(f"a handle that cannot be: {problem}") from None
 
     def _outside(self, number: Any) -> Any:
         return self._exported[_index(number)]
@@ -350,7 +351,7 @@ class Link:
         number = _index(number)
         if number not in self._known:
             if self._class_depth >= MAX_CLASS_DEPTH:
-                raise wire.Malformed("classes are nested too deep")
+                raise plain.Malformed("classes are nested too deep")
             self._class_depth += 1
             try:
                 self._known[number] = self._make_class(number)
@@ -358,13 +359,13 @@ class Link:
                 self._class_depth -= 1
         return _instance(self._known[number], RemoteClass)
 
-    def _make_class(self, number: int) -> type:
+    def _make_class(self, number: int) -> type:  # noqa: C901 -- to be cut with the wall
         described = self.request("describe", _Number(number))
         bases = [base for base in _list(described["bases"]) if base is not object]
         for place, base in enumerate(bases):
             ours = isinstance(base, type) and (base.__module__ == "builtins" or base.__name__ in _STDLIB_NAMES)
             if not ours and not isinstance(base, RemoteClass):
-                raise wire.Malformed("a base that is no class of the submission")
+                raise plain.Malformed("a base that is no class of the submission")
             if issubclass(base, BaseException) and base.__name__ in _NEVER_HERE and not isinstance(base, RemoteClass):
                 bases[place] = Exception
         if not any(issubclass(base, RemoteObject) for base in bases):
@@ -401,7 +402,7 @@ class Link:
         number = _index(number)
         if number not in self._known:
             if issubclass(_instance(kind, RemoteClass), (BaseException, *_PAYLOADS)):
-                raise wire.Malformed("an instance that is not what its class says")
+                raise plain.Malformed("an instance that is not what its class says")
             self._known[number] = made = object.__new__(kind)
             object.__setattr__(made, "_remote_id_", number)
         return _instance(self._known[number], RemoteObject)
@@ -410,7 +411,7 @@ class Link:
         number = _index(number)
         base = type(data)
         if base not in _PAYLOADS or not issubclass(_instance(kind, RemoteClass), base):
-            raise wire.Malformed("data that is not what its class says")
+            raise plain.Malformed("data that is not what its class says")
         known = self._known.get(number)
         if known is None:
             real = next(found for found in kind.__mro__ if not isinstance(found, RemoteClass))
@@ -427,7 +428,7 @@ class Link:
         if number in self._known:
             return _instance(self._known[number], BaseException)
         if not isinstance(kind, type) or not issubclass(kind, BaseException) or type(args) is not tuple:
-            raise wire.Malformed("an exception that is none")
+            raise plain.Malformed("an exception that is none")
         if self._is_dangerous(kind):
             args = (f"the submission raised {kind.__name__}{args!r}"[:500],)
             kind = SubmissionExit
@@ -451,12 +452,12 @@ class Link:
 
     def _stdlib_name(self, module: Any, name: Any) -> Any:
         if name not in STDLIB[module]:
-            raise wire.Malformed("not a name that crosses")
+            raise plain.Malformed("not a name that crosses")
         return getattr(__import__(module, fromlist=[name]), name)
 
     def _builtin_name(self, name: Any) -> Any:
         if name not in DATA_TYPES and name not in EXCEPTIONS:
-            raise wire.Malformed("not a builtin that crosses")
+            raise plain.Malformed("not a builtin that crosses")
         return getattr(builtins, name)
 
     # What the stand-ins use
@@ -1096,25 +1097,25 @@ def _number(value: Any) -> int:
 
 def _index(number: Any) -> int:
     if type(number) is not int or number < 0:
-        raise wire.Malformed("a handle without a number")
+        raise plain.Malformed("a handle without a number")
     return number
 
 
 def _text(value: Any) -> str | None:
     if value is not None and type(value) is not str:
-        raise wire.Malformed("text expected")
+        raise plain.Malformed("text expected")
     return value
 
 
 def _list(value: Any) -> list[Any]:
     if type(value) is not list:
-        raise wire.Malformed("a list expected")
+        raise plain.Malformed("a list expected")
     return value
 
 
 def _instance(value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
-        raise wire.Malformed("a handle of another form than before")
+        raise plain.Malformed("a handle of another form than before")
     return value
 
 

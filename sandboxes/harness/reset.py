@@ -11,15 +11,24 @@ import os
 import signal
 import stat
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from sandboxes.harness.limits import other_pids, uid_of
+from sandboxes.harness.user import as_uid
 
 PATIENCE_S = 5.0
 
 
 class NotReset(Exception):
     """Something of the job is left and cannot be removed."""
+
+
+class Killed(NamedTuple):
+    """What the end of a job's processes has shown."""
+
+    cpu_s: float  # of those that nobody waited for
+    found: bool  # whether there were any
 
 
 class Reset:
@@ -29,16 +38,15 @@ class Reset:
         self.known = frozenset(known)
         self.folders = tuple(folder for folder in folders if os.path.isdir(folder))
 
-    def kill_all(self, spare: Collection[int] = ()) -> float:
-        """Kill every process but the box's own and those to `spare`; return the CPU seconds of the ones that nobody
-        waited for.
+    def kill_all(self) -> Killed:
+        """Kill every process but the box's own.
 
         Raises:
             NotReset: some process does not go away.
         """
-        keep = self.known | frozenset(spare)
         cpu_s = self.reap()
-        left = other_pids(keep)
+        left = other_pids(self.known)
+        found = bool(left)
         deadline_s = time.monotonic() + PATIENCE_S
         rounds = 0
         while left:
@@ -53,8 +61,8 @@ class Reset:
                 time.sleep(min(0.001 * rounds, 0.02))
             rounds += 1
             cpu_s += self.reap()
-            left = other_pids(keep)
-        return cpu_s
+            left = other_pids(self.known)
+        return Killed(cpu_s, found)
 
     def reap(self) -> float:
         """Wait for orphans that have ended, which are children of the first process; return their CPU seconds.
@@ -97,7 +105,7 @@ class Reset:
             elif not _remove_empty(path):
                 trees.setdefault(found.st_uid, []).append(path)
         for uid, paths in trees.items():
-            _as_uid(uid, lambda paths=paths: [_remove_tree(path) for path in paths])
+            as_uid(uid, lambda paths=paths: _remove_trees(paths))
             for path in paths:
                 if not _remove_empty(path):
                     raise NotReset(f"the folder {path} cannot be emptied")
@@ -112,26 +120,8 @@ def _kill_uids(uids: Collection[int]) -> None:
     """Kill all processes of each uid in one stroke: those that fork faster than they can be counted. (In a namespace
     of its own a program has a first process, and all others end with that one.)"""
     for uid in uids if os.getuid() == 0 else ():
-        _as_uid(uid, lambda: os.kill(-1, signal.SIGKILL))
-
-
-def _as_uid(uid: int, action: Callable[[], object]) -> None:
-    """Run `action` in a child that has become `uid`; the kernel hides its memory from others of that uid."""
-    if os.getuid() != 0:
-        action()
-        return
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-            action()
-            status = 0
-        finally:
-            os._exit(status)
-    os.waitpid(pid, 0)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # those may kill ours first; then come again
+            as_uid(uid, lambda: os.kill(-1, signal.SIGKILL))
 
 
 def _remove_empty(path: str) -> bool:
@@ -144,6 +134,11 @@ def _remove_empty(path: str) -> bool:
             return False
         raise NotReset(f"{path}: {error.strerror}") from error
     return True
+
+
+def _remove_trees(tops: Sequence[str]) -> None:
+    for top in tops:
+        _remove_tree(top)
 
 
 def _remove_tree(top: str) -> None:

@@ -2,9 +2,8 @@
 
 import pytest
 
-from verifier_service.checkers import TEXT_CHECKERS, Tolerance
-
-T = Tolerance(1e-6, 1e-6)
+from verifier_service.checkers import TEXT_CHECKERS
+from verifier_service.schema.requests import options_of
 
 
 @pytest.mark.parametrize(
@@ -39,10 +38,13 @@ T = Tolerance(1e-6, 1e-6)
     ],
 )
 def test_checker_of_text(checker: str, expected: bytes, actual: bytes, ok: bool) -> None:
-    assert TEXT_CHECKERS[checker](expected, actual, T).ok is ok
+    assert TEXT_CHECKERS[checker](expected, actual, options_of(checker)).ok is ok
 
 
 def test_the_message_names_the_first_difference() -> None:
-    assert TEXT_CHECKERS["tokens"](b"1 2 3", b"1 5 3", T).message == "token 2: expected 2, got 5"
-    assert TEXT_CHECKERS["tokens"](b"1 2", b"1", T).message == "the output ends before token 2, expected 2"
-    assert TEXT_CHECKERS["exact"](b"a\n", b"b\n", T).message == "line 1: expected a, got b"
+    assert TEXT_CHECKERS["tokens"](b"1 2 3", b"1 5 3", options_of("tokens")).message == "token 2: expected 2, got 5"
+    assert (
+        TEXT_CHECKERS["tokens"](b"1 2", b"1", options_of("tokens")).message
+        == "the output ends before token 2, expected 2"
+    )
+    assert TEXT_CHECKERS["exact"](b"a\n", b"b\n", options_of("exact")).message == "line 1: expected a, got b"

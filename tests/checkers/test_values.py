@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from verifier_service.checkers import VALUE_CHECKERS, Tolerance
+from verifier_service.checkers import VALUE_CHECKERS
+from verifier_service.schema import FloatChecker
 
-T = Tolerance(1e-3, 1e-3)
+OPTIONS = FloatChecker(abs_tol=1e-3, rel_tol=1e-3)
+"""Applied by the checker `float` only."""
 
 
 def nested(depth: int) -> list[Any]:
@@ -65,11 +67,11 @@ def nested(depth: int) -> list[Any]:
     ],
 )
 def test_checker_of_values(checker: str, expected: Any, actual: Any, ok: bool) -> None:
-    assert VALUE_CHECKERS[checker](expected, actual, T).ok is ok
+    assert VALUE_CHECKERS[checker](expected, actual, OPTIONS).ok is ok
 
 
 def test_the_message_says_where_the_difference_is() -> None:
-    checked = VALUE_CHECKERS["equal"]({"a": [1, 2]}, {"a": [1, 3]}, T)
+    checked = VALUE_CHECKERS["equal"]({"a": [1, 2]}, {"a": [1, 3]}, OPTIONS)
     assert checked.message == "at ['a'][1]: expected 2, got 3"
 
 
@@ -87,6 +89,6 @@ def test_the_message_says_where_the_difference_is() -> None:
 )
 def test_a_hostile_value_is_compared_quickly_and_is_wrong(checker: str, expected: Any, actual: Any) -> None:
     started = time.process_time()
-    ok = VALUE_CHECKERS[checker](expected, actual, Tolerance(1e-12, 1e-12)).ok
+    ok = VALUE_CHECKERS[checker](expected, actual, FloatChecker(abs_tol=1e-12, rel_tol=1e-12)).ok
     assert not ok
     assert time.process_time() - started < 5

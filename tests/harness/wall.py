@@ -1,7 +1,6 @@
 """Two forked processes joined as in a box, without the box: a submission that is served, and its tester."""
 
 import contextlib
-import json
 import os
 import resource
 import signal
@@ -12,13 +11,18 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from struct import Struct
 from typing import Any
 
-from sandboxes.harness import objects, tester, tester_asserts, tester_pytest
+from sandboxes.harness import objects
+from sandboxes.harness.tester import asserts, pytest_files
+from sandboxes.harness.tester import main as tester
+from sandboxes.protocol.child import Answers, TestOrders
+from sandboxes.protocol.facts import TesterTest, TestOutcome
+from sandboxes.protocol.job import Mode
+from sandboxes.protocol.report import Collected, Finished, Unusable, from_payload
 
-LENGTH = Struct(">I")
-PRELOADED = (tester_asserts, tester_pytest)  # as in a box, where the processes are forked from a warm interpreter
+MAX_REPORT_BYTES = 64 * 1024 * 1024
+PRELOADED = (asserts, pytest_files)  # as in a box, where the processes are forked from a warm interpreter
 
 
 @dataclass
@@ -26,7 +30,7 @@ class Told:
     """What a tester reported."""
 
     collected: list[str] = field(default_factory=list)
-    outcomes: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, TestOutcome] = field(default_factory=dict)
     messages: dict[str, str] = field(default_factory=dict)
     broken: str = ""
     lost: str = ""
@@ -35,13 +39,13 @@ class Told:
     @property
     def accepted(self) -> bool:
         """Whether every test passed, and all of them were told."""
-        told = sorted(self.outcomes) == sorted(self.collected) and set(self.outcomes.values()) == {"passed"}
+        told = sorted(self.outcomes) == sorted(self.collected) and set(self.outcomes.values()) == {TestOutcome.PASSED}
         return told and self.finished and not self.lost
 
     @property
     def passed(self) -> int:
         """How many tests passed."""
-        return sum(outcome == "passed" for outcome in self.outcomes.values())
+        return sum(outcome is TestOutcome.PASSED for outcome in self.outcomes.values())
 
 
 def _serve(sock: socket.socket, source: str, name: str) -> None:
@@ -85,13 +89,12 @@ def run(source: str, files: Mapping[str, str] | str, *, entry_point: str | None 
     with tempfile.TemporaryDirectory() as folder:
         candidate = _fork(lambda: _serve(theirs, source, "solution"), theirs)
         theirs.close()
-        orders = {
-            "mode": "assert" if isinstance(files, str) else "pytest",
-            "files": {"tests.py": files} if isinstance(files, str) else dict(files),
-            "module": "solution",
-            "entry_point": entry_point,
-            "folder": folder,
-        }
+        orders = TestOrders(
+            mode=Mode.ASSERT if isinstance(files, str) else Mode.PYTEST,
+            files={"tests.py": files} if isinstance(files, str) else dict(files),
+            entry_point=entry_point,
+            folder=folder,
+        )
         testing = _fork(lambda: (signal.alarm(wall_s), tester.main(ours, told, orders)), ours, told)
         ours.close()
         told.close()
@@ -106,14 +109,17 @@ def run(source: str, files: Mapping[str, str] | str, *, entry_point: str | None 
 
 
 def _read(report: socket.socket) -> Told:
-    told = Told()
-    stream = report.makefile("rb")
-    while head := stream.read(LENGTH.size):
-        message: dict[str, Any] = json.loads(stream.read(*LENGTH.unpack(head)))
-        for key, value in message.items():
-            if key == "test":
-                told.outcomes[value["id"]] = value["outcome"]
-                told.messages[value["id"]] = value["message"]
-            else:
-                setattr(told, key, value)
+    told, answers = Told(), Answers(MAX_REPORT_BYTES)
+    while chunk := report.recv(1 << 16):
+        answers.feed(chunk)
+        while (answer := answers.take()) is not None:
+            match from_payload(answer[1]):
+                case Collected(ids=ids):
+                    told.collected = list(ids)
+                case TesterTest() as test:
+                    told.outcomes[test.id], told.messages[test.id] = test.outcome, test.message
+                case Unusable(why=why):
+                    told.broken = why
+                case Finished(lost=lost):
+                    told.finished, told.lost = True, lost
     return told

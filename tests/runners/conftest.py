@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
+from sandboxes.protocol.facts import Fact
+from sandboxes.protocol.job import Job, Limits, Mode, Run
 from verifier_service.languages import load_languages
 from verifier_service.runners import RUNNERS
-from verifier_service.runners.base import Box, BoxLimits, Fact, Job, Runner
+from verifier_service.runners.base import Box, Runner
 from verifier_service.settings import Settings
 
-LIMITS = BoxLimits(time_limit_s=0.5, wall_limit_s=4.0, memory_limit_mb=128, output_limit_kb=256, max_processes=16)
+LIMITS = Limits(time_limit_s=0.5, wall_limit_s=4.0, memory_limit_mb=128, output_limit_kb=256, max_processes=16)
 
 
 @pytest.fixture(
@@ -19,7 +22,7 @@ LIMITS = BoxLimits(time_limit_s=0.5, wall_limit_s=4.0, memory_limit_mb=128, outp
 )
 async def runner(request: pytest.FixtureRequest) -> AsyncIterator[Runner]:
     """Each runner; one that cannot be used here is skipped with its reason, but in CI Docker must be there."""
-    found = RUNNERS[request.param](Settings())
+    found = RUNNERS[request.param](Settings(), load_languages())
     problem = await found.available()
     if problem:
         await found.close()
@@ -36,7 +39,7 @@ class Bench:
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.box: Box | None = None
-        self.languages = load_languages()
+        self.languages = runner.known_languages
 
     async def get(self) -> Box:
         """Return a healthy box for Python."""
@@ -46,12 +49,13 @@ class Bench:
             self.box = await self.runner.start_box(self.languages["python"])
         return self.box
 
-    def job(self, source: str, mode: str = "stdio", **more: object) -> Job:
-        """Return a job for Python with the limits of these tests and one empty input."""
-        fields: dict[str, object] = {"limits": LIMITS, "inputs": (b"",) if mode == "stdio" else (), **more}
-        return Job(language=self.languages["python"], mode=mode, source=source, **fields)  # type: ignore[arg-type]
+    def job(self, source: str, mode: Mode = Mode.STDIO, **more: Any) -> Job:
+        """Return a job for Python with the limits of these tests, and one run without input if it is to be run."""
+        fields = {"limits": LIMITS, "runs": (Run(),) if mode is Mode.STDIO else (), **more}
+        toolchain = self.languages["python"].toolchain
+        return Job(mode=mode, source=source.encode("utf-8", "surrogatepass"), toolchain=toolchain, **fields)
 
-    async def facts(self, source: str, mode: str = "stdio", **more: object) -> list[Fact]:
+    async def facts(self, source: str, mode: Mode = Mode.STDIO, **more: Any) -> list[Fact]:
         """Run a job and return all its facts."""
         box = await self.get()
         return [fact async for fact in box.run(self.job(source, mode, **more))]

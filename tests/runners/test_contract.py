@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from sandboxes.harness import wire
+from sandboxes.protocol import plain
+from sandboxes.protocol.facts import End, TesterFacts, TestFacts, TestOutcome
+from sandboxes.protocol.job import Mode, Run
 from tests.runners.conftest import LIMITS, Bench
 from verifier_service.errors import BoxDied
-from verifier_service.runners.base import End, TesterFacts, TestFacts, TestOutcome
+from verifier_service.runners.probe import probe
 
 PATIENT = replace(LIMITS, wall_limit_s=60)
 """For what must not be taken for a wall limit when the machine is busy."""
@@ -21,7 +23,7 @@ PATIENT = replace(LIMITS, wall_limit_s=60)
 
 async def run(bench: Bench, source: str, stdin: bytes = b"", **more: Any) -> TestFacts:
     """Run a program once."""
-    (fact,) = await bench.facts(source, inputs=(stdin,), **more)
+    (fact,) = await bench.facts(source, runs=(Run(stdin=stdin),), **more)
     assert isinstance(fact, TestFacts)
     return fact
 
@@ -29,13 +31,13 @@ async def run(bench: Bench, source: str, stdin: bytes = b"", **more: Any) -> Tes
 async def call(bench: Bench, source: str, entry_point: str, *arguments: list[Any], **more: Any) -> list[TestFacts]:
     """Call an entry point once for each list of arguments."""
     more.setdefault("limits", PATIENT)
-    inputs = tuple(wire.encode([args, {}]) for args in arguments)
-    facts = await bench.facts(source, "call", entry_point=entry_point, inputs=inputs, **more)
+    calls = tuple(plain.encode([args, {}]) for args in arguments)
+    facts = await bench.facts(source, Mode.CALL, entry_point=entry_point, calls=calls, **more)
     return [fact for fact in facts if isinstance(fact, TestFacts)]
 
 
 def values(facts: list[TestFacts]) -> list[Any]:
-    return [wire.decode(fact.value) if fact.end is End.RETURNED else fact.end for fact in facts]
+    return [plain.decode(fact.value) if fact.end is End.RETURNED else fact.end for fact in facts]
 
 
 def nothing_left(fact: TestFacts) -> dict[str, Any]:
@@ -81,7 +83,7 @@ async def test_a_program_reads_stdin_and_writes_stdout(bench: Bench) -> None:
 
 async def test_each_test_is_a_fresh_process_and_comes_in_order(bench: Bench) -> None:
     source = "n = 0\nn += int(input())\nprint(n)"
-    facts = await bench.facts(source, inputs=(b"1\n", b"2\n", b"3\n"))
+    facts = await bench.facts(source, runs=tuple(Run(stdin=b"%d\n" % n) for n in (1, 2, 3)))
     assert [(fact.index, fact.stdout) for fact in facts if isinstance(fact, TestFacts)] == [
         (0, b"1\n"), (1, b"2\n"), (2, b"3\n"),
     ]  # fmt: skip
@@ -154,7 +156,7 @@ async def test_honest_programs_of_all_kinds_run(bench: Bench, source: str) -> No
 
 
 async def test_a_source_that_is_no_python_is_not_compiled_and_not_run_again(bench: Bench) -> None:
-    facts = await bench.facts("def f(:", inputs=(b"", b""))
+    facts = await bench.facts("def f(:", runs=(Run(), Run()))
     assert [fact.end for fact in facts if isinstance(fact, TestFacts)] == [End.NOT_COMPILED]
 
 
@@ -165,7 +167,8 @@ async def test_side_files_and_arguments_reach_the_program_and_cannot_be_changed(
     )
     if not await is_by_uids(bench):
         pytest.skip("with namespaces the program has copies of its own")
-    fact = await run(bench, source, argv=("a.txt",), side_files={"a.txt": b"content"})
+    (fact,) = await bench.facts(source, runs=(Run(argv=("a.txt",)),), side_files={"a.txt": b"content"})
+    assert isinstance(fact, TestFacts)
     assert fact.stdout == b"content\nkept\n"
 
 
@@ -206,7 +209,7 @@ async def test_calls_return_plain_values(bench: Bench) -> None:
         ("def f(x): return input()", "f", [End.RAISED, End.RAISED]),
         ("def f(x): raise ValueError(x)", "f", [End.RAISED, End.RAISED]),
         ("def g(x): return x", "f", [End.RAISED, End.RAISED]),
-        ("def f(x): return object()", "f", [End.UNPLAIN, End.UNPLAIN]),
+        ("def f(x): return object()", "f", [End.NOT_PLAIN, End.NOT_PLAIN]),
         ("import os\ndef f(x): os._exit(0)", "f", [End.LOST, End.LOST]),
         ("import sys\ndef f(x): sys.exit(0)", "f", [End.LOST, End.LOST]),
         ("import sys; sys.exit(0)", "f", [End.LOST, End.LOST]),
@@ -358,7 +361,7 @@ async def test_the_next_program_finds_nothing_of_the_last_one(bench: Bench, sour
 async def test_files_do_not_pass_from_one_test_to_the_next(bench: Bench) -> None:
     facts = await bench.facts(
         "import os; print(os.path.exists('x'), os.path.exists('/tmp/x')); open('x', 'w'); open('/tmp/x', 'w')",
-        inputs=(b"", b""),
+        runs=(Run(), Run()),
     )
     assert [fact.stdout for fact in facts if isinstance(fact, TestFacts)] == [b"False False\n"] * 2
 
@@ -367,7 +370,7 @@ async def test_files_do_not_pass_from_one_test_to_the_next(bench: Bench) -> None
 
 
 async def test_every_wall_and_limit_holds_in_the_self_check(bench: Bench) -> None:
-    checks = await bench.runner.self_check()
+    checks = await probe(bench.runner)
     assert [check for check in checks if not check.ok] == []
     assert len(checks) > 25
 
@@ -378,7 +381,7 @@ ADD = "def add(a, b):\n    return a + b\n"
 
 
 async def judged(bench: Bench, source: str, tests: str, **more: Any) -> TesterFacts:
-    (fact,) = await bench.facts(source, "assert", files={"tests.py": tests}, **more)
+    (fact,) = await bench.facts(source, Mode.ASSERT, tests={"tests.py": tests}, **more)
     assert isinstance(fact, TesterFacts)
     return fact
 
@@ -393,7 +396,7 @@ async def test_pytest_files_are_run(bench: Bench) -> None:
     files = {
         "test_a.py": "from solution import add\ndef test_a(): assert add(1, 2) == 3\ndef test_b(): assert add(1, 2) == 4\n"
     }
-    (fact,) = await bench.facts(ADD, "pytest", files=files)
+    (fact,) = await bench.facts(ADD, Mode.PYTEST, tests=files)
     assert isinstance(fact, TesterFacts)
     assert [test.outcome for test in fact.tests] == [TestOutcome.PASSED, TestOutcome.FAILED]
 
@@ -441,7 +444,7 @@ def add(a, b):
     return "MAR" + "KER" in "".join(seen)
 """
     files = {"test_a.py": "# MARKER\nfrom solution import add\ndef test_a(): assert add(1, 2) is False\n"}
-    (fact,) = await bench.facts(source, "pytest", files=files)
+    (fact,) = await bench.facts(source, Mode.PYTEST, tests=files)
     assert isinstance(fact, TesterFacts)
     assert [test.outcome for test in fact.tests] == [TestOutcome.PASSED]
     await assert_clean(bench)
@@ -457,7 +460,7 @@ async def test_test_code_that_hangs_passes_nothing(bench: Bench) -> None:
 
 async def test_a_job_can_be_left_early_and_the_box_goes_on(bench: Bench) -> None:
     box = await bench.get()
-    job = bench.job("import time; print(1); time.sleep(.1)", inputs=(b"",) * 500)
+    job = bench.job("import time; print(1); time.sleep(.1)", runs=(Run(),) * 500)
     async with aclosing(box.run(job)) as facts:
         async for fact in facts:
             assert isinstance(fact, TestFacts)
@@ -509,7 +512,7 @@ async def test_a_box_that_dies_under_a_job_raises(bench: Bench) -> None:
 async def test_a_process_that_cannot_be_confined_is_our_failure_and_not_the_programs(bench: Bench) -> None:
     box = await bench.runner.start_box(bench.languages["python"])
     job = bench.job("print(1)", limits=replace(LIMITS, memory_limit_mb=1 << 70))  # no kernel takes such a limit
-    with pytest.raises(BoxDied, match="cage"):
+    with pytest.raises(BoxDied, match="confined"):
         [fact async for fact in box.run(job)]
     assert not box.healthy
     await box.close()

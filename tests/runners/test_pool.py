@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from verifier_service.runners.pool import BoxPool
 
+from sandboxes.protocol.facts import TestFacts
+from sandboxes.protocol.job import Job, Mode, Run
 from tests.runners.conftest import LIMITS
 from verifier_service.errors import RunnerUnavailable
-from verifier_service.languages import load_languages
+from verifier_service.execution.pool import BoxPool
+from verifier_service.languages import Language, load_languages
 from verifier_service.runners import RUNNERS
-from verifier_service.runners.base import Box, Job, Runner, TestFacts
+from verifier_service.runners.base import Box, Runner
 from verifier_service.settings import Settings
 
 PYTHON = load_languages()["python"]
@@ -21,7 +24,7 @@ async def first_runner() -> Runner:
     """Return a runner that works here; the pool treats all alike."""
     problems = []
     for name in ("bubblewrap", "docker"):
-        runner = RUNNERS[name](Settings())
+        runner = RUNNERS[name](Settings(), load_languages())
         problem = await runner.available()
         if problem is None:
             return runner
@@ -32,27 +35,37 @@ async def first_runner() -> Runner:
 @pytest.fixture
 async def pool() -> AsyncIterator[BoxPool]:
     """A pool of two boxes."""
-    made = BoxPool(await first_runner(), Settings(boxes=2))
+    runner = await first_runner()
+    made = BoxPool(runner, Settings(boxes=2))
     yield made
     await made.close()
+    await runner.close()
 
 
 async def run(box: Box, source: str) -> bytes:
-    job = Job(language=PYTHON, mode="stdio", source=source, limits=LIMITS, inputs=(b"",))
+    job = Job(mode=Mode.STDIO, source=source.encode(), toolchain=PYTHON.toolchain, limits=LIMITS, runs=(Run(),))
     (fact,) = [fact async for fact in box.run(job)]
     assert isinstance(fact, TestFacts)
     return fact.stdout
 
 
+@asynccontextmanager
+async def lend(pool: BoxPool, language: Language, **how: bool) -> AsyncIterator[Box]:
+    async with pool.lease(language, **how) as lease:
+        yield lease.box
+
+
 async def test_never_more_boxes_are_lent_than_there_are_and_they_are_used_again(pool: BoxPool) -> None:
     lent, most, boxes = 0, 0, set()
+    both_lent = asyncio.Barrier(2)
 
     async def use() -> None:
         nonlocal lent, most
-        async with pool.lease(PYTHON) as box:
+        async with lend(pool, PYTHON) as box:
             lent += 1
             most = max(most, lent)
             boxes.add(box)
+            await both_lent.wait()
             assert await run(box, "print(1)") == b"1\n"
             lent -= 1
 
@@ -79,30 +92,30 @@ async def test_those_who_came_first_are_served_first(pool: BoxPool) -> None:
 
 async def test_a_box_of_another_language_makes_way(pool: BoxPool) -> None:
     other = replace(PYTHON, name="other")
-    async with pool.lease(PYTHON) as first, pool.lease(PYTHON) as second:
+    async with lend(pool, PYTHON) as first, lend(pool, PYTHON) as second:
         pass
     if pool.runner.name == "docker":
         with pytest.raises(RunnerUnavailable, match="the image"):
             async with pool.lease(other):
                 pass
         return
-    async with pool.lease(other) as box:
+    async with lend(pool, other) as box:
         assert box.language is other
         assert [first.healthy, second.healthy].count(True) == 1
 
 
 async def test_a_broken_box_is_not_lent_again(pool: BoxPool) -> None:
-    async with pool.lease(PYTHON) as box:
+    async with lend(pool, PYTHON) as box:
         await box.close()
-    async with pool.lease(PYTHON) as other:
+    async with lend(pool, PYTHON) as other:
         assert other is not box
         assert await run(other, "print(2)") == b"2\n"
 
 
 async def test_a_fresh_box_has_run_nothing_before(pool: BoxPool) -> None:
-    async with pool.lease(PYTHON) as used:
+    async with lend(pool, PYTHON) as used:
         await run(used, "print(1)")
-    async with pool.lease(PYTHON, fresh=True) as fresh:
+    async with lend(pool, PYTHON, fresh=True) as fresh:
         assert fresh is not used
         assert fresh.healthy
 
@@ -119,7 +132,7 @@ async def test_one_who_gives_up_waiting_takes_no_box_with_him(pool: BoxPool) -> 
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-    async with pool.lease(PYTHON) as first, pool.lease(PYTHON) as second:
+    async with lend(pool, PYTHON) as first, lend(pool, PYTHON) as second:
         assert first.healthy
         assert second.healthy
 
@@ -135,9 +148,10 @@ async def test_one_who_gives_up_while_a_box_starts_leaves_no_box_behind() -> Non
     await asyncio.sleep(0.02)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    async with asyncio.timeout(30), pool.lease(PYTHON) as box:
+    async with asyncio.timeout(30), lend(pool, PYTHON) as box:
         assert await run(box, "print(3)") == b"3\n"
     await pool.close()
+    await pool.runner.close()
 
 
 async def test_with_container_isolation_every_job_has_a_box_of_its_own() -> None:
@@ -145,10 +159,11 @@ async def test_with_container_isolation_every_job_has_a_box_of_its_own() -> None
     await pool.start()
     boxes = []
     for _ in range(3):
-        async with pool.lease(PYTHON) as box:
+        async with lend(pool, PYTHON) as box:
             assert await run(box, "print(4)") == b"4\n"
             boxes.append(box)
     await pool.close()
+    await pool.runner.close()
     assert len(set(boxes)) == 3
     assert [box.healthy for box in boxes] == [False] * 3
 
@@ -157,9 +172,10 @@ async def test_it_is_ready_once_a_box_is_warm_and_closing_leaves_none() -> None:
     pool = BoxPool(await first_runner(), Settings(boxes=2))
     assert await pool.ready() is not None
     await pool.start()
-    async with pool.lease(PYTHON) as box:
+    async with lend(pool, PYTHON) as box:
         assert await pool.ready() is None
     await pool.close()
+    await pool.runner.close()
     assert not box.healthy
     with pytest.raises(RunnerUnavailable):
         async with pool.lease(PYTHON):
@@ -168,10 +184,10 @@ async def test_it_is_ready_once_a_box_is_warm_and_closing_leaves_none() -> None:
 
 async def test_a_language_that_cannot_be_had_is_refused_with_what_to_do() -> None:
     for name, choice in RUNNERS.items():
-        runner = choice(Settings())
+        runner = choice(Settings(), load_languages())
         if await runner.available() is None:
             unknown = replace(PYTHON, name="cobol", run=("cobol-that-nobody-has",))
-            with pytest.raises(RunnerUnavailable, match=r"image grpo-verifier/cobol is missing|cobol-that-nobody-has"):
+            with pytest.raises(RunnerUnavailable, match=r"image \S+/cobol is missing|cobol-that-nobody-has"):
                 await runner.start_box(unknown)
         await runner.close()
         assert name in ("docker", "bubblewrap")

@@ -59,7 +59,7 @@ def test_a_run_has_an_error_if_and_only_if_it_is_a_judge_error() -> None:
     assert RunResult.judge_error("a", "no box").error == "no box"
     for wrong in ({"end": RunEnd.JUDGE_ERROR}, {"end": RunEnd.EXITED, "error": "no"}):
         with pytest.raises(ValidationError):
-            RunResult(id=None, **wrong)
+            RunResult.model_validate({"id": None, **wrong})
 
 
 NEW: dict[str, Any] = {"a_field_that_does_not_exist_yet": {"of": ["any", "kind"]}}

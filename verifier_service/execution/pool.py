@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from verifier_service.errors import JudgeError, RunnerUnavailable
-from verifier_service.languages import Language, load_languages
+from verifier_service.languages import Language
 from verifier_service.runners.base import Box, Runner
 from verifier_service.settings import Settings
 
@@ -50,7 +50,7 @@ class BoxPool:
 
     async def start(self) -> None:
         """Begin to warm up the boxes of the first language."""
-        language = load_languages()[WARM_LANGUAGE]
+        language = self.runner.known_languages[WARM_LANGUAGE]
         for _ in range(self._settings.boxes):
             self._later(self._warm_up(language))
 
@@ -151,11 +151,10 @@ class BoxPool:
         return self._trouble
 
     async def close(self) -> None:
-        """Destroy every box, idle or not, and the runner; leaves nothing."""
+        """Destroy every box, idle or not; the runner belongs to whoever made it."""
         self._closing.set()
         for box in list(self._alive):
             self._discard(box)
         self._idle.clear()
         while self._background:
             await asyncio.wait(self._background)
-        await self.runner.close()

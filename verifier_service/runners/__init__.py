@@ -1,21 +1,22 @@
 """The ways to run untrusted programs. To add one: a module with a `Runner`, and a line in `RUNNERS`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from verifier_service.errors import RunnerUnavailable
+from verifier_service.languages import Language
 from verifier_service.runners.base import Runner
 from verifier_service.runners.bubblewrap import BubblewrapRunner
 from verifier_service.runners.docker import DockerRunner
 from verifier_service.settings import RunnerChoice, Settings
 
-RUNNERS: dict[str, Callable[[Settings], Runner]] = {
+RUNNERS: dict[str, Callable[[Settings, Mapping[str, Language]], Runner]] = {
     "docker": DockerRunner,
     "bubblewrap": BubblewrapRunner,
 }
 """By the name that `VERIFIER_RUNNER` gives them; `auto` takes the first that works."""
 
 
-async def choose_runner(settings: Settings) -> tuple[Runner, str]:
+async def choose_runner(settings: Settings, languages: Mapping[str, Language]) -> tuple[Runner, str]:
     """Return the runner that the settings ask for, or the best that works here, and a sentence that says why.
 
     Raises:
@@ -25,7 +26,7 @@ async def choose_runner(settings: Settings) -> tuple[Runner, str]:
     names = list(RUNNERS) if automatic else [settings.runner.value]
     problems: list[str] = []
     for name in names:
-        runner = RUNNERS[name](settings)
+        runner = RUNNERS[name](settings, languages)
         problem = await runner.available()
         if problem is None:
             why = "; ".join(problems) if problems else ("it works here" if automatic else "the settings ask for it")

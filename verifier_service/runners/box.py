@@ -7,42 +7,32 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, cast
+from typing import cast
 
-from sandboxes.harness import frames
-from verifier_service.errors import BoxDied, RunnerUnavailable
+from sandboxes.protocol.constants import compile_wall_limit_s
+from sandboxes.protocol.digest import digest
+from sandboxes.protocol.facts import Fact
+from sandboxes.protocol.frames import BrokenFrame, Reader, to_frame
+from sandboxes.protocol.job import Job
+from sandboxes.protocol.messages import Broken, Done, Hello, Message, Start, Stop
+from verifier_service.errors import BoxDied, ReferenceUnusable, RunnerUnavailable
 from verifier_service.languages import Language
-from verifier_service.runners.base import (
-    Box,
-    CompileFacts,
-    End,
-    Fact,
-    Job,
-    TesterFacts,
-    TesterTest,
-    TestFacts,
-    TestOutcome,
-)
+from verifier_service.runners.base import Box
 
 START_LIMIT_S = 60.0
 RESET_LIMIT_S = 20.0
 """How long a box may take to end a job and to prove that nothing of it is left, on a busy machine."""
 PAUSE_BYTES = 32 * 1024 * 1024
-DOCKER_HEAD_BYTES = 8
 STDERR_TAIL_BYTES = 4000
-
-Frame = tuple[int, dict[str, Any], bytes]
 
 
 class Stream(asyncio.Protocol):
-    """Both directions of a box's stream. `multiplexed` streams are cut into stdout and stderr as Docker does it."""
+    """Both directions of a box's stream."""
 
-    def __init__(self, multiplexed: bool) -> None:
+    def __init__(self) -> None:
         self.stderr = b""
-        self._multiplexed = multiplexed
-        self._raw = bytearray()
-        self._reader = frames.Reader()
-        self._frames: deque[Frame] = deque()
+        self._reader = Reader()
+        self._messages: deque[tuple[Message, int]] = deque()  # each with the bytes it holds
         self._held_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._ended: str | None = None
@@ -54,38 +44,28 @@ class Stream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio."""
+        self.take_stdout(data)
+
+    def take_stdout(self, data: bytes) -> None:
+        """Take what the box has said."""
         try:
-            for frame in self._reader.feed(self._stdout_of(data) if self._multiplexed else data):
-                self._frames.append(frame)
-                self._held_bytes += len(frame[2])
-        except frames.BrokenFrame as error:
+            for message, held_bytes in self._reader.feed(data):
+                self._messages.append((message, held_bytes))
+                self._held_bytes += held_bytes
+        except BrokenFrame as error:
             self._end(f"it broke the protocol: {error}")
             return
         if self._held_bytes > PAUSE_BYTES and self._transport is not None:
             self._transport.pause_reading()
         self._wake()
 
+    def take_stderr(self, data: bytes) -> None:
+        """Keep the end of what the box says when it breaks."""
+        self.stderr = (self.stderr + data)[-STDERR_TAIL_BYTES:]
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
         self._end(f"its stream broke: {exc}" if exc else "it ended")
-
-    def _stdout_of(self, data: bytes) -> bytes:
-        """Return what belongs to stdout; keep the tail of stderr."""
-        self._raw += data
-        stdout, position = [], 0
-        while len(self._raw) - position >= DOCKER_HEAD_BYTES:
-            size = int.from_bytes(self._raw[position + 4 : position + 8], "big")
-            end = position + DOCKER_HEAD_BYTES + size
-            if len(self._raw) < end:
-                break
-            part = bytes(self._raw[position + DOCKER_HEAD_BYTES : end])
-            if self._raw[position] == 1:
-                stdout.append(part)
-            else:
-                self.stderr = (self.stderr + part)[-STDERR_TAIL_BYTES:]
-            position = end
-        del self._raw[:position]
-        return b"".join(stdout)
 
     def _end(self, why: str) -> None:
         self._ended = self._ended or why
@@ -97,30 +77,30 @@ class Stream(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def send(self, frame: bytes) -> None:
-        """Send one frame; if the box is gone, the next `receive` will say so."""
+    def send(self, message: Message) -> None:
+        """Send one message; if the box is gone, the next `receive` will say so."""
         if self._transport is not None and self._ended is None:
-            self._transport.write(frame)
+            self._transport.write(to_frame(message))
 
-    async def receive(self, limit_s: float) -> Frame:
-        """Return the next frame.
+    async def receive(self, limit_s: float) -> Message:
+        """Return the next message.
 
         Raises:
             BoxDied: the stream has ended, is broken, or was silent for `limit_s` seconds.
         """
-        if not self._frames:
+        if not self._messages:
             await self._wait(limit_s)
-        frame = self._frames.popleft()
-        self._held_bytes -= len(frame[2])
+        message, held_bytes = self._messages.popleft()
+        self._held_bytes -= held_bytes
         if self._held_bytes <= PAUSE_BYTES and self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-        return frame
+        return message
 
     async def _wait(self, limit_s: float) -> None:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(limit_s, self._end, f"it was silent for {limit_s:.0f} s")
         try:
-            while not self._frames:
+            while not self._messages:
                 if self._ended is not None:
                     detail = self.stderr.decode("utf-8", "replace").strip()
                     raise BoxDied(f"the box is gone: {self._ended}" + (f" ({detail[-500:]})" if detail else ""))
@@ -143,9 +123,9 @@ class Stream(asyncio.Protocol):
 class StreamBox(Box):
     """A box behind a `Stream`. `destroy` ends it and all that is in it."""
 
-    def __init__(self, language: Language, stream: Stream, destroy: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, language: Language, image: str, stream: Stream, destroy: Callable[[], Awaitable[None]]) -> None:
         self.language = language
-        self.about: dict[str, Any] = {}
+        self.image = image
         self._stream = stream
         self._destroy = destroy
         self._number = 0
@@ -159,14 +139,14 @@ class StreamBox(Box):
             RunnerUnavailable: it did not start, or its image holds another version of the harness.
         """
         try:
-            kind, self.about, _ = await self._stream.receive(START_LIMIT_S)
+            hello = await self._stream.receive(START_LIMIT_S)
         except BoxDied as error:
             raise RunnerUnavailable(f"the sandbox for {self.language.name} does not start: {error}") from error
-        if kind == frames.BROKEN:
-            raise RunnerUnavailable(f"the sandbox for {self.language.name} refuses to run: {self.about.get('message')}")
-        if self.about.get("digest") != frames.digest():
+        if isinstance(hello, Broken):
+            raise RunnerUnavailable(f"the sandbox for {self.language.name} refuses to run: {hello.message}")
+        if not isinstance(hello, Hello) or hello.digest != digest():
             raise RunnerUnavailable(
-                f"the image for {self.language.name} was built from another version of sandboxes/harness: "
+                f"the image for {self.language.name} was built from another version of the harness in sandboxes/: "
                 f'run `make sandboxes LANGUAGES="{self.language.name}"`'
             )
         self._proved = True
@@ -177,40 +157,47 @@ class StreamBox(Box):
             raise BoxDied("the box is not usable")
         self._proved = False
         self._number += 1
-        self._stream.send(_job_frame(job, self._number))
+        self._stream.send(Start(number=self._number, job=job))
         silence_s = _silence_s(job)
         try:
-            while True:
-                kind, head, body = await self._stream.receive(silence_s)
-                if kind == frames.FACT:
-                    yield _fact(head, body)
-                elif self._is_done(kind, head):
-                    self._proved = True
-                    return
+            while not isinstance(message := await self._stream.receive(silence_s), Done):
+                yield self._fact(message)
+            self._finish(message)
+            if message.refused:
+                raise ReferenceUnusable(f"the sandbox cannot run this: {message.refused}")
         finally:
             if not self._proved and self._stream.alive:
-                self._stream.send(frames.pack(frames.STOP, {"number": self._number}))
+                self._stream.send(Stop(number=self._number))
                 with contextlib.suppress(BoxDied):
-                    await self._until_done()
+                    await self._skip_to_the_end()
 
-    def _is_done(self, kind: int, head: dict[str, Any]) -> bool:
-        """Tell whether the frame says that nothing of this job is left.
+    def _fact(self, message: Message) -> Fact:
+        """Return `message` if it is a fact.
 
         Raises:
-            BoxDied: the box says that it is broken, or what it says makes no sense.
+            BoxDied: the box says that it is broken, or says what makes no sense.
         """
-        if kind == frames.DONE and head.get("number") == self._number:
-            return True
+        if isinstance(message, Fact):
+            return message
         self._stream.close()
-        raise BoxDied(f"the box is broken: {head.get('message', head)}")
+        raise BoxDied(f"the box is broken: {message.message if isinstance(message, Broken) else message}")
 
-    async def _until_done(self) -> None:
+    def _finish(self, done: Done) -> None:
+        """Take the box's word that nothing of the job is left.
+
+        Raises:
+            BoxDied: it speaks of another job.
+        """
+        if done.number != self._number:
+            self._stream.close()
+            raise BoxDied(f"the box ended job {done.number}, which is not the one that runs")
+        self._proved = True
+
+    async def _skip_to_the_end(self) -> None:
         """Skip the facts that nobody waits for any more."""
-        while True:
-            kind, head, _ = await self._stream.receive(RESET_LIMIT_S)
-            if kind != frames.FACT and self._is_done(kind, head):
-                self._proved = True
-                return
+        while not isinstance(message := await self._stream.receive(RESET_LIMIT_S), Done):
+            self._fact(message)
+        self._finish(message)
 
     @property
     def healthy(self) -> bool:
@@ -227,69 +214,5 @@ class StreamBox(Box):
 
 def _silence_s(job: Job) -> float:
     """Return how long a box may say nothing: the longest test, or the compiler, or all the tests of a tester."""
-    tests_s = job.limits.wall_limit_s
-    return max(tests_s, 3 * job.limits.compile_time_limit_s + 5) + RESET_LIMIT_S
-
-
-def _job_frame(job: Job, number: int) -> bytes:
-    language, limits = job.language, job.limits
-    head = {
-        "number": number,
-        "mode": job.mode,
-        "source_file": language.source_file,
-        "compile": language.compile,
-        "run": language.run,
-        "argv": job.argv,
-        "env": dict(language.env),
-        "entry_point": job.entry_point,
-        "module": job.module,
-        "files": job.files,
-        "side_names": list(job.side_files),
-        "limits": {
-            "cpu_s": limits.time_limit_s,
-            "wall_s": limits.wall_limit_s,
-            "memory_mb": limits.memory_limit_mb + language.startup_memory_mb,
-            "output_bytes": limits.output_limit_kb * 1024,
-            "processes": max(limits.max_processes, language.min_processes),
-            "compile_s": limits.compile_time_limit_s,
-            "cap_address_space": language.memory == "address_space",
-        },
-    }
-    source = job.source.encode("utf-8", "surrogatepass")
-    return frames.pack(frames.JOB, head, (source, *job.side_files.values(), *job.inputs))
-
-
-def _fact(head: dict[str, Any], body: bytes) -> Fact:
-    """Read a fact from its frame.
-
-    Raises:
-        BoxDied: it is no fact.
-    """
-    try:
-        blobs = frames.split(head, body)
-        head = {key: value for key, value in head.items() if key != "sizes"}
-        return _FACTS[head.pop("type")](head, blobs)
-    except (KeyError, TypeError, ValueError) as error:
-        raise BoxDied(f"the box broke the protocol: {error!r} in {head!r}") from error
-
-
-def _test_fact(head: dict[str, Any], blobs: list[bytes]) -> TestFacts:
-    stdout, value = blobs
-    return TestFacts(**{**head, "end": End(head["end"])}, stdout=stdout, value=value)
-
-
-def _compile_fact(head: dict[str, Any], _: list[bytes]) -> CompileFacts:
-    return CompileFacts(**{**head, "end": End(head["end"])})
-
-
-def _tester_fact(head: dict[str, Any], _: list[bytes]) -> TesterFacts:
-    tests = tuple(TesterTest(**{**test, "outcome": TestOutcome(test["outcome"])}) for test in head["tests"])
-    end = head.get("program_end")
-    return TesterFacts(**{**head, "tests": tests, "program_end": End(end) if end else None})
-
-
-_FACTS: dict[str, Callable[[dict[str, Any], list[bytes]], Fact]] = {
-    "test": _test_fact,
-    "compile": _compile_fact,
-    "tester": _tester_fact,
-}
+    limits = job.limits
+    return max(limits.wall_limit_s, compile_wall_limit_s(limits.compile_time_limit_s)) + RESET_LIMIT_S

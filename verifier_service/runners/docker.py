@@ -6,12 +6,11 @@ blocking and happens in threads, the stream itself belongs to the event loop.
 
 import asyncio
 import contextlib
-import json
 import os
-import secrets
 import socket
 import ssl
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,23 @@ from docker.types import LogConfig, Ulimit
 from requests.exceptions import RequestException
 
 import docker
+from sandboxes.protocol.config import BoxConfig
+from sandboxes.protocol.constants import (
+    COMPILE_MEMORY_MB,
+    FOLDER,
+    FOLDER_BYTES,
+    FOLDER_INODES,
+    HARNESS_ENV,
+    HARNESS_FOLDER,
+    SHARED_MEMORY_BYTES,
+    TEMPORARY_FOLDER,
+    TESTER_FOLDER,
+)
 from verifier_service.errors import RunnerUnavailable
-from verifier_service.languages import SANDBOXES, Language, load_languages
-from verifier_service.runners.base import Box, Check, Runner
+from verifier_service.languages import SANDBOXES, Language
+from verifier_service.runners.base import Box, Runner
 from verifier_service.runners.box import Stream, StreamBox
-from verifier_service.runners.probe import probe
+from verifier_service.runners.uids import UidSlots
 from verifier_service.settings import Settings
 
 log = structlog.get_logger()
@@ -35,14 +46,15 @@ SECCOMP_PROFILE = SANDBOXES / "seccomp.json"
 HARNESS_MEMORY_MB = 192
 """What the supervisor, the zygotes and full writable folders take beside the program."""
 HARNESS_PROCESSES = 64
-COMPILE_MEMORY_MB = 2048
+_TMPFS = f"nosuid,nodev,size={FOLDER_BYTES},nr_inodes={FOLDER_INODES},mode=1777"
 TMPFS = {
-    "/box": "rw,exec,nosuid,nodev,size=64m,nr_inodes=8k,mode=1777",
-    "/tester": "rw,noexec,nosuid,nodev,size=64m,nr_inodes=8k,mode=1777",
-    "/tmp": "rw,exec,nosuid,nodev,size=64m,nr_inodes=8k,mode=1777",
+    FOLDER: f"rw,exec,{_TMPFS}",
+    TESTER_FOLDER: f"rw,noexec,{_TMPFS}",
+    TEMPORARY_FOLDER: f"rw,exec,{_TMPFS}",
 }
-SHM_BYTES = 32 * 1024 * 1024
-UID_SPAN = 1 << 16
+STREAM_HEAD_BYTES = 8
+"""Docker cuts the stream of a container into pieces: `stream (1 byte) | 0 (3) | length (4, big endian) | bytes`."""
+STDOUT = 1
 DAEMON_ERRORS = (DockerException, RequestException)
 
 
@@ -51,11 +63,12 @@ class DockerRunner(Runner):
 
     name = "docker"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, languages: Mapping[str, Language]) -> None:
+        self.known_languages = languages
         self._settings = settings
         self._client: docker.DockerClient | None = None
         self._containers: set[str] = set()
-        self._uid_slots: set[int] = set()
+        self._uid_slots = UidSlots()
         self._lock = threading.Lock()
         self._swept = False
 
@@ -63,55 +76,45 @@ class DockerRunner(Runner):
 
     async def start_box(self, language: Language) -> Box:
         """See `Runner.start_box`."""
-        slot = self._take_uid_slot()
-        creating = asyncio.ensure_future(asyncio.to_thread(self._create, language, slot))
+        uid_base = self._uid_slots.take()
+        creating = asyncio.ensure_future(asyncio.to_thread(self._create, language, uid_base))
         try:
-            container_id, sock = await asyncio.shield(creating)
+            container_id, image, sock = await asyncio.shield(creating)
         except asyncio.CancelledError:
             creating.add_done_callback(self._remove_unwanted)
             raise
         except BaseException:
-            self._uid_slots.discard(slot)
+            self._uid_slots.give_back(uid_base)
             raise
 
         async def destroy() -> None:
             await asyncio.to_thread(self._remove, container_id)
-            self._uid_slots.discard(slot)
+            self._uid_slots.give_back(uid_base)
 
         try:
             stream = await _connect(sock)
-            box = StreamBox(language, stream, destroy)
+            box = StreamBox(language, image, stream, destroy)
             await box.greet()
         except BaseException:
             await destroy()
             raise
         return box
 
-    def _remove_unwanted(self, creating: "asyncio.Future[tuple[str, socket.socket]]") -> None:
+    def _remove_unwanted(self, creating: "asyncio.Future[tuple[str, str, socket.socket]]") -> None:
         """Remove a container that was still being made when nobody wanted it any more."""
         if not creating.cancelled() and creating.exception() is None:
-            container_id, sock = creating.result()
+            container_id, _, sock = creating.result()
             sock.close()
             threading.Thread(target=self._remove, args=(container_id,)).start()
 
-    def _take_uid_slot(self) -> int:
-        """Return a range of uids that no other box of this service has, and hardly one of another service: the kernel
-        counts the processes of a uid over all containers."""
-        while (slot := 0x1000 + secrets.randbelow(0x6000)) in self._uid_slots:
-            pass
-        self._uid_slots.add(slot)
-        return slot
-
-    def _create(self, language: Language, slot: int) -> tuple[str, socket.socket]:
-        """Create and start a container, and attach to it."""
+    def _create(self, language: Language, uid_base: int) -> tuple[str, str, socket.socket]:
+        """Create and start a container, and attach to it; return its id, that of its image, and the socket."""
         image = f"{self._settings.image_prefix}/{language.name}"
         try:
             client = self._connected()
             self._sweep(client)
-            config = json.dumps({"uid_base": slot * UID_SPAN, "tester": "assert" in language.test_kinds})
-            container = client.containers.create(
-                image, ["python3", "-m", "sandboxes.harness", config], **self._options()
-            )
+            config = BoxConfig(uid_base=uid_base, tester=language.has_tester)
+            container = client.containers.create(image, config.command("python3"), **self._options())
             container_id = container.id
             assert container_id is not None
             self._containers.add(container_id)
@@ -122,7 +125,7 @@ class DockerRunner(Runner):
             except BaseException:
                 self._remove(container_id)
                 raise
-            return container_id, _plain_socket(attached)
+            return container_id, str(container.attrs["Image"]), _plain_socket(attached)
         except ImageNotFound as error:
             raise RunnerUnavailable(
                 f'the image {image} is missing: run `make sandboxes LANGUAGES="{language.name}"`'
@@ -137,7 +140,7 @@ class DockerRunner(Runner):
             "detach": True,
             "stdin_open": True,
             "auto_remove": True,
-            "working_dir": "/opt/verifier",
+            "working_dir": HARNESS_FOLDER,
             "user": "0:0",
             "entrypoint": [],
             "network_mode": "none",
@@ -145,7 +148,7 @@ class DockerRunner(Runner):
             "hostname": "box",
             "read_only": True,
             "tmpfs": TMPFS,
-            "shm_size": SHM_BYTES,
+            "shm_size": SHARED_MEMORY_BYTES,
             "cap_drop": ["ALL"],
             "cap_add": ["SETUID", "SETGID", "KILL"],
             "security_opt": ["no-new-privileges:true", f"seccomp={SECCOMP_PROFILE.read_text(encoding='utf-8')}"],
@@ -158,7 +161,7 @@ class DockerRunner(Runner):
             "log_config": LogConfig(type="none"),
             "labels": {OWNER_LABEL: _owner()},
             "runtime": settings.docker_runtime,
-            "environment": {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "2", "LANG": "C.UTF-8"},
+            "environment": HARNESS_ENV,
             "healthcheck": {"test": ["NONE"]},
         }
 
@@ -224,7 +227,7 @@ class DockerRunner(Runner):
 
     def _languages(self) -> dict[str, str]:
         client, found = self._connected(), {}
-        for name, language in load_languages().items():
+        for name, language in self.known_languages.items():
             with contextlib.suppress(ImageNotFound):
                 image = client.images.get(f"{self._settings.image_prefix}/{name}")
                 found[name] = self._version(client, image, language)
@@ -250,16 +253,38 @@ class DockerRunner(Runner):
             return f"unknown ({error})"
         return output.decode("utf-8", "replace").strip().partition("\n")[0]
 
-    async def self_check(self) -> list[Check]:
-        """See `Runner.self_check`."""
-        return await probe(self)
-
     async def close(self) -> None:
         """See `Runner.close`."""
         await asyncio.gather(*(asyncio.to_thread(self._remove, one) for one in list(self._containers)))
         if self._client is not None:
             await asyncio.to_thread(self._client.close)
             self._client = None
+
+
+class AttachedStream(Stream):
+    """The attach stream of a container, which carries stdout and stderr in one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._raw = bytearray()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by asyncio."""
+        self._raw += data
+        stdout, position = [], 0
+        while len(self._raw) - position >= STREAM_HEAD_BYTES:
+            size = int.from_bytes(self._raw[position + 4 : position + 8], "big")
+            end = position + STREAM_HEAD_BYTES + size
+            if len(self._raw) < end:
+                break
+            part = bytes(self._raw[position + STREAM_HEAD_BYTES : end])
+            if self._raw[position] == STDOUT:
+                stdout.append(part)
+            else:
+                self.take_stderr(part)
+            position = end
+        del self._raw[:position]
+        self.take_stdout(b"".join(stdout))
 
 
 def _plain_socket(attached: Any) -> socket.socket:
@@ -291,7 +316,7 @@ async def _connect(sock: socket.socket) -> Stream:
     sock.setblocking(False)
     loop = asyncio.get_running_loop()
     connect = loop.create_unix_connection if sock.family == socket.AF_UNIX else loop.create_connection
-    _, stream = await connect(lambda: Stream(multiplexed=True), sock=sock)
+    _, stream = await connect(AttachedStream, sock=sock)
     return stream
 
 

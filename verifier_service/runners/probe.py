@@ -2,12 +2,14 @@
 
 import json
 
+from sandboxes.protocol.facts import End, Fact, TestFacts
+from sandboxes.protocol.job import Job, Limits, Mode, Run
 from verifier_service.errors import JudgeError
-from verifier_service.languages import SANDBOXES, load_languages
-from verifier_service.runners.base import BoxLimits, Check, End, Fact, Job, Runner, TestFacts
+from verifier_service.languages import SANDBOXES
+from verifier_service.runners.base import Check, Runner
 
-PROBE = SANDBOXES / "harness" / "isolation_probe.py"
-LIMITS = BoxLimits(time_limit_s=1.0, wall_limit_s=60.0, memory_limit_mb=128, output_limit_kb=64, max_processes=16)
+PROBE = SANDBOXES / "programs" / "isolation_probe.py"
+LIMITS = Limits(time_limit_s=1.0, wall_limit_s=60.0, memory_limit_mb=128, output_limit_kb=64, max_processes=16)
 
 BREAKERS: dict[str, tuple[str, End]] = {
     "CPU time is limited": ("while True: pass", End.CPU_LIMIT),
@@ -38,11 +40,11 @@ async def probe(runner: Runner) -> list[Check]:
     Raises:
         RunnerUnavailable: no box can be started at all.
     """
-    language = load_languages()["python"]
+    language = runner.known_languages["python"]
     box = await runner.start_box(language)
 
     async def run(source: str) -> TestFacts:
-        job = Job(language=language, mode="stdio", source=source, limits=LIMITS, inputs=(b"",))
+        job = Job(mode=Mode.STDIO, source=source.encode(), toolchain=language.toolchain, limits=LIMITS, runs=(Run(),))
         facts: list[Fact] = [fact async for fact in box.run(job)]
         assert isinstance(facts[0], TestFacts)
         return facts[0]

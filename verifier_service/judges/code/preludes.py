@@ -34,7 +34,7 @@ import array, bisect, collections, copy, datetime, decimal, fractions, functools
 import operator, os, queue, random, re, statistics, string, sys, time
 sys.setrecursionlimit(50_000)
 """
-"""Builtins come after the others, so that `open` and `pow` are what they always are. Modules come last: `random` is one."""
+"""Builtins come after the others, so that `open` is what it always is. Modules come last: `random` is one."""
 
 LEETCODE = (
     CONTEST

@@ -1,4 +1,4 @@
-"""The cage: how a process that was forked for a program is cut off from everything else in the box.
+"""How a process that was forked for a program is cut off from everything else in the box.
 
 `uids`: the supervisor is root with the capabilities to change uid and to kill. Every process gets a uid that was never
 used before in this box, so the kernel keeps it from every other one. Used in containers, and by root with bubblewrap.
@@ -7,16 +7,19 @@ used before in this box, so the kernel keeps it from every other one. Used in co
 nothing but itself and empty folders. A small first process waits for the program there; when it ends, the kernel kills
 whatever is left in the namespace. Used with bubblewrap by ordinary users.
 
-What a cage cannot do it raises as OSError, and the program does not start: there is no running without one.
+What cannot be done is raised as OSError, and the program does not start: nothing runs without confinement.
 """
 
 import ctypes
 import os
 import signal
-from typing import Any
+from collections.abc import Callable
 
-from sandboxes.harness import seccomp
+from sandboxes.harness.child import seccomp
 from sandboxes.harness.limits import set_limits
+from sandboxes.protocol.child import ANSWER, CHANNEL_FD, Answer, Orders
+from sandboxes.protocol.config import Confinement
+from sandboxes.protocol.constants import FOLDER_BYTES, FOLDER_INODES
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
@@ -38,22 +41,22 @@ def _prctl(option: int, value: int) -> None:
     _checked(_c_prctl(option, value, 0, 0, 0), f"prctl({option})")
 
 
-def enter(spec: dict[str, Any]) -> None:
-    """Confine this process for good; see `program.Program` for what `spec` holds.
+def enter(orders: Orders) -> None:
+    """Confine this process for good.
 
     Raises:
         OSError: a wall could not be put up.
     """
     os.setsid()
     _write("/proc/self/oom_score_adj", b"1000")
-    _CAGES[spec["cage"]](spec)
-    set_limits(spec["rlimits"])
-    if not spec["no_new_privileges"]:
+    _WAYS[orders.confinement](orders)
+    set_limits(orders.rlimits)
+    if not orders.no_new_privileges:
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    if spec["seccomp"]:
+    if orders.seccomp:
         seccomp.enter()
     os.umask(0o022)
-    os.chdir(spec["folder"])
+    os.chdir(orders.folder)
 
 
 def _write(path: str, text: bytes) -> None:
@@ -71,8 +74,8 @@ def no_new_privileges() -> bool:
 # A uid of its own
 
 
-def _switch_uid(spec: dict[str, Any]) -> None:
-    uid = spec["uid"]
+def _switch_uid(orders: Orders) -> None:
+    uid = orders.uid
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
@@ -83,7 +86,7 @@ def _switch_uid(spec: dict[str, Any]) -> None:
 # Namespaces of its own
 
 
-def _unshare(spec: dict[str, Any]) -> None:
+def _unshare(orders: Orders) -> None:
     uid, gid = os.getuid(), os.getgid()
     _checked(_c_unshare(_CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWPID), "unshare")
     _write("/proc/self/setgroups", b"deny")
@@ -96,12 +99,12 @@ def _unshare(spec: dict[str, Any]) -> None:
         _pass_on(first, reading)
     os.close(reading)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    kept = _files_in(spec["folder"]) if spec["private_folder"] else {}
-    for folder in spec["writable"]:
-        if folder != spec["folder"] or spec["private_folder"]:
+    kept = _files_in(orders.folder) if orders.private_folder else {}
+    for folder in orders.writable:
+        if folder != orders.folder or orders.private_folder:
             _mount_empty(folder)
     _checked(_c_mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None), "mounting /proc")
-    _put_files(spec["folder"], kept)
+    _put_files(orders.folder, kept)
     _drop_capabilities()
     program = os.fork()
     if program:
@@ -111,10 +114,11 @@ def _unshare(spec: dict[str, Any]) -> None:
 
 
 def _pass_on(first: int, reading: int) -> None:
-    """Wait for the namespace to end, and end as the program in it did."""
+    """Wait for the namespace to end, tell whether the program had left processes, and end as it did."""
     os.waitpid(first, 0)
-    text = os.read(reading, 16)
-    status = int(text) if text else signal.SIGKILL
+    status, left = map(int, (os.read(reading, 32) or b"%d 0" % signal.SIGKILL).split())
+    if left:
+        os.write(CHANNEL_FD, ANSWER.pack(Answer.LEFT_PROCESSES, 0))
     if os.WIFSIGNALED(status):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))
@@ -128,29 +132,43 @@ def _be_first_process(program: int, writing: int) -> None:
     while True:
         pid, status = os.wait()
         if pid == program:
-            os.write(writing, b"%d" % status)
+            os.write(writing, b"%d %d" % (status, _others_live()))
             os._exit(0)
+
+
+def _others_live() -> bool:
+    """Tell whether this namespace has processes besides its first one."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+        os.kill(-1, 0)
+    except (ChildProcessError, ProcessLookupError):
+        return False
+    return True
 
 
 def _mount_empty(folder: str) -> None:
     flags = _MS_NOSUID | _MS_NODEV
-    _checked(
-        _c_mount(b"tmpfs", folder.encode(), b"tmpfs", flags, b"size=64m,nr_inodes=8k,mode=0700"), f"mounting {folder}"
-    )
+    options = b"size=%d,nr_inodes=%d,mode=0700" % (FOLDER_BYTES, FOLDER_INODES)
+    _checked(_c_mount(b"tmpfs", folder.encode(), b"tmpfs", flags, options), f"mounting {folder}")
 
 
 def _files_in(folder: str) -> dict[str, tuple[bytes, int]]:
+    """Read every file under `folder`, with its permissions, by its path from there."""
     files = {}
-    for entry in os.scandir(folder):
-        if entry.is_file(follow_symlinks=False):
-            with open(entry.path, "rb") as file:
-                files[entry.name] = (file.read(), entry.stat().st_mode & 0o755)
+    for top, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(top, name)
+            if os.path.isfile(path) and not os.path.islink(path):
+                with open(path, "rb") as file:
+                    files[os.path.relpath(path, folder)] = (file.read(), os.fstat(file.fileno()).st_mode & 0o755)
     return files
 
 
 def _put_files(folder: str, files: dict[str, tuple[bytes, int]]) -> None:
     for name, (content, mode) in files.items():
         path = os.path.join(folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(content)
         os.chmod(path, mode)
@@ -165,4 +183,7 @@ def _drop_capabilities() -> None:
     _checked(_c_capset(header, (ctypes.c_uint32 * 6)()), "capset")
 
 
-_CAGES = {"uids": _switch_uid, "namespaces": _unshare}
+_WAYS: dict[Confinement, Callable[[Orders], None]] = {
+    Confinement.UIDS: _switch_uid,
+    Confinement.NAMESPACES: _unshare,
+}

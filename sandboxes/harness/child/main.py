@@ -1,13 +1,12 @@
 """What a forked process does before, around and after the program that it runs.
 
-It reads its orders from the channel, enters its cage, and then is as much like `python3 solution.py` as it can be:
+It reads its orders from the channel, confines itself, and then is as much like `python3 solution.py` as it can be:
 `__main__`, `sys.argv`, `sys.path`, streams, exit codes, tracebacks, `atexit`. Nothing here can be trusted once the
 program runs, for the program may rewrite it; whatever it does, it can only answer.
 """
 
 import atexit
 import gc
-import marshal
 import os
 import socket
 import sys
@@ -15,17 +14,19 @@ import threading
 import traceback
 import types
 from collections.abc import Callable, Coroutine, Sequence
-from struct import Struct
 from typing import Any, NoReturn
 
-from sandboxes.harness import cage
+from sandboxes.harness.child import confine
+from sandboxes.protocol.child import (
+    ANSWER,
+    CHANNEL_FD,
+    LINK_FD,
+    Answer,
+    Orders,
+    Role,
+    read_message,
+)
 
-CHANNEL_FD, LINK_FD = 1000, 1001
-LENGTH = Struct(">I")
-ANSWER = Struct(">BI")  # kind, length
-READY, RETURNED, RAISED, UNPLAIN, MEMORY, NOT_COMPILED = range(1, 7)
-ENTERED = bytes(ANSWER.size)
-"""Said once the process is in its cage: what ends before is our failure, what ends after is the program's."""
 MAX_MESSAGE_CHARS = 4000
 MAX_FD = 4096
 
@@ -37,12 +38,12 @@ def main(fds: Sequence[int]) -> NoReturn:
         os.dup2(fd, target, inheritable=target < 3)
     os.closerange(3, CHANNEL_FD)
     os.closerange(CHANNEL_FD + (len(fds) - 3), MAX_FD)
-    spec: dict[str, Any] = marshal.loads(receive())  # from the supervisor, and nobody else has that end
-    cage.enter(spec)
-    os.write(CHANNEL_FD, ENTERED[: LENGTH.size] if spec["mode"] == "test" else ENTERED)
-    if spec["env"]:
-        os.environ.update(spec["env"])
-    _MODES[spec["mode"]](spec)
+    orders = Orders.from_bytes(receive())  # from the supervisor, and nobody else has that end
+    confine.enter(orders)
+    answer(Answer.CONFINED)
+    if orders.env:
+        os.environ.update(orders.env)
+    ROLES[orders.role](orders)
     os._exit(0)
 
 
@@ -52,21 +53,17 @@ def main(fds: Sequence[int]) -> NoReturn:
 
 def receive() -> bytes:
     """Return the next message; the process ends when there is none, for nobody waits for it any more."""
-    (length,) = LENGTH.unpack(_exactly(LENGTH.size))
-    return _exactly(length)
+    try:
+        return read_message(_read_channel)
+    except EOFError:
+        os._exit(0)
 
 
-def _exactly(size: int) -> bytes:
-    data = os.read(CHANNEL_FD, size)
-    while len(data) < size:
-        chunk = os.read(CHANNEL_FD, size - len(data))
-        if not chunk:
-            os._exit(0)
-        data += chunk
-    return data
+def _read_channel(at_most: int) -> bytes:
+    return os.read(CHANNEL_FD, at_most)
 
 
-def answer(kind: int, payload: bytes = b"") -> None:
+def answer(kind: Answer, payload: bytes = b"") -> None:
     """Send one answer to the supervisor."""
     data = memoryview(ANSWER.pack(kind, len(payload)) + payload)
     while data:
@@ -76,9 +73,9 @@ def answer(kind: int, payload: bytes = b"") -> None:
 # A program in a language of its own
 
 
-def _execute(spec: dict[str, Any]) -> None:
+def _execute(orders: Orders) -> None:
     """Replace this process by `argv`; the channel closes with it."""
-    argv: list[str] = spec["argv"]
+    argv = orders.argv
     try:
         os.execvp(argv[0], argv)
     except OSError as error:
@@ -89,9 +86,9 @@ def _execute(spec: dict[str, Any]) -> None:
 # A Python program that reads and writes
 
 
-def _run_script(spec: dict[str, Any]) -> None:
+def _run_script(orders: Orders) -> None:
     """Run the source file as `__main__`, and end as an interpreter ends."""
-    module, code = _load(spec, "__main__")
+    module, code = _load(orders, "__main__")
     os.close(CHANNEL_FD)
     status = 0
     try:
@@ -153,27 +150,27 @@ def _show(error: BaseException, path: str) -> None:
         traceback.print_exc()
 
 
-def _load(spec: dict[str, Any], name: str) -> tuple[types.ModuleType, types.CodeType]:
+def _load(orders: Orders, name: str) -> tuple[types.ModuleType, types.CodeType]:
     """Compile the source and make the module that it will fill.
 
-    A source that is no Python is reported, and the process ends.
+    A source that is not valid Python is reported, and the process ends.
     """
-    module = _module(spec, name)
+    module = _module(orders, name)
     try:
         return module, _compiled(module)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         text = "".join(traceback.format_exception_only(error))
-        answer(NOT_COMPILED, text[-MAX_MESSAGE_CHARS:].encode("utf-8", "backslashreplace"))
+        answer(Answer.NOT_COMPILED, text[-MAX_MESSAGE_CHARS:].encode("utf-8", "backslashreplace"))
         os._exit(1)
 
 
-def _module(spec: dict[str, Any], name: str) -> types.ModuleType:
+def _module(orders: Orders, name: str) -> types.ModuleType:
     """Make the empty module, and the world around it, as an interpreter does that is given the source file."""
-    sys.argv = [spec["file"], *spec["argv"]]
-    sys.path[0] = spec["folder"]
+    sys.argv = [orders.source_file, *orders.argv]
+    sys.path[0] = orders.folder
     sys.setrecursionlimit(1000 + _depth())  # our frames are not the program's
     module = types.ModuleType(name)
-    module.__file__ = os.path.join(spec["folder"], spec["file"])
+    module.__file__ = os.path.join(orders.folder, orders.source_file)
     module.__dict__["__builtins__"] = __builtins__
     if name == "__main__":
         module.__dict__.update(__annotations__={}, __cached__=None)
@@ -201,44 +198,44 @@ def _depth() -> int:
 # A Python program whose functions are called
 
 
-def _answer_calls(spec: dict[str, Any]) -> None:
+def _answer_calls(orders: Orders) -> None:
     """Load the source as a module and answer one call after the other."""
-    from sandboxes.harness import wire
+    from sandboxes.protocol import plain
 
-    module, code = _load(spec, spec["module"])
+    module, code = _load(orders, orders.module)
     if not _guarded(lambda: exec(code, module.__dict__)):
         return
-    answer(READY)
+    answer(Answer.READY)
     while True:
         arguments = receive()
         result: list[bytes] = []
 
         def one_call(arguments: bytes = arguments, result: list[bytes] = result) -> None:
-            args, kwargs = wire.decode(arguments)
-            value = _entry_point(module, spec["entry_point"])(*args, **kwargs)
+            args, kwargs = plain.decode(arguments)
+            value = _entry_point(module, orders.entry_point or "")(*args, **kwargs)
             if isinstance(value, types.CoroutineType):
                 value = _finish(value)
-            result.append(wire.encode(value))
+            result.append(plain.encode(value))
 
         if _guarded(one_call):
-            answer(RETURNED, result[0])
+            answer(Answer.RETURNED, result[0])
 
 
 def _guarded(action: Callable[[], None]) -> bool:
     """Run `action`; report what it raises. SystemExit ends the process, which is what the program asked for."""
-    from sandboxes.harness import wire
+    from sandboxes.protocol import plain
 
     try:
         action()
         return True
     except SystemExit as stop:
         _end_interpreter(sys.modules["__main__"], _exit_status(stop))
-    except wire.NotPlain as error:
-        kind, text = UNPLAIN, str(error)
+    except plain.NotPlain as error:
+        kind, text = Answer.NOT_PLAIN, str(error)
     except MemoryError:
-        kind, text = MEMORY, "MemoryError"
+        kind, text = Answer.OUT_OF_MEMORY, "MemoryError"
     except BaseException as error:
-        kind, text = RAISED, _describe(error)
+        kind, text = Answer.RAISED, _describe(error)
     answer(kind, text[-MAX_MESSAGE_CHARS:].encode("utf-8", "backslashreplace"))
     return False
 
@@ -269,34 +266,35 @@ def _describe(error: BaseException) -> str:
 # The two sides of assert and pytest
 
 
-def _serve_objects(spec: dict[str, Any]) -> None:
+def _serve_objects(orders: Orders) -> None:
     """Load the source as a module and answer the tester over the link."""
     from sandboxes.harness import objects
 
-    module, code = _load(spec, spec["module"])
+    module, code = _load(orders, orders.module)
     objects.serve(_socket(LINK_FD), module, lambda: exec(code, module.__dict__))
 
 
-def _test(spec: dict[str, Any]) -> None:
+def _test(orders: Orders) -> None:
     """Run the tests against the program at the other end of the link; the channel takes what they came to."""
-    from sandboxes.harness import tester
+    from sandboxes.harness.tester import main as tester
 
-    orders = spec["orders"]
-    if orders["folder"]:
-        os.mkdir(orders["folder"], 0o700)
-        os.chdir(orders["folder"])
-    sys.path[1:1] = spec["packages"]
-    tester.main(_socket(LINK_FD), _socket(CHANNEL_FD), orders)
+    tests = orders.tests
+    assert tests is not None
+    if tests.folder:
+        os.mkdir(tests.folder, 0o700)
+        os.chdir(tests.folder)
+    sys.path[1:1] = orders.packages
+    tester.main(_socket(LINK_FD), _socket(CHANNEL_FD), tests)
 
 
 def _socket(fd: int) -> socket.socket:
     return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fd)
 
 
-_MODES = {
-    "exec": _execute,
-    "stdio": _run_script,
-    "call": _answer_calls,
-    "serve": _serve_objects,
-    "test": _test,
+ROLES: dict[Role, Callable[[Orders], None]] = {
+    Role.EXECUTE: _execute,
+    Role.SCRIPT: _run_script,
+    Role.CALLS: _answer_calls,
+    Role.SERVE: _serve_objects,
+    Role.TEST: _test,
 }

@@ -1,31 +1,31 @@
 """One process of a job as the supervisor sees it: feed it, drain it, hold it to its limits, and tell how it ended.
 
-Output is drained while the program runs and only so much of it is kept, so that neither a program that writes without
-end nor one that never reads can hold up or fill the supervisor. What the program wrote is passed on and never read.
+Output is drained while the process runs and only so much of it is kept, so that neither a program that writes without
+end nor one that never reads can hold up or fill the supervisor. What a program wrote is passed on and never read.
 """
 
 import contextlib
-import marshal
 import os
 import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from struct import Struct
-from typing import Any
+from enum import Enum
 
-from sandboxes.harness.candidate import ANSWER, LENGTH
-from sandboxes.harness.limits import Limits, Usage, namespace_pids, read_usage, starved_s
+from sandboxes.harness.limits import ProcessLimits, Usage, namespace_pids, read_usage, starved_s
 from sandboxes.harness.loop import READABLE, WRITABLE, Loop
 from sandboxes.harness.zygote import END, PID, Zygote
+from sandboxes.protocol.child import LENGTH, Answer, Answers, Orders
+from sandboxes.protocol.facts import End, Signal
 
 CHUNK_BYTES = 1 << 16
 KEPT_TAIL_BYTES = 4096
 PIPE_BYTES = 1 << 16
 FIRST_CHECK_S = 0.02
 LONGEST_CHECK_S = 0.1
-CAGE_PROCESSES = 2
+CONFINING_PROCESSES = 2
+"""How many processes wait for a program that has namespaces of its own."""
 MAX_STARVED = 10
 """How many times the wall limit a busy machine may add to it."""
 CPU_CLOCK = 2  # of the clock ids that the kernel makes from a pid: the CPU time of the process with all its threads
@@ -37,21 +37,24 @@ class HarnessFailed(Exception):
     """A part of the box itself has failed: nothing may be concluded about the program, and the box is of no use."""
 
 
+class Capture(Enum):
+    """What is kept of the output of a process: for each of its pipes, whether all of it or only the end."""
+
+    TAIL = (False,)  # stdout and stderr are one pipe
+    STDOUT = (True, False)
+    BOTH = (True, True)
+
+
 class Channel:
     """Messages to and from a process over its own socket. The process may write anything there, and never read."""
 
-    def __init__(
-        self, loop: Loop, sock: socket.socket, head: Struct, max_bytes: int, on_too_long: Callable[[], None]
-    ) -> None:
-        """`head` begins each answer: it ends with a length, and a kind may come before."""
+    def __init__(self, loop: Loop, sock: socket.socket, max_bytes: int, on_too_long: Callable[[], None]) -> None:
         self.ended = False
-        self.entered = False  # whether the process has said that it is in its cage
-        self._head = head
+        self.confined = False  # whether the process has said that it is
         self._loop = loop
         self._socket = sock
-        self._max_bytes = max_bytes
+        self._answers = Answers(max_bytes)
         self._on_too_long = on_too_long
-        self._incoming = bytearray()
         self._outgoing = memoryview(b"")
         sock.setblocking(False)
         loop.watch(sock.fileno(), READABLE, self._ready)
@@ -90,18 +93,14 @@ class Channel:
             return
         except ConnectionResetError:
             chunk = b""
-        self._incoming += chunk
-        if not self.entered and len(self._incoming) >= self._head.size:
-            self.entered = True
-            del self._incoming[: self._head.size]
+        self._answers.feed(chunk)
+        if not self.confined:
+            self.confined = self._answers.take() == (Answer.CONFINED, b"")
         if not chunk:
             self._end()
-        elif len(self._incoming) >= self._head.size:
-            announced = self._head.unpack_from(self._incoming)[-1]
-            if max(announced, len(self._incoming) - self._head.size) > self._max_bytes:
-                self._incoming.clear()
-                self._end()
-                self._on_too_long()
+        elif self._answers.too_long:
+            self._end()
+            self._on_too_long()
 
     def _end(self) -> None:
         self.ended = True
@@ -109,20 +108,12 @@ class Channel:
 
     def take(self) -> tuple[int, bytes] | None:
         """Return the kind and the payload of the next answer if it is complete."""
-        if len(self._incoming) < self._head.size:
-            return None
-        *kind, length = self._head.unpack_from(self._incoming)
-        end = self._head.size + length
-        if len(self._incoming) < end:
-            return None
-        payload = bytes(self._incoming[self._head.size : end])
-        del self._incoming[:end]
-        return kind[0] if kind else 0, payload
+        return self._answers.take()
 
     @property
     def ahead(self) -> bool:
         """Whether the process has said more than it was asked."""
-        return bool(self._incoming)
+        return len(self._answers) > 0
 
     def close(self) -> None:
         """Hang up."""
@@ -137,6 +128,7 @@ class Ended:
     status: int
     cpu_s: float
     peak_mb: float
+    at_s: float
 
 
 class Output:
@@ -174,31 +166,26 @@ class Output:
         return bytes(self._kept[-KEPT_TAIL_BYTES:])
 
 
-class Program:
-    """A process forked from a zygote, with everything it started.
-
-    `spec`: `mode`, `folder`, `file`, `argv`, `env`, `cage`, `uid`, `module`, `entry_point`; the rlimits are added here.
-    """
+class Process:
+    """A process forked from a zygote, with everything it started."""
 
     def __init__(
         self,
         loop: Loop,
         zygote: Zygote,
-        spec: dict[str, Any],
-        limits: Limits,
+        orders: Orders,
+        limits: ProcessLimits,
         *,
         stdin: bytes = b"",
-        merged: bool = False,
+        capture: Capture = Capture.TAIL,
         link: socket.socket | None = None,
-        answer_head: Struct = ANSWER,
     ) -> None:
         self.limits = limits
-        self.uid: int = spec["uid"]
+        self.uid = orders.uid
         self.pid = 0
         self.inner_pid = 0
-        self.over: str | None = None  # the limit it was killed for
+        self.killed_for: End | None = None  # the limit that it broke
         self.ended: Ended | None = None
-        self.orphans_cpu_s = 0.0
         self.peak_mb = limits.base_mb
         self._doomed = False  # to be killed, also if its pid is not known yet
         self._loop = loop
@@ -208,17 +195,17 @@ class Program:
         self._stdin = memoryview(stdin)
         self.outputs: list[Output] = []
         self.lister: Callable[[], Sequence[int]] = lambda: (self.pid,)
-        """Which processes count as this program's; the supervisor knows."""
+        """Which processes count as this one's; the box knows."""
         self.killed_by_kernel: Callable[[], bool] = lambda: False
         """Whether the kernel has killed a process of this box for want of memory since the last question."""
-        self._start(spec, merged, link, answer_head)
+        self._start(orders, capture, link)
 
     # Starting
 
-    def _start(self, spec: dict[str, Any], merged: bool, link: socket.socket | None, answer_head: Struct) -> None:
+    def _start(self, orders: Orders, capture: Capture, link: socket.socket | None) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         in_reading, self._in_fd = os.pipe()
-        pipes = [os.pipe()] if merged else [os.pipe(), os.pipe()]
+        pipes = [os.pipe() for _ in capture.value]
         writing = [pipe[1] for pipe in pipes]
         try:
             self._feed_at_once()
@@ -228,15 +215,15 @@ class Program:
             for fd in (in_reading, *writing):
                 os.close(fd)
             theirs.close()
-        too_long = lambda: self.kill("output_limit")  # noqa: E731
-        self.channel = Channel(self._loop, ours, answer_head, self.limits.output_bytes, too_long)
-        self.channel.send(marshal.dumps({**spec, "rlimits": self.limits.for_kernel()}))
-        for index, (reading, _) in enumerate(pipes):
+        too_long = lambda: self.kill(End.OUTPUT_LIMIT)  # noqa: E731
+        self.channel = Channel(self._loop, ours, self.limits.output_bytes, too_long)
+        self.channel.send(orders.to_bytes())
+        for (reading, _), keep_all in zip(pipes, capture.value, strict=True):
             os.set_blocking(reading, False)
-            output = Output(reading, keep_all=index == 0 and not merged)
+            output = Output(reading, keep_all)
             self.outputs.append(output)
             self._loop.watch(reading, READABLE, lambda output=output: self._drain(output))
-        self._loop.watch(self._zygote.socket.fileno(), READABLE, self._hear_zygote)
+        self._loop.watch(self._zygote.socket.fileno(), READABLE, self._on_zygote)
         self.begin_clock()
 
     def _feed_at_once(self) -> None:
@@ -271,10 +258,10 @@ class Program:
     def _drain(self, output: Output) -> None:
         if not output.read():
             self._loop.forget(output.fd)
-        if self.over is None and sum(output.total for output in self.outputs) > self.limits.output_bytes:
+        if self.killed_for is None and sum(output.total for output in self.outputs) > self.limits.output_bytes:
             for output in self.outputs:
                 output.drop()
-            self.kill("output_limit")
+            self.kill(End.OUTPUT_LIMIT)
 
     def drain_rest(self) -> None:
         """Read what is left in the pipes; every process that could write more is dead."""
@@ -308,7 +295,7 @@ class Program:
             return self.cpu_base_s  # it has just ended
 
     def find_inner_pid(self) -> None:
-        """In a cage of namespaces, find the program below the processes that wait for it: the second one in there."""
+        """With namespaces, find the program below the processes that wait for it: the second one in there."""
         for pid in self.lister():
             if namespace_pids(pid)[1:] == [2]:
                 self.inner_pid = pid
@@ -319,16 +306,16 @@ class Program:
         else:
             usage = self.usage()
             if usage.cpu_s - self.cpu_base_s > self.limits.cpu_s:
-                return self.kill("cpu_limit")
+                return self.kill(End.CPU_LIMIT)
             own_mb = usage.resident_mb - self.limits.base_mb * len(usage.pids)
-            if own_mb > self.limits.memory_mb or len(usage.pids) > self.limits.processes + CAGE_PROCESSES:
-                return self.kill("memory_limit")
+            if own_mb > self.limits.memory_mb or len(usage.pids) > self.limits.processes + CONFINING_PROCESSES:
+                return self.kill(End.MEMORY_LIMIT)
             left_s = self.limits.cpu_s - (usage.cpu_s - self.cpu_base_s)
         wall_left_s = self.began_s + self.limits.wall_s - now_s
         if wall_left_s <= 0:  # time in which it wanted a core and got none is not its own
             wall_left_s += min(starved_s(self.lister()), MAX_STARVED * self.limits.wall_s)
         if wall_left_s <= 0:
-            return self.kill("wall_limit")
+            return self.kill(End.WALL_LIMIT)
         pause_s = min(LONGEST_CHECK_S, max(left_s, 0.005), max(wall_left_s, 0.001))
         self._loop.at(self, now_s + pause_s, self._check)
         return None
@@ -336,16 +323,16 @@ class Program:
     def usage(self) -> Usage:
         """Return what the program and everything it started use now; keeps the peak of memory."""
         usage = read_usage(self.lister())
-        usage.cpu_s = max(usage.cpu_s, self.cpu_now_s()) + self.orphans_cpu_s
+        usage.cpu_s = max(usage.cpu_s, self.cpu_now_s())
         shared_mb = self.limits.base_mb * max(0, len(usage.pids) - 1)  # forked ones share what they began with
         self.peak_mb = max(self.peak_mb, usage.resident_mb - shared_mb)
         self._seen_cpu_s = max(self._seen_cpu_s, usage.cpu_s)
         return usage
 
-    def kill(self, over: str | None = None) -> None:
-        """Kill the main process; `over` names the limit it broke. What it started is killed with the reset."""
-        self.over = self.over or over
-        self._doomed = True
+    def kill(self, limit: End | None = None) -> None:
+        """Kill the main process, for the limit it broke if any. What it started is killed with the reset."""
+        self.killed_for = self.killed_for or limit
+        self._doomed = self._doomed or self.ended is None
         self._loop.cancel(self)
         if self.pid and self.ended is None:
             with contextlib.suppress(ProcessLookupError):
@@ -353,7 +340,7 @@ class Program:
 
     # Ending
 
-    def _hear_zygote(self) -> None:
+    def _on_zygote(self) -> None:
         message = self._zygote.socket.recv(64)
         if len(message) == PID.size:
             (self.pid,) = PID.unpack(message)
@@ -362,20 +349,30 @@ class Program:
         elif len(message) == END.size:
             status, cpu_s, peak_kib = END.unpack(message)
             # Nobody waited for the children of a program that was killed; what was seen of them counts.
-            self.ended = Ended(status, max(cpu_s, self._seen_cpu_s), peak_kib / 1024)
+            self.ended = Ended(status, max(cpu_s, self._seen_cpu_s), peak_kib / 1024, time.monotonic())
             self.peak_mb = max(self.peak_mb, self.ended.peak_mb)
             self._loop.cancel(self)
             self._loop.forget(self._zygote.socket.fileno())
-            self._require_entered()
+            self._require_confined()
         else:
             raise HarnessFailed("the warm interpreter is gone")
 
-    def _require_entered(self) -> None:
-        """See to it that a process that ended by itself was in its cage."""
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether it ended before anybody killed it."""
+        return self.ended is not None and not self._doomed
+
+    @property
+    def wall_s(self) -> float:
+        """How long the test has been going on, or was when the process ended."""
+        return (time.monotonic() if self.ended is None else self.ended.at_s) - self.began_s
+
+    def _require_confined(self) -> None:
+        """See to it that a process that ended by itself was confined before its program ran."""
         self.channel.read()
-        if not self.channel.entered and not self._doomed:
+        if not self.channel.confined and not self._doomed:
             self.drain_rest()
-            raise HarnessFailed(f"a process did not get into its cage: {self.message()[-500:]}")
+            raise HarnessFailed(f"a process could not be confined: {self.message()[-500:]}")
 
     def close(self) -> None:
         """Close every descriptor; the process has ended."""
@@ -388,23 +385,52 @@ class Program:
             os.close(output.fd)
 
     def message(self) -> str:
-        """Return the tail of what it wrote to stderr (or to both, where they are one), for people."""
+        """Return the end of what it wrote to stderr (or to both, where they are one), for people."""
         return self.outputs[-1].tail.decode("utf-8", "replace").strip()
 
-    def broken_limit(self, cpu_s: float) -> str | None:
-        """Return the limit that the ended program broke, be it killed for that or found out afterwards."""
+    @property
+    def exit_code(self) -> int:
+        """The code that the ended process exited with; 0 if a signal ended it."""
+        return max(self._code, 0)
+
+    @property
+    def signal(self) -> int:
+        """The signal that ended it, or 0."""
+        return max(-self._code, 0)
+
+    @property
+    def _code(self) -> int:
         assert self.ended is not None
-        if self.over:
-            return self.over
-        failed = self.ended.status != 0
-        signaled = os.WTERMSIG(self.ended.status) if os.WIFSIGNALED(self.ended.status) else 0
-        if cpu_s > self.limits.cpu_s or signaled == signal.SIGXCPU:
-            return "cpu_limit"
+        return os.waitstatus_to_exitcode(self.ended.status)
+
+    def answers(self) -> list[tuple[int, bytes]]:
+        """Return what the process has said and nobody has taken yet."""
+        answers = []
+        while (answer := self.channel.take()) is not None:
+            answers.append(answer)
+        return answers
+
+    def signals(self, *, left_processes: bool, owed_an_answer: bool = False) -> tuple[Signal, ...]:
+        """Return what a trainer may want to know of how the process ended."""
+        seen = {
+            Signal.ENDED_EARLY: owed_an_answer and self.ended_by_itself,
+            Signal.LEFT_PROCESSES: left_processes and self.ended_by_itself,
+            Signal.FORBIDDEN_SYSTEM_CALL: self.ended is not None and self.signal == signal.SIGSYS,
+        }
+        return tuple(name for name, is_seen in seen.items() if is_seen)
+
+    def broken_limit(self, cpu_s: float) -> End | None:
+        """Return the limit that the ended process broke, be it killed for that or found out afterwards."""
+        assert self.ended is not None
+        if self.killed_for:
+            return self.killed_for
+        if cpu_s > self.limits.cpu_s or self.signal == signal.SIGXCPU:
+            return End.CPU_LIMIT
         if self.ended.peak_mb > self.limits.memory_mb + self.limits.base_mb:
-            return "memory_limit"
-        if signaled == signal.SIGKILL and self.killed_by_kernel():
-            return "memory_limit"
+            return End.MEMORY_LIMIT
+        if self.signal == signal.SIGKILL and self.killed_by_kernel():
+            return End.MEMORY_LIMIT
         last_words = self.outputs[-1].tail[-600:]
-        if failed and any(word in last_words for word in MEMORY_WORDS):
-            return "memory_limit"
+        if self.ended.status != 0 and any(word in last_words for word in MEMORY_WORDS):
+            return End.MEMORY_LIMIT
         return None

@@ -26,7 +26,9 @@ from typing import Any
 
 from sandboxes.harness.evidence import free_names
 from sandboxes.harness.proxy import Submission, SubmissionLost
-from sandboxes.harness.tester import Broken, Reporter, describe
+from sandboxes.harness.tester.report import Reporter, TestsUnusable, describe
+from sandboxes.protocol.child import TestOrders
+from sandboxes.protocol.facts import TestOutcome
 
 FILE = "tests.py"
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -41,16 +43,16 @@ class Step:
     test_id: str | None = None
 
 
-def run(orders: dict[str, Any], submission: Submission, reporter: Reporter) -> None:
-    """Run the tests in `orders["files"]["tests.py"]`."""
-    code: str = orders["files"][FILE]
+def run(orders: TestOrders, submission: Submission, reporter: Reporter) -> None:
+    """Run the tests in the file `tests.py`."""
+    code = orders.files[FILE]
     tree = _parse(code)
-    steps, later = _plan(tree, orders.get("entry_point"))
+    steps, later = _plan(tree, orders.entry_point)
     ids = [step.test_id for step in steps if step.test_id] + later
     if len(set(ids)) < len(ids):
         ids = _number_twins(ids)
-    reporter.send(collected=ids)
-    wanted, modules = _wanted_names(tree, orders.get("entry_point"))
+    reporter.collected(ids)
+    wanted, modules = _wanted_names(tree, orders.entry_point)
     try:
         found = submission._remote_link_.hello(sorted(wanted))
     except SubmissionLost:
@@ -64,20 +66,20 @@ def run(orders: dict[str, Any], submission: Submission, reporter: Reporter) -> N
     names["__file__"] = FILE
     sys.modules["__main__"] = module
     linecache.cache[FILE] = (len(code), None, code.splitlines(keepends=True), FILE)
-    _Runner(tree, names, wanted, reporter).run(steps, ids, later, orders.get("entry_point"), submission)
+    _Runner(tree, names, wanted, reporter).run(steps, ids, later, orders.entry_point, submission)
     return None
 
 
 def _fail_all(ids: list[str], message: str, reporter: Reporter) -> None:
     for test_id in ids:
-        reporter.test(test_id, "error", message, 0.0)
+        reporter.test(test_id, TestOutcome.ERROR, message, 0.0)
 
 
 def _parse(code: str) -> ast.Module:
     try:
         return ast.parse(code, FILE)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise Broken(describe(error)) from None
+        raise TestsUnusable(describe(error)) from None
 
 
 # Finding the tests
@@ -102,7 +104,7 @@ def _plan(tree: ast.Module, entry_point: str | None) -> tuple[list[Step], list[s
         return steps, tests
     if not any(isinstance(part, ast.Call) for node in body for part in _own_parts(node)):
         hint = "; check(candidate) needs an entry_point" if "check" in functions else ""
-        raise Broken(f"the test code holds no test{hint}")
+        raise TestsUnusable(f"the test code holds no test{hint}")
     return [Step(ast.Module(body, []), "tests")], []  # type: ignore[arg-type]
 
 
@@ -241,7 +243,7 @@ class _Runner:
             ValueError,
             RecursionError,
         ) as error:  # what only the compiler finds, for instance `return`
-            raise Broken(f"line {body.body[0].lineno}: {describe(error)}") from None
+            raise TestsUnusable(f"line {body.body[0].lineno}: {describe(error)}") from None
         exec(code, self._names)
 
     def _set_up(self, node: ast.stmt) -> None:
@@ -250,12 +252,12 @@ class _Runner:
         certain = self._is_certain(node)
         try:
             self._execute(node)
-        except (SubmissionLost, Broken) as error:
-            if isinstance(error, Broken):
+        except (SubmissionLost, TestsUnusable) as error:
+            if isinstance(error, TestsUnusable):
                 raise
         except BaseException as error:
             if certain:
-                raise Broken(f"line {node.lineno}: {describe(error)}") from None
+                raise TestsUnusable(f"line {node.lineno}: {describe(error)}") from None
             self._set_up_error = self._set_up_error or f"line {node.lineno}: {describe(error)}"
 
     def _is_certain(self, node: ast.stmt) -> bool:

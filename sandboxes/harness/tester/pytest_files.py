@@ -20,7 +20,9 @@ from typing import Any
 import pytest
 
 from sandboxes.harness.proxy import RemoteClass, RemoteFunction, RemoteObject, Submission, SubmissionLost
-from sandboxes.harness.tester import Broken, Reporter, describe, is_from_submission
+from sandboxes.harness.tester.report import Reporter, TestsUnusable, describe, is_from_submission
+from sandboxes.protocol.child import TestOrders
+from sandboxes.protocol.facts import TestOutcome
 
 _ARGUMENTS = (
     "-q", "--tb=short", "--no-header", "--no-summary", "--capture=sys", "--continue-on-collection-errors",
@@ -30,25 +32,26 @@ _SETTINGS = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 _FOUND_BY_NAME = ("test_*.py", "*_test.py")
 
 
-def run(orders: dict[str, Any], submission: Submission, reporter: Reporter) -> None:
+def run(orders: TestOrders, submission: Submission, reporter: Reporter) -> None:
     """Run the files of `orders` in its folder."""
-    files: dict[str, str] = orders["files"]
+    files = orders.files
     trees = {name: _parse(name, text) for name, text in files.items() if name.endswith(".py")}
     written = {name: found for name, tree in trees.items() if (found := _tests_in(tree))}
     if not written:
-        raise Broken("no file holds a test")
+        raise TestsUnusable("no file holds a test")
     _check_imports(trees, submission.__name__)
     ids = [f"{name}::{test}" for name, tests in sorted(written.items()) for test in tests]
     try:
         reporter.link.hello([])
     except SubmissionLost:
-        return reporter.send(collected=ids)
+        return reporter.collected(ids)
     except (Exception, SystemExit, KeyboardInterrupt) as error:
-        reporter.send(collected=ids)
+        reporter.collected(ids)
         for test_id in ids:
-            reporter.test(test_id, "error", f"the submission cannot be loaded: {describe(error)}", 0.0)
+            reporter.test(test_id, TestOutcome.ERROR, f"the submission cannot be loaded: {describe(error)}", 0.0)
         return None
-    folder = Path(orders["folder"])
+    assert orders.folder is not None
+    folder = Path(orders.folder)
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +86,7 @@ def _parse(name: str, text: str) -> ast.Module:
     try:
         return ast.parse(text, name)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise Broken(f"{name}: {describe(error)}") from None
+        raise TestsUnusable(f"{name}: {describe(error)}") from None
 
 
 def _tests_in(tree: ast.Module) -> list[str]:
@@ -107,7 +110,7 @@ def _check_imports(trees: dict[str, ast.Module], module: str) -> None:
                 imported = [node.module or ""]
             for root in {full.partition(".")[0] for full in imported} - known:
                 if importlib.util.find_spec(root) is None:
-                    raise Broken(f"{name}, line {node.lineno}: there is no module {root!r}")
+                    raise TestsUnusable(f"{name}, line {node.lineno}: there is no module {root!r}")
 
 
 class _Plugin:
@@ -116,8 +119,8 @@ class _Plugin:
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
         self._collected: list[str] | None = None
-        self._uncollected: list[tuple[str, str, str]] = []  # file, outcome, message
-        self._outcomes: dict[str, tuple[str, str]] = {}
+        self._uncollected: list[tuple[str, TestOutcome, str]] = []  # file, outcome, message
+        self._outcomes: dict[str, tuple[TestOutcome, str]] = {}
         self._times_s: dict[str, float] = {}
         self._blamed: set[str] = set()  # tests in which the submission raised
         self._reported: set[str] = set()
@@ -132,14 +135,14 @@ class _Plugin:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note files that cannot be collected."""
         if report.failed:
-            self._uncollected.append((report.nodeid or "pytest", "error", report.longreprtext[-1500:]))
+            self._uncollected.append((report.nodeid or "pytest", TestOutcome.ERROR, report.longreprtext[-1500:]))
         elif report.skipped:
-            self._uncollected.append((report.nodeid or "pytest", "skipped", "the file was skipped"))
+            self._uncollected.append((report.nodeid or "pytest", TestOutcome.SKIPPED, "the file was skipped"))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Fix what there is to run, before anything runs."""
         self._collected = [item.nodeid for item in session.items]
-        self._reporter.send(collected=self._collected + [name for name, _, _ in self._uncollected])
+        self._reporter.collected([*self._collected, *(name for name, _, _ in self._uncollected)])
 
     # Running
 
@@ -175,15 +178,15 @@ class _Plugin:
         if report.failed:
             text = report.longreprtext[-1800:]
             failed = report.when == "call" and test_id not in self._blamed and not self._reporter.link.lost
-            self._outcomes.setdefault(test_id, ("failed" if failed else "error", text))
+            self._outcomes.setdefault(test_id, (TestOutcome.FAILED if failed else TestOutcome.ERROR, text))
         elif report.skipped:
-            self._outcomes.setdefault(test_id, ("skipped", _reason(report)))
+            self._outcomes.setdefault(test_id, (TestOutcome.SKIPPED, _reason(report)))
         elif report.when == "call":
-            self._outcomes.setdefault(test_id, ("passed", ""))
+            self._outcomes.setdefault(test_id, (TestOutcome.PASSED, ""))
         if report.when == "teardown":
-            self._outcomes.setdefault(test_id, ("error", "the test did not run"))
+            self._outcomes.setdefault(test_id, (TestOutcome.ERROR, "the test did not run"))
             if report.failed:
-                self._outcomes[test_id] = ("error", report.longreprtext[-1800:])
+                self._outcomes[test_id] = (TestOutcome.ERROR, report.longreprtext[-1800:])
             self._report(test_id)
 
     def _report(self, test_id: str) -> None:
@@ -203,11 +206,12 @@ class _Plugin:
         """Report what is left when pytest has returned."""
         if self._collected is None:
             self._collected = []
-            self._uncollected.append(("pytest", "error", ending or "pytest ended before it had collected the tests"))
-            self._reporter.send(collected=["pytest"])
+            why = ending or "pytest ended before it had collected the tests"
+            self._uncollected.append(("pytest", TestOutcome.ERROR, why))
+            self._reporter.collected(["pytest"])
         elif not self._collected and not self._uncollected:
-            self._uncollected.append(("pytest", "error", "no test was collected"))
-            self._reporter.send(collected=["pytest"])
+            self._uncollected.append(("pytest", TestOutcome.ERROR, "no test was collected"))
+            self._reporter.collected(["pytest"])
         for name, outcome, text in [] if self._reporter.link.lost else self._uncollected:
             self._reporter.test(name, outcome, text, 0.0)
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from sandboxes.harness.wire import Malformed, NotPlain, decode, encode
+from sandboxes.protocol.plain import Malformed, NotPlain, decode, encode
 
 
 def exact(value: Any) -> Any:

@@ -1,0 +1,85 @@
+"""The box as its supervisor holds it: the loop, the stream to the service, zygotes, uids, and the reset."""
+
+import os
+from collections.abc import Collection, Sequence
+from itertools import cycle
+
+from sandboxes.harness.child.confine import no_new_privileges
+from sandboxes.harness.limits import oom_kills
+from sandboxes.harness.loop import Loop
+from sandboxes.harness.process import HarnessFailed
+from sandboxes.harness.reset import Killed, Reset
+from sandboxes.harness.service import Service
+from sandboxes.harness.zygote import Zygote
+from sandboxes.protocol.config import BoxConfig, Confinement
+from sandboxes.protocol.constants import QUEUES_FOLDER, UIDS, WRITABLE_FOLDERS
+
+
+class Stopped(Exception):
+    """The service wants no more of this job."""
+
+
+class Box:
+    """What every job of a box uses."""
+
+    def __init__(self, config: BoxConfig, zygote: Zygote) -> None:
+        self.config = config
+        self.zygote = zygote
+        self.loop = Loop()
+        self.service = Service(self.loop)
+        self.reset = Reset({os.getpid(), zygote.pid}, (*WRITABLE_FOLDERS, QUEUES_FOLDER))
+        self.no_new_privileges = no_new_privileges()
+        self._zygotes: dict[tuple[str, ...], Zygote] = {}
+        self._oom_kills = oom_kills()
+        self._uids = cycle(range(config.uid_base, config.uid_base + UIDS))
+
+    def turn(self) -> None:
+        """Let things happen.
+
+        Raises:
+            Stopped: the service ended the job.
+        """
+        self.loop.turn()
+        if self.service.stop:
+            raise Stopped
+
+    def fresh_uid(self) -> int:
+        """Return a uid that no process of this box had for a long time."""
+        return next(self._uids)
+
+    @property
+    def by_uids(self) -> bool:
+        """Whether processes are kept apart by uids, so that a file's owner says who made it."""
+        return self.config.confinement is Confinement.UIDS
+
+    def zygote_with(self, modules: Sequence[str]) -> Zygote:
+        """Return a zygote that has imported `modules`. It is made when it is first wanted, for what it imports costs
+        memory and makes every fork dearer.
+
+        Raises:
+            HarnessFailed: this box is for another language.
+        """
+        if not self.config.tester:
+            raise HarnessFailed("this box has no tester")
+        key = tuple(modules)
+        if key not in self._zygotes:
+            self._zygotes[key] = self.zygote.fork(key, self.config.packages)
+            self.reset.known |= {self._zygotes[key].pid}
+        return self._zygotes[key]
+
+    def clean(self, spare_uids: Collection[int] = ()) -> Killed:
+        """End every process of the job, and remove all files but those of `spare_uids`."""
+        killed = self.reset.kill_all()
+        self.empty_folders(spare_uids)
+        return killed
+
+    def empty_folders(self, spare_uids: Collection[int] = ()) -> None:
+        """Remove files but those of `spare_uids`. With namespaces a program's own files are gone with it, and those of
+        the box belong to one uid."""
+        if not spare_uids or self.by_uids:
+            self.reset.empty_folders(spare_uids)
+
+    def killed_by_kernel(self) -> bool:
+        """Tell whether the kernel has killed a process of this box for want of memory since the last question."""
+        before, self._oom_kills = self._oom_kills, oom_kills()
+        return self._oom_kills > before

@@ -1,0 +1,184 @@
+"""The folder of a program: what lies there before it runs, what a run adds, and what is read out of it afterwards.
+
+The program's own files (its source, side files, and what a compiler made) are not its to change. With uids they belong
+to somebody else, and the folder is sticky. With namespaces a program has a copy of the folder; one whose files are to
+be placed or read gets the folder itself, which is made anew after it. Files of a run belong to the program.
+
+Nothing that a program left is opened in a way that could lead elsewhere: no link is followed, and what is not a regular
+file is not read.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+
+from sandboxes.harness.box import Box
+from sandboxes.harness.user import as_uid
+from sandboxes.protocol.constants import FOLDER, MAX_BUILD_BYTES
+from sandboxes.protocol.job import BuiltFile, Job
+from sandboxes.protocol.paths import why_unusable
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.ELOOP)
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class JobRefused(Exception):
+    """The job cannot be run as it was sent; the box is as good as before."""
+
+
+class ProgramFolder:
+    """The folder as one job uses it."""
+
+    def __init__(self, box: Box, job: Job) -> None:
+        self._box = box
+        self._job = job
+        self._made_here: dict[str, BuiltFile] | None = None
+
+    def prepare(self) -> None:
+        """Place the program's own files.
+
+        Raises:
+            JobRefused: a path is not one, or the files do not fit.
+        """
+        job = self._job
+        wanted = [job.toolchain.source_file, *job.side_files, *(job.built or ())]
+        for run in job.runs:
+            wanted += [*run.files, *run.fetch]
+        for path in wanted:
+            if problem := why_unusable(path):
+                raise JobRefused(problem)
+        _place(self._own_files())
+
+    def _own_files(self) -> dict[str, BuiltFile]:
+        job = self._job
+        built = job.built if job.built is not None else self._made_here
+        sources = {**job.side_files, job.toolchain.source_file: job.source}
+        return {**(built or {}), **{path: BuiltFile(content=content) for path, content in sources.items()}}
+
+    def built(self, build_uid: int, max_bytes: int = MAX_BUILD_BYTES) -> dict[str, BuiltFile] | None:
+        """Return what the compiler made here; None if it is larger than `max_bytes`, or not only files."""
+        own = {*self._job.side_files, self._job.toolchain.source_file}
+        owner = build_uid if self._box.by_uids else None
+        found = as_uid(build_uid, lambda: _regular_files(own, owner, max_bytes))
+        return None if found is None else {path: BuiltFile(content=c, executable=x) for path, (c, x) in found.items()}
+
+    # One run
+
+    def is_shared(self, files: Mapping[str, bytes], fetch: Iterable[str]) -> bool:
+        """Whether a run with these files needs the folder itself, where others would get a copy of it."""
+        return not self._box.by_uids and bool(files or fetch)
+
+    def place(self, files: Mapping[str, bytes], uid: int) -> None:
+        """Place the files of a run for a program of this uid.
+
+        Raises:
+            JobRefused: a path is taken, or they do not fit.
+        """
+        if files:
+            _place({path: BuiltFile(content=content) for path, content in files.items()}, uid)
+
+    def fetch(self, paths: Iterable[str], uid: int, max_bytes: int) -> dict[str, bytes]:
+        """Return those of `paths` that are regular files, as long as they fit into `max_bytes` together. Every process
+        of the program has ended."""
+        return as_uid(uid, lambda: _read(paths, max_bytes)) if paths else {}
+
+    def keep_for_restore(self, build_uid: int) -> None:
+        """Remember what the compiler made, where a program could change it in a shared folder."""
+        if any(self.is_shared(run.files, run.fetch) for run in self._job.runs):
+            self._made_here = self.built(build_uid, 1 << 40)
+
+    def restore(self) -> None:
+        """Make the folder anew after a program had it for itself."""
+        self._box.reset.empty_folders()
+        _place(self._own_files())
+
+
+def _place(files: Mapping[str, BuiltFile], uid: int | None = None) -> None:
+    """Write new files, for `uid` if it is given."""
+
+    def write() -> None:
+        for path, file in files.items():
+            _write(path, file)
+
+    try:
+        write() if uid is None else as_uid(uid, write)
+    except OSError as error:
+        what = error.filename or error.strerror
+        if error.errno in _NO_ROOM:
+            raise JobRefused(f"the files do not fit into the program's folder: {what}") from error
+        if error.errno in _IN_THE_WAY:
+            raise JobRefused(f"a file cannot be placed because its path is taken: {what}") from error
+        raise
+
+
+def _write(path: str, file: BuiltFile) -> None:
+    folder = FOLDER
+    for part in path.split("/")[:-1]:
+        folder = f"{folder}/{part}"
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o755)
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(f"{FOLDER}/{path}", flags, 0o755 if file.executable else 0o644)
+    with open(fd, "wb") as stream:
+        stream.write(file.content)
+
+
+def _read(paths: Iterable[str], max_bytes: int) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for path in paths:
+        with suppress(OSError):
+            content = _read_regular(path, max_bytes)
+            if content is not None:
+                found[path] = content
+                max_bytes -= len(content)
+    return found
+
+
+def _read_regular(path: str, max_bytes: int) -> bytes | None:
+    """Return the content of a regular file; None if it is something else, or larger than that.
+
+    Raises:
+        OSError: there is no such file, or a link is on the way.
+    """
+    *folders, name = path.split("/")
+    at = os.open(FOLDER, _READ | os.O_DIRECTORY)
+    try:
+        for part in folders:
+            above, at = at, os.open(part, _READ | os.O_DIRECTORY, dir_fd=at)
+            os.close(above)
+        with open(os.open(name, _READ, dir_fd=at), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
+                return None
+            return stream.read(max_bytes)
+    finally:
+        os.close(at)
+
+
+def _regular_files(but: Iterable[str], owner: int | None, max_bytes: int) -> dict[str, tuple[bytes, bool]] | None:
+    """Read all files of `owner` in the folder with their executable bit; None if something is not a regular file."""
+    found: dict[str, tuple[bytes, bool]] = {}
+    folders = [""]
+    while folders:
+        inside = folders.pop()
+        for name in os.listdir(os.path.join(FOLDER, inside)):
+            path = os.path.join(inside, name)
+            status = os.lstat(os.path.join(FOLDER, path))
+            if stat.S_ISDIR(status.st_mode):
+                folders.append(path)
+                continue
+            if path in but:
+                continue
+            if not stat.S_ISREG(status.st_mode) or owner not in (None, status.st_uid) or why_unusable(path):
+                return None
+            content = _read_regular(path, max_bytes)
+            if content is None:
+                return None
+            max_bytes -= len(content)
+            found[path] = (content, bool(status.st_mode & 0o100))
+    return found

@@ -1,0 +1,156 @@
+"""Calls: one process answers the cases one by one; after one that ended or hit a limit a fresh one goes on."""
+
+import signal
+from dataclasses import replace
+
+from sandboxes.harness.process import Process
+from sandboxes.harness.processes import Processes
+from sandboxes.protocol.child import Answer, Role
+from sandboxes.protocol.facts import End, TestFacts
+
+CLOSER_LOOK_S = 0.005
+_ENDS = {
+    Answer.RETURNED: End.RETURNED,
+    Answer.RAISED: End.RAISED,
+    Answer.NOT_PLAIN: End.NOT_PLAIN,
+    Answer.OUT_OF_MEMORY: End.MEMORY_LIMIT,
+}
+_LOAD_ENDS = {
+    Answer.RAISED: End.RAISED,
+    Answer.OUT_OF_MEMORY: End.MEMORY_LIMIT,
+    Answer.NOT_COMPILED: End.NOT_COMPILED,
+}
+"""What an answer means: to a question, and while the module is loaded."""
+
+
+def carry_out(processes: Processes) -> None:
+    """Answer all cases."""
+    cases = len(processes.job.calls)
+    zygote = processes.box.zygote
+    limits = processes.limits(zygote, cpu_total_s=processes.job.limits.time_limit_s * cases)
+    index = 0
+    while index < cases:
+        process = processes.start(processes.orders(Role.CALLS), limits)
+        try:
+            index = _Calls(processes, process).answer_from(index)
+        finally:
+            processes.end(process)
+            process.close()
+
+
+class _Calls:
+    """One process while it answers cases."""
+
+    def __init__(self, processes: Processes, process: Process) -> None:
+        self._processes = processes
+        self._process = process
+        self._box = processes.box
+        self._calls = processes.job.calls
+
+    def answer_from(self, index: int) -> int:
+        """Give the process the cases from `index` on and tell a fact for each; return the case to go on with."""
+        if not self._load(index):
+            return len(self._calls)
+        for case in range(index, len(self._calls)):
+            self._process.channel.send(self._calls[case])
+            answer = self._wait()
+            if answer is None or answer[0] not in _ENDS or self._process.channel.ahead:
+                self._tell(self._end_of_process(case))
+                return case + 1
+            fact = self._answered(case, *answer)
+            self._tell(fact)
+            if fact.end not in (End.RAISED, End.RETURNED, End.NOT_PLAIN):
+                return case + 1
+            self._process.rebase()
+            self._process.begin_clock()
+        return len(self._calls)
+
+    def _load(self, index: int) -> bool:
+        """Wait until the module is loaded. What goes wrong then would go wrong for every case: all get that fact."""
+        answer = self._wait()
+        if answer is not None and answer[0] == Answer.READY and not self._process.channel.ahead:
+            if not self._box.by_uids:
+                self._process.find_inner_pid()
+            return True
+        if answer is not None and answer[0] in _LOAD_ENDS:
+            end, text = _LOAD_ENDS[Answer(answer[0])], answer[1].decode("utf-8", "replace")
+            fact = self._fact(index, end, message=text)
+        else:
+            fact = self._end_of_process(index)
+        self._tell(fact)
+        for case in range(index + 1, len(self._calls)):
+            self._tell(replace(fact, index=case, time_s=0.0, wall_s=0.0))  # it was loaded once
+        return False
+
+    def _wait(self) -> tuple[int, bytes] | None:
+        """Wait for the next answer; None if the process ends without."""
+        process = self._process
+        while True:
+            answer = process.channel.take()
+            if answer is not None or process.ended is not None or process.killed_for:
+                return answer if process.killed_for is None else None
+            if process.channel.ended:
+                process.kill()  # it has closed its channel: there is nothing more to come
+            self._box.turn()
+
+    def _fact(self, case: int, end: End, *, value: bytes = b"", message: str = "") -> TestFacts:
+        """Return a fact with what the case used; a case that took its time is looked at more closely."""
+        process = self._process
+        wall_s = process.wall_s
+        if process.ended is not None:
+            cpu_s = process.ended.cpu_s
+        elif wall_s > CLOSER_LOOK_S:
+            cpu_s = process.usage().cpu_s
+        else:
+            cpu_s = process.cpu_now_s()
+        time_s = max(0.0, cpu_s - process.cpu_base_s)
+        return TestFacts(
+            index=case,
+            end=end,
+            value=value,
+            message=message,
+            time_s=time_s,
+            wall_s=wall_s,
+            memory_mb=process.peak_mb,
+        )
+
+    def _answered(self, case: int, kind: int, payload: bytes) -> TestFacts:
+        end = _ENDS[Answer(kind)]
+        if end is End.RETURNED:
+            fact = self._fact(case, end, value=payload)
+        else:
+            fact = self._fact(case, end, message=payload.decode("utf-8", "replace"))
+        limits = self._process.limits
+        if fact.time_s > limits.cpu_s:
+            return replace(fact, end=End.CPU_LIMIT, value=b"", message="")
+        if fact.memory_mb > limits.memory_mb + limits.base_mb:
+            return replace(fact, end=End.MEMORY_LIMIT, value=b"", message="")
+        return fact
+
+    def _end_of_process(self, case: int) -> TestFacts:
+        """Return how the process ended that owed an answer."""
+        process = self._process
+        self._processes.end(process)
+        killed = self._box.clean((0,))
+        process.drain_rest()
+        assert process.ended is not None
+        process.ended.cpu_s += killed.cpu_s
+        left = killed.found or Answer.LEFT_PROCESSES in dict(process.answers())
+        fact = self._fact(case, End.LOST)
+        limit = process.broken_limit(fact.time_s)
+        message = process.message()
+        if limit is None:
+            code = f"exit code {process.exit_code}"
+            how = f"signal {signal.strsignal(process.signal) or process.signal}" if process.signal else code
+            message = f"the program ended ({how}) before it had answered. {message}".strip()
+        return replace(
+            fact,
+            end=limit or End.LOST,
+            message=message,
+            exit_code=process.exit_code,
+            signal=process.signal,
+            signals=process.signals(left_processes=left, owed_an_answer=limit is None),
+        )
+
+    def _tell(self, fact: TestFacts) -> None:
+        self._box.service.tell(fact)

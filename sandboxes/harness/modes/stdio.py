@@ -1,0 +1,70 @@
+"""Programs that read and write: a fresh process for each run, and a fact for each."""
+
+from dataclasses import replace
+
+from sandboxes.harness.process import Capture, Process
+from sandboxes.harness.processes import Processes, Used
+from sandboxes.protocol.child import Answer, Role
+from sandboxes.protocol.facts import End, TestFacts
+from sandboxes.protocol.job import Run
+
+
+def carry_out(processes: Processes) -> None:
+    """Run the program with each input; once its source turns out not to be a program, the rest need not run."""
+    for index, run in enumerate(processes.job.runs):
+        fact = _run(processes, index, run)
+        processes.box.service.tell(fact)
+        if fact.end is End.NOT_COMPILED:
+            return
+
+
+def _run(processes: Processes, index: int, run: Run) -> TestFacts:
+    job, folder = processes.job, processes.folder
+    forked = not job.toolchain.run
+    limits = processes.limits(processes.box.zygote if forked else None)
+    if run.output_limit_kb is not None:
+        limits = replace(limits, output_bytes=run.output_limit_kb * 1024)
+    shared = folder.is_shared(run.files, run.fetch)
+    orders = processes.orders(
+        Role.SCRIPT if forked else Role.EXECUTE,
+        argv=(*job.toolchain.run, *run.argv),
+        private_folder=not shared,
+    )
+    folder.place(run.files, orders.uid)
+    capture = Capture.BOTH if job.keep_stderr else Capture.STDOUT
+    process = processes.start(orders, limits, stdin=run.stdin, capture=capture)
+    try:
+        used = processes.finish(process)
+        fact = _fact(index, process, used)
+        if fact.end is not End.OUTPUT_LIMIT:
+            room = limits.output_bytes - sum(output.total for output in process.outputs)
+            stderr = process.outputs[1].kept if job.keep_stderr else b""
+            fact = replace(fact, stderr=stderr, files=folder.fetch(run.fetch, orders.uid, room))
+        if shared:
+            folder.restore()
+        else:
+            processes.remove_files()
+        return fact
+    finally:
+        process.close()
+
+
+def _fact(index: int, process: Process, used: Used) -> TestFacts:
+    limit = process.broken_limit(used.cpu_s)
+    end = limit or (End.SIGNALED if process.signal else End.EXITED)
+    message = process.message()
+    answers = dict(process.answers())
+    if Answer.NOT_COMPILED in answers:
+        end, message = End.NOT_COMPILED, answers[Answer.NOT_COMPILED].decode("utf-8", "replace")
+    return TestFacts(
+        index=index,
+        end=end,
+        exit_code=process.exit_code,
+        signal=process.signal,
+        stdout=b"" if end is End.OUTPUT_LIMIT else process.outputs[0].kept,
+        message=message,
+        time_s=used.cpu_s,
+        wall_s=process.wall_s,
+        memory_mb=process.peak_mb,
+        signals=process.signals(left_processes=used.left_processes or Answer.LEFT_PROCESSES in answers),
+    )

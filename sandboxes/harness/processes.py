@@ -1,0 +1,169 @@
+"""The processes of one job: their orders and limits, how they start and end; and the compiler."""
+
+import socket
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from sandboxes.harness.box import Box
+from sandboxes.harness.folder import ProgramFolder
+from sandboxes.harness.limits import ProcessLimits, other_pids
+from sandboxes.harness.process import Capture, Process
+from sandboxes.harness.zygote import Zygote
+from sandboxes.protocol.child import Orders, Role
+from sandboxes.protocol.constants import (
+    COMPILE_MEMORY_MB,
+    COMPILE_OUTPUT_BYTES,
+    COMPILE_PROCESSES,
+    FOLDER,
+    WRITABLE_FOLDERS,
+    compile_wall_limit_s,
+)
+from sandboxes.protocol.facts import CompileFacts, End
+from sandboxes.protocol.job import Job
+
+
+class Used(NamedTuple):
+    """What a process that has ended had used and left."""
+
+    cpu_s: float
+    left_processes: bool
+
+
+class Processes:
+    """Starts and ends the processes of one job; the modes do the rest."""
+
+    def __init__(self, box: Box, job: Job) -> None:
+        self.box = box
+        self.job = job
+        self.folder = ProgramFolder(box, job)
+        self._build_uid = 0
+
+    def limits(self, zygote: Zygote | None = None, cpu_total_s: float | None = None) -> ProcessLimits:
+        """Return what the program may use, which is forked from `zygote` if it is one of Python."""
+        limits, toolchain = self.job.limits, self.job.toolchain
+        return ProcessLimits(
+            cpu_s=limits.time_limit_s,
+            wall_s=limits.wall_limit_s,
+            memory_mb=limits.memory_limit_mb + toolchain.startup_memory_mb,
+            output_bytes=limits.output_limit_kb * 1024,
+            processes=max(limits.max_processes, toolchain.min_processes),
+            base_mb=zygote.base_mb if zygote else 0.0,
+            base_address_mb=zygote.base_address_mb if zygote else 0.0,
+            cap_address_space=toolchain.cap_address_space,
+            cpu_total_s=cpu_total_s,
+        )
+
+    def orders(self, role: Role, **more: Any) -> Orders:
+        """Return the orders of one process, with a fresh uid; `start` adds the rlimits."""
+        job, box = self.job, self.box
+        orders = Orders(
+            role=role,
+            folder=FOLDER,
+            writable=WRITABLE_FOLDERS,
+            env=dict(job.toolchain.env),
+            uid=box.fresh_uid(),
+            confinement=box.config.confinement,
+            seccomp=box.config.seccomp,
+            no_new_privileges=box.no_new_privileges,
+            rlimits=(),
+            source_file=job.toolchain.source_file,
+            module=job.module,
+            entry_point=job.entry_point,
+        )
+        return replace(orders, **more)
+
+    def start(
+        self,
+        orders: Orders,
+        limits: ProcessLimits,
+        *,
+        stdin: bytes = b"",
+        capture: Capture = Capture.TAIL,
+        link: socket.socket | None = None,
+        zygote: Zygote | None = None,
+    ) -> Process:
+        """Start one process."""
+        box = self.box
+        process = Process(
+            box.loop,
+            zygote or box.zygote,
+            replace(orders, rlimits=limits.for_kernel()),
+            limits,
+            stdin=stdin,
+            capture=capture,
+            link=link,
+        )
+        process.lister = lambda: other_pids(box.reset.known)
+        process.killed_by_kernel = box.killed_by_kernel
+        return process
+
+    def finish(self, process: Process) -> Used:
+        """Wait for the end of `process`, kill what it left, and drain it; its files are still there."""
+        try:
+            while process.ended is None:
+                self.box.turn()
+        finally:
+            self.end(process)
+        killed = self.box.reset.kill_all()
+        process.drain_rest()
+        assert process.ended is not None
+        return Used(process.ended.cpu_s + killed.cpu_s, killed.found)
+
+    def end(self, process: Process) -> None:
+        """See to it that the main process has ended, whatever else happens."""
+        process.kill()
+        while process.ended is None:
+            self.box.loop.turn()
+
+    def remove_files(self) -> None:
+        """Remove what a program left, but not what it was made of."""
+        self.box.empty_folders((0, self._build_uid))
+
+    # Compile
+
+    def compile(self) -> bool:
+        """Compile if there is something to compile, with limits of its own, and tell the fact; False if there is no
+        program. What comes out belongs to a uid that the program does not get."""
+        job = self.job
+        if not job.toolchain.compile or job.built is not None:
+            return True
+        limits = ProcessLimits(
+            cpu_s=job.limits.compile_time_limit_s,
+            wall_s=compile_wall_limit_s(job.limits.compile_time_limit_s),
+            memory_mb=COMPILE_MEMORY_MB,
+            output_bytes=COMPILE_OUTPUT_BYTES,
+            processes=COMPILE_PROCESSES,
+            cap_address_space=False,
+        )
+        orders = self.orders(Role.EXECUTE, argv=job.toolchain.compile, private_folder=False)
+        self._build_uid = orders.uid
+        process = self.start(orders, limits, capture=Capture.BOTH)
+        try:
+            used = self.finish(process)
+            self.remove_files()
+            facts = _compile_facts(process, used)
+            if facts.succeeded and job.keep_build:
+                facts = replace(facts, built=self.folder.built(self._build_uid))
+            self.box.service.tell(facts)
+            if facts.succeeded:
+                self.folder.keep_for_restore(self._build_uid)
+            return facts.succeeded
+        finally:
+            process.close()
+
+
+def _compile_facts(process: Process, used: Used) -> CompileFacts:
+    failed = process.exit_code != 0 or process.signal != 0 or process.killed_for is not None
+    limit = process.broken_limit(used.cpu_s) if failed else None
+    stdout, stderr = (b"", b"") if limit is End.OUTPUT_LIMIT else (output.kept for output in process.outputs)
+    return CompileFacts(
+        end=limit or (End.SIGNALED if process.signal else End.EXITED),
+        exit_code=process.exit_code,
+        signal=process.signal,
+        stdout=stdout,
+        stderr=stderr,
+        message=process.message() or process.outputs[0].tail.decode("utf-8", "replace").strip(),
+        time_s=used.cpu_s,
+        wall_s=process.wall_s,
+        memory_mb=process.peak_mb,
+    )

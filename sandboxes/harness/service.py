@@ -1,0 +1,62 @@
+"""The box's end of the stream to the service: jobs come in, facts go out.
+
+Facts are collected for a moment before they are sent, because every message through a container's streams costs more
+than a short test does.
+"""
+
+import os
+import time
+from collections import deque
+
+from sandboxes.harness.loop import READABLE, Loop
+from sandboxes.protocol.facts import Fact
+from sandboxes.protocol.frames import Reader, to_frame
+from sandboxes.protocol.messages import Message, Start, Stop
+
+COLLECT_S = 0.02
+BIG_FRAME_BYTES = 1 << 18
+
+
+class Service:
+    """The stream to and from the service: descriptors 0 and 1."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.jobs: deque[Start] = deque()
+        self.current = -1
+        self._last_stopped = -1
+        self._loop = loop
+        self._reader = Reader()
+        self._waiting: list[bytes] = []
+        loop.watch(0, READABLE, self._read)
+
+    def _read(self) -> None:
+        chunk = os.read(0, 1 << 20)
+        if not chunk:
+            os._exit(0)  # the service is gone, and with its first process the whole box ends
+        for message, _ in self._reader.feed(chunk):
+            if isinstance(message, Start):
+                self.jobs.append(message)
+            elif isinstance(message, Stop):
+                self._last_stopped = max(self._last_stopped, message.number)  # it may come before its job has begun
+
+    @property
+    def stop(self) -> bool:
+        """Whether the service wants no more of the current job."""
+        return self._last_stopped >= self.current
+
+    def tell(self, message: Message) -> None:
+        """Send a message; facts, which come in numbers, soon, and all others at once."""
+        frame = to_frame(message)
+        self._waiting.append(frame)
+        if not isinstance(message, Fact) or len(frame) > BIG_FRAME_BYTES:
+            self.flush()
+        elif len(self._waiting) == 1:
+            self._loop.at(self, time.monotonic() + COLLECT_S, lambda _: self.flush())
+
+    def flush(self) -> None:
+        """Send what waits."""
+        self._loop.cancel(self)
+        data = memoryview(b"".join(self._waiting))
+        self._waiting.clear()
+        while data:
+            data = data[os.write(1, data) :]

@@ -1,0 +1,54 @@
+"""Work that has to be done as another user: the supervisor may change its uid, and has no right to others' files."""
+
+import marshal
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+_Result = TypeVar("_Result")
+
+
+def as_uid(uid: int, action: Callable[[], _Result]) -> _Result:
+    """Return what `action` returns in a process that has become `uid`; the kernel hides its memory from others of that
+    uid. What cannot change its uid has only one, and acts by itself. Results are what marshal knows.
+
+    Raises:
+        OSError: `action` raised it, or ended in another way (ChildProcessError).
+    """
+    if os.getuid() != 0:
+        return action()
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reading)
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            _write_all(writing, marshal.dumps(_outcome(action)))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as stream:
+        data = stream.read()
+    os.waitpid(pid, 0)
+    if not data:
+        raise ChildProcessError(f"a process of uid {uid} gave no result")
+    result, error = marshal.loads(data)
+    if error:
+        raise OSError(*error)
+    return result
+
+
+def _outcome(action: Callable[[], Any]) -> Any:
+    """Return what `action` returns, and how it failed if it did."""
+    try:
+        return action(), None
+    except OSError as error:
+        return None, (error.errno, f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

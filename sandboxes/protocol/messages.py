@@ -1,0 +1,47 @@
+"""The messages between a service and a box, besides facts."""
+
+from dataclasses import dataclass
+
+from sandboxes.protocol.facts import CompileFacts, TesterFacts, TestFacts
+from sandboxes.protocol.job import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello:
+    """Box: it is warm. `digest` is that of its harness: a service refuses a box with another one than its own."""
+
+    digest: str
+    python: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Service: run this job; its number is larger than that of any job before."""
+
+    number: int
+    job: Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """Service: end this job now; it may be over already."""
+
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """Box: this job is over and nothing of it is left. `refused` says why it could not be run as it was sent."""
+
+    number: int
+    refused: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """Box: it cannot be proved that nothing is left, or the box itself failed. Its last message."""
+
+    message: str
+
+
+Message = Hello | Start | Stop | CompileFacts | TestFacts | TesterFacts | Done | Broken
