@@ -67,6 +67,7 @@ class Processes:
             no_new_privileges=box.no_new_privileges,
             rlimits=(),
             source_file=job.toolchain.source_file,
+            prelude=job.prelude,
             module=job.module,
             entry_point=job.entry_point,
         )

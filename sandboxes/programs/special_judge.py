@@ -1,6 +1,7 @@
 """Runs a special judge written in Python: `judge.py` beside this program, in a box of its own.
 
-Ends with 0 (accepted), 1 (wrong) or 3 (the judge crashed; a plain program would end with 1 then as well).
+Ends with 0 (accepted), 1 (wrong) or 3 (the judge crashed; a plain program would end with 1 then as well). A share between
+0 and 1 is left in `share.txt`.
 """
 
 import sys
@@ -23,6 +24,9 @@ def _ask() -> int:
     score = check(*(_read(path) for path in sys.argv[1:4]))
     if not isinstance(score, (bool, int, float)) or not 0 <= score <= 1:
         raise TypeError(f"check() returned {score!r}, which is neither a bool nor a score from 0 to 1")
+    if 0 < score < 1:
+        with open("share.txt", "w", encoding="ascii") as file:
+            file.write(repr(float(score)))
     return 0 if score == 1 else 1
 
 

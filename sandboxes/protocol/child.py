@@ -78,6 +78,7 @@ class Orders:
     """Whether that is set already."""
     rlimits: tuple[tuple[int, int], ...]
     source_file: str
+    prelude: bytes = b""
     module: str
     entry_point: str | None
     packages: tuple[str, ...] = ()

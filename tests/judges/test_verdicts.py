@@ -5,14 +5,8 @@ import pytest
 from sandboxes.protocol.facts import CompileFacts, End, Signal, TesterFacts, TesterTest, TestFacts, TestOutcome
 from verifier_service.checkers import Checked
 from verifier_service.errors import BoxDied, ReferenceUnusable
-from verifier_service.judges.code.verdicts import (
-    Tally,
-    compiler_failed,
-    enough_slow,
-    tester_result,
-    verdict_of_run,
-    verdict_of_test,
-)
+from verifier_service.judges.code import verdicts
+from verifier_service.judges.code.verdicts import Tally, verdict_of_run, verdict_of_test
 from verifier_service.schema import CodeResult, Verdict
 
 RIGHT, WRONG = Checked(True), Checked(False, "expected 1, got 2")
@@ -47,8 +41,8 @@ def test_an_end_and_an_answer_make_a_verdict(
 
 
 def test_every_end_has_a_verdict_that_is_not_ours() -> None:
-    verdicts = {verdict_of_run(TestFacts(index=0, end=end), None) for end in End}
-    assert verdicts & {Verdict.ACCEPTED, Verdict.JUDGE_ERROR, Verdict.NO_ANSWER} == set()
+    found = {verdict_of_run(TestFacts(index=0, end=end), None) for end in End}
+    assert found & {Verdict.ACCEPTED, Verdict.JUDGE_ERROR, Verdict.NO_ANSWER} == set()
 
 
 @pytest.mark.parametrize(
@@ -108,14 +102,14 @@ def test_after_a_failure_the_rest_earns_nothing() -> None:
 
 def test_ten_tests_over_the_time_limit_are_enough() -> None:
     slow = [TestFacts(index=index, end=End.WALL_LIMIT) for index in range(10)]
-    assert (enough_slow(slow), enough_slow(slow[1:])) == (True, False)
+    assert (verdicts.enough_slow(slow), verdicts.enough_slow(slow[1:])) == (True, False)
     assert tally(*[(End.CPU_LIMIT, None)] * 10, weights=(1.0,) * 11).enough()
 
 
 def test_a_compile_error_has_no_tests_and_no_score() -> None:
-    made = compiler_failed(CompileFacts(end=End.EXITED, exit_code=1, message="no such type"), 3)
+    made = verdicts.compiler_failed(CompileFacts(end=End.EXITED, exit_code=1, message="no such type"), 3)
     assert made == CodeResult(id=None, verdict=Verdict.COMPILE_ERROR, score=0.0, total=3, message="no such type")
-    limit = compiler_failed(CompileFacts(end=End.CPU_LIMIT), 3)
+    limit = verdicts.compiler_failed(CompileFacts(end=End.CPU_LIMIT), 3)
     assert (limit.verdict, limit.message) == (Verdict.COMPILE_ERROR, "the compiler was ended: cpu limit. ")
 
 
@@ -126,14 +120,14 @@ def test_tests_that_came_to_no_end_earn_nothing_even_if_all_of_them_passed() -> 
         TesterFacts(tests=(passed,), finished=True, program_end=End.LOST),
         TesterFacts(tests=(), finished=True),
     ):
-        made = tester_result(facts)
+        made = verdicts.tester_result(facts)
         assert (made.verdict, made.score) == (Verdict.RUNTIME_ERROR, 0.0)
-    assert tester_result(TesterFacts(tests=(passed,), finished=True)).score == 1.0
+    assert verdicts.tester_result(TesterFacts(tests=(passed,), finished=True)).score == 1.0
 
 
 def test_tests_that_cannot_be_used_are_not_the_submission_s_fault() -> None:
     with pytest.raises(ReferenceUnusable, match="no test in it"):
-        tester_result(TesterFacts(tests=(), finished=False, broken="no test in it"))
+        verdicts.tester_result(TesterFacts(tests=(), finished=False, broken="no test in it"))
 
 
 def test_signals_reach_the_result_and_change_no_verdict() -> None:

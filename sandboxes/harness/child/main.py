@@ -92,7 +92,7 @@ def _run_script(orders: Orders) -> None:
     os.close(CHANNEL_FD)
     status = 0
     try:
-        exec(code, module.__dict__)
+        _execute_module(orders, module, code)
     except SystemExit as stop:
         status = _exit_status(stop)
     except BaseException as error:
@@ -188,6 +188,13 @@ def _compiled(module: types.ModuleType) -> types.CodeType:
     return compile(source, path, "exec", dont_inherit=True)
 
 
+def _execute_module(orders: Orders, module: types.ModuleType, code: types.CodeType) -> None:
+    """Run the program, after what the tests place before it in its namespace."""
+    if orders.prelude:
+        exec(compile(orders.prelude, "<prelude>", "exec", dont_inherit=True), module.__dict__)
+    exec(code, module.__dict__)
+
+
 def _depth() -> int:
     frame, depth = sys._getframe(), 0
     while frame is not None:
@@ -203,7 +210,7 @@ def _answer_calls(orders: Orders) -> None:
     from sandboxes.protocol import plain
 
     module, code = _load(orders, orders.module)
-    if not _guarded(lambda: exec(code, module.__dict__)):
+    if not _guarded(lambda: _execute_module(orders, module, code)):
         return
     answer(Answer.READY)
     while True:
@@ -271,7 +278,7 @@ def _serve_objects(orders: Orders) -> None:
     from sandboxes.harness import objects
 
     module, code = _load(orders, orders.module)
-    objects.serve(_socket(LINK_FD), module, lambda: exec(code, module.__dict__))
+    objects.serve(_socket(LINK_FD), module, lambda: _execute_module(orders, module, code))
 
 
 def _test(orders: Orders) -> None:

@@ -90,7 +90,7 @@ def _share(text: str, said: str) -> Checked:
 
 def _check(fact: TestFacts) -> Checked:
     said = _said(fact.stdout)
-    if fact.exit_code == 0 and SHARE_FILE in fact.files:
+    if fact.exit_code == 1 and SHARE_FILE in fact.files:
         return _share(fact.files[SHARE_FILE].decode("utf-8", "replace"), said)
     return _verdict(fact, (0,), (1,), said)
 
