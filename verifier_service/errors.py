@@ -2,7 +2,8 @@
 
 VerifierError
 ├── NotJson           the body is not JSON: 400
-├── BadRequest        the body is not a batch: answered with a 4xx problem document
+├── BadRequest        the body is not a batch: 422
+│   └── DigestMismatch  it is not what its digest says: 409
 ├── Overloaded        the queue is full: 503 with Retry-After
 └── JudgeError        ours, or the item's: becomes a `judge_error` result, never a score
     ├── BadItem       an item asks for what cannot be had
@@ -33,9 +34,17 @@ class BadRequest(VerifierError):
     `problems` name each field with its value and what is allowed there.
     """
 
+    status = 422
+
     def __init__(self, problems: Sequence[ProblemField]) -> None:
         self.problems = list(problems)
         super().__init__("; ".join(map(str, problems)))
+
+
+class DigestMismatch(BadRequest):
+    """The digest in the path is not that of the body."""
+
+    status = 409
 
 
 class Overloaded(VerifierError):

@@ -1,7 +1,7 @@
 """Runs a special judge written in Python: `judge.py` beside this program, in a box of its own.
 
-Ends with 0 (accepted), 1 (wrong) or 3 (the judge crashed; a plain program would end with 1 then as well). A share between
-0 and 1 is left in `share.txt`.
+Ends with 0 (accepted), 1 (wrong) or 3 (the judge crashed; a plain program would end with 1 then as well). A share
+between 0 and 1 is left in `share.txt`.
 """
 
 import sys

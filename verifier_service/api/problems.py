@@ -18,6 +18,7 @@ TITLES = {
     401: "The key is missing or wrong",
     404: "There is no such thing here",
     405: "This method is not for this path",
+    409: "The body is not what its digest says",
     413: "The body is too large",
     422: "The request asks for what cannot be had",
     500: "The service failed",
@@ -44,8 +45,8 @@ def install(app: FastAPI, metrics: Metrics) -> None:
 
     @app.exception_handler(BadRequest)
     async def bad_request(_: Request, error: BadRequest) -> Response:
-        metrics.refused.labels("422").inc()
-        return _fields_problem(422, error.problems)
+        metrics.refused.labels(str(error.status)).inc()
+        return _fields_problem(error.status, error.problems)
 
     @app.exception_handler(RequestValidationError)
     async def bad_path(_: Request, error: RequestValidationError) -> Response:

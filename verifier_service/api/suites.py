@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/suites", dependencies=[Depends(require_key)])
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the body as sent, in lower case hex")]
 
 
-@router.put("/{sha256}", responses=openapi.problems(400, 401, 413, 422, 503), openapi_extra=openapi.tests_body())
+@router.put("/{sha256}", responses=openapi.problems(400, 401, 409, 413, 422, 503), openapi_extra=openapi.tests_body())
 async def keep(request: Request, sha256: Digest) -> KeptSuite:
     """Keep tests for later requests, which name them as `"tests": {"sha256": ...}`. To send them again does no harm."""
     return await service_of(request).suites.put(sha256, await read_body(request))

@@ -141,7 +141,10 @@ class StreamBox(Box):
         try:
             hello = await self._stream.receive(START_LIMIT_S)
         except BoxDied as error:
-            raise RunnerUnavailable(f"the sandbox for {self.language.name} does not start: {error}") from error
+            raise RunnerUnavailable(
+                f"the sandbox for {self.language.name} does not start: {error}; if its image was built from another "
+                f'version of sandboxes/, run `make sandboxes LANGUAGES="{self.language.name}"`'
+            ) from error
         if isinstance(hello, Broken):
             raise RunnerUnavailable(f"the sandbox for {self.language.name} refuses to run: {hello.message}")
         if not isinstance(hello, Hello) or hello.digest != digest():

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from verifier_service.batch import read_tests
-from verifier_service.errors import BadItem, BadRequest, NotJson, Overloaded
+from verifier_service.errors import BadItem, BadRequest, DigestMismatch, NotJson, Overloaded
 from verifier_service.schema import KeptSuite, ProblemField, Tests
 from verifier_service.settings import Settings
 
@@ -34,13 +34,14 @@ class SuiteStore:
         """Keep a suite.
 
         Raises:
-            BadRequest: the digest is not that of the body, or the body holds no tests.
+            DigestMismatch: the digest is not that of the body.
+            BadRequest: the body holds no tests.
             NotJson: the body is not JSON.
             Overloaded: it cannot be kept here.
         """
         actual = hashlib.sha256(body).hexdigest()
         if actual != digest:
-            raise BadRequest(
+            raise DigestMismatch(
                 [ProblemField(field="sha256", value=digest[:80], allowed=f"the SHA-256 of the body as sent, {actual}")]
             )
         if len(body) > self._max_bytes:
