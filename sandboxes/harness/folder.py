@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from sandboxes.harness.box import Box
 from sandboxes.harness.user import as_uid
-from sandboxes.protocol.constants import FOLDER, MAX_BUILD_BYTES
+from sandboxes.protocol.constants import FOLDER, FOLDER_BYTES, MAX_BUILD_BYTES
 from sandboxes.protocol.job import BuiltFile, Job
 from sandboxes.protocol.paths import why_unusable
 
@@ -50,7 +50,7 @@ class ProgramFolder:
         for path in wanted:
             if problem := why_unusable(path):
                 raise JobRefused(problem)
-        _place(self._own_files())
+        _place(self._own_files(), os.getuid())
 
     def _own_files(self) -> dict[str, BuiltFile]:
         job = self._job
@@ -61,8 +61,8 @@ class ProgramFolder:
     def built(self, build_uid: int, max_bytes: int = MAX_BUILD_BYTES) -> dict[str, BuiltFile] | None:
         """Return what the compiler made here; None if it is larger than `max_bytes`, or not only files."""
         own = {*self._job.side_files, self._job.toolchain.source_file}
-        owner = build_uid if self._box.by_uids else None
-        found = as_uid(build_uid, lambda: _regular_files(own, owner, max_bytes))
+        owner = self._owner(build_uid)
+        found = as_uid(owner, lambda: _regular_files(own, owner, max_bytes))
         return None if found is None else {path: BuiltFile(content=c, executable=x) for path, (c, x) in found.items()}
 
     # One run
@@ -78,33 +78,43 @@ class ProgramFolder:
             JobRefused: a path is taken, or they do not fit.
         """
         if files:
-            _place({path: BuiltFile(content=content) for path, content in files.items()}, uid)
+            _place({path: BuiltFile(content=content) for path, content in files.items()}, self._owner(uid))
 
     def fetch(self, paths: Iterable[str], uid: int, max_bytes: int) -> dict[str, bytes]:
         """Return those of `paths` that are regular files, as long as they fit into `max_bytes` together. Every process
         of the program has ended."""
-        return as_uid(uid, lambda: _read(paths, max_bytes)) if paths else {}
+        return as_uid(self._owner(uid), lambda: _read(paths, max_bytes)) if paths else {}
 
     def keep_for_restore(self, build_uid: int) -> None:
-        """Remember what the compiler made, where a program could change it in a shared folder."""
+        """Remember what the compiler made, where a program could change it in a shared folder.
+
+        Raises:
+            JobRefused: that is more than files.
+        """
         if any(self.is_shared(run.files, run.fetch) for run in self._job.runs):
-            self._made_here = self.built(build_uid, 1 << 40)
+            self._made_here = self.built(build_uid, FOLDER_BYTES)
+            if self._made_here is None:
+                raise JobRefused("the compiler made more than files, which cannot be kept for runs with files")
 
     def restore(self) -> None:
         """Make the folder anew after a program had it for itself."""
         self._box.reset.empty_folders()
-        _place(self._own_files())
+        _place(self._own_files(), os.getuid())
+
+    def _owner(self, uid: int) -> int:
+        """Return whose the files of a process are that was given `uid`."""
+        return uid if self._box.by_uids else os.getuid()
 
 
-def _place(files: Mapping[str, BuiltFile], uid: int | None = None) -> None:
-    """Write new files, for `uid` if it is given."""
+def _place(files: Mapping[str, BuiltFile], uid: int) -> None:
+    """Write new files that belong to `uid`."""
 
     def write() -> None:
         for path, file in files.items():
             _write(path, file)
 
     try:
-        write() if uid is None else as_uid(uid, write)
+        as_uid(uid, write)
     except OSError as error:
         what = error.filename or error.strerror
         if error.errno in _NO_ROOM:
@@ -155,13 +165,20 @@ def _read_regular(path: str, max_bytes: int) -> bytes | None:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
                 return None
-            return stream.read(max_bytes)
+            return stream.read(status.st_size)
     finally:
         os.close(at)
 
 
-def _regular_files(but: Iterable[str], owner: int | None, max_bytes: int) -> dict[str, tuple[bytes, bool]] | None:
+def _regular_files(but: Iterable[str], owner: int, max_bytes: int) -> dict[str, tuple[bytes, bool]] | None:
     """Read all files of `owner` in the folder with their executable bit; None if something is not a regular file."""
+    try:
+        return _files_below(but, owner, max_bytes)
+    except PermissionError:  # the compiler has closed a file or a folder to itself
+        return None
+
+
+def _files_below(but: Iterable[str], owner: int, max_bytes: int) -> dict[str, tuple[bytes, bool]] | None:
     found: dict[str, tuple[bytes, bool]] = {}
     folders = [""]
     while folders:
@@ -174,7 +191,7 @@ def _regular_files(but: Iterable[str], owner: int | None, max_bytes: int) -> dic
                 continue
             if path in but:
                 continue
-            if not stat.S_ISREG(status.st_mode) or owner not in (None, status.st_uid) or why_unusable(path):
+            if not stat.S_ISREG(status.st_mode) or status.st_uid != owner or why_unusable(path):
                 return None
             content = _read_regular(path, max_bytes)
             if content is None:
