@@ -30,7 +30,6 @@ from verifier_service.schema import MathSubmission
 from verifier_service.settings import Settings
 
 OWN_CASES = Path(__file__).parent.parent / "tests" / "cases" / "math"
-GROUP = 8
 FILLER = "We compute step by step. With $a = 3$ and $b = 4$ we get $a^2 + b^2 = 25$, so \\(c = 5\\). " * 6
 app = typer.Typer(add_completion=False)
 

@@ -91,9 +91,6 @@ TRAINER_METHODS = (
 )
 GENERATED_COMPLETIONS = 3  # where `_generate` has the completions in what it returns
 
-# Arguments with which TRL calls a reward function, besides the dataset's columns.
-REWARD_ARGUMENTS = ("prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric")
-
 # This project's words in the log <- the metric's name in TRL's log.
 METRICS = {
     "reward": "reward",

@@ -18,8 +18,3 @@ Same = Callable[[Node, Node], Decision]
 
 Kind = Callable[[Node, Node, Same], Decision | None]
 """Compares two answers of one kind; None where neither is of that kind. The order of the two must not matter."""
-
-
-def either(left: Node, right: Node, test: Callable[[Node], bool]) -> bool:
-    """Tell whether at least one of the two passes."""
-    return test(left) or test(right)

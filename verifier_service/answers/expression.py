@@ -12,9 +12,10 @@ import hashlib
 import random
 from typing import Any
 
+from verifier_service.answers.algebra import evaluate
 from verifier_service.answers.bounds import NotMath, TooComplex
 from verifier_service.answers.nodes import Node, free_symbols, walk
-from verifier_service.answers.numeric import MP, NotNumeric, Undefined, digits_needed, evaluate, exact
+from verifier_service.answers.numeric import MP, NotNumeric, Undefined, digits_needed, exact
 
 _POINTS = 6
 _TRIES = 40

@@ -9,9 +9,10 @@ import itertools
 from fractions import Fraction
 from typing import Any
 
+from verifier_service.answers.algebra import evaluate
 from verifier_service.answers.decision import Decision
 from verifier_service.answers.nodes import PI, Node, free_symbols, rename, substitute, walk
-from verifier_service.answers.numeric import MP, NotNumeric, Undefined, evaluate
+from verifier_service.answers.numeric import MP, NotNumeric, Undefined
 
 _PARAMETERS = frozenset(["k", "n", "m", "l", "j", "t", "s", "p", "q", "r", "K", "N", "M"])
 _CONSTANTS = frozenset(

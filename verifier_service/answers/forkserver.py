@@ -40,7 +40,6 @@ Handler = Callable[[Any, Callable[[str, Any], None]], None]
 
 _PR_SET_PDEATHSIG = 1
 _LENGTH = struct.Struct("!I")
-MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 
 def pack(value: Any) -> bytes:

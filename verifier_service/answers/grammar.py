@@ -9,7 +9,7 @@ it does not understand instead of skipping it, and builds no sympy object before
 from fractions import Fraction
 
 from verifier_service.answers import words
-from verifier_service.answers.bounds import MAX_DEPTH, MAX_ITEMS, NotMath, TooComplex
+from verifier_service.answers.bounds import MAX_DEPTH, MAX_ITEMS, MAX_PM_SIGNS, NotMath, TooComplex
 from verifier_service.answers.nodes import EULER, IMAGINARY, INFINITY, ONE, PI, Node, number, symbol
 from verifier_service.answers.tokens import Token, tokenize
 
@@ -231,7 +231,7 @@ class _Parser:
                 negative = not negative
             elif sign in ("pm", "mp"):
                 marks.append(sign)
-            if len(marks) > 6:
+            if len(marks) > MAX_PM_SIGNS:
                 raise TooComplex("too many signs")
         if self.is_sign(_DOTS):
             self.at += 1

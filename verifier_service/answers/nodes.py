@@ -46,7 +46,7 @@ def number(value: int | Fraction, is_decimal: bool = False) -> Node:
     return Node("num", (Fraction(value), is_decimal))
 
 
-ZERO, ONE, TWO = number(0), number(1), number(2)
+ZERO, ONE = number(0), number(1)
 PI, EULER, IMAGINARY, INFINITY = (Node("const", (name,)) for name in ("pi", "e", "i", "inf"))
 
 

@@ -266,8 +266,18 @@ def _digits_of(node: Node) -> float:
     return 0.0
 
 
-def evaluate(node: Node, values: Mapping[str, Any], real: bool = True) -> Any:
+Calculus = Callable[[Node, Mapping[str, Any]], Any]
+"""Computes a series without end, a limit, a derivative or an integral at a point."""
+
+
+def _no_calculus(node: Node, _: Mapping[str, Any]) -> Any:
+    raise NotNumeric(f"{node.op} is not computed here")
+
+
+def evaluate(node: Node, values: Mapping[str, Any], real: bool = True, calculus: Calculus = _no_calculus) -> Any:
     """Compute an expression in `MP` at the given values of its variables.
+
+    `calculus` computes what sympy is needed for; `algebra.evaluate` is this with its own.
 
     `real` asks for the real branch: the cube root of -8 is -2, and a root of a negative number raises `Undefined`
     in even degree.
@@ -277,13 +287,14 @@ def evaluate(node: Node, values: Mapping[str, Any], real: bool = True) -> Any:
         NotNumeric: it holds what has no numeric value.
         TooComplex: a limit is exceeded.
     """
-    return _Evaluator(values, real).value(node, 0)
+    return _Evaluator(values, real, calculus).value(node, 0)
 
 
 class _Evaluator:
-    def __init__(self, values: Mapping[str, Any], real: bool) -> None:
+    def __init__(self, values: Mapping[str, Any], real: bool, calculus: Calculus) -> None:
         self.values = values
         self.real = real
+        self._calculus = calculus
 
     def value(self, node: Node, depth: int) -> Any:  # noqa: C901 -- a flat list of operators
         if depth > MAX_TREE_DEPTH:
@@ -428,7 +439,7 @@ class _Evaluator:
         if stop - start > MAX_SUM_TERMS:
             raise TooComplex(f"a series of more than {MAX_SUM_TERMS} terms")
         total = MP.mpf(0 if node.op == "sum" else 1)
-        inner = _Evaluator({**self.values, variable: MP.mpf(0)}, self.real)
+        inner = _Evaluator({**self.values, variable: MP.mpf(0)}, self.real, self._calculus)
         for index in range(int(MP.nint(start)), int(MP.nint(stop)) + 1):
             inner.values[variable] = MP.mpf(index)  # type: ignore[index]
             term = inner.value(body, depth + 1)
@@ -436,9 +447,7 @@ class _Evaluator:
         return total
 
     def calculus(self, node: Node) -> Any:
-        from verifier_service.answers import algebra
-
-        return algebra.calculus_value(node, self.values)
+        return self._calculus(node, self.values)
 
 
 def _divide(_: _Evaluator, a: Any, b: Any) -> Any:

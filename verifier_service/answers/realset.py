@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from verifier_service.answers import algebra, expression
+from verifier_service.answers.algebra import evaluate
 from verifier_service.answers.bounds import NotMath
 from verifier_service.answers.decision import Decision, Same
 from verifier_service.answers.nodes import INFINITY, ZERO, Node, free_symbols
-from verifier_service.answers.numeric import MP, NotNumeric, Undefined, evaluate
+from verifier_service.answers.numeric import MP, NotNumeric, Undefined
 from verifier_service.answers.relation import is_name
 
 _LESS = {"<": False, "<=": True}
@@ -256,8 +257,6 @@ _READERS = {
 
 
 # --- arithmetic of pieces ---------------------------------------------------------------------------------------
-
-Cut = tuple[Any, bool]
 
 
 def _number(node: Node) -> Any:
