@@ -359,8 +359,8 @@ class Process:
 
     @property
     def ended_by_itself(self) -> bool:
-        """Whether it ended before anybody killed it."""
-        return self.ended is not None and not self._doomed
+        """Whether it had ended, or was about to, when it was killed, if it was."""
+        return self.ended is not None and not (self._doomed and self.signal == signal.SIGKILL)
 
     @property
     def wall_s(self) -> float:

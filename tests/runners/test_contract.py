@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sandboxes.protocol import plain
-from sandboxes.protocol.facts import End, TesterFacts, TestFacts, TestOutcome
+from sandboxes.protocol.facts import End, Signal, TesterFacts, TestFacts, TestOutcome
 from sandboxes.protocol.job import Mode, Run
 from tests.runners.conftest import LIMITS, Bench
 from verifier_service.errors import BoxDied
@@ -242,6 +242,34 @@ async def test_a_program_that_answers_ahead_of_the_question_is_lost(bench: Bench
     assert [fact.end for fact in facts] == [End.LOST, End.LOST]
 
 
+@pytest.mark.parametrize(
+    ("source", "ends"),
+    [
+        ("import os\ndef f(x): os._exit(0)", (Signal.ENDED_EARLY,)),
+        ("import sys; sys.exit()\ndef f(x): return x", (Signal.ENDED_EARLY,)),
+        ("import os, subprocess\ndef f(x): subprocess.Popen(['sleep', '99']); os._exit(0)",
+         (Signal.ENDED_EARLY, Signal.LEFT_PROCESSES)),
+        ("import os, signal\ndef f(x): os.kill(os.getpid(), signal.SIGSYS)",
+         (Signal.ENDED_EARLY, Signal.FORBIDDEN_SYSTEM_CALL)),
+        ("def f(x):\n    while True: pass", ()),
+        ("def f(x): return object()", ()),
+        ("def f(x): return x", ()),
+    ],
+)  # fmt: skip
+async def test_a_process_that_ends_while_it_owes_an_answer_is_signalled(
+    bench: Bench, source: str, ends: tuple[Signal, ...]
+) -> None:
+    facts = await call(bench, source, "f", [1])
+    assert [fact.signals for fact in facts] == [ends]
+
+
+async def test_every_case_has_its_time_on_the_clock_and_its_memory(bench: Bench) -> None:
+    source = "import os, time\ndef f(x):\n    time.sleep(.2)\n    return os._exit(1) if x == 2 else [x][x]"
+    facts = await call(bench, source, "f", [0], [1], [2])
+    assert [fact.end for fact in facts] == [End.RETURNED, End.RAISED, End.LOST]
+    assert [fact.wall_s > 0.15 and fact.memory_mb > 1 for fact in facts] == [True] * 3
+
+
 async def test_many_cases_share_one_process_and_are_quick(bench: Bench) -> None:
     facts = await call(bench, "def f(x): return x", "f", *([n] for n in range(500)))
     assert values(facts) == list(range(500))
@@ -416,6 +444,8 @@ async def test_the_end_of_a_tested_program_is_a_fact(bench: Bench, source: str, 
     limits = LIMITS if end is End.WALL_LIMIT else PATIENT
     fact = await judged(bench, source, "assert add(1, 2) == 3\n", limits=limits)
     assert fact.program_end is end
+    assert fact.signals == ((Signal.ENDED_EARLY,) if end is End.LOST else ())
+    assert (fact.wall_s > 0, fact.memory_mb > 0) == (True, True)
     assert TestOutcome.PASSED not in [test.outcome for test in fact.tests]
     await assert_clean(bench)
 
@@ -447,6 +477,15 @@ def add(a, b):
     (fact,) = await bench.facts(source, Mode.PYTEST, tests=files)
     assert isinstance(fact, TesterFacts)
     assert [test.outcome for test in fact.tests] == [TestOutcome.PASSED]
+    await assert_clean(bench)
+
+
+async def test_test_code_that_writes_to_the_testers_channel_passes_nothing(bench: Bench) -> None:
+    box = await bench.get()
+    forged = "import os\nassert add(1, 2) == 3\nos.write(1000, bytes([7, 0, 0, 0, 2]) + b'{}')\nassert add(1, 2) == 3\n"
+    fact = await judged(bench, ADD, forged, limits=PATIENT)
+    assert not fact.finished
+    assert box.healthy
     await assert_clean(bench)
 
 
