@@ -40,9 +40,16 @@ def recipe(folder: Path, url: str, **options: Any) -> Recipe:
                 "check_rows": 64,
                 **options,
             },
-            "grpo": {"steps": 1, "group_size": 2, "per_device_batch": 8, "learning_rate": 1e-5, "max_completion_tokens": 8},
+            "grpo": {
+                "steps": 1,
+                "group_size": 2,
+                "per_device_batch": 8,
+                "learning_rate": 1e-5,
+                "max_completion_tokens": 8,
+                "gradient_checkpointing": False,
+            },
         }
-    )  # fmt: skip
+    )
 
 
 def started(small: Recipe) -> tuple[Path, list[str]]:
