@@ -12,7 +12,6 @@ callers take turns.
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import socket
 import sys
@@ -175,7 +174,6 @@ class Pool:
         self._server = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _BOOT, str(theirs.fileno()), self._handler,
             pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL,
-            env=os.environ | {"PYTHONHASHSEED": "0"},  # sets are walked in the same order everywhere: the same work
         )  # fmt: skip
         theirs.close()
         duplicate = ours.dup()
