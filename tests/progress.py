@@ -17,7 +17,11 @@ QUIET_S = 15.0
 TOOK = "progress/took_s"
 ORDER = (
     "tests/trainer/test_training.py",
+    "tests/trainer/test_demo.py",
+    "tests/trainer/test_memory.py",
+    "tests/test_languages.py",
     "tests/runners/test_contract.py",
+    "tests/trainer/test_cold_start.py",
 )
 """The files that take longest: they are begun first, so that no process is left with one of them at the end."""
 

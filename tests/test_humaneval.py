@@ -19,7 +19,7 @@ from tests.code_cases import judge_all, open_judge, submission
 from verifier_service.judges.code_judge import CodeJudge
 from verifier_service.schema import CodeResult, CodeSubmission, Verdict
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 EQUAL_TO_ALL = """
 class EqualToAll:
