@@ -5,6 +5,7 @@
 #   BASE_IMAGE=...                      what sandbox and service images are built from (default: python:3.12-slim)
 #   IMAGE_PREFIX=...                    what the images are called: PREFIX/python, ... (default: grpo-verifier)
 #   PYTHON=...                          the Python, 3.11 or newer, that the environment is made with
+#   PYTEST_ARGS=..., TEST_PROCESSES=2   what goes to pytest, and how many tests run side by side
 #   TORCH=cpu|default                   which build of PyTorch (default: cpu where there is no NVIDIA GPU)
 
 SHELL := /bin/bash
@@ -21,11 +22,13 @@ export RECIPE ?= demo
 export VENV
 export VERIFIER_IMAGE_PREFIX ?= $(or $(IMAGE_PREFIX),grpo-verifier)
 
-.PHONY: help install demo test check bench sandboxes serve openapi constraints clean
+export PYTEST_ARGS
+
+.PHONY: help install demo test test-all check bench sandboxes serve openapi constraints clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
-	@sed -n '3,8s/^# //p' Makefile
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@sed -n '3,9s/^# //p' Makefile
 
 $(INSTALLED): pyproject.toml constraints.txt scripts/install
 	@scripts/install
@@ -36,8 +39,10 @@ demo: $(INSTALLED) ## Start the verifier, train a small model against it, and wr
 	@scripts/demo
 
 test: $(INSTALLED) ## Run the tests; Docker tests too when a daemon answers
-	@scripts/choose-runner > /dev/null
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@scripts/test
+
+test-all: $(INSTALLED) ## Run every test, also those that take minutes, as CI does
+	@scripts/test all
 
 check: $(INSTALLED) ## Lint, formatting, types, import contracts, unused code, the budget of Any
 	$(BIN)/ruff check .

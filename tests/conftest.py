@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-WARM_UP_S = 120
+WARM_UP_S = 600
 
 
 def free_port() -> int:
@@ -48,7 +48,7 @@ class ServiceProcess:
         while time.monotonic() < deadline:
             assert self._process.poll() is None, f"the service ended at once:\n{self._log.read_text()}"
             try:
-                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
+                if httpx.get(f"{self.url}/readyz", timeout=60).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
@@ -66,7 +66,7 @@ class ServiceProcess:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=120)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
@@ -84,5 +84,5 @@ def verifier_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def client(verifier_url: str) -> Iterator[httpx.Client]:
     """An HTTP client of the session's service."""
-    with httpx.Client(base_url=verifier_url, timeout=120) as http:
+    with httpx.Client(base_url=verifier_url, timeout=600) as http:
         yield http

@@ -8,8 +8,6 @@ import pytest
 from tests.code_cases import PATHS, case_id, judge_all, load_case, open_service, submission
 from verifier_service.schema import CodeResult, Verdict
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
 
 @pytest.fixture(scope="session")
 async def results() -> AsyncIterator[dict[Path, CodeResult]]:

@@ -11,7 +11,7 @@ import pytest
 
 def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "verifier_service", *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=200, check=False)
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=600, check=False)
 
 
 MATH = {"kind": "math", "completion": "\\boxed{4}", "reference": "4"}

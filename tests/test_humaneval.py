@@ -19,7 +19,7 @@ from tests.code_cases import judge_all, open_service, submission
 from verifier_service.schema import CodeResult, CodeSubmission, Verdict
 from verifier_service.service import Service
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.timeout(1800)
 
 EQUAL_TO_ALL = """
 class EqualToAll:

@@ -91,7 +91,7 @@ def test_a_language_without_an_image_is_refused_by_name_with_what_to_do(tmp_path
     try:
         service.start()
         path = CASES / "cpp/accepted/own_headers.cpp"
-        answer = httpx.post(f"{service.url}/v1/verify", json={"submissions": [_submission(path)]}, timeout=60)
+        answer = httpx.post(f"{service.url}/v1/verify", json={"submissions": [_submission(path)]}, timeout=600)
     finally:
         service.stop()
         daemon.images.remove(f"{prefix}/python")

@@ -60,7 +60,7 @@ def test_a_command_line_starts_without_the_libraries_of_the_other_side(package: 
         f"sys.argv = ['program', '--help']\nrunpy.run_module({package!r}, run_name='__main__')\n"
     )
     command = [sys.executable, "-c", program]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert (run.returncode, run.stderr) == (0, "")
 
 

@@ -72,8 +72,3 @@ class Settings(BaseSettings):
     keep_results_s: float = Field(
         default=7 * 86400.0, gt=0, description="how long a durable submission is kept when done"
     )
-
-
-def environment(**more: str) -> dict[str, str]:
-    """Return the environment of this process with `more` in it, for a process that it starts."""
-    return os.environ | more

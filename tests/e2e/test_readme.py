@@ -40,7 +40,7 @@ def test_every_command_has_its_answer() -> None:
 @pytest.mark.parametrize(("command", "answer"), list(zip(COMMANDS, ANSWERS, strict=False)))
 def test_a_documented_command_gives_the_documented_answer(url: str, command: str, answer: str) -> None:
     words = shlex.split(command.replace(DOCUMENTED_URL, url))
-    run = subprocess.run([*words, "--noproxy", "*"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    run = subprocess.run([*words, "--noproxy", "*"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=600)
     real, documented = json.loads(run.stdout)["results"], json.loads(answer)["results"]
     assert [_shown(*pair) for pair in zip(documented, real, strict=True)] == [
         {key: value for key, value in one.items() if key != CUT} for one in documented

@@ -138,7 +138,6 @@ async def test_hostile_completions_are_rejected_and_nothing_is_executed(judge: M
     assert not EXECUTED.exists()
 
 
-@pytest.mark.slow
 async def test_memory_stays_flat_over_ten_thousand_hostile_answers() -> None:
     """The workers' memory after the soak is what it was after the first tenth of it, but for a few MiB."""
     judge = MathJudge(Settings(math_workers=1))

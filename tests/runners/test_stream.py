@@ -56,7 +56,7 @@ async def peer_and_box() -> AsyncIterator[tuple[Peer, StreamBox]]:
         theirs.close()
 
     _, stream = await asyncio.get_running_loop().create_unix_connection(Stream, sock=ours)
-    box = StreamBox(PYTHON, stream, destroy)
+    box = StreamBox(PYTHON, "an image", stream, destroy)
     yield Peer(theirs), box
     await box.close()
 

@@ -62,7 +62,7 @@ def losing_results(verifier_url: str, every: int) -> Iterator[FaultServer]:
 
     def answer(_: int, body: bytes) -> Answer:
         nonlocal count
-        response = httpx.post(f"{verifier_url}/v1/verify", content=body, timeout=60)
+        response = httpx.post(f"{verifier_url}/v1/verify", content=body, timeout=600)
         parsed = response.json()
         for result in parsed["results"]:
             count += 1

@@ -16,7 +16,7 @@ from verifier_service.schema import MAX_COMPLETION_CHARS, Verdict
 
 
 def options(url: str, **fields: Any) -> VerifierOptions:
-    return VerifierOptions.model_validate({"url": url, "patience_s": 5.0, **fields})
+    return VerifierOptions.model_validate({"url": url, "patience_s": 60.0, **fields})
 
 
 def math(answer: object, reference: object) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def accepted(_: int, body: bytes) -> Answer:
 def test_results_come_in_the_order_of_the_submissions(verifier_url: str) -> None:
     """Many chunks, sent side by side, one answer in three right."""
     submissions = [math(n, n if n % 3 == 0 else n + 1) for n in range(200)]
-    with VerifierClient(options(verifier_url, chunk=7, patience_s=60)) as client:
+    with VerifierClient(options(verifier_url, chunk=7, patience_s=600)) as client:
         results, traffic = client.verify(submissions)
     assert [result.score for result in results] == [float(n % 3 == 0) for n in range(200)]
     assert (traffic.requests, traffic.retries) == (29, 0)
@@ -51,7 +51,7 @@ def test_no_completion_makes_the_verifier_refuse_its_neighbours(verifier_url: st
     """Half a surrogate pair, and more text than the contract takes: both are judged, and so is what stands beside."""
     long = {"kind": "math", "completion": "x" * MAX_COMPLETION_CHARS + "\\boxed{4}", "reference": "4"}
     broken = {"kind": "math", "completion": "\ud800 \\boxed{4}", "reference": "4"}
-    with VerifierClient(options(verifier_url, patience_s=60)) as client:
+    with VerifierClient(options(verifier_url, patience_s=600)) as client:
         results, _ = client.verify([long, broken, math(4, 4)])
     assert [result.verdict for result in results] == [Verdict.ACCEPTED] * 3
 
@@ -174,7 +174,7 @@ def test_a_verifier_that_is_killed_and_started_again_is_waited_for(tmp_path: Pat
     service = ServiceProcess(tmp_path / "log")
     service.start()
     try:
-        with VerifierClient(options(service.url, patience_s=60)) as client:
+        with VerifierClient(options(service.url, patience_s=600)) as client:
             assert client.verify([math(1, 1)])[0][0].score == 1.0
             service.kill()
             service.start()

@@ -46,9 +46,10 @@ def recipe(folder: Path, url: str, **options: Any) -> Recipe:
                 "per_device_batch": 8,
                 "learning_rate": 1e-5,
                 "max_completion_tokens": 8,
+                "gradient_checkpointing": False,
             },
         }
-    )  # fmt: skip
+    )
 
 
 def started(small: Recipe) -> tuple[Path, list[str]]:

@@ -99,8 +99,9 @@ def test_the_reference_recipe_fits_80_gb_and_its_full_fine_tune_does_not() -> No
     assert plan(shape, full).peak > card
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("case", ["grpo", "grpo-kl", "grpo-lora", "dpo", "ppo"])
+@pytest.mark.parametrize(
+    "case", ["grpo", *(pytest.param(case, marks=pytest.mark.long) for case in ("grpo-kl", "grpo-lora", "dpo", "ppo"))]
+)
 def test_predicted_peaks_are_those_of_real_steps(case: str) -> None:
     """Two steps on the CPU in a process of its own; the peak is the kernel's."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "MALLOC_MMAP_THRESHOLD_": "65536"}

@@ -23,7 +23,7 @@ from tests.conftest import ServiceProcess, free_port
 from tests.trainer.servers import losing_results
 from trainer import report
 from trainer.client import VerifierClient
-from trainer.config import Recipe, load_recipe, parse_recipe
+from trainer.config import Recipe, parse_recipe
 from trainer.data import in_training_order, load_problems
 from trainer.evaluate import Model, evaluate, read_records
 from trainer.models import load_model, load_tokenizer
@@ -32,6 +32,8 @@ from trainer.train import Exit, prepare, train
 
 QUIET = Console(quiet=True)
 STEPS = 12
+HANG_S = 900
+"""What is not done by then hangs; on a busy machine all this takes minutes."""
 
 
 def recipe(folder: Path, url: str, **grpo: Any) -> Recipe:
@@ -39,7 +41,7 @@ def recipe(folder: Path, url: str, **grpo: Any) -> Recipe:
         {
             "name": "small",
             "output_dir": str(folder),
-            "verifier": {"url": url, "patience_s": 90.0},
+            "verifier": {"url": url, "patience_s": 600.0},
             "model": {"kind": "tiny", "layers": 2, "width": 64, "heads": 4, "max_tokens": 48},
             "data": [{"kind": "addition", "digits": 1, "working": False}],
             "cold_start": {
@@ -96,7 +98,7 @@ def run_process(small: Recipe, folder: Path, *options: str, processes: int = 1) 
 
 
 def wait_for_step(folder: Path, step: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANG_S
     while time.monotonic() < deadline:
         rows = read_metrics(folder / "metrics.jsonl")
         if rows and rows[-1]["step"] >= step:
@@ -144,25 +146,6 @@ def test_a_run_leaves_everything_that_its_report_shows(verifier_url: str, tmp_pa
     assert "https://" not in page
     assert (folder / "report" / "training.png").stat().st_size > 1000
     assert (folder / "final" / "model.safetensors").exists()
-
-
-@pytest.mark.slow
-def test_the_demo_learns(verifier_url: str, tmp_path: Path) -> None:
-    """In a third of its steps `make demo` takes held-out problems from mostly wrong to mostly right."""
-    changes = {
-        "verifier.url": verifier_url,
-        "output_dir": str(tmp_path / "run"),
-        "grpo.steps": 50,
-        "evaluation.samples": 0,
-        "control": None,
-    }
-    assert train(load_recipe("demo", changes), QUIET) is Exit.DONE
-    before, after = (
-        json.loads((tmp_path / "run" / "evaluations" / name / "summary.json").read_text())["greedy"]
-        for name in ("before", "after")
-    )
-    assert before["high"] < 0.4
-    assert after["low"] > 0.6
 
 
 def test_mathematics_and_code_train_in_one_run(verifier_url: str, tmp_path: Path) -> None:
@@ -221,7 +204,7 @@ def test_a_verifier_that_is_killed_and_restarted_costs_nothing_but_time(
         killed_after = read_metrics(folder / "metrics.jsonl")[-1]["step"]
         time.sleep(2)
         service.start()
-        output = process.communicate(timeout=200)[0]
+        output = process.communicate(timeout=HANG_S)[0]
     finally:
         process.kill()
         service.stop()
@@ -251,22 +234,22 @@ def test_a_verifier_that_stays_down_saves_the_run_and_resume_goes_on_in_order(
     service = ServiceProcess(tmp_path / "log")
     service.start()
     small = recipe(folder, service.url, steps=30, save_every_steps=100)
-    small = small.model_copy(update={"verifier": small.verifier.model_copy(update={"patience_s": 3.0})})
+    small = small.model_copy(update={"verifier": small.verifier.model_copy(update={"patience_s": 10.0})})
     from_start(started, folder)
     process = run_process(small, folder, "--from-start")
     try:
         wait_for_step(folder, 4, process)
         service.kill()
-        output = process.communicate(timeout=120)[0]
+        output = process.communicate(timeout=HANG_S)[0]
         assert process.returncode == Exit.VERIFIER_DOWN, output
         done = read_metrics(folder / "metrics.jsonl")[-1]["step"]
         assert 4 <= done < 30
         assert f"stopped at step {done}" in output
-        assert "gave no answer for 3 s" in output
+        assert "gave no answer for 10 s" in output
         assert (folder / f"checkpoint-{done}" / "trainer_state.json").exists()
         service.start()
         again = run_process(small, folder, "--resume")
-        output = again.communicate(timeout=200)[0]
+        output = again.communicate(timeout=HANG_S)[0]
         assert again.returncode == 0, output
     finally:
         process.kill()
@@ -281,19 +264,19 @@ def test_two_processes_stop_together_and_go_on_together(verifier_url: str, start
     service = ServiceProcess(tmp_path / "log")
     service.start()
     small = recipe(folder, service.url, steps=20, per_device_batch=16, save_every_steps=100)
-    small = small.model_copy(update={"verifier": small.verifier.model_copy(update={"patience_s": 3.0})})
+    small = small.model_copy(update={"verifier": small.verifier.model_copy(update={"patience_s": 10.0})})
     from_start(started, folder)
     process = run_process(small, folder, "--from-start", processes=2)
     try:
         wait_for_step(folder, 3, process)
         service.kill()
-        output = process.communicate(timeout=120)[0]
+        output = process.communicate(timeout=HANG_S)[0]
         assert process.returncode != 0, output
         done = read_metrics(folder / "metrics.jsonl")[-1]["step"]
         assert output.count(f"stopped at step {done}") == 1, output
         service.start()
         again = run_process(small, folder, "--resume", processes=2)
-        output = again.communicate(timeout=200)[0]
+        output = again.communicate(timeout=HANG_S)[0]
         assert again.returncode == 0, output
     finally:
         process.kill()
@@ -313,10 +296,10 @@ def test_a_signal_saves_the_run_and_resume_goes_on_in_order(
     process = run_process(small, folder, "--from-start")
     wait_for_step(folder, 4, process)
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=120)[0]
+    output = process.communicate(timeout=HANG_S)[0]
     assert process.returncode == Exit.STOPPED, output
     again = run_process(small, folder, "--resume")
-    output = again.communicate(timeout=200)[0]
+    output = again.communicate(timeout=HANG_S)[0]
     assert again.returncode == 0, output
     assert prompts_by_step(folder) == expected_prompts(small)
 

@@ -50,6 +50,9 @@ def pack(value: Any) -> bytes:
 
 def main() -> None:
     """Import the handler, announce it, and serve until the service goes away."""
+    if sys.flags.hash_randomization:  # begin again without it: sets are walked in the same order everywhere
+        os.putenv("PYTHONHASHSEED", "0")
+        os.execv(sys.executable, sys.orig_argv)
     descriptor, target = int(sys.argv[1]), sys.argv[2]
     control = socket.socket(fileno=descriptor)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -26,7 +26,6 @@ import structlog
 
 from verifier_service.answers.forkserver import MEMORY_EXIT, pack
 from verifier_service.errors import JudgeError
-from verifier_service.settings import environment
 
 _log = structlog.get_logger()
 
@@ -175,7 +174,6 @@ class Pool:
         self._server = await asyncio.create_subprocess_exec(
             sys.executable, "-c", _BOOT, str(theirs.fileno()), self._handler,
             pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL,
-            env=environment(PYTHONHASHSEED="0"),  # sets are walked in the same order everywhere: the same work
         )  # fmt: skip
         theirs.close()
         duplicate = ours.dup()

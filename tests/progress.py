@@ -1,0 +1,128 @@
+"""What `make test` shows: how much there is, each file as it is done, and where it is while a file takes long.
+
+A plugin of pytest, loaded by name (`-p tests.progress`); with pytest-xdist it runs in the process that hands out the
+tests. It also puts the tests of a file into one group, so that what they share is started once.
+"""
+
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+QUIET_S = 15.0
+"""After that long without a line the next test that ends is named."""
+
+TOOK = "progress/took_s"
+ORDER = (
+    "tests/trainer/test_training.py",
+    "tests/trainer/test_demo.py",
+    "tests/trainer/test_memory.py",
+    "tests/test_languages.py",
+    "tests/runners/test_contract.py",
+    "tests/trainer/test_cold_start.py",
+)
+"""The files that take longest: they are begun first, so that no process is left with one of them at the end."""
+
+
+class Progress:
+    """Prints a line for each file that is done."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.left: Counter[str] = Counter()
+        self.seen: Counter[tuple[str, str]] = Counter()
+        self.took: defaultdict[str, float] = defaultdict(float)
+        self.total = 0
+        self.began = self.spoke = time.monotonic()
+
+    def expect(self, ids: list[str]) -> None:
+        """Note which tests there are and say how many."""
+        if self.total:
+            return
+        self.total = len(ids)
+        self.left.update(_file(name) for name in ids)
+        before = self.config.cache and self.config.cache.get(TOOK, None)
+        last = f"; the last run of as many took {_clock(before[1])}" if before and before[0] == self.total else ""
+        self.say(f"{self.total} tests in {len(self.left)} files{last}")
+
+    def say(self, text: str) -> None:
+        """Print one line with the share that is done and the time since the start."""
+        done = self.total - sum(self.left.values())
+        share = 100 * done // max(self.total, 1)
+        self.config.get_terminal_writer().line(
+            f"{share:3} %  {_clock(time.monotonic() - self.began)}  {text}", flush=True
+        )
+        self.spoke = time.monotonic()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Without pytest-xdist, this process has the tests."""
+        if session.items:
+            self.expect([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """With pytest-xdist, each of its processes has them all."""
+        self.expect(ids)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> Any:
+        """Leave out the dots."""
+        return ("passed", "", "") if report.passed and report.when == "call" else None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a test; name it at once when it failed."""
+        file = _file(report.nodeid)
+        self.took[file] += report.duration
+        if report.failed:
+            self.say(f"FAILED {_name(report.nodeid)}")
+        if report.failed or report.skipped or report.when == "call":
+            self.seen[file, report.outcome] += 1
+        if report.when != "teardown":
+            return
+        self.left[file] -= 1
+        if not self.left[file]:
+            counts = ", ".join(
+                f"{self.seen[file, outcome]} {outcome}"
+                for outcome in ("passed", "failed", "skipped")
+                if self.seen[file, outcome]
+            )
+            self.say(f"{file}: {counts} ({self.took[file]:.0f} s)")
+        elif time.monotonic() - self.spoke > QUIET_S:
+            self.say(f"{file}: {self.left[file]} left, just done: {_name(report.nodeid).partition('::')[2]}")
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Remember how long it took, for the next time."""
+        if self.config.cache and exitstatus == 0 and self.total:
+            self.config.cache.set(TOOK, [self.total, time.monotonic() - self.began])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Show progress where results come together."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Progress(config))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file together, the longest files first."""
+    order = {name: place for place, name in enumerate(ORDER)}
+    items.sort(key=lambda item: order.get(_file(item.nodeid), len(order)))
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(Path(_file(item.nodeid)).stem))
+
+
+def _file(name: str) -> str:
+    return name.partition("::")[0]
+
+
+def _name(name: str) -> str:
+    """Return a test's name without the group that pytest-xdist adds."""
+    return name.rpartition("@")[0] or name
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
