@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sandboxes.protocol.constants import FOLDER, HARNESS_FOLDER, HARNESS_PARTS, TESTER_FOLDER
 from verifier_service.languages import SANDBOXES
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +40,16 @@ def test_what_is_in_a_box_imports_the_standard_library_only(path: Path) -> None:
         if name.split(".")[0] not in sys.stdlib_module_names | allowed and not name.startswith("sandboxes.")
     }
     assert foreign == set()
+
+
+def test_the_images_hold_what_the_digest_covers() -> None:
+    """Runners with and without images put the same parts of the harness in the same place."""
+    dockerfile = (SANDBOXES / "python" / "Dockerfile").read_text(encoding="utf-8")
+    copied = re.findall(r"^COPY (\S+) (/opt/\S+)$", dockerfile, re.MULTILINE)
+    assert copied == [(part, f"{HARNESS_FOLDER}/sandboxes/{part}") for part in HARNESS_PARTS]
+    assert f"mkdir -p {FOLDER} {TESTER_FOLDER} " in dockerfile
+    others = [path for path in SANDBOXES.glob("*/Dockerfile") if path.parent.name not in ("python", "base")]
+    assert [path for path in others if HARNESS_FOLDER in path.read_text(encoding="utf-8")] == []
 
 
 def test_only_the_settings_read_the_environment_of_the_service() -> None:

@@ -28,6 +28,7 @@ KINDS: dict[int, type[Message]] = {
     7: Done,
     8: Broken,
 }
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 _NUMBERS = {kind: number for number, kind in KINDS.items()}
 
 
@@ -38,7 +39,7 @@ class BrokenFrame(ValueError):
 def to_frame(message: Message) -> bytes:
     """Return the frame of a message."""
     record, blobs = pack(message)
-    head = json.dumps([record, [len(blob) for blob in blobs]], separators=(",", ":")).encode()
+    head = _to_json([record, [len(blob) for blob in blobs]]).encode()
     body = b"".join(blobs)
     return b"".join((HEAD.pack(_NUMBERS[type(message)], len(head), len(body)), head, body))
 

@@ -19,6 +19,9 @@ _Reader = Callable[[Any, Blobs], Any]
 _Record = TypeVar("_Record")
 
 
+_PLAIN = frozenset({str, int, float, bool, NoneType})
+
+
 class BrokenRecord(ValueError):
     """What was read is not what the class says."""
 
@@ -39,6 +42,8 @@ def unpack(kind: type[_Record], head: Json, blobs: Blobs = ()) -> _Record:
 
 
 def _write(value: Any, blobs: list[bytes]) -> Json:
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, bytes):
         blobs.append(value)
         return len(blobs) - 1
@@ -49,22 +54,18 @@ def _write(value: Any, blobs: list[bytes]) -> Json:
     if isinstance(value, dict):
         return {name: _write(item, blobs) for name, item in value.items()}
     if is_dataclass(value):
-        written: dict[str, Json] = {}
-        for name, default in _defaults(type(value)):
-            item = getattr(value, name)
-            if item != default:
-                written[name] = _write(item, blobs)
-        return written
+        held, defaults = vars(value), _defaults(type(value))
+        return {name: _write(item, blobs) for name, item in held.items() if item != defaults[name]}
     return value
 
 
 @cache
-def _defaults(kind: type) -> list[tuple[str, Any]]:
-    """Return the fields of a class with their defaults; a required field has one that equals nothing."""
-    return [
-        (field.name, field.default if field.default_factory is MISSING else field.default_factory())
+def _defaults(kind: type) -> dict[str, Any]:
+    """Return the defaults of a class by field; a required field has one that equals nothing."""
+    return {
+        field.name: field.default if field.default_factory is MISSING else field.default_factory()
         for field in fields(kind)
-    ]
+    }
 
 
 @cache
