@@ -15,13 +15,17 @@ QUIET_S = 15.0
 """After that long without a line the next test that ends is named."""
 
 TOOK = "progress/took_s"
-ORDER = (
-    "tests/trainer/test_training.py",
-    "tests/trainer/test_demo.py",
-    "tests/trainer/test_memory.py",
-    "tests/test_languages.py",
-    "tests/runners/test_contract.py",
-    "tests/trainer/test_cold_start.py",
+ORDER = tuple(
+    f"tests/{name}.py"
+    for name in (
+        "trainer/test_training",
+        "runners/test_contract",
+        "test_languages",
+        "harness/test_tester",
+        "trainer/test_demo",
+        "trainer/test_memory",
+        "trainer/test_cold_start",
+    )
 )
 """The files that take longest: they are begun first, so that no process is left with one of them at the end."""
 

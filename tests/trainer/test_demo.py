@@ -41,7 +41,7 @@ def test_the_demo_starts_as_one_who_estimates_and_learns_in_a_third_of_its_steps
     changes = {"grpo.steps": 50, "evaluation.samples": 2, "control": None}
     found = demo(verifier_url, tmp_path / "run", **changes)
     assert found["before"]["greedy"]["value"] <= claimed()[0]
-    assert 0.17 < found["before"]["pass@1"]["value"] < 0.32
+    assert 0.15 < found["before"]["pass@1"]["value"] < 0.35
     assert found["after"]["greedy"]["low"] > 0.6
 
 
