@@ -46,6 +46,7 @@ class _Calls:
         self._process = process
         self._box = processes.box
         self._calls = processes.job.calls
+        self._left_processes = False
 
     def answer_from(self, index: int) -> int:
         """Give the process the cases from `index` on and tell a fact for each; return the case to go on with."""
@@ -87,6 +88,9 @@ class _Calls:
         process = self._process
         while True:
             answer = process.channel.take()
+            if answer is not None and answer[0] == Answer.LEFT_PROCESSES:
+                self._left_processes = True  # it has ended, and its end comes next
+                continue
             if answer is not None or process.ended is not None or process.killed_for:
                 return answer if process.killed_for is None else None
             if process.channel.ended:
@@ -135,7 +139,7 @@ class _Calls:
         process.drain_rest()
         assert process.ended is not None
         process.ended.cpu_s += killed.cpu_s
-        left = killed.found or Answer.LEFT_PROCESSES in dict(process.answers())
+        left = killed.found or self._left_processes
         fact = self._fact(case, End.LOST)
         limit = process.broken_limit(fact.time_s)
         message = process.message()
