@@ -132,12 +132,13 @@ class Ended:
 
 
 class Output:
-    """One drained pipe: counts all, keeps the beginning up to a cap, or only the tail."""
+    """One drained pipe: counts all, keeps all, or only the tail; and of too much the beginning, or only the tail."""
 
     def __init__(self, fd: int, keep_all: bool) -> None:
         self.fd = fd
         self.total = 0
         self._keep_all = keep_all
+        self._is_cut = False
         self._kept = bytearray()
 
     def read(self) -> bool:
@@ -147,7 +148,8 @@ class Output:
         except BlockingIOError:
             return True
         self.total += len(chunk)
-        self._kept += chunk
+        if not self._is_cut:
+            self._kept += chunk
         if not self._keep_all and len(self._kept) > 2 * KEPT_TAIL_BYTES:
             del self._kept[:-KEPT_TAIL_BYTES]
         return bool(chunk)
@@ -156,6 +158,12 @@ class Output:
         """Forget what was kept, when it is too much to be passed on."""
         del self._kept[:-KEPT_TAIL_BYTES]
         self._keep_all = False
+
+    def cut(self, size: int) -> int:
+        """Keep the first `size` bytes, and nothing of what is still to come; return how many there are."""
+        del self._kept[size:]
+        self._is_cut = True
+        return len(self._kept)
 
     @property
     def kept(self) -> bytes:
@@ -187,6 +195,7 @@ class Process:
         self.killed_for: End | None = None  # the limit that it broke
         self.ended: Ended | None = None
         self.peak_mb = limits.base_mb
+        self._capture = capture
         self._doomed = False  # to be killed, also if its pid is not known yet
         self._loop = loop
         self._zygote = zygote
@@ -259,9 +268,17 @@ class Process:
         if not output.read():
             self._loop.forget(output.fd)
         if self.killed_for is None and sum(output.total for output in self.outputs) > self.limits.output_bytes:
-            for output in self.outputs:
-                output.drop()
+            self._keep_less()
             self.kill(End.OUTPUT_LIMIT)
+
+    def _keep_less(self) -> None:
+        """Of too much output keep the beginning where all of it was asked for, else what a person needs."""
+        room = self.limits.output_bytes
+        for output in self.outputs:
+            if self._capture is Capture.BOTH:
+                room -= output.cut(room)
+            else:
+                output.drop()
 
     def drain_rest(self) -> None:
         """Read what is left in the pipes; every process that could write more is dead."""

@@ -156,7 +156,7 @@ class Processes:
 def _compile_facts(process: Process, used: Used) -> CompileFacts:
     failed = process.exit_code != 0 or process.signal != 0 or process.killed_for is not None
     limit = process.broken_limit(used.cpu_s) if failed else None
-    stdout, stderr = (b"", b"") if limit is End.OUTPUT_LIMIT else (output.kept for output in process.outputs)
+    stdout, stderr = (output.kept for output in process.outputs)
     return CompileFacts(
         end=limit or (End.SIGNALED if process.signal else End.EXITED),
         exit_code=process.exit_code,

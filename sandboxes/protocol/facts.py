@@ -61,7 +61,8 @@ class CompileFacts:
 class TestFacts:
     """What was seen of one test of `stdio` or `call`; they come in order of `index`.
 
-    `stdout` is complete, or `end` is OUTPUT_LIMIT. `stderr` is complete if the job asked for it, else empty. `value`
+    `stdout` is complete, or `end` is OUTPUT_LIMIT: then it is empty, or the beginning of it if the job asked for the
+    whole of stderr. `stderr` is empty if the job did not. `value`
     is the plain encoding of what was returned, made by the program and therefore not to be trusted in any way.
     `files` are those of `Run.fetch` that exist, are plain files and fit into the output limit. `message` is for
     people: the end of stderr, or an exception.

@@ -95,6 +95,16 @@ def test_stdout_and_stderr_are_whole_and_apart(client: httpx.Client) -> None:
     assert result["stderr"] == "".join(f"{-n}\n" for n in range(20000))
 
 
+def test_of_too_much_output_the_beginning_comes(client: httpx.Client) -> None:
+    source = "import sys\nprint('e' * 100, file=sys.stderr, flush=True)\nfor n in range(10**6): print(n)"
+    (result,) = run(client, {"source": source, "limits": {"output_limit_kb": 20}})
+    assert result["end"] == "output_limit"
+    whole = "".join(f"{n}\n" for n in range(10000))
+    assert whole.startswith(result["stdout"])
+    assert 19_000 < len(result["stdout"] + result["stderr"]) <= 20 * 1024
+    assert result["stderr"] in ("e" * 100 + "\n", "")
+
+
 def test_bytes_that_are_not_text_are_written_out(client: httpx.Client) -> None:
     (result,) = run(client, {"source": "import os; os.write(1, b'a\\xff\\n')"})
     assert result["stdout"] == "a\\xff\n"

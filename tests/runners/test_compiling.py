@@ -118,7 +118,7 @@ async def compiled_by(box: Box, command: str, *runs: Run, **more: Any) -> list[F
         ("echo out; exit 3", {"stdout": b"out\n", "message": "out", "exit_code": 3}),
         ("printf %100000d 1 >&2; exit 1", {"stderr": b" " * 99_999 + b"1", "exit_code": 1}),
         ("kill -SEGV $$", {"end": End.SIGNALED, "signal": 11, "exit_code": 0}),
-        ("printf %2000000d 1", {"end": End.OUTPUT_LIMIT, "stdout": b"", "stderr": b""}),
+        ("printf %2000000d 1", {"end": End.OUTPUT_LIMIT, "stdout": b" " * 1024 * 1024, "stderr": b""}),
         ("while :; do :; done", {"end": End.CPU_LIMIT}),
     ],
 )

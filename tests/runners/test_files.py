@@ -205,7 +205,7 @@ async def test_the_whole_stderr_is_told_if_the_job_asks_for_it(bench: Bench) -> 
     assert (kept.stdout, kept.stderr) == (b"o\n", b"e" * 100_000)
     assert (left.stdout, left.stderr, left.message) == (b"o\n", b"", "e" * 4096)
     over = await result(bench, source, Run(output_limit_kb=50), keep_stderr=True)
-    assert (over.end, over.stderr) == (End.OUTPUT_LIMIT, b"")
+    assert (over.end, over.stderr) == (End.OUTPUT_LIMIT, b"e" * 50 * 1024)
 
 
 @pytest.mark.parametrize(

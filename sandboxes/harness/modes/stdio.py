@@ -36,10 +36,11 @@ def _run(processes: Processes, index: int, run: Run) -> TestFacts:
     try:
         used = processes.finish(process)
         fact = _fact(index, process, used)
+        if job.keep_stderr:
+            fact = replace(fact, stdout=process.outputs[0].kept, stderr=process.outputs[1].kept)
         if fact.end is not End.OUTPUT_LIMIT:
             room = limits.output_bytes - sum(output.total for output in process.outputs)
-            stderr = process.outputs[1].kept if job.keep_stderr else b""
-            fact = replace(fact, stderr=stderr, files=folder.fetch(run.fetch, orders.uid, room))
+            fact = replace(fact, files=folder.fetch(run.fetch, orders.uid, room))
         if shared:
             folder.restore()
         else:
