@@ -80,7 +80,7 @@ def test_the_verdict_is_the_name_of_the_folder(client: httpx.Client, available: 
 
 
 @pytest.mark.docker
-def test_a_language_without_an_image_is_refused_by_name_with_what_to_do(tmp_path: Path) -> None:
+def test_a_language_without_an_image_is_a_judge_error_that_says_what_to_do(tmp_path: Path) -> None:
     prefix = "grpo-verifier-test-few"
     try:
         daemon = docker.from_env()
@@ -96,8 +96,7 @@ def test_a_language_without_an_image_is_refused_by_name_with_what_to_do(tmp_path
         service.stop()
         daemon.images.remove(f"{prefix}/python")
         daemon.close()
-    assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
-    (error,) = answer.json()["errors"]
-    assert error["field"].endswith("submissions.0.language")
-    assert error["value"] == repr("cpp")
-    assert "make sandboxes LANGUAGES=cpp" in error["allowed"]
+    (result,) = answer.json()["results"]
+    assert (result["verdict"], result["score"]) == ("judge_error", None)
+    assert result["message"].startswith("language 'cpp': its sandbox is not built")
+    assert "make sandboxes LANGUAGES=cpp" in result["message"]

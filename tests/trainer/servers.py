@@ -9,13 +9,33 @@ from typing import Any
 
 import httpx
 
+from verifier_service.schema import Checkers, Info, LimitTables
+
 Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
+
+
+INFO = (
+    Info(
+        version="0",
+        runner="none",
+        isolation="submission",
+        languages=[],
+        checkers=Checkers(stdio=[], call=[]),
+        extraction_rules=[],
+        verdicts={},
+        limits=LimitTables(default={}, maximum={}),
+        max_batch=4096,
+        max_body_mb=64,
+    )
+    .model_dump_json()
+    .encode()
+)
 
 
 class FaultServer:
     """Counts requests and answers as its script says; `info` is what it tells of itself."""
 
-    def __init__(self, script: Callable[[int, bytes], Answer], info: bytes = b'{"languages": []}') -> None:
+    def __init__(self, script: Callable[[int, bytes], Answer], info: bytes = INFO) -> None:
         self.bodies: list[bytes] = []
         lock = threading.Lock()
         server = self

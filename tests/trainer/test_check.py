@@ -74,7 +74,7 @@ def test_limits_that_the_verifier_does_not_allow_are_a_problem(verifier_url: str
     rows = [CODE_ROW | {"verifier": json.dumps(asked)}]
     recipe = parse_recipe(values(tmp_path, *rows, verifier={"url": verifier_url}))
     ((what, text),) = problems(check(recipe, offline=False))
-    assert (what, "status 422" in text, "time_limit_s" in text) == ("verifier", True, True)
+    assert (what, "judge_error" in text, "limits.time_limit_s 1000.0: the maximum" in text) == ("samples", True, True)
 
 
 def test_a_language_that_the_verifier_lacks_is_a_problem(verifier_url: str, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_something_else_at_the_verifiers_address_is_a_problem(tmp_path: Path) ->
     with FaultServer(lambda *_: (200, {}, b""), info=b"[]") as other:
         recipe = parse_recipe(values(tmp_path, MATH_ROW, verifier={"url": other.url}))
         ((what, text),) = problems(check(recipe, offline=False))
-    assert (what, text) == ("verifier", f"verifier.url: {other.url} is no verifier: /v1/info answered []")
+    assert (what, text) == ("verifier", f"verifier.url: {other.url} is not a verifier: /v1/info answered '[]'")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ class LanguageInfo(Answered):
 
     name: str
     title: str
-    aliases: list[str]
+    aliases: list[str] = Field(default_factory=list)
     available: bool
     version: str | None
     tests: list[str]
@@ -43,22 +43,22 @@ class Checkers(Answered):
 
     stdio: list[str]
     call: list[str]
-    protocols: list[str]
+    protocols: list[str] = Field(default_factory=list)
 
 
 class Info(Answered):
-    """What this service can judge and run, and what may be asked of it."""
+    """What this service can judge and run, and what may be asked of it. What an older one leaves out has defaults."""
 
     version: str
     runner: str
     isolation: Literal["submission", "container"]
     languages: list[LanguageInfo]
     checkers: Checkers
-    preludes: dict[str, str]
+    preludes: dict[str, str] = Field(default_factory=dict)
     extraction_rules: list[str]
     verdicts: dict[str, str]
     limits: LimitTables
-    limit_table: list[LimitInfo]
+    limit_table: list[LimitInfo] = Field(default_factory=list)
     max_batch: int
     max_body_mb: int
 
