@@ -109,6 +109,26 @@ def test_a_longer_integer_costs_its_own_item_only() -> None:
     assert second.reason == "completion an integer of 100001 digits: an integer may have 100000 digits"
 
 
+def test_a_value_that_is_nested_too_deeply_costs_its_own_item_only() -> None:
+    deep = b"[" * 5000 + b'"]]["' + b"]" * 5000
+    item = b'{"kind": "code", "id": "a", "completion": "", "tests": {"kind": "call", "entry_point": "f", "cases": '
+    item += b'[{"expected": '
+    good = json.dumps(MATH | {"completion": "]]" * 200 + '\\" [['}).encode()
+    body = b'{"submissions": [' + good + b", " + item + deep + b"}]}}, " + good + b"]}"
+    first, second, third = read_submissions(body, 3).items
+    assert first == third
+    assert isinstance(first, MathSubmission)
+    assert isinstance(second, Unread)
+    assert second.id == "a"
+    assert "it may be nested 200 deep" in second.reason
+    with pytest.raises(NotJson):
+        read_submissions(body[:-2], 3)
+
+
+def test_a_byte_order_mark_before_a_line_is_no_part_of_it() -> None:
+    assert isinstance(read_line(b"\xef\xbb\xbf" + json.dumps(MATH).encode(), "submission"), MathSubmission)
+
+
 def test_nul_characters_are_characters() -> None:
     (item,) = read(MATH | {"completion": "\0\\boxed{1}"})
     assert isinstance(item, MathSubmission)

@@ -3,8 +3,10 @@
 Only what is not a batch at all is refused: no JSON, an unknown field of the envelope, no items.
 """
 
+import codecs
 import json
 import re
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +21,8 @@ from verifier_service.schema.requests import Deadline
 
 MAX_INTEGER_DIGITS = 100_000
 _EASY_DIGITS = 4000  # what Python reads without being asked to
+MAX_DEPTH = 200
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)  # whole strings, and what opens and closes a value
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _COMPLETION_FAULTS = {"string_too_long", "string_unicode"}
 """What a model can do wrong in a completion, which is its answer and not the request."""
@@ -55,6 +59,7 @@ class _Suites:
     """The suites of a request, each read when it is first named."""
 
     sent: dict[str, Any]
+    problem_of: "_ProblemOf"
     read: dict[str, Tests | str] = field(default_factory=dict)
 
     def find(self, name: str) -> Tests | str:
@@ -62,6 +67,8 @@ class _Suites:
         if name not in self.sent:
             names = ", ".join(map(shown, list(self.sent)[:10])) or "it has none"
             return f"tests {shown(name)}: it must be the name of a suite of this request: {names}"
+        if name not in self.read and (problem := self.problem_of(self.sent[name])):
+            self.read[name] = f"suites.{name[:100]}: {problem}"
         if name not in self.read:
             try:
                 self.read[name] = _TESTS.validate_python(self.sent[name])
@@ -81,7 +88,7 @@ def read_submissions(body: bytes, max_items: int) -> Batch:
     suites = envelope.get("suites", {})
     if not isinstance(suites, dict):
         raise BadRequest([ProblemField(field="suites", value=shown(suites), allowed="an object: name to tests")])
-    known = _Suites(suites)
+    known = _Suites(suites, problem_of)
     return Batch([_submission(one, problem_of, known) for one in envelope["submissions"]], envelope.get("deadline_s"))
 
 
@@ -110,10 +117,14 @@ def read_tests(body: bytes) -> Tests:
 def read_line(line: bytes, kind: str) -> Item:
     """Read one item of a file: a submission, or with `kind` "run" a run. What cannot be read is `Unread`."""
     try:
-        sent, problem_of = _json(line)
+        sent, problem_of = _json(line.removeprefix(codecs.BOM_UTF8))
     except NotJson as error:
         return Unread("run" if kind == "run" else "unknown", None, str(error))
-    return _item(sent, "run", _RUN, problem_of) if kind == "run" else _submission(sent, problem_of, _Suites({}))
+    return (
+        _item(sent, "run", _RUN, problem_of)
+        if kind == "run"
+        else _submission(sent, problem_of, _Suites({}, problem_of))
+    )
 
 
 _ProblemOf = Callable[[Any], ProblemField | None]
@@ -194,11 +205,15 @@ def _sentence(problems: Sequence[ProblemField]) -> str:
 # JSON: fast where the text is ordinary, and complete where it is not.
 
 
-class _LongInteger:
-    """Stands for an integer of more digits than are read."""
+@dataclass(frozen=True)
+class _TooMuch:
+    """Stands for a value that is not read: an integer of too many digits, or one that is nested too deeply."""
 
-    def __init__(self, digits: int) -> None:
-        self.digits = digits
+    what: str
+    allowed: str
+
+    def __repr__(self) -> str:
+        return self.what
 
 
 def _json(body: bytes) -> tuple[Any, _ProblemOf]:
@@ -211,22 +226,50 @@ def _json(body: bytes) -> tuple[Any, _ProblemOf]:
         return from_json(body), lambda _: None
     except ValueError as error:
         ordinary = str(error)
-    found: list[_LongInteger] = []
+    found: list[_TooMuch] = []
 
-    def integer(text: str) -> Any:
+    def integer(text: str) -> int | _TooMuch:
         if len(text) <= _EASY_DIGITS:
             return int(text)
         digits = len(text.removeprefix("-"))
         if digits > MAX_INTEGER_DIGITS:
-            found.append(_LongInteger(digits))
+            allowed = f"an integer may have {MAX_INTEGER_DIGITS} digits"
+            found.append(_TooMuch(f"an integer of {digits} digits", allowed))
             return found[-1]
         return _long_integer(text)
 
+    def checked(table: dict[str, Any]) -> dict[str, Any] | _TooMuch:
+        if deep not in table:
+            return table
+        found.append(_TooMuch("a value", f"it may be nested {MAX_DEPTH} deep"))
+        return found[-1]
+
+    deep = secrets.token_hex(8)
     try:
-        sent = json.loads(body.decode("utf-8", "surrogatepass"), parse_int=integer)
+        text = _without_deep_values(body.decode("utf-8", "surrogatepass"), f'{{"{deep}":0}}')
+        sent = json.loads(text, parse_int=integer, object_hook=checked)
     except (ValueError, RecursionError) as error:
         raise NotJson(f"it is not JSON: {ordinary}") from error
-    return sent, _long_integer_in if found else lambda _: None
+    return sent, _too_much_in if found else lambda _: None
+
+
+def _without_deep_values(text: str, instead: str) -> str:
+    """Return JSON with `instead` in place of each value that is nested more than `MAX_DEPTH` deep: no reader of JSON
+    goes much deeper, and one such value is no reason to refuse a batch."""
+    parts: list[str] = []
+    depth = kept = start = 0
+    for found in _TOKEN.finditer(text):
+        token = found[0]
+        if token in "[{":
+            depth += 1
+            if depth == MAX_DEPTH + 1:
+                start = found.start()
+        elif token in "]}":
+            depth -= 1
+            if depth == MAX_DEPTH:
+                parts += text[kept:start], instead
+                kept = found.end()
+    return text if not parts else "".join([*parts, text[kept:]])
 
 
 def _long_integer(text: str) -> int:
@@ -238,13 +281,13 @@ def _long_integer(text: str) -> int:
     return sign * number
 
 
-def _long_integer_in(sent: Any) -> ProblemField | None:
+def _too_much_in(sent: Any) -> ProblemField | None:
+    """Return the first value inside of `sent` that was not read, with its place."""
     todo: list[tuple[str, Any]] = [("", sent)]
     while todo:
         path, value = todo.pop()
-        if isinstance(value, _LongInteger):
-            allowed = f"an integer may have {MAX_INTEGER_DIGITS} digits"
-            return ProblemField(field=path, value=f"an integer of {value.digits} digits", allowed=allowed)
+        if isinstance(value, _TooMuch):
+            return ProblemField(field=path, value=value.what, allowed=value.allowed)
         if isinstance(value, dict):
             todo += [(f"{path}.{name}".lstrip("."), one) for name, one in value.items()]
         elif isinstance(value, list):

@@ -1,5 +1,8 @@
 """Runs a special judge written in Python: `judge.py` beside this program, in a box of its own.
 
+The arguments are the paths of stdin, expected and actual. A fourth one, `check`, says that the judge is the function
+`check`; without it, a judge that defines none is a program that has had its say.
+
 Ends with 0 (accepted), 1 (wrong) or 3 (the judge crashed; a plain program would end with 1 then as well). A share
 between 0 and 1 is left in `share.txt`.
 """
@@ -16,10 +19,14 @@ def _read(path: str) -> str:
 
 
 def _ask() -> int:
+    is_function = sys.argv[4:] == ["check"]
+    del sys.argv[4:]
     scope = {"__name__": "__main__", "__file__": "judge.py"}
     exec(compile(_read("judge.py"), "judge.py", "exec"), scope)
     check = scope.get("check")
     if not callable(check):
+        if is_function:
+            raise NameError("the special judge defines no function `check`")
         return 0  # a program: it would have ended with 1 by itself
     score = check(*(_read(path) for path in sys.argv[1:4]))
     if not isinstance(score, (bool, int, float)) or not 0 <= score <= 1:

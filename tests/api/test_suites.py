@@ -7,8 +7,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sandboxes.protocol import plain
 from verifier_service.errors import BadItem, BadRequest
+from verifier_service.execution.executor import Executor
+from verifier_service.execution.pool import BoxPool
+from verifier_service.judges.code.judge import CodeJudge
+from verifier_service.languages import Languages, load_languages
+from verifier_service.runners import RUNNERS
+from verifier_service.schema import CodeSubmission, SuiteDigest
 from verifier_service.settings import Settings
+from verifier_service.store import suites as suites_module
 from verifier_service.store.suites import SuiteStore
 
 TESTS = {"kind": "call", "entry_point": "f", "cases": [{"args": [2], "expected": 4}]}
@@ -75,6 +83,26 @@ async def test_the_store_is_bounded_and_what_was_not_used_for_longest_goes(tmp_p
     assert kept == [True, False, True, True]
     with pytest.raises(BadItem, match="PUT /v1/suites"):
         await store.get(suites[1][0])
+
+
+async def test_suites_that_leave_memory_while_a_batch_is_admitted_are_not_mixed_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The judge remembers prepared tests by identity: that of tests which were dropped may be given to others."""
+    monkeypatch.setattr(suites_module, "MAX_READ", 1)
+    settings = Settings(state_dir=tmp_path)
+    store = SuiteStore(settings)
+    kept = [sent(number) for number in range(50)]
+    for digest, body in kept:
+        await store.put(digest, body)
+    languages = Languages(load_languages(), {"python": "here"})
+    runner = RUNNERS["bubblewrap"](settings, load_languages())
+    pool = BoxPool(runner, settings)
+    admit = CodeJudge(settings, pool, Executor(pool, settings), languages, store.get).admission()
+    for number, (digest, _) in [*enumerate(kept)] * 4:
+        asked = CodeSubmission(kind="code", completion="", tests=SuiteDigest(sha256=digest))
+        admitted = await admit(asked)
+        assert plain.decode(admitted.suite.calls[0]) == [[number], {}]
 
 
 async def test_kept_suites_survive_the_service(tmp_path: Path) -> None:

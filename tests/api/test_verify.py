@@ -91,6 +91,7 @@ BROKEN: list[tuple[dict[str, Any], str, str]] = [
     (code(tests={"sha256": "0" * 64}), "judge_error", "send its tests with `PUT /v1/suites/000"),
     (code(tests={"kind": "call", "entry_point": "f", "cases": []}), "judge_error", "tests.cases empty list: it must"),
     (code(tests={"kind": "call", "cases": [{"expected": 1}]}), "judge_error", "tests.entry_point: this field is requ"),
+    (code(tests={"kind": "stdio", "cases": [{"stdout": "\ud800"}]}), "judge_error", "tests.cases.0.stdout '\\ud800'"),
     (code(tests={"kind": "guess"}), "judge_error", "its kind must be one of 'stdio', 'call', 'assert', 'pytest'"),
     (code(tests=ADD_TESTS | {"checker": "guess"}), "judge_error", "tests.checker 'guess': it must be 'equal', 'float'"),
     (code(tests=ADD_TESTS | {"abs_tol": 1}), "judge_error", "abs_tol is an option of the checker `float`"),

@@ -178,6 +178,13 @@ def test_line_numbers_stay_those_of_the_program(client: httpx.Client, prelude: s
     assert (broken["verdict"], "line 3" in broken["message"]) == ("compile_error", True)
 
 
+def test_a_prelude_that_reads_what_the_program_is_given_is_not_taken_for_broken(client: httpx.Client) -> None:
+    prelude = "n = int(input())\nm = int(open('in.txt').read())"
+    tests = {"kind": "stdio", "prelude": prelude, "cases": [{"stdin": "5", "files": {"in.txt": "2"}, "stdout": "7"}]}
+    assert judged(client, "print(n + m)", tests)["verdict"] == "accepted"
+    assert judged(client, "print(0)", tests)["verdict"] == "wrong_answer"
+
+
 def test_a_prelude_that_is_broken_is_not_the_program_s_fault(client: httpx.Client) -> None:
     for prelude in ("def f(:", "1 / 0"):
         result = judged(client, "print(1)", stdio(("", "1"), prelude=prelude))

@@ -155,6 +155,27 @@ def test_a_judge_that_has_judged_one_output_of_these_tests_is_proved(client: htt
     assert judged(client, "x", code)["verdict"] == "wrong_answer"
 
 
+@pytest.mark.parametrize(
+    "code", ["from mylib import check", "def  check(a, b, c): return False", "check = lambda a, b, c: False"]
+)
+def test_a_check_is_found_however_it_is_defined(client: httpx.Client, code: str) -> None:
+    files = {"mylib.py": "def check(a, b, c): return False"}
+    assert judged(client, "1 2", code, files=files)["verdict"] == "wrong_answer"
+
+
+def test_a_judge_of_the_protocol_check_without_a_check_is_our_failure(client: httpx.Client) -> None:
+    result = judged(client, "1 2", "def chek(a, b, c): return False", protocol="check")
+    assert (result["verdict"], "defines no function `check`" in result["message"]) == ("judge_error", True)
+
+
+def test_a_judge_that_runs_out_of_time_again_and_again_is_not_asked_any_more(client: httpx.Client) -> None:
+    code = "def check(stdin, expected, actual):\n    while len(actual) > 5: pass\n    return False"
+    tests = {"kind": "stdio", "cases": [{"stdout": "1"}] * 40, "checker": {"language": "python", "code": code}}
+    submission = {"kind": "code", "completion": "print('x' * 20)", "tests": tests}
+    result = client.post("/v1/verify", json={"submissions": [submission], "deadline_s": 500}, timeout=500).json()
+    assert (result["results"][0]["verdict"], result["results"][0]["score"]) == ("wrong_answer", 0.0)
+
+
 def test_files_lie_beside_a_judge(client: httpx.Client) -> None:
     code = "import table\ndef check(stdin, expected, actual):\n    return table.KNOWN == actual.strip()"
     assert judged(client, "42", code, files={"table.py": "KNOWN = '42'"})["verdict"] == "accepted"
@@ -183,6 +204,7 @@ def test_a_judge_that_cannot_be_run_is_said_by_field(client: httpx.Client, check
         ("def check(stdin, expected, actual):\n    while True: pass", "cpu limit"),
         ("def check(:", "SyntaxError"),
         ("import os\nos.kill(os.getpid(), 9)", "signal 9"),
+        ("from nowhere import check", "nowhere"),
     ],
 )
 def test_a_special_judge_that_fails_is_our_failure(client: httpx.Client, code: str, said: str) -> None:

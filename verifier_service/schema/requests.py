@@ -11,6 +11,7 @@ from verifier_service.schema.verdicts import ExtractionRule
 
 MAX_COMPLETION_CHARS = 1_000_000
 MAX_SOURCE_CHARS = 1_000_000
+MAX_TEXT_CHARS = 64 * 1024 * 1024
 MAX_CASES = 10_000
 MAX_PART_BYTES = 255
 """What a file system takes as the name of one file or folder."""
@@ -25,6 +26,7 @@ def _parts_fit(path: str) -> str:
 
 Completion = Annotated[str, StringConstraints(max_length=MAX_COMPLETION_CHARS)]
 Source = Annotated[str, StringConstraints(max_length=MAX_SOURCE_CHARS)]
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT_CHARS)]
 Weight = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Deadline = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -186,10 +188,10 @@ class StdioCase(Asked):
     beside the program.
     """
 
-    stdin: str = ""
-    stdout: str
+    stdin: Text = ""
+    stdout: Text
     weight: Weight = 1.0
-    files: dict[FilePath, str] = Field(default_factory=dict, max_length=100)
+    files: dict[FilePath, Text] = Field(default_factory=dict, max_length=100)
     stdin_file: FilePath | None = Field(
         default=None, description="`stdin` is in this file, and standard input is empty"
     )

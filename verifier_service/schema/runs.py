@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, 
 
 from verifier_service.schema.base import Answered, Asked
 from verifier_service.schema.limits import Limits
-from verifier_service.schema.requests import Deadline, FilePath, LanguageName, Source, SubmissionId
+from verifier_service.schema.requests import Deadline, FilePath, LanguageName, Source, SubmissionId, Text
 from verifier_service.schema.results import Seconds
 
 
@@ -26,6 +26,8 @@ def _from_base64(text: object) -> object:
 FileContent = Annotated[
     bytes, BeforeValidator(_from_base64), WithJsonSchema({"type": "string", "contentEncoding": "base64"})
 ]
+MAX_ARGUMENT_CHARS = 500_000
+"""In four bytes each they are still below what the kernel takes as the arguments of a program."""
 Argument = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
 
 
@@ -36,7 +38,7 @@ class Run(Asked):
     id: SubmissionId | None = None
     language: LanguageName = "python"
     source: Source
-    stdin: str = Field(default="", max_length=64 * 1024 * 1024)
+    stdin: Text = ""
     files: dict[FilePath, FileContent] = Field(
         default_factory=dict, max_length=1000, description="files beside the program: path to content in base64"
     )
@@ -45,6 +47,13 @@ class Run(Asked):
         default_factory=list, max_length=1000, description="paths to return when the program has ended"
     )
     limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _arguments_fit(self) -> Self:
+        size = sum(len(argument) for argument in self.argv)
+        if size > MAX_ARGUMENT_CHARS:
+            raise ValueError(f"argv has {size} characters, and at most {MAX_ARGUMENT_CHARS} are allowed")
+        return self
 
 
 class RunRequest(Asked):

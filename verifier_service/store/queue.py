@@ -1,6 +1,7 @@
 """Judge what is stored, a batch at a time, until the service ends; what was running then is queued again."""
 
 import asyncio
+import json
 import sqlite3
 import uuid
 from collections.abc import Sequence
@@ -11,15 +12,16 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from verifier_service.batch import Batch, Item, Unread
+from verifier_service.batch import Batch, Item, Unread, read_line
 from verifier_service.dispatch import Dispatcher, ItemResult
 from verifier_service.errors import BadItem, Overloaded
 from verifier_service.schema import (
     CodeSubmission,
+    MathSubmission,
     Result,
+    Run,
     StoredState,
     StoredSubmission,
-    Submission,
     SuiteDigest,
     UnreadResult,
 )
@@ -33,7 +35,6 @@ BATCH = 64
 PAUSE_S = 0.5
 FORGET_EVERY_S = 3600.0
 
-_SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 
 
@@ -104,8 +105,8 @@ class StoredQueue:
                 item = Unread(item.kind, item.id, str(error))
         if not isinstance(item, Unread):
             try:
-                return Stored(one_id, StoredState.QUEUED, item.model_dump_json(), None)
-            except (PydanticSerializationError, ValueError) as error:
+                return Stored(one_id, StoredState.QUEUED, _stored(item), None)
+            except (TypeError, ValueError) as error:
                 item = Unread(item.kind, item.id, f"it cannot be stored: {error}")
         (result,) = await self._dispatcher.carry_out(Batch([item]))
         return Stored(one_id, StoredState.DONE, "null", _written(result))
@@ -145,12 +146,20 @@ class StoredQueue:
 
 
 def _read(row: Stored) -> Item:
+    """Read what was stored; what another version stored in another form is an item with a reason."""
+    return read_line(row.submission.encode(), "submission")
+
+
+def _stored(submission: MathSubmission | CodeSubmission | Run) -> str:
+    """Return the text to store.
+
+    Raises:
+        ValueError: it cannot be written out.
+    """
     try:
-        return _SUBMISSION.validate_json(row.submission)
-    except ValidationError as error:  # another version stored it
-        return Unread(
-            "unknown", None, f"it was stored in a form that cannot be read any more: {error.error_count()} errors"
-        )
+        return submission.model_dump_json()
+    except PydanticSerializationError:  # half surrogates, which JSON may hold and UTF-8 may not
+        return json.dumps(submission.model_dump(mode="python"))
 
 
 def _read_result(row: Stored) -> Result:

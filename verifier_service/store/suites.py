@@ -29,6 +29,8 @@ class SuiteStore:
         self._max_bytes = settings.max_suites_mb * 1024 * 1024
         self._read: OrderedDict[str, Tests] = OrderedDict()
         self._lock = asyncio.Lock()
+        self._room: tuple[int, int] | None = None
+        """How many suites and bytes may still come before it is worth counting what is there."""
 
     async def put(self, digest: str, body: bytes) -> KeptSuite:
         """Keep a suite.
@@ -112,16 +114,23 @@ class SuiteStore:
             temporary.replace(self._path(digest))
         finally:
             temporary.unlink(missing_ok=True)
-        self._make_room()
+        count, size = self._room or (0, 0)
+        self._room = count - 1, size - len(body)
+        if min(self._room) < 0:
+            self._make_room()
 
     def _make_room(self) -> None:
         kept = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-        size = 0
+        size = gone = 0
         for number, path in enumerate(kept, start=1):
-            size += path.stat().st_size
+            found = path.stat().st_size
+            size += found
             if number > self._max_count or (size > self._max_bytes and number > 1):
                 path.unlink(missing_ok=True)
                 self._read.pop(path.stem, None)
+                size -= found
+                gone += 1
+        self._room = self._max_count - (len(kept) - gone), self._max_bytes - size
 
 
 def missing(digest: str) -> str:

@@ -23,7 +23,7 @@ from verifier_service.judges.base import guarded
 from verifier_service.judges.code import preludes, special, verdicts
 from verifier_service.judges.code.tests import Suite, prepare
 from verifier_service.languages import Language, Languages
-from verifier_service.schema import CodeResult, CodeSubmission, StdioTests, SuiteDigest, Tests, Verdict
+from verifier_service.schema import CodeResult, CodeSubmission, Limits, StdioTests, SuiteDigest, Tests, Verdict
 from verifier_service.settings import Settings
 
 MAX_WORKING_PRELUDES = 1000
@@ -81,14 +81,17 @@ class CodeJudge:
 
     def admission(self) -> Callable[[CodeSubmission], Awaitable[Admitted]]:
         """See `Judge.admission`."""
-        ready: dict[int, Suite] = {}  # by the identity of tests that submissions share
+        # By the identity of tests that submissions share. They are kept, or others might get their identity.
+        ready: dict[int, tuple[Tests, Suite]] = {}
 
         async def admit(submission: CodeSubmission) -> Admitted:
             language = self._languages.resolve(submission.language)
             limits.check(submission.limits, self._settings)
             tests = await self._tests_of(submission)
             self._check(tests, language)
-            suite = ready.get(id(tests)) or ready.setdefault(id(tests), prepare(tests))
+            if id(tests) not in ready:
+                ready[id(tests)] = tests, prepare(tests)
+            suite = ready[id(tests)][1]
             prelude = preludes.resolve(suite.prelude, language)
             return Admitted(
                 id=submission.id,
@@ -180,8 +183,13 @@ class CodeJudge:
         prelude = placed.prelude
         if not prelude or result.verdict is Verdict.ACCEPTED or prelude in self._working_preludes:
             return
-        job = replace(
-            _job(one, placed), mode=Mode.STDIO, source=b"", runs=(Run(),), calls=(), entry_point=None, tests={}
+        job = Job(
+            mode=Mode.STDIO,
+            source=b"",
+            prelude=prelude.encode(),
+            toolchain=one.language.toolchain,
+            limits=limits.fill(Limits(), self._settings),
+            runs=one.suite.runs[:1] or (Run(),),  # it may read what the program is given
         )
         fact = (await self._executor.run(one.language, job, _first_test)).value
         if fact is None or not verdicts.answered(fact):
@@ -196,14 +204,13 @@ class CodeJudge:
         first could wait forever."""
         began_s = time.monotonic()
         tally = verdicts.Tally(suite.weights, suite.stop_on_failure)
-        for start in range(0, len(heard.outputs), special.CHUNK):
-            chunk = heard.outputs[start : start + special.CHUNK]
-            checked = await self._special.ask(suite, chunk)
+        for chunk in special.chunks(suite, heard.outputs):
+            checked, exhausted = await self._special.ask(suite, chunk)
             for fact in chunk:
                 tally.add(fact, checked.get(fact.index))
                 if tally.enough():
                     break
-            if tally.enough():
+            if tally.enough() or exhausted:
                 break
         heard.judge_s += time.monotonic() - began_s
         return tally.result()
@@ -224,7 +231,7 @@ class _Heard:
 
 async def _listen(suite: Suite, facts: AsyncIterator[Fact]) -> _Heard:
     """Turn facts into a result while they come."""
-    heard = _Heard()
+    heard, slow = _Heard(), 0
     tally = verdicts.Tally(suite.weights, suite.stop_on_failure)
     async for fact in facts:
         match fact:
@@ -237,7 +244,8 @@ async def _listen(suite: Suite, facts: AsyncIterator[Fact]) -> _Heard:
                 return heard
             case TestFacts() if suite.special_judge is not None:
                 heard.outputs.append(fact)
-                if verdicts.enough_slow(heard.outputs):
+                slow += verdicts.is_slow(fact)
+                if slow >= verdicts.MAX_TIME_LIMIT_FAILURES:
                     break
             case TestFacts():
                 began_s = time.monotonic()

@@ -10,8 +10,8 @@ program's fault.
 import math
 import re
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 from sandboxes.protocol.facts import CompileFacts, End, Fact, TestFacts
@@ -21,7 +21,7 @@ from verifier_service.checkers import Checked
 from verifier_service.errors import BadItem, BoxDied, ReferenceUnusable
 from verifier_service.execution.executor import Executor
 from verifier_service.judges.code.tests import Suite, output_of
-from verifier_service.judges.code.verdicts import answered
+from verifier_service.judges.code.verdicts import MAX_TIME_LIMIT_FAILURES, answered, is_slow
 from verifier_service.languages import SANDBOXES, Languages
 from verifier_service.schema import Limits, Protocol, SpecialJudge, StdioCase, StdioTests
 from verifier_service.schema.requests import options_of
@@ -29,6 +29,7 @@ from verifier_service.settings import Settings
 
 CHUNK = 64
 """Outputs that one job of a judge is asked about: its program is sent, and compiled, once for all of them."""
+CHUNK_BYTES = 32 * 1024 * 1024
 
 MAX_PROVED = 10_000
 PYTHON_MAIN = SANDBOXES / "programs" / "special_judge.py"
@@ -42,7 +43,11 @@ SAID_CHARS = 500
 
 
 class JudgeFailed(Exception):
-    """The judge did not get through this output; the message says how it ended."""
+    """The judge did not get through this output; the message says how it ended, `slow` whether it ran out of time."""
+
+    def __init__(self, message: str, slow: bool = False) -> None:
+        self.slow = slow
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ def _score(fact: TestFacts) -> Checked:
 
 
 PROTOCOLS = {
-    Protocol.CHECK: Question((STDIN, EXPECTED, ACTUAL), _check, fetch=(SHARE_FILE,)),
+    Protocol.CHECK: Question((STDIN, EXPECTED, ACTUAL, "check"), _check, fetch=(SHARE_FILE,)),
     Protocol.EXIT_CODE: Question((STDIN, EXPECTED, ACTUAL), _exit_code),
     Protocol.TESTLIB: Question((STDIN, ACTUAL, EXPECTED), _testlib),
     Protocol.KATTIS: Question(
@@ -133,11 +138,21 @@ PROTOCOLS = {
 }
 
 
-def protocol_of(judge: SpecialJudge, is_python: bool) -> Protocol:
-    """Return the protocol of a judge that may not name one."""
-    if judge.protocol is not None:
-        return judge.protocol
-    return Protocol.CHECK if is_python and re.search(r"^def check\b", judge.code, re.M) else Protocol.EXIT_CODE
+def chunks(suite: Suite, facts: Sequence[TestFacts]) -> Iterator[list[TestFacts]]:
+    """Cut outputs into what one job of the judge is asked about; one by one where the first failure is the last."""
+    chunk: list[TestFacts] = []
+    size = 0
+    for fact in facts:
+        case = suite.cases[fact.index]
+        more = len(case.stdin) + len(case.stdout) + len(fact.stdout) + sum(map(len, fact.files.values()))
+        full = len(chunk) >= (1 if suite.stop_on_failure else CHUNK) or size + more > CHUNK_BYTES
+        if chunk and full:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(fact)
+        size += more
+    if chunk:
+        yield chunk
 
 
 class SpecialJudges:
@@ -163,8 +178,11 @@ class SpecialJudges:
             raise BadItem("tests.checker.protocol", judge.protocol.value, "`check` is for judges in python")
         language.check_files(judge.files, "tests.checker.files")
 
-    async def ask(self, suite: Suite, facts: Sequence[TestFacts]) -> dict[int, Checked]:
-        """Judge the outputs of a program; returns what became of each that has an answer, by its index.
+    async def ask(self, suite: Suite, facts: Sequence[TestFacts]) -> tuple[dict[int, Checked], bool]:
+        """Judge the outputs of a program.
+
+        Returns: what became of each that has an answer, by its index; and whether the judge ran out of time so often
+            that it need not be asked about more.
 
         Raises:
             ReferenceUnusable: the judge got through none; nothing may be concluded of the outputs.
@@ -181,11 +199,14 @@ class SpecialJudges:
                     checked[fact.index] = Checked(False, f"the program wrote no file {case.stdout_file!r}")
                 else:
                     outputs[fact.index] = output
-        if outputs:
-            checked |= await self._judge(judge, suite, outputs)
-        return checked
+        if not outputs:
+            return checked, False
+        judged, slow = await self._judge(judge, suite, outputs)
+        return checked | judged, slow >= MAX_TIME_LIMIT_FAILURES
 
-    async def _judge(self, judge: SpecialJudge, suite: Suite, outputs: dict[int, bytes]) -> dict[int, Checked]:
+    async def _judge(
+        self, judge: SpecialJudge, suite: Suite, outputs: dict[int, bytes]
+    ) -> tuple[dict[int, Checked], int]:
         said = await self._run(judge, [(suite.cases[index], output) for index, output in outputs.items()])
         checked: dict[int, Checked] = {}
         for index, answer in zip(outputs, said, strict=True):
@@ -196,7 +217,7 @@ class SpecialJudges:
             if isinstance(answer, JudgeFailed):
                 await self._require_proof(judge, suite, suite.cases[index], answer)
                 checked[index] = Checked(False, f"the special judge fails on this output: {answer}")
-        return checked
+        return checked, sum(isinstance(answer, JudgeFailed) and answer.slow for answer in said)
 
     async def _require_proof(self, judge: SpecialJudge, suite: Suite, case: StdioCase, failure: JudgeFailed) -> None:
         """See to it that this judge can judge at all.
@@ -224,13 +245,15 @@ class SpecialJudges:
     ) -> list[Checked | JudgeFailed]:
         """Ask about outputs in one job, and return an answer to each."""
         language = self._languages.resolve(judge.language, "tests.checker.language")
-        protocol = protocol_of(judge, language.name == "python")
+        protocol = judge.protocol or (Protocol.CHECK if language.name == "python" else Protocol.EXIT_CODE)
         question = PROTOCOLS[protocol]
         side_files = {name: text.encode() for name, text in judge.files.items()}
         source = judge.code.encode()
         if protocol is Protocol.CHECK:
             side_files[PYTHON_JUDGE_FILE] = source
             source = _python_main()
+            if judge.protocol is None:  # it may as well be a program
+                question = replace(question, argv=question.argv[:-1])
         job = Job(
             mode=Mode.STDIO,
             source=source,
@@ -241,9 +264,13 @@ class SpecialJudges:
             keep_stderr=True,
         )
         execution = await self._executor.run(language, job, partial(_all, len(questions)))
+        if execution.value is None and len(questions) > 1:  # one of them alone is to blame
+            return [answer for one in questions for answer in await self._run(judge, [one])]
         if execution.value is None:
-            return [JudgeFailed("it broke two sandboxes")] * len(questions)
-        return [_answer(question, fact) for fact in execution.value]
+            return [JudgeFailed("it broke two sandboxes")]
+        answers = [_answer(question, fact) for fact in execution.value]
+        unasked = JudgeFailed("it was not asked, since it had run out of time on others before")
+        return answers + [unasked] * (len(questions) - len(answers))
 
 
 @cache
@@ -252,13 +279,14 @@ def _python_main() -> bytes:
 
 
 async def _all(count: int, facts: AsyncIterator[Fact]) -> list[TestFacts]:
-    """Return the facts of `count` outputs.
+    """Return the facts of `count` outputs, or of fewer if the judge ran out of time too often.
 
     Raises:
         ReferenceUnusable: the judge does not compile.
         BoxDied: facts are missing.
     """
     found: list[TestFacts] = []
+    slow = 0
     async for fact in facts:
         if isinstance(fact, CompileFacts) and not fact.succeeded:
             raise ReferenceUnusable(f"the special judge does not compile: {fact.message[-SAID_CHARS:]}")
@@ -266,6 +294,9 @@ async def _all(count: int, facts: AsyncIterator[Fact]) -> list[TestFacts]:
             if fact.end is End.NOT_COMPILED:
                 raise ReferenceUnusable(f"the special judge does not compile: {fact.message[-SAID_CHARS:]}")
             found.append(fact)
+            slow += is_slow(fact)
+            if slow >= MAX_TIME_LIMIT_FAILURES:
+                return found
     if len(found) != count:
         raise BoxDied(f"the box reported {len(found)} of {count} outputs")
     return found
@@ -274,7 +305,7 @@ async def _all(count: int, facts: AsyncIterator[Fact]) -> list[TestFacts]:
 def _answer(question: Question, fact: TestFacts) -> Checked | JudgeFailed:
     if fact.end is not End.EXITED:
         ended = f"signal {fact.signal}" if fact.end is End.SIGNALED else str(fact.end).replace("_", " ")
-        return JudgeFailed(f"{ended}: {fact.message[-SAID_CHARS:]}")
+        return JudgeFailed(f"{ended}: {fact.message[-SAID_CHARS:]}", slow=is_slow(fact))
     try:
         return question.answer(fact)
     except JudgeFailed as failure:

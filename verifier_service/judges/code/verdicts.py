@@ -5,7 +5,7 @@ whole, and the score is the share of the weight that was earned.
 """
 
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sandboxes.protocol.facts import CompileFacts, End, TesterFacts, TesterTest, TestFacts, TestOutcome
@@ -86,6 +86,7 @@ class Tally:
     stop_on_failure: bool = False
     tests: list[TestResult] = field(default_factory=list)
     signals: set[str] = field(default_factory=set)
+    _slow: int = 0
 
     def add(self, fact: TestFacts, checked: Checked | None) -> None:
         """Take the next test.
@@ -96,6 +97,7 @@ class Tally:
         if fact.index != len(self.tests):
             raise BoxDied(f"test {len(self.tests)} is missing: the box went on with test {fact.index}")
         self.tests.append(result_of_run(fact, checked))
+        self._slow += is_slow(fact)
         self.signals.update(signal.value for signal in fact.signals)
 
     def enough(self) -> bool:
@@ -103,7 +105,7 @@ class Tally:
         if len(self.tests) >= len(self.weights):
             return False
         stop = self.stop_on_failure and bool(self.tests) and self.tests[-1].verdict is not Verdict.ACCEPTED
-        return stop or _count_slow(test.verdict for test in self.tests) >= MAX_TIME_LIMIT_FAILURES
+        return stop or self._slow >= MAX_TIME_LIMIT_FAILURES
 
     def result(self) -> CodeResult:
         """Return the result of all.
@@ -142,13 +144,9 @@ class Tally:
         return min(sum(earned) / sum(self.weights), 1.0)
 
 
-def _count_slow(found: Iterable[Verdict]) -> int:
-    return sum(verdict is Verdict.TIME_LIMIT_EXCEEDED for verdict in found)
-
-
-def enough_slow(facts: Sequence[TestFacts]) -> bool:
-    """Tell whether so many of these hit a time limit that the rest of the tests need not run."""
-    return _count_slow(verdict_of_run(fact, None) for fact in facts) >= MAX_TIME_LIMIT_FAILURES
+def is_slow(fact: TestFacts) -> bool:
+    """Whether it hit a time limit; `MAX_TIME_LIMIT_FAILURES` of these are enough."""
+    return fact.end in (End.CPU_LIMIT, End.WALL_LIMIT)
 
 
 def broke_boxes(total: int) -> CodeResult:
