@@ -108,7 +108,7 @@ class _Work:
 
     def take(self, index: int, result: ItemResult | JudgeError) -> None:
         """Take the result of one item."""
-        made = _judge_error(self.items[index], result) if isinstance(result, JudgeError) else result
+        made = judge_error(self.items[index], result) if isinstance(result, JudgeError) else result
         self._results[index] = made
         self._metrics.judged(made.kind, made.word, time.monotonic() - self._began_s)
 
@@ -120,7 +120,8 @@ class _Work:
         return [result for result in self._results if result is not None]
 
 
-def _judge_error(item: Item, error: JudgeError) -> ItemResult:
+def judge_error(item: Item, error: JudgeError) -> ItemResult:
+    """Return the result of an item of which nothing may be concluded."""
     log.info("judge_error", id=item.id, kind=item.kind, reason=str(error))
     result_type: type[ItemResult] = RESULTS[item.kind]
     return result_type.judge_error(item.id, str(error))

@@ -63,8 +63,7 @@ class BadItem(JudgeError):
     """An item asks for what cannot be had here: a language, a limit above the maximum, tests that are not kept."""
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
-        self.problem = ProblemField(field=field, value=shown(value), allowed=allowed)
-        super().__init__(str(self.problem))
+        super().__init__(str(ProblemField(field=field, value=shown(value), allowed=allowed)))
 
 
 class BoxDied(JudgeError):

@@ -10,7 +10,7 @@ from sandboxes.protocol.facts import CompileFacts, End, Fact, TestFacts
 from sandboxes.protocol.job import Job, Mode
 from verifier_service import limits
 from verifier_service.errors import BoxDied, JudgeError
-from verifier_service.execution.executor import Executor, Times
+from verifier_service.execution.executor import BROKE_BOXES, Executor, Times
 from verifier_service.judges.base import guarded
 from verifier_service.languages import Language, Languages
 from verifier_service.schema import CompileResult, Run, RunEnd, RunResult
@@ -25,7 +25,6 @@ _ENDS = {
     End.MEMORY_LIMIT: RunEnd.MEMORY_LIMIT,
     End.OUTPUT_LIMIT: RunEnd.OUTPUT_LIMIT,
 }
-BROKE_BOXES = "the program ended two fresh boxes in a row, in which harmless programs run"
 
 
 @dataclass(frozen=True)

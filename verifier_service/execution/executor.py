@@ -25,6 +25,9 @@ from verifier_service.settings import Settings
 
 log = structlog.get_logger()
 
+BROKE_BOXES = "the program ended two fresh boxes in a row, in which harmless programs run"
+"""What is said of a program of which `Execution.value` is None."""
+
 T = TypeVar("T")
 Consumer = Callable[[AsyncIterator[Fact]], Awaitable[T]]
 

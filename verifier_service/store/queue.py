@@ -13,8 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from verifier_service.batch import Batch, Item, Unread, read_line
-from verifier_service.dispatch import Dispatcher, ItemResult
-from verifier_service.errors import BadItem, Overloaded
+from verifier_service.dispatch import Dispatcher, ItemResult, judge_error
+from verifier_service.errors import BadItem, JudgeError, Overloaded
 from verifier_service.schema import (
     CodeSubmission,
     MathSubmission,
@@ -23,7 +23,6 @@ from verifier_service.schema import (
     StoredState,
     StoredSubmission,
     SuiteDigest,
-    UnreadResult,
 )
 from verifier_service.settings import Settings
 from verifier_service.store.database import Database, Stored
@@ -167,7 +166,7 @@ def _read_result(row: Stored) -> Result:
         return _RESULT.validate_json(row.result or "")
     except ValidationError as error:
         reason = f"its result was stored in a form that cannot be read any more: {error.error_count()} errors"
-        return UnreadResult.judge_error(None, reason)
+        return cast(Result, judge_error(Unread("unknown", None, reason), JudgeError(reason)))
 
 
 def _written(result: ItemResult) -> str:

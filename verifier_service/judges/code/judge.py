@@ -16,7 +16,7 @@ from sandboxes.protocol.job import Job, Mode, Run
 from verifier_service import limits
 from verifier_service.checkers import Checked
 from verifier_service.errors import BadItem, BoxDied, JudgeError, ReferenceUnusable
-from verifier_service.execution.executor import Executor
+from verifier_service.execution.executor import BROKE_BOXES, Executor
 from verifier_service.execution.pool import BoxPool
 from verifier_service.extract.code import extract_code
 from verifier_service.judges.base import guarded
@@ -156,7 +156,7 @@ class CodeJudge:
     async def _judge_one(self, one: Admitted, program: str) -> CodeResult:
         placed = preludes.place(one.suite.prelude, program, one.language)
         execution = await self._executor.run(one.language, _job(one, placed), partial(_listen, one.suite))
-        heard = execution.value or _Heard(verdicts.broke_boxes(len(one.suite.weights)))
+        heard = execution.value or _Heard(verdicts.broke_boxes(len(one.suite.weights), BROKE_BOXES))
         result = heard.result or await self._ask_special_judge(one.suite, heard)
         await self._require_prelude(one, placed, result)
         own_lines = partial(placed.own_lines, source_file=one.language.source_file)

@@ -149,9 +149,8 @@ def is_slow(fact: TestFacts) -> bool:
     return fact.end in (End.CPU_LIMIT, End.WALL_LIMIT)
 
 
-def broke_boxes(total: int) -> CodeResult:
+def broke_boxes(total: int, message: str) -> CodeResult:
     """Return the result of a program that ended two fresh boxes in which harmless programs run."""
-    message = "the program ended two fresh boxes in a row, in which harmless programs run"
     return CodeResult(id=None, verdict=Verdict.RUNTIME_ERROR, score=0.0, total=total, message=message)
 
 
