@@ -12,6 +12,7 @@ strings, lists, objects with string keys). Everything else is an object with one
     {"$s": [..]}      set                       {"$zone": [delta, name]}    timezone
     {"$z": [..]}      frozenset                 {"$r": [start, stop, step]} range
     {"$d": [k, v, k, v ..]}  dict               {"$h": value}               a handle, see `encode`
+    {"$m": [number, value]}, {"$m": number}   a container that both ends share, when it is new, and from then on
     {"$deep": [[kind, [..]] ..]}  a tree too deep for nested JSON: its nodes, children first; {"$n": index} is a node
 
 Only this data crosses, never pickle or repr, so decoding what a hostile program wrote cannot run anything. `decode`
@@ -34,7 +35,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import accumulate
 from types import NoneType
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 # A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
@@ -60,6 +61,34 @@ class Malformed(ValueError):
     """Bytes that no encoder of ours wrote; they may have been made by a hostile program."""
 
 
+class Row(list[Any]):
+    """A list of a protocol's own: it crosses as a list, and is never shared."""
+
+
+class Fields(dict[str, Any]):
+    """A table of a protocol's own, with names as its keys: it crosses as a dict, and is never shared."""
+
+
+class Shared(Protocol):
+    """What two ends have in common: containers that are one object at each end, known by a number. See `encode`."""
+
+    def restart(self) -> None:
+        """Forget the numbers that were given since the last message went out: the writing begins anew."""
+        ...
+
+    def number_of(self, value: Any) -> tuple[int, bool]:
+        """Return the number of a list, dict, set or bytearray, and whether it is new."""
+        ...
+
+    def known(self, number: int) -> Any:
+        """Return the container with this number; raises `Malformed` if there is none."""
+        ...
+
+    def add(self, number: int, value: Any) -> None:
+        """Take a container that has just come; raises `Malformed` if its number cannot be."""
+        ...
+
+
 class _TooDeep(Exception):
     """The fast encoder gives up; the one without recursion takes over."""
 
@@ -74,6 +103,7 @@ BASES: tuple[type, ...] = (
 )  # fmt: skip
 _FLAT = frozenset({NoneType, bool, float, str})
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+_SHARED = frozenset({list, dict, set})
 _TAG_OF = {tuple: "$t", set: "$s", frozenset: "$z"}
 
 
@@ -81,8 +111,12 @@ _TAG_OF = {tuple: "$t", set: "$s", frozenset: "$z"}
 
 
 class _Encoder:
-    def __init__(self, handle: Callable[[Any], Any] | None, careful: bool, max_nodes: int) -> None:
+    def __init__(
+        self, handle: Callable[[Any], Any] | None, careful: bool, max_nodes: int, shared: Shared | None = None
+    ) -> None:
         self.handle = handle
+        self.shared = shared
+        self.writing: set[int] = set()  # numbers of the containers that are being written
         self.careful = careful  # there is a string with surrogates somewhere
         self.nodes_left = max_nodes
 
@@ -99,6 +133,24 @@ class _Encoder:
             return value if -_SMALL_INT < value < _SMALL_INT else {"$i": hex(value)}
         if kind not in _CONTAINERS:
             return self.other(value, kind, depth)
+        if self.shared is not None and kind in _SHARED:
+            return self.one_of_both(value, kind, depth)
+        return self.container(value, kind, depth)
+
+    def one_of_both(self, value: Any, kind: type, depth: int) -> Any:
+        """Write a container that may be shared."""
+        assert self.shared is not None
+        number, is_new = self.shared.number_of(value)
+        if not is_new:
+            if number in self.writing:
+                raise NotPlain(f"the value contains itself: a {kind.__name__} inside of itself")
+            return {"$m": number}
+        self.writing.add(number)
+        content = _LEAVES[kind](value) if kind is bytearray else self.container(value, kind, depth)
+        self.writing.discard(number)
+        return {"$m": [number, content]}
+
+    def container(self, value: Any, kind: type, depth: int) -> Any:
         if depth == 0:
             raise _TooDeep
         self.count(len(value))
@@ -129,13 +181,19 @@ class _Encoder:
     def other(self, value: Any, kind: type, depth: int) -> Any:
         leaf = _LEAVES.get(kind)
         if leaf is not None:
-            return leaf(value)
+            return (
+                self.one_of_both(value, kind, depth) if kind is bytearray and self.shared is not None else leaf(value)
+            )
+        if depth == 0:
+            raise _TooDeep
+        if kind is Row:
+            return [self.tree(item, depth - 1) for item in value]
+        if kind is Fields:
+            return {name: self.tree(item, depth - 1) for name, item in value.items()}
         if self.handle is not None:
             token = self.handle(value)
             if token is not None:
-                if depth == 0:
-                    raise _TooDeep
-                return {"$h": self.tree(token, depth - 1)}
+                return {"$h": self.tree(Row(token) if type(token) is list else token, depth - 1)}
         return self.tree(as_base(value, kind), depth)
 
     def text(self, value: str) -> Any:
@@ -178,6 +236,8 @@ class _Encoder:
         if kind in _FLAT or kind is int or kind in _LEAVES:
             done.append(self.tree(child, 1))
             return None
+        if kind is Row or kind is Fields:
+            return self.open(list(child) if kind is Row else dict(child))
         token = self.handle(child) if self.handle is not None else None
         if token is not None:
             return "h", iter((token,)), [], id(child)
@@ -283,20 +343,32 @@ _LEAVES: dict[type, Callable[[Any], Any]] = {
 }
 
 
-def encode(value: Any, *, handle: Callable[[Any], Any] | None = None, max_nodes: int = MAX_NODES) -> bytes:
+def encode(
+    value: Any,
+    *,
+    handle: Callable[[Any], Any] | None = None,
+    max_nodes: int = MAX_NODES,
+    shared: Shared | None = None,
+) -> bytes:
     """Encode plain data as UTF-8 JSON.
 
     `handle(x)` is asked for every `x` whose type is not exactly one of the builtin types: plain data that it returns
     crosses as a handle and is given to `decode`'s `resolve`; for None the value crosses as its builtin base.
+    `shared` is asked for the number of each list, dict, set and bytearray, in the order in which they are written; in
+    trees that are too deep for nested JSON nothing is shared. Each time that `encode` begins anew it calls `restart`.
 
     Raises:
         NotPlain: a value in it is not plain data, the value contains itself, or it is too deep or too large.
     """
     for careful in (False, True):
-        encoder = _Encoder(handle, careful, max_nodes)
+        encoder = _Encoder(handle, careful, max_nodes, shared)
+        if shared is not None:
+            shared.restart()
         try:
             tree = encoder.tree(value, _NESTED)
         except _TooDeep:
+            if shared is not None:
+                shared.restart()
             encoder = _Encoder(handle, careful, max_nodes)
             tree = encoder.deep(value)
         try:
@@ -324,8 +396,9 @@ class _Ref:
 
 
 class _Decoder:
-    def __init__(self, resolve: Callable[[Any], Any] | None, max_depth: int) -> None:
+    def __init__(self, resolve: Callable[[Any], Any] | None, max_depth: int, shared: Shared | None) -> None:
         self.resolve = resolve
+        self.shared = shared
         self.max_depth = max_depth
         self.open_refs = 0
 
@@ -339,6 +412,8 @@ class _Decoder:
             if self.resolve is None:
                 raise Malformed("a handle where none is allowed")
             return self.resolve(body)
+        if tag == "$m":
+            return self.one_of_both(body)
         if tag == "$n":
             self.open_refs += 1
             return _Ref(_is(body, int))
@@ -348,6 +423,17 @@ class _Decoder:
         if build is None:
             raise Malformed(f"the tag {tag[:20]!r} is not known")
         return build(body)
+
+    def one_of_both(self, body: Any) -> Any:
+        if self.shared is None:
+            raise Malformed("a shared container where none is allowed")
+        if type(body) is int:
+            return self.shared.known(body)
+        number, value = _two(body)
+        if type(value) not in _SHARED and type(value) is not bytearray:
+            raise Malformed("this cannot be shared")
+        self.shared.add(_is(number, int), value)
+        return value
 
     def deep(self, table: list[Any]) -> Any:
         built: list[Any] = []
@@ -526,6 +612,7 @@ def decode(
     max_depth: int = MAX_DEPTH,
     max_nodes: int = MAX_NODES,
     max_bytes: int = MAX_BYTES,
+    shared: Shared | None = None,
 ) -> Any:
     """Decode what `encode` wrote. The bytes may be hostile: nothing is run, and time and memory are linear in them.
 
@@ -537,7 +624,7 @@ def decode(
     if len(data) > max_bytes:
         raise Malformed(f"{len(data)} bytes are more than {max_bytes}")
     _check_size(data, max_nodes)
-    decoder = _Decoder(resolve, max_depth)
+    decoder = _Decoder(resolve, max_depth, shared)
     long_number = _LONG_NUMBER.search(data) is not None
     try:
         if b'"$' not in data and not long_number:

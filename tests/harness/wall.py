@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandboxes.harness import objects
 from sandboxes.harness.tester import asserts, pytest_files
 from sandboxes.harness.tester import main as tester
+from sandboxes.harness.wall import server
 from sandboxes.protocol.child import Answers, TestOrders
 from sandboxes.protocol.facts import TesterTest, TestOutcome
 from sandboxes.protocol.job import Mode
@@ -54,7 +54,7 @@ def _serve(sock: socket.socket, source: str, name: str) -> None:
     sys.modules[name] = module
     resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
     code = compile(source, f"{name}.py", "exec", dont_inherit=True)
-    objects.serve(sock, module, lambda: exec(code, module.__dict__))
+    server.serve(sock, module, lambda: exec(code, module.__dict__))
 
 
 def _fork(work: Any, *keep: socket.socket) -> int:

@@ -275,10 +275,10 @@ def _describe(error: BaseException) -> str:
 
 def _serve_objects(orders: Orders) -> None:
     """Load the source as a module and answer the tester over the link."""
-    from sandboxes.harness import objects
+    from sandboxes.harness.wall import server
 
     module, code = _load(orders, orders.module)
-    objects.serve(_socket(LINK_FD), module, lambda: _execute_module(orders, module, code))
+    server.serve(_socket(LINK_FD), module, lambda: _execute_module(orders, module, code))
 
 
 def _test(orders: Orders) -> None:

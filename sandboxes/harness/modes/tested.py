@@ -20,7 +20,7 @@ from sandboxes.protocol.job import Mode
 from sandboxes.protocol.records import BrokenRecord
 from sandboxes.protocol.report import Collected, Finished, Report, Unusable, from_payload
 
-PROGRAM_MODULES = ("sandboxes.harness.objects",)
+PROGRAM_MODULES = ("sandboxes.harness.wall.server",)
 TESTER_MODULES = {
     Mode.ASSERT: ("sandboxes.harness.tester.main", "sandboxes.harness.tester.asserts"),
     Mode.PYTEST: (

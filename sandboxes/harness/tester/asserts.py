@@ -24,9 +24,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sandboxes.harness.evidence import free_names
-from sandboxes.harness.proxy import Submission, SubmissionLost
 from sandboxes.harness.tester.report import Reporter, TestsUnusable, describe
+from sandboxes.harness.wall.evidence import free_names
+from sandboxes.harness.wall.link import SubmissionLost
+from sandboxes.harness.wall.submission import Submission
 from sandboxes.protocol.child import TestOrders
 from sandboxes.protocol.facts import TestOutcome
 

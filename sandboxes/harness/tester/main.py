@@ -9,9 +9,10 @@ import importlib
 import socket
 import sys
 
-from sandboxes.harness.evidence import Evidence
-from sandboxes.harness.proxy import RECURSION_LIMIT, Importer, Link, Submission
 from sandboxes.harness.tester.report import MAX_MESSAGE_CHARS, Reporter, TestsUnusable
+from sandboxes.harness.wall.evidence import Evidence
+from sandboxes.harness.wall.link import RECURSION_LIMIT, Link
+from sandboxes.harness.wall.submission import Importer, Submission
 from sandboxes.protocol.child import TestOrders
 from sandboxes.protocol.job import Mode
 from sandboxes.protocol.report import Finished, Unusable
@@ -26,7 +27,7 @@ MODULES = {
 def main(candidate: socket.socket, channel: socket.socket, orders: TestOrders) -> None:
     """Run the tests of `orders` and report; returns when all is reported."""
     run = importlib.import_module(MODULES[orders.mode]).run
-    link = Link(candidate, Evidence(orders.files, orders.entry_point))
+    link = Link(candidate, Evidence(orders.files))
     reporter = Reporter(channel, link)
     submission = Submission(orders.module, link)
     sys.modules[orders.module] = submission

@@ -19,8 +19,10 @@ from typing import Any
 
 import pytest
 
-from sandboxes.harness.proxy import RemoteClass, RemoteFunction, RemoteObject, Submission, SubmissionLost
 from sandboxes.harness.tester.report import Reporter, TestsUnusable, describe, is_from_submission
+from sandboxes.harness.wall.link import SubmissionLost
+from sandboxes.harness.wall.stand_ins import RemoteClass, RemoteFunction, RemoteObject
+from sandboxes.harness.wall.submission import Submission
 from sandboxes.protocol.child import TestOrders
 from sandboxes.protocol.facts import TestOutcome
 

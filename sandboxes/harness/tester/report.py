@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandboxes.harness.proxy import Link, Refused
+from sandboxes.harness.wall.link import Link, Refused
 from sandboxes.protocol.child import ANSWER, Answer
 from sandboxes.protocol.facts import TesterTest, TestOutcome
 from sandboxes.protocol.report import Collected, Report, to_payload

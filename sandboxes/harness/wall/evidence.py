@@ -1,23 +1,17 @@
-"""What the text of the tests says about the submission: which names it uses, and which of them it takes for classes.
-
-A submission cannot choose these names. An object of a class that the tests take for a class may take part in operators
-with plain data; an object of any other class may not, for there the operator could decide about an expected value.
-"""
+"""What the text of the tests says: which names it uses and binds, where it asserts. No submission can choose that."""
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 
-_CLASS_ARGUMENT = frozenset({"isinstance", "issubclass", "raises", "assertRaises", "assertIsInstance", "patch"})
 _ASSERTS = ("assert", "fail", "raises", "approx", "check", "expect")
 
 
 class Evidence:
-    """What was found in test files. `entry_point` is called as a function and therefore no class."""
+    """What was found in test files."""
 
-    def __init__(self, files: Mapping[str, str], entry_point: str | None = None) -> None:
+    def __init__(self, files: Mapping[str, str]) -> None:
         self._files = files
-        self._entry_point = entry_point
 
     @cached_property
     def trees(self) -> dict[str, ast.Module]:
@@ -37,7 +31,12 @@ class Evidence:
 
     def mentions(self, names: frozenset[str]) -> bool:
         """Whether any of these names is in the tests; found in the text, and only then in the tree."""
-        return any(name in text for text in self._files.values() for name in names) and not self.names.isdisjoint(names)
+        is_in_the_text = any(name in text for text in self._files.values() for name in names)
+        return is_in_the_text and not self._words.isdisjoint(names)
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return self.names | {part for text in self.dotted_texts for part in text.split(".")}
 
     @cached_property
     def bound(self) -> frozenset[str]:
@@ -45,45 +44,20 @@ class Evidence:
         return frozenset().union(*(_bindings(tree)[1] for tree in self.trees.values()))
 
     @cached_property
-    def classes(self) -> frozenset[str]:  # noqa: C901 -- a flat list of ways to use a class
-        """The names that the tests use as only classes are used."""
+    def dotted_texts(self) -> frozenset[str]:
+        """The strings in the tests that may name something to be patched: `"os.path.exists"`."""
         found: set[str] = set()
-        made: dict[str, set[str]] = {}  # variable -> the names that were called to make it
-        used: set[str] = set()  # variables of which an attribute is used
-        for node in self._nodes():
-            match node:
-                case ast.ClassDef():
-                    found.update(_name(base) for base in node.bases)
-                case ast.Attribute(value=ast.Call() as call):
-                    found.add(_name(call.func))
-                case ast.Attribute(value=value):
-                    found.add(_name(value))
-                    used.add(_name(value))
-                case ast.Call():
-                    if _name(node.func) in _CLASS_ARGUMENT:
-                        for argument in node.args:
-                            members = argument.elts if isinstance(argument, ast.Tuple) else [argument]
-                            found.update(_name(member) for member in members)
-                case ast.Assign(value=ast.Call() as call):
-                    for target in node.targets:
-                        made.setdefault(_name(target), set()).add(_name(call.func))
-                case ast.withitem(context_expr=ast.Call() as call):
-                    found.add(_name(call.func))
-                case ast.BinOp(left=ast.Call() as left, right=ast.Call() as right):
-                    found.update({_name(left.func)} & {_name(right.func)})
-                case ast.Compare(left=ast.Call() as left, comparators=[ast.Call() as right]):
-                    found.update({_name(left.func)} & {_name(right.func)})
-                case ast.arg(annotation=ast.Name(id=name)) | ast.AnnAssign(annotation=ast.Name(id=name)):
-                    found.add(name)
-                case _:
-                    pass
-        for variable in used:
-            found |= made.get(variable, set())
-        return frozenset(found - {"", self._entry_point})
-
-    def _nodes(self) -> Iterable[ast.AST]:
         for tree in self.trees.values():
-            yield from ast.walk(tree)
+            for node in ast.walk(tree):
+                text = node.value if isinstance(node, ast.Constant) else None
+                if isinstance(text, str) and len(text) < 100 and text.replace(".", "").replace("_", "").isalnum():
+                    found.add(text)
+        return frozenset(found)
+
+    @cached_property
+    def last_words(self) -> frozenset[str]:
+        """What may be the name of something that is patched: the names in the tests, and the ends of such strings."""
+        return self.names | {text.rpartition(".")[2] for text in self.dotted_texts}
 
     def is_quiet_with(self, filename: str, line: int) -> bool:
         """Whether the `with` statement at this line of the tests holds no assertion that it could swallow."""

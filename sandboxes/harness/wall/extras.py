@@ -1,4 +1,4 @@
-"""Data types of the standard library, beyond those of `wire`, that cross between submission and tests as copies.
+"""Data types of the standard library, beyond those of `plain`, that cross between submission and tests as copies.
 
 Their class is known on both sides and their contents are plain, so the copy is as good as the original, and comparing
 it runs no code of the submission. The form is `["x", name, ...]`.
@@ -13,23 +13,23 @@ from pathlib import PosixPath, PurePosixPath
 from typing import Any
 from uuid import UUID
 
-MUTABLE = (deque, array)
+from sandboxes.protocol.plain import Row
 
 _FACTORIES: dict[str, Any] = {"int": int, "list": list, "dict": dict, "set": set, "str": str, "float": float}
 _DTYPE = re.compile(r"[<>|=]?[?biufcSU][0-9]{0,4}")
 
 _TO: dict[type, Callable[[Any], list[Any]]] = {
-    deque: lambda v: ["deque", list(v), v.maxlen],
-    Counter: lambda v: ["Counter", dict(v)],
-    OrderedDict: lambda v: ["OrderedDict", [[key, item] for key, item in v.items()]],
-    defaultdict: lambda v: ["defaultdict", _factory_name(v.default_factory), dict(v)],
-    type({}.keys()): lambda v: ["keys", list(v)],
-    type({}.values()): lambda v: ["values", list(v)],
-    type({}.items()): lambda v: ["items", [[key, item] for key, item in v]],
+    deque: lambda v: ["deque", tuple(v), v.maxlen],
+    Counter: lambda v: ["Counter", tuple(v.items())],
+    OrderedDict: lambda v: ["OrderedDict", tuple(v.items())],
+    defaultdict: lambda v: ["defaultdict", _factory_name(v.default_factory), tuple(v.items())],
+    type({}.keys()): lambda v: ["keys", tuple(v)],
+    type({}.values()): lambda v: ["values", tuple(v)],
+    type({}.items()): lambda v: ["items", tuple(v)],
     PosixPath: lambda v: ["Path", str(v)],
     PurePosixPath: lambda v: ["PurePath", str(v)],
     UUID: lambda v: ["UUID", v.hex],
-    array: lambda v: ["array", v.typecode, v.tolist()],
+    array: lambda v: ["array", v.typecode, Row(v.tolist())],
     type(Ellipsis): lambda v: ["Ellipsis"],
     type(NotImplemented): lambda v: ["NotImplemented"],
     slice: lambda v: ["slice", v.start, v.stop, v.step],
@@ -42,11 +42,7 @@ def _factory_name(factory: Any) -> str | None:
     return next((name for name, known in _FACTORIES.items() if known is factory), None)
 
 
-def _pairs(items: list[Any]) -> list[tuple[Any, Any]]:
-    return [(key, item) for key, item in items]
-
-
-def _ndarray(dtype: str, shape: list[int], data: bytes) -> Any:
+def _ndarray(dtype: str, shape: tuple[int, ...], data: bytes) -> Any:
     import numpy
 
     if not _DTYPE.fullmatch(dtype):
@@ -55,13 +51,13 @@ def _ndarray(dtype: str, shape: list[int], data: bytes) -> Any:
 
 
 _FROM: dict[str, Callable[..., Any]] = {
-    "deque": lambda items, maxlen: deque(list(items), maxlen),
+    "deque": deque,
     "Counter": lambda table: Counter(dict(table)),
-    "OrderedDict": lambda items: OrderedDict(_pairs(items)),
+    "OrderedDict": OrderedDict,
     "defaultdict": lambda name, table: defaultdict(_FACTORIES.get(name), dict(table)),
     "keys": lambda items: dict.fromkeys(items).keys(),
     "values": lambda items: dict(enumerate(items)).values(),
-    "items": lambda items: dict(_pairs(items)).items(),
+    "items": lambda items: dict(items).items(),
     "Path": PosixPath,
     "PurePath": PurePosixPath,
     "UUID": lambda text: UUID(hex=text),
@@ -80,7 +76,7 @@ def to_extra(value: Any) -> list[Any] | None:
         return ["x", *make(value)]
     numpy = sys.modules.get("numpy")
     if numpy is not None and type(value) is numpy.ndarray and _DTYPE.fullmatch(value.dtype.str):
-        return ["x", "ndarray", value.dtype.str, list(value.shape), value.tobytes()]
+        return ["x", "ndarray", value.dtype.str, tuple(value.shape), value.tobytes()]
     return None
 
 

@@ -1,0 +1,116 @@
+"""Both ends of the socket: a message is a length (4 bytes, big endian) and one value of `protocol.plain`.
+
+The value is `[message]`, or `[changes, forgotten, message]` where shared containers have changed or are let go.
+"""
+
+import builtins
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from sandboxes.harness.wall.extras import from_extra
+from sandboxes.harness.wall.mirrors import MUTABLE, Mirrors
+from sandboxes.protocol import plain
+from sandboxes.protocol.child import LENGTH
+from sandboxes.protocol.plain import Malformed, Row
+
+# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+__builtins__ = dict(vars(builtins))
+
+CHUNK_BYTES = 1 << 20
+
+
+class HungUp(Exception):
+    """There is nobody at the other end any more."""
+
+
+class TooLong(Exception):
+    """The other end announces more than is taken."""
+
+
+class Conversation:
+    """One end. `export` makes handles of what is not plain, `resolve` makes objects of handles."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        mirrors: Mirrors,
+        export: Callable[[Any], Any],
+        resolve: Callable[[Any], Any],
+        max_bytes: int = plain.MAX_BYTES,
+    ) -> None:
+        self._socket = sock
+        self._mirrors = mirrors
+        self._export = export
+        self._resolve = resolve
+        self._max_bytes = max_bytes
+
+    def send(self, message: Row) -> None:
+        """Send one message, with what has changed.
+
+        Raises:
+            plain.NotPlain: something in it cannot cross; nothing was sent.
+            HungUp: nobody is there.
+        """
+        mirrors = self._mirrors
+        changes = mirrors.changes()
+        gone = mirrors.unreachable()
+        whole = Row([changes, Row(gone), message]) if gone or changes else Row([message])
+        try:
+            data = plain.encode(whole, handle=self._export, shared=mirrors)
+        except plain.NotPlain:
+            mirrors.give_up_changed()
+            raise
+        mirrors.went_out(changes)
+        try:
+            self._socket.sendall(LENGTH.pack(len(data)) + data)
+        except OSError:
+            raise HungUp from None
+
+    def receive(self) -> Any:
+        """Return the next message.
+
+        Raises:
+            HungUp: there is none.
+            TooLong: it is longer than `max_bytes`.
+            plain.Malformed: it is not one.
+        """
+        (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
+        if length > self._max_bytes:
+            raise TooLong(f"{length} bytes, more than {self._max_bytes}")
+        data = self._exactly(length)
+        whole = plain.decode(data, resolve=self._resolve, max_bytes=self._max_bytes, shared=self._mirrors)
+        if type(whole) is not list or len(whole) not in (1, 3):
+            raise Malformed("not a message")
+        changes, gone = whole[:2] if len(whole) == 3 else ([], [])
+        self._mirrors.came_in(changes, gone)
+        return whole[-1]
+
+    def shared(self, value: Any, form: list[Any]) -> list[Any]:
+        """Return the handle of a value of `extras`, whose `form` is given: with a number if it can change."""
+        if type(value) not in MUTABLE:
+            return form
+        number, is_new = self._mirrors.number_of(value)
+        return ["m", number, *form[1:]] if is_new else ["m", number]
+
+    def shared_here(self, number: Any, *form: Any) -> Any:
+        """Return the value of such a handle; see `from_extra` for what it raises."""
+        if not form:
+            return self._mirrors.known(number)
+        value = from_extra(*form)
+        if type(value) not in MUTABLE or type(number) is not int:
+            raise Malformed("this cannot be shared")
+        self._mirrors.add(number, value)
+        return value
+
+    def _exactly(self, size: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < size:
+            try:
+                chunk = self._socket.recv(min(size - len(parts), CHUNK_BYTES))
+            except OSError:
+                chunk = b""
+            if not chunk:
+                raise HungUp
+            parts += chunk
+        return bytes(parts)

@@ -1,0 +1,240 @@
+"""Containers that tests and submission share: one object at each end, with a number, kept in step at each message.
+
+Before a message goes out, each end looks which of its shared containers have changed since the last one, by the
+identity of what they hold, and sends their contents along; the other end changes its own object in place. A container
+that nobody at one end can reach any more is forgotten at both, so a suite that calls a function a thousand times shares
+no more than it holds. At most `MAX_KEPT` are kept from one question to the next; what is beyond is a copy from then on.
+"""
+
+import builtins
+import sys
+from array import array
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterable
+from operator import is_
+from typing import Any
+
+from sandboxes.protocol.plain import Malformed, Row
+
+# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+__builtins__ = dict(vars(builtins))
+
+MAX_KEPT = 2_000
+
+_MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
+_SEQUENCES = (list, deque)
+MUTABLE = frozenset({*_MAPPINGS, *_SEQUENCES, set, bytearray, array})
+"""The types of what is shared, exactly: a class of the submission that extends one is another matter."""
+
+
+def _flat(value: Any) -> list[Any]:
+    """Return what a container holds, as a list: of a mapping its keys and values in turn."""
+    if isinstance(value, dict):
+        return [part for pair in value.items() for part in pair]
+    if isinstance(value, (bytearray, array)):
+        return [bytes(value)]
+    return list(value)
+
+
+def _fill(value: Any, content: tuple[Any, ...]) -> None:
+    """Change a container in place, so that it holds `content`."""
+    kind = type(value)
+    if isinstance(value, dict):
+        pairs = dict(zip(content[0::2], content[1::2], strict=True))
+        value.clear()
+        dict.update(value, pairs) if kind is not OrderedDict else value.update(pairs)
+    elif kind is set:
+        found = set(content)
+        value.clear()
+        value.update(found)
+    elif kind is bytearray:
+        value[:] = content[0]
+    elif kind is array:
+        del value[:]
+        value.frombytes(content[0])
+    else:
+        value.clear()
+        value.extend(content)
+
+
+class _Place:
+    """Stands in a snapshot for a shared container, so that the snapshot does not keep it alive."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+class _Mirror:
+    __slots__ = ("has_places", "snapshot", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.snapshot: list[Any] = []
+        self.has_places = False
+
+
+class Mirrors:
+    """The shared containers as one end has them. The tests' end numbers its own evenly, the submission's oddly."""
+
+    def __init__(self, first: int) -> None:
+        self._mine = first % 2
+        self._next = first
+        self._live: dict[int, _Mirror] = {}
+        self._numbers: dict[int, int] = {}
+        self._written: list[int] = []  # new ones of the message that goes out
+        self._read: list[int] = []  # new ones of the message that comes in
+        self._gone: list[int] = []  # forgotten here, and the other end has not been told
+
+    # For the encoder and the decoder, see `plain.Shared`
+
+    def restart(self) -> None:
+        """See `plain.Shared`."""
+        for number in self._written:
+            self._drop(number)
+        self._written.clear()
+
+    def number_of(self, value: Any) -> tuple[int, bool]:
+        """See `plain.Shared`."""
+        number = self._numbers.get(id(value))
+        if number is not None:
+            return number, False
+        number = self._next
+        self._next += 2
+        self._take(number, value)
+        self._written.append(number)
+        return number, True
+
+    def known(self, number: int) -> Any:
+        """See `plain.Shared`."""
+        try:
+            return self._live[number].value
+        except KeyError:
+            raise Malformed("a container that is not shared") from None
+
+    def add(self, number: int, value: Any) -> None:
+        """See `plain.Shared`."""
+        if number < 0 or number % 2 == self._mine or number in self._live:
+            raise Malformed("a number that no new container can have")
+        self._take(number, value)
+        self._read.append(number)
+
+    def _take(self, number: int, value: Any) -> None:
+        self._live[number] = _Mirror(value)
+        self._numbers[id(value)] = number
+
+    def _drop(self, number: int) -> None:
+        mirror = self._live.pop(number, None)
+        if mirror is not None:
+            del self._numbers[id(mirror.value)]
+
+    # Before and after a message
+
+    def unreachable(self) -> list[int]:
+        """Forget what nobody at this end can reach but this table, and what is too much; return the numbers that the
+        other end has to forget."""
+        gone, live = self._gone, self._live
+        while True:
+            more = [number for number in live if sys.getrefcount(live[number].value) <= _ONLY_HERE]
+            for number in more:
+                self._drop(number)  # and what it alone held can be reached by nobody now
+            gone += more
+            if not more:
+                break
+        for number in list(live)[: max(len(live) - MAX_KEPT, 0)]:
+            self._drop(number)
+            gone.append(number)
+        return gone
+
+    def changes(self) -> Row:
+        """Return [number, contents] of each container that has changed since the last message."""
+        found = Row()
+        for number, mirror in self._live.items():
+            content = _flat(mirror.value)
+            if not self._is_same(mirror, content):
+                found.append(Row([number, tuple(content)]))
+        return found
+
+    def _is_same(self, mirror: _Mirror, content: list[Any]) -> bool:
+        before = mirror.snapshot
+        if len(content) != len(before):
+            return False
+        if type(mirror.value) is bytearray or type(mirror.value) is array:
+            return content == before
+        if not mirror.has_places:
+            return all(map(is_, content, before))
+        return all(map(self._is_still, content, before))
+
+    def _is_still(self, now: Any, before: Any) -> bool:
+        if type(before) is _Place:
+            mirror = self._live.get(before.number)
+            return mirror is not None and mirror.value is now
+        return now is before
+
+    def went_out(self, changes: Iterable[Any]) -> None:
+        """Take what was sent for what the other end has now."""
+        self._remember([*self._written, *(number for number, _ in changes)])
+        self._written.clear()
+        self._gone = []
+
+    def _remember(self, changed: Iterable[int]) -> None:
+        for number in changed:
+            mirror = self._live.get(number)
+            if mirror is not None:
+                self._snap(mirror)
+
+    def _snap(self, mirror: _Mirror) -> None:
+        content = _flat(mirror.value)
+        mirror.has_places = not MUTABLE.isdisjoint(map(type, content))
+        if mirror.has_places:
+            numbers = self._numbers
+            for place, item in enumerate(content):
+                if type(item) in MUTABLE and (number := numbers.get(id(item))) is not None:
+                    content[place] = _Place(number)
+        mirror.snapshot = content
+
+    def came_in(self, changes: Any, forgotten: Any) -> None:
+        """Change the containers here into what they are at the other end.
+
+        Raises:
+            Malformed: this is not what the other end of a wall sends.
+        """
+        changed: list[int] = []
+        for change in _list(changes):
+            number, content = _list(change)
+            if type(content) is not tuple or type(number) is not int:
+                raise Malformed("a change that is none")
+            try:
+                _fill(self.known(number), content)
+            except (TypeError, ValueError, IndexError) as problem:
+                raise Malformed(f"a change that cannot be: {problem}") from None
+            changed.append(number)
+        self._remember([*self._read, *changed])
+        self._read.clear()
+        for number in _list(forgotten):
+            self._drop(number if type(number) is int else -1)
+
+    def give_up_changed(self) -> None:
+        """Share no longer what has changed into something that cannot cross."""
+        self.restart()
+        for number, mirror in list(self._live.items()):
+            if not self._is_same(mirror, _flat(mirror.value)):
+                self._drop(number)
+                self._gone.append(number)
+
+
+def _list(value: Any) -> list[Any]:
+    if type(value) is not list:
+        raise Malformed("a list expected")
+    return value
+
+
+def _references_of_the_table() -> int:
+    """Return the count of references to a container that is in the table and nowhere else, as `unreachable` sees it."""
+    live = {0: _Mirror([])}
+    (count,) = [sys.getrefcount(live[number].value) for number in live]
+    return count
+
+
+_ONLY_HERE = _references_of_the_table()

@@ -1,0 +1,254 @@
+"""What the submission may decide. Everything else that it sends is an answer, to be compared by the tests themselves.
+
+An operator of the submission's own class is asked about data of the tests in these cases only:
+
+1. *Who may decide.* An object that a constructor call in the tests' own text made, or that derives from one: it was
+   returned while such an object was used. `Money(5) == 5` may, `f(3) == 5` may not, whatever `f` returns: it is not
+   equal, and an order or a sum is refused.
+2. *Equality with plain data: a line-up.* The object is never asked about the value alone. It is asked, in a forked
+   process, about at least sixteen values of the same type and shape, none of which stands out (see `lineups`), and is
+   believed if it affirms exactly the right one. Where there are no sixteen (`None`, `True`, `[]`) it may not decide.
+3. *Order and membership.* It is believed if it also denies, of a value far away.
+4. *Two of its objects.* It is believed if it also denies, of an object that was made with other arguments; and the test
+   has to fail when its literal is changed, if it has one (`Twin.IF_THERE_IS_ONE`).
+5. *Arithmetic with plain data.* `Vector(1, 2) * 3` is asked. When plain data comes of it, at once or later, the test
+   counts only if it fails with its literal changed (`Twin.ALWAYS`): `abs(f(2) - 12.5) < 1e-6` has shown it the value.
+6. *Leaving a `with` block.* It may swallow an exception only where no assertion could be swallowed with it.
+
+Who affirms a value and others with it has lied: then nothing of the submission counts (`Policy.lied`).
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from random import Random
+from typing import Any, Protocol
+
+from sandboxes.harness.wall.lineups import changed_arguments, far_values, line_up
+from sandboxes.protocol.plain import Fields, Row
+
+MAX_ORIGINS = 8
+MAX_PROOFS = 20
+"""Comparisons of two objects of one class in one test that have to be proved; later ones are believed."""
+MAX_OTHERS = 8
+
+
+class Twin(StrEnum):
+    """Whether a test counts only if it fails with its literal changed."""
+
+    NO = ""
+    IF_THERE_IS_ONE = "if_there_is_one"
+    ALWAYS = "always"
+
+
+class Refused(AssertionError, TypeError):
+    """The submission's object would have had to decide about plain data of the tests."""
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where an object of the submission comes from: the call in the tests that returned it, and what that was given.
+
+    `constructed` says whether a constructor was called in the tests' own text, for this object or one before it.
+    """
+
+    maker: Any
+    args: Sequence[Any]
+    kwargs: dict[str, Any]
+    constructed: bool
+    before: "Origin | None" = None
+
+    def line(self) -> list["Origin"]:
+        """Return this origin and those before it, the last one first."""
+        found: list[Origin] = []
+        origin: Origin | None = self
+        while origin is not None and len(found) < MAX_ORIGINS:
+            found.append(origin)
+            origin = origin.before
+        return found
+
+
+class Asks(Protocol):
+    """What the policy needs of the link to the submission."""
+
+    def trial(self, questions: Row) -> list[bool | None]:
+        """Ask all questions in a forked process; see `trials`."""
+        ...
+
+    def apply(self, target: Any, name: str, arguments: Row) -> Any:
+        """Apply an operator of the submission, and return what comes of it."""
+        ...
+
+    def origin_of(self, value: Any) -> Origin | None:
+        """Return where an object comes from, as far as that is known."""
+        ...
+
+    def others_like(self, value: Any, most: int) -> list[Any]:
+        """Return other objects of the same class of the submission."""
+        ...
+
+
+@dataclass
+class Policy:
+    """Decides what an object of the submission may decide, and remembers what that makes of the current test."""
+
+    asks: Asks
+    key: bytes = field(default_factory=lambda: os.urandom(16))
+    lied: str = ""
+    twin: Twin = Twin.NO
+    notes: list[str] = field(default_factory=list)
+    _proofs: dict[tuple[type, str], int] = field(default_factory=dict)
+
+    def begin_test(self) -> None:
+        """Forget what the test before has needed."""
+        self.twin = Twin.NO
+        self._proofs.clear()
+
+    # Plain data
+
+    def equals(self, target: Any, name: str, value: Any) -> bool:
+        """Answer `target == value` or `target != value`, for plain data of the tests."""
+        affirmed = name == "__eq__"
+        if not self._may_decide(target):
+            self._note(target, value)
+            return not affirmed
+        members = line_up(value, self.key)
+        if members is None:
+            self._note(target, value, "; too few values are like it, so its word proves nothing")
+            return not affirmed
+        answers = self.asks.trial(Row(_apply(target, name, member) for member in members))
+        said = [member for member, answer in zip(members, answers, strict=True) if answer is affirmed]
+        if not any(_is_it(member, value) for member in said):
+            return not affirmed
+        if len(said) > 1:
+            self._lies(target, f"equals {_short(value)} and {len(said) - 1} of {len(members) - 1} other values")
+            return not affirmed
+        return affirmed
+
+    def orders(self, target: Any, name: str, value: Any) -> bool:
+        """Answer `target < value` and its like, for plain data of the tests."""
+        if not self._may_decide(target):
+            raise self._refusal(target, value)
+        return self._also_denies(target, name, value)
+
+    def contains(self, target: Any, value: Any) -> bool:
+        """Answer `value in target`, for plain data of the tests."""
+        if not self._may_decide(target):
+            return any(item is value or item == value for item in target)
+        return self._also_denies(target, "__contains__", value)
+
+    def _also_denies(self, target: Any, name: str, value: Any) -> bool:
+        members = [value, *far_values(value, self.key)]
+        order = list(range(len(members)))
+        Random(self.key).shuffle(order)
+        answers = self.asks.trial(Row(_apply(target, name, members[place]) for place in order))
+        said = dict(zip(order, answers, strict=True))
+        if said[0] is None:
+            raise TypeError(f"{type(target).__name__}.{name} does not take {_short(value)}")
+        if said[0] and len(members) == 1:
+            raise self._refusal(target, value)
+        if said[0] and all(said.values()):
+            self._lies(target, f"says yes to {name} with {_short(value)} and with everything far from it")
+            return False
+        return bool(said[0])
+
+    def calculates(self, target: Any, name: str, value: Any) -> Any:
+        """Return what comes of arithmetic with plain data of the tests; see `saw` for what that means."""
+        if not self._may_decide(target):
+            raise self._refusal(target, value)
+        return self.asks.apply(target, name, Row([value]))
+
+    def saw(self) -> None:
+        """Take note that plain data has come of an object that had met plain data of the tests in arithmetic."""
+        self.twin = Twin.ALWAYS
+
+    # Two objects
+
+    def compares(self, target: Any, name: str, other: Any) -> Any:
+        """Answer a comparison of two objects of the submission, or whether one holds the other."""
+        found = self.asks.apply(target, name, Row([other]))
+        affirmed = name != "__ne__"
+        if type(found) is not bool or found is not affirmed:
+            return found
+        key = (type(target), name)
+        self._proofs[key] = self._proofs.get(key, 0) + 1
+        if self._proofs[key] > MAX_PROOFS:
+            return found
+        if self.twin is Twin.NO and name in ("__eq__", "__ne__"):
+            self.twin = Twin.IF_THERE_IS_ONE
+        return found if self._denies_others(target, name, other, affirmed) else not found
+
+    def _denies_others(self, target: Any, name: str, other: Any, affirmed: bool) -> bool:
+        questions = self._with_other_arguments(target, name, other)
+        if questions:
+            if any(answer is not affirmed for answer in self.asks.trial(questions)):
+                return True
+            self._lies(target, f"says the same of {name} with {len(questions)} others that were made in another way")
+            return False
+        known = self.asks.others_like(other, MAX_OTHERS)
+        fresh = [_made(target, name, origin, origin.args, origin.kwargs) for origin in self._makers(other)]
+        questions = Row([*fresh, *(_apply(target, name, one) for one in known if one is not target)])
+        if questions and any(answer is not affirmed for answer in self.asks.trial(questions)):
+            return True
+        self.notes.append(f"nothing shows that {type(target).__name__}.{name} ever says no")
+        return False
+
+    def _with_other_arguments(self, target: Any, name: str, other: Any) -> Row:
+        """Return questions about objects made like one of these two, or what they come from, but with a change."""
+        reflected = _REFLECTED.get(name)
+        for side, partner, operator in ((other, target, name), (target, other, reflected)):
+            for origin in self._makers(side) if operator else ():
+                variants = changed_arguments(tuple(origin.args), dict(origin.kwargs), self.key)
+                if variants:
+                    assert operator is not None
+                    return Row(_made(partner, operator, origin, args, kwargs) for args, kwargs in variants)
+        return Row()
+
+    def _makers(self, value: Any) -> list[Origin]:
+        origin = self.asks.origin_of(value)
+        return origin.line() if origin is not None else []
+
+    # What is common
+
+    def _may_decide(self, target: Any) -> bool:
+        origin = self.asks.origin_of(target)
+        return origin is not None and origin.constructed
+
+    def _lies(self, target: Any, what: str) -> None:
+        self.lied = self.lied or f"an object of the submission's class {type(target).__name__} {what}"
+        self.notes.append(self.lied)
+
+    def _note(self, target: Any, value: Any, why: str = "") -> None:
+        self.notes.append(f"an object of the submission's class {type(target).__name__} met {_short(value)}{why}")
+
+    def _refusal(self, target: Any, value: Any) -> Refused:
+        self._note(target, value)
+        return Refused(self.notes[-1])
+
+
+_REFLECTED = {
+    "__eq__": "__eq__",
+    "__ne__": "__ne__",
+    "__lt__": "__gt__",
+    "__gt__": "__lt__",
+    "__le__": "__ge__",
+    "__ge__": "__le__",
+}
+
+
+def _apply(target: Any, name: str, value: Any) -> Row:
+    return Row(["apply", target, name, Row([value])])
+
+
+def _made(target: Any, name: str, origin: Origin, args: Sequence[Any], kwargs: dict[str, Any]) -> Row:
+    return Row(["made", target, name, origin.maker, Row(args), Fields(kwargs)])
+
+
+def _is_it(member: Any, value: Any) -> bool:
+    return type(member) is type(value) and member == value
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."

@@ -1,0 +1,267 @@
+"""What the tests change in their own world and the submission shall see: `input`, stdin, seeds, patches and so on.
+
+Each is a watch that tells what has changed since it was asked the last time; `inner_world` takes it over at the other
+end. A watch is only kept where the text of the tests names what it looks at, so that tests which change nothing pay
+nothing. None of it lets the submission decide: a function of the tests that is patched in is called here.
+"""
+
+import builtins
+import contextlib
+import importlib
+import io
+import logging
+import os
+import random
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+from sandboxes.harness.wall.evidence import Evidence
+from sandboxes.protocol.plain import Fields, Malformed, Row
+
+MAX_PATCHES = 2_000
+_INPUT = builtins.input
+_NOT_PATCHED = frozenset({"sys", "typing", "types", "gc", "importlib", "unittest", "pytest", "_pytest", "__main__"})
+"""Modules whose names are not watched: they have a watch of their own, or are the tests' own tools."""
+_UNCHANGED = object()
+
+
+class World:
+    """Tells what the tests have changed, and takes what the submission has made of it."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._watches: list[tuple[str, Callable[[], Any]]] = [("input", _watch_input()), ("stdin", _watch_stdin())]
+        for name, words, make in _WATCHES:
+            if evidence.mentions(frozenset(words)):
+                self._watches.append((name, make(evidence)))
+
+    def changed(self) -> Fields:
+        """Return what has changed since the last time."""
+        found = Fields()
+        for name, look in self._watches:
+            value = look()
+            if value is not _UNCHANGED:
+                found[name] = value
+        return found
+
+    def hear(self, extra: dict[str, Any]) -> None:
+        """Take what the submission has drawn and logged.
+
+        Raises:
+            Malformed: it is not what the submission's end sends.
+        """
+        try:
+            if "random" in extra and self._has("random"):
+                random.setstate(extra["random"])
+                self._begin_anew("random")
+            if "numpy" in extra and self._has("numpy"):
+                importlib.import_module("numpy").random.set_state(extra["numpy"])
+                self._begin_anew("numpy")
+        except (TypeError, ValueError, LookupError, OverflowError) as problem:
+            raise Malformed(f"not the state of a generator: {problem}") from None
+        if "logged" in extra and self._has("logging"):
+            for record in extra["logged"]:
+                _log(record)
+
+    def _begin_anew(self, name: str) -> None:
+        """Tell this the next time, whatever was told before."""
+        self._watches = [(known, _GENERATORS[name]() if known == name else look) for known, look in self._watches]
+
+    def _has(self, name: str) -> bool:
+        return any(name == known for known, _ in self._watches)
+
+
+def _log(record: Any) -> None:
+    """Handle here what was logged there."""
+    try:
+        name, level, text, path, line, function = record
+        if not (type(level) is int and type(line) is int and all(type(t) is str for t in (name, text, path, function))):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise Malformed("not a record of a log") from None
+    logger = logging.getLogger(name)
+    if logger.isEnabledFor(level):
+        logger.handle(logger.makeRecord(name, level, path, line, text, (), None, function))
+
+
+def _watch(read: Callable[[], Any], before: Any) -> Callable[[], Any]:
+    """Return a watch that tells a value whenever it is another one than before."""
+
+    def look() -> Any:
+        nonlocal before
+        now = read()
+        if now == before:
+            return _UNCHANGED
+        before = now
+        return now
+
+    return look
+
+
+def _watch_input() -> Callable[[], Any]:
+    before = builtins.input
+
+    def look() -> Any:
+        nonlocal before
+        if builtins.input is before:
+            return _UNCHANGED
+        before = builtins.input
+        return None if before is _INPUT else before
+
+    return look
+
+
+def _watch_stdin() -> Callable[[], Any]:
+    before: Any = sys.stdin
+
+    def look() -> Any:
+        nonlocal before
+        if sys.stdin is before:
+            return _UNCHANGED
+        before = sys.stdin
+        return before.read() if isinstance(before, io.StringIO) else ""
+
+    return look
+
+
+def _watch_environment(evidence: Evidence) -> Callable[[], Any]:
+    before = dict(os.environ)
+
+    def look() -> Any:
+        nonlocal before
+        now = dict(os.environ)
+        if now == before:
+            return _UNCHANGED
+        changed: dict[str, Any] = {name: value for name, value in now.items() if before.get(name) != value}
+        changed |= dict.fromkeys(before.keys() - now.keys())
+        before = now
+        return Fields(changed)
+
+    return look
+
+
+def _watch_argv(evidence: Evidence) -> Callable[[], Any]:
+    look = _watch(lambda: list(sys.argv), list(sys.argv))
+
+    def as_row() -> Any:
+        found = look()
+        return found if found is _UNCHANGED else Row(map(str, found))
+
+    return as_row
+
+
+def _watch_random() -> Callable[[], Any]:
+    return _watch(random.getstate, None)
+
+
+def _watch_numpy() -> Callable[[], Any]:
+    before: Any = None
+
+    def look() -> Any:
+        nonlocal before
+        numpy = sys.modules.get("numpy")
+        if numpy is None:
+            return _UNCHANGED
+        now = numpy.random.get_state()
+        if before is not None and now[2:] == before[2:] and (now[1] == before[1]).all():
+            return _UNCHANGED
+        before = now
+        return now
+
+    return look
+
+
+def _watch_logging(evidence: Evidence) -> Callable[[], Any]:
+    before: dict[str, int] = {}
+
+    def look() -> Any:
+        nonlocal before
+        now = {"": logging.root.level}
+        for name, logger in logging.root.manager.loggerDict.items():
+            if isinstance(logger, logging.Logger) and (logger.level or name in before):
+                now[name] = logger.level
+        if now == before:
+            return _UNCHANGED
+        changed = {name: level for name, level in now.items() if before.get(name) != level}
+        before = now
+        return Fields(changed)
+
+    return look
+
+
+def _watch_modules(evidence: Evidence) -> Callable[[], Any]:
+    known = dict(sys.modules)
+    before: dict[str, Any] = {}
+
+    def look() -> Any:
+        nonlocal before
+        now = {name: value for name, value in sys.modules.items() if known.get(name) is not value and _is_stub(value)}
+        if now.keys() == before.keys() and all(now[name] is before[name] for name in now):
+            return _UNCHANGED
+        changed = Row(Row([name, True, value]) for name, value in now.items() if before.get(name) is not value)
+        changed += [Row([name, False, None]) for name in before.keys() - now.keys()]
+        before = now
+        return changed
+
+    return look
+
+
+def _is_stub(value: Any) -> bool:
+    """Whether an entry of `sys.modules` was put there by hand."""
+    return value is None or not isinstance(value, types.ModuleType) or getattr(value, "__spec__", None) is None
+
+
+def _watch_patches(evidence: Evidence) -> Callable[[], Any]:
+    originals: dict[tuple[str, str], Any] = {}
+    for module_name in _modules_named(evidence):
+        module = sys.modules[module_name]
+        for name in vars(module):
+            if len(originals) < MAX_PATCHES and name in evidence.last_words and not name.startswith("__"):
+                originals[module_name, name] = getattr(module, name)
+    before = dict(originals)
+
+    def look() -> Any:
+        changed = Row()
+        for (module_name, name), old in before.items():
+            now = getattr(sys.modules[module_name], name, None)
+            if now is not old:
+                original = originals[module_name, name]
+                changed.append(Row([module_name, name, now is not original, None if now is original else now]))
+                before[module_name, name] = now
+        return changed or _UNCHANGED
+
+    return look
+
+
+def _modules_named(evidence: Evidence) -> list[str]:
+    """Return the modules of the standard library that the tests name, also as the first part of `"os.path.exists"`."""
+    named = {"builtins"}
+    for text in evidence.dotted_texts:
+        module, _, _ = text.rpartition(".")
+        while module:
+            named.add(module)
+            module, _, _ = module.rpartition(".")
+    named |= evidence.names & sys.stdlib_module_names
+    found = []
+    for name in sorted(named):
+        root = name.partition(".")[0]
+        if root in sys.stdlib_module_names and root not in _NOT_PATCHED:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+                found.append(name)
+    return found
+
+
+_WATCHES: tuple[tuple[str, tuple[str, ...], Callable[[Evidence], Callable[[], Any]]], ...] = (
+    ("environment", ("environ", "setenv", "putenv", "delenv", "unsetenv"), _watch_environment),
+    ("folder", ("chdir",), lambda evidence: _watch(os.getcwd, os.getcwd())),
+    ("argv", ("argv",), _watch_argv),
+    ("random", ("seed", "setstate", "getstate"), lambda evidence: _watch_random()),
+    ("numpy", ("seed", "set_state", "get_state", "default_rng"), lambda evidence: _watch_numpy()),
+    ("logging", ("logging", "caplog", "assertLogs", "assertNoLogs"), _watch_logging),
+    ("modules", ("modules",), _watch_modules),
+    ("patches", ("patch", "setattr", "mock", "Mock", "MagicMock"), _watch_patches),
+)
+"""Each with the words in the tests without which it is not needed."""
+_GENERATORS = {"random": _watch_random, "numpy": _watch_numpy}
