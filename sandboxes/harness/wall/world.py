@@ -24,6 +24,7 @@ MAX_PATCHES = 2_000
 _INPUT = builtins.input
 _NOT_PATCHED = frozenset({"sys", "typing", "types", "gc", "importlib", "unittest", "pytest", "_pytest", "__main__"})
 """Modules whose names are not watched: they have a watch of their own, or are the tests' own tools."""
+_WATCHED_APART = frozenset({("builtins", "input"), ("os", "environ")})
 _UNCHANGED = object()
 
 
@@ -217,7 +218,9 @@ def _watch_patches(evidence: Evidence) -> Callable[[], Any]:
     for module_name in _modules_named(evidence):
         module = sys.modules[module_name]
         for name in vars(module):
-            if len(originals) < MAX_PATCHES and name in evidence.last_words and not name.startswith("__"):
+            if len(originals) >= MAX_PATCHES or name.startswith("__") or (module_name, name) in _WATCHED_APART:
+                continue
+            if name in evidence.last_words:
                 originals[module_name, name] = getattr(module, name)
     before = dict(originals)
 
