@@ -76,8 +76,8 @@ class Shared(Protocol):
         """Forget the numbers that were given since the last message went out: the writing begins anew."""
         ...
 
-    def number_of(self, value: Any) -> tuple[int, bool]:
-        """Return the number of a list, dict, set or bytearray, and whether it is new."""
+    def number_of(self, value: Any) -> tuple[int, bool] | None:
+        """Return the number of a list, dict, set or bytearray, and whether it is new; None if it crosses as a copy."""
         ...
 
     def known(self, number: int) -> Any:
@@ -140,7 +140,10 @@ class _Encoder:
     def one_of_both(self, value: Any, kind: type, depth: int) -> Any:
         """Write a container that may be shared."""
         assert self.shared is not None
-        number, is_new = self.shared.number_of(value)
+        found = self.shared.number_of(value)
+        if found is None:
+            return _LEAVES[kind](value) if kind is bytearray else self.container(value, kind, depth)
+        number, is_new = found
         if not is_new:
             if number in self.writing:
                 raise NotPlain(f"the value contains itself: a {kind.__name__} inside of itself")

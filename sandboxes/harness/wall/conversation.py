@@ -90,7 +90,10 @@ class Conversation:
         """Return the handle of a value of `extras`, whose `form` is given: with a number if it can change."""
         if type(value) not in MUTABLE:
             return form
-        number, is_new = self._mirrors.number_of(value)
+        found = self._mirrors.number_of(value)
+        if found is None:
+            return form
+        number, is_new = found
         return ["m", number, *form[1:]] if is_new else ["m", number]
 
     def shared_here(self, number: Any, *form: Any) -> Any:

@@ -113,9 +113,9 @@ class Link:
         """Begin a test: what the one before has needed is forgotten."""
         self.policy.begin_test()
 
-    def needs_twin(self) -> Twin:
-        """Return whether the current test counts only if it fails with its literal changed."""
-        return self.policy.twin
+    def end_test(self) -> Twin:
+        """End a test: return whether it counts only if it fails with its literal changed."""
+        return self.policy.end_test()
 
     # Conversation
 
@@ -186,7 +186,9 @@ class Link:
                     stream.write(text)
         for kind, text in extra.get("warned", ()):
             if isinstance(kind, type) and issubclass(kind, Warning) and type(text) is str:
-                warnings.warn(new_exception(kind, (text,)), stacklevel=4)  # type: ignore[arg-type]
+                warning: Any = new_exception(kind, (text,))
+                object.__setattr__(warning, "_remote_text_", text)
+                warnings.warn(warning, stacklevel=4)
         self._world.hear(extra)
 
     def _check_alive(self) -> None:

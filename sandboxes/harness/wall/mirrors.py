@@ -3,7 +3,7 @@
 Before a message goes out, each end looks which of its shared containers have changed since the last one, by the
 identity of what they hold, and sends their contents along; the other end changes its own object in place. A container
 that nobody at one end can reach any more is forgotten at both, so a suite that calls a function a thousand times shares
-no more than it holds. At most `MAX_KEPT` are kept from one question to the next; what is beyond is a copy from then on.
+no more than it holds. When there are more than `MAX_KEPT`, all are copies from then on.
 """
 
 import builtins
@@ -20,6 +20,8 @@ from sandboxes.protocol.plain import Malformed, Row
 __builtins__ = dict(vars(builtins))
 
 MAX_KEPT = 2_000
+MAX_NEW = 10_000
+"""How many new ones a message may hold; what is beyond crosses as a copy."""
 
 _MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
 _SEQUENCES = (list, deque)
@@ -95,11 +97,13 @@ class Mirrors:
             self._drop(number)
         self._written.clear()
 
-    def number_of(self, value: Any) -> tuple[int, bool]:
+    def number_of(self, value: Any) -> tuple[int, bool] | None:
         """See `plain.Shared`."""
         number = self._numbers.get(id(value))
         if number is not None:
             return number, False
+        if len(self._written) >= MAX_NEW:
+            return None
         number = self._next
         self._next += 2
         self._take(number, value)
@@ -142,9 +146,10 @@ class Mirrors:
             gone += more
             if not more:
                 break
-        for number in list(live)[: max(len(live) - MAX_KEPT, 0)]:
-            self._drop(number)
-            gone.append(number)
+        if len(live) > MAX_KEPT:  # all of them: to forget a few would only tell what holds them anew each time
+            gone += live
+            for number in list(live):
+                self._drop(number)
         return gone
 
     def changes(self) -> Row:

@@ -99,11 +99,17 @@ class Policy:
     twin: Twin = Twin.NO
     notes: list[str] = field(default_factory=list)
     _proofs: dict[tuple[type, str], int] = field(default_factory=dict)
+    _from_now_on: Twin = Twin.NO
 
     def begin_test(self) -> None:
-        """Forget what the test before has needed."""
-        self.twin = Twin.NO
+        """Begin a test. What was needed between tests (in a set-up statement, a module) every later test needs."""
+        self._from_now_on = self.twin
         self._proofs.clear()
+
+    def end_test(self) -> Twin:
+        """Return what the test needs, and forget it."""
+        needed, self.twin = self.twin, self._from_now_on
+        return needed
 
     # Plain data
 

@@ -106,8 +106,3 @@ NEVER_IN_THE_TESTS = frozenset(
 """Exceptions that would end or mislead the tests, and arrive as `SubmissionExit`."""
 IF_NAMED = frozenset({"KeyboardInterrupt", "SystemExit"})
 """Those of them that arrive as themselves where the text of the tests names them."""
-
-SPECIAL_ATTRIBUTES = frozenset(
-    ["__version__", "__author__", "__doc__", "__annotations__", "__all__", "__file__", "__name__", "__dict__"]
-)
-"""Attributes of the submission's module with such names that tests may ask for."""
