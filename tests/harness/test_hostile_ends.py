@@ -1,5 +1,6 @@
 """Whatever one end of the wall sends, it costs at most its own run: the tests fail, and nothing else happens."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -17,7 +18,7 @@ from sandboxes.protocol.child import LENGTH
 from sandboxes.protocol.plain import Row
 
 SCALARS = st.none() | st.booleans() | st.integers(-3, 9) | st.floats() | st.text(max_size=4) | st.sampled_from(
-    ["ok", "raised", "stop", "ask", "call", "get", "set", "special", "next", "copy", "run", "__eq__", "int", "list", "deque"]
+    ["ok", "raised", "stop", "ask", "call", "get", "set", "special", "next", "copy", "run", "__eq__", "int", "deque"]
 )  # fmt: skip
 HANDLES = st.sampled_from(["o", "p", "f", "c", "b", "s", "e", "w", "x", "t", "n", "m", "k", "a", "ec"])
 
@@ -62,11 +63,9 @@ def test_a_submission_that_sends_anything_only_fails_the_tests(messages: list[by
         sender.start()
         link = Link(here, Evidence({"tests.py": "import random\nrandom.seed(1)\nsys.argv\npatch\n"}))
         exported = [0]
-        try:
+        with contextlib.suppress(Exception, SubmissionLost, SystemExit, KeyboardInterrupt):
             for operation in ("hello", "get", "call"):
                 link.request(operation, Row([exported]) if operation == "call" else "f")
-        except (Exception, SubmissionLost, SystemExit, KeyboardInterrupt):
-            pass
         here.shutdown(socket.SHUT_RDWR)
         sender.join()
     assert os.getpid() == PID
@@ -81,10 +80,8 @@ def test_a_tester_that_sends_anything_only_ends_the_conversation(messages: list[
         drain = threading.Thread(target=_drain, args=(there,))
         sender.start()
         drain.start()
-        try:
+        with contextlib.suppress(Exception):
             Server(here, types.ModuleType("solution")).serve()
-        except Exception:
-            pass
         here.shutdown(socket.SHUT_RDWR)
         sender.join()
         drain.join()

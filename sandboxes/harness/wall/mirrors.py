@@ -207,7 +207,9 @@ class Mirrors:
         """
         changed: list[int] = []
         for change in _list(changes):
-            number, content = _list(change)
+            if len(_list(change)) != 2:
+                raise Malformed("a change that is none")
+            number, content = change
             if type(content) is not tuple or type(number) is not int:
                 raise Malformed("a change that is none")
             try:
