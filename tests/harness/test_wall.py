@@ -135,3 +135,191 @@ assert seen and spy.value == 4
 """
     told = run(source, code)
     assert list(told.outcomes.values()) == ["failed", "failed", "passed"]
+
+
+# What the submission may decide
+
+HONEST = """
+import functools
+@functools.total_ordering
+class Money:
+    def __init__(self, amount): self.amount = amount
+    def __eq__(self, other): return self.amount == getattr(other, "amount", other)
+    def __lt__(self, other): return self.amount < getattr(other, "amount", other)
+    def __hash__(self): return hash(self.amount)
+    def __add__(self, other): return Money(self.amount + getattr(other, "amount", other))
+    def __sub__(self, other): return self.amount - getattr(other, "amount", other)
+class Vec:
+    def __init__(self, *xs): self.xs = xs
+    def __eq__(self, other): return self.xs == (other.xs if isinstance(other, Vec) else tuple(other))
+    def __mul__(self, k): return Vec(*(x * k for x in self.xs))
+class Version:
+    def __init__(self, text): self.parts = [int(p) for p in text.split(".")]
+    def __lt__(self, other): return self.parts < Version(other).parts if isinstance(other, str) else self.parts < other.parts
+    def __eq__(self, other): return self.parts == (Version(other) if isinstance(other, str) else other).parts
+class Span:
+    def __init__(self, low, high): self.low, self.high = low, high
+    def __contains__(self, x): return self.low <= x <= self.high
+class NoCase:
+    def __init__(self, text): self.text = text
+    def __eq__(self, other): return self.text.lower() == other.text.lower()
+class Clock:
+    def __init__(self, hours): self.hours = hours % 24
+    def __eq__(self, other): return self.hours == other.hours
+class Counted:
+    asked = 0
+    def __init__(self, x): self.x = x
+    def __eq__(self, other):
+        Counted.asked += 1
+        return self.x == other
+def make(x): return Money(x)
+"""
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Money(5) == 5", "5 == Money(5)", "Money(5) != 6", "not Money(5) == 6", "Vec(1, 2) == (1, 2)", "Vec(1, 2) == [1, 2]",
+        "Vec(1, 2) != (2, 1)", "Version('1.2') < '1.10'", "Version('1.2') == '1.2'", "Money(5) > 3", "3 < Money(5) < 7",
+        "not Money(5) < 3", "5 in Span(1, 10)", "50 not in Span(1, 10)", "NoCase('Ab') == NoCase('aB')", "Clock(25) == Clock(1)",
+        "Money(5) == Money(5)", "Money(5) in [Money(4), Money(5)]", "make(5) == Money(5)", "make(5) == make(5)",
+        "Money(5) + 3 == 8", "Money(5) + Money(3) == Money(8)", "Vec(1, 2) * 3 == Vec(3, 6)", "{Money(1): 2}[Money(1)] == 2",
+        "sorted([Money(3), Money(1)])[0] == 1", "max(Money(3), Money(9)) == Money(9)", "Counted(3) == 3 and Counted.asked == 0",
+    ],
+)  # fmt: skip
+def test_an_honest_class_decides_what_it_is_there_for(claim: str) -> None:
+    told = run(HONEST, f"assert {claim}")
+    assert told.accepted, told.messages
+
+
+ALWAYS = """
+class Solution:
+    def __init__(self, *args): self.args = args
+    def f(self, *args): return self
+    def __eq__(self, other): return {eq}
+    def __lt__(self, other): return True
+    __gt__ = __le__ = __ge__ = __contains__ = __lt__
+    __hash__ = None
+    def __sub__(self, other): return 0
+    def __rsub__(self, other): return 0
+def Other(*args): return Solution(*args)
+"""
+
+
+@pytest.mark.parametrize(
+    "eq",
+    [
+        "True", "isinstance(other, type(3))", "other != 'x' and other != 4", "not isinstance(other, str)",
+        "hash(str(other)) % 2 == 0", "(setattr(Solution, 'seen', getattr(Solution, 'seen', 0) + 1), Solution.seen == 1)[1]",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("claim", ["Solution().f(2) == 14", "14 in [Solution(1).f()]", "[Solution().f()] == [14]"])
+def test_an_object_that_affirms_more_than_one_value_of_a_line_up_is_not_believed(eq: str, claim: str) -> None:
+    told = run(ALWAYS.format(eq=eq), f"assert {claim}")
+    assert told.passed == 0, told.messages
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "Solution().f() < 3", "Solution().f() >= 3", "5 in Solution().f()", "Solution(1) == Solution(2)", "Solution().f() == None",
+        "Solution().f() == True", "Solution().f() == []", "Solution(1).f() == Other(2)",
+    ],
+)  # fmt: skip
+def test_an_object_that_never_denies_is_not_believed(claim: str) -> None:
+    told = run(ALWAYS.format(eq="True"), f"assert {claim}")
+    assert told.passed == 0, told.messages
+
+
+def test_an_object_is_not_asked_in_the_process_that_goes_on() -> None:
+    source = "import os\nHERE = os.getpid()\nclass C:\n    def __init__(self, x): pass\n    def __eq__(self, other): return os.getpid() == HERE\n"
+    assert run(source, "assert C(1) == 3\nassert C(1) == C(2)").passed == 0
+
+
+def test_a_submission_cannot_choose_what_the_tests_draw() -> None:
+    source = "import random\ndef f(n):\n    random.seed(1)\n    return n\n"
+    code = "import random\nrandom.seed(7)\nx = random.Random(7)\nassert f(3) == 3\nassert random.random() == x.random()"
+    assert run(source, code).accepted
+
+
+# Containers that both ends share
+
+LIVE = """
+class Log:
+    def __init__(self, out): self.out = out
+    def write(self, text): self.out.append(text)
+class Board:
+    def __init__(self):
+        self.grid = [[0] * 3 for _ in range(3)]
+        self.names = {}
+    def total(self): return sum(map(sum, self.grid)) + len(self.names)
+REG = {}
+def register(name): REG[name] = len(REG)
+def same(x): return x
+def grid(n): return [[0] * n] * n
+def grow(node, v):
+    node.children.append(v)
+    return node
+def lazily(xs):
+    for x in xs: yield x
+@__import__("functools").cache
+def primes(n): return [2, 3, 5]
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "out = []\nlog = Log(out)\nlog.write('a')\nlog.write('b')\nassert out == ['a', 'b']\nout.clear()\nlog.write('c')\nassert log.out == ['c']",
+        "b = Board()\nb.grid[1][2] = 5\nb.names['x'] = 1\nassert b.total() == 6\nrow = b.grid[0]\nrow[0] = 2\nassert b.total() == 8 and b.grid[0] is row",
+        "import solution\nregister('a')\nassert solution.REG == {'a': 0}\nsolution.REG.clear()\nregister('b')\nassert solution.REG == {'b': 0}",
+        "a = [1]\nassert same(a) is a\nassert same([a, a])[0] is same([a, a])[1]",
+        "g = grid(3)\ng[0][0] = 1\nassert g == [[1, 0, 0]] * 3 and g[0] is g[1]",
+        "class N:\n    def __init__(self): self.children = []\nn = N()\nassert grow(grow(n, 1), 2).children == [1, 2]\nassert n.children == [1, 2]",
+        "xs = [1]\nit = lazily(xs)\nassert next(it) == 1\nxs.append(2)\nassert next(it) == 2",
+        "primes(9).append(7)\nassert primes(9) == [2, 3, 5, 7]",
+    ],
+)  # fmt: skip
+def test_a_container_is_one_object_on_both_sides(code: str) -> None:
+    told = run(LIVE, code)
+    assert told.accepted, (told.messages, told.lost, told.broken)
+
+
+# What the tests change in their world
+
+WORLD = """
+import logging, os, random, subprocess, sys, time, warnings
+class Old(UserWarning): pass
+log = logging.getLogger("app")
+def home(): return os.environ.get("APP_HOME", "none")
+def draw(): return random.randint(1, 10**9)
+def run(command): return subprocess.run(command, shell=True).returncode
+def read(name):
+    with open(name) as file: return file.read()
+def arguments(): return sys.argv[1:]
+def warn():
+    warnings.warn("odd", Old)
+    log.info("done %d", 3)
+def show(x): print("value", x)
+"""
+UNDER_TEST = "import os, random, sys, time, logging, warnings\nfrom unittest.mock import mock_open, patch\nimport pytest, solution\nfrom solution import *\n"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "assert home() == 'none'\n    os.environ['APP_HOME'] = '/x'\n    assert home() == '/x'\n    del os.environ['APP_HOME']\n    assert home() == 'none'",
+        "with patch.dict(os.environ, {'APP_HOME': '/y'}):\n        assert home() == '/y'\n    assert home() == 'none'",
+        "random.seed(4)\n    a = draw()\n    random.seed(4)\n    assert draw() == a\n    random.seed(4)\n    assert random.randint(1, 10**9) == a",
+        "state = random.getstate()\n    a = draw()\n    b = draw()\n    random.setstate(state)\n    assert [draw(), draw()] == [a, b]",
+        "with patch('subprocess.run') as fake:\n        fake.return_value.returncode = 3\n        assert run('ls') == 3\n    fake.assert_called_once_with('ls', shell=True)",
+        "with patch('builtins.open', mock_open(read_data='abc')) as fake:\n        assert read('x') == 'abc'\n    fake.assert_called_once_with('x')",
+        "monkeypatch.setattr(sys, 'argv', ['prog', '-n', '4'])\n    assert arguments() == ['-n', '4']",
+        "with pytest.warns(solution.Old):\n        warn()",
+        "with caplog.at_level(logging.INFO):\n        warn()\n    assert 'done 3' in caplog.text",
+        "with patch('builtins.print') as fake:\n        show(3)\n    fake.assert_called_once_with('value', 3)\n    show(4)\n    assert capsys.readouterr().out == 'value 4\\n'",
+    ],
+)  # fmt: skip
+def test_what_the_tests_change_reaches_the_submission(body: str) -> None:
+    told = run(WORLD, {"test_a.py": f"{UNDER_TEST}\ndef test_a(monkeypatch, capsys, caplog):\n    {body}\n"})
+    assert told.accepted, (told.messages, told.lost, told.broken)

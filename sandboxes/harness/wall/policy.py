@@ -173,34 +173,39 @@ class Policy:
 
     def compares(self, target: Any, name: str, other: Any) -> Any:
         """Answer a comparison of two objects of the submission, or whether one holds the other."""
-        found = self.asks.apply(target, name, Row([other]))
-        affirmed = name != "__ne__"
-        if type(found) is not bool or found is not affirmed:
-            return found
         key = (type(target), name)
         self._proofs[key] = self._proofs.get(key, 0) + 1
         if self._proofs[key] > MAX_PROOFS:
-            return found
+            return self.asks.apply(target, name, Row([other]))
+        affirmed = name != "__ne__"
+        questions, are_changed = self._about_others(target, name, other)
+        said, *of_others = self.asks.trial(Row([_apply(target, name, other), *questions]))
+        if said is None:  # it raises or does not know: the tests shall see that
+            found = self.asks.apply(target, name, Row([other]))
+            return found if found is not affirmed else not affirmed
+        if said is not affirmed:
+            return said
         if self.twin is Twin.NO and name in ("__eq__", "__ne__", "__contains__"):
             self.twin = Twin.IF_THERE_IS_ONE
-        return found if self._denies_others(target, name, other, affirmed) else not found
+        if any(answer is not affirmed for answer in of_others):
+            return said
+        if are_changed:
+            what = f"says the same of {name} with {len(questions)} others that were made in another way"
+            self._lies(target, what)
+            return not said
+        if name == "__contains__":  # whether it holds its own object: no data of the tests is in that
+            return said
+        self.notes.append(f"nothing shows that {type(target).__name__}.{name} ever says no")
+        return not said
 
-    def _denies_others(self, target: Any, name: str, other: Any, affirmed: bool) -> bool:
+    def _about_others(self, target: Any, name: str, other: Any) -> tuple[Row, bool]:
+        """Return questions that an honest object denies, and whether they are about objects made in another way."""
         questions = self._with_other_arguments(target, name, other)
         if questions:
-            if any(answer is not affirmed for answer in self.asks.trial(questions)):
-                return True
-            self._lies(target, f"says the same of {name} with {len(questions)} others that were made in another way")
-            return False
+            return questions, True
         known = self.asks.others_like(other, MAX_OTHERS)
         fresh = [_made(target, name, origin, origin.args, origin.kwargs) for origin in self._makers(other)]
-        questions = Row([*fresh, *(_apply(target, name, one) for one in known if one is not target)])
-        if questions and any(answer is not affirmed for answer in self.asks.trial(questions)):
-            return True
-        if name == "__contains__":  # whether it holds its own object: no data of the tests is in that
-            return True
-        self.notes.append(f"nothing shows that {type(target).__name__}.{name} ever says no")
-        return False
+        return Row([*fresh, *(_apply(target, name, one) for one in known if one is not target)]), False
 
     def _with_other_arguments(self, target: Any, name: str, other: Any) -> Row:
         """Return questions about objects made like one of these two, or what they come from, but with a change."""

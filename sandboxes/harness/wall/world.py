@@ -21,6 +21,8 @@ from sandboxes.harness.wall.evidence import Evidence
 from sandboxes.protocol.plain import Fields, Malformed, Row
 
 MAX_PATCHES = 2_000
+MAX_BLOCKS = 1_000
+"""How far ahead a generator may have been drawn, in blocks of 624 words."""
 _INPUT = builtins.input
 _NOT_PATCHED = frozenset({"sys", "typing", "types", "gc", "importlib", "unittest", "pytest", "_pytest", "__main__"})
 """Modules whose names are not watched: they have a watch of their own, or are the tests' own tools."""
@@ -52,18 +54,27 @@ class World:
         Raises:
             Malformed: it is not what the submission's end sends.
         """
-        try:
-            if "random" in extra and self._has("random"):
-                random.setstate(extra["random"])
-                self._begin_anew("random")
-            if "numpy" in extra and self._has("numpy"):
-                importlib.import_module("numpy").random.set_state(extra["numpy"])
-                self._begin_anew("numpy")
-        except (TypeError, ValueError, LookupError, OverflowError) as problem:
-            raise Malformed(f"not the state of a generator: {problem}") from None
+        if "random" in extra and self._has("random"):
+            self._go_on(random.getstate()[1], _words(extra["random"], 1), lambda s: random.setstate((3, s, None)))
+            self._begin_anew("random")
+        if "numpy" in extra and self._has("numpy"):
+            numpy = importlib.import_module("numpy")
+            name, words, position, *_ = numpy.random.get_state()
+            ahead = extra["numpy"]
+            there = (*map(int, ahead[1]), ahead[2]) if type(ahead) is tuple and len(ahead) == 5 else ()
+            set_state = lambda s: numpy.random.set_state((name, s[:-1], s[-1], 0, 0.0))  # noqa: E731
+            self._go_on((*map(int, words), position), there, set_state)
+            self._begin_anew("numpy")
         if "logged" in extra and self._has("logging"):
             for record in extra["logged"]:
                 _log(record)
+
+    @staticmethod
+    def _go_on(now: tuple[int, ...], ahead: tuple[Any, ...], set_state: Callable[[Any], None]) -> None:
+        """Draw from where the submission has stopped. What is not ahead of the state here is not taken, or it could
+        choose what the tests draw."""
+        if _is_ahead(now, ahead):
+            set_state(ahead)
 
     def _begin_anew(self, name: str) -> None:
         """Tell this the next time, whatever was told before."""
@@ -71,6 +82,27 @@ class World:
 
     def _has(self, name: str) -> bool:
         return any(name == known for known, _ in self._watches)
+
+
+def _words(state: Any, place: int) -> tuple[Any, ...]:
+    return state[place] if type(state) is tuple and len(state) > place and type(state[place]) is tuple else ()
+
+
+def _is_ahead(now: tuple[int, ...], later: tuple[Any, ...]) -> bool:
+    """Whether a generator in the state `now` (the 624 words of a Mersenne twister, and how many of them are drawn)
+    comes to the state `later`."""
+    if len(later) != len(now) or not all(type(word) is int for word in later) or not 0 <= later[-1] < len(now):
+        return False
+    if later[:-1] == now[:-1]:
+        return later[-1] >= now[-1]
+    generator, words = random.Random(), now[:-1]
+    for _ in range(MAX_BLOCKS):
+        generator.setstate((3, (*words, len(words)), None))
+        generator.getrandbits(32)
+        words = generator.getstate()[1][:-1]
+        if words == later[:-1]:
+            return True
+    return False
 
 
 def _log(record: Any) -> None:
