@@ -83,6 +83,8 @@ class Orders:
     entry_point: str | None
     packages: tuple[str, ...] = ()
     tests: TestOrders | None = None
+    late: bool = False
+    """Whether the module is loaded when the tests first ask for it, and not at once."""
 
     def to_bytes(self) -> bytes:
         """Return the orders for the channel; marshal is the quickest to read, and both ends are one interpreter."""

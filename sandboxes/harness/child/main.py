@@ -278,7 +278,7 @@ def _serve_objects(orders: Orders) -> None:
     from sandboxes.harness.wall import server
 
     module, code = _load(orders, orders.module)
-    server.serve(_socket(LINK_FD), module, lambda: _execute_module(orders, module, code))
+    server.serve(_socket(LINK_FD), module, lambda: _execute_module(orders, module, code), late=orders.late)
 
 
 def _test(orders: Orders) -> None:

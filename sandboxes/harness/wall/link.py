@@ -402,7 +402,8 @@ class Link:
 
     def _export_object(self, value: Any) -> Any:
         if isinstance(value, (types.FrameType, types.CodeType, types.TracebackType)) or _is_module(value):
-            raise plain.NotPlain(f"a {type(value).__name__} of the tests cannot be handed to the submission")
+            what = f"a {type(value).__name__} of the tests cannot be handed to another process"
+            raise plain.NotPlain(f"{what}: such tests need `process: shared`")
         name, doc = getattr(value, "__name__", None), getattr(value, "__doc__", None)
         kind = type(value)
         text = name if type(name) is str else kind.__name__

@@ -16,6 +16,9 @@ from sandboxes.protocol import plain
 from sandboxes.protocol.plain import Fields, Row
 
 
+NEEDS_ONE_PROCESS = "is not seen from another process: tests that inspect it need `process: shared`"
+
+
 class SubmissionExit(RuntimeError):
     """The submission raised what would have ended the tests, for instance SystemExit."""
 
@@ -440,10 +443,11 @@ def payload_base(kind: type) -> type | None:
 
 
 def refuse_private(name: str, but: tuple[str, ...]) -> None:
-    if name.startswith(("_remote_", "_pytest", "_mock_", "_is_coroutine", "_submission_", "pytest")) or (
-        name.startswith("__") and name.endswith("__") and name not in but
-    ):
+    """Raise AttributeError for names that no stand-in has."""
+    if name.startswith(("_remote_", "_pytest", "_mock_", "_is_coroutine", "_submission_", "pytest")):
         raise AttributeError(name)
+    if name.startswith("__") and name.endswith("__") and name not in but:
+        raise AttributeError(f"{name} of the submission {NEEDS_ONE_PROCESS}")
 
 
 def _attribute(link: "Asks", target: Any, name: str) -> Any:
