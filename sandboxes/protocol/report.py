@@ -26,9 +26,11 @@ class Unusable:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """The tests have come to their end. `lost` says why the submission had not lived that long."""
+    """The tests have come to their end. `lost` says why the submission had not lived that long, `lied` what it claimed
+    of its own objects that cannot be."""
 
     lost: str = ""
+    lied: str = ""
 
 
 Report = Collected | TesterTest | Unusable | Finished
