@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn
 
 from sandboxes.harness.child import confine
@@ -284,8 +284,14 @@ def _serve_objects(orders: Orders) -> None:
     module, code = _load(orders, orders.module)
     link = _socket(LINK_FD)
 
-    def load() -> None:
+    def first_asked() -> Iterator[None]:
         link.recv(1, socket.MSG_PEEK)  # what the tests do before they need the submission, they do without it
+        yield
+
+    waiting = first_asked()
+
+    def load() -> None:
+        next(waiting, None)
         _execute_module(orders, module, code)
 
     objects.serve(link, module, load)

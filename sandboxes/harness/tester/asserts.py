@@ -18,7 +18,7 @@ from typing import Any
 from sandboxes.harness.proxy import SubmissionLost
 from sandboxes.harness.tester.plan import CHECK, NoTests, Plan, Step, make_plan
 from sandboxes.harness.tester.provided import Provided, provide
-from sandboxes.harness.tester.report import Reporter, TestsUnusable, describe
+from sandboxes.harness.tester.report import LeftOut, Reporter, TestsUnusable, describe
 from sandboxes.harness.tester.scopes import free_names
 from sandboxes.harness.tester.subject import Subject
 from sandboxes.protocol.child import TestOrders
@@ -159,7 +159,7 @@ class _Runner:
             if test_id == CHECK and entry_point:
                 self._test(test_id, lambda: self._check(entry_point))
             else:
-                self._test(test_id, lambda test_id=test_id: self._named(test_id))
+                self._test(test_id, lambda test_id=test_id: self._named(test_id, test_id in plan.marked))
 
     def _test(self, test_id: str, action: Callable[[], object], also_if_passed: bool = True) -> None:
         if not self._subject.lost:
@@ -191,20 +191,20 @@ class _Runner:
 
         return candidate
 
-    def _named(self, name: str) -> None:
+    def _named(self, name: str, is_marked: bool) -> None:
         """Run a test function, or a method of a TestCase."""
         first, _, method = name.partition(".")
         if first not in self._names:
             raise RuntimeError(f"{first} was not defined")
         if method:
-            _run_method(self._names[first], method)
+            _run_method(self._names[first], method, is_marked)
             return
         result = self._names[first]()
         if inspect.iscoroutine(result):
             asyncio.run(result)
 
 
-def _run_method(case: Any, method: str) -> None:
+def _run_method(case: Any, method: str, is_marked: bool) -> None:
     """Run one method of a TestCase with its fixtures; raise if it was not passed."""
     import unittest
 
@@ -214,6 +214,8 @@ def _run_method(case: Any, method: str) -> None:
         raise AssertionError(result.failures[0][1].strip())
     if result.errors:
         raise RuntimeError(result.errors[0][1].strip())
+    if is_marked and (result.skipped or result.expectedFailures):
+        raise LeftOut("its author has marked it", by_failing=bool(result.expectedFailures))
     if result.testsRun != 1 or result.skipped or result.expectedFailures or result.unexpectedSuccesses:
         raise AssertionError("the test did not run to its end")
 

@@ -19,7 +19,9 @@ from sandboxes.harness.tester.scopes import FUNCTIONS, needs_arguments, parts_at
 
 WHOLE = "tests"
 CHECK = "check"
-_RUNNERS = frozenset({"main", "TextTestRunner", "run_unittest"})
+MARKS = frozenset({"skip", "skipif", "xfail", "skipIf", "skipUnless", "expectedFailure"})
+"""The marks of pytest and unittest for tests that are not to be run, or that fail."""
+_FRAMEWORKS = frozenset({"unittest", "pytest"})
 
 
 class NoTests(Exception):
@@ -44,6 +46,8 @@ class Plan:
 
     steps: tuple[Step, ...]
     later: tuple[str, ...]
+    marked: frozenset[str] = frozenset()
+    """Those of `later` that their author has marked to be skipped or to fail, without the submission's help."""
 
     @property
     def ids(self) -> list[str]:
@@ -59,13 +63,16 @@ def make_plan(tree: ast.Module, module: str, entry_point: str | None, wanted: fr
     """
     functions = {node.name: node for node in tree.body if isinstance(node, FUNCTIONS)}
     checked = entry_point is not None and CHECK in functions
-    body = [kept for node in tree.body if (kept := _without_runners(node)) is not None]
+    own = frozenset(functions)
+    body = [kept for node in tree.body if (kept := _without_runners(node, own)) is not None]
     if checked:
         body = [node for node in body if not _is_the_check(node, str(entry_point))]
     flow = Flow(module, {*wanted, "candidate"})
     steps = _steps(body, flow)
     used = _names_used(tree)
-    later = [name for name in _cases(tree) if flow.is_from_submission({name.partition(".")[0]})]
+    cases = _cases(tree)
+    later = [name for name in cases if flow.is_from_submission({name.partition(".")[0]})]
+    marked = frozenset(name for name in later if _is_marked(cases[name], flow))
     later += [
         name
         for name, node in functions.items()
@@ -74,7 +81,7 @@ def make_plan(tree: ast.Module, module: str, entry_point: str | None, wanted: fr
     later = [CHECK, *later] if checked else later
     if not later and not any(step.counts for step in steps):
         steps = _as_one(steps, CHECK in functions and entry_point is None)
-    return Plan(tuple(_numbered(steps)), tuple(later))
+    return Plan(tuple(_numbered(steps)), tuple(later), marked)
 
 
 def _steps(body: list[ast.stmt], flow: Flow) -> list[Step]:
@@ -118,36 +125,53 @@ def _is_the_check(node: ast.stmt, entry_point: str) -> bool:
     return False
 
 
-def _without_runners(node: ast.stmt) -> ast.stmt | None:
+def _without_runners(node: ast.stmt, own: frozenset[str]) -> ast.stmt | None:
     """Leave out the running of tests that are run here one by one, for instance `unittest.main()`."""
     if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
-        body = [kept for inner in node.body if (kept := _without_runners(inner)) is not None]
+        body = [kept for inner in node.body if (kept := _without_runners(inner, own)) is not None]
         return ast.copy_location(ast.If(node.test, body, node.orelse), node) if body else None
-    return None if isinstance(node, ast.Expr) and _runs_tests(node.value) else node
+    return None if isinstance(node, ast.Expr) and _runs_tests(node.value, own) else node
 
 
-def _runs_tests(node: ast.expr) -> bool:
-    names = {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
-    names |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-    of_a_framework = not names.isdisjoint({"unittest", "pytest", "main", "TextTestRunner"})
-    return isinstance(node, ast.Call) and of_a_framework and not names.isdisjoint(_RUNNERS)
+def _runs_tests(node: ast.expr, own: frozenset[str]) -> bool:
+    """Whether the expression has a framework run the tests; `own` are functions of the tests, such as their `main`."""
+    for part in ast.walk(node):
+        match part:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=holder), attr="main")) if holder in _FRAMEWORKS:
+                return True
+            case ast.Call(func=ast.Name(id="main")) if "main" not in own:
+                return True
+            case ast.Attribute(attr="TextTestRunner") | ast.Name(id="TextTestRunner"):
+                return True
+            case _:
+                pass
+    return False
 
 
-def _cases(tree: ast.Module) -> list[str]:
-    """Return the test methods of the classes of unittest, with the methods that they inherit here."""
+def _cases(tree: ast.Module) -> dict[str, list[ast.expr]]:
+    """Return the test methods of the classes of unittest, with those that they inherit here, and their decorators."""
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
     def lineage(node: ast.ClassDef) -> list[ast.ClassDef]:
         bases = [classes[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in classes]
         return [node, *(above for base in bases if base is not node for above in lineage(base))]
 
-    found = []
+    found: dict[str, list[ast.expr]] = {}
     for name, node in classes.items():
         line = lineage(node)
         if any(_is_test_case(base) for one in line for base in one.bases):
-            methods = [part.name for one in line for part in one.body if isinstance(part, FUNCTIONS)]
-            found += [f"{name}.{method}" for method in dict.fromkeys(methods) if method.startswith("test")]
+            for method in (part for one in line for part in one.body if isinstance(part, FUNCTIONS)):
+                if method.name.startswith("test"):
+                    found.setdefault(f"{name}.{method.name}", [*method.decorator_list, *node.decorator_list])
     return found
+
+
+def _is_marked(decorators: list[ast.expr], flow: Flow) -> bool:
+    """Whether a decorator is a mark, and none of them has anything of the submission in it."""
+    parts = [part for decorator in decorators for part in ast.walk(decorator)]
+    attributes = {part.attr for part in parts if isinstance(part, ast.Attribute)}
+    names = {part.id for part in parts if isinstance(part, ast.Name)}
+    return not MARKS.isdisjoint(attributes | names) and not flow.is_from_submission(names)
 
 
 def _is_test_case(base: ast.expr) -> bool:

@@ -23,7 +23,8 @@ import pytest
 
 from sandboxes.harness.proxy import SubmissionLost
 from sandboxes.harness.tester import pytest_marks
-from sandboxes.harness.tester.pytest_marks import MARKS, Written
+from sandboxes.harness.tester.plan import MARKS
+from sandboxes.harness.tester.pytest_marks import Written
 from sandboxes.harness.tester.report import LeftOut, Reporter, TestsUnusable, describe, is_from_submission
 from sandboxes.harness.tester.subject import Subject, file_of
 from sandboxes.protocol.child import TestOrders

@@ -12,10 +12,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sandboxes.harness.tester.flow import Flow
+from sandboxes.harness.tester.plan import MARKS
 from sandboxes.harness.tester.provided import BUILTIN_NAMES
 from sandboxes.harness.tester.scopes import FUNCTIONS, body_of, free_names, parameters
 
-MARKS = frozenset({"skip", "skipif", "xfail", "skipIf", "skipUnless", "expectedFailure"})
 _SKIPS = frozenset({"skip", "importorskip", "SkipTest", "exit"})
 
 
