@@ -105,7 +105,11 @@ class Reset:
             elif not _remove_empty(path):
                 trees.setdefault(found.st_uid, []).append(path)
         for uid, paths in trees.items():
-            as_uid(uid, lambda paths=paths: _remove_trees(paths))
+            try:
+                as_uid(uid, lambda paths=paths: _remove_trees(paths))
+            except PermissionError:  # something in there belongs to somebody else
+                for path in paths:
+                    _empty_tree_of_many(path)
             for path in paths:
                 if not _remove_empty(path):
                     raise NotReset(f"the folder {path} cannot be emptied")
@@ -162,3 +166,37 @@ def _remove_tree(top: str) -> None:
                 else:
                     os.unlink(inner_path)
             os.rmdir(path)
+
+
+# A tree in which folders belong to several users. Each has to open its own ones before others can reach into them.
+
+
+def _empty_tree_of_many(top: str) -> None:
+    """Empty the folder `top`, of any depth: each folder's owner opens and empties it, and what lies deeper is first
+    moved up, so no path gets long."""
+    serial = 0
+    while folders := _clear_files(top):
+        for folder in folders:
+            for inner in _clear_files(folder):
+                as_uid(os.lstat(inner).st_uid, lambda inner=inner: os.chmod(inner, 0o777))
+                while os.path.lexists(target := os.path.join(top, f"{serial}")):
+                    serial += 1
+                as_uid(os.lstat(top).st_uid, lambda inner=inner, target=target: os.rename(inner, target))
+            as_uid(os.lstat(top).st_uid, lambda folder=folder: os.rmdir(folder))
+
+
+def _clear_files(folder: str) -> list[str]:
+    """Open a folder to all and remove what is no folder in it, as its owner; return the folders in it."""
+
+    def clear() -> list[str]:
+        os.chmod(folder, 0o777)
+        found = []
+        for name in os.listdir(folder):
+            path = os.path.join(folder, name)
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                found.append(path)
+            else:
+                os.unlink(path)
+        return found
+
+    return as_uid(os.lstat(folder).st_uid, clear)

@@ -42,13 +42,15 @@ class Role(StrEnum):
     CALLS = "calls"  # load the source as a module and answer calls
     SERVE = "serve"  # load the source as a module and let the tester use it
     TEST = "test"  # be that tester
+    PLAIN = "plain"  # be both: load the source as a module, and run the tests against it in the same process
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestOrders:
     """What a tester has to do: the tests, and how they name the submission.
 
-    `folder` is for the files of pytest: one that only the tester may read, and that it makes if it is not there.
+    `folder` is for the files of pytest, and is made if it is not there. `wanted` are the only tests of interest, by the
+    ids that they were `collected` under before; None for all.
     """
 
     __test__ = False
@@ -58,6 +60,8 @@ class TestOrders:
     module: str = "solution"
     entry_point: str | None = None
     folder: str | None = None
+    wanted: tuple[str, ...] | None = None
+    collected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +73,8 @@ class Orders:
     writable: tuple[str, ...]
     private_folder: bool = True
     """With namespaces: whether the process gets a copy of the folder that nobody else sees."""
+    working_folder: str = ""
+    """Where the process starts, if not in `folder`: one that it shares with others, who may use what it makes."""
     argv: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     uid: int
@@ -83,8 +89,6 @@ class Orders:
     entry_point: str | None
     packages: tuple[str, ...] = ()
     tests: TestOrders | None = None
-    late: bool = False
-    """Whether the module is loaded when the tests first ask for it, and not at once."""
 
     def to_bytes(self) -> bytes:
         """Return the orders for the channel; marshal is the quickest to read, and both ends are one interpreter."""

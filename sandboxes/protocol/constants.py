@@ -6,6 +6,8 @@ MIB = 1024 * 1024
 FOLDER = "/box"
 TESTER_FOLDER = "/tester"
 TEMPORARY_FOLDER = "/tmp"
+SHARED_FOLDER = f"{TEMPORARY_FOLDER}/work"
+"""Where a program and its tester both start, each as a user of its own."""
 SHARED_MEMORY_FOLDER = "/dev/shm"
 WRITABLE_FOLDERS = (FOLDER, TESTER_FOLDER, TEMPORARY_FOLDER, SHARED_MEMORY_FOLDER)
 """What a box mounts empty and of limited size."""

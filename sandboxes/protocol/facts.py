@@ -27,6 +27,9 @@ class Signal(StrEnum):
 
     ENDED_EARLY = "ended_early"  # it ended by itself while an answer was owed
     LEFT_PROCESSES = "left_processes"  # processes of it were alive when it had ended
+    PASSED_ONLY_ACROSS_THE_WALL = "passed_only_across_the_wall"  # a test failed when both sides shared a process
+    FAILED_TWIN = "failed_twin"  # it passed a copy of a test that expects something else
+    FAILED_LINE_UP = "failed_line_up"  # an object of it claimed to equal what it cannot equal
     FORBIDDEN_SYSTEM_CALL = "forbidden_system_call"  # the kernel ended it for a system call that no program may make
 
 
@@ -94,12 +97,27 @@ class TestOutcome(StrEnum):
     FAILED = "failed"
     ERROR = "error"  # the test could not be carried out: a fixture or its own code broke
     SKIPPED = "skipped"
+    LEFT_OUT = "left_out"  # its author has marked it so; it does not count
     MISSING = "missing"  # it was collected and has no outcome
+
+
+class Twin(StrEnum):
+    """Whether a test counts only if it fails with its literal changed: an operator of the submission's own class took
+    part in passing it."""
+
+    NO = ""
+    IF_THERE_IS_ONE = "if_there_is_one"
+    ALWAYS = "always"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TesterTest:
-    """One test of the tester process: an assert statement, a `check(candidate)`, or an id of pytest."""
+    """One test of the tester process: an assert statement, a `check(candidate)`, or an id of pytest.
+
+    `needs_twin` says that an operator of the submission's own class took part in passing it: a copy that expects
+    something else must fail. `guard` is `twins` for a test of a shared process whose changed copies failed, and `none`
+    for one that has nothing to change. `end` is what ended the process in which a missing test was to run.
+    """
 
     __test__ = False
 
@@ -107,6 +125,9 @@ class TesterTest:
     outcome: TestOutcome
     message: str = ""
     time_s: float = 0.0
+    needs_twin: Twin = Twin.NO
+    guard: str = ""
+    end: End | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +136,8 @@ class TesterFacts:
 
     `tests` lists every collected test. `broken` is set when the test code itself cannot be used whatever the
     submission is (a syntax error, no test in it). `program_end` is set when the program did not live to the end of
-    the tests: with which limit, or LOST.
+    the tests: with which limit, or LOST. `lied` says what the submission claimed of its own objects that cannot be:
+    then no test counts.
     """
 
     __test__ = False
@@ -123,6 +145,7 @@ class TesterFacts:
     tests: tuple[TesterTest, ...]
     finished: bool
     broken: str = ""
+    lied: str = ""
     program_end: End | None = None
     message: str = ""
     time_s: float = 0.0

@@ -31,8 +31,15 @@ class Finished:
     lost: str = ""
 
 
-Report = Collected | TesterTest | Unusable | Finished
-_REPORTS: dict[str, type[Report]] = {kind.__name__: kind for kind in (Collected, TesterTest, Unusable, Finished)}
+@dataclass(frozen=True, kw_only=True)
+class Lied:
+    """An object of the submission's own class affirms what it should not: nothing of the submission counts."""
+
+    what: str
+
+
+Report = Collected | TesterTest | Unusable | Lied | Finished
+_REPORTS: dict[str, type[Report]] = {kind.__name__: kind for kind in (Collected, TesterTest, Unusable, Lied, Finished)}
 
 
 def to_payload(report: Report) -> bytes:

@@ -31,7 +31,9 @@ Weight = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Deadline = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 LanguageName = Annotated[str, StringConstraints(min_length=1, max_length=50)]
-EntryPoint = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)?$", max_length=200)]
+EntryPoint = Annotated[  # two_sum, Solution.twoSum, Solution().twoSum
+    str, StringConstraints(pattern=r"^[^\W\d]\w*((\(\))?\.[^\W\d]\w*)?$", max_length=200)
+]
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*$", max_length=100)]
 TestFileName = Annotated[  # test_a.py, data/rows.json
     str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+){0,5}\.[a-z]{1,8}$", max_length=200)

@@ -22,6 +22,11 @@ class TestResult(Answered):
     verdict: Verdict
     score: Score | None = Field(default=None, description="where it is neither 0 nor 1")
     id: str | None = Field(default=None, description="pytest's id of the test")
+    guard: str | None = Field(
+        default=None,
+        description="for tests that share a process with the submission: `twins`, if copies that expect something else "
+        "were seen to fail; `none`, if the test has nothing to change, so that it counts by its own word alone",
+    )
     time_s: Seconds = Field(default=0.0, description="CPU seconds")
     memory_mb: float = Field(default=0.0, description="peak MiB")
     message: str = ""

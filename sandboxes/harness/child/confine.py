@@ -55,8 +55,8 @@ def enter(orders: Orders) -> None:
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     if orders.seccomp:
         seccomp.enter()
-    os.umask(0o022)
-    os.chdir(orders.folder)
+    os.umask(0 if orders.working_folder else 0o022)
+    os.chdir(orders.working_folder or orders.folder)
 
 
 def _write(path: str, text: bytes) -> None:

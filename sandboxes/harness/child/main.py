@@ -29,6 +29,8 @@ from sandboxes.protocol.child import (
 
 MAX_MESSAGE_CHARS = 4000
 MAX_FD = 4096
+FRAMES_OF_TESTS = 150
+"""How deep the frames of pytest are below a test, which a program across the wall does not have below it."""
 
 
 def main(fds: Sequence[int]) -> NoReturn:
@@ -274,24 +276,38 @@ def _describe(error: BaseException) -> str:
 
 
 def _serve_objects(orders: Orders) -> None:
-    """Load the source as a module and answer the tester over the link."""
+    """Load the source as a module once the tester asks for it, and answer the tester over the link."""
+    from sandboxes.harness.child import open_files
     from sandboxes.harness.wall import server
 
+    open_files.make_all_open()
     module, code = _load(orders, orders.module)
-    server.serve(_socket(LINK_FD), module, lambda: _execute_module(orders, module, code), late=orders.late)
+    server.serve(_socket(LINK_FD), module, lambda: _execute_module(orders, module, code))
 
 
 def _test(orders: Orders) -> None:
     """Run the tests against the program at the other end of the link; the channel takes what they came to."""
+    from sandboxes.harness.child import open_files
     from sandboxes.harness.tester import main as tester
 
     tests = orders.tests
     assert tests is not None
-    if tests.folder:
-        os.mkdir(tests.folder, 0o700)
-        os.chdir(tests.folder)
+    open_files.make_all_open()
     sys.path[1:1] = orders.packages
     tester.main(_socket(LINK_FD), _socket(CHANNEL_FD), tests)
+
+
+def _test_in_plain_python(orders: Orders) -> None:
+    """Run the tests in one process with the source, from the folder in which it lies."""
+    from sandboxes.harness.tester import main as tester
+
+    tests = orders.tests
+    assert tests is not None
+    sys.argv = [orders.source_file, *orders.argv]
+    sys.path[0] = orders.folder
+    sys.path[1:1] = orders.packages
+    sys.setrecursionlimit(1000 + _depth() + FRAMES_OF_TESTS)
+    tester.plain(_socket(CHANNEL_FD), tests, orders.folder, orders.prelude)
 
 
 def _socket(fd: int) -> socket.socket:
@@ -304,4 +320,5 @@ ROLES: dict[Role, Callable[[Orders], None]] = {
     Role.CALLS: _answer_calls,
     Role.SERVE: _serve_objects,
     Role.TEST: _test,
+    Role.PLAIN: _test_in_plain_python,
 }

@@ -1,36 +1,47 @@
-"""Tests of their own: the program in one process, its tests in another, a socket between them.
+"""Tests of their own: the program in one process, its tests in another, a socket between them; then both in one.
 
-The tester tells over its own channel what each test came to. Each such report also starts the clocks of the program
-anew, so the time limit is that of one test. The program is killed when the tests are over; the tester has limits of its
-own, for it is test code and may hang as well, which is never taken for a test that passed.
+Across the wall the tester tells over its own channel what each test came to. Each such report also starts the clocks of
+the program anew, so the time limit is that of one test. The program is killed when the tests are over; the tester has
+limits of its own, for it is test code and may hang as well, which is never taken for a test that passed.
+
+What passed is run once more in plain Python, tests and program in one fresh process, after everything of the first run
+is gone. What that process tells may be forged, so it can only take credit away. See `plain_run`.
 """
 
 import os
 import secrets
 import socket
 import time
+from dataclasses import replace
+from typing import Any
 
 from sandboxes.harness.limits import ProcessLimits, other_pids, relatives, uid_of
+from sandboxes.harness.modes.plain_run import Allowance, PlainRun
 from sandboxes.harness.process import Process
 from sandboxes.harness.processes import Processes
-from sandboxes.protocol.child import Answer, Role, TestOrders
-from sandboxes.protocol.constants import MIB, TESTER_FOLDER
-from sandboxes.protocol.facts import End, TesterFacts, TesterTest, TestOutcome
+from sandboxes.protocol.child import Answer, Orders, Role, TestOrders
+from sandboxes.protocol.constants import MIB, SHARED_FOLDER, TEMPORARY_FOLDER, TESTER_FOLDER, WRITABLE_FOLDERS
+from sandboxes.protocol.facts import End, Signal, TesterFacts, TesterTest, TestOutcome
 from sandboxes.protocol.job import Mode
 from sandboxes.protocol.records import BrokenRecord
-from sandboxes.protocol.report import Collected, Finished, Report, Unusable, from_payload
+from sandboxes.protocol.report import Collected, Finished, Lied, Report, Unusable, from_payload
 
-PROGRAM_MODULES = ("sandboxes.harness.wall.server",)
+PROGRAM_MODULES = ("sandboxes.harness.wall.server", "sandboxes.harness.child.open_files")
 TESTER_MODULES = {
-    Mode.ASSERT: ("sandboxes.harness.tester.main", "sandboxes.harness.tester.asserts"),
+    Mode.ASSERT: (
+        "sandboxes.harness.tester.main",
+        "sandboxes.harness.tester.asserts",
+        "sandboxes.harness.child.open_files",
+    ),
     Mode.PYTEST: (
         "pytest",
         "_pytest.assertion.rewrite",
         "sandboxes.harness.tester.main",
         "sandboxes.harness.tester.pytest_files",
+        "sandboxes.harness.child.open_files",
     ),
 }
-"""What the two processes of a test have imported before they are forked."""
+"""What the processes of a test have imported before they are forked."""
 TOTAL_CPU_S = 3600.0
 """What one process may use for all its tests together; it is only the net below the limit of each test."""
 TESTER_CPU_S = 30.0
@@ -42,32 +53,55 @@ TESTER_OUTPUT_BYTES = 256 * MIB
 LAST_WORDS_S = 10.0
 """How long the tester may go on after the program is gone."""
 CLOSER_LOOK_S = 0.05
+ALL_LEFT_OUT = "their author has marked every one of them to be skipped"
+TESTER_ENV = {"PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
+"""So that a Python which the tests start imports nothing from a folder in which the program can write."""
 
 
 def carry_out(processes: Processes) -> None:
     """Run the tests and tell one fact about all of them."""
-    _TestRun(processes).carry_out()
+    wall = _WallRun(processes)
+    facts = wall.carry_out()
+    passed = tuple(test.id for test in facts.tests if test.outcome is TestOutcome.PASSED)
+    if passed and not facts.broken and not facts.lied:
+        processes.box.clean()
+        plain = PlainRun(processes, wall.tester_zygote, wall.allowance(), passed, wall.collected)
+        facts = confirmed(facts, plain.carry_out())
+    processes.box.service.tell(facts)
 
 
-class _TestRun:
+def confirmed(facts: TesterFacts, plain: PlainRun) -> TesterFacts:
+    """Return what is left of the facts: a test has passed if it passed in both runs."""
+    tests = [plain.confirm(test) if test.outcome is TestOutcome.PASSED else test for test in facts.tests]
+    known = {test.id for test in tests}
+    tests += [test for test in plain.new_failures() if test.id not in known]
+    taken = any(test != before for test, before in zip(tests, facts.tests, strict=False)) or len(tests) > len(known)
+    signals = {*facts.signals, *([Signal.PASSED_ONLY_ACROSS_THE_WALL] if taken else [])}
+    return replace(facts, tests=tuple(tests), signals=tuple(sorted(signals)))
+
+
+class _WallRun:
     """The two processes of one job while they run."""
 
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
         self._box = processes.box
         self._tests: dict[str, TesterTest] = {}
-        self._collected: tuple[str, ...] = ()
+        self.collected: tuple[str, ...] = ()
         self._finished: Finished | None = None
         self._unusable = ""
+        self._lied = ""
         self._gone_since_s: float | None = None
 
-    def carry_out(self) -> None:
+    def carry_out(self) -> TesterFacts:
+        """Run the tests across the wall; both processes have ended when it returns."""
         program_zygote = self._box.zygote_with(PROGRAM_MODULES)
-        self._tester_zygote = self._box.zygote_with(TESTER_MODULES[self._processes.job.mode])
+        self.tester_zygote = self._box.zygote_with(TESTER_MODULES[self._processes.job.mode])
         for_program, for_tester = socket.socketpair()
         with for_program, for_tester:
             self._limits = self._processes.limits(program_zygote, cpu_total_s=TOTAL_CPU_S)
-            orders = self._processes.orders(Role.SERVE)
+            _make_shared_folder()
+            orders = self._orders(Role.SERVE)
             self._program = self._processes.start(orders, self._limits, link=for_program, zygote=program_zygote)
             try:
                 self._tester = self._start_tester(for_tester)
@@ -84,19 +118,26 @@ class _TestRun:
             for process in (self._program, self._tester):
                 self._processes.end(process)
                 process.close()
-        self._box.service.tell(self._facts())
+        return self._facts()
+
+    def _orders(self, role: Role, **more: Any) -> Orders:
+        """Return the orders of one side. With namespaces each has folders of its own, but for the temporary one."""
+        own = tuple(folder for folder in WRITABLE_FOLDERS if folder != TEMPORARY_FOLDER)
+        return self._processes.orders(role, writable=own, working_folder=SHARED_FOLDER, **more)
 
     def _start_tester(self, link: socket.socket) -> Process:
-        job, zygote = self._processes.job, self._tester_zygote
+        job, zygote = self._processes.job, self.tester_zygote
+        private = os.path.join(TESTER_FOLDER, secrets.token_hex(8))
         tests = TestOrders(
             mode=job.mode,
             files=job.tests,
             module=job.module,
             entry_point=job.entry_point,
-            folder=os.path.join(TESTER_FOLDER, secrets.token_hex(8)) if job.mode is Mode.PYTEST else None,
+            folder=private if job.mode is Mode.PYTEST else None,
         )
+        env = {**dict(job.toolchain.env), **TESTER_ENV, "HOME": private}
         packages = self._box.config.packages
-        orders = self._processes.orders(Role.TEST, folder=TESTER_FOLDER, tests=tests, packages=packages)
+        orders = self._orders(Role.TEST, folder=TESTER_FOLDER, tests=tests, packages=packages, env=env)
         limits = ProcessLimits(
             cpu_s=self._limits.cpu_s + TESTER_CPU_S,
             wall_s=self._limits.wall_s + TESTER_WALL_S,
@@ -115,6 +156,19 @@ class _TestRun:
         if self._box.by_uids:
             return [pid for pid in others if pid == self._program.pid or uid_of(pid) == self._program.uid]
         return relatives(self._program.pid, others)
+
+    def allowance(self) -> Allowance:
+        """Return what the tester used by itself: a process that does both may use it beside what the program may."""
+        ended = self._tester.ended
+        assert ended is not None
+        return Allowance(
+            cpu_s=ended.cpu_s,
+            wall_s=min(ended.at_s - self._began_s, TESTER_WALL_S),
+            memory_mb=max(self._tester.peak_mb - self.tester_zygote.base_mb, 0.0),
+            processes=TESTER_PROCESSES,
+            output_bytes=TESTER_OUTPUT_BYTES,
+            cpu_total_s=TOTAL_CPU_S,
+        )
 
     # While the tests run
 
@@ -144,12 +198,15 @@ class _TestRun:
     def _take(self, report: Report) -> None:
         match report:
             case Collected():
-                self._collected = report.ids
+                self.collected = report.ids
+                self._begin_next_test()
             case TesterTest():
                 self._tests[report.id] = report
                 self._begin_next_test()
             case Unusable():
                 self._unusable = report.why
+            case Lied():
+                self._lied = report.what
             case Finished():
                 self._finished = report
 
@@ -165,13 +222,17 @@ class _TestRun:
         program = self._program
         assert program.ended is not None
         assert self._tester.ended is not None
-        missing = [TesterTest(id=test_id, outcome=TestOutcome.MISSING) for test_id in self._collected]
-        tests = {**{test.id: test for test in missing}, **self._tests}
+        missing = {test_id: TesterTest(id=test_id, outcome=TestOutcome.MISSING) for test_id in self.collected}
+        tests = {**self._tests, **{name: test for name, test in missing.items() if name not in self._tests}}
+        counted = tuple(test for test in tests.values() if test.outcome is not TestOutcome.LEFT_OUT)
+        self.collected = tuple(tests)
         end, message = self._program_end()
+        finished = self._finished is not None and self._tester.ended.status == 0
         return TesterFacts(
-            tests=tuple(tests.values()),
-            finished=self._finished is not None and self._tester.ended.status == 0,
-            broken=self._unusable,
+            tests=counted,
+            finished=finished,
+            broken=self._unusable or (ALL_LEFT_OUT if finished and tests and not counted else ""),
+            lied=self._lied,
             program_end=end,
             message=message,
             time_s=program.ended.cpu_s,
@@ -194,3 +255,9 @@ class _TestRun:
         if self._finished is None and not self._unusable:
             return tester.killed_for or End.LOST, f"the tests came to no end. {tester.message()[-1000:]}".strip()
         return None, ""
+
+
+def _make_shared_folder() -> None:
+    """Make the folder in which both sides start and work: what one makes there the other may change and remove."""
+    os.mkdir(SHARED_FOLDER)
+    os.chmod(SHARED_FOLDER, 0o777)

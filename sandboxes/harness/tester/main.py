@@ -1,18 +1,22 @@
-"""The tester process: runs `assert` code or pytest files against stand-ins of the submission, and reports.
+"""The tester process: runs `assert` code or pytest files against a submission, and reports.
 
-`candidate` is the socket whose other end is served by `objects.serve` in the process of the submission. Nobody else
-holds the other end of `channel`. Nothing that a submission does may lead to a report of unusable tests, or to a test
-that passed which its answers did not earn: see `proxy`.
+Across the wall it runs them against stand-ins, with `candidate` the socket whose other end is served in the process of
+the submission. Nobody else holds the other end of `channel`. Nothing that a submission does may lead to a report of
+unusable tests, or to a test that passed which its answers did not earn.
+
+In plain Python it runs them against the submission itself. Nothing that comes from such a process can be trusted, so
+its reports may only take credit away.
 """
 
 import importlib
+import os
 import socket
 import sys
 
 from sandboxes.harness.tester.report import MAX_MESSAGE_CHARS, Reporter, TestsUnusable
+from sandboxes.harness.tester.subject import AcrossTheWall, InThisProcess, file_of
 from sandboxes.harness.wall.evidence import Evidence
 from sandboxes.harness.wall.link import RECURSION_LIMIT, Link
-from sandboxes.harness.wall.submission import Importer, Submission
 from sandboxes.protocol.child import TestOrders
 from sandboxes.protocol.job import Mode
 from sandboxes.protocol.report import Finished, Unusable
@@ -25,17 +29,25 @@ MODULES = {
 
 
 def main(candidate: socket.socket, channel: socket.socket, orders: TestOrders) -> None:
-    """Run the tests of `orders` and report; returns when all is reported."""
-    run = importlib.import_module(MODULES[orders.mode]).run
-    link = Link(candidate, Evidence(orders.files))
-    reporter = Reporter(channel, link)
-    submission = Submission(orders.module, link)
-    sys.modules[orders.module] = submission
+    """Run the tests of `orders` across the wall and report; returns when all is reported."""
+    subject = AcrossTheWall(orders.module, Link(candidate, Evidence(orders.files)))
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
-    sys.meta_path.insert(0, Importer(submission))
+    _run(orders, subject, Reporter(channel, subject))
+
+
+def plain(channel: socket.socket, orders: TestOrders, folder: str, prelude: bytes) -> None:
+    """Run the tests of `orders` in one process with the submission, whose source lies in `folder`."""
+    subject = InThisProcess(orders.module, os.path.join(folder, file_of(orders.module)), prelude)
+    _run(orders, subject, Reporter(channel, subject, at_once=True))
+
+
+def _run(orders: TestOrders, subject: AcrossTheWall | InThisProcess, reporter: Reporter) -> None:
+    run = importlib.import_module(MODULES[orders.mode]).run
+    subject.install()
     try:
-        run(orders, submission, reporter)
-        reporter.send(Finished(lost=link.lost))
+        run(orders, subject, reporter)
+        reporter.conclude()
+        reporter.send(Finished(lost=subject.lost))
     except TestsUnusable as problem:
         reporter.send(Unusable(why=str(problem)[:MAX_MESSAGE_CHARS]))
     reporter.flush()

@@ -1,9 +1,10 @@
 """Runs test files with pytest, and reports the outcome of every test that was collected.
 
-A test passes when pytest says passed and the submission's process was there to the end of it. Skipped tests, and tests
-marked xfail that fail as marked, are `skipped`: they earn nothing, or a submission that fails on purpose would earn it.
-A file that cannot be collected is one test with an error. The tests are broken if a file is no Python or imports at its
-top what is not installed, or no file holds a test: that is found out before the submission has a say in it.
+A test passes when pytest says passed and the submission's process was there to the end of it. What its author marked
+to be skipped or to fail does not count, nor a function in which nothing comes from the submission: see `pytest_marks`.
+A test that skips itself while it runs has not passed, or a submission would earn by being skipped. A file that cannot
+be collected is one test with an error. The tests are broken if a file is no Python or imports at its top what is not
+installed, or no file holds a test: that is found out before the submission is loaded.
 """
 
 import ast
@@ -14,15 +15,18 @@ import io
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandboxes.harness.tester.report import Reporter, TestsUnusable, describe, is_from_submission
+from sandboxes.harness.tester import pytest_marks
+from sandboxes.harness.tester.plan import MARKS
+from sandboxes.harness.tester.pytest_marks import Written
+from sandboxes.harness.tester.report import LeftOut, Reporter, TestsUnusable, describe, is_from_submission
+from sandboxes.harness.tester.subject import Subject, file_of
 from sandboxes.harness.wall.link import SubmissionLost
-from sandboxes.harness.wall.stand_ins import RemoteClass, RemoteFunction, RemoteObject
-from sandboxes.harness.wall.submission import Submission
 from sandboxes.protocol.child import TestOrders
 from sandboxes.protocol.facts import TestOutcome
 
@@ -34,17 +38,25 @@ _SETTINGS = ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 _FOUND_BY_NAME = ("test_*.py", "*_test.py")
 
 
-def run(orders: TestOrders, submission: Submission, reporter: Reporter) -> None:
+def run(orders: TestOrders, subject: Subject, reporter: Reporter) -> None:
     """Run the files of `orders` in its folder."""
     files = orders.files
-    trees = {name: _parse(name, text) for name, text in files.items() if name.endswith(".py")}
-    written = {name: found for name, tree in trees.items() if (found := _tests_in(tree))}
-    if not written:
+    written = pytest_marks.read(_parse_all(files), subject.name)
+    with_tests = {name: found for name, found in written.items() if found.tests}
+    if not with_tests:
         raise TestsUnusable("no file holds a test")
-    _check_imports(trees, submission.__name__)
-    ids = [f"{name}::{test}" for name, tests in sorted(written.items()) for test in tests]
+    _check_imports(_parse_all(files), subject.name)
+    if all(set(found.tests) <= found.independent for found in with_tests.values()):
+        raise TestsUnusable("no test uses the submission")
+    folder = _write_files(orders)
+    ids = [
+        f"{name}::{test}"
+        for name, found in sorted(with_tests.items())
+        for test in found.tests
+        if test not in found.independent
+    ]
     try:
-        reporter.link.hello([])
+        subject.hello([])
     except SubmissionLost:
         return reporter.collected(ids)
     except (Exception, SystemExit, KeyboardInterrupt) as error:
@@ -52,36 +64,55 @@ def run(orders: TestOrders, submission: Submission, reporter: Reporter) -> None:
         for test_id in ids:
             reporter.test(test_id, TestOutcome.ERROR, f"the submission cannot be loaded: {describe(error)}", 0.0)
         return None
+    plugin = Plugin(reporter, subject, written, orders)
+    _run_pytest(plugin, folder, files, sorted(with_tests))
+    return None
+
+
+def _write_files(orders: TestOrders) -> Path:
+    """Write the files where pytest looks for them; the source of the submission lies there in plain Python."""
     assert orders.folder is not None
     folder = Path(orders.folder)
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    plugin = _Plugin(reporter)
+    own = os.umask(0o066)
+    try:
+        folder.mkdir(mode=0o711, exist_ok=True)
+        for name, text in orders.files.items():
+            path = folder / name
+            if name == file_of(orders.module) and path.exists():
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise TestsUnusable(f"the test files cannot be written: {describe(error)}") from None
+    finally:
+        os.umask(own)
+    return folder
+
+
+def _run_pytest(plugin: "Plugin", folder: Path, files: Mapping[str, str], with_tests: list[str]) -> None:
     sys.dont_write_bytecode = True
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    os.chdir(folder)
-    targets = (
-        []
-        if any(Path(name).match(p) for name in written for p in _FOUND_BY_NAME)
-        else [str(folder / name) for name in sorted(written)]
-    )
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    by_name = any(Path(name).match(pattern) for name in with_tests for pattern in _FOUND_BY_NAME)
+    targets = [str(folder)] if by_name else [str(folder / name) for name in with_tests]
+    # Without these pytest would look for settings and conftest.py in the folders above, where anybody can write.
+    settings = next((str(folder / name) for name in _SETTINGS if name in files), os.devnull)
+    where = ["-c", settings, f"--rootdir={folder}", f"--confcutdir={folder}"]
     quiet = io.StringIO()
     streams = sys.stdout, sys.stderr
     sys.stdout = sys.stderr = quiet
     ending = ""
     try:
-        # Without these pytest would look for settings and conftest.py in the folders above, where anybody can write.
-        settings = next((str(folder / name) for name in _SETTINGS if name in files), os.devnull)
-        where = ["-c", settings, f"--rootdir={folder}", f"--confcutdir={folder}"]
-        pytest.main([*_ARGUMENTS, *where, *(targets or [str(folder)])], plugins=[plugin])
+        pytest.main([*_ARGUMENTS, *where, *targets], plugins=[plugin])
     except BaseException as error:
         ending = describe(error)
     finally:
         sys.stdout, sys.stderr = streams
     plugin.conclude(ending or quiet.getvalue()[-500:].strip())
-    return None
+
+
+def _parse_all(files: Mapping[str, str]) -> dict[str, ast.Module]:
+    return {name: _parse(name, text) for name, text in files.items() if name.endswith(".py")}
 
 
 def _parse(name: str, text: str) -> ast.Module:
@@ -89,17 +120,6 @@ def _parse(name: str, text: str) -> ast.Module:
         return ast.parse(text, name)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise TestsUnusable(f"{name}: {describe(error)}") from None
-
-
-def _tests_in(tree: ast.Module) -> list[str]:
-    """Return the names of what looks like tests, as pytest writes them after the file's name."""
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [node.name for node in tree.body if isinstance(node, functions) and node.name.startswith("test")]
-    for case in (node for node in tree.body if isinstance(node, ast.ClassDef)):
-        inner = [node.name for node in case.body if isinstance(node, functions) and node.name.startswith("test")]
-        if case.name.startswith("Test") or case.bases:
-            found += [f"{case.name}::{name}" for name in inner]
-    return found
 
 
 def _check_imports(trees: dict[str, ast.Module], module: str) -> None:
@@ -115,15 +135,50 @@ def _check_imports(trees: dict[str, ast.Module], module: str) -> None:
                     raise TestsUnusable(f"{name}, line {node.lineno}: there is no module {root!r}")
 
 
-class _Plugin:
+def _split(node_id: str) -> tuple[str, str]:
+    """Return the file and the test's name without its parameters: `a.py::T::test_b[1]` gives `a.py`, `T::test_b`."""
+    name, _, test = node_id.partition("::")
+    return name, test.partition("[")[0]
+
+
+class _Names:
+    """The ids under which tests were collected before, for an id that depends on the kind of its parameters' values."""
+
+    def __init__(self, orders: TestOrders) -> None:
+        self._before: dict[tuple[str, str], list[str]] = {}
+        for test_id in orders.collected:
+            self._before.setdefault(_split(test_id), []).append(test_id)
+
+    def rename(self, node_ids: list[str]) -> dict[str, str]:
+        """Return the earlier id of each test: that of the same function and the same place among its parameters."""
+        seen: dict[tuple[str, str], int] = {}
+        names = {}
+        for node_id in node_ids:
+            key = _split(node_id)
+            place = seen[key] = seen.get(key, -1) + 1
+            known = self._before.get(key, [])
+            names[node_id] = known[place] if place < len(known) and node_id not in known else node_id
+        return names
+
+
+class Plugin:
     """Watches pytest. It takes no outcome from anything that pytest writes."""
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(
+        self, reporter: Reporter, subject: Subject, written: Mapping[str, Written], orders: TestOrders
+    ) -> None:
         self._reporter = reporter
+        self._subject = subject
+        self._written = written
+        self._wanted = None if orders.wanted is None else set(orders.wanted)
+        self._renaming = _Names(orders)
+        self._names: dict[str, str] = {}
         self._collected: list[str] | None = None
-        self._uncollected: list[tuple[str, TestOutcome, str]] = []  # file, outcome, message
-        self._outcomes: dict[str, tuple[TestOutcome, str]] = {}
+        self._uncollected: list[tuple[str, TestOutcome | LeftOut, str]] = []  # file, outcome, message
+        self._outcomes: dict[str, tuple[TestOutcome | LeftOut, str]] = {}
         self._times_s: dict[str, float] = {}
+        self._marked: set[str] = set()  # tests whose author has marked them
+        self._by_mark: set[str] = set()  # tests that a mark has skipped, or expected to fail
         self._blamed: set[str] = set()  # tests in which the submission raised
         self._reported: set[str] = set()
 
@@ -132,26 +187,50 @@ class _Plugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, obj: object) -> list[Any] | None:
         """Take nothing of the submission for a test, whatever it is called."""
-        return [] if isinstance(obj, (RemoteFunction, RemoteObject, RemoteClass)) else None
+        return [] if self._subject.owns(obj) else None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note files that cannot be collected."""
+        name = report.nodeid or "pytest"
         if report.failed:
-            self._uncollected.append((report.nodeid or "pytest", TestOutcome.ERROR, report.longreprtext[-1500:]))
+            self._uncollected.append((name, TestOutcome.ERROR, report.longreprtext[-1500:]))
         elif report.skipped:
-            self._uncollected.append((report.nodeid or "pytest", TestOutcome.SKIPPED, "the file was skipped"))
+            by_author = name in self._written and self._written[name].skips_itself
+            outcome = LeftOut("the file skips itself") if by_author else TestOutcome.SKIPPED
+            self._uncollected.append((name, outcome, "the file was skipped"))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave out what does not count or is of no interest."""
+        self._names = self._renaming.rename([item.nodeid for item in items])
+        items[:] = [item for item in items if self._is_wanted(item)]
+
+    def _is_wanted(self, item: pytest.Item) -> bool:
+        name, test = _split(item.nodeid)
+        if name in self._written and test in self._written[name].independent:
+            return False
+        return self._wanted is None or self._names[item.nodeid] in self._wanted
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Fix what there is to run, before anything runs."""
-        self._collected = [item.nodeid for item in session.items]
+        for item in session.items:
+            name, test = _split(item.nodeid)
+            doubtful = name not in self._written or test in self._written[name].doubtful
+            if not doubtful and (_unittest_mark(item) or any(item.get_closest_marker(mark) for mark in MARKS)):
+                self._marked.add(item.nodeid)
+        self._collected = [self._names.get(item.nodeid, item.nodeid) for item in session.items]
         self._reporter.collected([*self._collected, *(name for name, _, _ in self._uncollected)])
 
     # Running
 
+    @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Know the marks of the plugins whose work `pytest_pyfunc_call` does."""
+        """Know the marks of the plugins whose work `pytest_pyfunc_call` does, and open temporary folders to all."""
         config.addinivalue_line("markers", "asyncio: a coroutine")
         config.addinivalue_line("markers", "anyio: a coroutine")
+        factory = getattr(config, "_tmp_path_factory", None)
+        if factory is not None:
+            _make_open(factory)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
@@ -168,9 +247,13 @@ class _Plugin:
         report = yield
         if call.excinfo is not None and is_from_submission(call.excinfo.value):
             self._blamed.add(item.nodeid)
-        if self._reporter.link.lost and report.outcome == "passed":
+        error = call.excinfo.value if call.excinfo is not None else None
+        skipped_by_mark = isinstance(error, pytest.skip.Exception) and error._use_item_location
+        if skipped_by_mark or (hasattr(report, "wasxfail") and not isinstance(error, pytest.xfail.Exception)):
+            self._by_mark.add(item.nodeid)
+        if self._subject.lost and report.outcome == "passed":
             report.outcome = "failed"
-            report.longrepr = self._reporter.link.lost
+            report.longrepr = self._subject.lost
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -179,10 +262,10 @@ class _Plugin:
         self._times_s[test_id] = self._times_s.get(test_id, 0.0) + report.duration
         if report.failed:
             text = report.longreprtext[-1800:]
-            failed = report.when == "call" and test_id not in self._blamed and not self._reporter.link.lost
+            failed = report.when == "call" and test_id not in self._blamed and not self._subject.lost
             self._outcomes.setdefault(test_id, (TestOutcome.FAILED if failed else TestOutcome.ERROR, text))
         elif report.skipped:
-            self._outcomes.setdefault(test_id, (TestOutcome.SKIPPED, _reason(report)))
+            self._outcomes.setdefault(test_id, (self._skipped(report), _reason(report)))
         elif report.when == "call":
             self._outcomes.setdefault(test_id, (TestOutcome.PASSED, ""))
         if report.when == "teardown":
@@ -191,17 +274,34 @@ class _Plugin:
                 self._outcomes[test_id] = (TestOutcome.ERROR, report.longreprtext[-1800:])
             self._report(test_id)
 
+    def _skipped(self, report: pytest.TestReport) -> TestOutcome | LeftOut:
+        """Return what a skipped test comes to: one that a mark of its author's skipped does not count."""
+        name, test = _split(report.nodeid)
+        missing = self._written[name].missing.get(test) if name in self._written else None
+        if report.nodeid in self._marked and report.nodeid in self._by_mark:
+            return LeftOut(_reason(report), by_failing=hasattr(report, "wasxfail"))
+        if missing is not None and repr(missing) in _reason(report):
+            return LeftOut(_reason(report))
+        return TestOutcome.SKIPPED
+
     def _report(self, test_id: str) -> None:
-        if test_id not in self._reported and not self._reporter.link.lost:
-            self._reported.add(test_id)
-            self._reporter.test(test_id, *self._outcomes[test_id], self._times_s.get(test_id, 0.0))
+        if test_id in self._reported or self._subject.lost:
+            return
+        self._reported.add(test_id)
+        outcome, message = self._outcomes[test_id]
+        name = self._names.get(test_id, test_id)
+        if isinstance(outcome, LeftOut):
+            self._reporter.leave_out(name, outcome)
+        else:
+            self._reporter.test(name, outcome, message, self._times_s.get(test_id, 0.0))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Do not go on when there is nobody to ask."""
-        if self._reporter.link.lost:
-            item.session.shouldstop = self._reporter.link.lost
+        if self._subject.lost:
+            item.session.shouldstop = self._subject.lost
             return True
+        self._subject.begin_test()
         return None
 
     def conclude(self, ending: str) -> None:
@@ -214,18 +314,36 @@ class _Plugin:
         elif not self._collected and not self._uncollected:
             self._uncollected.append(("pytest", TestOutcome.ERROR, "no test was collected"))
             self._reporter.collected(["pytest"])
-        for name, outcome, text in [] if self._reporter.link.lost else self._uncollected:
-            self._reporter.test(name, outcome, text, 0.0)
+        for name, outcome, text in [] if self._subject.lost else self._uncollected:
+            if isinstance(outcome, LeftOut):
+                self._reporter.leave_out(name, outcome)
+            else:
+                self._reporter.test(name, outcome, text, 0.0)
 
-    # Folders that the submission can reach
 
-    @pytest.fixture
-    def tmp_path(self) -> Path:
-        """A folder of the test that the submission, whose user is another one, can read and write as well."""
-        os.umask(0)
-        path = Path(tempfile.mkdtemp(prefix="pytest-", dir="/tmp"))
+def _unittest_mark(item: pytest.Item) -> bool:
+    """Whether unittest's own decorators have marked a test."""
+    marks = ("__unittest_skip__", "__unittest_expecting_failure__")
+    holders = [getattr(item, "obj", None), getattr(item, "cls", None)]
+    return any(getattr(holder, mark, False) is True for holder in holders for mark in marks)
+
+
+def _make_open(factory: Any) -> None:
+    """Let everybody use the folders that `tmp_path` and its like make."""
+    make, base = factory.mktemp, factory.getbasetemp
+
+    def mktemp(basename: str, numbered: bool = True) -> Path:
+        path = make(basename, numbered)
         path.chmod(0o777)
         return path
+
+    def getbasetemp() -> Path:
+        if factory._basetemp is None:
+            factory._basetemp = Path(tempfile.mkdtemp(prefix="pytest-"))
+            factory._basetemp.chmod(0o777)
+        return base()
+
+    factory.mktemp, factory.getbasetemp = mktemp, getbasetemp
 
 
 def _reason(report: pytest.TestReport) -> str:

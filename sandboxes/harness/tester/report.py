@@ -7,10 +7,11 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sandboxes.harness.wall.link import Link, Refused
+from sandboxes.harness.tester.subject import Subject
+from sandboxes.harness.wall.policy import Refused
 from sandboxes.protocol.child import ANSWER, Answer
-from sandboxes.protocol.facts import TesterTest, TestOutcome
-from sandboxes.protocol.report import Collected, Report, to_payload
+from sandboxes.protocol.facts import TesterTest, TestOutcome, Twin
+from sandboxes.protocol.report import Collected, Lied, Report, to_payload
 
 FLUSH_S = 0.01
 """Tests that take less than this are told together: each message wakes the supervisor."""
@@ -24,20 +25,36 @@ class TestsUnusable(BaseException):
     __test__ = False
 
 
-class Reporter:
-    """Sends what came out of the tests to the supervisor."""
+class LeftOut(BaseException):
+    """The author of the tests has marked this test as one not to be run, or as one that fails.
 
-    def __init__(self, sock: socket.socket, link: Link) -> None:
-        self.link = link
+    `by_failing` is for the latter: there the submission had a say.
+    """
+
+    def __init__(self, why: str, by_failing: bool = False) -> None:
+        super().__init__(why)
+        self.by_failing = by_failing
+
+
+class Reporter:
+    """Sends what came out of the tests to the supervisor. With `at_once` each report is sent as it comes: for a process
+    that may be ended in any test, when what was not sent yet would be lost."""
+
+    def __init__(self, sock: socket.socket, subject: Subject, *, at_once: bool = False) -> None:
+        self.subject = subject
         self._socket = sock
+        self._at_once = at_once
         self._waiting: list[bytes] = []
         self._flushed_s = 0.0
+        self._left_out: list[tuple[str, LeftOut]] = []
+        self._counted = 0
+        self._told_a_lie = False
 
     def send(self, report: Report) -> None:
         """Send one report, at the latest with the first one that comes `FLUSH_S` later."""
         payload = to_payload(report)
         self._waiting += ANSWER.pack(Answer.REPORT, len(payload)), payload
-        if time.monotonic() > self._flushed_s + FLUSH_S:
+        if self._at_once or time.monotonic() > self._flushed_s + FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
@@ -53,25 +70,46 @@ class Reporter:
     def test(self, test_id: str, outcome: TestOutcome, message: str, time_s: float) -> None:
         """Tell the outcome of one test."""
         text = message if len(message) <= MAX_MESSAGE_CHARS else f"{message[:MAX_MESSAGE_CHARS]}..."
-        self.send(TesterTest(id=test_id, outcome=outcome, message=text, time_s=round(time_s, 6)))
+        twin = self.subject.end_test() if outcome is TestOutcome.PASSED else Twin.NO
+        if self.subject.lied and not self._told_a_lie:
+            self._told_a_lie = True
+            self.send(Lied(what=self.subject.lied))
+        self._counted += outcome is not TestOutcome.LEFT_OUT
+        self.send(TesterTest(id=test_id, outcome=outcome, message=text, time_s=round(time_s, 6), needs_twin=twin))
 
-    def run(self, test_id: str, action: Callable[[], object]) -> None:
+    def leave_out(self, test_id: str, why: LeftOut) -> None:
+        """Note a test that does not count; it is told at the end."""
+        self._left_out.append((test_id, why))
+
+    def conclude(self) -> None:
+        """Tell which tests do not count. If that were all, those count that are marked to fail: or a submission that
+        fails everything would have no test at all."""
+        all_left_out = not self._counted
+        for test_id, why in self._left_out:
+            outcome = TestOutcome.SKIPPED if all_left_out and why.by_failing else TestOutcome.LEFT_OUT
+            self.test(test_id, outcome, str(why), 0.0)
+        self._left_out.clear()
+
+    def run(self, test_id: str, action: Callable[[], object], *, also_if_passed: bool = True) -> None:
         """Run one test and tell its outcome, unless the submission's process was lost in it, whatever the test says."""
-        notes = len(self.link.notes)
+        notes = len(self.subject.notes)
+        self.subject.begin_test()
         started_s = time.monotonic()
         try:
             action()
             outcome, message = TestOutcome.PASSED, ""
-        except TestsUnusable:
-            raise
+        except LeftOut as why:
+            return self.leave_out(test_id, why)
         except BaseException as error:
             outcome, message = self.judge(error)
+        if self.subject.lost:
+            return None  # a missing test: the supervisor knows what ended the submission
+        if outcome is TestOutcome.PASSED and not also_if_passed:
+            return None
         message = message.removeprefix(f"{test_id}: ")
-        if outcome is not TestOutcome.PASSED and len(self.link.notes) > notes:
-            message = f"{message} ({self.link.notes[-1]})"
-        if self.link.lost:
-            return  # a missing test: the supervisor knows what ended the submission
-        self.test(test_id, outcome, message, time.monotonic() - started_s)
+        if outcome is not TestOutcome.PASSED and len(self.subject.notes) > notes:
+            message = f"{message} ({self.subject.notes[-1]})"
+        return self.test(test_id, outcome, message, time.monotonic() - started_s)
 
     def judge(self, error: BaseException) -> tuple[TestOutcome, str]:
         """Return the outcome and the message of a test that ended with `error`."""

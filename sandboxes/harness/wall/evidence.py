@@ -98,12 +98,6 @@ def _asserts(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and _name(node.func).lower().startswith(_ASSERTS)
 
 
-def free_names(tree: ast.Module) -> set[str]:
-    """Return the names that the tests load and nowhere bind: those that must come from the submission or builtins."""
-    loaded, bound = _bindings(tree)
-    return loaded - bound
-
-
 def _bindings(tree: ast.Module) -> tuple[set[str], set[str]]:
     """Return the names that are loaded, and those that are bound, anywhere in the tests."""
     loaded: set[str] = set()

@@ -24,7 +24,7 @@ from sandboxes.harness.wall.conversation import Conversation, HungUp, TooLong
 from sandboxes.harness.wall.evidence import Evidence
 from sandboxes.harness.wall.extras import from_extra, to_extra
 from sandboxes.harness.wall.mirrors import Mirrors
-from sandboxes.harness.wall.policy import Origin, Policy, Refused, Twin
+from sandboxes.harness.wall.policy import Origin, Policy, Refused
 from sandboxes.harness.wall.stand_ins import (
     FUNCTION_KINDS,
     MAKE,
@@ -63,6 +63,7 @@ from sandboxes.harness.wall.vocabulary import (
 )
 from sandboxes.harness.wall.world import World
 from sandboxes.protocol import plain
+from sandboxes.protocol.facts import Twin
 from sandboxes.protocol.plain import Fields, Malformed, Row
 
 __all__ = ["Link", "Refused", "SubmissionExit", "SubmissionLost"]

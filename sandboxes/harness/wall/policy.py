@@ -21,25 +21,17 @@ Who affirms a value and others with it has lied: then nothing of the submission 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from random import Random
 from typing import Any, Protocol
 
 from sandboxes.harness.wall.lineups import changed_arguments, far_values, line_up
+from sandboxes.protocol.facts import Twin
 from sandboxes.protocol.plain import Fields, Row
 
 MAX_ORIGINS = 8
 MAX_PROOFS = 20
 """Comparisons of two objects of one class in one test that have to be proved; later ones are believed."""
 MAX_OTHERS = 8
-
-
-class Twin(StrEnum):
-    """Whether a test counts only if it fails with its literal changed."""
-
-    NO = ""
-    IF_THERE_IS_ONE = "if_there_is_one"
-    ALWAYS = "always"
 
 
 class Refused(AssertionError, TypeError):

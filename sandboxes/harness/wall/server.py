@@ -166,6 +166,8 @@ class Server:
             self._conversation.send(Row([number, "raised", why, Fields()]))
 
     def _carry_out(self, extra: Fields, message: list[Any]) -> tuple[str, Any]:
+        if not self._loaded and message[1] != "feed":
+            self.load()
         try:
             return "ok", OPERATIONS[message[1]](self, extra, *message[2:])
         except StopIteration as stop:
@@ -319,8 +321,6 @@ class Server:
 
     def hello(self, extra: Fields, wanted: list[str]) -> Any:
         """Return the values of those of the wanted names that the module has; raise if it could not be loaded."""
-        if not self._loaded:
-            self.load()
         if self._load_error is not None:
             raise self._load_error
         names = vars(self.module)
@@ -586,16 +586,9 @@ for _module, _names in STDLIB.items():
         _STDLIB_BY_NAME.setdefault(_name, []).append(_module)
 
 
-def serve(
-    sock: socket.socket, module: types.ModuleType, load: Callable[[], object] | None = None, *, late: bool = False
-) -> None:
-    """Run the submission's top level with `load()`, then answer the tests over `sock` until they hang up.
-
-    What `load` raises is told to the tests as the error of importing the submission. With `late` it is run when the
-    tests ask for it, for tests that first put something in the place of what it imports.
-    """
+def serve(sock: socket.socket, module: types.ModuleType, load: Callable[[], object] | None = None) -> None:
+    """Answer the tests over `sock` until they hang up; the submission's top level is run with `load()` at their first
+    question, and what it raises is told to them as the error of importing it."""
     server = Server(sock, module)
     server.prepare(load or (lambda: None))
-    if not late:
-        server.load()
     server.serve()

@@ -15,7 +15,6 @@ from sandboxes.harness.wall.vocabulary import SPECIALS
 from sandboxes.protocol import plain
 from sandboxes.protocol.plain import Fields, Row
 
-
 NEEDS_ONE_PROCESS = "is not seen from another process: tests that inspect it need `process: shared`"
 
 

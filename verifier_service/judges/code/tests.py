@@ -135,9 +135,14 @@ def _call(tests: CallTests) -> Suite:
         stop_on_failure=tests.stop_on_failure,
         calls=tuple(_encode(index, [case.args, case.kwargs]) for index, case in enumerate(tests.cases)),
         value_kb=_kb(max(len(_encode(index, value)) for index, value in enumerate(expected))),
-        entry_point=tests.entry_point,
+        entry_point=_entry_point(tests.entry_point),
         compare=compare,
     )
+
+
+def _entry_point(name: str) -> str:
+    """Return the name as a box knows it: `Solution().f` is a method of a fresh instance, and so is `Solution.f`."""
+    return name.replace("()", "")
 
 
 def _encode(index: int, value: Any) -> bytes:
@@ -153,7 +158,7 @@ def _assert(tests: AssertTests) -> Suite:
         Mode.ASSERT,
         prelude=_separate(tests).prelude,
         files={"tests.py": tests.code},
-        entry_point=tests.entry_point,
+        entry_point=tests.entry_point and _entry_point(tests.entry_point),
     )
 
 

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sandboxes.protocol.facts import CompileFacts, End, TesterFacts, TesterTest, TestFacts, TestOutcome
+from sandboxes.protocol.facts import CompileFacts, End, Signal, TesterFacts, TesterTest, TestFacts, TestOutcome
 from verifier_service.checkers import Checked
 from verifier_service.errors import BoxDied, ReferenceUnusable
 from verifier_service.schema import CodeResult, TestResult, Verdict
@@ -44,8 +44,9 @@ def verdict_of_test(test: TesterTest, facts: TesterFacts) -> Verdict:
     """Return what one test of `assert` or `pytest` came to."""
     if test.outcome is TestOutcome.PASSED:
         return Verdict.ACCEPTED
-    if test.outcome is TestOutcome.MISSING and facts.program_end is not None:
-        return _verdict_of_end(facts.program_end)
+    end = test.end or facts.program_end
+    if test.outcome is TestOutcome.MISSING and end is not None:
+        return _verdict_of_end(end)
     if test.outcome in (TestOutcome.FAILED, TestOutcome.SKIPPED):
         return Verdict.WRONG_ANSWER
     return Verdict.RUNTIME_ERROR
@@ -176,6 +177,8 @@ def tester_result(facts: TesterFacts) -> CodeResult:
     if facts.program_end is End.NOT_COMPILED:
         return not_compiled(facts.message, len(facts.tests))
     tests = [_tester_test(test, facts) for test in facts.tests]
+    if facts.lied:
+        return _liar(tests, facts)
     passed = sum(test.verdict is Verdict.ACCEPTED for test in tests)
     verdict, message = _conclusion(tests, facts)
     return CodeResult(
@@ -188,6 +191,20 @@ def tester_result(facts: TesterFacts) -> CodeResult:
         message=message,
         tests=tests,
         signals=sorted(signal.value for signal in facts.signals),
+    )
+
+
+def _liar(tests: Sequence[TestResult], facts: TesterFacts) -> CodeResult:
+    """Return the result of a submission that lied once about its own objects: nothing that it said can count."""
+    failed = {"verdict": Verdict.WRONG_ANSWER, "score": None, "message": facts.lied}
+    return CodeResult(
+        id=None,
+        verdict=Verdict.WRONG_ANSWER,
+        score=0.0,
+        total=len(tests),
+        message=facts.lied,
+        tests=[test.model_copy(update=failed) for test in tests],
+        signals=sorted({*(signal.value for signal in facts.signals), Signal.FAILED_LINE_UP.value}),
     )
 
 
@@ -208,6 +225,7 @@ def _tester_test(test: TesterTest, facts: TesterFacts) -> TestResult:
     return TestResult(
         verdict=verdict,
         id=test.id,
+        guard=test.guard or None,
         time_s=test.time_s,
         memory_mb=round(facts.memory_mb, 1),
         message=test.message or (facts.message if missing else ""),

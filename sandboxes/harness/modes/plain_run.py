@@ -1,0 +1,165 @@
+"""One run of tests in plain Python: they share a fresh process with the program, under all the other walls.
+
+Everything that such a process tells may be forged by the program. So only tests that are asked for can be told of, each
+of them starts the clocks once, and what is not told has not passed: the run can take credit away and give none.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sandboxes.harness.process import Process
+from sandboxes.harness.processes import Processes
+from sandboxes.harness.zygote import Zygote
+from sandboxes.protocol.child import Answer, Role, TestOrders
+from sandboxes.protocol.constants import FOLDER
+from sandboxes.protocol.facts import End, TesterTest, TestOutcome, Twin
+from sandboxes.protocol.records import BrokenRecord
+from sandboxes.protocol.report import Finished, Unusable, from_payload
+
+ONLY_ACROSS = "it passed across the wall, but fails in plain Python, where tests and submission share a process"
+MAX_NEW_FAILURES = 100
+MAX_ID_CHARS = 1000
+"""Of what such a process tells without being asked, at most so much is passed on."""
+TESTS_WITH_CLOCKS = 1000
+"""How many tests may start the clocks anew where nobody knows which tests there are."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What the process may use for the tests' own part, beside what the program may use."""
+
+    cpu_s: float
+    wall_s: float
+    memory_mb: float
+    processes: int
+    output_bytes: int
+    cpu_total_s: float
+
+
+class PlainRun:
+    """One process that holds both tests and program. `wanted` are the only tests of interest; None for all."""
+
+    def __init__(
+        self,
+        processes: Processes,
+        zygote: Zygote,
+        allowance: Allowance,
+        wanted: Sequence[str] | None,
+        collected: Sequence[str] = (),
+        files: Mapping[str, str] | None = None,
+    ) -> None:
+        job = processes.job
+        source_file = f"{job.module}.py"
+        self._processes = Processes(
+            processes.box, replace(job, toolchain=replace(job.toolchain, source_file=source_file), built=None)
+        )
+        self._zygote = zygote
+        self._allowance = allowance
+        self._wanted = None if wanted is None else frozenset(wanted)
+        self._collected = tuple(collected)
+        self._files = dict(job.tests if files is None else files)
+        self._unusable = ""
+        self._finished = False
+        self.outcomes: dict[str, TesterTest] = {}
+        self.end: End | None = None
+        self.message = ""
+
+    def carry_out(self) -> "PlainRun":
+        """Run the tests in the empty box; the process has ended when it returns, and its files are still there."""
+        self._processes.folder.prepare()
+        process = self._start()
+        try:
+            while process.ended is None:
+                self._read_reports(process)
+                self._processes.box.turn()
+            self._processes.box.reset.kill_all()
+            process.drain_rest()
+            self._read_reports(process)
+            self._conclude(process)
+        finally:
+            self._processes.end(process)
+            process.close()
+        return self
+
+    def _start(self) -> Process:
+        job, box, extra = self._processes.job, self._processes.box, self._allowance
+        tests = TestOrders(
+            mode=job.mode,
+            files=self._files,
+            module=job.module,
+            entry_point=job.entry_point,
+            folder=FOLDER,
+            wanted=None if self._wanted is None else tuple(self._wanted),
+            collected=self._collected,
+        )
+        own = self._processes.limits(self._zygote)
+        limits = replace(
+            own,
+            cpu_s=own.cpu_s + extra.cpu_s,
+            wall_s=own.wall_s + extra.wall_s,
+            memory_mb=own.memory_mb + int(extra.memory_mb) + 1,
+            output_bytes=own.output_bytes + extra.output_bytes,
+            processes=own.processes + extra.processes,
+            cpu_total_s=extra.cpu_total_s,
+        )
+        orders = self._processes.orders(Role.PLAIN, tests=tests, packages=box.config.packages)
+        return self._processes.start(orders, limits, zygote=self._zygote)
+
+    def _read_reports(self, process: Process) -> None:
+        for kind, payload in process.answers():
+            if kind == Answer.REPORT:
+                try:
+                    self._take(process, payload)
+                except BrokenRecord:
+                    process.kill()
+
+    def _take(self, process: Process, payload: bytes) -> None:
+        match from_payload(payload):
+            case TesterTest() as test:
+                if test.id not in self.outcomes and self._may_be_told(test):
+                    self.outcomes[test.id] = test
+                    if process.ended is None and (self._wanted is None or test.id in self._wanted):
+                        process.rebase()
+                        process.begin_clock()
+            case Unusable(why=why):
+                self._unusable = why
+            case Finished():
+                self._finished = True
+            case _:
+                pass
+
+    def _may_be_told(self, test: TesterTest) -> bool:
+        if self._wanted is None:
+            return len(self.outcomes) < TESTS_WITH_CLOCKS
+        if test.id in self._wanted:
+            return True
+        is_new = test.outcome in (TestOutcome.FAILED, TestOutcome.ERROR) and test.id not in self._collected
+        return is_new and len(test.id) <= MAX_ID_CHARS and len(self.outcomes) < len(self._wanted) + MAX_NEW_FAILURES
+
+    def _conclude(self, process: Process) -> None:
+        if limit := process.broken_limit(0.0):
+            self.end, self.message = limit, f"the process was ended: {limit.replace('_', ' ')}"
+        elif not self._finished:
+            self.end = End.LOST
+            self.message = self._unusable or f"the process ended before its tests. {process.message()[-500:]}".strip()
+
+    # What it means for the run across the wall
+
+    def confirm(self, test: TesterTest) -> TesterTest:
+        """Return what a test that passed across the wall comes to: it has passed if it passed here as well."""
+        found = self.outcomes.get(test.id)
+        if found is None:
+            message = f"{ONLY_ACROSS}: {self.message or 'it did not run'}"
+            return replace(test, outcome=TestOutcome.MISSING, message=message, end=self.end or End.LOST)
+        if found.outcome is TestOutcome.PASSED:
+            return test
+        outcome = found.outcome if found.outcome is TestOutcome.ERROR else TestOutcome.FAILED
+        return replace(test, outcome=outcome, message=f"{ONLY_ACROSS}: {found.message}")
+
+    def new_failures(self) -> list[TesterTest]:
+        """Return what failed here and was no test across the wall: statements of the tests that are to run through."""
+        return [
+            replace(test, message=f"{ONLY_ACROSS}: {test.message}", needs_twin=Twin.NO, guard="", end=None)
+            for test in self.outcomes.values()
+            if self._wanted is not None and test.id not in self._wanted
+        ]
