@@ -9,10 +9,8 @@ from typing import Any
 from sandboxes.harness.wall.vocabulary import SPECIALS
 
 SIMPLE = frozenset({type(None), bool, int, float, str, bytes})
-NOT_OUTSIDE = frozenset(
-    ["__init__", "__post_init__", "__hash__", "__eq__", "__ne__", "__str__", "__repr__", "__format__", "__missing__"]
-)
-"""Operators that the submission cannot reach in an object of the tests."""
+_NOT_OUTSIDE = frozenset(["__init__", "__post_init__", "__missing__"])
+_OF_EVERY_OBJECT = frozenset(["__eq__", "__ne__", "__hash__", "__str__", "__repr__", "__format__"])
 _HIDDEN = ("_", "gi_", "cr_", "ag_", "f_", "tb_", "co_", "mro")
 _NOT_OF_MOCKS = ("assert_", "attach_", "call", "configure_", "method_calls", "mock_", "reset_", "side_effect")
 """What a mock has counted, and what would change what it is or says."""
@@ -34,6 +32,15 @@ def _readable(target: Any, name: Any) -> str:
     return name
 
 
+def operators_of(kind: type) -> list[str]:
+    """Return the operators of a class of the tests that the submission can use: of those that every object has, the
+    ones that the class defines itself."""
+    found = (name for name in SPECIALS - _NOT_OUTSIDE if getattr(kind, name, None) is not None)
+    return sorted(
+        name for name in found if name not in _OF_EVERY_OBJECT or getattr(kind, name) is not getattr(object, name)
+    )
+
+
 def _set(target: Any, name: Any, value: Any) -> None:
     """Set an attribute of an instance: nothing that its class has, so no method, and nothing that a mock has itself."""
     name = _readable(target, name)
@@ -52,7 +59,7 @@ def _next(target: Any) -> list[Any]:
 
 
 def _special(target: Any, name: str, args: list[Any]) -> Any:
-    if name not in SPECIALS or name in NOT_OUTSIDE:
+    if name not in operators_of(type(target)):
         raise AttributeError(name)
     return getattr(type(target), name)(target, *args)
 

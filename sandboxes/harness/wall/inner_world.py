@@ -30,6 +30,7 @@ class InnerWorld:
     def __init__(self) -> None:
         self._originals: dict[tuple[str, str], Any] = {}
         self._stubs: set[str] = set()
+        self._environment: dict[str, str | None] = {}
         self._random: Any = None
         self._numpy: Any = None
         self._records: list[Row] | None = None
@@ -57,8 +58,10 @@ class InnerWorld:
         sys.stdin = io.StringIO(text)
 
     def take_environment(self, changed: dict[str, Any]) -> None:
-        """Set these variables, and remove those that are None."""
-        for name, value in changed.items():
+        """Set these variables, and remove those that are None; or make them again what they were at first here."""
+        for name, (told, as_at_first) in changed.items():
+            self._environment.setdefault(name, os.environ.get(name))
+            value = self._environment[name] if as_at_first else told
             if value is None:
                 os.environ.pop(name, None)
             else:

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from sandboxes.harness.wall.callbacks import CALLBACKS, NOT_OUTSIDE, SIMPLE
+from sandboxes.harness.wall.callbacks import CALLBACKS, SIMPLE, operators_of
 from sandboxes.harness.wall.conversation import Conversation, HungUp, TooLong
 from sandboxes.harness.wall.evidence import Evidence
 from sandboxes.harness.wall.extras import from_extra, to_extra
@@ -409,14 +409,14 @@ class Link:
         kind = type(value)
         text = name if type(name) is str else kind.__name__
         shown = doc if type(doc) is str else None
-        return ["t", self._number_here(value), text, shown, _specials(kind), kind if _is_own(kind) else None]
+        return ["t", self._number_here(value), text, shown, Row(operators_of(kind)), kind if _is_own(kind) else None]
 
     def _export_kind(self, kind: type) -> Any:
         fields = getattr(kind, "__dataclass_fields__", None)
         names = Row(str(name) for name in fields) if type(fields) is dict else None
         bases = Row(base for base in kind.__bases__ if _is_own(base))
         doc = kind.__doc__ if type(kind.__doc__) is str else None
-        return ["k", self._number_here(kind), kind.__name__, doc, _specials(kind), bases, names]
+        return ["k", self._number_here(kind), kind.__name__, doc, Row(operators_of(kind)), bases, names]
 
     def _number_here(self, value: Any) -> int:
         number = self._exported_numbers.get(id(value))
@@ -625,10 +625,6 @@ def _members(described: dict[str, Any]) -> dict[str, Any]:
     if "__eq__" in found and "__hash__" not in found:
         found["__hash__"] = None
     return found
-
-
-def _specials(kind: type) -> Row:
-    return Row(sorted(n for n in SPECIALS if n not in NOT_OUTSIDE and getattr(kind, n, None) is not None))
 
 
 def _is_own(kind: type) -> bool:

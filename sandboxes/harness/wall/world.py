@@ -159,17 +159,17 @@ def _watch_stdin() -> Callable[[], Any]:
 
 
 def _watch_environment(evidence: Evidence) -> Callable[[], Any]:
-    before = dict(os.environ)
+    """Tell [value, whether that is what it was at first] of each variable: there it may have been another one."""
+    first = before = dict(os.environ)
 
     def look() -> Any:
         nonlocal before
         now = dict(os.environ)
         if now == before:
             return _UNCHANGED
-        changed: dict[str, Any] = {name: value for name, value in now.items() if before.get(name) != value}
-        changed |= dict.fromkeys(before.keys() - now.keys())
+        names = [name for name in now.keys() | before.keys() if now.get(name) != before.get(name)]
         before = now
-        return Fields(changed)
+        return Fields({name: Row([now.get(name), now.get(name) == first.get(name)]) for name in names})
 
     return look
 
