@@ -11,6 +11,7 @@ from verifier_service.errors import BadItem
 from verifier_service.languages import Language
 
 CONTEST = """\
+from typing import *
 from bisect import *
 from collections import *
 from copy import *
@@ -34,7 +35,8 @@ import array, bisect, collections, copy, datetime, decimal, fractions, functools
 import operator, os, queue, random, re, statistics, string, sys, time
 sys.setrecursionlimit(50_000)
 """
-"""Builtins come after the others, so that `open` is what it always is. Modules come last: `random` is one."""
+"""`typing` comes first, for `Counter` is that of `collections`. Builtins come after the others, so that `open` is what it
+always is. Modules come last: `random` is one."""
 
 LEETCODE = (
     CONTEST
