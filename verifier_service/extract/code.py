@@ -184,7 +184,7 @@ class _Search:
             code = self._without_label(code)
         if _CODE_ON_FENCE.match(block.rest) and not block.is_one_line:
             yield f"{block.rest}\n{code}"
-        yield from self._repaired(code)
+        yield from self._repaired(code if block.is_closed else _cut(code), code)
         if not block.is_closed and self._reader is not None:
             yield from bare.programs(code, self._reader)
 
@@ -193,25 +193,24 @@ class _Search:
         trimmed = list(bare.programs(text, self._reader))
         if self._reader is None:
             yield from trimmed
-            yield from self._repaired(text)
+            yield from self._repaired(_cut(text), text)
         else:
-            yield from self._repaired(text)
+            yield from self._repaired(_cut(text), text)
             yield from trimmed
 
-    def _repaired(self, code: str) -> Iterator[str]:
-        """Return a text without what keeps any program from running; for Python it first comes as it is."""
-        cut = _cut(code)
+    def _repaired(self, code: str, whole: str) -> Iterator[str]:
+        """Return a text without what keeps any program from running; for Python first as it is, if `whole` is one."""
         if self._reader is None:
-            plain = marks.has_foreign_blanks(cut) and not _LITERAL_OF_LINES.search(cut)
-            yield (marks.with_plain_indents(cut) if plain else cut).lstrip(marks.INVISIBLE)
+            plain = marks.has_foreign_blanks(code) and not _LITERAL_OF_LINES.search(code)
+            yield (marks.with_plain_indents(code) if plain else code).lstrip(marks.INVISIBLE)
             return
-        if self._reader.read(code) is not None and not marks.has_brackets(code):
+        if whole != code and not marks.has_brackets(whole) and self._reader.read(whole) is not None:
+            yield whole
+        yield code
+        if marks.has_foreign_blanks(code):
+            code = marks.with_plain_blanks(code)
             yield code
-        yield cut
-        if marks.has_foreign_blanks(cut):
-            cut = marks.with_plain_blanks(cut)
-            yield cut
-        yield textwrap.dedent(cut)
+        yield textwrap.dedent(code)
 
     # What the language tells
 
@@ -221,7 +220,7 @@ class _Search:
     def _is_opened(self, head: str) -> bool:
         head = self._without_label(head)
         if self._reader is not None:
-            for code in self._repaired(head):
+            for code in self._repaired(head, head):
                 facts = self._reader.read(code)
                 if facts is not None and not facts.is_glimpse:
                     return not facts.is_inert
@@ -230,7 +229,7 @@ class _Search:
         return bare.is_mostly_code(head)
 
     def _reads(self, code: str) -> bool:
-        return self._reader is None or any(self._reader.read(text) is not None for text in self._repaired(code))
+        return self._reader is None or any(self._reader.read(text) is not None for text in self._repaired(code, code))
 
     def _without_label(self, text: str) -> str:
         """Cut a first line that is only the name of the language, as where the prompt ended with the fence."""
