@@ -22,7 +22,8 @@ SANDBOXES = Path(__file__).resolve().parent.parent / "sandboxes"
 class Language:
     """How programs of one language are named, compiled and run inside a box.
 
-    `aliases` are other names, in lower case, under which a submission may ask for it or a fenced block announce it.
+    `aliases` are other names, in lower case, under which a submission may ask for it or a fenced block announce it, and
+    `fences` are labels of blocks only. `main` matches in every program that can be run alone.
 
     `compile` and `run` are argument vectors, relative to the folder that holds `source_file`; a language without `run`
     is forked from the box's warm interpreter. `memory` is what the memory limit is set on: `address_space` (RLIMIT_AS)
@@ -34,6 +35,8 @@ class Language:
     name: str
     title: str
     aliases: tuple[str, ...] = ()
+    fences: tuple[str, ...] = ()
+    main: str = ""
     source_file: str
     compile: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
@@ -50,6 +53,11 @@ class Language:
     def names(self) -> tuple[str, ...]:
         """Every name of the language, its own first."""
         return (self.name, *self.aliases)
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Every label with which a fenced block announces the language, without versions."""
+        return frozenset((*self.names, *self.fences))
 
     def check_files(self, names: Iterable[str], field: str) -> None:
         """See to it that files beside the program do not lie where the program itself, or what is made of it, lies.

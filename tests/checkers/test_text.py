@@ -35,6 +35,14 @@ from verifier_service.schema.requests import options_of
         ("float", b"-inf", b"inf", False),
         ("float", b"1.0", b"1.1", False),
         ("float", b"1.0", b"one", False),
+        ("float", b"1000000 0.5", b"1000001 0.5", False),
+        ("float", b"50000000000000001", b"50000000000000000", False),
+        ("float", b"9" * 5000, b"9" * 4999 + b"8", False),
+        ("float", b"7 0 -3", b"007 -0 -03", True),
+        ("float", b"1000000", b"1000000.5", True),
+        ("float", b"0.1", b"0.1000001", True),
+        ("float", b"0.1", b"0.100001", True),
+        ("float", b"0.1", b"0.1000011", False),
     ],
 )
 def test_checker_of_text(checker: str, expected: bytes, actual: bytes, ok: bool) -> None:

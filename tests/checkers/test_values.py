@@ -6,6 +6,8 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from verifier_service.checkers import VALUE_CHECKERS
 from verifier_service.schema import FloatChecker
@@ -45,6 +47,20 @@ def nested(depth: int) -> list[Any]:
         ("equal", 0.5, Decimal("0.5"), True),
         ("equal", 0.5, Decimal("sNaN"), False),
         ("equal", 1, 10**400, False),
+        ("equal", 10**18 + 3, 1e18, False),
+        ("equal", 10**18, 1e18, True),
+        ("equal", 10**12, 1e12 + 300, False),
+        ("equal", 5, 5.0000000001, False),
+        ("equal", 1e12, 10**12 + 300, True),
+        ("equal", 3, Fraction(6, 2), True),
+        ("equal", True, 0.9999999999, False),
+        ("equal", [10**17 + 1], [1e17], False),
+        ("equal", {"id": 10**17 + 1}, {"id": 1e17}, False),
+        ("equal", {"2": "x"}, {2.0: "x"}, True),
+        ("equal", {"2.0": "x"}, {2.0: "x"}, True),
+        ("equal", {"2": "x"}, {2.5: "x"}, False),
+        ("equal", 0.1, complex(1.7e308, 1.7e308), False),
+        ("equal", float("nan"), complex(float("nan"), 1), False),
         ("equal", {"a": [1.0]}, {"a": [1.0 + 1e-12]}, True),
         ("equal", {"1": "x", "null": 2}, {1: "x", None: 2}, True),
         ("equal", {"1": "x"}, {2: "x"}, False),
@@ -55,6 +71,11 @@ def nested(depth: int) -> list[Any]:
         ("float", [1.0, "x"], [1.0005, "x"], True),
         ("float", 1000, 1000.5, True),
         ("float", 1.0, 1.1, False),
+        ("float", 1000, 1001, False),
+        ("float", 10**9, 10**9 + 1, False),
+        ("float", [10**9], [10**9 + 1.0], True),
+        ("float", 10**400, 1e308, False),
+        ("float", 1e308, Decimal("1e309"), False),
         ("unordered", [1, 2, 2], [2, 1, 2], True),
         ("unordered", [1, 2, 2], [2, 1, 1], False),
         ("unordered", [1, 2], {2, 1}, True),
@@ -92,3 +113,72 @@ def test_a_hostile_value_is_compared_quickly_and_is_wrong(checker: str, expected
     ok = VALUE_CHECKERS[checker](expected, actual, FloatChecker(abs_tol=1e-12, rel_tol=1e-12)).ok
     assert not ok
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(("expected", "actual"), [(0.3, 0.31), (0.7, 0.8), (2.3, 2.4), (0.1, 0.100001)])
+def test_an_error_of_exactly_the_tolerance_is_forgiven_as_it_is_written_in_decimal(
+    expected: float, actual: float
+) -> None:
+    """In binary each of these differences is above the tolerance by a rounding."""
+    tolerance = float(f"{abs(actual - expected):.6f}")
+    assert abs(actual - expected) > tolerance
+    assert VALUE_CHECKERS["float"](expected, actual, FloatChecker(abs_tol=tolerance, rel_tol=0)).ok
+    smaller = FloatChecker(abs_tol=tolerance * (1 - 1e-12), rel_tol=0)
+    assert not VALUE_CHECKERS["float"](expected, actual, smaller).ok
+
+
+def test_a_tolerance_below_the_spacing_of_floats_stays_a_tolerance() -> None:
+    """A slack of two ulps would forgive this error of 0.25 under a tolerance of 0.1."""
+    assert not VALUE_CHECKERS["float"](1e15, 1e15 + 0.25, FloatChecker(abs_tol=0.1, rel_tol=0)).ok
+
+
+def test_integers_may_be_off_only_by_an_absolute_tolerance_that_is_meant_for_them() -> None:
+    assert VALUE_CHECKERS["float"](10, 11, FloatChecker(abs_tol=1, rel_tol=0)).ok
+    assert not VALUE_CHECKERS["float"](10, 11, FloatChecker(abs_tol=0.5, rel_tol=1)).ok
+
+
+MANY = 1500
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual"),
+    [
+        (list(range(MANY)), [float(n) for n in range(MANY)]),
+        ([n % 2 for n in range(MANY)], [bool(n % 2) for n in range(MANY)]),
+        ([[n, [n]] for n in range(MANY)], [(n, (n,)) for n in range(MANY)]),
+        ([{"a": n, "b": 1} for n in range(MANY)], [{"b": 1, "a": n} for n in range(MANY)]),
+        ([{str(n): 1} for n in range(MANY)], [{n: 1} for n in range(MANY)]),
+        ([n / 7 for n in range(MANY)], [n / 7 * (1 + 1e-12) for n in range(MANY)]),
+        ([[n, n / 7] for n in range(MANY)], [(n, Fraction(n, 7)) for n in range(MANY)]),
+        ([n / 4 for n in range(MANY)], [Decimal(n) / 4 for n in range(MANY)]),
+    ],
+    ids=["floats", "bools", "tuples", "order of keys", "keys that are integers", "off a little", "nested", "decimals"],
+)
+def test_many_elements_find_each_other_whatever_their_type_and_spelling(expected: list[Any], actual: list[Any]) -> None:
+    unordered = VALUE_CHECKERS["unordered"]
+    assert unordered(expected, actual[::-1], OPTIONS).ok
+    assert not unordered(expected, [*actual[:-1], actual[0]], OPTIONS).ok
+
+
+ODD = (
+    1.7e308, -1.7e308, float("inf"), float("nan"), 10**400, 10**5000, complex(1.7e308, 1.7e308),
+    complex(float("nan"), 1),
+    complex(0, float("inf")), 5e-324, -0.0, True, Decimal("sNaN"), Decimal("1e999999999"), Decimal("1e400"),
+    Decimal("Infinity"), Fraction(10**400, 3), Fraction(1, 10**400),
+)  # fmt: skip
+NUMBERS = st.integers(0, len(ODD) - 1).map(lambda at: ODD[at]) | st.floats() | st.integers()
+LEAVES = NUMBERS | st.text(max_size=2) | st.none() | st.binary(max_size=2)
+KEYS = st.text(max_size=2) | st.integers() | st.floats() | st.booleans() | st.none()
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(KEYS, inner),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES, VALUES, st.floats(0, allow_nan=False, allow_infinity=False))
+def test_no_value_raises_out_of_a_checker(expected: Any, actual: Any, tolerance: float) -> None:
+    for compare in VALUE_CHECKERS.values():
+        compare(expected, actual, FloatChecker(abs_tol=tolerance, rel_tol=tolerance))
+        compare(expected, expected, FloatChecker())

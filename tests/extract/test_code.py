@@ -5,8 +5,9 @@ import time
 import pytest
 
 from verifier_service.extract.code import extract_code
+from verifier_service.languages import load_languages
 
-PYTHON = ("python", "py", "python3")
+PYTHON = load_languages()["python"]
 
 
 @pytest.mark.parametrize(

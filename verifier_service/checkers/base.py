@@ -1,6 +1,9 @@
 """What every checker returns, and how values are shown in its sentence."""
 
+import cmath
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from reprlib import Repr
 
 SHOWN_CHARS = 120
@@ -20,7 +23,12 @@ class Checked:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Two numbers are close if they differ by at most `absolute`, or by `relative` times the expected one."""
+    """Two numbers are close if they differ by at most `absolute`, or by `relative` times the expected one.
+
+    Numbers mean what they say in decimal: 0.100001 differs from 0.1 by 1e-6 exactly, though the difference of the two
+    floats is above it by a rounding. A slack of some ulps would forgive that, too, but also errors far above a
+    tolerance that is small beside the numbers. So near the bound, where rounding decides, the decimals are compared.
+    """
 
     absolute: float
     relative: float
@@ -29,13 +37,34 @@ class Tolerance:
         """Tell whether `actual` is close to `expected`; infinities and NaN are close to themselves only."""
         if expected == actual:
             return True
-        if expected != expected or actual != actual:  # NaN
-            return expected != expected and actual != actual
+        wanted, got = complex(expected), complex(actual)
+        if not (cmath.isfinite(wanted) and cmath.isfinite(got)):
+            return _same(wanted.real, got.real) and _same(wanted.imag, got.imag)
         try:
-            gap = abs(expected - actual)
+            gap, size = abs(wanted - got), abs(wanted)
         except OverflowError:  # complex numbers near the largest float
-            return False
-        return gap != float("inf") and gap <= max(self.absolute, self.relative * abs(expected))
+            return self._is_within(wanted, got)
+        bound = max(self.absolute, self.relative * size)
+        rounding = 4 * (math.ulp(size) + math.ulp(gap) + math.ulp(bound))
+        if abs(gap - bound) > rounding and math.isfinite(gap) and math.isfinite(bound):
+            return gap < bound
+        return self._is_within(wanted, got)
+
+    def _is_within(self, expected: complex, actual: complex) -> bool:
+        """Compare exactly, in squares: so no root has to be taken."""
+        real, imaginary = _decimal(expected.real), _decimal(expected.imag)
+        gap = (real - _decimal(actual.real)) ** 2 + (imaginary - _decimal(actual.imag)) ** 2
+        size = real**2 + imaginary**2
+        return gap <= max(_decimal(self.absolute) ** 2, _decimal(self.relative) ** 2 * size)
+
+
+def _same(one: float, other: float) -> bool:
+    return one == other or (one != one and other != other)
+
+
+def _decimal(number: float) -> Fraction:
+    """Return the shortest decimal that is read as this float, which is the one that somebody wrote."""
+    return Fraction(repr(number))
 
 
 RIGHT = Checked(True)

@@ -1,16 +1,16 @@
 """Compare what a function returned with what was expected, both as plain data.
 
 Lists and tuples are alike, because JSON has only lists. Keys of a dict that are no strings are compared by their JSON
-text, for the same reason. Numbers are compared by value, whatever their type. Sets are equal to sets only, except
-for `unordered`, which takes them for lists.
+text, for the same reason. Numbers are compared by value, whatever their type; an expected integer asks for exactly that
+value. Sets are equal to sets only, except for `unordered`, which takes them for lists.
 """
 
-import math
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from verifier_service.checkers.base import RIGHT, Checked, Tolerance, shown
+from verifier_service.checkers.keys import json_key, key_of, rank_of
 from verifier_service.schema import FloatChecker
 from verifier_service.schema.base import Asked
 
@@ -26,12 +26,15 @@ _SETS = (set, frozenset)
 
 
 def equal(expected: Any, actual: Any, _: Asked) -> Checked:
-    """Accept the same value; a float may be off by 1e-9 of the expected one."""
+    """Accept the same value; a number may be off by 1e-9 of an expected float."""
     return _compare(expected, actual, EQUAL)
 
 
 def close(expected: Any, actual: Any, options: FloatChecker) -> Checked:
-    """Accept the same value, where every number may be off by the tolerance."""
+    """Accept the same value, where every number may be off by the tolerance.
+
+    Where both are integers they must be equal, unless `abs_tol` is 1 or more and so meant for them.
+    """
     return _compare(expected, actual, Tolerance(options.abs_tol, options.rel_tol))
 
 
@@ -46,18 +49,21 @@ def unordered(expected: Any, actual: Any, _: Asked) -> Checked:
 
 
 def _pair(wanted: list[Any], got: list[Any]) -> Checked:
+    """Pair elements by their keys; those that are left, which are close at best, in order or each with each."""
     unmatched: dict[str | None, list[Any]] = {}
     for value in got:
-        unmatched.setdefault(_key(value), []).append(value)
+        unmatched.setdefault(key_of(value), []).append(value)
     remaining = []
     for value in wanted:
-        key = _key(value)
+        key = key_of(value)
         same = unmatched.get(key)
         if same and key is not None:
             same.pop()
         else:
             remaining.append(value)
     left = [value for same in unmatched.values() for value in same]
+    if _are_close_in_order(remaining, left):
+        return RIGHT
     if len(left) > MAX_UNMATCHED:
         return Checked(False, f"{len(left)} elements have no exact partner, for instance {shown(left[0])}")
     for value in remaining:
@@ -68,12 +74,10 @@ def _pair(wanted: list[Any], got: list[Any]) -> Checked:
     return RIGHT
 
 
-def _key(value: Any) -> str | None:
-    """Return a text that only equal values share, or None for a value that is too long or too deep to write out."""
-    try:
-        return repr(list(value) if isinstance(value, tuple) else value)
-    except (ValueError, RecursionError):
-        return None
+def _are_close_in_order(wanted: list[Any], got: list[Any]) -> bool:
+    """Tell whether elements are close, each to the one with its rank by size, as floats are that are off a little."""
+    pairs = zip(sorted(wanted, key=rank_of), sorted(got, key=rank_of), strict=True)
+    return all(_compare(one, other, EQUAL).ok for one, other in pairs)
 
 
 def _compare(expected: Any, actual: Any, tolerance: Tolerance) -> Checked:
@@ -107,8 +111,8 @@ def _same_number(expected: Any, actual: Any, tolerance: Tolerance) -> bool:
             return True
     except ArithmeticError:  # a signalling NaN
         return False
-    if isinstance(expected, int) and isinstance(actual, int):
-        return tolerance is not EQUAL and _close(expected, actual, tolerance)
+    if isinstance(expected, int) and (tolerance is EQUAL or (isinstance(actual, int) and tolerance.absolute < 1)):
+        return False
     return _close(expected, actual, tolerance)
 
 
@@ -125,20 +129,16 @@ def _text_keys(expected: dict[Any, Any], actual: dict[Any, Any]) -> tuple[dict[A
     """Return both dicts with keys as JSON writes them, if only the actual one has keys that are no strings."""
     if all(isinstance(key, str) for key in actual) or not all(isinstance(key, str) for key in expected):
         return expected, actual
-    renamed = {_json_key(key): value for key, value in actual.items()}
+    renamed = {_name(key, expected): value for key, value in actual.items()}
     return (expected, renamed) if len(renamed) == len(actual) else (expected, actual)
 
 
-def _json_key(key: Any) -> Any:
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    if key is None:
-        return "null"
-    if isinstance(key, float) and not math.isfinite(key):
-        return key
-    if isinstance(key, int) and key.bit_length() > 10_000:
-        return key
-    return str(key) if isinstance(key, (int, float)) else key
+def _name(key: Any, expected: dict[Any, Any]) -> Any:
+    """Return the name under which a key is expected: 2.0 is the key 2, if there is no key 2.0."""
+    name = json_key(key)
+    if isinstance(key, float) and key.is_integer() and name not in expected:
+        return json_key(int(key))
+    return name
 
 
 def _different(path: str, expected: Any, actual: Any) -> Checked:

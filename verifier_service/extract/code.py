@@ -1,85 +1,258 @@
-"""Find the program in a completion: the last fenced block of the language, else the whole text.
+"""Find the program in a completion.
 
-In order:
+1. What a model thought to itself is cut off (`thoughts`), and what follows the end of its turn.
+2. It is looked for in the last `<answer>` (or `[PYTHON]` and the like), then in the whole text.
+3. In either the blocks of the language come first, from the last to the first, a block that the prompt opened among
+   them; then those without a label; then a single one whose label says nothing; then a program without any fence.
+4. Of these the first is taken that can be the answer (`choice`): for Python that compiles and defines what the tests
+   ask for, for other languages that has a `main` where they need one. If none can be, the first is taken.
 
-1. what a model thought to itself (`<think> ... </think>`) is cut off; a thought that never ends leaves nothing,
-2. the last fenced block (three or more backticks or tildes) whose label is a name of the language,
-3. else the last fenced block without a label,
-4. else, if there is no fence at all, the whole text.
-
-A block whose fence is never closed (a completion that was cut) goes to the end of the text.
+The program comes out as it stands, but for what would keep any program from running: quote marks and indentation of
+the block, and blanks that no compiler takes for one.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+import textwrap
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 
-_OPENING = re.compile(r"^[ \t>]*(`{3,}|~{3,})[ \t]*([^\s`]*)[^`\n]*$")
-_THOUGHT_TAGS = ("think", "thinking", "reasoning", "thought")
+from verifier_service.extract import bare, labels, marks
+from verifier_service.extract.choice import Candidate, choose
+from verifier_service.extract.fences import Block, Dialect, blocks, has_fence
+from verifier_service.extract.python import Reader
+from verifier_service.extract.thoughts import without_thoughts
+from verifier_service.extract.wanted import NOTHING, Wanted
+from verifier_service.languages import Language
 
+_CODE_ON_FENCE = re.compile(r"(?:def|class|import|from|async)[ \t]|@\w|#include")  # ```python def f(x):
+MAX_TAGS = 50
+MAX_CANDIDATES = 30
 
-@dataclass(frozen=True)
-class _Block:
-    label: str
-    code: str
-
-
-def without_thoughts(text: str) -> str:
-    """Return `text` without what stands in `<think>` and similar tags; an unclosed one swallows the rest."""
-    for tag in _THOUGHT_TAGS:
-        opening, closing = f"<{tag}>", f"</{tag}>"
-        if closing in text and (opening not in text or text.index(closing) < text.index(opening)):
-            text = text[text.index(closing) + len(closing) :]  # chat templates often put the opening tag in the prompt
-        while (start := text.find(opening)) >= 0:
-            end = text.find(closing, start)
-            text = text[:start] + (text[end + len(closing) :] if end >= 0 else "")
-    return text
+_LITERAL_OF_LINES = re.compile(r"`|\"\"\"|R\"|r#*\"")  # what may hold a line break in some language
 
 
-def _blocks(text: str) -> list[_Block]:
-    blocks = []
-    lines = text.splitlines(keepends=True)
-    at = 0
-    while at < len(lines):
-        opening = _OPENING.match(lines[at].rstrip("\r\n"))
-        at += 1
-        if opening is None:
-            continue
-        fence, label = opening[1], opening[2]
-        indent = len(lines[at - 1]) - len(lines[at - 1].lstrip(" \t"))
-        end = _closing_line(lines, at, fence)
-        body = [_dedent(line, indent) for line in lines[at:end]]
-        if end < len(lines) and (last := lines[end].rstrip()[: -len(fence)]).strip(" \t>"):
-            body.append(_dedent(last, indent))
-        blocks.append(_Block(label.strip("{}.").lower(), "".join(body)))
-        at = end + 1
-    return blocks
+def extract_code(completion: str, language: Language, wanted: Wanted = NOTHING) -> str | None:
+    """Return the program in `completion`, or None if there is none. `wanted` is what the tests ask of it."""
+    search = _Search(language, wanted)
+    program = search.find(completion)
+    return program if program is not None and program.strip() else None
 
 
-def _closing_line(lines: list[str], start: int, fence: str) -> int:
-    """Return the line that closes the fence: one of the fence alone, else one that ends with it, else the end."""
-    ends_with_fence = len(lines)
-    for at in range(start, len(lines)):
-        line = lines[at].strip(" \t\r\n>")
-        if line.startswith(fence) and not line.strip(fence[0]):
-            return min(at, ends_with_fence)
-        if ends_with_fence == len(lines) and line.endswith(fence) and not _OPENING.match(lines[at].rstrip("\r\n")):
-            ends_with_fence = at
-    return ends_with_fence
+class _Search:
+    """The search for the program of one completion."""
+
+    def __init__(self, language: Language, wanted: Wanted) -> None:
+        self._language = language
+        self._wanted = wanted
+        self._reader = Reader() if language.has_tester else None
+        self._dialect = Dialect(self._is_program, self._is_opened)
+        self._found: dict[str, list[Block]] = {}
+
+    def find(self, completion: str) -> str | None:
+        text = self._without_label(marks.without_first_tokens(completion))
+        if self._is_answer(text):
+            return text
+        visible = self._turn(without_thoughts(text, self._holds_answer))
+        if visible != text and self._is_answer(visible):
+            return visible
+        candidates = self._candidates(visible)
+        if not candidates:
+            return None
+        if self._reader is not None:
+            return choose(candidates, self._wanted, self._reader)
+        main = re.compile(self._language.main)
+        return next((one.code for one in candidates if main.search(one.code)), candidates[0].code)
+
+    def _blocks(self, text: str) -> list[Block]:
+        if text not in self._found:
+            self._found[text] = blocks(text, self._dialect)
+        return self._found[text]
+
+    # What is the text
+
+    def _is_answer(self, text: str) -> bool:
+        """Tell whether a whole text is the program, so that whatever looks like a mark in it is part of it."""
+        if self._reader is None or "~~~" in text or marks.has_brackets(text):  # `~~~python` is an expression
+            return False
+        facts = self._reader.read(text)
+        if facts is None or facts.is_inert or facts.is_glimpse:
+            return False
+        return not self._wanted.names or facts.may_define_more or bool(facts.defines & self._wanted.names)
+
+    def _is_asked_for(self, code: str) -> bool:
+        """Tell whether a block defines what the tests ask for, so that its label does not matter."""
+        facts = self._reader.read(code) if self._reader is not None else None
+        return facts is not None and bool(facts.defines & self._wanted.names)
+
+    def _holds_answer(self, text: str) -> bool:
+        return has_fence(text) or any(map(bare.looks_like_code, text[: bare.MAX_CHARS].split("\n")))
+
+    def _turn(self, text: str) -> str:
+        """Cut what follows the end of the turn; inside a block a token is part of the program."""
+        found = marks.turn_end(text)
+        if found is None:
+            return text
+        for block in self._blocks(text):
+            if found is None or found.start() < block.start:
+                break
+            if found.start() < block.end and (block.is_closed or self._reads(block.code)):
+                found = marks.turn_end(text, block.end)
+        return text[: found.start()] if found and text[: found.start()].strip() else text
+
+    def _places(self, text: str) -> list[str]:
+        """Return the parts of a text in which an answer was announced, the last first, and the text itself."""
+        if not marks.may_hold_marks(text):
+            return [text]
+        spans = [(one.start, one.end) for one in self._blocks(text)]
+
+        def is_outside(found: re.Match[str]) -> bool:
+            quoted = text[: found.start()][-1:] in ('"', "'", "`")
+            return not quoted and not any(start <= found.start() < end for start, end in spans)
+
+        openings = [one for one in deque(marks.OPENING.finditer(text), MAX_TAGS) if is_outside(one)]
+        closings = [one for one in deque(marks.CLOSING.finditer(text), MAX_TAGS) if is_outside(one)]
+        places = []
+        for opening in reversed(openings):
+            closing = next((one for one in closings if one.start() >= opening.end() and _match(opening, one)), None)
+            if closing is not None or not text[text.rfind("\n", 0, opening.start()) + 1 : opening.start()].strip():
+                places.append(text[opening.end() : closing.start() if closing else len(text)])
+        if not openings:
+            places += [text[: one.start()] for one in closings[-1:]]
+        return [*(place for place in places[:3] if place.strip()), text]
+
+    # What may be the program
+
+    def _candidates(self, text: str) -> list[Candidate]:
+        found: dict[str, Candidate] = {}
+        places = self._places(text)
+        for number, place in enumerate(places):
+            alone = not (found or has_fence(text))
+            for one in list(self._in_place(place, number, is_whole=place is places[-1], alone=alone)):
+                if one.code.strip() and len(found) < MAX_CANDIDATES:
+                    found.setdefault(one.code, one)
+        return list(found.values())
+
+    def _in_place(self, text: str, number: int, *, is_whole: bool, alone: bool) -> Iterator[Candidate]:
+        fenced = list(_with_nested(self._blocks(text)))
+        own, others = self._sorted(fenced)
+        for block in chain(own, others):
+            yield self._candidate(self._variants(block), number, block.start)
+        if not fenced:
+            text = text if is_whole else text.strip("\n")
+            if alone or (not is_whole and (self._is_answer(text) or bare.is_mostly_code(text))):
+                yield self._candidate(self._bare_variants(text), number, 0)
+        elif self._reader is not None:
+            head = text[: fenced[0].start]
+            for program in bare.programs(head, self._reader):
+                yield self._candidate(iter([program]), number, 0)
+
+    def _sorted(self, fenced: Sequence[Block]) -> tuple[list[Block], list[Block]]:
+        """Return the blocks of the language, and those that may be in it, each from the last to the first."""
+        own, bare_ones, unknown = list[Block](), list[Block](), list[Block]()
+        for block in reversed(fenced):
+            if block.of_prompt or labels.is_of(block.label, self._language):
+                own.append(block)
+            elif block.is_one_line or (block.label and labels.is_unknown(block.label, self._language)):
+                unknown.append(block)
+            elif not block.label:
+                bare_ones.append(block)
+        if own or bare_ones:
+            return own, bare_ones
+        if len(unknown) == 1:
+            return own, unknown
+        return own, [block for block in reversed(fenced) if self._is_asked_for(block.code)]
+
+    def _candidate(self, variants: Iterator[str], place: int, start: int) -> Candidate:
+        """Return the first variant that is a program, else the first of them."""
+        first = next(variants)
+        if self._reader is None:
+            return Candidate(first, place, start)
+        for code in chain([first], variants):
+            facts = self._reader.read(code)
+            if facts is not None:
+                return Candidate(code, place, start, facts)
+        return Candidate(first, place, start)
+
+    def _variants(self, block: Block) -> Iterator[str]:
+        """Return what a block may mean, the likeliest first."""
+        code = block.code
+        if block.is_one_line and labels.is_of(block.label, self._language):
+            code = block.rest
+        if not block.label:
+            code = self._without_label(code)
+        if _CODE_ON_FENCE.match(block.rest) and not block.is_one_line:
+            yield f"{block.rest}\n{code}"
+        yield from self._repaired(code if block.is_closed else _cut(code), code)
+        if not block.is_closed and self._reader is not None:
+            yield from bare.programs(code, self._reader)
+
+    def _bare_variants(self, text: str) -> Iterator[str]:
+        text = self._without_label(text)
+        trimmed = list(bare.programs(text, self._reader))
+        if self._reader is None:
+            yield from trimmed
+            yield from self._repaired(_cut(text), text)
+        else:
+            yield from self._repaired(_cut(text), text)
+            yield from trimmed
+
+    def _repaired(self, code: str, whole: str) -> Iterator[str]:
+        """Return a text without what keeps any program from running; for Python first as it is, if `whole` is one."""
+        if self._reader is None:
+            plain = marks.has_foreign_blanks(code) and not _LITERAL_OF_LINES.search(code)
+            yield (marks.with_plain_indents(code) if plain else code).lstrip(marks.INVISIBLE)
+            return
+        if whole != code and not marks.has_brackets(whole) and self._reader.read(whole) is not None:
+            yield whole
+        yield code
+        if marks.has_foreign_blanks(code):
+            code = marks.with_plain_blanks(code)
+            yield code
+        yield textwrap.dedent(code)
+
+    # What the language tells
+
+    def _is_program(self, label: str, code: str) -> bool:
+        return self._reader is None or (label != "" and not labels.is_of(label, self._language)) or self._reads(code)
+
+    def _is_opened(self, head: str) -> bool:
+        head = self._without_label(head)
+        if self._reader is not None:
+            for code in self._repaired(head, head):
+                facts = self._reader.read(code)
+                if facts is not None and not facts.is_glimpse:
+                    return not facts.is_inert
+            if next(bare.programs(head, self._reader), None) is not None:
+                return False  # a program, then words, then a fence that opens a block
+        return bare.is_mostly_code(head)
+
+    def _reads(self, code: str) -> bool:
+        return self._reader is None or any(self._reader.read(text) is not None for text in self._repaired(code, code))
+
+    def _without_label(self, text: str) -> str:
+        """Cut a first line that is only the name of the language, as where the prompt ended with the fence."""
+        first, newline, rest = text.partition("\n")
+        return rest if newline and len(first) < 30 and labels.is_of(first.strip().lower(), self._language) else text
 
 
-def _dedent(line: str, indent: int) -> str:
-    return line[indent:] if not line[:indent].strip(" \t") else line
+def _with_nested(fenced: Sequence[Block]) -> Iterator[Block]:
+    """Return blocks with those that stand inside of Markdown blocks."""
+    for block in fenced:
+        yield block
+        if block.label in ("markdown", "md"):
+            for inner in blocks(block.code):
+                yield replace(inner, start=block.start + inner.start)
 
 
-def extract_code(completion: str, fences: Iterable[str]) -> str | None:
-    """Return the program in `completion`, or None if there is none.
+def _cut(code: str) -> str:
+    """Cut the tags and tokens that follow a program, as where a block was never closed."""
+    end = marks.end_of_answer(code)
+    return code[:end] if code[:end].strip() else code
 
-    `fences` are the labels of the language, in lower case, for instance `("python", "py")`.
-    """
-    text = without_thoughts(completion)
-    names = set(fences)
-    blocks = _blocks(text)
-    chosen = [b for b in blocks if b.label in names] or [b for b in blocks if not b.label]
-    code = chosen[-1].code if chosen else text if not blocks else ""
-    return code if code.strip() else None
+
+def _match(opening: re.Match[str], closing: re.Match[str]) -> bool:
+    """Tell whether two tags belong together."""
+    names = [found["tag"] or found["capital"] or "" for found in (opening, closing)]
+    return opening.lastgroup == closing.lastgroup and names[0].lower() == names[1].lower()

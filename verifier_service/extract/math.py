@@ -11,7 +11,7 @@ The rules, in order of trust; the first that finds something decides, and a requ
 | last_line | the last line, if it is a formula or a displayed formula |
 | last_number | the last number, with its sign, currency and percent sign |
 
-What stands in `<think>...</think>` is not looked at; a thinking block that is never closed hides all that follows it.
+What the model thought to itself is not looked at; `thoughts` says what that is.
 An answer that its own sentence denies ("the answer is not 5", "`\boxed{5}` is wrong") is not an answer.
 Every scan is linear in the length of the text.
 """
@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from verifier_service.extract.thoughts import without_thoughts
 from verifier_service.schema import ExtractionRule
 
 MAX_EXTRACTED_CHARS = 100_000
@@ -35,7 +36,6 @@ class Extracted:
 
 
 _BOX = re.compile(r"(?<!\\)\\{1,4}(?:boxed|fbox|framebox)\s{0,5}(?=[{\d\\A-Za-z])|\x08oxed\s{0,5}(?=\{)")
-_THINK = re.compile(r"<(/?)\s{0,3}(think|thinking|thought|reasoning|scratchpad)\s{0,3}>", re.IGNORECASE)
 _TAG = re.compile(r"<\s{0,3}(answer|final_answer|finalanswer|ans|final)\s{0,3}>", re.IGNORECASE)
 _BETWEEN_BOXES = re.compile(
     r"(?:[\s$.,;:&]|\\[()\[\]]|\\quad|\\qquad|\\[,;: ]|\\text\{|\}|and|or|und|oder|et|ou|\\\\)*", re.IGNORECASE
@@ -82,7 +82,7 @@ def extract_answer(text: str, rules: Sequence[ExtractionRule] | None) -> Extract
     answers.
     """
     allowed = set(ExtractionRule) if rules is None else set(rules)
-    visible = _without_thinking(text)
+    visible = without_thoughts(text, _says_anything)
     for rule, find in _FINDERS.items():
         if rule in allowed:
             found = find(visible)
@@ -100,24 +100,8 @@ def extract_reference(text: str) -> Extracted:
     return Extracted(text.strip(), ExtractionRule.LAST_LINE)
 
 
-def _without_thinking(text: str) -> str:
-    """Cut thinking blocks; a closing tag without an opening one hides all before it."""
-    if "<" not in text:
-        return text
-    kept, position, depth = [], 0, 0
-    for match in _THINK.finditer(text):
-        if match.group(1):
-            if depth == 0:
-                kept = []
-            depth = 0
-            position = match.end()
-        elif depth == 0:
-            kept.append(text[position : match.start()])
-            depth = 1
-            position = match.end()
-    if depth == 0:
-        kept.append(text[position:])
-    return "".join(kept)
+def _says_anything(text: str) -> bool:
+    return text.strip() != ""
 
 
 def _boxed(text: str) -> str | None:  # noqa: C901 -- one pass over the boxes

@@ -132,7 +132,7 @@ class CodeJudge:
         groups: dict[tuple[object, ...], list[int]] = {}
         programs: dict[int, str] = {}
         for index, one in enumerate(admitted):
-            program = extract_code(one.completion, one.language.names)
+            program = extract_code(one.completion, one.language, one.suite.wanted)
             if program is None:
                 on_result(index, CodeResult.no_answer(one.id, f"the completion holds no {one.language.title} code"))
                 continue

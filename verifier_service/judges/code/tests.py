@@ -14,6 +14,8 @@ from sandboxes.protocol.facts import TestFacts
 from sandboxes.protocol.job import Mode, Run
 from verifier_service.checkers import TEXT_CHECKERS, VALUE_CHECKERS, Checked
 from verifier_service.errors import BadItem, JudgeError
+from verifier_service.extract import wanted
+from verifier_service.extract.wanted import Wanted
 from verifier_service.schema import (
     AssertTests,
     CallTests,
@@ -35,7 +37,7 @@ class Suite:
     """Tests made ready for the box once, however many submissions share them.
 
     `key` is the same for the same tests. `compare` is there for tests whose answers are compared here. `value_kb` is
-    what the longest expected value takes.
+    what the longest expected value takes. `wanted` are the names that the tests ask of a program.
     """
 
     key: object
@@ -52,6 +54,7 @@ class Suite:
     compare: Callable[[TestFacts], Checked] | None = None
     special_judge: SpecialJudge | None = None
     cases: tuple[StdioCase, ...] = ()
+    wanted: Wanted = wanted.NOTHING
 
 
 def prepare(tests: Tests) -> Suite:
@@ -137,6 +140,7 @@ def _call(tests: CallTests) -> Suite:
         value_kb=_kb(max(len(_encode(index, value)) for index, value in enumerate(expected))),
         entry_point=_entry_point(tests.entry_point),
         compare=compare,
+        wanted=wanted.by_call(tests.entry_point),
     )
 
 
@@ -159,12 +163,18 @@ def _assert(tests: AssertTests) -> Suite:
         prelude=_separate(tests).prelude,
         files={"tests.py": tests.code},
         entry_point=tests.entry_point and _entry_point(tests.entry_point),
+        wanted=wanted.by_asserts(tests.code, tests.entry_point),
     )
 
 
 def _pytest(tests: PytestTests) -> Suite:
     return Suite(
-        _key(tests), Mode.PYTEST, prelude=_separate(tests).prelude, files=dict(tests.files), module=tests.module
+        _key(tests),
+        Mode.PYTEST,
+        prelude=_separate(tests).prelude,
+        files=dict(tests.files),
+        module=tests.module,
+        wanted=wanted.by_pytest(tests.files, tests.module),
     )
 
 

@@ -1,0 +1,93 @@
+"""A program that stands in a text without any fence, perhaps with sentences around it.
+
+Python is read to tell where the program begins and ends; of other languages only lines that look like code are known.
+What is cut off must look like sentences: a program with an error in it stays whole.
+"""
+
+import re
+from collections.abc import Iterator
+
+from verifier_service.extract.python import Reader
+
+MAX_CHARS = 64 * 1024
+"""In a longer text no program is looked for."""
+MAX_LINE = 300
+"""How much of a line is looked at."""
+MAX_STARTS = 6
+MAX_CUTS = 4
+
+_CODE_START = re.compile(
+    r"#include\b|#define\b|#!|#\[|//|/\*|\}|using\s+\w|import\s+[\w*\"{(]|from\s+[\w.]+\s+import\b|package\s+\w+;?$|"
+    r"(?:public|private|protected|static|final|abstract|export|extern|typedef|template|struct|enum|impl|trait|mod)\b.*[;{(<>]|"
+    r"(?:async\s+)?def\s+\w+\s*[(\[]|class\s+\w+.*[:{(]|class\s+\w+$|(?:pub\s+)?(?:fn|func)\s+[\w(]|func\s|use\s+[\w:]+.*;|"
+    r"(?:let|const|var|val|auto|int|long|void|double|bool|string|char|unsigned)\s+.*[=;({]|function\b.*[({]|"
+    r"(?:if|for|while|switch|elif|with|try|else|return|match)\b.*[:{();]|(?:if|while|until)\s+\[|for\s+\w+\s+in\b|"
+    r"(?:read|echo|printf|set|local|declare|awk|sed|fi|done|do|then|cat)\b(?:\s|$)|"
+    r"@\w|[\w.\[\]$]+\s*(?:[-+*/|&%:<>^]|//|\*\*)?=(?!=)|[\w.:]+\(.*\)?|[\w.:]+!?\(|'''|\"\"\""
+)
+_CODE_END = re.compile(r"[;{}]\s*$|^\s*(?:fi|done|esac)\s*$")
+_SENTENCE = re.compile(r"[ \t>*#-]*(?:\d+[.)]\s+)?[*_`\"'(]*[^\W\d_][\w'’`-]*[,:.!?*]*(?:[ \t]|$)")
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+def looks_like_code(line: str) -> bool:
+    """Tell whether a line looks like one of a program, in one language or another."""
+    stripped = line.strip()
+    return bool(stripped) and bool(_CODE_START.match(stripped[:MAX_LINE]) or _CODE_END.search(stripped[-MAX_LINE:]))
+
+
+def looks_like_text(line: str) -> bool:
+    """Tell whether a line looks like one of prose: words, and no signs that programs are full of."""
+    stripped = line.strip()
+    if not stripped or looks_like_code(stripped) or not _SENTENCE.match(stripped):
+        return False
+    return stripped[-1] in ".:!?*)" or len(_WORD.findall(stripped[:200])) >= 2
+
+
+def is_mostly_code(text: str) -> bool:
+    """Tell whether a text is a program as far as its lines tell: it begins as one, and most lines could be of one."""
+    lines = [line for line in text[:MAX_CHARS].split("\n") if line.strip()]
+    if not lines or not looks_like_code(lines[0]):
+        return False
+    return 2 * sum(map(looks_like_text, lines)) < len(lines)
+
+
+def programs(text: str, reader: Reader | None) -> Iterator[str]:
+    """Return what may be the program of a text, the likeliest first. `reader` is there where it should be Python."""
+    if len(text) <= MAX_CHARS:
+        lines = [f"{line}\n" for line in text.split("\n")]  # as Python counts them
+        yield from _trimmed(lines) if reader is None else _python(lines, reader)
+
+
+def _python(lines: list[str], reader: Reader) -> Iterator[str]:
+    starts = [at for at, line in enumerate(lines) if line[:1].strip() and looks_like_code(line)]
+    for start in starts[:MAX_STARTS]:
+        before = next((line for line in reversed(lines[:start]) if line.strip()), None)
+        if before is None or not looks_like_code(before):
+            yield from _python_from(lines[start:], reader)
+
+
+def _python_from(lines: list[str], reader: Reader) -> Iterator[str]:
+    """Return the program at the beginning of some lines, if sentences follow it."""
+    end = len(lines)
+    for _ in range(MAX_CUTS):
+        program = "".join(lines[:end])
+        after = next((line for line in lines[end:] if line.strip()), None)
+        wrong = reader.error_line(program)
+        if wrong is None:
+            if (after is None or looks_like_text(after)) and reader.read(program) is not None:
+                yield program
+            return
+        end = min(wrong, end) - 1
+        if end <= 0:
+            return
+
+
+def _trimmed(lines: list[str]) -> Iterator[str]:
+    """Return the lines from the first that looks like code to the last that could end a program."""
+    first = next((at for at, line in enumerate(lines) if looks_like_code(line) and not looks_like_text(line)), None)
+    last = next(
+        (at for at in range(len(lines) - 1, -1, -1) if lines[at].strip() and not looks_like_text(lines[at])), -1
+    )
+    if first is not None and first <= last and all(looks_like_text(line) for line in lines[:first] if line.strip()):
+        yield "".join(lines[first : last + 1])

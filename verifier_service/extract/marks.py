@@ -1,0 +1,114 @@
+"""Marks that chat templates and prompts put around an answer and that are no part of it."""
+
+import re
+
+INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\u180e"
+"""A byte order mark and what else has no width."""
+
+BLANKS = "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+"""Blanks that no programming language takes for one."""
+
+TOKEN = (
+    r"(?:<[|｜][\w▁./-]{1,40}[|｜]>"  # <|im_end|>, <|eot_id|>, <｜end▁of▁sentence｜>
+    r"|</?s>|<(?:eos|bos|pad|unk|eot|EOT|end_of_turn|start_of_turn|end_of_utterance|turn\||\|turn)>"
+    r"|\[/?INST\]|\[/?EOS\])"
+)
+"""A token of a chat template."""
+
+_NAMES = "answer|final_answer|solution|final_solution|final|code|program|response|output"
+_CAPITALS = "PYTHON|CODE|ANSWER|SOLUTION|CPP|C\\+\\+|JAVA|JAVASCRIPT|RUST|GO|BASH|SCRIPT"
+
+OPENING = re.compile(
+    rf"<(?P<tag>{_NAMES})(?:[ \t][^<>\n]{{0,100}})?>|\[(?P<capital>{_CAPITALS})\]|(?P<begin>\[BEGIN\])"
+    r"|(?P<token><\|begin_of_solution\|>)",
+    re.IGNORECASE,
+)
+"""What opens an answer: `<answer>`, `[PYTHON]`, `[BEGIN]`."""
+
+CLOSING = re.compile(
+    rf"</(?P<tag>{_NAMES})[ \t]{{0,3}}>|\[/(?P<capital>{_CAPITALS})\]|(?P<begin>\[(?:DONE|END)\])"
+    r"|(?P<token><\|end_of_solution\|>)",
+    re.IGNORECASE,
+)
+"""What closes one."""
+
+_BRACKETS = re.compile(rf"^[ \t]*\[(?:BEGIN|{_CAPITALS})\]|\[(?:DONE|END|/(?:{_CAPITALS}))\][ \t]*\r?$", re.MULTILINE)
+TAIL = re.compile(
+    rf"(?:[ \t]|{TOKEN}|</?(?:{_NAMES})[ \t]{{0,3}}>|</?think>|\[/(?:{_CAPITALS})\]|\[(?:DONE|END)\])*+$", re.IGNORECASE
+)
+"""The rest of a line that holds marks only."""
+
+
+def may_hold_marks(text: str) -> bool:
+    """Tell whether it is worth while to look for tags and tokens; a text of one sign would make that long."""
+    return ">" in text or "]" in text
+
+
+_TOKENS_FIRST = re.compile(rf"(?:\s|[{INVISIBLE}]|{TOKEN}(?:(?:assistant|model)\b)?)*+")
+_TURN_ENDS = re.compile(rf"(?<![\"']){TOKEN}[ \t]*+(?=$|{TOKEN})", re.MULTILINE)
+
+
+def has_brackets(text: str) -> bool:
+    """Tell whether a line begins with `[BEGIN]` or ends with `[DONE]`, which are lists of Python as well."""
+    return _BRACKETS.search(text) is not None
+
+
+def without_first_tokens(text: str) -> str:
+    """Return `text` without tokens, blank lines and invisible characters before its first line."""
+    found = _TOKENS_FIRST.match(text)
+    end = found.end() if found else 0
+    head = text[:end]
+    if not re.search(TOKEN, head):
+        # Blanks before the first word indent it.
+        end = head.rfind("\n") + 1
+    return text[end:].lstrip(INVISIBLE)
+
+
+def turn_end(text: str, start: int = 0) -> re.Match[str] | None:
+    """Return the first token that ends a line, from `start` on: what follows it is another turn."""
+    if not may_hold_marks(text):
+        return None
+    return _TURN_ENDS.search(text, start)
+
+
+_ENDS = re.compile(
+    rf"^[ \t]*(?:{CLOSING.pattern}|{TOKEN})[ \t]*\r?$|{_TURN_ENDS.pattern}", re.MULTILINE | re.IGNORECASE
+)
+
+
+def end_of_answer(text: str) -> int:
+    """Return where the answer ends at the latest: at a closing tag on its own line, or a token at the end of one."""
+    found = _ENDS.search(text) if may_hold_marks(text) else None
+    return found.start() if found else len(text)
+
+
+_LITERAL = re.compile(
+    r"#[^\n]*"
+    r"|'''(?:[^\\']|\\.|'(?!''))*+'''"
+    r'|"""(?:[^\\"]|\\.|"(?!""))*+"""'
+    r"|'(?:[^\\'\n]|\\.)*+'"
+    r'|"(?:[^\\"\n]|\\.)*+"',
+    re.DOTALL,
+)
+"""A comment or a string literal of Python."""
+_FOREIGN = re.compile(f"[{BLANKS}{INVISIBLE}]")
+_PLAIN = str.maketrans({**dict.fromkeys(BLANKS, " "), **dict.fromkeys(INVISIBLE, "")})
+
+
+def has_foreign_blanks(text: str) -> bool:
+    """Tell whether a text holds blanks that only look like one, or characters without width."""
+    return _FOREIGN.search(text) is not None
+
+
+def with_plain_blanks(text: str) -> str:
+    """Return a Python program with plain blanks everywhere but in its string literals and comments."""
+    kept, at = [], 0
+    for literal in _LITERAL.finditer(text):
+        kept += [text[at : literal.start()].translate(_PLAIN), literal.group()]
+        at = literal.end()
+    return "".join([*kept, text[at:].translate(_PLAIN)])
+
+
+def with_plain_indents(text: str) -> str:
+    """Return a program of any language with plain blanks before the first sign of each line."""
+    return re.sub(f"^[ \t{BLANKS}]+", lambda found: found.group().translate(_PLAIN), text, flags=re.MULTILINE)

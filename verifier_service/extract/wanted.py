@@ -1,0 +1,113 @@
+"""What tests ask of a program: the names that they take from it.
+
+A completion may hold several blocks; the one that defines these names is the answer, and the others are drafts,
+examples of use or sessions. Tests are Python and are read as such, never run.
+"""
+
+import ast
+import builtins
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+MAX_TESTS_CHARS = 256 * 1024
+"""Longer test files are not read: they ask for nothing."""
+
+_BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__"}
+
+
+def _nothing() -> frozenset[str]:
+    return frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """The names that tests ask for, worked out when they are first needed.
+
+    A name is that of something at the top of the program (`f`), or of a method (`Class.method`).
+    """
+
+    find: Callable[[], frozenset[str]] = field(default=_nothing)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every name that is asked for; empty where tests only read and write."""
+        return self.find()
+
+
+NOTHING = Wanted()
+"""What `stdio` tests ask for."""
+
+
+def by_call(entry_point: str) -> Wanted:
+    """Return what a call of `entry_point` asks for."""
+    return Wanted(lambda: frozenset({entry_point}))
+
+
+def by_asserts(code: str, entry_point: str | None) -> Wanted:
+    """Return what assert statements ask for: the entry point, else the names that they use and do not define."""
+    if entry_point is not None:
+        return by_call(entry_point)
+    return Wanted(lambda: _from_asserts(code))
+
+
+def by_pytest(files: Mapping[str, str], module: str) -> Wanted:
+    """Return what test files take from `module`: by `from module import name` or as `module.name`."""
+    return Wanted(lambda: frozenset(name for tree in _trees(files.values()) for name in _taken(tree, module)))
+
+
+def _from_asserts(code: str) -> frozenset[str]:
+    found = {name for tree in _trees([code]) for name in (*free_names(tree), *_taken(tree, "solution"))}
+    own = found - _BUILTINS - sys.stdlib_module_names  # `math`, which they forgot to import, is no answer
+    return frozenset(own or found)
+
+
+def _trees(texts: Iterable[str]) -> Iterator[ast.Module]:
+    for text in texts:
+        if len(text) <= MAX_TESTS_CHARS:
+            try:
+                yield ast.parse(text)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue  # the tester says what is wrong with them
+
+
+def free_names(tree: ast.Module) -> frozenset[str]:
+    """Return the names that a tree uses and binds nowhere, in no scope; builtins are among them."""
+    used: set[str] = set()
+    bound: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else bound).add(node.id)
+        else:
+            bound.update(bound_by(node))
+    return frozenset(used - bound)
+
+
+def bound_by(node: ast.AST) -> Iterator[str]:
+    """Return the names that a node binds by itself, other than as the target of an assignment."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            yield node.name
+        case ast.Import() | ast.ImportFrom():
+            yield from (one.asname or one.name.partition(".")[0] for one in node.names)
+        case ast.arg():
+            yield node.arg
+        case ast.ExceptHandler() | ast.MatchAs() | ast.MatchStar() if node.name:
+            yield node.name
+        case ast.MatchMapping() if node.rest:
+            yield node.rest
+        case _:
+            return
+
+
+def _taken(tree: ast.Module, module: str) -> Iterator[str]:
+    aliases = {module}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            aliases.update(one.asname for one in node.names if one.asname and one.name == module)
+        elif isinstance(node, ast.ImportFrom) and node.module == module:
+            yield from (one.name for one in node.names if one.name != "*")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases:
+            yield node.attr
