@@ -115,7 +115,7 @@ class Meter:
         held_mb = self._box.memory_mb()
         if held_mb is not None:
             own_mb = held_mb if len(usage.processes) > 1 else max(all_mb, held_mb)
-        elif all_mb > limit_mb >= own_mb:
+        elif all_mb > limit_mb and len(usage.processes) > 1:
             own_mb = self._proportional_mb(usage) - base_mb
         self.peak_mb = max(self.peak_mb, base_mb + own_mb)
         return own_mb

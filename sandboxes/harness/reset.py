@@ -150,9 +150,9 @@ def _remove_trees(tops: Sequence[str]) -> None:
             steps += more
             blocking.update(by)
         tops = [top for top in tops if not _remove_empty(top)]
-        if tops and (steps == 0 or time.monotonic() > deadline_s):
+        tried, owners = owners, blocking | {os.lstat(top).st_uid for top in tops}
+        if tops and ((steps == 0 and owners <= tried) or time.monotonic() > deadline_s):
             raise NotReset(f"the folder {tops[0]} cannot be emptied")
-        owners = blocking | {os.lstat(top).st_uid for top in tops}
 
 
 def _remove_what_is_ours(tops: Sequence[str]) -> tuple[int, list[int]]:
