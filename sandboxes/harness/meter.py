@@ -49,14 +49,17 @@ class Meter:
         self._tally = CpuTally()
         self._seen_s = 0.0
         self._yielding: set[int] = set()
-        self._before: Mapping[int, InLine] | None = {}
+        self._in_line: Mapping[int, InLine] | None = {}
+        self._in_line_at_s = 0.0
+        self._kept_waiting_s = 0.0
         self._box_base_s = box.cpu_s()
 
     def rebase(self, precisely: bool) -> None:
         """Take what was used so far as the base of the next test: from the main process's clock, or `precisely` by
         another look at all of them. Other bases are taken with the first look of that test."""
         self.base_s = self.look_s() if precisely else self.main_s()
-        self._box_base_s = self._before = None
+        self._box_base_s = self._in_line = None
+        self._kept_waiting_s = 0.0
 
     # CPU time
 
@@ -75,9 +78,16 @@ class Meter:
         self._yielding.update(pid for pid, one in usage.processes.items() if one.yields)
         if self._box_base_s is None and (box_s := self._box.cpu_s()) is not None:
             self._box_base_s = box_s - (self._seen_s - self.base_s)
-        if self._before is None:
-            self._before = in_line(usage.processes)
+        self._look_at_lines(usage)
         return usage
+
+    def _look_at_lines(self, usage: Usage) -> None:
+        """Add up from look to look for how long others kept them waiting."""
+        before, before_s = self._in_line, self._in_line_at_s
+        self._in_line = in_line(pid for pid in usage.processes if pid not in self._yielding)
+        self._in_line_at_s = self.test_s()
+        if before is not None:
+            self._kept_waiting_s += kept_waiting_s(self._in_line, before, self._in_line_at_s - before_s)
 
     def look_s(self) -> float:
         """Look, and return the CPU time of all since the first one was forked, as far as it was seen."""
@@ -101,9 +111,8 @@ class Meter:
         return max(0.0, seen_s)
 
     def kept_waiting_s(self) -> float:
-        """Return for how long of this test others have kept its threads from running, by the kernel's accounts."""
-        pids = [pid for pid in self.lister() if pid not in self._yielding]
-        return kept_waiting_s(in_line(pids), self._before or {}, self.test_s())
+        """Return for how long of this test others have kept it from running, by the kernel's accounts."""
+        return self._kept_waiting_s
 
     # Memory
 

@@ -7,7 +7,7 @@ process has vanished without anybody waiting for it.
 import contextlib
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -128,7 +128,7 @@ class InLine(NamedTuple):
     waited_s: float
 
 
-def in_line(pids: Collection[int]) -> dict[int, InLine]:
+def in_line(pids: Iterable[int]) -> dict[int, InLine]:
     """Return this for every thread of these processes that has the same right to a core as others."""
     found = {}
     for pid in pids:
@@ -150,7 +150,7 @@ def _in_line(folder: str) -> InLine | None:
 
 
 def kept_waiting_s(now: Mapping[int, InLine], before: Mapping[int, InLine], cpu_s: float) -> float:
-    """Return how long others have kept these threads from running since `before`, which have used `cpu_s` together.
+    """Return how long others have kept the threads of a program from running since `before`; it has used `cpu_s` since.
 
     While one of them stood in line, its own kind may have had the core: so much of that time is not the others' doing.
     """
