@@ -25,6 +25,7 @@ def serve(config: BoxConfig, zygote: Zygote) -> None:
     box = Box(config, zygote)
     os.umask(0o022)
     box.clean()
+    box.accounts.note_idle()
     box.service.tell(Hello(digest=digest(), python=platform.python_version()))
     try:
         while True:
@@ -46,11 +47,14 @@ def _run(box: Box, start: Start) -> None:
     except JobRefused as error:
         refused = str(error)
     box.clean()
-    box.service.tell(Done(number=start.number, refused=refused))
+    spent = box.traces.settle()
+    box.accounts.note_idle()
+    box.service.tell(Done(number=start.number, refused=refused, spent=spent))
 
 
 def _carry_out(box: Box, job: Job) -> None:
     processes = Processes(box, job)
     processes.folder.prepare()
+    box.traces.begin()
     if processes.compile():
         MODES[job.mode](processes)

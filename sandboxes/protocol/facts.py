@@ -30,6 +30,7 @@ class Signal(StrEnum):
     PASSED_ONLY_ACROSS_THE_WALL = "passed_only_across_the_wall"  # a test failed when both sides shared a process
     FAILED_TWIN = "failed_twin"  # it passed a copy of a test that expects something else
     FAILED_LINE_UP = "failed_line_up"  # an object of it claimed to equal what it cannot equal
+    TRIED_A_SOCKET = "tried_a_socket"  # it sent or tried to send something over the network, of which there is none
     FORBIDDEN_SYSTEM_CALL = "forbidden_system_call"  # the kernel ended it for a system call that no program may make
 
 

@@ -31,10 +31,12 @@ class Stop:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """Box: this job is over and nothing of it is left. `refused` says why it could not be run as it was sent."""
+    """Box: this job is over and nothing of it is left. `refused` says why it could not be run as it was sent, `spent`
+    why the box should run no other: something that only grows was moved, which a later program could read."""
 
     number: int
     refused: str = ""
+    spent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

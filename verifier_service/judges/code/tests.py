@@ -140,7 +140,7 @@ def _call(tests: CallTests) -> Suite:
         value_kb=_kb(max(len(_encode(index, value)) for index, value in enumerate(expected))),
         entry_point=_entry_point(tests.entry_point),
         compare=compare,
-        wanted=wanted.by_call(tests.entry_point),
+        wanted=wanted.by_call(_entry_point(tests.entry_point)),
     )
 
 
@@ -163,7 +163,7 @@ def _assert(tests: AssertTests) -> Suite:
         prelude=_separate(tests).prelude,
         files={"tests.py": tests.code},
         entry_point=tests.entry_point and _entry_point(tests.entry_point),
-        wanted=wanted.by_asserts(tests.code, tests.entry_point),
+        wanted=wanted.by_asserts(tests.code, tests.entry_point and _entry_point(tests.entry_point)),
     )
 
 
