@@ -16,8 +16,9 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from struct import Struct
+from typing import NoReturn
 
 from sandboxes.harness.limits import address_space_mb, resident_mb
 
@@ -42,6 +43,15 @@ zygote has one thread and holds no lock, so there is nothing to mend. The genera
 that a program draws the same numbers each time and its verdict is the same."""
 
 
+class Forked(Exception):
+    """Raised in a process that was just forked for a program, to leave the zygote's frames behind: become it, with
+    these descriptors."""
+
+    def __init__(self, fds: Sequence[int]) -> None:
+        super().__init__()
+        self.fds = fds
+
+
 class Zygote:
     """The supervisor's end: asks the zygote for processes."""
 
@@ -52,13 +62,17 @@ class Zygote:
         self.base_mb = 0.0
 
     @classmethod
-    def start(cls, main: Callable[[Sequence[int]], None], modules: Sequence[str]) -> "Zygote":
-        """Fork a zygote whose children run `main` with their descriptors, and wait until it is warm."""
+    def start(cls, modules: Sequence[str]) -> "Zygote":
+        """Fork a zygote and wait until it is warm.
+
+        Raises:
+            Forked: this is a process that was forked for a program.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
             ours.close()
-            _serve(theirs, main)
+            _serve(theirs)
         theirs.close()
         zygote = cls(ours, pid)
         zygote.load(modules)
@@ -84,15 +98,15 @@ class Zygote:
         self.base_address_mb, self.base_mb = WARM.unpack(self.socket.recv(WARM.size))
 
 
-def _serve(ours: socket.socket, main: Callable[[Sequence[int]], None]) -> None:
-    """Do what the supervisor asks until it goes away: import, fork a program, fork a zygote; never returns."""
+def _serve(ours: socket.socket) -> NoReturn:
+    """Do what the supervisor asks until it goes away: import, fork a program, fork a zygote."""
     _leave_the_supervisors_streams(ours.fileno())
     while True:
         message, fds, _, _ = socket.recv_fds(ours, 4096, 5)
         if not message:
             os._exit(0)
         if message == b"+":
-            _fork_program(ours, main, fds)
+            _fork_program(ours, fds)
         elif message == b"z":
             pid = _fork()
             if pid == 0:
@@ -106,11 +120,10 @@ def _serve(ours: socket.socket, main: Callable[[Sequence[int]], None]) -> None:
             ours.send(WARM.pack(address_space_mb(), resident_mb()))
 
 
-def _fork_program(ours: socket.socket, main: Callable[[Sequence[int]], None], fds: Sequence[int]) -> None:
+def _fork_program(ours: socket.socket, fds: Sequence[int]) -> None:
     pid = _fork()
     if pid == 0:
-        main(fds)
-        os._exit(70)  # not reached: main ends the process
+        raise Forked(fds)
     for fd in fds:
         os.close(fd)
     ours.send(PID.pack(pid))
@@ -151,6 +164,6 @@ def _stream(fd: int, name: str, mode: str, errors: str) -> io.TextIOWrapper:
     raw = io.FileIO(fd, mode, closefd=False)
     raw.name = name  # type: ignore[misc]
     binary = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
-    stream = io.TextIOWrapper(binary, "utf-8", errors, line_buffering=fd == 2)
+    stream = io.TextIOWrapper(binary, "utf-8", errors, newline="\n", line_buffering=fd == 2)
     stream.mode = mode  # type: ignore[attr-defined]
     return stream
