@@ -63,7 +63,7 @@ class Box:
             raise HarnessFailed("this box has no tester")
         key = tuple(modules)
         if key not in self._zygotes:
-            self._zygotes[key] = self.zygote.fork(key, self.config.packages)
+            self._zygotes[key] = self.zygote.fork(key)
             self.reset.known |= {self._zygotes[key].pid}
         return self._zygotes[key]
 

@@ -78,23 +78,23 @@ class Zygote:
         zygote.load(modules)
         return zygote
 
-    def fork(self, modules: Sequence[str], packages: Sequence[str] = ()) -> "Zygote":
+    def fork(self, modules: Sequence[str]) -> "Zygote":
         """Have this zygote fork another one, which is as ignorant of jobs as itself, and warm that up."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             socket.send_fds(self.socket, [b"z"], [theirs.fileno()])
         (pid,) = PID.unpack(self.socket.recv(PID.size))
         zygote = Zygote(ours, pid)
-        zygote.load(modules, packages)
+        zygote.load(modules)
         return zygote
 
     def spawn(self, fds: Sequence[int]) -> None:
         """Ask for one process; its pid and, once it ended, its end come over `socket`."""
         socket.send_fds(self.socket, [b"+"], fds)
 
-    def load(self, modules: Sequence[str], packages: Sequence[str] = ()) -> None:
-        """Have modules imported now, looked for also in the folders `packages`; returns when that is done."""
-        self.socket.send(json.dumps([modules, packages]).encode())
+    def load(self, modules: Sequence[str]) -> None:
+        """Have modules imported now; returns when that is done."""
+        self.socket.send(json.dumps(modules).encode())
         self.base_address_mb, self.base_mb = WARM.unpack(self.socket.recv(WARM.size))
 
 
@@ -116,7 +116,7 @@ def _serve(ours: socket.socket) -> NoReturn:
             os.close(fds[0])
             ours.send(PID.pack(pid))
         else:
-            _import(*json.loads(message))
+            _import(json.loads(message))
             ours.send(WARM.pack(address_space_mb(), resident_mb()))
 
 
@@ -131,14 +131,11 @@ def _fork_program(ours: socket.socket, fds: Sequence[int]) -> None:
     ours.send(END.pack(status, used.ru_utime + used.ru_stime, used.ru_maxrss))
 
 
-def _import(names: Sequence[str], packages: Sequence[str] = ()) -> None:
+def _import(names: Sequence[str]) -> None:
     """Import modules for all children to come; what cannot be imported, they will find out for themselves."""
-    sys.path[1:1] = packages
     for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    for folder in packages:
-        sys.path.remove(folder)
     random.seed(0)
     gc.collect()
     gc.freeze()  # the collector of a child would otherwise write to, and so copy, every page

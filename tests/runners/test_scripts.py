@@ -113,8 +113,8 @@ async def outcome(bench: Bench, source: str, *run: str) -> tuple[object, int, in
     job = replace(job, toolchain=replace(job.toolchain, run=run))
     (fact,) = [fact async for fact in box.run(job)]
     assert isinstance(fact, TestFacts)
-    addresses = re.compile(r"0x[0-9a-f]{8,}")
-    stdout, message = (addresses.sub("0x", text) for text in (fact.stdout.decode("utf-8", "replace"), fact.message))
+    passing = re.compile(r"(?<=0x)[0-9a-f]{8,}|^ +[~^]+\n", re.MULTILINE)  # addresses, and what points into a line
+    stdout, message = (passing.sub("", text) for text in (fact.stdout.decode("utf-8", "replace"), fact.message))
     return fact.end, fact.exit_code, fact.signal, stdout, message
 
 

@@ -136,7 +136,8 @@ def _flush(stream: Any) -> bool:
     except BaseException as error:
         if stream is sys.stdout:
             with contextlib.suppress(BaseException):
-                print(f"Exception ignored in: {stream!r}", file=sys.stderr)
+                where = "on flushing sys.stdout:" if sys.version_info >= (3, 13) else f"in: {stream!r}"
+                print(f"Exception ignored {where}", file=sys.stderr)
                 traceback.print_exception(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
         return False
     return True
@@ -331,7 +332,6 @@ def _test(orders: Orders) -> None:
     if tests.folder:
         os.mkdir(tests.folder, 0o700)
         os.chdir(tests.folder)
-    sys.path[1:1] = orders.packages
     tester.main(_socket(LINK_FD), _socket(CHANNEL_FD), tests)
 
 

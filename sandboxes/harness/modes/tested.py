@@ -95,8 +95,7 @@ class _TestRun:
             entry_point=job.entry_point,
             folder=os.path.join(TESTER_FOLDER, secrets.token_hex(8)) if job.mode is Mode.PYTEST else None,
         )
-        packages = self._box.config.packages
-        orders = self._processes.orders(Role.TEST, folder=TESTER_FOLDER, tests=tests, packages=packages)
+        orders = self._processes.orders(Role.TEST, folder=TESTER_FOLDER, tests=tests)
         limits = ProcessLimits(
             cpu_s=self._limits.cpu_s + TESTER_CPU_S,
             wall_s=self._limits.wall_s + TESTER_WALL_S,
