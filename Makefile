@@ -30,7 +30,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 	@sed -n '3,9s/^# //p' Makefile
 
-$(INSTALLED): pyproject.toml constraints.txt scripts/install
+$(INSTALLED): pyproject.toml constraints.txt scripts/install sandboxes/python/requirements.txt
 	@scripts/install
 
 install: $(INSTALLED) ## Make .venv with the service, the trainer and the tools for development

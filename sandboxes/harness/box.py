@@ -74,7 +74,7 @@ class Box:
             raise HarnessFailed("this box has no tester")
         key = tuple(modules)
         if key not in self._zygotes:
-            self._zygotes[key] = self.zygote.fork(key, self.config.packages)
+            self._zygotes[key] = self.zygote.fork(key)
             self.reset.known |= {self._zygotes[key].pid}
             self.traces.processes += 1
             self.accounts.note_idle()

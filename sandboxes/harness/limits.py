@@ -16,10 +16,15 @@ from dataclasses import dataclass
 from sandboxes.protocol.constants import MIB
 
 FILE_SIZE_BYTES = 64 * MIB
-STACK_BYTES = 120 * MIB
-"""The kernel leaves at least 128 MiB below a stack; more would run into the mappings of a forked interpreter."""
-THREAD_SLACK_BYTES = 16 * MIB
-MAX_THREAD_SLACK = 32
+LEAST_STACK_BYTES = 120 * MIB
+STACK_SHARE = 15 / 16
+"""How much of the memory limit a stack may take: endless recursion ends as that, before it is a matter of memory. A
+program may raise this limit, for what its stack holds is watched as memory."""
+THREAD_STACK_BYTES = 8 * MIB
+STACK_ROOM_BYTES = 64 * 1024 * MIB
+"""What the harness leaves free below its stack, so that the stack of a program that is forked from it can grow."""
+ADDRESS_ROOM_MB = 64 * 1024
+"""What a program may reserve beyond its memory limit: stacks of many threads, tables that stay empty."""
 OPEN_FILES = 1024
 NOT_IN_GVISOR = (resource.RLIMIT_NPROC, resource.RLIMIT_MSGQUEUE)
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -42,7 +47,7 @@ class ProcessLimits:
     """For a process that answers many cases: what all of them together may use."""
 
     def for_kernel(self) -> tuple[tuple[int, int], ...]:
-        """Return the rlimits as pairs of resource and value, soft and hard alike."""
+        """Return the rlimits as pairs of resource and value; that of the stack is a soft one."""
         cpu_s = math.ceil(self.cpu_total_s or self.cpu_s) + 1
         table = [
             (resource.RLIMIT_CPU, cpu_s),
@@ -50,12 +55,11 @@ class ProcessLimits:
             (resource.RLIMIT_FSIZE, FILE_SIZE_BYTES),
             (resource.RLIMIT_NOFILE, OPEN_FILES),
             (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_STACK, STACK_BYTES),
+            (resource.RLIMIT_STACK, max(LEAST_STACK_BYTES, int(self.memory_mb * MIB * STACK_SHARE))),
             (resource.RLIMIT_MSGQUEUE, 0),
         ]
         if self.cap_address_space:
-            slack = THREAD_SLACK_BYTES * min(self.processes, MAX_THREAD_SLACK)
-            table.append((resource.RLIMIT_AS, int(self.base_address_mb + self.memory_mb) * MIB + slack))
+            table.append((resource.RLIMIT_AS, int(self.base_address_mb + self.memory_mb + ADDRESS_ROOM_MB) * MIB))
         return tuple(table)
 
 
@@ -68,7 +72,7 @@ def set_limits(table: Collection[Sequence[int]]) -> None:
         hard = resource.getrlimit(what)[1]
         allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
         with contextlib.suppress(ValueError) if what in NOT_IN_GVISOR else contextlib.nullcontext():
-            resource.setrlimit(what, (allowed, allowed))
+            resource.setrlimit(what, (allowed, hard if what == resource.RLIMIT_STACK else allowed))
 
 
 def other_pids(known: Collection[int]) -> list[int]:

@@ -216,6 +216,10 @@ class Process:
         in_reading, self._in_fd = os.pipe()
         pipes = [os.pipe() for _ in capture.value]
         writing = [pipe[1] for pipe in pipes]
+        # The program has another uid, and /dev/stdin opens the pipe anew: for that end's direction, and no other.
+        os.fchmod(in_reading, 0o444)
+        for fd in writing:
+            os.fchmod(fd, 0o222)
         try:
             self._feed_at_once()
             links = () if link is None else (link.fileno(),)
@@ -412,6 +416,12 @@ class Process:
     def message(self) -> str:
         """Return the end of what it wrote to stderr (or to both, where they are one), for people."""
         return self.outputs[-1].tail.decode("utf-8", "replace").strip()
+
+    def too_much(self) -> str:
+        """Say by how much it broke the output limit, for people."""
+        written, limit = sum(output.total for output in self.outputs), self.limits.output_bytes
+        what = f"it wrote {written} bytes" if written > limit else "what it returned is longer"
+        return f"output limit: {what}, and the limit is {limit} bytes ({limit // 1024} KiB)"
 
     @property
     def exit_code(self) -> int:

@@ -5,6 +5,7 @@ It routes bytes and never reads what a program wrote; it decides nothing about r
 
 import os
 import platform
+from typing import NoReturn
 
 from sandboxes.harness.box import Box, Stopped
 from sandboxes.harness.folder import JobRefused
@@ -20,7 +21,7 @@ from sandboxes.protocol.job import Job
 from sandboxes.protocol.messages import Broken, Done, Hello, Start
 
 
-def serve(config: BoxConfig, zygote: Zygote) -> None:
+def serve(config: BoxConfig, zygote: Zygote) -> NoReturn:
     """Run one job after the other until the stream to the service ends; then the process ends."""
     box = Box(config, zygote)
     os.umask(0o022)

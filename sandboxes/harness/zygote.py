@@ -16,8 +16,9 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from struct import Struct
+from typing import NoReturn
 
 from sandboxes.harness.limits import address_space_mb, resident_mb
 
@@ -42,6 +43,15 @@ zygote has one thread and holds no lock, so there is nothing to mend. The genera
 that a program draws the same numbers each time and its verdict is the same."""
 
 
+class Forked(Exception):
+    """Raised in a process that was just forked for a program, to leave the zygote's frames behind: become it, with
+    these descriptors."""
+
+    def __init__(self, fds: Sequence[int]) -> None:
+        super().__init__()
+        self.fds = fds
+
+
 class Zygote:
     """The supervisor's end: asks the zygote for processes."""
 
@@ -52,47 +62,51 @@ class Zygote:
         self.base_mb = 0.0
 
     @classmethod
-    def start(cls, main: Callable[[Sequence[int]], None], modules: Sequence[str]) -> "Zygote":
-        """Fork a zygote whose children run `main` with their descriptors, and wait until it is warm."""
+    def start(cls, modules: Sequence[str]) -> "Zygote":
+        """Fork a zygote and wait until it is warm.
+
+        Raises:
+            Forked: this is a process that was forked for a program.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
             ours.close()
-            _serve(theirs, main)
+            _serve(theirs)
         theirs.close()
         zygote = cls(ours, pid)
         zygote.load(modules)
         return zygote
 
-    def fork(self, modules: Sequence[str], packages: Sequence[str] = ()) -> "Zygote":
+    def fork(self, modules: Sequence[str]) -> "Zygote":
         """Have this zygote fork another one, which is as ignorant of jobs as itself, and warm that up."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             socket.send_fds(self.socket, [b"z"], [theirs.fileno()])
         (pid,) = PID.unpack(self.socket.recv(PID.size))
         zygote = Zygote(ours, pid)
-        zygote.load(modules, packages)
+        zygote.load(modules)
         return zygote
 
     def spawn(self, fds: Sequence[int]) -> None:
         """Ask for one process; its pid and, once it ended, its end come over `socket`."""
         socket.send_fds(self.socket, [b"+"], fds)
 
-    def load(self, modules: Sequence[str], packages: Sequence[str] = ()) -> None:
-        """Have modules imported now, looked for also in the folders `packages`; returns when that is done."""
-        self.socket.send(json.dumps([modules, packages]).encode())
+    def load(self, modules: Sequence[str]) -> None:
+        """Have modules imported now; returns when that is done."""
+        self.socket.send(json.dumps(modules).encode())
         self.base_address_mb, self.base_mb = WARM.unpack(self.socket.recv(WARM.size))
 
 
-def _serve(ours: socket.socket, main: Callable[[Sequence[int]], None]) -> None:
-    """Do what the supervisor asks until it goes away: import, fork a program, fork a zygote; never returns."""
+def _serve(ours: socket.socket) -> NoReturn:
+    """Do what the supervisor asks until it goes away: import, fork a program, fork a zygote."""
     _leave_the_supervisors_streams(ours.fileno())
     while True:
         message, fds, _, _ = socket.recv_fds(ours, 4096, 5)
         if not message:
             os._exit(0)
         if message == b"+":
-            _fork_program(ours, main, fds)
+            _fork_program(ours, fds)
         elif message == b"z":
             pid = _fork()
             if pid == 0:
@@ -102,15 +116,14 @@ def _serve(ours: socket.socket, main: Callable[[Sequence[int]], None]) -> None:
             os.close(fds[0])
             ours.send(PID.pack(pid))
         else:
-            _import(*json.loads(message))
+            _import(json.loads(message))
             ours.send(WARM.pack(address_space_mb(), resident_mb()))
 
 
-def _fork_program(ours: socket.socket, main: Callable[[Sequence[int]], None], fds: Sequence[int]) -> None:
+def _fork_program(ours: socket.socket, fds: Sequence[int]) -> None:
     pid = _fork()
     if pid == 0:
-        main(fds)
-        os._exit(70)  # not reached: main ends the process
+        raise Forked(fds)
     for fd in fds:
         os.close(fd)
     ours.send(PID.pack(pid))
@@ -118,14 +131,11 @@ def _fork_program(ours: socket.socket, main: Callable[[Sequence[int]], None], fd
     ours.send(END.pack(status, used.ru_utime + used.ru_stime, used.ru_maxrss))
 
 
-def _import(names: Sequence[str], packages: Sequence[str] = ()) -> None:
+def _import(names: Sequence[str]) -> None:
     """Import modules for all children to come; what cannot be imported, they will find out for themselves."""
-    sys.path[1:1] = packages
     for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    for folder in packages:
-        sys.path.remove(folder)
     random.seed(0)
     gc.collect()
     gc.freeze()  # the collector of a child would otherwise write to, and so copy, every page
@@ -151,6 +161,6 @@ def _stream(fd: int, name: str, mode: str, errors: str) -> io.TextIOWrapper:
     raw = io.FileIO(fd, mode, closefd=False)
     raw.name = name  # type: ignore[misc]
     binary = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
-    stream = io.TextIOWrapper(binary, "utf-8", errors, line_buffering=fd == 2)
+    stream = io.TextIOWrapper(binary, "utf-8", errors, newline="\n", line_buffering=fd == 2)
     stream.mode = mode  # type: ignore[attr-defined]
     return stream

@@ -87,7 +87,6 @@ class Orders:
     prelude: bytes = b""
     module: str
     entry_point: str | None
-    packages: tuple[str, ...] = ()
     tests: TestOrders | None = None
 
     def to_bytes(self) -> bytes:

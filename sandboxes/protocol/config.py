@@ -19,15 +19,13 @@ class BoxConfig:
     """What a runner tells the supervisor of its box.
 
     Uids are taken from `uid_base` on. `seccomp` asks for the harness's own filter, where the runner sets none.
-    `tester` is for boxes of a language that is called and tested from Python; `packages` are folders with pytest,
-    where the interpreter does not find it by itself.
+    `tester` is for boxes of a language that is called and tested from Python.
     """
 
     uid_base: int = 0
     confinement: Confinement = Confinement.UIDS
     seccomp: bool = False
     tester: bool = False
-    packages: tuple[str, ...] = ()
 
     def command(self, python: str) -> list[str]:
         """Return the command that starts a supervisor with this configuration."""

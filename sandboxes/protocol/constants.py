@@ -21,8 +21,6 @@ SHARED_MEMORY_BYTES = 32 * MIB
 HARNESS_FOLDER = "/opt/verifier"
 HARNESS_PARTS = ("__init__.py", "protocol", "harness")
 """What of `sandboxes/` is put into a box."""
-PACKAGES_FOLDER = f"{HARNESS_FOLDER}/packages"
-"""Where a runner puts pytest if the box's interpreter does not find it by itself."""
 
 # Uids. Every box has a span of its own, because the kernel counts the processes of a uid over all containers.
 UID_SPAN = 1 << 16
@@ -35,7 +33,14 @@ UIDS = 60_000
 PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HARNESS_ENV = {"PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "2", "LANG": "C.UTF-8"}
 """What the harness is started with."""
-PROGRAM_ENV = {"PATH": PROGRAM_PATH, "HOME": FOLDER, "PYTHONDONTWRITEBYTECODE": "1", **HARNESS_ENV}
+PROGRAM_ENV = {
+    "PATH": PROGRAM_PATH,
+    "HOME": FOLDER,
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "OPENBLAS_NUM_THREADS": "1",  # numpy would start a thread for each core of the machine, and a box has one core
+    "OMP_NUM_THREADS": "1",
+    **HARNESS_ENV,
+}
 """What programs see; a language may add to it."""
 
 # Compilers, whatever the limits of the program are.

@@ -160,7 +160,7 @@ def test_what_is_not_a_frame_is_said_to_be_broken(stream: bytes) -> None:
 
 
 def test_the_configuration_of_a_box_crosses_a_command_line() -> None:
-    config = BoxConfig(uid_base=5, confinement=Confinement.NAMESPACES, tester=True, packages=("/a b", "c'\"d"))
+    config = BoxConfig(uid_base=5, confinement=Confinement.NAMESPACES, tester=True)
     python, *module, argument = config.command("python3")
     assert (python, module) == ("python3", ["-m", "sandboxes.harness"])
     assert BoxConfig.from_argument(argument) == config

@@ -8,7 +8,6 @@ seccomp filter is put on every program. There is no cgroup: memory is limited by
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import platform
 import shutil
@@ -17,6 +16,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import structlog
@@ -28,7 +28,6 @@ from sandboxes.protocol.constants import (
     HARNESS_ENV,
     HARNESS_FOLDER,
     HARNESS_PARTS,
-    PACKAGES_FOLDER,
     PROGRAM_PATH,
     SHARED_MEMORY_BYTES,
     SHARED_MEMORY_FOLDER,
@@ -44,8 +43,10 @@ from verifier_service.settings import Settings
 log = structlog.get_logger()
 
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/ld.so.cache")
-TESTER_PACKAGES = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
-"""pytest and what it imports: they are taken from the service's own environment, and nothing else of it."""
+LIBRARIES = Path(sys.prefix, "share", "grpo-verifier", "libraries")
+"""What Python programs may import, as `install-libraries` puts it there: the same as in the image of Python."""
+INSTALL_LIBRARIES = SANDBOXES / "python" / "install-libraries"
+REQUIREMENTS = SANDBOXES / "python" / "requirements.txt"
 CAP_SYS_ADMIN = 21
 PASSWD = f"root:x:0:0:root:{FOLDER}:/bin/sh\nnobody:x:65534:65534:nobody:{FOLDER}:/bin/sh\n".encode()
 
@@ -63,9 +64,9 @@ class BubblewrapRunner(Runner):
 
     async def start_box(self, language: Language) -> Box:
         """See `Runner.start_box`."""
-        missing = _missing_tool(language)
+        missing = _missing(language)
         if missing:
-            raise RunnerUnavailable(f"{language.title} needs {missing}, which is not installed in {PROGRAM_PATH}")
+            raise RunnerUnavailable(f"{language.title} needs {missing}")
         uid_base = self._uid_slots.take()
         ours, theirs = socket.socketpair()
         stderr_reading, stderr_writing = os.pipe()
@@ -113,7 +114,7 @@ class BubblewrapRunner(Runner):
         """See `Runner.languages`."""
         found = {}
         for name, language in self.known_languages.items():
-            if _missing_tool(language) is None:
+            if _missing(language) is None:
                 found[name] = await asyncio.to_thread(_version, language)
         return found
 
@@ -139,7 +140,6 @@ def _config(language: Language, uid_base: int) -> BoxConfig:
         confinement=Confinement.UIDS if _may_mount() else Confinement.NAMESPACES,
         seccomp=True,
         tester=language.has_tester,
-        packages=(PACKAGES_FOLDER,),
     )
 
 
@@ -200,16 +200,15 @@ def _walls(confinement: Confinement, passwd: int) -> list[str]:
     for name, value in {"PATH": PROGRAM_PATH, **HARNESS_ENV}.items():
         arguments += ["--setenv", name, value]
     # bwrap makes the folders above a mount for its own user only.
-    for folder in (*reversed(Path(sys.base_prefix).parents[:-1]), *Path(PACKAGES_FOLDER).parents[-2::-1]):
+    for folder in (*reversed(Path(sys.base_prefix).parents[:-1]), *Path(HARNESS_FOLDER).parents[-2::-1]):
         arguments += ["--perms", "0755", "--dir", str(folder)]
-    for folder in (PACKAGES_FOLDER, f"{HARNESS_FOLDER}/sandboxes", "/etc"):
+    for folder in (HARNESS_FOLDER, f"{HARNESS_FOLDER}/sandboxes", "/etc"):
         arguments += ["--perms", "0755", "--dir", folder]
     for folder in dict.fromkeys((*SYSTEM_FOLDERS, sys.base_prefix)):
         arguments += ["--ro-bind-try", folder, folder]
     for part in HARNESS_PARTS:
         arguments += ["--ro-bind", str(SANDBOXES / part), f"{HARNESS_FOLDER}/sandboxes/{part}"]
-    for name, path in _tester_packages().items():
-        arguments += ["--ro-bind", path, f"{PACKAGES_FOLDER}/{name}"]
+    arguments += _libraries()
     arguments += ["--ro-bind-data", str(passwd), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
     for folder in WRITABLE_FOLDERS:
         size = SHARED_MEMORY_BYTES if folder == SHARED_MEMORY_FOLDER else FOLDER_BYTES
@@ -217,15 +216,29 @@ def _walls(confinement: Confinement, passwd: int) -> list[str]:
     return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HARNESS_FOLDER]
 
 
-def _tester_packages() -> dict[str, str]:
-    """Return where the packages of `TESTER_PACKAGES` lie; what is missing is left out, and so are tests with it."""
-    found = {}
-    for name in TESTER_PACKAGES:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin:
-            path = Path(spec.origin)
-            path = path.parent if path.name == "__init__.py" else path
-            found[path.name] = str(path)
+def _libraries() -> list[str]:
+    """Return the arguments that put `LIBRARIES` in the place of whatever else the interpreter has as packages."""
+    if not LIBRARIES.is_dir():
+        return []  # a box of another language
+    first, *others = _package_folders()
+    arguments = ["--ro-bind", str(LIBRARIES), first]
+    for folder in others:
+        arguments += ["--tmpfs", folder, "--remount-ro", folder]
+    return arguments
+
+
+@cache
+def _package_folders() -> list[str]:
+    """Return the folders where the interpreter looks for packages, as far as they are there.
+
+    Raises:
+        OSError: there are none.
+    """
+    asked = [_python(), "-I", "-c", "import site; print(*site.getsitepackages(), sep='\\n')"]
+    names = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False).stdout.splitlines()
+    found = [name for name in names if os.path.isdir(name)]
+    if not found:
+        raise OSError(f"{_python()} has no folder of packages: {names}")
     return found
 
 
@@ -238,14 +251,17 @@ def _may_mount() -> bool:
     return bool(int(effective.split()[1], 16) >> CAP_SYS_ADMIN & 1)
 
 
-def _missing_tool(language: Language) -> str | None:
-    """Return the first tool of a language that is not on this machine."""
+def _missing(language: Language) -> str | None:
+    """Return the first that a language needs and that is not on this machine."""
     if not language.run:
-        return None
+        installed = LIBRARIES / REQUIREMENTS.name
+        if installed.is_file() and installed.read_bytes() == REQUIREMENTS.read_bytes():
+            return None
+        return f"the libraries that programs may import: run `{INSTALL_LIBRARIES} {LIBRARIES} {sys.executable}`"
     for command in (language.version_command, language.compile, language.run):
         tool = command[0] if command else ""
         if tool and not tool.startswith("./") and not shutil.which(tool, path=PROGRAM_PATH):
-            return tool
+            return f"{tool}, which is not installed in {PROGRAM_PATH}"
     return None
 
 

@@ -65,7 +65,7 @@ WALL = Limit(
 )
 MEMORY = Limit("memory_limit_mb", "MiB", "memory beyond what an empty program takes", 512, 2048, least=16)
 OUTPUT = Limit("output_limit_kb", "KiB", "stdout and stderr together, or one returned value", 1024, 16384)
-PROCESSES = Limit("max_processes", "processes and threads", "alive at once", 32, 256)
+PROCESSES = Limit("max_processes", "processes and threads", "alive at once", 128, 256)
 
 LIMITS = (TIME, WALL, MEMORY, OUTPUT, PROCESSES)
 

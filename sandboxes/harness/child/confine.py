@@ -106,9 +106,11 @@ def _unshare(orders: Orders) -> None:
     _checked(_c_mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None), "mounting /proc")
     _put_files(orders.folder, kept)
     _drop_capabilities()
+    _prctl(_PR_SET_DUMPABLE, 0)  # its descriptors are closed to the program, which has its uid
     program = os.fork()
     if program:
         _be_first_process(program, writing)
+    _prctl(_PR_SET_DUMPABLE, 1)
     os.close(writing)
     os.setsid()
 

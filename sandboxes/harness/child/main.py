@@ -6,6 +6,8 @@ program runs, for the program may rewrite it; whatever it does, it can only answ
 """
 
 import atexit
+import builtins
+import contextlib
 import gc
 import os
 import socket
@@ -13,7 +15,9 @@ import sys
 import threading
 import traceback
 import types
+import weakref
 from collections.abc import Callable, Coroutine, Sequence
+from importlib.machinery import SourceFileLoader
 from typing import Any, NoReturn
 
 from sandboxes.harness.child import confine
@@ -31,6 +35,11 @@ MAX_MESSAGE_CHARS = 4000
 MAX_FD = 4096
 FRAMES_OF_TESTS = 150
 """How deep the frames of pytest are below a test, which a program across the wall does not have below it."""
+FLUSH_FAILED = 120
+"""The exit code of an interpreter that could not write out what it held."""
+ENDED_FIRST = ("path", "argv", "meta_path", "path_hooks", "last_type", "last_value", "last_traceback")
+"""Of `sys`: what an interpreter lets go of before its modules."""
+BUILTINS = frozenset(vars(builtins))
 
 
 def main(fds: Sequence[int]) -> NoReturn:
@@ -100,30 +109,60 @@ def _run_script(orders: Orders) -> None:
     except BaseException as error:
         status = 1
         _show(error, module.__dict__["__file__"])
-    _end_interpreter(module, status)
+    del module, code  # what is left of it then is the program's own
+    _end_interpreter(status)
 
 
-def _end_interpreter(module: types.ModuleType, status: int) -> NoReturn:
-    """Do what an interpreter does at its end: wait for threads, call `atexit`, drop the globals, flush."""
-    try:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-    except SystemExit as stop:
-        status = _exit_status(stop)
-    except BaseException:
-        traceback.print_exc()
-    _drop_globals(module.__dict__)
-    for stream in (sys.stdout, sys.stderr):
+def _end_interpreter(status: int) -> NoReturn:
+    """Do what an interpreter does at its end as far as a program can see it, in the order of Py_FinalizeEx: wait for
+    threads, call `atexit`, flush, end `__main__`, flush what that wrote. The other modules end with the process."""
+    for last_act in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined]
         try:
-            if stream is not None and not stream.closed:
-                stream.flush()
+            last_act()
         except BaseException:
-            status = 120
+            traceback.print_exc()
+    if not _flush(sys.stdout) or not _flush(sys.stderr):
+        status = FLUSH_FAILED
+    _end_main_module()
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with contextlib.suppress(BaseException):
+            stream.flush()  # type: ignore[union-attr]
     os._exit(status)
 
 
-def _drop_globals(names: dict[str, Any]) -> None:
-    """Let objects be finalised in the interpreter's order: names with one underscore first."""
+def _flush(stream: Any) -> bool:
+    """Flush what stands for stdout or stderr now; False if it cannot be, which is told on stderr."""
+    try:
+        if stream is not None and not getattr(stream, "closed", False):
+            stream.flush()
+    except BaseException as error:
+        if stream is sys.stdout:
+            with contextlib.suppress(BaseException):
+                where = "on flushing sys.stdout:" if sys.version_info >= (3, 13) else f"in: {stream!r}"
+                print(f"Exception ignored {where}", file=sys.stderr)
+                traceback.print_exception(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
+        return False
+    return True
+
+
+def _end_main_module() -> None:
+    """Let go of `__main__`, so that its objects are finalised while what they use is still there. Where something holds
+    on to the module its names are cleared, those with one underscore first."""
+    for name in ENDED_FIRST:
+        if hasattr(sys, name):
+            setattr(sys, name, None)
+    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__  # type: ignore[assignment]
+    try:
+        main = weakref.ref(sys.modules.pop("__main__"))
+    except (KeyError, TypeError):  # the program has put something else there
+        return
+    if len(builtins.__dict__) != len(BUILTINS):
+        for name in set(builtins.__dict__) - BUILTINS:
+            del builtins.__dict__[name]
+    gc.collect()
+    names = getattr(main(), "__dict__", None)
+    if names is None:
+        return
     for private in (True, False):
         for name in list(names):
             if isinstance(name, str) and (name[:1] == "_" and name[1:2] != "_") is private and name != "__builtins__":
@@ -135,7 +174,7 @@ def _exit_status(stop: SystemExit) -> int:
     if stop.code is None:
         return 0
     if isinstance(stop.code, int):
-        return stop.code & 0xFF
+        return stop.code & 0xFF if stop.code.bit_length() < 64 else 0xFF
     print(stop.code, file=sys.stderr)
     return 1
 
@@ -147,6 +186,7 @@ def _show(error: BaseException, path: str) -> None:
         trace = trace.tb_next
     try:
         error.__traceback__ = trace or error.__traceback__
+        sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
         sys.excepthook(type(error), error, error.__traceback__)
     except BaseException:
         traceback.print_exc()
@@ -169,14 +209,16 @@ def _load(orders: Orders, name: str) -> tuple[types.ModuleType, types.CodeType]:
 def _module(orders: Orders, name: str) -> types.ModuleType:
     """Make the empty module, and the world around it, as an interpreter does that is given the source file."""
     sys.argv = [orders.source_file, *orders.argv]
+    sys.orig_argv = [sys.executable, *sys.argv]
     sys.path[0] = orders.folder
-    sys.setrecursionlimit(1000 + _depth())  # our frames are not the program's
     module = types.ModuleType(name)
     module.__file__ = os.path.join(orders.folder, orders.source_file)
-    module.__dict__["__builtins__"] = __builtins__
     if name == "__main__":
-        module.__dict__.update(__annotations__={}, __cached__=None)
+        loader = SourceFileLoader(name, module.__file__)
+        module.__dict__.update(__annotations__={}, __builtins__=builtins, __cached__=None, __loader__=loader)
     else:
+        sys.setrecursionlimit(1000 + _depth())  # our frames are not the program's
+        module.__dict__["__builtins__"] = builtins.__dict__
         sys.modules["__main__"] = types.ModuleType("__main__")
     sys.modules[name] = module
     return module
@@ -238,7 +280,7 @@ def _guarded(action: Callable[[], None]) -> bool:
         action()
         return True
     except SystemExit as stop:
-        _end_interpreter(sys.modules["__main__"], _exit_status(stop))
+        _end_interpreter(_exit_status(stop))
     except plain.NotPlain as error:
         kind, text = Answer.NOT_PLAIN, str(error)
     except MemoryError:
@@ -293,7 +335,6 @@ def _test(orders: Orders) -> None:
     tests = orders.tests
     assert tests is not None
     open_files.make_all_open()
-    sys.path[1:1] = orders.packages
     tester.main(_socket(LINK_FD), _socket(CHANNEL_FD), tests)
 
 
@@ -305,7 +346,6 @@ def _test_in_plain_python(orders: Orders) -> None:
     assert tests is not None
     sys.argv = [orders.source_file, *orders.argv]
     sys.path[0] = orders.folder
-    sys.path[1:1] = orders.packages
     sys.setrecursionlimit(1000 + _depth() + FRAMES_OF_TESTS)
     tester.plain(_socket(CHANNEL_FD), tests, orders.folder, orders.prelude)
 

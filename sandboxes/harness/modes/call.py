@@ -141,6 +141,8 @@ class _Calls:
             code = f"exit code {process.exit_code}"
             how = f"signal {signal.strsignal(process.signal) or process.signal}" if process.signal else code
             message = f"the program ended ({how}) before it had answered. {message}".strip()
+        elif limit is End.OUTPUT_LIMIT:
+            message = process.too_much()
         return replace(
             fact,
             end=limit or End.LOST,

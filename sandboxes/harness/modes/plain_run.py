@@ -102,7 +102,7 @@ class PlainRun:
             processes=own.processes + extra.processes,
             cpu_total_s=extra.cpu_total_s,
         )
-        orders = self._processes.orders(Role.PLAIN, tests=tests, packages=box.config.packages)
+        orders = self._processes.orders(Role.PLAIN, tests=tests)
         return self._processes.start(orders, limits, zygote=self._zygote)
 
     def _read_reports(self, process: Process) -> None:

@@ -53,7 +53,7 @@ def _run(processes: Processes, index: int, run: Run) -> TestFacts:
 def _fact(index: int, process: Process, used: Used) -> TestFacts:
     limit = process.broken_limit(used.cpu_s)
     end = limit or (End.SIGNALED if process.signal else End.EXITED)
-    message = process.message()
+    message = process.too_much() if end is End.OUTPUT_LIMIT else process.message()
     answers = dict(process.answers())
     if Answer.NOT_COMPILED in answers:
         end, message = End.NOT_COMPILED, answers[Answer.NOT_COMPILED].decode("utf-8", "replace")

@@ -136,8 +136,7 @@ class _WallRun:
             folder=private if job.mode is Mode.PYTEST else None,
         )
         env = {**dict(job.toolchain.env), **TESTER_ENV, "HOME": private}
-        packages = self._box.config.packages
-        orders = self._orders(Role.TEST, folder=TESTER_FOLDER, tests=tests, packages=packages, env=env)
+        orders = self._orders(Role.TEST, folder=TESTER_FOLDER, tests=tests, env=env)
         limits = ProcessLimits(
             cpu_s=self._limits.cpu_s + TESTER_CPU_S,
             wall_s=self._limits.wall_s + TESTER_WALL_S,

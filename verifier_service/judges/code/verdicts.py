@@ -93,12 +93,25 @@ def result_of_run(fact: TestFacts, checked: Checked | None) -> TestResult:
     )
 
 
+_CODE_HINTS: dict[int, str] = {
+    120: ": Python ends so where what it still held for its standard output could not be written",
+    126: ": what should have been run cannot be run",
+    127: ": a command was not found",
+}
+_SIGNAL_HINTS: dict[int, str] = {
+    signal.SIGSEGV: ": it used memory that is not its own, or more stack than it has, as recursion without end does",
+    signal.SIGABRT: ": it gave up by itself, as a failed assertion or an exception that nobody catches does",
+}
+"""What a person wants to know of an end that says nothing by itself."""
+
+
 def _what_ended(fact: TestFacts) -> str:
     match fact.end:
         case End.EXITED:
-            return f"the program ended with code {fact.exit_code}"
+            return f"the program ended with code {fact.exit_code}{_CODE_HINTS.get(fact.exit_code, '')}"
         case End.SIGNALED:
-            return f"the program was ended by signal {fact.signal} ({signal.strsignal(fact.signal)})"
+            name = signal.strsignal(fact.signal)
+            return f"the program was ended by signal {fact.signal} ({name}){_SIGNAL_HINTS.get(fact.signal, '')}"
         case End.LOST:
             return "the program ended before it had answered"
         case _:
