@@ -82,7 +82,7 @@ class PlainRun:
         return self
 
     def _start(self) -> Process:
-        job, box, extra = self._processes.job, self._processes.box, self._allowance
+        job, extra = self._processes.job, self._allowance
         tests = TestOrders(
             mode=job.mode,
             files=self._files,

@@ -35,8 +35,8 @@ import array, bisect, collections, copy, datetime, decimal, fractions, functools
 import operator, os, queue, random, re, statistics, string, sys, time
 sys.setrecursionlimit(50_000)
 """
-"""`typing` comes first, for `Counter` is that of `collections`. Builtins come after the others, so that `open` is what it
-always is. Modules come last: `random` is one."""
+"""`typing` comes first, for `Counter` is that of `collections`. Builtins come after the others, so that `open` is what
+it always is. Modules come last: `random` is one."""
 
 LEETCODE = (
     CONTEST
