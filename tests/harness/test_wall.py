@@ -45,7 +45,7 @@ def test_assertions_in_a_with_block_cannot_be_swallowed() -> None:
     "kind", ["SystemExit", "KeyboardInterrupt", "GeneratorExit", "StopIteration", "StopAsyncIteration"]
 )
 def test_no_exception_ends_or_misleads_the_tests(kind: str) -> None:
-    code = "assert list(map(f, [1, 2])) == []\nassert all(map(f, [1]))\nassert [x for x in map(f, [1])] == []\nassert 1 == 1"
+    code = "assert list(map(f, [1, 2])) == []\nassert all(map(f, [1]))\nassert [x for x in map(f, [1])] == []\nassert f is not None"
     told = run(f"def f(x): raise {kind}(1)", code)
     assert list(told.outcomes.values()) == ["error", "error", "error", "passed"]
 
@@ -134,7 +134,7 @@ except AssertionError:
 assert seen and spy.value == 4
 """
     told = run(source, code)
-    assert list(told.outcomes.values()) == ["failed", "failed", "passed"]
+    assert list(told.outcomes.values()) == ["failed", "failed", "passed", "passed"]
 
 
 # What the submission may decide
@@ -213,10 +213,10 @@ def Other(*args): return Solution(*args)
         "hash(str(other)) % 2 == 0", "(setattr(Solution, 'seen', getattr(Solution, 'seen', 0) + 1), Solution.seen == 1)[1]",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("claim", ["Solution().f(2) == 14", "14 in [Solution(1).f()]", "[Solution().f()] == [14]"])
+@pytest.mark.parametrize("claim", ["Solution().f(2) == {}", "{} in [Solution(1).f()]", "[Solution().f()] == [{}]"])
 def test_an_object_that_affirms_more_than_one_value_of_a_line_up_is_not_believed(eq: str, claim: str) -> None:
-    told = run(ALWAYS.format(eq=eq), f"assert {claim}")
-    assert told.passed == 0, told.messages
+    told = run(ALWAYS.format(eq=eq), "".join(f"assert {claim.format(value)}\n" for value in (14, 230, 4711, 99, 65536)))
+    assert not told.accepted, told.messages
 
 
 @pytest.mark.parametrize(

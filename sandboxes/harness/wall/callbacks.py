@@ -6,7 +6,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from sandboxes.harness.wall.vocabulary import SPECIALS
+from sandboxes.harness.wall.vocabulary import SPECIALS, bound
 
 SIMPLE = frozenset({type(None), bool, int, float, str, bytes})
 _NOT_OUTSIDE = frozenset(["__init__", "__post_init__", "__missing__"])
@@ -61,7 +61,7 @@ def _next(target: Any) -> list[Any]:
 def _special(target: Any, name: str, args: list[Any]) -> Any:
     if name not in operators_of(type(target)):
         raise AttributeError(name)
-    return getattr(type(target), name)(target, *args)
+    return bound(target, name)(*args)
 
 
 def _copy(target: Any, deep: bool) -> Any:

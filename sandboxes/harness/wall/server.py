@@ -27,7 +27,7 @@ from sandboxes.harness.wall.conversation import Conversation, HungUp
 from sandboxes.harness.wall.extras import from_extra, to_extra
 from sandboxes.harness.wall.inner_world import InnerWorld
 from sandboxes.harness.wall.mirrors import Mirrors
-from sandboxes.harness.wall.vocabulary import DATA_TYPES, EXCEPTIONS, SPECIALS, STDLIB
+from sandboxes.harness.wall.vocabulary import DATA_TYPES, EXCEPTIONS, SPECIALS, STDLIB, bound
 from sandboxes.protocol import plain
 from sandboxes.protocol.plain import Fields, Row
 
@@ -375,8 +375,7 @@ class Server:
             raise self._raised_early.pop(id(target))
         if isinstance(target, type) and name == "__getitem__":
             return operator.getitem(target, *args)  # type: ignore[call-overload]
-        method = getattr(type(target), name)
-        return self._run(extra, target, lambda *rest: method(target, *rest), args, {})
+        return self._run(extra, target, bound(target, name), args, {})
 
     def pull(self, extra: Fields, target: Any, count: int) -> list[Any]:
         """Return the next items of an iterator; what it raises is kept for the next question."""

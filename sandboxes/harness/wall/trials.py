@@ -14,6 +14,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from sandboxes.harness.wall.vocabulary import bound
 from sandboxes.protocol import plain
 
 # A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
@@ -58,10 +59,10 @@ def _answer(question: Sequence[Any]) -> bool | None:
 def _ask(kind: str, *parts: Any) -> Any:
     if kind == "apply":
         target, name, arguments = parts
-        return getattr(type(target), name)(target, *arguments)
+        return bound(target, name)(*arguments)
     if kind == "made":
         target, name, maker, args, kwargs = parts
-        return getattr(type(target), name)(target, maker(*args, **kwargs))
+        return bound(target, name)(maker(*args, **kwargs))
     name, maker, args, kwargs, other, other_args, other_kwargs = parts
     target = maker(*args, **kwargs)
-    return getattr(type(target), name)(target, other(*other_args, **other_kwargs))
+    return bound(target, name)(other(*other_args, **other_kwargs))

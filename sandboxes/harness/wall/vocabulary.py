@@ -1,6 +1,10 @@
 """The names that both ends of the wall know: what crosses by name, and the operators of classes."""
 
 import builtins
+from typing import Any
+
+# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+__builtins__ = dict(vars(builtins))
 
 DATA_TYPES = [
     "int",
@@ -90,6 +94,19 @@ _OTHERS = (
 )
 SPECIALS = COMPARE | (ARITHMETIC - {"__idivmod__"}) | {f"__{name}__" for name in _OTHERS.split()}
 """The operators that a stand-in has if the class behind it has them."""
+
+
+def bound(target: Any, name: str) -> Any:
+    """Return an operator of an object as Python looks it up: on its class, and bound as the class says."""
+    kind = type(target)
+    for base in type.__getattribute__(kind, "__mro__"):
+        if name in vars(base):
+            found = vars(base)[name]
+            bind = getattr(type(found), "__get__", None)
+            return found if bind is None else bind(found, target, kind)
+    raise AttributeError(f"{kind.__name__!r} object has no operator {name}")
+
+
 TEXTS = frozenset({"__str__", "__repr__", "__format__"})
 
 NEVER_IN_THE_TESTS = frozenset(
