@@ -24,8 +24,8 @@ def answer(*codes: str, wanted: Wanted = CALL) -> str | None:
     "later",
     [
         "", "\n\n", "print(double(4))  # 8\n", ">>> double(4)\n8\n", "8\n", "def double(n: int) -> int\n",
-        "from solution import double\nprint(double(4))\n", "assert double(4) == 8\n", "def double(n):\n    return (n *\n",
-        "from math import *\nprint(double(4))\n", "    return n * 2\n", "return n * 2\n",
+        "from solution import double\nprint(double(4))\n", "from solution import *\nprint(double(4))\n",
+        "assert double(4) == 8\n", "def double(n):\n    return (n *\n", "from math import *\nprint(double(4))\n", "    return n * 2\n", "return n * 2\n",
     ],
 )  # fmt: skip
 def test_a_later_block_that_cannot_be_the_answer_is_passed_over(later: str) -> None:
@@ -39,7 +39,6 @@ def test_a_later_block_that_cannot_be_the_answer_is_passed_over(later: str) -> N
         "from operator import neg as double\n",
         "if True:\n    def double(n):\n        return n * 2\n",
         "exec('def double(n): return n * 2')\n",
-        "from helpers import *\n",
     ],
 )
 def test_a_later_block_that_defines_the_name_in_any_way_is_the_answer(later: str) -> None:
