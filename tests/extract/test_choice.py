@@ -25,7 +25,8 @@ def answer(*codes: str, wanted: Wanted = CALL) -> str | None:
     [
         "", "\n\n", "print(double(4))  # 8\n", ">>> double(4)\n8\n", "8\n", "def double(n: int) -> int\n",
         "from solution import double\nprint(double(4))\n", "from solution import *\nprint(double(4))\n",
-        "assert double(4) == 8\n", "def double(n):\n    return (n *\n", "from math import *\nprint(double(4))\n", "    return n * 2\n", "return n * 2\n",
+        "assert double(4) == 8\n", "def double(n):\n    return (n *\n", "from math import *\nprint(double(4))\n",
+        "    return n * 2\n", "return n * 2\n",
     ],
 )  # fmt: skip
 def test_a_later_block_that_cannot_be_the_answer_is_passed_over(later: str) -> None:

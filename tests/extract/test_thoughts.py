@@ -17,7 +17,8 @@ CODE = "```python\nx = 1\n```\n"
     "thought",
     [
         "<think>no</think>", "<thinking>\nno\n</thinking>\n", "<REASONING>no</REASONING>", "[THINK]no[/THINK]",
-        "◁think▷no◁/think▷", "no</think>", "a</think>\nb</think>", "<think>a<think>b</think>c</think>", "<think>a</think><think>b</think>",
+        "◁think▷no◁/think▷", "no</think>", "a</think>\nb</think>", "<think>a<think>b</think>c</think>",
+        "<think>a</think><think>b</think>",
         "<think>I must write </think> first.</think>", "<|im_start|>assistant\n<think>no</think>",
         "<|begin_of_thought|>no<|end_of_thought|>", f"<think>\n{CODE}</think>\n", f"{CODE}</think>\n",
         "<think>\n```python\nnever closed\n</think>\n", "```python\nnever closed\n</think>\n",
