@@ -27,6 +27,7 @@ _CODE_START = re.compile(
 )
 _CODE_END = re.compile(r"[;{}]\s*$|^\s*(?:fi|done|esac)\s*$")
 _SENTENCE = re.compile(r"[ \t>*#-]*(?:\d+[.)]\s+)?[*_`\"'(]*[^\W\d_][\w'’`-]*[,:.!?*]*(?:[ \t]|$)")
+_SIGN = re.compile(r"[=;{}()\[\]]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -62,9 +63,13 @@ def programs(text: str, reader: Reader | None) -> Iterator[str]:
 def _python(lines: list[str], reader: Reader) -> Iterator[str]:
     starts = [at for at, line in enumerate(lines) if line[:1].strip() and looks_like_code(line)]
     for start in starts[:MAX_STARTS]:
-        before = next((line for line in reversed(lines[:start]) if line.strip()), None)
-        if before is None or not looks_like_code(before):
+        if all(map(_may_come_before, lines[:start])):
             yield from _python_from(lines[start:], reader)
+
+
+def _may_come_before(line: str) -> bool:
+    """Tell whether a line may be left out: none that could be code, but `for each n` opens many a sentence."""
+    return not looks_like_code(line) or (len(_WORD.findall(line)) > 3 and not _SIGN.search(line))
 
 
 def _python_from(lines: list[str], reader: Reader) -> Iterator[str]:

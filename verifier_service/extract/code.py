@@ -33,9 +33,9 @@ MAX_CANDIDATES = 30
 _LITERAL_OF_LINES = re.compile(r"`|\"\"\"|R\"|r#*\"")  # what may hold a line break in some language
 
 
-def extract_code(completion: str, language: Language, wanted: Wanted = NOTHING) -> str | None:
-    """Return the program in `completion`, or None if there is none. `wanted` is what the tests ask of it."""
-    search = _Search(language, wanted)
+def extract_code(completion: str, language: Language, wanted: Wanted | None = None) -> str | None:
+    """Return the program in `completion`, or None if there is none. `wanted` is what tests ask of it."""
+    search = _Search(language, wanted or NOTHING)
     program = search.find(completion)
     return program if program is not None and program.strip() else None
 
@@ -215,7 +215,10 @@ class _Search:
     # What the language tells
 
     def _is_program(self, label: str, code: str) -> bool:
-        return self._reader is None or (label != "" and not labels.is_of(label, self._language)) or self._reads(code)
+        if self._reader is None or (label != "" and not labels.is_of(label, self._language)):
+            return True
+        facts = (self._reader.read(text) for text in self._repaired(code, code))
+        return any(one is not None and not one.is_inert for one in facts)
 
     def _is_opened(self, head: str) -> bool:
         head = self._without_label(head)

@@ -188,7 +188,8 @@ def _block(text: str, lines: Sequence[_Line], at: int, dialect: Dialect) -> tupl
     ends = _ends(opening, lines, at)
     label, rest = _label(opening.after)
     if len(ends) > 1:
-        for end in ends[:MAX_ENDS]:
+        # What looks like a fence at the end of a line may be part of a comment: it is the last to be tried.
+        for end in sorted(ends[:MAX_ENDS], key=lambda end: end is None or not lines[end].leads):
             if dialect.is_program(label, _body(text, opening, lines, end)):
                 return _made(text, opening, label, rest, lines, end)
     return _made(text, opening, label, rest, lines, ends[0])

@@ -35,7 +35,7 @@ class Facts:
     """What a program is seen to do.
 
     `defines` are the names at its top and `Class.method` of its classes, `uses` those that it binds nowhere. It `acts`
-    if running it does more than define, and `reads` if it takes input. It `may_define_more` by a star import or `exec`.
+    if running it does more than define, and `reads` if it takes input. It `may_define_more` by `exec` and the like.
     Of a `glimpse` only the definitions are seen, and it may be no program.
     """
 
@@ -145,12 +145,8 @@ def _seen(tree: ast.Module) -> Facts:
         uses=uses - _BUILTINS,
         acts=any(_acts(node, defines) for node in top),
         reads=bool(uses & {"input", "open"}) or any(stdin),
-        may_define_more=bool(uses & _HIDDEN_DEFINITION) or any(map(_is_foreign_star, top)),
+        may_define_more=bool(uses & _HIDDEN_DEFINITION),
     )
-
-
-def _is_foreign_star(node: ast.stmt) -> bool:
-    return isinstance(node, ast.ImportFrom) and node.names[0].name == "*" and _is_foreign(node)
 
 
 def _is_foreign(node: ast.ImportFrom) -> bool:
