@@ -92,9 +92,9 @@ def _is_own(folder: str) -> bool:
 class Accounts:
     """What the programs of a box use, all together. `folders` are those in memory, which have limits of their own."""
 
-    def __init__(self, folders: Sequence[str]) -> None:
-        self._cpu = find(CPU_FILES)
-        self._memory = find(MEMORY_FILES)
+    def __init__(self, folders: Sequence[str], cgroup: str = CGROUP) -> None:
+        self._cpu = find(CPU_FILES, cgroup)
+        self._memory = find(MEMORY_FILES, cgroup)
         self._folders = folders
         self._idle_bytes = 0.0
 
