@@ -42,6 +42,7 @@ class Role(StrEnum):
     CALLS = "calls"  # load the source as a module and answer calls
     SERVE = "serve"  # load the source as a module and let the tester use it
     TEST = "test"  # be that tester
+    LIST = "list"  # find out which tests there are, with no submission anywhere near
     PLAIN = "plain"  # be both: load the source as a module, and run the tests against it in the same process
 
 

@@ -61,6 +61,15 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TwinRun:
+    """Copies of the files of tests. Those of the `changed` tests expect something else than they should, so that every
+    honest submission fails them. Tests are named as by the tester, without parameters or a number in their line."""
+
+    files: dict[str, str]
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuiltFile:
     """A file that a compiler made, with the permission bits that count."""
 
@@ -77,6 +86,11 @@ class Job:
     made (paths relative to the program's folder): with it nothing is compiled. `keep_build` asks for it.
     `keep_stderr` asks for the whole stderr and not only its end. `prelude` is run in the program's namespace before it,
     by the warm interpreter only; with a toolchain that runs another, it is empty.
+
+    With `twins` the tests share a process with the program: one run for each of them, and a test has passed if its
+    unchanged copies passed and its changed ones failed. Without, `twin` has every test changed that can be: for tests
+    in which an operator of the program's own took part. `twinned` are the tests that can be changed, also those of
+    which only an operand can be, that need not be seen in the result.
     """
 
     mode: Mode
@@ -90,6 +104,9 @@ class Job:
     entry_point: str | None = None
     tests: dict[str, str] = field(default_factory=dict)
     module: str = "solution"
+    twins: tuple[TwinRun, ...] = ()
+    twin: TwinRun | None = None
+    twinned: tuple[str, ...] = ()
     built: dict[str, BuiltFile] | None = None
     keep_build: bool = False
     keep_stderr: bool = False

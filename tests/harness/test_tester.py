@@ -32,11 +32,34 @@ def test_a_case_earns_what_its_file_says(path) -> None:
         ("assert add(1, 2) == 3; assert add(1, 1) == 2", None, ["line 1", "line 1 (2)"]),
         ("def check(candidate):\n    assert candidate(1, 2) == 3", "add", ["check"]),
         ("def check(candidate):\n    assert candidate(1, 2) == 3\ncheck(add)", "add", ["check"]),
-        ("def check(candidate):\n    assert candidate(1, 2) == 3\ncheck(add)", None, ["tests"]),
+        ("def check(candidate):\n    assert candidate(1, 2) == 3\ncheck(add)", None, ["line 3"]),
+        (
+            "def check(f):\n    assert f(1, 2) == 3\ncheck(add)\ncheck(lambda a, b: add(a, b))",
+            "add",
+            ["line 4", "check"],
+        ),
         ("assert add(0, 0) == 0\ndef check(f):\n    assert f(1, 2) == 3", "add", ["line 1", "check"]),
         ("for x in range(3):\n    assert add(x, 0) == x", None, ["line 1"]),
-        ("def test_a():\n    assert add(1, 2) == 3\ndef test_b():\n    pass", None, ["test_a", "test_b"]),
-        ("def test_a():\n    assert add(1, 2) == 3\ntest_a()", None, ["tests"]),
+        ("def test_a():\n    assert add(1, 2) == 3\ndef test_b():\n    pass", None, ["test_a"]),
+        ("def test_a():\n    assert add(1, 2) == 3\ntest_a()", None, ["line 3"]),
+        ("def test_a():\n    assert add(1, 2) == 3\nassert callable(add)", None, ["line 3", "test_a"]),
+        ("x = add(1, 2)\nstr(x)", None, ["tests"]),
+        # Statements that judge without an assert
+        ("if add(1, 2) != 3:\n    raise ValueError", None, ["line 1"]),
+        ("import sys\nif add(1, 2) != 3:\n    sys.exit(1)", None, ["line 2"]),
+        ("import unittest\nunittest.TestCase().assertEqual(add(1, 2), 3)", None, ["line 2"]),
+        ("def run():\n    assert add(1, 2) == 3\nif __name__ == '__main__':\n    run()", None, ["line 3"]),
+        ("import sys\ndef main():\n    assert add(1, 2) == 3\nsys.exit(main())", None, ["line 4"]),
+        # Nothing came from the submission
+        ("assert 1 + 1 == 2\nassert add(1, 2) == 3\nx = 2\nassert x == 2", None, ["line 2"]),
+        ("x = add(1, 2)\ny = [x]\nassert y == [3]", None, ["line 3"]),
+        ("a = [1]\nassert a == [1]\nmap(add, a, a)\nassert a == [1]", None, ["line 4"]),
+        (
+            "log = []\ndef note(x):\n    log.append(x)\nadd(1, 2)\nassert log == []\nassert add(1, 2) == 3",
+            None,
+            ["line 6"],
+        ),
+        ("import os\nassert os.sep\nadd(1, 2)\nassert os.path.exists('/')", None, ["line 4"]),
         (
             "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        self.assertEqual(add(1, 2), 3)\n"
             "if __name__ == '__main__':\n    unittest.main()",
@@ -81,7 +104,8 @@ def test_a_submission_that_cannot_be_loaded_fails_every_test() -> None:
     told = run("1 / 0", "assert add(1, 2) == 3\nassert add(1, 1) == 2")
     assert (told.broken, told.outcomes) == ("", {"line 1": "error", "line 2": "error"})
     told = run(
-        "1 / 0", {"test_a.py": "import solution\ndef test_a():\n    pass\nclass TestB:\n    def test_b(self): pass\n"}
+        "1 / 0",
+        {"test_a.py": "import solution\ndef test_a():\n    solution.f()\nclass TestB:\n    def test_b(self): pass\n"},
     )
     assert told.outcomes == {"test_a.py::test_a": "error", "test_a.py::TestB::test_b": "error"}
 
@@ -170,7 +194,8 @@ def test_param(x):
     assert solution.add(x, 0) == 1
 
 @pytest.mark.skip(reason="later")
-def test_skip(): pass
+def test_skip():
+    solution.add(1, 1)
 
 @pytest.mark.xfail
 def test_xfail():
@@ -198,14 +223,15 @@ def leaving():
 def test_teardown(leaving): pass
 
 def test_imperative_skip():
-    pytest.skip("now")
+    if solution.add(1, 1):
+        pytest.skip("now")
 """
     told = run(ADD, {"sub/test_a.py": text})
     assert told.outcomes == {
         "sub/test_a.py::test_param[1]": "passed",
         "sub/test_a.py::test_param[2]": "failed",
-        "sub/test_a.py::test_skip": "skipped",
-        "sub/test_a.py::test_xfail": "skipped",
+        "sub/test_a.py::test_skip": "left_out",
+        "sub/test_a.py::test_xfail": "left_out",
         "sub/test_a.py::test_xpass": "passed",
         "sub/test_a.py::test_strict_xpass": "failed",
         "sub/test_a.py::test_fixture": "error",
@@ -221,14 +247,17 @@ def test_files_with_names_of_their_own_are_run() -> None:
 
 
 def test_one_file_that_cannot_be_collected_is_one_failed_test() -> None:
-    files = {"test_a.py": "from solution import missing\n\n\ndef test_a(): pass\n", "test_b.py": "def test_b(): pass\n"}
+    files = {
+        "test_a.py": "from solution import missing\n\n\ndef test_a(): missing()\n",
+        "test_b.py": "import solution\n\n\ndef test_b(): solution.add(1, 2)\n",
+    }
     told = run(ADD, files)
     assert told.outcomes == {"test_b.py::test_b": "passed", "test_a.py": "error"}
 
 
 def test_tests_after_the_end_of_the_submission_are_missing() -> None:
     source = "import os\ndef f(x):\n    if x == 2: os._exit(0)\n    return x\n"
-    told = run(source, "assert f(1) == 1\nassert f(2) == 2\nassert 1 == 1")
+    told = run(source, "assert f(1) == 1\nassert f(2) == 2\nassert f(3) == 3")
     assert told.collected == ["line 1", "line 2", "line 3"]
     assert told.outcomes == {"line 1": "passed"}
     assert told.lost != ""
@@ -238,3 +267,85 @@ def test_tests_after_the_end_of_the_submission_are_missing() -> None:
     told = run(source, files)
     assert len(told.collected) == 3
     assert told.outcomes == {"test_a.py::test_f[1]": "passed"}
+
+
+# A statement that fails
+
+FAILING = [
+    "f(-1)",
+    "x = f(-1)",
+    "try:\n    f(1)\n    raise AssertionError\nexcept ValueError:\n    pass",
+    "import pytest\nwith pytest.raises(KeyError):\n    f(1)",
+    "import asyncio\nasync def run():\n    assert f(1) == 2\nasyncio.run(run())",
+    "def verify(x, y):\n    if f(x) != y:\n        raise RuntimeError(x)\nfor x in [1]:\n    verify(x, 2)",
+    "import sys\nsys.exit(f(1))",
+    "import json\njson.loads('{')",
+]
+
+
+@pytest.mark.parametrize("code", FAILING)
+def test_a_statement_that_fails_once_the_submission_was_used_is_a_failed_test(code: str) -> None:
+    source = "def f(x):\n    if x < 0:\n        raise ValueError(x)\n    return x\n"
+    told = run(source, f"assert f(1) == 1\n{code}")
+    assert (told.broken, told.passed, len(told.outcomes)) == ("", 1, 2), told
+    assert not told.accepted
+
+
+@pytest.mark.parametrize("code", ["assert 1 + 1 == 2", "x = 1\nassert x", "def test_a():\n    assert True"])
+def test_tests_of_nothing_are_broken(code: str) -> None:
+    assert "no test of the submission" in run(ADD, code).broken
+    assert "no test" in run(ADD, {"test_a.py": f"import solution\ndef test_b():\n    assert True\n{code}"}).broken
+
+
+# Whose names they are
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "accepted"),
+    [
+        (
+            "def range(*a): return []\ndef f(x): return 0",
+            "from solution import f\nfor i in range(3): assert f(i) == i",
+            False,
+        ),
+        ("def abs(x): return 0\ndef f(x): return 0", "assert abs(f(2) - 4) < 1e-6", False),
+        ("def isclose(*a): return True\ndef f(x): return 0", "import math\nassert math.isclose(f(2), 4)", False),
+        ("class math:\n    isclose = max\ndef f(x): return 0", "assert math.isclose(f(2), 4)", False),
+        ("def sum(a, b): return a - b", "assert sum(25, 15) == 10", True),
+        ("from collections import Counter\ndef f(x): return Counter(x)", "assert f('aa') == Counter(a=2)", True),
+        ("def check(f): pass\ndef f(x): return 0", "def check(f):\n    assert f(1) == 1\ncheck(f)", False),
+        ("def g(x): return x\ndef f(x): return g(x)", "def g(x):\n    return 5\nassert f(g(1)) == 5", True),
+    ],
+)
+def test_each_side_has_names_of_its_own(source: str, code: str, accepted: bool) -> None:
+    told = run(source, code)
+    assert (told.broken, told.accepted) == ("", accepted), told
+
+
+# Marks
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ("@pytest.mark.skipif(True, reason='x')\ndef test_a(): solution.f()", "left_out"),
+        ("@pytest.mark.skipif(solution.SKIP, reason='x')\ndef test_a(): solution.f()", "skipped"),
+        ("@pytest.mark.skipif('solution.SKIP', reason='x')\ndef test_a(): solution.f()", "skipped"),
+        (
+            "@pytest.fixture\ndef skip():\n    pytest.skip()\n@pytest.mark.xfail(False, reason='x')\ndef test_a(skip): solution.f()",
+            "skipped",
+        ),
+        ("@pytest.mark.skipif(False, reason='x')\ndef test_a():\n    solution.f()\n    pytest.xfail('now')", "skipped"),
+        ("def test_a():\n    pytest.importorskip('no_such_module')\n    solution.f()", "left_out"),
+        ("def test_a():\n    pytest.importorskip('solution.part')\n    solution.f()", "skipped"),
+    ],
+)
+def test_only_what_the_author_marked_is_left_out(text: str, outcome: str) -> None:
+    files = {"test_a.py": f"import pytest, solution\n{text}\ndef test_b(): solution.f()\n"}
+    told = run("SKIP = True\ndef f(): pass\n", files)
+    assert told.outcomes == {"test_a.py::test_a": outcome, "test_a.py::test_b": "passed"}, told
+
+
+def test_a_submission_cannot_leave_out_every_test_by_failing() -> None:
+    files = {"test_a.py": "import pytest, solution\n@pytest.mark.xfail\ndef test_a(): assert solution.f() == 1\n"}
+    assert run("def f(): pass\n", files).outcomes == {"test_a.py::test_a": "skipped"}

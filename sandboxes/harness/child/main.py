@@ -198,8 +198,13 @@ def _load(orders: Orders, name: str) -> tuple[types.ModuleType, types.CodeType]:
     A source that is not valid Python is reported, and the process ends.
     """
     module = _module(orders, name)
+    return module, _require_python(orders)
+
+
+def _require_python(orders: Orders) -> types.CodeType:
+    """Compile the source; one that is not valid Python is reported, and the process ends."""
     try:
-        return module, _compiled(module)
+        return _compiled(os.path.join(orders.folder, orders.source_file))
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         text = "".join(traceback.format_exception_only(error))
         answer(Answer.NOT_COMPILED, text[-MAX_MESSAGE_CHARS:].encode("utf-8", "backslashreplace"))
@@ -224,8 +229,7 @@ def _module(orders: Orders, name: str) -> types.ModuleType:
     return module
 
 
-def _compiled(module: types.ModuleType) -> types.CodeType:
-    path = str(module.__file__)
+def _compiled(path: str) -> types.CodeType:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     source = os.read(fd, os.fstat(fd).st_size)
     os.close(fd)
@@ -338,12 +342,21 @@ def _test(orders: Orders) -> None:
     tester.main(_socket(LINK_FD), _socket(CHANNEL_FD), tests)
 
 
+def _list_tests(orders: Orders) -> None:
+    """Tell which tests there are."""
+    from sandboxes.harness.tester import main as tester
+
+    assert orders.tests is not None
+    tester.list_tests(_socket(CHANNEL_FD), orders.tests)
+
+
 def _test_in_plain_python(orders: Orders) -> None:
     """Run the tests in one process with the source, from the folder in which it lies."""
     from sandboxes.harness.tester import main as tester
 
     tests = orders.tests
     assert tests is not None
+    _require_python(orders)
     sys.argv = [orders.source_file, *orders.argv]
     sys.path[0] = orders.folder
     sys.setrecursionlimit(1000 + _depth() + FRAMES_OF_TESTS)
@@ -360,5 +373,6 @@ ROLES: dict[Role, Callable[[Orders], None]] = {
     Role.CALLS: _answer_calls,
     Role.SERVE: _serve_objects,
     Role.TEST: _test,
+    Role.LIST: _list_tests,
     Role.PLAIN: _test_in_plain_python,
 }

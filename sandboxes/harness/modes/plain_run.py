@@ -4,24 +4,25 @@ Everything that such a process tells may be forged by the program. So only tests
 of them starts the clocks once, and what is not told has not passed: the run can take credit away and give none.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from sandboxes.harness.modes.testers import tester_zygote
 from sandboxes.harness.process import Process
 from sandboxes.harness.processes import Processes
-from sandboxes.harness.zygote import Zygote
 from sandboxes.protocol.child import Answer, Role, TestOrders
 from sandboxes.protocol.constants import FOLDER
 from sandboxes.protocol.facts import End, TesterTest, TestOutcome, Twin
 from sandboxes.protocol.records import BrokenRecord
-from sandboxes.protocol.report import Finished, Unusable, from_payload
+from sandboxes.protocol.report import Collected, Finished, Unusable, from_payload
 
 ONLY_ACROSS = "it passed across the wall, but fails in plain Python, where tests and submission share a process"
 MAX_NEW_FAILURES = 100
 MAX_ID_CHARS = 1000
 """Of what such a process tells without being asked, at most so much is passed on."""
-TESTS_WITH_CLOCKS = 1000
-"""How many tests may start the clocks anew where nobody knows which tests there are."""
+MAX_TESTS = 1000
+"""How many tests may be told, and start the clocks anew, where it is not known which tests there are."""
 
 
 @dataclass(frozen=True)
@@ -37,29 +38,30 @@ class Allowance:
 
 
 class PlainRun:
-    """One process that holds both tests and program. `wanted` are the only tests of interest; None for all."""
+    """One process that holds both tests and program. `wanted` are the only tests of interest, by the ids under which
+    they were `collected` before; None for all. `collected` holds afterwards what the process says there is."""
 
     def __init__(
         self,
         processes: Processes,
-        zygote: Zygote,
         allowance: Allowance,
-        wanted: Sequence[str] | None,
+        files: Mapping[str, str],
+        wanted: Sequence[str] | None = None,
         collected: Sequence[str] = (),
-        files: Mapping[str, str] | None = None,
     ) -> None:
         job = processes.job
         source_file = f"{job.module}.py"
         self._processes = Processes(
             processes.box, replace(job, toolchain=replace(job.toolchain, source_file=source_file), built=None)
         )
-        self._zygote = zygote
+        self._zygote = tester_zygote(processes)
         self._allowance = allowance
         self._wanted = None if wanted is None else frozenset(wanted)
-        self._collected = tuple(collected)
-        self._files = dict(job.tests if files is None else files)
+        self.collected = tuple(collected)
+        self._files = dict(files)
         self._unusable = ""
         self._finished = False
+        self._other_answers: dict[int, bytes] = {}
         self.outcomes: dict[str, TesterTest] = {}
         self.end: End | None = None
         self.message = ""
@@ -90,7 +92,7 @@ class PlainRun:
             entry_point=job.entry_point,
             folder=FOLDER,
             wanted=None if self._wanted is None else tuple(self._wanted),
-            collected=self._collected,
+            collected=self.collected,
         )
         own = self._processes.limits(self._zygote)
         limits = replace(
@@ -107,11 +109,13 @@ class PlainRun:
 
     def _read_reports(self, process: Process) -> None:
         for kind, payload in process.answers():
-            if kind == Answer.REPORT:
-                try:
-                    self._take(process, payload)
-                except BrokenRecord:
-                    process.kill()
+            if kind != Answer.REPORT:
+                self._other_answers.setdefault(kind, payload)
+                continue
+            try:
+                self._take(process, payload)
+            except BrokenRecord:
+                process.kill()
 
     def _take(self, process: Process, payload: bytes) -> None:
         match from_payload(payload):
@@ -121,6 +125,8 @@ class PlainRun:
                     if process.ended is None and (self._wanted is None or test.id in self._wanted):
                         process.rebase()
                         process.begin_clock()
+            case Collected(ids=ids) if self._wanted is None and len(ids) <= MAX_TESTS:
+                self.collected = self.collected or tuple(test_id[:MAX_ID_CHARS] for test_id in ids)
             case Unusable(why=why):
                 self._unusable = why
             case Finished():
@@ -130,14 +136,17 @@ class PlainRun:
 
     def _may_be_told(self, test: TesterTest) -> bool:
         if self._wanted is None:
-            return len(self.outcomes) < TESTS_WITH_CLOCKS
+            return len(self.outcomes) < MAX_TESTS
         if test.id in self._wanted:
             return True
-        is_new = test.outcome in (TestOutcome.FAILED, TestOutcome.ERROR) and test.id not in self._collected
+        is_new = test.outcome in (TestOutcome.FAILED, TestOutcome.ERROR) and test.id not in self.collected
         return is_new and len(test.id) <= MAX_ID_CHARS and len(self.outcomes) < len(self._wanted) + MAX_NEW_FAILURES
 
     def _conclude(self, process: Process) -> None:
-        if limit := process.broken_limit(0.0):
+        answers = self._other_answers
+        if Answer.NOT_COMPILED in answers:
+            self.end, self.message = End.NOT_COMPILED, answers[Answer.NOT_COMPILED].decode("utf-8", "replace")
+        elif limit := process.broken_limit(0.0):
             self.end, self.message = limit, f"the process was ended: {limit.replace('_', ' ')}"
         elif not self._finished:
             self.end = End.LOST
@@ -156,10 +165,17 @@ class PlainRun:
         outcome = found.outcome if found.outcome is TestOutcome.ERROR else TestOutcome.FAILED
         return replace(test, outcome=outcome, message=f"{ONLY_ACROSS}: {found.message}")
 
-    def new_failures(self) -> list[TesterTest]:
+    def new_failures(self, known: Collection[str]) -> list[TesterTest]:
         """Return what failed here and was no test across the wall: statements of the tests that are to run through."""
         return [
             replace(test, message=f"{ONLY_ACROSS}: {test.message}", needs_twin=Twin.NO, guard="", end=None)
             for test in self.outcomes.values()
-            if self._wanted is not None and test.id not in self._wanted
+            if test.id not in known
         ]
+
+
+def base_of(test_id: str) -> str:
+    """Return the id of a test without its parameters, or its number in a line: `a.py::t[1]`, `line 3 (2)`."""
+    if "::" in test_id:
+        return test_id.partition("[")[0]
+    return re.sub(r" \(\d+\)$", "", test_id)

@@ -12,47 +12,41 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sandboxes.harness.limits import ProcessLimits, other_pids, relatives, uid_of
-from sandboxes.harness.modes.plain_run import Allowance, PlainRun
+from sandboxes.harness.limits import other_pids, relatives, uid_of
+from sandboxes.harness.modes import shared
+from sandboxes.harness.modes.plain_run import Allowance, PlainRun, base_of
+from sandboxes.harness.modes.testers import (
+    PROGRAM_MODULES,
+    TESTER_OUTPUT_BYTES,
+    TESTER_PROCESSES,
+    TESTER_WALL_S,
+    TOTAL_CPU_S,
+    tester_limits,
+    tester_zygote,
+)
 from sandboxes.harness.process import Process
 from sandboxes.harness.processes import Processes
 from sandboxes.protocol.child import Answer, Orders, Role, TestOrders
-from sandboxes.protocol.constants import MIB, SHARED_FOLDER, TEMPORARY_FOLDER, TESTER_FOLDER, WRITABLE_FOLDERS
-from sandboxes.protocol.facts import End, Signal, TesterFacts, TesterTest, TestOutcome
+from sandboxes.protocol.constants import SHARED_FOLDER, TEMPORARY_FOLDER, TESTER_FOLDER, WRITABLE_FOLDERS
+from sandboxes.protocol.facts import End, Signal, TesterFacts, TesterTest, TestOutcome, Twin
 from sandboxes.protocol.job import Mode
 from sandboxes.protocol.records import BrokenRecord
 from sandboxes.protocol.report import Collected, Finished, Lied, Report, Unusable, from_payload
 
-PROGRAM_MODULES = ("sandboxes.harness.wall.server", "sandboxes.harness.child.open_files")
-TESTER_MODULES = {
-    Mode.ASSERT: (
-        "sandboxes.harness.tester.main",
-        "sandboxes.harness.tester.asserts",
-        "sandboxes.harness.child.open_files",
-    ),
-    Mode.PYTEST: (
-        "pytest",
-        "_pytest.assertion.rewrite",
-        "sandboxes.harness.tester.main",
-        "sandboxes.harness.tester.pytest_files",
-        "sandboxes.harness.child.open_files",
-    ),
-}
-"""What the processes of a test have imported before they are forked."""
-TOTAL_CPU_S = 3600.0
-"""What one process may use for all its tests together; it is only the net below the limit of each test."""
-TESTER_CPU_S = 30.0
-"""What test code may use for one test beyond what the program may: for data it makes or compares."""
-TESTER_WALL_S = 30.0
-TESTER_MEMORY_MB = 1024
-TESTER_PROCESSES = 64
-TESTER_OUTPUT_BYTES = 256 * MIB
 LAST_WORDS_S = 10.0
 """How long the tester may go on after the program is gone."""
 CLOSER_LOOK_S = 0.05
+DECIDED = "an operator of the submission's own class decided this test"
+PASSED_A_TWIN = f"{DECIDED}, and a copy of the test that expects something else passed too"
+TWIN_LOST = f"{DECIDED}, and its process did not live through a copy of the test that expects something else"
+NO_TWIN = (
+    f"{DECIDED}, and the test holds no literal that could be changed to see whether it ever denies; with "
+    "`process: shared` it counts by plain Python alone"
+)
 ALL_LEFT_OUT = "their author has marked every one of them to be skipped"
 TESTER_ENV = {"PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
 """So that a Python which the tests start imports nothing from a folder in which the program can write."""
@@ -60,31 +54,83 @@ TESTER_ENV = {"PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
 
 def carry_out(processes: Processes) -> None:
     """Run the tests and tell one fact about all of them."""
-    wall = _WallRun(processes)
-    facts = wall.carry_out()
-    passed = tuple(test.id for test in facts.tests if test.outcome is TestOutcome.PASSED)
-    if passed and not facts.broken and not facts.lied:
-        processes.box.clean()
-        plain = PlainRun(processes, wall.tester_zygote, wall.allowance(), passed, wall.collected)
-        facts = confirmed(facts, plain.carry_out())
+    facts = shared.carry_out(processes) if processes.job.twins else _carry_out_apart(processes)
     processes.box.service.tell(facts)
 
 
-def confirmed(facts: TesterFacts, plain: PlainRun) -> TesterFacts:
+def _carry_out_apart(processes: Processes) -> TesterFacts:
+    """Run the tests across the wall, and what passed once more in plain Python."""
+    wall = _WallRun(processes, processes.job.tests)
+    facts = wall.carry_out()
+    passed = _passed(facts)
+    if not passed or facts.broken or facts.lied:
+        return facts
+    processes.box.clean()
+    plain = PlainRun(processes, wall.allowance(), processes.job.tests, wanted=passed, collected=wall.collected)
+    facts = _confirmed(facts, plain.carry_out())
+    doubtful = {test.id: test.needs_twin for test in facts.tests if test.outcome is TestOutcome.PASSED}
+    doubtful = {test_id: twin for test_id, twin in doubtful.items() if twin is not Twin.NO}
+    return _with_twins(processes, facts, doubtful, wall.collected) if doubtful else facts
+
+
+def _passed(facts: TesterFacts) -> tuple[str, ...]:
+    return tuple(test.id for test in facts.tests if test.outcome is TestOutcome.PASSED)
+
+
+def _confirmed(facts: TesterFacts, plain: PlainRun) -> TesterFacts:
     """Return what is left of the facts: a test has passed if it passed in both runs."""
     tests = [plain.confirm(test) if test.outcome is TestOutcome.PASSED else test for test in facts.tests]
-    known = {test.id for test in tests}
-    tests += [test for test in plain.new_failures() if test.id not in known]
-    taken = any(test != before for test, before in zip(tests, facts.tests, strict=False)) or len(tests) > len(known)
-    signals = {*facts.signals, *([Signal.PASSED_ONLY_ACROSS_THE_WALL] if taken else [])}
+    tests += plain.new_failures({test.id for test in tests})
+    signals = set(facts.signals)
+    if tests != list(facts.tests):
+        signals.add(Signal.PASSED_ONLY_ACROSS_THE_WALL)
     return replace(facts, tests=tuple(tests), signals=tuple(sorted(signals)))
+
+
+def _with_twins(
+    processes: Processes, facts: TesterFacts, doubtful: Mapping[str, Twin], collected: tuple[str, ...]
+) -> TesterFacts:
+    """Run copies of tests that an operator of the submission decided, copies that expect something else: a submission
+    that passes one of them has lied. What cannot be changed does not count here."""
+    job = processes.job
+    asked = tuple(test_id for test_id in doubtful if base_of(test_id) in job.twinned)
+    without = {test_id for test_id, twin in doubtful.items() if twin is Twin.ALWAYS} - set(asked)
+    told: dict[str, TesterTest] = {}
+    if asked and job.twin is not None:
+        processes.box.clean()
+        twin = _WallRun(processes, job.twin.files, wanted=asked, collected=collected).carry_out()
+        told = {test.id: test for test in twin.tests}
+    passed = [test_id for test_id in asked if test_id in told and told[test_id].outcome is TestOutcome.PASSED]
+    signals = tuple(sorted({*facts.signals, *([Signal.FAILED_TWIN] if passed else [])}))
+    lied = [test_id for test_id in passed if job.twin is not None and base_of(test_id) in job.twin.changed]
+    if lied:
+        return replace(facts, lied=f"{lied[0]}: {PASSED_A_TWIN}", signals=signals)
+    failed = {test_id for test_id, test in told.items() if test.outcome in (TestOutcome.FAILED, TestOutcome.ERROR)}
+    why = {**dict.fromkeys(asked, TWIN_LOST), **dict.fromkeys(passed, PASSED_A_TWIN), **dict.fromkeys(without, NO_TWIN)}
+    tests = [
+        replace(test, outcome=TestOutcome.FAILED, message=why[test.id])
+        if test.id in why and test.id not in failed
+        else test
+        for test in facts.tests
+    ]
+    return replace(facts, tests=tuple(tests), signals=signals)
 
 
 class _WallRun:
     """The two processes of one job while they run."""
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(
+        self,
+        processes: Processes,
+        files: Mapping[str, str],
+        wanted: tuple[str, ...] | None = None,
+        collected: tuple[str, ...] = (),
+    ) -> None:
+        """`wanted` are the only tests of interest, by the ids under which they were `collected`; None for all."""
         self._processes = processes
+        self._files = dict(files)
+        self._wanted = wanted
+        self._collected_before = collected
         self._box = processes.box
         self._tests: dict[str, TesterTest] = {}
         self.collected: tuple[str, ...] = ()
@@ -96,7 +142,7 @@ class _WallRun:
     def carry_out(self) -> TesterFacts:
         """Run the tests across the wall; both processes have ended when it returns."""
         program_zygote = self._box.zygote_with(PROGRAM_MODULES)
-        self.tester_zygote = self._box.zygote_with(TESTER_MODULES[self._processes.job.mode])
+        self.tester_zygote = tester_zygote(self._processes)
         for_program, for_tester = socket.socketpair()
         with for_program, for_tester:
             self._limits = self._processes.limits(program_zygote, cpu_total_s=TOTAL_CPU_S)
@@ -130,23 +176,16 @@ class _WallRun:
         private = os.path.join(TESTER_FOLDER, secrets.token_hex(8))
         tests = TestOrders(
             mode=job.mode,
-            files=job.tests,
+            files=self._files,
             module=job.module,
             entry_point=job.entry_point,
             folder=private if job.mode is Mode.PYTEST else None,
+            wanted=self._wanted,
+            collected=self._collected_before,
         )
         env = {**dict(job.toolchain.env), **TESTER_ENV, "HOME": private}
         orders = self._orders(Role.TEST, folder=TESTER_FOLDER, tests=tests, env=env)
-        limits = ProcessLimits(
-            cpu_s=self._limits.cpu_s + TESTER_CPU_S,
-            wall_s=self._limits.wall_s + TESTER_WALL_S,
-            memory_mb=TESTER_MEMORY_MB,
-            output_bytes=TESTER_OUTPUT_BYTES,
-            processes=TESTER_PROCESSES,
-            base_mb=zygote.base_mb,
-            base_address_mb=zygote.base_address_mb,
-            cpu_total_s=TOTAL_CPU_S,
-        )
+        limits = tester_limits(self._limits, zygote)
         return self._processes.start(orders, limits, link=link, zygote=zygote)
 
     def _pids_of_program(self) -> list[int]:

@@ -101,7 +101,7 @@ class Flow:
         parts = list(parts_at_once([node]))
         loaded = loaded_at_once(node)
         depends = self._depends(loaded, [] if isinstance(node, _IMPORTS) and not self._mentions(parts) else parts)
-        bound = bound_at_top(node)
+        bound = self._bound_by(node)
         if depends:
             self.used = True
             self.held |= bound | {name for name in self._reached(loaded) if self._is_variable(name)}
@@ -109,6 +109,13 @@ class Flow:
             self.held -= bound
         self._note(parts, depends)
         return depends
+
+    def _bound_by(self, node: ast.stmt) -> set[str]:
+        """Return the names that the statement binds; of several imports those of the submission."""
+        if not isinstance(node, ast.Import):
+            return bound_at_top(node)
+        own = [alias for alias in node.names if self.is_named(alias.name)]
+        return {alias.asname or alias.name.partition(".")[0] for alias in own}
 
     def _depends(self, loaded: set[str], parts: list[ast.AST]) -> bool:
         if self._mentions(parts) or self.is_from_submission(loaded):

@@ -14,7 +14,7 @@ import socket
 import sys
 
 from sandboxes.harness.tester.report import MAX_MESSAGE_CHARS, Reporter, TestsUnusable
-from sandboxes.harness.tester.subject import AcrossTheWall, InThisProcess, file_of
+from sandboxes.harness.tester.subject import AcrossTheWall, InThisProcess, Nobody, file_of
 from sandboxes.harness.wall.evidence import Evidence
 from sandboxes.harness.wall.link import RECURSION_LIMIT, Link
 from sandboxes.protocol.child import TestOrders
@@ -41,7 +41,13 @@ def plain(channel: socket.socket, orders: TestOrders, folder: str, prelude: byte
     _run(orders, subject, Reporter(channel, subject, at_once=True))
 
 
-def _run(orders: TestOrders, subject: AcrossTheWall | InThisProcess, reporter: Reporter) -> None:
+def list_tests(channel: socket.socket, orders: TestOrders) -> None:
+    """Tell which tests there are, or why they are of no use, with no submission anywhere near."""
+    subject = Nobody(orders.module)
+    _run(orders, subject, Reporter(channel, subject))
+
+
+def _run(orders: TestOrders, subject: AcrossTheWall | InThisProcess | Nobody, reporter: Reporter) -> None:
     run = importlib.import_module(MODULES[orders.mode]).run
     subject.install()
     try:

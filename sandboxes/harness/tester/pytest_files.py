@@ -58,7 +58,7 @@ def run(orders: TestOrders, subject: Subject, reporter: Reporter) -> None:
     try:
         subject.hello([])
     except SubmissionLost:
-        return reporter.collected(ids)
+        return _list(with_tests, ids, reporter)
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         reporter.collected(ids)
         for test_id in ids:
@@ -67,6 +67,17 @@ def run(orders: TestOrders, subject: Subject, reporter: Reporter) -> None:
     plugin = Plugin(reporter, subject, written, orders)
     _run_pytest(plugin, folder, files, sorted(with_tests))
     return None
+
+
+def _list(with_tests: Mapping[str, Written], ids: list[str], reporter: Reporter) -> None:
+    """Tell which tests there are as far as their text says: a test once for each row of its parameters, and apart those
+    that their author has marked, for they may be left out."""
+    rows = {f"{name}::{test}": count for name, found in with_tests.items() for test, count in found.rows.items()}
+    marked = {f"{name}::{test}" for name, found in with_tests.items() for test in found.marked - found.doubtful}
+    reporter.collected([test_id for test_id in ids for _ in range(rows.get(test_id, 1))])
+    for test_id in ids:
+        if test_id in marked:
+            reporter.test(test_id, TestOutcome.LEFT_OUT, "", 0.0)
 
 
 def _write_files(orders: TestOrders) -> Path:

@@ -16,6 +16,7 @@ from sandboxes.harness.tester.plan import MARKS
 from sandboxes.harness.tester.provided import BUILTIN_NAMES
 from sandboxes.harness.tester.scopes import FUNCTIONS, body_of, free_names, parameters
 
+MAX_ROWS = 10_000
 _SKIPS = frozenset({"skip", "importorskip", "SkipTest", "exit"})
 
 
@@ -30,6 +31,10 @@ class Written:
     """Tests whose marks, or what they depend on, may come from the submission."""
     missing: dict[str, str] = field(default_factory=dict)
     """Tests that ask for a module which is not installed, with its name."""
+    marked: set[str] = field(default_factory=set)
+    """Tests with a mark, or that are skipped where a module is missing."""
+    rows: dict[str, int] = field(default_factory=dict)
+    """How many tests a function stands for, where its parameters are written out."""
     skips_itself: bool = False
     """Whether the file may skip itself, without the submission having a say in it."""
 
@@ -57,7 +62,11 @@ def _read(tree: ast.Module, module: str, own: set[str], has_autouse: bool) -> Wr
         marks = [mark for scope in (*above, function) for mark in _marks(scope)]
         if file_marks or any(_depends(flow, mark) for mark in marks):
             written.doubtful.add(test)
+        if marks or file_marks:
+            written.marked.add(test)
+        written.rows[test] = _rows((*above, function))
         if name := _missing_module(function, module):
+            written.marked.add(test)
             written.missing[test] = name
         plain = not above and not parameters(function) and not function.decorator_list and not has_autouse
         if plain and not flow.function_depends(function):
@@ -117,6 +126,18 @@ def _names_in_text(text: str) -> set[str]:
         return {part.id for part in ast.walk(ast.parse(text, mode="eval")) if isinstance(part, ast.Name)}
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
+
+
+def _rows(scopes: Iterable[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]) -> int:
+    """Return how many tests the parameters that are written out make of one function."""
+    count = 1
+    for decorator in (one for scope in scopes for one in scope.decorator_list):
+        match decorator:
+            case ast.Call(func=ast.Attribute(attr="parametrize"), args=[_, ast.List(elts=rows) | ast.Tuple(elts=rows)]):
+                count *= len(rows) if rows and not any(isinstance(row, ast.Starred) for row in rows) else 1
+            case _:
+                pass
+    return min(count, MAX_ROWS)
 
 
 def _missing_module(function: ast.FunctionDef | ast.AsyncFunctionDef, module: str) -> str | None:

@@ -11,7 +11,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from typing import Any, Protocol
 
-from sandboxes.harness.wall.link import Link
+from sandboxes.harness.wall.link import Link, SubmissionLost
 from sandboxes.harness.wall.stand_ins import RemoteClass, RemoteFunction, RemoteObject
 from sandboxes.harness.wall.submission import Importer, Submission
 from sandboxes.protocol.facts import Twin
@@ -153,6 +153,39 @@ class InThisProcess(MetaPathFinder):
         with contextlib.suppress(Exception):
             return getattr(value, "__module__", None) == self.name
         return True
+
+    def begin_test(self) -> None:
+        """See `Subject`."""
+
+    def end_test(self) -> Twin:
+        """See `Subject`."""
+        return Twin.NO
+
+
+class Nobody:
+    """No submission at all: for who only wants to know which tests there are."""
+
+    lost = ""
+    lied = ""
+    notes: Sequence[str] = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def install(self) -> None:
+        """See `Subject`."""
+
+    def hello(self, wanted: Iterable[str]) -> Mapping[str, Any]:
+        """See `Subject`."""
+        raise SubmissionLost("there is no submission")
+
+    def is_own(self, value: object) -> bool:
+        """See `Subject`."""
+        return False
+
+    def owns(self, value: object) -> bool:
+        """See `Subject`."""
+        return False
 
     def begin_test(self) -> None:
         """See `Subject`."""

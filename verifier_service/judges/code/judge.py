@@ -12,7 +12,7 @@ from functools import partial
 
 from sandboxes.protocol import job as protocol
 from sandboxes.protocol.facts import CompileFacts, Fact, TesterFacts, TestFacts
-from sandboxes.protocol.job import Job, Mode, Run
+from sandboxes.protocol.job import Job, Mode, Run, TwinRun
 from verifier_service import limits
 from verifier_service.checkers import Checked
 from verifier_service.errors import BadItem, BoxDied, JudgeError, ReferenceUnusable
@@ -20,7 +20,7 @@ from verifier_service.execution.executor import BROKE_BOXES, Executor
 from verifier_service.execution.pool import BoxPool
 from verifier_service.extract.code import extract_code
 from verifier_service.judges.base import guarded
-from verifier_service.judges.code import preludes, special, verdicts
+from verifier_service.judges.code import guards, preludes, special, verdicts
 from verifier_service.judges.code.tests import Suite, prepare
 from verifier_service.languages import Language, Languages
 from verifier_service.schema import CodeResult, CodeSubmission, Limits, StdioTests, SuiteDigest, Tests, Verdict
@@ -279,6 +279,7 @@ def _job(one: Admitted, placed: preludes.Placed) -> Job:
     """Return the job of a submission. Where nobody set an output limit, a right answer always fits into it."""
     suite, own = one.suite, one.own_output_limit
     limit_kb = one.limits.output_limit_kb if own else max(one.limits.output_limit_kb, suite.value_kb)
+    twins, twin, twinned = _copies(suite)
     return Job(
         mode=suite.mode,
         source=placed.source.encode(),
@@ -290,7 +291,20 @@ def _job(one: Admitted, placed: preludes.Placed) -> Job:
         entry_point=suite.entry_point,
         tests=dict(suite.files),
         module=suite.module,
+        twins=twins,
+        twin=twin,
+        twinned=tuple(sorted(twinned)),
     )
+
+
+def _copies(suite: Suite) -> tuple[tuple[TwinRun, ...], TwinRun | None, frozenset[str]]:
+    """Return the copies of tests that guard them; tests of other kinds need none."""
+    if not suite.files:
+        return (), None, frozenset()
+    if suite.is_shared:
+        twins, twinned = guards.of_shared(suite)
+        return twins, None, twinned
+    return (), *guards.of_separate(suite)
 
 
 def _run_limit_kb(run: protocol.Run, limit_kb: int, own: bool) -> int | None:

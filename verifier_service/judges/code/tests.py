@@ -5,7 +5,8 @@ To add one: its type in `schema.requests`, a function here with a line in `KINDS
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 from pydantic_core import PydanticSerializationError
 
@@ -13,9 +14,10 @@ from sandboxes.protocol import plain
 from sandboxes.protocol.facts import TestFacts
 from sandboxes.protocol.job import Mode, Run
 from verifier_service.checkers import TEXT_CHECKERS, VALUE_CHECKERS, Checked
-from verifier_service.errors import BadItem, JudgeError
+from verifier_service.errors import JudgeError
 from verifier_service.extract import wanted
 from verifier_service.extract.wanted import Wanted
+from verifier_service.judges.code.twins import TwinPlan, sites
 from verifier_service.schema import (
     AssertTests,
     CallTests,
@@ -52,9 +54,20 @@ class Suite:
     files: Mapping[str, str] = field(default_factory=dict)
     module: str = "solution"
     compare: Callable[[TestFacts], Checked] | None = None
+    is_shared: bool = False
     special_judge: SpecialJudge | None = None
     cases: tuple[StdioCase, ...] = ()
     wanted: Wanted = wanted.NOTHING
+
+    @property
+    def kind(self) -> Literal["assert", "pytest"]:
+        """How files of tests are read."""
+        return "assert" if self.mode is Mode.ASSERT else "pytest"
+
+    @cached_property
+    def twin_plan(self) -> TwinPlan:
+        """What can be changed in files of tests."""
+        return sites(self.files, self.kind)
 
 
 def prepare(tests: Tests) -> Suite:
@@ -160,10 +173,11 @@ def _assert(tests: AssertTests) -> Suite:
     return Suite(
         _key(tests),
         Mode.ASSERT,
-        prelude=_separate(tests).prelude,
+        prelude=tests.prelude,
         files={"tests.py": tests.code},
         entry_point=tests.entry_point and _entry_point(tests.entry_point),
         wanted=wanted.by_asserts(tests.code, tests.entry_point and _entry_point(tests.entry_point)),
+        is_shared=tests.process is Process.SHARED,
     )
 
 
@@ -171,17 +185,12 @@ def _pytest(tests: PytestTests) -> Suite:
     return Suite(
         _key(tests),
         Mode.PYTEST,
-        prelude=_separate(tests).prelude,
+        wanted=wanted.by_pytest(tests.files, tests.module),
+        prelude=tests.prelude,
         files=dict(tests.files),
         module=tests.module,
-        wanted=wanted.by_pytest(tests.files, tests.module),
+        is_shared=tests.process is Process.SHARED,
     )
-
-
-def _separate(tests: AssertTests | PytestTests) -> AssertTests | PytestTests:
-    if tests.process is not Process.SEPARATE:
-        raise BadItem("tests.process", tests.process.value, "this version runs tests in a process of their own only")
-    return tests
 
 
 KINDS: Mapping[str, Callable[[Any], Suite]] = {

@@ -1,0 +1,151 @@
+"""Tests that share a process with the program, for the tests that patch or inspect it from within.
+
+Nothing that such a process tells can be believed by itself. So the tests are run several times, each time in a fresh
+process in an empty box, from copies in which every test is by a coin as written, or expects something else. The coins
+were drawn before, outside of the box, and there is no channel from one run to the next. A test has passed if all its
+unchanged copies passed and all its changed ones failed: who forges or steals must guess each coin. A test that has
+nothing to change counts by its own word alone, which its `guard` says.
+
+Which tests there are is found out before, with no submission near; a test that is not told of has not passed.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from sandboxes.harness.modes.plain_run import Allowance, PlainRun, base_of
+from sandboxes.harness.modes.testers import (
+    TESTER_OUTPUT_BYTES,
+    TESTER_PROCESSES,
+    TOTAL_CPU_S,
+    Listing,
+    list_tests,
+)
+from sandboxes.harness.processes import Processes
+from sandboxes.protocol.facts import End, Signal, TesterFacts, TesterTest, TestOutcome
+from sandboxes.protocol.job import TwinRun
+
+ALLOWANCE = Allowance(
+    cpu_s=2.0,
+    wall_s=5.0,
+    memory_mb=128,
+    processes=TESTER_PROCESSES,
+    output_bytes=TESTER_OUTPUT_BYTES,
+    cpu_total_s=TOTAL_CPU_S,
+)
+"""What tests of ordinary size use by themselves, beside what the program may use for each of them."""
+PASSED_A_TWIN = "it passed, and so did a copy of the test that expects something else"
+_FAILURES = (TestOutcome.FAILED, TestOutcome.ERROR)
+_Key = tuple[str, int]  # the test without its parameters, and its place among them
+
+
+def carry_out(processes: Processes) -> TesterFacts:
+    """Run every copy of the tests, as long as any test can still pass, and return the facts."""
+    listing = list_tests(processes)
+    if listing.unusable:
+        return TesterFacts(tests=(), finished=True, broken=listing.unusable)
+    ledger = Ledger(listing, frozenset(processes.job.twinned))
+    for number, twin in enumerate(processes.job.twins):
+        processes.box.clean()
+        ledger.take(PlainRun(processes, ALLOWANCE, twin.files).carry_out(), twin, is_first=number == 0)
+        if not ledger.has_hope:
+            break
+    return ledger.facts()
+
+
+@dataclass
+class _Row:
+    """What is known of one test."""
+
+    test_id: str
+    outcome: TestOutcome | None = None  # None as long as it may pass
+    message: str = ""
+    end: End | None = None
+    time_s: float = 0.0
+    seen: bool = False  # whether an unchanged copy was seen
+
+
+@dataclass
+class Ledger:
+    """What the runs have told so far. `twinned` are the tests that have something to change."""
+
+    listing: Listing
+    twinned: frozenset[str]
+    rows: dict[_Key, _Row] = field(default_factory=dict)
+    signals: set[Signal] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        counts = Counter(self.listing.ids)
+        for base, count in counts.items():
+            for place in range(count):
+                self.rows[_key(base, place)] = _Row(base if count == 1 else f"{base}[{place}]")
+
+    @property
+    def has_hope(self) -> bool:
+        """Whether any test can still pass."""
+        return any(row.outcome is None for row in self.rows.values())
+
+    def take(self, run: PlainRun, twin: TwinRun, is_first: bool) -> None:
+        """Take what one run came to."""
+        told = _by_place(run)
+        for key, test in told.items():
+            # Of a listed test more rows may come to light in the first run only, of what is not listed only failures.
+            if (is_first and key[0] in self.listing.ids) or test.outcome in _FAILURES:
+                self.rows.setdefault(key, _Row(test.id))
+        for key, row in self.rows.items():
+            if row.outcome is None:
+                self._judge(row, told.get(key), run, changed=base_of(key[0]) in twin.changed)
+
+    def _judge(self, row: _Row, test: TesterTest | None, run: PlainRun, changed: bool) -> None:
+        if test is None:
+            row.outcome, row.end = TestOutcome.MISSING, run.end or End.LOST
+            row.message = run.message or "it did not run"
+        elif test.outcome is TestOutcome.LEFT_OUT and base_of(test.id) in self.listing.marked:
+            row.outcome = TestOutcome.LEFT_OUT
+        elif changed and test.outcome is TestOutcome.PASSED:
+            row.outcome, row.message = TestOutcome.FAILED, PASSED_A_TWIN
+            self.signals.add(Signal.FAILED_TWIN)
+        elif changed and test.outcome not in _FAILURES:
+            row.outcome, row.message = TestOutcome.SKIPPED, test.message
+        elif not changed:
+            row.test_id, row.time_s, row.seen = test.id, test.time_s, True
+            if test.outcome is not TestOutcome.PASSED:
+                row.outcome = TestOutcome.SKIPPED if test.outcome is TestOutcome.LEFT_OUT else test.outcome
+                row.message = test.message
+
+    def facts(self) -> TesterFacts:
+        """Return what all runs together say."""
+        tests = [
+            TesterTest(
+                id=row.test_id,
+                outcome=row.outcome or (TestOutcome.PASSED if row.seen else TestOutcome.MISSING),
+                message=row.message,
+                time_s=row.time_s,
+                guard="twins" if base_of(key[0]) in self.twinned else "none",
+                end=row.end,
+            )
+            for key, row in self.rows.items()
+            if row.outcome is not TestOutcome.LEFT_OUT
+        ]
+        not_compiled = next((test for test in tests if test.end is End.NOT_COMPILED), None)
+        return TesterFacts(
+            tests=tuple(tests),
+            finished=True,
+            program_end=not_compiled and not_compiled.end,
+            message=not_compiled.message if not_compiled else "",
+            signals=tuple(sorted(self.signals)),
+        )
+
+
+def _key(base: str, place: int) -> _Key:
+    return (base, place)
+
+
+def _by_place(run: PlainRun) -> dict[_Key, TesterTest]:
+    """Return what was told by each test's place: the text of a row of parameters is another one in a changed copy."""
+    seen: Counter[str] = Counter()
+    places: dict[str, _Key] = {}
+    for test_id in dict.fromkeys((*run.collected, *run.outcomes)):
+        base = base_of(test_id) if "::" in test_id else test_id
+        places[test_id] = _key(base, seen[base])
+        seen[base] += 1
+    return {places[test_id]: test for test_id, test in run.outcomes.items()}
