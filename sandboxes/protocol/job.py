@@ -63,10 +63,14 @@ class Run:
 @dataclass(frozen=True, kw_only=True)
 class TwinRun:
     """Copies of the files of tests. Those of the `changed` tests expect something else than they should, so that every
-    honest submission fails them. Tests are named as by the tester, without parameters or a number in their line."""
+    honest submission fails them. Tests are named as by the tester, without parameters or a number in their line.
+
+    `is_proof` is false where operands were changed: who passes that copy has not shown that it judges, and no more.
+    """
 
     files: dict[str, str]
     changed: tuple[str, ...]
+    is_proof: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +92,9 @@ class Job:
     by the warm interpreter only; with a toolchain that runs another, it is empty.
 
     With `twins` the tests share a process with the program: one run for each of them, and a test has passed if its
-    unchanged copies passed and its changed ones failed. Without, `twin` has every test changed that can be: for tests
-    in which an operator of the program's own took part. `twinned` are the tests that can be changed, also those of
-    which only an operand can be, that need not be seen in the result.
+    unchanged copies passed and its changed ones failed; `twinned` are the tests that can be changed. Without, `apart`
+    has copies in which every test is changed that can be: for tests in which an operator of the program's own took
+    part.
     """
 
     mode: Mode
@@ -105,7 +109,7 @@ class Job:
     tests: dict[str, str] = field(default_factory=dict)
     module: str = "solution"
     twins: tuple[TwinRun, ...] = ()
-    twin: TwinRun | None = None
+    apart: tuple[TwinRun, ...] = ()
     twinned: tuple[str, ...] = ()
     built: dict[str, BuiltFile] | None = None
     keep_build: bool = False

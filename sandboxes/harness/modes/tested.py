@@ -92,28 +92,45 @@ def _with_twins(
 ) -> TesterFacts:
     """Run copies of tests that an operator of the submission decided, copies that expect something else: a submission
     that passes one of them has lied. What cannot be changed does not count here."""
-    job = processes.job
-    asked = tuple(test_id for test_id in doubtful if base_of(test_id) in job.twinned)
-    without = {test_id for test_id, twin in doubtful.items() if twin is Twin.ALWAYS} - set(asked)
-    told: dict[str, TesterTest] = {}
-    if asked and job.twin is not None:
-        processes.box.clean()
-        twin = _WallRun(processes, job.twin.files, wanted=asked, collected=collected).carry_out()
-        told = {test.id: test for test in twin.tests}
-    passed = [test_id for test_id in asked if test_id in told and told[test_id].outcome is TestOutcome.PASSED]
-    signals = tuple(sorted({*facts.signals, *([Signal.FAILED_TWIN] if passed else [])}))
-    lied = [test_id for test_id in passed if job.twin is not None and base_of(test_id) in job.twin.changed]
-    if lied:
-        return replace(facts, lied=f"{lied[0]}: {PASSED_A_TWIN}", signals=signals)
-    failed = {test_id for test_id, test in told.items() if test.outcome in (TestOutcome.FAILED, TestOutcome.ERROR)}
-    why = {**dict.fromkeys(asked, TWIN_LOST), **dict.fromkeys(passed, PASSED_A_TWIN), **dict.fromkeys(without, NO_TWIN)}
-    tests = [
-        replace(test, outcome=TestOutcome.FAILED, message=why[test.id])
-        if test.id in why and test.id not in failed
+    copies = processes.job.apart
+    changeable = {test_id for copy in copies for test_id in copy.changed}
+    failed_to_deny: dict[str, str] = {
+        test_id: NO_TWIN
+        for test_id, twin in doubtful.items()
+        if twin is Twin.ALWAYS and base_of(test_id) not in changeable
+    }
+    signals = set(facts.signals)
+    for copy in copies:
+        asked = tuple(
+            test_id
+            for test_id, twin in doubtful.items()
+            if base_of(test_id) in copy.changed and (copy.is_proof or twin is Twin.ALWAYS)
+        )
+        if asked:
+            processes.box.clean()
+            outcomes = _outcomes(_WallRun(processes, copy.files, wanted=asked, collected=collected).carry_out())
+            passed = [test_id for test_id in asked if outcomes.get(test_id) is TestOutcome.PASSED]
+            if passed:
+                signals.add(Signal.FAILED_TWIN)
+            if passed and copy.is_proof:
+                why = f"{passed[0]}: {PASSED_A_TWIN}"
+                return replace(facts, lied=why, signals=tuple(sorted(signals)))
+            lost = [test_id for test_id in asked if outcomes.get(test_id) not in (*_DENIED, TestOutcome.PASSED)]
+            failed_to_deny |= {**dict.fromkeys(lost, TWIN_LOST), **dict.fromkeys(passed, PASSED_A_TWIN)}
+    tests = tuple(
+        replace(test, outcome=TestOutcome.FAILED, message=failed_to_deny[test.id])
+        if test.id in failed_to_deny
         else test
         for test in facts.tests
-    ]
-    return replace(facts, tests=tuple(tests), signals=signals)
+    )
+    return replace(facts, tests=tests, signals=tuple(sorted(signals)))
+
+
+_DENIED = (TestOutcome.FAILED, TestOutcome.ERROR)
+
+
+def _outcomes(facts: TesterFacts) -> dict[str, TestOutcome]:
+    return {test.id: test.outcome for test in facts.tests}
 
 
 class _WallRun:

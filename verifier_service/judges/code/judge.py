@@ -12,7 +12,7 @@ from functools import partial
 
 from sandboxes.protocol import job as protocol
 from sandboxes.protocol.facts import CompileFacts, Fact, TesterFacts, TestFacts
-from sandboxes.protocol.job import Job, Mode, Run, TwinRun
+from sandboxes.protocol.job import Job, Mode, Run
 from verifier_service import limits
 from verifier_service.checkers import Checked
 from verifier_service.errors import BadItem, BoxDied, JudgeError, ReferenceUnusable
@@ -279,7 +279,7 @@ def _job(one: Admitted, placed: preludes.Placed) -> Job:
     """Return the job of a submission. Where nobody set an output limit, a right answer always fits into it."""
     suite, own = one.suite, one.own_output_limit
     limit_kb = one.limits.output_limit_kb if own else max(one.limits.output_limit_kb, suite.value_kb)
-    twins, twin, twinned = _copies(suite)
+    twins, twinned = guards.of_shared(suite.twin_plan, suite.files) if suite.is_shared else ((), frozenset[str]())
     return Job(
         mode=suite.mode,
         source=placed.source.encode(),
@@ -292,19 +292,9 @@ def _job(one: Admitted, placed: preludes.Placed) -> Job:
         tests=dict(suite.files),
         module=suite.module,
         twins=twins,
-        twin=twin,
+        apart=suite.copies_apart,
         twinned=tuple(sorted(twinned)),
     )
-
-
-def _copies(suite: Suite) -> tuple[tuple[TwinRun, ...], TwinRun | None, frozenset[str]]:
-    """Return the copies of tests that guard them; tests of other kinds need none."""
-    if not suite.files:
-        return (), None, frozenset()
-    if suite.is_shared:
-        twins, twinned = guards.of_shared(suite)
-        return twins, None, twinned
-    return (), *guards.of_separate(suite)
 
 
 def _run_limit_kb(run: protocol.Run, limit_kb: int, own: bool) -> int | None:

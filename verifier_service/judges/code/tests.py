@@ -12,11 +12,12 @@ from pydantic_core import PydanticSerializationError
 
 from sandboxes.protocol import plain
 from sandboxes.protocol.facts import TestFacts
-from sandboxes.protocol.job import Mode, Run
+from sandboxes.protocol.job import Mode, Run, TwinRun
 from verifier_service.checkers import TEXT_CHECKERS, VALUE_CHECKERS, Checked
 from verifier_service.errors import JudgeError
 from verifier_service.extract import wanted
 from verifier_service.extract.wanted import Wanted
+from verifier_service.judges.code import guards
 from verifier_service.judges.code.twins import TwinPlan, sites
 from verifier_service.schema import (
     AssertTests,
@@ -68,6 +69,11 @@ class Suite:
     def twin_plan(self) -> TwinPlan:
         """What can be changed in files of tests."""
         return sites(self.files, self.kind)
+
+    @cached_property
+    def copies_apart(self) -> tuple[TwinRun, ...]:
+        """The copies that guard tests with a process of their own; no submission sees them, so one set is enough."""
+        return () if self.is_shared or not self.files else guards.of_separate(self.twin_plan)
 
 
 def prepare(tests: Tests) -> Suite:
