@@ -1,10 +1,10 @@
 """Which literals make a condition of the tests false, or true where the tests want it false."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
-from verifier_service.judges.code.twins.literals import NAN, Edit, change, number_of, other_text
+from verifier_service.judges.code.twins.literals import NAN, Demand, Edit, change, number_of
 from verifier_service.judges.code.twins.names import Scope
 from verifier_service.judges.code.twins.reading import (
     CLOSE,
@@ -14,6 +14,7 @@ from verifier_service.judges.code.twins.reading import (
     evaluated,
     has_difference,
     is_difference,
+    is_single,
     name_of,
     sides_of,
     tolerance_of,
@@ -30,7 +31,7 @@ class Conditions(Sides):
     def truth(self, test: ast.expr, scope: Scope) -> Sites:
         """Return the sites that make `test` false."""
         if isinstance(test, ast.BoolOp):
-            return _joined([self.truth(value, scope) for value in test.values], every=isinstance(test.op, ast.Or))
+            return self._all_of(self.truth, test, scope, every=isinstance(test.op, ast.Or))
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             return self.falsity(test.operand, scope)
         if isinstance(test, ast.Compare):
@@ -42,7 +43,7 @@ class Conditions(Sides):
     def falsity(self, test: ast.expr, scope: Scope) -> Sites:
         """Return the sites that make `test` true, where the tests want it false."""
         if isinstance(test, ast.BoolOp):
-            return _joined([self.falsity(value, scope) for value in test.values], every=isinstance(test.op, ast.And))
+            return self._all_of(self.falsity, test, scope, every=isinstance(test.op, ast.And))
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             return self.truth(test.operand, scope)
         if not isinstance(test, ast.Compare) or len(test.ops) != 1:
@@ -55,6 +56,15 @@ class Conditions(Sides):
         if isinstance(op, ast.Gt | ast.GtE):
             return self._near(left, right, scope)
         return self._near(right, left, scope) if isinstance(op, ast.Lt | ast.LtE) else []
+
+    def _all_of(self, ask: Callable[..., Sites], test: ast.BoolOp, scope: Scope, every: bool) -> Sites:
+        """Return the sites of conditions of which all hold, or of which one suffices, so that `every` one must fail."""
+        outer = self._alternatives
+        if every:  # 4 in `x == 4 or x == 8` must not become 8, and 8 not 4
+            self._alternatives |= frozenset(constants_in(test))
+        found = [ask(value, scope) for value in test.values]
+        self._alternatives = outer
+        return _joined(found, every)
 
     def _compared(self, test: ast.Compare, scope: Scope) -> Sites:
         found: Sites = []
@@ -130,9 +140,10 @@ class Conditions(Sides):
     def membership(self, item: ast.expr, container: ast.expr, scope: Scope) -> Sites:
         """Return the sites of `item in container`: all elements of a display, else a literal item."""
         if isinstance(container, ast.List | ast.Tuple | ast.Set):
-            avoid = frozenset(constants_in(container))
+            avoid = self._alternatives | frozenset(constants_in(container))
             asks = [self.literals(element, scope, Ask(avoid=avoid)) for element in container.elts]
-            sure = all(rank < 2 and sites for rank, sites in asks)
+            singles = [element for element in container.elts if is_single(element)]
+            sure = all(rank < 2 and sites for rank, sites in asks) and len(singles) < 2
             return [site for _, sites in asks for site in sites] if sure else []
         if number_of(item) is not None:
             return [Site(Kind.ORDER, (Edit(*self.source.span(item), lambda rng: NAN),))]
@@ -149,7 +160,7 @@ class Conditions(Sides):
                 for operand in (node.left, node.right):
                     literal = operand.operand if isinstance(operand, ast.UnaryOp) else operand
                     if isinstance(literal, ast.Constant) and type(literal.value) in (int, float, complex, str, bytes):
-                        edit = change(self.source, literal, {literal.value}, 0.0, False)
+                        edit = change(self.source, literal, Demand(avoid={literal.value}))
                         if edit is not None and edit.start not in covered:
                             yield Site(Kind.OPERAND, (edit,))
 
@@ -161,6 +172,4 @@ def _joined(found: Sequence[Sites], every: bool) -> Sites:
 
 def _strange(written: str, rng: Random) -> str:
     word = "".join(rng.choice("bcdfghjklmnpqrstvwxyz") for _ in range(12))
-    return other_text(
-        f'b"{word}"' if "b" in written[:2].lower().partition('"')[0].partition("'")[0] else f'"{word}"', (), 1, rng
-    )
+    return f'b"{word}"' if written[:1] in "bB" or written[1:2] in "bB" else f'"{word}"'

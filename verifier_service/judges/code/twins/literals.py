@@ -11,7 +11,7 @@ import re
 import string
 import tokenize
 import unicodedata
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -88,14 +88,27 @@ def number_of(node: ast.expr) -> complex | None:
     return value if isinstance(value, int | float | complex) and not isinstance(value, bool) else None
 
 
-def change(source: Source, node: ast.Constant, avoid: Collection[object], least: float, brief: bool) -> Edit | None:
-    """Return an edit that makes another value of a literal; None if it has none, as `...`.
+@dataclass(frozen=True)
+class Demand:
+    """What is asked of the new value of a literal.
 
-    Args:
+    Attributes:
         avoid: values that it must not become.
         least: what a number must differ by, at least.
+        above: a number must become greater, so that sorted ones stay sorted.
         brief: change one character of a text only, so that no two changes can make up for each other.
+        texts: texts that the same tests expect elsewhere: nothing looks more like a text than these.
     """
+
+    avoid: Collection[object] = ()
+    least: float = 0.0
+    above: bool = False
+    brief: bool = False
+    texts: Sequence[str] = ()
+
+
+def change(source: Source, node: ast.Constant, demand: Demand) -> Edit | None:
+    """Return an edit that makes another value of a literal; None if it has none, as `...`."""
     start, end = source.span(node)
     written, value = source.text[start:end], node.value
     if isinstance(value, bool):
@@ -103,31 +116,36 @@ def change(source: Source, node: ast.Constant, avoid: Collection[object], least:
     if value is None:
         return Edit(start, end, lambda rng: "False")
     if isinstance(value, int):
-        return Edit(start, end, lambda rng: _other_int(written, value, avoid, least, rng))
+        return Edit(start, end, lambda rng: _other_int(written, value, demand, rng))
     if isinstance(value, float):
-        return Edit(start, end, lambda rng: _other_float(written, value, least, rng))
+        return Edit(start, end, lambda rng: _other_float(written, value, demand, rng))
     if isinstance(value, complex):
-        return Edit(start, end, lambda rng: _other_float(written[:-1], value.imag, least, rng) + "j")
+        return Edit(start, end, lambda rng: _other_float(written[:-1], value.imag, demand, rng) + "j")
     if isinstance(value, str | bytes):
-        return Edit(start, end, lambda rng: other_text(written, avoid, 1 if brief else 3, rng))
+        return Edit(start, end, lambda rng: other_text(written, demand, rng))
     return None
 
 
-def _other_int(written: str, value: int, avoid: Collection[object], least: float, rng: Random) -> str:
-    digits = f"{value:d}" if value.bit_length() < 10_000 else None
-    if digits is None:
+def _other_int(written: str, value: int, demand: Demand, rng: Random) -> str:
+    if value.bit_length() > 10_000:  # Python refuses to write it in decimal
         return f"0x{value ^ (rng.randrange(1, 1 << 30) << value.bit_length() - 32):x}"
+    digits = str(value)
     zeros = len(digits) - len(digits.rstrip("0")) if value else 0
-    size, unit = len(digits) - zeros, 10**zeros
+    size = len(digits) - zeros
     for attempt in range(200):
-        other = rng.randrange(10 ** (size - 1), 10**size) * unit
-        far = abs(other - value) > max(least, 0.2 * value if value < 1 << 900 else 0, min(2, value))
-        if other % 10 ** (zeros + 1) and far and other not in avoid:
-            break
-        size += attempt % 40 == 39  # no such number of this length
-    else:
-        other = max([value, int(least), *(item for item in avoid if isinstance(item, int))]) * 10 + 7
-    return _in_base(written, other)
+        other = rng.randrange(10 ** (size - 1), 10**size) * 10**zeros
+        if other % 10 ** (zeros + 1) and _is_far(other, value, min(2, value), demand) and other not in demand.avoid:
+            return _in_base(written, other)
+        size += attempt % 40 == 39  # there is no such number of this length
+    numbers = [item for item in demand.avoid if isinstance(item, int)]
+    return _in_base(written, max([value, int(demand.least), *numbers]) * 10 + 7)
+
+
+def _is_far(other: float, value: float, least: float, demand: Demand) -> bool:
+    if demand.above and other < value:
+        return False
+    share = abs(value) // 5 if isinstance(value, int) else 0.3 * abs(value)
+    return abs(other - value) > max(demand.least, share, least)
 
 
 def _in_base(written: str, value: int) -> str:
@@ -137,7 +155,7 @@ def _in_base(written: str, value: int) -> str:
     return f"{value:_d}" if "_" in written else str(value)
 
 
-def _other_float(written: str, value: float, least: float, rng: Random) -> str:
+def _other_float(written: str, value: float, demand: Demand, rng: Random) -> str:
     if not abs(value) < float("inf"):  # 1e999
         return "7.5"
     mantissa, mark, exponent = written.replace("_", "").lower().partition("e")
@@ -150,23 +168,39 @@ def _other_float(written: str, value: float, least: float, rng: Random) -> str:
         other_whole = str(rng.randrange(10 ** (size - 1), 10**size))
         other_part = "".join(rng.choice(string.digits) for _ in part[:-1]) + (part[-1:] if part[-1:] in "05" else "3")
         text = other_whole + point + other_part + mark + exponent
-        if abs(float(text) - value) > max(least, 0.3 * abs(value), 1.5):
+        if _is_far(float(text), value, 1.5, demand) and float(text) not in demand.avoid:
             return text
         size += attempt % 40 == 39
-    return repr(abs(value) * 3 + least * 3 + 7)
+    return repr(abs(value) * 3 + demand.least * 3 + 7)
 
 
-def other_text(written: str, avoid: Collection[object], most: int, rng: Random) -> str:
-    """Return a text literal, its adjacent parts included, as `written` with up to `most` characters changed."""
+def other_text(written: str, demand: Demand, rng: Random) -> str:
+    """Return a text literal, its adjacent parts included, with some characters changed, or one of `demand.texts`."""
+    value = ast.literal_eval(f"({written})")
+    others = [text for text in demand.texts if "\n" not in written and _is_other(text, value, demand)]
+    if others and rng.random() < 0.8:
+        return rng.choice(others)
     for attempt in range(20):
-        made = _changed_text(written, most + attempt, rng)
-        try:
-            value = ast.literal_eval(f"({made})")
-        except (SyntaxError, ValueError):
-            continue
-        if value not in avoid:
+        made = _changed_text(written, (1 if demand.brief else 3) + attempt, rng)
+        if _is_other(made, value, demand, ordered=True):
             return made
-    return "b'twin'" if _QUOTES.match(written) and "b" in written[:2].lower() else "'twin'"
+    return "b'twin'" if isinstance(value, bytes) else "'twin'"
+
+
+def _is_other(written: str, value: str | bytes, demand: Demand, ordered: bool = False) -> bool:
+    """Say whether `written` is another text, also for who ignores case, signs and (unless `ordered`) order."""
+    try:
+        other = ast.literal_eval(f"({written})")
+    except (SyntaxError, ValueError):
+        return False
+    if type(other) is not type(value) or other in demand.avoid:
+        return False
+    return ordered or sorted(_letters(other)) != sorted(_letters(value))
+
+
+def _letters(text: str | bytes) -> str:
+    folded = text.decode("latin-1").casefold() if isinstance(text, bytes) else text.casefold()
+    return "".join(char for char in folded if char.isalnum())
 
 
 def _changed_text(written: str, most: int, rng: Random) -> str:

@@ -15,6 +15,10 @@ from verifier_service.judges.code.twins.reading import key_of, name_of
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+_OWNERS = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.AsyncFor)
+_OWNERS += (ast.GeneratorExp, ast.ListComp)
+
+
 @dataclass(frozen=True)
 class Value:
     """What a name stands for at one place: an expression, where its own names are looked up, and how it was reached."""
@@ -45,6 +49,8 @@ class Names:
         self.uses: dict[object, set[int]] = {}
         """For each key of a bound name: the places where it is read. A site must have been found through each."""
         self._depth = 0
+        self._stores: dict[int, Mapping[str, int]] = {}
+        self._reads = _reads_in(source.tree)
         self._harmless = set(_in_messages(source.tree))
         self._indices = {
             id(node.value): repr(node.slice.value)
@@ -59,17 +65,41 @@ class Names:
         key = (id(owner), name)
         scope.names[name] = key, values
         if key not in self.uses:
-            self.uses[key] = {id(node) for node in reads_of(owner, name)} - self._harmless
+            self.uses[key] = self.reads_of(owner, name) - self._harmless
 
     def bind_body(self, scope: Scope, owner: ast.AST, body: Sequence[ast.stmt]) -> None:
         """Bind the functions of a body, and the names that are assigned once in it, at its top."""
-        stores = stores_in(owner)
+        stores = self.stores_in(owner)
         for statement in _straight(body):
             if isinstance(statement, Function):
                 scope.functions[statement.name] = statement
             for name, node in _assigned(statement):
                 if stores[name] == 1:
                     self.bind(scope, name, owner, [Value(node, scope)])
+
+    def stores_in(self, owner: ast.AST) -> Mapping[str, int]:
+        """Return how often each name is assigned in a function, class or module."""
+        if id(owner) not in self._stores:
+            self._stores[id(owner)] = _stores_in(owner)
+        return self._stores[id(owner)]
+
+    def reads_of(self, owner: ast.AST, name: str) -> set[int]:
+        """Return where `name` is read in `owner`, functions in which it is another name left out."""
+        found = set()
+        for use, around in self._reads.get(name, ()):
+            inner = around[around.index(owner) + 1 :] if owner in around else None
+            if inner is not None and not any(self._rebinds(node, name) for node in inner):
+                found.add(use)
+        return found
+
+    def _rebinds(self, node: ast.AST, name: str) -> bool:
+        if not isinstance(node, Function | ast.Lambda):
+            return False
+        arguments = node.args
+        names = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        if any(argument is not None and argument.arg == name for argument in names):
+            return True
+        return not isinstance(node, ast.Lambda) and self.stores_in(node).get(name) == 1
 
     def looked_up(self, node: ast.expr, scope: Scope) -> list[Value]:
         """Return what a name stands for, each with this use of it noted."""
@@ -195,7 +225,7 @@ def stored_names(node: ast.AST) -> Iterator[str]:
             yield from (name for name in part.names for _ in range(2))
 
 
-def stores_in(owner: ast.AST) -> Mapping[str, int]:
+def _stores_in(owner: ast.AST) -> Mapping[str, int]:
     """Return how often each name is assigned in a function, class or module, not counting the functions in it."""
     counts: defaultdict[str, int] = defaultdict(int)
     waiting = list(ast.iter_child_nodes(owner))
@@ -224,24 +254,20 @@ def _own_store(node: ast.Attribute) -> list[str]:
     return [name] if name and isinstance(node.ctx, ast.Store | ast.Del) else []
 
 
-def reads_of(owner: ast.AST, name: str) -> Iterator[ast.AST]:
-    """Yield where `name` is read in `owner`, functions in which it is another name left out."""
-    waiting = list(ast.iter_child_nodes(owner))
+def _reads_in(tree: ast.AST) -> dict[str, list[tuple[int, tuple[ast.AST, ...]]]]:
+    """Return where each name is read, with the functions, classes and loops around it, from the outside inwards."""
+    found: defaultdict[str, list[tuple[int, tuple[ast.AST, ...]]]] = defaultdict(list)
+    waiting: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(tree, ())]
     while waiting:
-        node = waiting.pop()
-        if isinstance(node, Function | ast.Lambda) and _rebinds(node, name):
-            continue
-        if isinstance(node, ast.Name | ast.Attribute) and key_of(node) == name and isinstance(node.ctx, ast.Load):
-            yield node
-        waiting.extend(ast.iter_child_nodes(node))
-
-
-def _rebinds(node: Function | ast.Lambda, name: str) -> bool:
-    arguments = node.args
-    names = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-    if any(argument is not None and argument.arg == name for argument in names):
-        return True
-    return not isinstance(node, ast.Lambda) and stores_in(node)[name] == 1
+        node, around = waiting.pop()
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+            name = key_of(node)
+            if name is not None:
+                found[name].append((id(node), around))
+        if isinstance(node, _OWNERS):
+            around = (*around, node)
+        waiting += [(child, around) for child in ast.iter_child_nodes(node)]
+    return found
 
 
 def element_of(value: Value, index: object, count: int | None = None) -> Value | None:

@@ -66,8 +66,8 @@ class TwinPlan:
                     other = owner.setdefault((file, edit.start, edit.end), test_id)
                     leader[find(test_id)] = find(other)
         groups: defaultdict[str, set[str]] = defaultdict(set)
-        for test_id in self.found:
-            if test_id in self.changeable | self.operands:
+        for test_id, by_file in self.found.items():
+            if any(by_file.values()):
                 groups[find(test_id)].add(test_id)
         return tuple(map(frozenset, groups.values()))
 

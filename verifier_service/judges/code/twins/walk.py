@@ -16,8 +16,8 @@ from dataclasses import replace
 from itertools import chain
 
 from verifier_service.judges.code.twins.conditions import Conditions
-from verifier_service.judges.code.twins.literals import Edit
-from verifier_service.judges.code.twins.names import Function, Scope, Value, reads_of, stored_names, stores_in
+from verifier_service.judges.code.twins.literals import Edit, Source
+from verifier_service.judges.code.twins.names import Function, Scope, Value, stored_names
 from verifier_service.judges.code.twins.reading import (
     catches,
     fails,
@@ -64,9 +64,7 @@ class Walk(Conditions):
         """Yield the sites of a condition that must be true; that of a bare truth is its negation."""
         found = self.truth(test, scope)
         if not found and is_bare(test):
-            start, end = self.source.span(test)
-            opening, closing = Edit(start, start, lambda rng: "not ("), Edit(end, end, lambda rng: ")")
-            found = [Site(Kind.EQUAL, (opening, closing))]
+            found = [Site(Kind.EQUAL, (_negated(self.source, test),))]
         yield from found
         yield from self.operands(test, scope) if has_equality(test) else ()
 
@@ -123,7 +121,8 @@ class Walk(Conditions):
         bound = {name: [Value(argument, scope)] for name, argument in given.items()}
         first, last = self._span_of(helper)
         key = ("call", id(helper))
-        self.uses.setdefault(key, {id(node) for node in reads_of(self.source.tree, key_of(call.func) or "")})
+        if key not in self.uses:
+            self.uses[key] = self.reads_of(self.source.tree, key_of(call.func) or "")
         for site in self.function(helper, scope, bound):
             inside = all(first <= edit.start <= last for edit in site.edits)
             yield replace(site, via=site.via | {(key, id(call.func))}) if inside else site
@@ -140,7 +139,7 @@ class Walk(Conditions):
         inner = scope.child()
         for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
             inner.names.pop(argument.arg, None)
-        stores = stores_in(node)
+        stores = self.stores_in(node)
         for name in stores:
             inner.names.pop(name, None)
         for name, values in bound.items():
@@ -189,3 +188,12 @@ _STATEMENTS: Mapping[type, Callable[..., Iterator[Site]]] = {
     ast.Try: Walk._try,
     ast.Expr: Walk._expression,
 }
+
+
+def _negated(source: Source, test: ast.expr) -> Edit:
+    """Return the edit of `f(x)` to `not f(x)`, or the other way round."""
+    start = source.span(test)[0]
+    if not isinstance(test, ast.UnaryOp):
+        return Edit(start, start, lambda rng: "not ")
+    end = start + len("not")
+    return Edit(start, end + source.text.startswith(" ", end), lambda rng: "")
