@@ -1,0 +1,166 @@
+"""Which literals make a condition of the tests false, or true where the tests want it false."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from verifier_service.judges.code.twins.literals import NAN, Edit, change, number_of, other_text
+from verifier_service.judges.code.twins.names import Scope
+from verifier_service.judges.code.twins.reading import (
+    CLOSE,
+    computed,
+    constants_in,
+    difference_in,
+    evaluated,
+    has_difference,
+    is_difference,
+    name_of,
+    sides_of,
+    tolerance_of,
+)
+from verifier_service.judges.code.twins.sides import Ask, Kind, Sides, Site, Sites
+
+_ORDERS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult)
+
+
+class Conditions(Sides):
+    """Finds the sites of one condition."""
+
+    def truth(self, test: ast.expr, scope: Scope) -> Sites:
+        """Return the sites that make `test` false."""
+        if isinstance(test, ast.BoolOp):
+            return _joined([self.truth(value, scope) for value in test.values], every=isinstance(test.op, ast.Or))
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            return self.falsity(test.operand, scope)
+        if isinstance(test, ast.Compare):
+            return self._compared(test, scope)
+        if isinstance(test, ast.Call):
+            return self._true_call(test, scope)
+        return self.truth(test.value, scope) if isinstance(test, ast.NamedExpr) else []
+
+    def falsity(self, test: ast.expr, scope: Scope) -> Sites:
+        """Return the sites that make `test` true, where the tests want it false."""
+        if isinstance(test, ast.BoolOp):
+            return _joined([self.falsity(value, scope) for value in test.values], every=isinstance(test.op, ast.And))
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            return self.truth(test.operand, scope)
+        if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+            return []
+        left, op, right = test.left, test.ops[0], test.comparators[0]
+        if isinstance(op, ast.NotEq | ast.IsNot):
+            return self._equal_or_same(left, right, isinstance(op, ast.IsNot), scope)
+        if isinstance(op, ast.NotIn):
+            return [site for site in self.membership(left, right, scope) if site.kind is Kind.EQUAL]
+        if isinstance(op, ast.Gt | ast.GtE):
+            return self._near(left, right, scope)
+        return self._near(right, left, scope) if isinstance(op, ast.Lt | ast.LtE) else []
+
+    def _compared(self, test: ast.Compare, scope: Scope) -> Sites:
+        found: Sites = []
+        operands = [test.left, *test.comparators]
+        for left, op, right in zip(operands, test.ops, operands[1:], strict=False):
+            if isinstance(op, ast.Eq | ast.Is):
+                found += self._equal_or_same(left, right, isinstance(op, ast.Is), scope)
+            elif isinstance(op, ast.In):
+                found += self.membership(left, right, scope)
+            elif isinstance(op, _ORDERS):
+                found += self._ordered(left, op, right, len(test.ops) == 2, scope)
+        return found
+
+    def _ordered(self, left: ast.expr, op: ast.cmpop, right: ast.expr, between: bool, scope: Scope) -> Sites:
+        lower, upper = (left, right) if isinstance(op, ast.Lt | ast.LtE) else (right, left)
+        found = self._near(lower, upper, scope)
+        if not found and between and difference_in(lower) is not None and is_difference(lower):
+            found = self._difference_sites(lower, upper, scope)
+        if found or (between and is_difference(upper)):
+            return found
+        return [*self._bound(left), *self._bound(right)]
+
+    def _equal_or_same(self, left: ast.expr, right: ast.expr, same: bool, scope: Scope) -> Sites:
+        if not same:
+            return self.equality(left, right, scope, Ask())
+        singles = [n for n in (right, left) if isinstance(n, ast.Constant) and n.value in (True, False, None)]
+        return [self._single(single) for single in singles if type(single.value) in (bool, type(None))][:1]
+
+    def _single(self, node: ast.Constant) -> Site:
+        start, end = self.source.span(node)
+        others = [word for word in ("True", "False") if word != str(node.value)]
+        return Site(Kind.EQUAL, (Edit(start, end, lambda rng: rng.choice(others)),))
+
+    def _true_call(self, call: ast.Call, scope: Scope) -> Sites:
+        name, sides = name_of(call.func), sides_of(call)
+        if name in CLOSE and len(sides) == 2:
+            return self.equality(sides[0], sides[1], scope, Ask(least=tolerance_of(call)))
+        if name in ("all", "any") and len(call.args) == 1:
+            return self._quantified(call.args[0], scope)
+        if name == "all" and isinstance(call.func, ast.Attribute) and not call.args:
+            return self.truth(call.func.value, scope)
+        if name == "bool" and call.args:
+            return self.truth(call.args[0], scope)
+        return []
+
+    def _quantified(self, test: ast.expr, scope: Scope) -> Sites:
+        if isinstance(test, ast.List | ast.Tuple):
+            return _joined([self.truth(element, scope) for element in test.elts], every=True)
+        if not isinstance(test, ast.GeneratorExp | ast.ListComp) or len(test.generators) != 1:
+            return self.truth(test, scope) if isinstance(test, ast.Compare) else []
+        inner = scope.child()
+        self.bind_loop(test.generators[0].target, test.generators[0].iter, test, inner)
+        return self.truth(test.elt, inner)
+
+    def _near(self, distance: ast.expr, tolerance: ast.expr, scope: Scope) -> Sites:
+        """Return the sites of `abs(a - LITERAL) < tolerance`."""
+        return self._difference_sites(distance, tolerance, scope) if not is_difference(distance) else []
+
+    def _difference_sites(self, distance: ast.expr, tolerance: ast.expr, scope: Scope) -> Sites:
+        difference = difference_in(distance)
+        if difference is None:
+            return []
+        number = number_of(tolerance)
+        least = 10 * abs(number) if number is not None else 0.0
+        return self.equality(difference.left, difference.right, scope, Ask(least=least))
+
+    def _bound(self, node: ast.expr) -> Sites:
+        number = number_of(node)
+        if number is None or isinstance(number, complex):
+            return []
+        return [Site(Kind.ORDER, (Edit(*self.source.span(node), lambda rng: NAN),))]
+
+    def membership(self, item: ast.expr, container: ast.expr, scope: Scope) -> Sites:
+        """Return the sites of `item in container`: all elements of a display, else a literal item."""
+        if isinstance(container, ast.List | ast.Tuple | ast.Set):
+            avoid = frozenset(constants_in(container))
+            asks = [self.literals(element, scope, Ask(avoid=avoid)) for element in container.elts]
+            sure = all(rank < 2 and sites for rank, sites in asks)
+            return [site for _, sites in asks for site in sites] if sure else []
+        if number_of(item) is not None:
+            return [Site(Kind.ORDER, (Edit(*self.source.span(item), lambda rng: NAN),))]
+        if isinstance(item, ast.Constant) and isinstance(item.value, str | bytes):
+            written = self.source.written(item)
+            return [Site(Kind.ORDER, (Edit(*self.source.span(item), lambda rng: _strange(written, rng)),))]
+        return []
+
+    def operands(self, test: ast.expr, scope: Scope) -> Iterator[Site]:
+        """Yield literals that are operands of arithmetic in what is compared, but not what `_near` changes."""
+        covered = {edit.start for site in self.truth(test, scope) if has_difference(test) for edit in site.edits}
+        for node in evaluated(test):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, _ARITHMETIC) and computed(node) is None:
+                for operand in (node.left, node.right):
+                    literal = operand.operand if isinstance(operand, ast.UnaryOp) else operand
+                    if isinstance(literal, ast.Constant) and type(literal.value) in (int, float, complex, str, bytes):
+                        edit = change(self.source, literal, {literal.value}, 0.0, False)
+                        if edit is not None and edit.start not in covered:
+                            yield Site(Kind.OPERAND, (edit,))
+
+
+def _joined(found: Sequence[Sites], every: bool) -> Sites:
+    """Return all sites; none if `every` part must have some and one has not."""
+    return [] if every and not all(found) else [site for sites in found for site in sites]
+
+
+def _strange(written: str, rng: Random) -> str:
+    word = "".join(rng.choice("bcdfghjklmnpqrstvwxyz") for _ in range(12))
+    return other_text(
+        f'b"{word}"' if "b" in written[:2].lower().partition('"')[0].partition("'")[0] else f'"{word}"', (), 1, rng
+    )

@@ -1,0 +1,259 @@
+"""The plan of twins: which tests there are in a file, what can be changed in each, and the changed files."""
+
+import ast
+import warnings
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal
+
+from verifier_service.judges.code.twins.literals import Edit, Source, apply_edits
+from verifier_service.judges.code.twins.names import Function, Scope, Value, element_of
+from verifier_service.judges.code.twins.reading import name_of
+from verifier_service.judges.code.twins.sides import Kind, Site
+from verifier_service.judges.code.twins.walk import Walk
+
+_EXPECTED_TO_FAIL = {"xfail", "expectedFailure", "skip"}
+_SET_UPS = ("setUp", "setUpClass", "setup_method", "setup_class", "asyncSetUp")
+
+
+@dataclass(frozen=True, eq=False)
+class TwinPlan:
+    """What can be changed in which test.
+
+    Attributes:
+        guarded: tests in which an expected literal can change: an honest program fails them changed.
+        changeable: these, and tests of which only a bound or a searched item can become one that nothing honest meets.
+        operands: tests that do arithmetic with literals in what they compare.
+        units: tests that share a literal: they can only be changed together.
+    """
+
+    files: Mapping[str, str]
+    found: Mapping[str, Mapping[str, tuple[Site, ...]]]
+    """For each test: its sites in each file."""
+
+    @property
+    def guarded(self) -> frozenset[str]:
+        """Return the ids of tests that hold an expected literal."""
+        return self._with(Kind.EQUAL)
+
+    @property
+    def changeable(self) -> frozenset[str]:
+        """Return the ids of tests that `apply` changes."""
+        return self._with(Kind.EQUAL, Kind.ORDER)
+
+    @property
+    def operands(self) -> frozenset[str]:
+        """Return the ids of tests that `apply_operands` changes."""
+        return self._with(Kind.OPERAND)
+
+    @property
+    def units(self) -> tuple[frozenset[str], ...]:
+        """Return the changeable tests in groups: what changes one of a group changes the others."""
+        leader = {test_id: test_id for test_id in self.found}
+
+        def find(test_id: str) -> str:
+            while leader[test_id] != test_id:
+                leader[test_id] = leader[leader[test_id]]
+                test_id = leader[test_id]
+            return test_id
+
+        owner: dict[tuple[str, int, int], str] = {}
+        for test_id, by_file in self.found.items():
+            for file, found in by_file.items():
+                for edit in (edit for site in found for edit in site.edits):
+                    other = owner.setdefault((file, edit.start, edit.end), test_id)
+                    leader[find(test_id)] = find(other)
+        groups: defaultdict[str, set[str]] = defaultdict(set)
+        for test_id in self.found:
+            if test_id in self.changeable | self.operands:
+                groups[find(test_id)].add(test_id)
+        return tuple(map(frozenset, groups.values()))
+
+    def apply(self, ids: Collection[str], rng: Random) -> dict[str, str]:
+        """Return the files with every site of the tests `ids` changed; lines stay where they are."""
+        return self._applied(ids, rng, (Kind.EQUAL, Kind.ORDER))
+
+    def apply_operands(self, ids: Collection[str], rng: Random) -> dict[str, str]:
+        """Return the files with the literals changed that the tests `ids` add, multiply and so on."""
+        return self._applied(ids, rng, (Kind.OPERAND,))
+
+    def _with(self, *kinds: Kind) -> frozenset[str]:
+        return frozenset(
+            test_id
+            for test_id, by_file in self.found.items()
+            if any(site.kind in kinds for found in by_file.values() for site in found)
+        )
+
+    def _applied(self, ids: Collection[str], rng: Random, kinds: Collection[Kind]) -> dict[str, str]:
+        edits: defaultdict[str, dict[tuple[int, int], Edit]] = defaultdict(dict)
+        for test_id in sorted(ids):
+            for file, found in self.found.get(test_id, {}).items():
+                for edit in (edit for site in found if site.kind in kinds for edit in site.edits):
+                    edits[file].setdefault((edit.start, edit.end), edit)
+        return {
+            file: apply_edits(text, edits[file].values(), rng) if file in edits else text
+            for file, text in self.files.items()
+        }
+
+
+def sites(files: Mapping[str, str], kind: Literal["assert", "pytest"]) -> TwinPlan:
+    """Return what can be changed in the tests of `files`.
+
+    Ids are those of the tester: `line 3`, `check`, `test_x` and `Class.test_x` for `assert`, and for `pytest`
+    `file::Class::test_x` without what stands in brackets. A file that is no Python has no tests.
+    """
+    found: dict[str, dict[str, tuple[Site, ...]]] = {}
+    for file, text in files.items():
+        if not file.endswith(".py"):
+            continue
+        for test_id, test_sites in _sites_of(text, kind):
+            if test_sites:
+                name = f"{file}::{test_id}" if kind == "pytest" else test_id
+                before = found.setdefault(name, {}).get(file, ())
+                found[name][file] = (*before, *test_sites)
+    return TwinPlan(dict(files), found)
+
+
+def _sites_of(text: str, kind: str) -> list[tuple[str, tuple[Site, ...]]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of strings like "\d" in the tests
+        try:
+            walk = Walk(Source(text))
+            tests = _Tests(walk)
+            found = list(tests.of_pytest() if kind == "pytest" else tests.of_asserts())
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return []
+    return _sure(found, walk.uses, tests.row_counts)
+
+
+def _sure(
+    found: list[tuple[str, list[Site]]], uses: Mapping[object, set[int]], row_counts: Mapping[int, int]
+) -> list[tuple[str, tuple[Site, ...]]]:
+    """Leave out sites that change more than what is expected.
+
+    A site that is seen through names stays if every use of each name is one through which some site is seen that
+    stays; sites in rows of `parametrize` stay if no case would pass unchanged.
+    """
+    kept = [(test_id, list(test_sites)) for test_id, test_sites in found]
+    while True:
+        reached: defaultdict[object, set[int]] = defaultdict(set)
+        for _, test_sites in kept:
+            for key, use in (step for site in test_sites for step in site.via):
+                reached[key].add(use)
+        impure = {key for key, places in reached.items() if not uses.get(key, set()) <= places}
+        left = [(i, [s for s in all_ if not any(key in impure for key, _ in s.via)]) for i, all_ in kept]
+        left = [(test_id, _covering(test_sites, row_counts)) for test_id, test_sites in left]
+        if sum(len(s) for _, s in left) == sum(len(s) for _, s in kept):
+            return [(test_id, tuple(test_sites)) for test_id, test_sites in left]
+        kept = left
+
+
+def _covering(test_sites: list[Site], row_counts: Mapping[int, int]) -> list[Site]:
+    rows: defaultdict[int, set[int]] = defaultdict(set)
+    for site in test_sites:
+        if site.row is not None and site.kind is Kind.EQUAL:
+            rows[site.row[0]].add(site.row[1])
+    whole = any(site.row is None and site.kind is Kind.EQUAL for site in test_sites)
+    if whole or any(len(numbers) == row_counts[table] for table, numbers in rows.items()):
+        return test_sites
+    return [site for site in test_sites if site.row is None]
+
+
+class _Tests:
+    """The tests of a file, each with its sites."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk = walk
+        self.body = walk.source.tree.body
+        self.row_counts: dict[int, int] = {}
+        """How many rows each `parametrize` has."""
+
+    def of_asserts(self) -> Iterator[tuple[str, list[Site]]]:
+        """Yield the tests of assert code: its statements, functions and methods."""
+        alone = True
+        for node in self.body:
+            if isinstance(node, Function):
+                if node.name == "check" or node.name.startswith("test"):
+                    alone = False
+                    yield node.name, self._function(node, self.walk.module)
+            elif isinstance(node, ast.ClassDef):
+                methods = list(self._methods(node, self.walk.module))
+                alone = alone and not methods
+                yield from ((f"{node.name}.{name}", found) for name, found in methods)
+            else:
+                alone = alone and not any(isinstance(part, ast.Assert) for part in ast.walk(node))
+                yield f"line {node.lineno}", list(self.walk.statements([node], self.walk.module))
+        if alone:  # the whole code is one test
+            yield "tests", list(self.walk.statements(self.body, self.walk.module))
+
+    def of_pytest(self) -> Iterator[tuple[str, list[Site]]]:
+        """Yield the tests of a pytest file: its functions and the methods of its classes."""
+        yield from self._of_body(self.body, self.walk.module, "")
+
+    def _of_body(self, body: Iterable[ast.stmt], scope: Scope, prefix: str) -> Iterator[tuple[str, list[Site]]]:
+        for node in body:
+            if isinstance(node, Function) and node.name.startswith("test"):
+                yield prefix + node.name, self._function(node, scope)
+            elif isinstance(node, ast.ClassDef):
+                yield from ((f"{prefix}{node.name}::{name}", found) for name, found in self._methods(node, scope))
+                classes = [inner for inner in node.body if isinstance(inner, ast.ClassDef)]
+                yield from self._of_body(classes, scope, f"{prefix}{node.name}::")
+
+    def _methods(self, node: ast.ClassDef, scope: Scope) -> Iterator[tuple[str, list[Site]]]:
+        inner = scope.child()
+        functions = [method for method in node.body if isinstance(method, Function)]
+        inner.functions.update({f"self.{method.name}": method for method in functions})
+        for method in functions:
+            if method.name in _SET_UPS:
+                own = inner.child()
+                self.walk.bind_body(own, node, method.body)
+                inner.names.update({key: value for key, value in own.names.items() if key.startswith("self.")})
+        for method in functions:
+            if method.name.startswith("test"):
+                yield method.name, self._function(method, inner, node.decorator_list)
+
+    def _function(self, node: Function, scope: Scope, outer: Iterable[ast.expr] = ()) -> list[Site]:
+        decorators = [*node.decorator_list, *outer]
+        names = {name_of(each.func if isinstance(each, ast.Call) else each) for each in decorators}
+        if names & _EXPECTED_TO_FAIL:
+            return []
+        bound: dict[str, list[Value]] = {}
+        for decorator in decorators:
+            if isinstance(decorator, ast.Call) and name_of(decorator.func) == "parametrize":
+                bound.update(self._parameters(decorator))
+        return list(self.walk.function(node, scope, bound))
+
+    def _parameters(self, decorator: ast.Call) -> dict[str, list[Value]]:
+        """Return what the names of `parametrize` stand for, row by row."""
+        given = {keyword.arg: keyword.value for keyword in decorator.keywords}
+        arguments = dict(zip(("argnames", "argvalues"), decorator.args, strict=False)) | given
+        if "indirect" in given or not {"argnames", "argvalues"} <= set(arguments):
+            return {}
+        names = _names_in(arguments["argnames"])
+        rows = self.walk.rows(arguments["argvalues"], self.walk.module)
+        self.row_counts[id(decorator)] = len(rows)
+        rows = [replace(row, row=(id(decorator), number)) for number, row in enumerate(rows)]
+        if len(names) == 1 and not isinstance(arguments["argnames"], ast.List | ast.Tuple):
+            return {names[0]: [_unwrapped(row) for row in rows]}
+        columns: dict[str, list[Value]] = {}
+        for index, name in enumerate(names):
+            column = [element_of(row, index, len(names)) for row in rows]
+            columns[name] = [value for value in column if value is not None]
+        return columns
+
+
+def _names_in(node: ast.expr | None) -> list[str]:
+    """Return the names in `"x, y"` or `["x", "y"]`."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [name.strip() for name in node.value.split(",") if name.strip()]
+    parts = node.elts if isinstance(node, ast.List | ast.Tuple) else []
+    return [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+
+
+def _unwrapped(row: Value) -> Value:
+    """Return the value in `pytest.param(value)`."""
+    node = row.node
+    wrapped = isinstance(node, ast.Call) and name_of(node.func) == "param" and len(node.args) == 1
+    return replace(row, node=node.args[0]) if wrapped else row  # type: ignore[attr-defined]
