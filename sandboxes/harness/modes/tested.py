@@ -20,8 +20,8 @@ from sandboxes.harness.limits import other_pids, relatives, uid_of
 from sandboxes.harness.modes import shared
 from sandboxes.harness.modes.plain_run import Allowance, PlainRun, base_of
 from sandboxes.harness.modes.testers import (
+    MIXED_OUTPUT_BYTES,
     PROGRAM_MODULES,
-    TESTER_OUTPUT_BYTES,
     TESTER_PROCESSES,
     TESTER_WALL_S,
     TOTAL_CPU_S,
@@ -98,11 +98,12 @@ def _with_twins(
     if asked and job.twin is not None:
         processes.box.clean()
         twin = _WallRun(processes, job.twin.files, wanted=asked, collected=collected).carry_out()
+        facts = replace(facts, lied=twin.lied)
         told = {test.id: test for test in twin.tests}
     passed = [test_id for test_id in asked if test_id in told and told[test_id].outcome is TestOutcome.PASSED]
     signals = tuple(sorted({*facts.signals, *([Signal.FAILED_TWIN] if passed else [])}))
     lied = [test_id for test_id in passed if job.twin is not None and base_of(test_id) in job.twin.changed]
-    if lied:
+    if lied and not facts.lied:
         return replace(facts, lied=f"{lied[0]}: {PASSED_A_TWIN}", signals=signals)
     failed = {test_id for test_id, test in told.items() if test.outcome in (TestOutcome.FAILED, TestOutcome.ERROR)}
     why = {**dict.fromkeys(asked, TWIN_LOST), **dict.fromkeys(passed, PASSED_A_TWIN), **dict.fromkeys(without, NO_TWIN)}
@@ -203,7 +204,7 @@ class _WallRun:
             wall_s=min(ended.at_s - self._began_s, TESTER_WALL_S),
             memory_mb=max(self._tester.peak_mb - self.tester_zygote.base_mb, 0.0),
             processes=TESTER_PROCESSES,
-            output_bytes=TESTER_OUTPUT_BYTES,
+            output_bytes=MIXED_OUTPUT_BYTES,
             cpu_total_s=TOTAL_CPU_S,
         )
 
