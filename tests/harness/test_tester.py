@@ -59,6 +59,7 @@ def test_a_case_earns_what_its_file_says(path) -> None:
             None,
             ["line 6"],
         ),
+        ("log = []\nmap(lambda x: log.append(add(x, 1)), [])\nassert log == []", None, ["line 3"]),
         ("import os\nassert os.sep\nadd(1, 2)\nassert os.path.exists('/')", None, ["line 4"]),
         (
             "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        self.assertEqual(add(1, 2), 3)\n"

@@ -13,13 +13,15 @@ from sandboxes.harness.process import Process
 from sandboxes.harness.processes import Processes
 from sandboxes.protocol.child import Answer, Role, TestOrders
 from sandboxes.protocol.constants import FOLDER
-from sandboxes.protocol.facts import End, TesterTest, TestOutcome, Twin
+from sandboxes.protocol.facts import End, TesterTest, TestOutcome
 from sandboxes.protocol.records import BrokenRecord
 from sandboxes.protocol.report import Collected, Finished, Unusable, from_payload
 
 ONLY_ACROSS = "it passed across the wall, but fails in plain Python, where tests and submission share a process"
 MAX_NEW_FAILURES = 100
 MAX_ID_CHARS = 1000
+MAX_MESSAGE_CHARS = 2500
+MAX_TIME_S = 1e6
 """Of what such a process tells without being asked, at most so much is passed on."""
 MAX_TESTS = 1000
 """How many tests may be told, and start the clocks anew, where it is not known which tests there are."""
@@ -119,14 +121,15 @@ class PlainRun:
 
     def _take(self, process: Process, payload: bytes) -> None:
         match from_payload(payload):
-            case TesterTest() as test:
+            case TesterTest() as told:
+                test = _cleaned(told)
                 if test.id not in self.outcomes and self._may_be_told(test):
                     self.outcomes[test.id] = test
                     if process.ended is None and (self._wanted is None or test.id in self._wanted):
                         process.rebase()
                         process.begin_clock()
             case Collected(ids=ids) if self._wanted is None and len(ids) <= MAX_TESTS:
-                self.collected = self.collected or tuple(test_id[:MAX_ID_CHARS] for test_id in ids)
+                self.collected = self.collected or tuple(_text(test_id, MAX_ID_CHARS) for test_id in ids)
             case Unusable(why=why):
                 self._unusable = why
             case Finished():
@@ -140,7 +143,7 @@ class PlainRun:
         if test.id in self._wanted:
             return True
         is_new = test.outcome in (TestOutcome.FAILED, TestOutcome.ERROR) and test.id not in self.collected
-        return is_new and len(test.id) <= MAX_ID_CHARS and len(self.outcomes) < len(self._wanted) + MAX_NEW_FAILURES
+        return is_new and len(self.outcomes) < len(self._wanted) + MAX_NEW_FAILURES
 
     def _conclude(self, process: Process) -> None:
         answers = self._other_answers
@@ -168,10 +171,25 @@ class PlainRun:
     def new_failures(self, known: Collection[str]) -> list[TesterTest]:
         """Return what failed here and was no test across the wall: statements of the tests that are to run through."""
         return [
-            replace(test, message=f"{ONLY_ACROSS}: {test.message}", needs_twin=Twin.NO, guard="", end=None)
+            replace(test, message=f"{ONLY_ACROSS}: {test.message}")
             for test in self.outcomes.values()
             if test.id not in known
         ]
+
+
+def _cleaned(test: TesterTest) -> TesterTest:
+    """Return what was told with texts and numbers as they may be passed on, whoever wrote them."""
+    time_s = test.time_s if 0 <= test.time_s < MAX_TIME_S else 0.0
+    return TesterTest(
+        id=_text(test.id, MAX_ID_CHARS),
+        outcome=test.outcome,
+        message=_text(test.message, MAX_MESSAGE_CHARS),
+        time_s=time_s,
+    )
+
+
+def _text(text: str, most: int) -> str:
+    return text[:most].encode("utf-8", "replace").decode()
 
 
 def base_of(test_id: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from sandboxes.harness.modes.plain_run import Allowance, PlainRun, base_of
 from sandboxes.harness.modes.testers import (
-    TESTER_OUTPUT_BYTES,
+    MIXED_OUTPUT_BYTES,
     TESTER_PROCESSES,
     TOTAL_CPU_S,
     Listing,
@@ -29,7 +29,7 @@ ALLOWANCE = Allowance(
     wall_s=5.0,
     memory_mb=128,
     processes=TESTER_PROCESSES,
-    output_bytes=TESTER_OUTPUT_BYTES,
+    output_bytes=MIXED_OUTPUT_BYTES,
     cpu_total_s=TOTAL_CPU_S,
 )
 """What tests of ordinary size use by themselves, beside what the program may use for each of them."""
@@ -89,17 +89,26 @@ class Ledger:
         told = _by_place(run)
         for key, test in told.items():
             # Of a listed test more rows may come to light in the first run only, of what is not listed only failures.
-            if (is_first and key[0] in self.listing.ids) or test.outcome in _FAILURES:
+            if (is_first and self._origin(key[0])) or test.outcome in _FAILURES:
                 self.rows.setdefault(key, _Row(test.id))
         for key, row in self.rows.items():
             if row.outcome is None:
-                self._judge(row, told.get(key), run, changed=base_of(key[0]) in twin.changed)
+                self._judge(row, told.get(key), run, changed=self._origin(key[0]) in twin.changed)
+
+    def _origin(self, test_id: str) -> str:
+        """Return the listed test that a test is; of one that a class inherits, that of the class above; or nothing."""
+        base = base_of(test_id)
+        if test_id in self.listing.ids or base in self.listing.ids:
+            return base
+        file, _, rest = base.partition("::")
+        same = (listed for listed in self.listing.ids if listed.partition("::")[0] == file)
+        return next((listed for listed in same if "::" in rest and _method(listed) == _method(rest)), "")
 
     def _judge(self, row: _Row, test: TesterTest | None, run: PlainRun, changed: bool) -> None:
         if test is None:
             row.outcome, row.end = TestOutcome.MISSING, run.end or End.LOST
             row.message = run.message or "it did not run"
-        elif test.outcome is TestOutcome.LEFT_OUT and base_of(test.id) in self.listing.marked:
+        elif test.outcome is TestOutcome.LEFT_OUT and self._origin(row.test_id) in self.listing.marked:
             row.outcome = TestOutcome.LEFT_OUT
         elif changed and test.outcome is TestOutcome.PASSED:
             row.outcome, row.message = TestOutcome.FAILED, PASSED_A_TWIN
@@ -120,7 +129,7 @@ class Ledger:
                 outcome=row.outcome or (TestOutcome.PASSED if row.seen else TestOutcome.MISSING),
                 message=row.message,
                 time_s=row.time_s,
-                guard="twins" if base_of(key[0]) in self.twinned else "none",
+                guard="twins" if self._origin(key[0]) in self.twinned else "none",
                 end=row.end,
             )
             for key, row in self.rows.items()
@@ -138,6 +147,10 @@ class Ledger:
 
 def _key(base: str, place: int) -> _Key:
     return (base, place)
+
+
+def _method(test_id: str) -> str:
+    return test_id.rpartition("::")[2]
 
 
 def _by_place(run: PlainRun) -> dict[_Key, TesterTest]:

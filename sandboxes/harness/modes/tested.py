@@ -20,8 +20,8 @@ from sandboxes.harness.limits import other_pids, relatives, uid_of
 from sandboxes.harness.modes import shared
 from sandboxes.harness.modes.plain_run import Allowance, PlainRun, base_of
 from sandboxes.harness.modes.testers import (
+    MIXED_OUTPUT_BYTES,
     PROGRAM_MODULES,
-    TESTER_OUTPUT_BYTES,
     TESTER_PROCESSES,
     TESTER_WALL_S,
     TOTAL_CPU_S,
@@ -108,7 +108,10 @@ def _with_twins(
         )
         if asked:
             processes.box.clean()
-            outcomes = _outcomes(_WallRun(processes, copy.files, wanted=asked, collected=collected).carry_out())
+            told = _WallRun(processes, copy.files, wanted=asked, collected=collected).carry_out()
+            if told.lied:
+                return replace(facts, lied=told.lied, signals=tuple(sorted(signals)))
+            outcomes = {test.id: test.outcome for test in told.tests}
             passed = [test_id for test_id in asked if outcomes.get(test_id) is TestOutcome.PASSED]
             if passed:
                 signals.add(Signal.FAILED_TWIN)
@@ -127,10 +130,6 @@ def _with_twins(
 
 
 _DENIED = (TestOutcome.FAILED, TestOutcome.ERROR)
-
-
-def _outcomes(facts: TesterFacts) -> dict[str, TestOutcome]:
-    return {test.id: test.outcome for test in facts.tests}
 
 
 class _WallRun:
@@ -221,7 +220,7 @@ class _WallRun:
             wall_s=min(ended.at_s - self._began_s, TESTER_WALL_S),
             memory_mb=max(self._tester.peak_mb - self.tester_zygote.base_mb, 0.0),
             processes=TESTER_PROCESSES,
-            output_bytes=TESTER_OUTPUT_BYTES,
+            output_bytes=MIXED_OUTPUT_BYTES,
             cpu_total_s=TOTAL_CPU_S,
         )
 

@@ -37,6 +37,8 @@ TESTER_WALL_S = 30.0
 TESTER_MEMORY_MB = 1024
 TESTER_PROCESSES = 64
 TESTER_OUTPUT_BYTES = 256 * MIB
+MIXED_OUTPUT_BYTES = 16 * MIB
+"""What tests may write for each test in a process that they share with the program."""
 
 
 def tester_zygote(processes: Processes) -> Zygote:

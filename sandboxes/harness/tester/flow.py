@@ -99,7 +99,7 @@ class Flow:
     def follow(self, node: ast.stmt) -> bool:
         """Take the next statement at the top; return whether it depends on the submission."""
         parts = list(parts_at_once([node]))
-        loaded = loaded_at_once(node)
+        loaded = _read_by(node)
         depends = self._depends(loaded, [] if isinstance(node, _IMPORTS) and not self._mentions(parts) else parts)
         bound = self._bound_by(node)
         if depends:
@@ -134,7 +134,7 @@ class Flow:
         """Whether a statement fails when something is wrong: it asserts, raises, or calls what does."""
         if _fails(parts_at_once([node]), any_raise=True):
             return True
-        return any(self._defined[name].judges for name in self._reached(loaded_at_once(node)) if name in self._defined)
+        return any(self._defined[name].judges for name in self._reached(_read_by(node)) if name in self._defined)
 
     def function_depends(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
         """Whether a function of the tests, when it is run after all statements at the top, uses the submission."""
@@ -221,6 +221,12 @@ class Flow:
             judges=_fails(inner, any_raise=not isinstance(node, ast.ClassDef)) or _JUDGES.match(node.name) is not None,
             is_class=isinstance(node, ast.ClassDef),
         )
+
+
+def _read_by(node: ast.AST) -> set[str]:
+    """Return the names that a statement reads, those in its lambdas included, which may be called at any time."""
+    lambdas = [part for part in parts_at_once([node]) if isinstance(part, ast.Lambda)]
+    return loaded_at_once(node).union(*(from_outside(part) for part in lambdas))
 
 
 def _imports_outside(part: ast.AST) -> bool:

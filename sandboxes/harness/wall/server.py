@@ -168,6 +168,8 @@ class Server:
     def _carry_out(self, extra: Fields, message: list[Any]) -> tuple[str, Any]:
         if not self._loaded and message[1] != "feed":
             self.load()
+        if self._load_error is not None and message[1] != "feed":
+            return "raised", self._load_error
         try:
             return "ok", OPERATIONS[message[1]](self, extra, *message[2:])
         except StopIteration as stop:
@@ -321,8 +323,6 @@ class Server:
 
     def hello(self, extra: Fields, wanted: list[str]) -> Any:
         """Return the values of those of the wanted names that the module has; raise if it could not be loaded."""
-        if self._load_error is not None:
-            raise self._load_error
         names = vars(self.module)
         return Fields({name: names[name] for name in wanted if name in names})
 
