@@ -3,6 +3,7 @@
 All of them are asked to read whole numbers and to write their sum.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from verifier_service.settings import Settings
 
 CASES = Path(__file__).parent / "cases" / "languages"
 PROGRAMS = sorted(path for path in CASES.glob("*/*/*") if path.is_file())
+NEWER_CASES = CASES.parent / "newer_languages"
+NEWER_PROGRAMS = sorted(path for path in NEWER_CASES.glob("*/*/*") if path.is_file())
+NEWER = {"cpp": (14, 0), "go": (1, 22), "java": (21, 0), "javascript": (20, 0), "rust": (1, 65)}
+"""The version from which on a compiler knows what `NEWER_PROGRAMS` use; Debian 13 has it."""
 TESTS = {
     "kind": "stdio",
     "stop_on_failure": True,
@@ -32,11 +37,11 @@ LIMITS = {"time_limit_s": 2, "wall_limit_s": 60, "memory_limit_mb": 256, "output
 
 
 def _case_name(path: Path) -> str:
-    return str(path.relative_to(CASES))
+    return "/".join(path.parts[-3:])
 
 
 def _submission(path: Path) -> dict[str, Any]:
-    language = path.relative_to(CASES).parts[0]
+    language = path.parts[-3]
     return {
         "kind": "code",
         "language": language,
@@ -53,9 +58,15 @@ def _judge(client: httpx.Client, path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def available(client: httpx.Client) -> set[str]:
-    """The languages that the service can judge here, as it says itself."""
-    return {one["name"] for one in client.get("/v1/info").json()["languages"] if one["available"]}
+def available(client: httpx.Client) -> dict[str, tuple[int, ...]]:
+    """The languages that the service can judge here, as it says itself, each with its version."""
+    known = client.get("/v1/info").json()["languages"]
+    return {one["name"]: _version(one["version"]) for one in known if one["available"]}
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """Return the first two numbers: (14, 2) of `g++ (Debian 14.2.0-19) 14.2.0`."""
+    return tuple(map(int, re.findall(r"\d+", text)[:2]))
 
 
 def test_every_language_has_a_program_for_every_verdict_that_a_program_can_get() -> None:
@@ -69,11 +80,15 @@ def test_every_language_has_an_image() -> None:
     assert {path.parent.name for path in SANDBOXES.glob("*/Dockerfile")} - {"base"} == set(load_languages())
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=_case_name)
-def test_the_verdict_is_the_name_of_the_folder(client: httpx.Client, available: set[str], path: Path) -> None:
+@pytest.mark.parametrize("path", [*PROGRAMS, *NEWER_PROGRAMS], ids=_case_name)
+def test_the_verdict_is_the_name_of_the_folder(
+    client: httpx.Client, available: dict[str, tuple[int, ...]], path: Path
+) -> None:
     language, expected = path.parts[-3], path.parts[-2]
     if language not in available:
         pytest.skip(f"the service cannot run {language} here: make sandboxes LANGUAGES={language}")
+    if path in NEWER_PROGRAMS and available[language] < NEWER[language]:
+        pytest.skip(f"{language} is of version {available[language]} here, and this needs {NEWER[language]}")
     result = _judge(client, path)
     assert result["verdict"] == expected, result
     assert (result["score"] == 1.0) == (expected == "accepted"), result

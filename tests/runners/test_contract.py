@@ -117,7 +117,7 @@ async def test_programs_end_as_under_a_plain_interpreter(bench: Bench, source: s
 
 async def test_a_traceback_shows_the_program_only(bench: Bench) -> None:
     fact = await run(bench, "def f():\n    raise KeyError('k')\nf()")
-    assert fact.message.splitlines() == [
+    assert [line for line in fact.message.splitlines() if line.strip(" ^~")] == [
         "Traceback (most recent call last):",
         '  File "/box/solution.py", line 3, in <module>',
         "    f()",

@@ -29,11 +29,19 @@ def deeper(n, _):
         return next(int(line.split()[1]) for line in file if line.startswith("VmStk"))
 """
 
+MEMOIZED = "import sys\nfrom functools import cache\nsys.setrecursionlimit(10 ** 6)\n@cache\ndef f(n): return n and f(n - 1) + 1\n"
+
 ALLOWED = {
     "the stack's limit can be taken away": "import resource as r\nr.setrlimit(r.RLIMIT_STACK, (r.RLIM_INFINITY, r.RLIM_INFINITY))\nprint(True)",
     "and raised": "import resource as r\nr.setrlimit(r.RLIMIT_STACK, (1 << 30, r.RLIM_INFINITY))\nprint(True)",
     "a thread with a large stack": "import threading\nthreading.stack_size(512 << 20)\nt = threading.Thread(target=print, args=(True,))\nt.start(); t.join()",
     "a hundred threads": "from concurrent.futures import ThreadPoolExecutor as P\nimport time\nwith P(100) as p: print(sum(p.map(lambda x: time.sleep(.05) or x, range(100))) == 4950)",
+    "a memoized recursion": MEMOIZED + "print(f(50_000) == 50_000)",
+    "a memoized recursion in a thread": MEMOIZED + "import threading\nthreading.stack_size(256 << 20)\n"
+    "t = threading.Thread(target=lambda: print(f(50_000) == 50_000))\nt.start(); t.join()",
+    "recursion through sorted": "import sys\nsys.setrecursionlimit(10 ** 6)\n"
+    "def f(n): return n and sorted([n], key=lambda k: f(k - 1))[0]\nprint(f(30_000) == 30_000)",
+    "the usual limit still holds": "import json, sys\ntry: json.loads('[' * 50_000 + ']' * 50_000)\nexcept RecursionError: print(True)",
     "a gigabyte reserved": "import mmap\nm = mmap.mmap(-1, 1 << 30)\nm[5] = 1\nprint(True)",
     "a gigabyte of zeros": "x = bytes(1 << 30)\nprint(len(x) == 1 << 30)",
     "a wild request is refused": "try: bytearray(10 ** 12)\nexcept MemoryError: print(True)",

@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from importlib.machinery import SourceFileLoader
 from typing import Any, NoReturn
 
-from sandboxes.harness.child import confine
+from sandboxes.harness.child import confine, recursion
 from sandboxes.protocol.child import (
     ANSWER,
     CHANNEL_FD,
@@ -216,6 +216,7 @@ def _module(orders: Orders, name: str) -> types.ModuleType:
     sys.argv = [orders.source_file, *orders.argv]
     sys.orig_argv = [sys.executable, *sys.argv]
     sys.path[0] = orders.folder
+    recursion.install()
     module = types.ModuleType(name)
     module.__file__ = os.path.join(orders.folder, orders.source_file)
     if name == "__main__":
