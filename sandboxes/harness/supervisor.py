@@ -15,6 +15,7 @@ from sandboxes.harness.processes import Processes
 from sandboxes.harness.reset import NotReset
 from sandboxes.harness.zygote import Zygote
 from sandboxes.protocol.config import BoxConfig
+from sandboxes.protocol.constants import FOLDER
 from sandboxes.protocol.digest import digest
 from sandboxes.protocol.frames import BrokenFrame
 from sandboxes.protocol.job import Job
@@ -56,6 +57,6 @@ def _run(box: Box, start: Start) -> None:
 def _carry_out(box: Box, job: Job) -> None:
     processes = Processes(box, job)
     processes.folder.prepare()
-    box.traces.begin()
+    box.traces.begin(FOLDER)
     if processes.compile():
         MODES[job.mode](processes)

@@ -34,17 +34,18 @@ class Traces:
 
     def __init__(self, folders: Sequence[str], shows_pids: bool) -> None:
         self.processes = 0
-        self._folders = [folder for folder in folders if _inode(folder) is not None]
+        self._inodes = {folder: number for folder in folders if (number := _inode(folder)) is not None}
         self._network = {path: fd for path in NETWORK_FILES if (fd := _opened(path)) is not None}
         self._pids = _opened("/proc/loadavg") if shows_pids else None
         self._stack = ctypes.create_string_buffer(_STACK_BYTES)
-        self.begin()
         self._before = self._read_network()
         self._last_pid = self._newest_pid()
 
-    def begin(self) -> None:
-        """Note where the counters of inodes are: a job's own files are placed, and nothing of it has run."""
-        self._inodes = [_inode(folder) for folder in self._folders]
+    def begin(self, folder: str) -> None:
+        """Take the counter of inodes of `folder` as it is: a job's own files are placed there, and nothing of it has
+        run."""
+        if folder in self._inodes:
+            self._inodes[folder] = _inode(folder) or 0
 
     def settle(self) -> str:
         """Take the traces of the job that is over, and return why its box is spent, or nothing if it is not."""
@@ -95,13 +96,14 @@ class Traces:
 
     def _settle_inodes(self) -> str:
         furthest = 0
-        for folder, before in zip(self._folders, self._inodes, strict=True):
-            now = _inode(folder)
-            moved = 0 if now is None or before is None else now - before - 1
+        for folder, before in self._inodes.items():
+            now = _inode(folder) or 0
+            moved = now - before - 1
             furthest = max(furthest, moved)
             if 0 < moved <= MAX_INODES:
                 for _ in range(_chance.randrange(AT_LEAST + 2 * moved)):
-                    _inode(folder)
+                    now = _inode(folder) or 0
+            self._inodes[folder] = now
         return "" if furthest <= MAX_INODES else "very many files were made"
 
 

@@ -71,7 +71,7 @@ def run(orders: TestOrders, subject: Subject, reporter: Reporter) -> None:
 
 
 def _puts_stubs(files: Mapping[str, str]) -> bool:
-    """Whether tests may put something in the place of what the submission imports: it is loaded where they import it."""
+    """Whether tests may put something in the place of what the submission imports: then they import it themselves."""
     return any("sys.modules" in text for text in files.values())
 
 
