@@ -3,6 +3,7 @@
 import pytest
 
 from verifier_service.checkers import TEXT_CHECKERS
+from verifier_service.schema import FloatChecker
 from verifier_service.schema.requests import options_of
 
 
@@ -47,6 +48,14 @@ from verifier_service.schema.requests import options_of
 )
 def test_checker_of_text(checker: str, expected: bytes, actual: bytes, ok: bool) -> None:
     assert TEXT_CHECKERS[checker](expected, actual, options_of(checker)).ok is ok
+
+
+def test_integers_may_be_off_only_by_a_tolerance_that_was_given() -> None:
+    compare = TEXT_CHECKERS["float"]
+    assert compare(b"1000000 0.5", b"1000001 0.5000001", FloatChecker(rel_tol=1e-6)).ok
+    assert not compare(b"1000000", b"1000002", FloatChecker(rel_tol=1e-6)).ok
+    assert compare(b"10", b"11", FloatChecker(abs_tol=1, rel_tol=0)).ok
+    assert not compare(b"10", b"11", FloatChecker(abs_tol=0.5)).ok
 
 
 def test_the_message_names_the_first_difference() -> None:

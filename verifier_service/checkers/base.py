@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from reprlib import Repr
 
+from verifier_service.schema import FloatChecker
+
 SHOWN_CHARS = 120
 
 
@@ -50,12 +52,39 @@ class Tolerance:
             return gap < bound
         return self._is_within(wanted, got)
 
+    def close_integers(self, expected: int, actual: int) -> bool:
+        """Tell whether an integer is close to another, however long they are."""
+        gap = abs(expected - actual)
+        return gap <= _decimal(self.absolute) or gap <= _decimal(self.relative) * abs(expected)
+
     def _is_within(self, expected: complex, actual: complex) -> bool:
         """Compare exactly, in squares: so no root has to be taken."""
         real, imaginary = _decimal(expected.real), _decimal(expected.imag)
         gap = (real - _decimal(actual.real)) ** 2 + (imaginary - _decimal(actual.imag)) ** 2
         size = real**2 + imaginary**2
         return gap <= max(_decimal(self.absolute) ** 2, _decimal(self.relative) ** 2 * size)
+
+
+EXACT = Tolerance(0, 0)
+DEFAULT = 1e-6
+"""What the checker `float` forgives floats where it was given no tolerance."""
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """What is forgiven: `integers` where both numbers are integers, else `floats`."""
+
+    floats: Tolerance
+    integers: Tolerance = EXACT
+
+
+def asked_for(options: FloatChecker) -> Closeness:
+    """Return what a `float` checker forgives: a default is no reason to let a count be off by one."""
+    absolute, relative = options.abs_tol, options.rel_tol
+    return Closeness(
+        floats=Tolerance(DEFAULT if absolute is None else absolute, DEFAULT if relative is None else relative),
+        integers=Tolerance(absolute or 0, relative or 0),
+    )
 
 
 def _same(one: float, other: float) -> bool:

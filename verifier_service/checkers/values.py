@@ -9,13 +9,13 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from verifier_service.checkers.base import RIGHT, Checked, Tolerance, shown
+from verifier_service.checkers.base import RIGHT, Checked, Closeness, Tolerance, asked_for, shown
 from verifier_service.checkers.keys import json_key, key_of, rank_of
 from verifier_service.schema import FloatChecker
 from verifier_service.schema.base import Asked
 
-EQUAL = Tolerance(absolute=1e-12, relative=1e-9)
-"""What `equal` forgives a float."""
+EQUAL = Closeness(Tolerance(absolute=1e-12, relative=1e-9))
+"""What `equal` forgives where a float is expected."""
 
 MAX_UNMATCHED = 1000
 """Above this many elements without an exact partner, `unordered` says no: pairing them takes their square in time."""
@@ -31,11 +31,8 @@ def equal(expected: Any, actual: Any, _: Asked) -> Checked:
 
 
 def close(expected: Any, actual: Any, options: FloatChecker) -> Checked:
-    """Accept the same value, where every number may be off by the tolerance.
-
-    Where both are integers they must be equal, unless `abs_tol` is 1 or more and so meant for them.
-    """
-    return _compare(expected, actual, Tolerance(options.abs_tol, options.rel_tol))
+    """Accept the same value, where every number may be off by the tolerance."""
+    return _compare(expected, actual, asked_for(options))
 
 
 def unordered(expected: Any, actual: Any, _: Asked) -> Checked:
@@ -80,13 +77,13 @@ def _are_close_in_order(wanted: list[Any], got: list[Any]) -> bool:
     return all(_compare(one, other, EQUAL).ok for one, other in pairs)
 
 
-def _compare(expected: Any, actual: Any, tolerance: Tolerance) -> Checked:
+def _compare(expected: Any, actual: Any, closeness: Closeness) -> Checked:
     """Compare without recursion: what a program returned may be nested as deeply as it likes."""
     todo: list[tuple[str, Any, Any]] = [("", expected, actual)]
     while todo:
         path, one, other = todo.pop()
         if isinstance(one, _NUMBERS) and isinstance(other, _NUMBERS):
-            if not _same_number(one, other, tolerance):
+            if not _same_number(one, other, closeness):
                 return _different(path, one, other)
         elif isinstance(one, _SEQUENCES) and isinstance(other, _SEQUENCES):
             if len(one) != len(other):
@@ -105,15 +102,17 @@ def _compare(expected: Any, actual: Any, tolerance: Tolerance) -> Checked:
     return RIGHT
 
 
-def _same_number(expected: Any, actual: Any, tolerance: Tolerance) -> bool:
+def _same_number(expected: Any, actual: Any, closeness: Closeness) -> bool:
     try:
         if expected == actual:
             return True
     except ArithmeticError:  # a signalling NaN
         return False
-    if isinstance(expected, int) and (tolerance is EQUAL or (isinstance(actual, int) and tolerance.absolute < 1)):
+    if isinstance(expected, int) and closeness is EQUAL:
         return False
-    return _close(expected, actual, tolerance)
+    if isinstance(expected, int) and isinstance(actual, int):
+        return closeness.integers.close_integers(expected, actual)
+    return _close(expected, actual, closeness.floats)
 
 
 def _close(expected: Any, actual: Any, tolerance: Tolerance) -> bool:

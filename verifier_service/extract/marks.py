@@ -1,6 +1,7 @@
 """Marks that chat templates and prompts put around an answer and that are no part of it."""
 
 import re
+from collections import deque
 
 INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\u180e"
 """A byte order mark and what else has no width."""
@@ -44,6 +45,8 @@ def may_hold_marks(text: str) -> bool:
     return ">" in text or "]" in text
 
 
+_WHITE = " \t\r\n"
+_TOKEN = re.compile(rf"{TOKEN}(?:(?:assistant|model)\b)?")
 _TOKENS_FIRST = re.compile(rf"(?:\s|[{INVISIBLE}]|{TOKEN}(?:(?:assistant|model)\b)?)*+")
 _TURN_ENDS = re.compile(rf"(?<![\"']){TOKEN}[ \t]*+(?=$|{TOKEN})", re.MULTILINE)
 
@@ -54,14 +57,15 @@ def has_brackets(text: str) -> bool:
 
 
 def without_first_tokens(text: str) -> str:
-    """Return `text` without tokens, blank lines and invisible characters before its first line."""
+    """Return `text` without tokens and invisible characters before its first word."""
     found = _TOKENS_FIRST.match(text)
-    end = found.end() if found else 0
-    head = text[:end]
-    if not re.search(TOKEN, head):
-        # Blanks before the first word indent it.
-        end = head.rfind("\n") + 1
-    return text[end:].lstrip(INVISIBLE)
+    head = found.group() if found else ""
+    last = deque(_TOKEN.finditer(head), maxlen=1)
+    rest = text[last[0].end() :].lstrip("\r\n") if last else text
+    if any(sign in INVISIBLE for sign in head):
+        head = rest[: len(rest) - len(rest.lstrip(_WHITE + INVISIBLE))]
+        return head.translate(dict.fromkeys(map(ord, INVISIBLE))) + rest[len(head) :]
+    return rest
 
 
 def turn_end(text: str, start: int = 0) -> re.Match[str] | None:

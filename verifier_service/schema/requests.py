@@ -73,15 +73,18 @@ class UnorderedLinesChecker(Asked):
 
 
 class FloatChecker(Asked):
-    """Numbers may be off by `abs_tol`, or by `rel_tol` times the expected one."""
+    """Numbers may be off by `abs_tol`, or by `rel_tol` times the expected one.
+
+    A tolerance that is left out is 1e-6, but 0 where both numbers are integers: only one that is given is for these.
+    """
 
     kind: Literal["float"] = "float"
-    abs_tol: Tolerance = 1e-6
-    rel_tol: Tolerance = 1e-6
+    abs_tol: Tolerance | None = None
+    rel_tol: Tolerance | None = None
 
 
 class EqualChecker(Asked):
-    """The same value; lists and tuples are alike, floats may be off by 1e-9 of the expected one."""
+    """The same value; lists and tuples are alike, numbers may be off by 1e-9 of an expected float."""
 
     kind: Literal["equal"] = "equal"
 
