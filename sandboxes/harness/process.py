@@ -15,6 +15,7 @@ from enum import Enum
 
 from sandboxes.harness.limits import ProcessLimits, Usage, namespace_pids, read_usage, starved_s
 from sandboxes.harness.loop import READABLE, WRITABLE, Loop
+from sandboxes.harness.meter import Meter, Taken
 from sandboxes.harness.zygote import END, PID, Zygote
 from sandboxes.protocol.child import LENGTH, Answer, Answers, Orders
 from sandboxes.protocol.facts import End, Signal
@@ -24,6 +25,8 @@ KEPT_TAIL_BYTES = 4096
 PIPE_BYTES = 1 << 16
 FIRST_CHECK_S = 0.02
 LONGEST_CHECK_S = 0.1
+LONG_S = 0.25
+"""A test that takes longer is asked how much of that it stood in line for a core."""
 CONFINING_PROCESSES = 2
 """How many processes wait for a program that has namespaces of its own."""
 MAX_STARVED = 10
@@ -201,6 +204,11 @@ class Process:
         self._zygote = zygote
         self.cpu_base_s = 0.0
         self._seen_cpu_s = 0.0
+        self.meter: Meter | None = None
+        """What counts the tests of the whole job, if anything does."""
+        self._starved_s = 0.0
+        self._starved_base_s = 0.0
+        self._counted_base_s = 0.0
         self._stdin = memoryview(stdin)
         self.outputs: list[Output] = []
         self.lister: Callable[[], Sequence[int]] = lambda: (self.pid,)
@@ -294,6 +302,8 @@ class Process:
     def begin_clock(self) -> None:
         """Start the clocks of one test: what was used before does not count."""
         self.began_s = time.monotonic()
+        self._starved_base_s = self._starved_s
+        self._counted_base_s = max(self._seen_cpu_s, self.cpu_now_s())
         self._loop.at(self, self.began_s + min(FIRST_CHECK_S, self.limits.wall_s), self._check)
 
     def rebase(self, precisely: bool = False) -> None:
@@ -333,9 +343,20 @@ class Process:
             wall_left_s += min(starved_s(self.lister()), MAX_STARVED * self.limits.wall_s)
         if wall_left_s <= 0:
             return self.kill(End.WALL_LIMIT)
+        if now_s - self.began_s > LONG_S:
+            self._starved_s = max(self._starved_s, starved_s(self.lister()))
+        if self.meter is not None and self.meter.is_used_up:
+            return self.kill(End.BUDGET)
         pause_s = min(LONGEST_CHECK_S, max(left_s, 0.005), max(wall_left_s, 0.001))
         self._loop.at(self, now_s + pause_s, self._check)
         return None
+
+    def taken(self) -> Taken:
+        """Return what the current test has taken of the budget of all."""
+        used_s = max(self._seen_cpu_s, self.cpu_now_s()) if self.ended is None else self.ended.cpu_s
+        cpu_s = max(0.0, used_s - self._counted_base_s)
+        starved_s = min(self._starved_s - self._starved_base_s, MAX_STARVED * self.limits.wall_s)
+        return Taken(max(cpu_s, self.wall_s - starved_s), cpu_s)
 
     def usage(self) -> Usage:
         """Return what the program and everything it started use now; keeps the peak of memory."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sandboxes.harness.box import Box
 from sandboxes.harness.folder import ProgramFolder
 from sandboxes.harness.limits import ProcessLimits, other_pids
+from sandboxes.harness.meter import Meter
 from sandboxes.harness.process import Capture, Process
 from sandboxes.harness.zygote import Zygote
 from sandboxes.protocol.child import Orders, Role
@@ -36,6 +37,7 @@ class Processes:
         self.box = box
         self.job = job
         self.folder = ProgramFolder(box, job)
+        self.meter = Meter(job.budget, len(job.runs) or len(job.calls))
         self._build_uid = 0
 
     def limits(self, zygote: Zygote | None = None, cpu_total_s: float | None = None) -> ProcessLimits:
@@ -128,9 +130,10 @@ class Processes:
         job = self.job
         if not job.toolchain.compile or job.built is not None:
             return True
+        most_s = job.budget.most_s if job.budget else float("inf")
         limits = ProcessLimits(
-            cpu_s=job.limits.compile_time_limit_s,
-            wall_s=compile_wall_limit_s(job.limits.compile_time_limit_s),
+            cpu_s=min(job.limits.compile_time_limit_s, most_s),
+            wall_s=min(compile_wall_limit_s(job.limits.compile_time_limit_s), most_s),
             memory_mb=COMPILE_MEMORY_MB,
             output_bytes=COMPILE_OUTPUT_BYTES,
             processes=COMPILE_PROCESSES,

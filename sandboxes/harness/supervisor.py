@@ -5,6 +5,7 @@ It routes bytes and never reads what a program wrote; it decides nothing about r
 
 import os
 import platform
+import time
 
 from sandboxes.harness.box import Box, Stopped
 from sandboxes.harness.folder import JobRefused
@@ -17,7 +18,9 @@ from sandboxes.protocol.config import BoxConfig
 from sandboxes.protocol.digest import digest
 from sandboxes.protocol.frames import BrokenFrame
 from sandboxes.protocol.job import Job
-from sandboxes.protocol.messages import Broken, Done, Hello, Start
+from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Start
+
+ALIVE_S = 1.0
 
 
 def serve(config: BoxConfig, zygote: Zygote) -> None:
@@ -45,12 +48,26 @@ def _run(box: Box, start: Start) -> None:
         pass
     except JobRefused as error:
         refused = str(error)
+    finally:
+        box.loop.cancel(_say_alive)
     box.clean()
     box.service.tell(Done(number=start.number, refused=refused))
 
 
 def _carry_out(box: Box, job: Job) -> None:
     processes = Processes(box, job)
+    _say_alive(processes)
     processes.folder.prepare()
     if processes.compile():
         MODES[job.mode](processes)
+
+
+def _say_alive(processes: Processes) -> None:
+    """Tell from time to time that the job goes on: from the loop, which a program cannot keep turning."""
+    box = processes.box
+
+    def say(now_s: float) -> None:
+        box.service.tell(Alive(number=box.service.current, waited_s=processes.meter.waited_s))
+        box.loop.at(_say_alive, now_s + ALIVE_S, say)
+
+    box.loop.at(_say_alive, time.monotonic() + ALIVE_S, say)

@@ -44,4 +44,15 @@ class Broken:
     message: str
 
 
-Message = Hello | Start | Stop | CompileFacts | TestFacts | TesterFacts | Done | Broken
+@dataclass(frozen=True, kw_only=True)
+class Alive:
+    """Box: it is at work on a job, told about once a second so that a long test is not taken for a dead box.
+
+    `waited_s` is how long the program has neither computed nor stood in line for a core so far.
+    """
+
+    number: int
+    waited_s: float = 0.0
+
+
+Message = Hello | Start | Stop | CompileFacts | TestFacts | TesterFacts | Done | Broken | Alive

@@ -10,12 +10,16 @@ from sandboxes.protocol.job import Run
 
 
 def carry_out(processes: Processes) -> None:
-    """Run the program with each input; once its source turns out not to be a program, the rest need not run."""
+    """Run the program with each input, until its source turns out not to be a program or the budget is used up."""
     for index, run in enumerate(processes.job.runs):
-        fact = _run(processes, index, run)
+        fact = _over_budget(processes, index) if processes.meter.is_used_up else _run(processes, index, run)
         processes.box.service.tell(fact)
-        if fact.end is End.NOT_COMPILED:
+        if fact.end in (End.NOT_COMPILED, End.BUDGET):
             return
+
+
+def _over_budget(processes: Processes, index: int) -> TestFacts:
+    return TestFacts(index=index, end=End.BUDGET, message=processes.meter.sentence)
 
 
 def _run(processes: Processes, index: int, run: Run) -> TestFacts:
@@ -33,9 +37,14 @@ def _run(processes: Processes, index: int, run: Run) -> TestFacts:
     folder.place(run.files, orders.uid)
     capture = Capture.BOTH if job.keep_stderr else Capture.STDOUT
     process = processes.start(orders, limits, stdin=run.stdin, capture=capture)
+    process.meter = processes.meter
+    processes.meter.follow(process)
     try:
         used = processes.finish(process)
-        fact = _fact(index, process, used)
+        counted_s = processes.meter.count(last=True)
+        fact = replace(_fact(index, process, used), counted_s=max(counted_s, used.cpu_s))
+        if fact.end is End.BUDGET:
+            fact = replace(fact, message=processes.meter.sentence)
         if job.keep_stderr:
             fact = replace(fact, stdout=process.outputs[0].kept, stderr=process.outputs[1].kept)
         if fact.end is not End.OUTPUT_LIMIT:

@@ -11,6 +11,7 @@ import socket
 import time
 
 from sandboxes.harness.limits import ProcessLimits, other_pids, relatives, uid_of
+from sandboxes.harness.meter import Pair
 from sandboxes.harness.process import Process
 from sandboxes.harness.processes import Processes
 from sandboxes.protocol.child import Answer, Role, TestOrders
@@ -78,6 +79,7 @@ class _TestRun:
         self._began_s = self._program.began_s
         self._program.lister = self._pids_of_program
         self._tester.lister = lambda: (self._tester.pid,)
+        self._follow(self._program, self._tester)
         try:
             self._watch()
         finally:
@@ -116,6 +118,13 @@ class _TestRun:
             return [pid for pid in others if pid == self._program.pid or uid_of(pid) == self._program.uid]
         return relatives(self._program.pid, others)
 
+    # The budget of all tests: a run tells the meter which two processes work for it, when it begins, when a test is
+    # over, and how many tests there are.
+
+    def _follow(self, program: Process, tester: Process) -> None:
+        program.meter = self._processes.meter
+        self._processes.meter.follow(Pair(program, tester))
+
     # While the tests run
 
     def _watch(self) -> None:
@@ -145,6 +154,7 @@ class _TestRun:
         match report:
             case Collected():
                 self._collected = report.ids
+                self._processes.meter.tests = len(report.ids)
             case TesterTest():
                 self._tests[report.id] = report
                 self._begin_next_test()
@@ -154,6 +164,7 @@ class _TestRun:
                 self._finished = report
 
     def _begin_next_test(self) -> None:
+        self._processes.meter.count(last=False)
         for process in (self._program, self._tester):
             if process.ended is None:
                 process.rebase(precisely=time.monotonic() - process.began_s > CLOSER_LOOK_S)
@@ -186,6 +197,8 @@ class _TestRun:
         answers = dict(program.answers())
         if Answer.NOT_COMPILED in answers:
             return End.NOT_COMPILED, answers[Answer.NOT_COMPILED].decode("utf-8", "replace")
+        if program.killed_for is End.BUDGET:
+            return End.BUDGET, self._processes.meter.sentence
         if limit := program.killed_for:
             return limit, f"the program was ended: {limit.replace('_', ' ')}"
         if self._finished is not None and self._finished.lost:
