@@ -69,17 +69,17 @@ class Dispatcher:
     async def _judge(self, work: "_Work", deadline_s: float) -> None:
         try:
             async with asyncio.timeout(deadline_s), asyncio.TaskGroup() as tasks:
-                for kind, admitted in (await self._admit(work)).items():
+                for kind, admitted in (await self._admit(work, deadline_s)).items():
                     indices, items = zip(*admitted, strict=True)
                     judging = self._judges[kind].judge(items, work.collector(indices))
                     tasks.create_task(guarded(judging))
         except TimeoutError:
             work.reason = f"the deadline passed before it was judged: deadline_s is {deadline_s:g}"
 
-    async def _admit(self, work: "_Work") -> dict[str, list[tuple[int, Any]]]:
+    async def _admit(self, work: "_Work", deadline_s: float) -> dict[str, list[tuple[int, Any]]]:
         """Return what was admitted with its index, by kind."""
         admitted: dict[str, list[tuple[int, Any]]] = defaultdict(list)
-        admissions = {kind: judge.admission() for kind, judge in self._judges.items()}
+        admissions = {kind: judge.admission(deadline_s) for kind, judge in self._judges.items()}
         for index, item in enumerate(work.items):
             if isinstance(item, Unread):
                 work.take(index, _result_of(item))

@@ -8,6 +8,9 @@ from typing import NamedTuple, Protocol
 
 from sandboxes.protocol.job import Budget
 
+LONG_S = 0.25
+"""Of a shorter test it is not asked how long it stood in line for a core, nor is it said that it waited."""
+
 
 class Taken(NamedTuple):
     """What a test has taken: the seconds that count, and the CPU time in them."""
@@ -18,7 +21,7 @@ class Taken(NamedTuple):
     @property
     def waited_s(self) -> float:
         """How long it neither computed nor stood in line for a core."""
-        return max(0.0, self.counted_s - self.cpu_s)
+        return max(0.0, self.counted_s - self.cpu_s) if self.counted_s > LONG_S else 0.0
 
 
 class Metered(Protocol):

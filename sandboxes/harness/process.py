@@ -15,7 +15,7 @@ from enum import Enum
 
 from sandboxes.harness.limits import ProcessLimits, Usage, namespace_pids, read_usage, starved_s
 from sandboxes.harness.loop import READABLE, WRITABLE, Loop
-from sandboxes.harness.meter import Meter, Taken
+from sandboxes.harness.meter import LONG_S, Meter, Taken
 from sandboxes.harness.zygote import END, PID, Zygote
 from sandboxes.protocol.child import LENGTH, Answer, Answers, Orders
 from sandboxes.protocol.facts import End, Signal
@@ -25,8 +25,6 @@ KEPT_TAIL_BYTES = 4096
 PIPE_BYTES = 1 << 16
 FIRST_CHECK_S = 0.02
 LONGEST_CHECK_S = 0.1
-LONG_S = 0.25
-"""A test that takes longer is asked how much of that it stood in line for a core."""
 CONFINING_PROCESSES = 2
 """How many processes wait for a program that has namespaces of its own."""
 MAX_STARVED = 10

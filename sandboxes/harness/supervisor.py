@@ -17,7 +17,6 @@ from sandboxes.harness.zygote import Zygote
 from sandboxes.protocol.config import BoxConfig
 from sandboxes.protocol.digest import digest
 from sandboxes.protocol.frames import BrokenFrame
-from sandboxes.protocol.job import Job
 from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Start
 
 ALIVE_S = 1.0
@@ -42,8 +41,10 @@ def serve(config: BoxConfig, zygote: Zygote) -> None:
 def _run(box: Box, start: Start) -> None:
     box.service.current = start.number
     refused = ""
+    processes = Processes(box, start.job)
+    _say_alive(box)
     try:
-        _carry_out(box, start.job)
+        _carry_out(processes)
     except Stopped:
         pass
     except JobRefused as error:
@@ -51,23 +52,20 @@ def _run(box: Box, start: Start) -> None:
     finally:
         box.loop.cancel(_say_alive)
     box.clean()
-    box.service.tell(Done(number=start.number, refused=refused))
+    box.service.tell(Done(number=start.number, refused=refused, waited_s=processes.meter.waited_s))
 
 
-def _carry_out(box: Box, job: Job) -> None:
-    processes = Processes(box, job)
-    _say_alive(processes)
+def _carry_out(processes: Processes) -> None:
     processes.folder.prepare()
     if processes.compile():
-        MODES[job.mode](processes)
+        MODES[processes.job.mode](processes)
 
 
-def _say_alive(processes: Processes) -> None:
+def _say_alive(box: Box) -> None:
     """Tell from time to time that the job goes on: from the loop, which a program cannot keep turning."""
-    box = processes.box
 
     def say(now_s: float) -> None:
-        box.service.tell(Alive(number=box.service.current, waited_s=processes.meter.waited_s))
+        box.service.tell(Alive(number=box.service.current))
         box.loop.at(_say_alive, now_s + ALIVE_S, say)
 
     box.loop.at(_say_alive, time.monotonic() + ALIVE_S, say)

@@ -31,10 +31,14 @@ class Stop:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """Box: this job is over and nothing of it is left. `refused` says why it could not be run as it was sent."""
+    """Box: this job is over and nothing of it is left. `refused` says why it could not be run as it was sent.
+
+    `waited_s` is how long the program has neither computed nor stood in line for a core.
+    """
 
     number: int
     refused: str = ""
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +50,9 @@ class Broken:
 
 @dataclass(frozen=True, kw_only=True)
 class Alive:
-    """Box: it is at work on a job, told about once a second so that a long test is not taken for a dead box.
-
-    `waited_s` is how long the program has neither computed nor stood in line for a core so far.
-    """
+    """Box: it is at work on a job, told about once a second so that a long test is not taken for a dead box."""
 
     number: int
-    waited_s: float = 0.0
 
 
 Message = Hello | Start | Stop | CompileFacts | TestFacts | TesterFacts | Done | Broken | Alive

@@ -166,9 +166,7 @@ class StreamBox(Box):
         self.waited_s = 0.0
         try:
             while not isinstance(message := await self._stream.receive(SILENCE_LIMIT_S), Done):
-                if isinstance(message, Alive):
-                    self.waited_s = message.waited_s
-                else:
+                if not isinstance(message, Alive):
                     yield self._fact(message)
             self._finish(message)
             if message.refused:
@@ -200,6 +198,7 @@ class StreamBox(Box):
             self._stream.close()
             raise BoxDied(f"the box ended job {done.number}, which is not the one that runs")
         self._proved = True
+        self.waited_s = done.waited_s
 
     async def _skip_to_the_end(self) -> None:
         """Skip the facts that nobody waits for any more."""
