@@ -171,7 +171,7 @@ class CodeJudge:
         listen = partial(self._listen, work, batch)
         job = _job(one, placed, progress)
         execution = await self._executor.run(one.language, job, listen, batch.share, progress.times)
-        work.waited_s = progress.times.waited_s
+        work.waited_s, work.done_share = progress.times.waited_s, progress.done_share
         if execution.value is None:
             progress.result = verdicts.broke_boxes(len(one.suite.weights), BROKE_BOXES)
         began_s = time.monotonic()

@@ -60,6 +60,11 @@ class Progress:
         return min(len(self.suite.weights), self.first + max(1, self.first)) if few else len(self.suite.weights)
 
     @property
+    def done_share(self) -> float:
+        """The share of the tests that are done, as far as it is known."""
+        return len(self.tally.tests) / len(self.suite.weights) if self.suite.weights else 0.0
+
+    @property
     def budget_left(self) -> Budget:
         """What the tests that are left may take together."""
         if not self.suite.weights or not self._kept_counted_s:

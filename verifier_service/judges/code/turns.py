@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from verifier_service.execution.turns import Share
 
-LEAST_TURN_S, LONGEST_TURN_S = 2.0, 10.0
+LEAST_TURN_S, LONGEST_TURN_S = 1.0, 10.0
 """How long a submission may run at first while others wait."""
 TURNS_GROW = 4
 LOOK_AGAIN_S = 0.5
@@ -29,6 +29,8 @@ class TurnTaker:
     """Whether it gave up its last turn."""
     waited_s: float = 0.0
     """How long it has neither computed nor stood in line for a core in its turns."""
+    done_share: float = 0.0
+    """The share of its tests that are done."""
 
 
 W = TypeVar("W", bound=TurnTaker)
@@ -49,10 +51,11 @@ class BatchInTurns(Generic[W]):
         self.turn_s = min(max(fair_s, LEAST_TURN_S), LONGEST_TURN_S)
 
     def next(self) -> W | None:
-        """Return whose turn it is: of those with the fewest turns the one that has slept least; None if none waits."""
+        """Return whose turn it is: of those with the fewest turns the one that is nearest to its end, and then the one
+        that has slept least; None if nobody waits."""
         if not self._waiting:
             return None
-        taker = min(self._waiting, key=lambda one: (one.turns, one.waited_s))  # the first of equals
+        taker = min(self._waiting, key=lambda one: (one.turns, -one.done_share, one.waited_s))  # the first of equals
         self._waiting.remove(taker)
         self._without_box.append(taker)
         return taker
