@@ -54,9 +54,7 @@ def budget(asked: Limits, filled: job.Limits, settings: Settings, deadline_s: fl
         BadItem: the time limit that is asked for does not fit into the deadline.
     """
     if asked.time_limit_s is not None and asked.time_limit_s > deadline_s:
-        raise BadItem(
-            "limits.time_limit_s", asked.time_limit_s, f"deadline_s is {deadline_s:g}; lower it or raise that"
-        )
+        raise BadItem("limits.time_limit_s", asked.time_limit_s, f"deadline_s is only {deadline_s:g}")
     runs = 2 if twice else 1
     share_s = min(runs * settings.budget_share, max(0.5, settings.budget_share)) * deadline_s
     return job.Budget(

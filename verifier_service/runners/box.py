@@ -125,6 +125,8 @@ class Stream(asyncio.Protocol):
 class StreamBox(Box):
     """A box behind a `Stream`. `destroy` ends it and all that is in it."""
 
+    silence_limit_s = SILENCE_LIMIT_S
+
     def __init__(self, language: Language, image: str, stream: Stream, destroy: Callable[[], Awaitable[None]]) -> None:
         self.language = language
         self.image = image
@@ -165,7 +167,7 @@ class StreamBox(Box):
         self._stream.send(Start(number=self._number, job=job))
         self.waited_s = 0.0
         try:
-            while not isinstance(message := await self._stream.receive(SILENCE_LIMIT_S), Done):
+            while not isinstance(message := await self._stream.receive(self.silence_limit_s), Done):
                 if not isinstance(message, Alive):
                     yield self._fact(message)
             self._finish(message)

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from sandboxes.harness.folder import JobRefused
 from sandboxes.harness.process import Capture, Process
 from sandboxes.harness.processes import Processes, Used
 from sandboxes.protocol.child import Answer, Role
+from sandboxes.protocol.constants import FOLDER_BYTES
 from sandboxes.protocol.facts import End, TestFacts
 from sandboxes.protocol.job import Run
 
@@ -34,7 +36,14 @@ def _run(processes: Processes, index: int, run: Run) -> TestFacts:
         argv=(*job.toolchain.run, *run.argv),
         private_folder=not shared,
     )
-    folder.place(run.files, orders.uid)
+    try:
+        folder.place(run.files, orders.uid)
+    except JobRefused:
+        if sum(map(len, run.files.values())) > FOLDER_BYTES // 2 or not job.toolchain.compile:
+            raise
+        folder.restore() if shared else processes.remove_files()
+        message = "what was compiled leaves no room in the program's folder for the files of this test"
+        return TestFacts(index=index, end=End.OUTPUT_LIMIT, message=message)
     capture = Capture.BOTH if job.keep_stderr else Capture.STDOUT
     process = processes.start(orders, limits, stdin=run.stdin, capture=capture)
     process.meter = processes.meter
