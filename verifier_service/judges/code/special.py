@@ -32,7 +32,7 @@ from verifier_service.settings import Settings
 
 CHUNK = 64
 """Outputs that one job of a judge is asked about: its program is sent, and compiled, once for all of them."""
-CHUNK_BYTES = 32 * 1024 * 1024
+CHUNK_BYTES = 8 * 1024 * 1024
 TURN_S = 5.0
 """After so long a job of the judge ends with the output that it is at, and what it has found by then counts."""
 MAX_SLOW = 3
@@ -296,13 +296,14 @@ async def _first_facts(count: int, facts: AsyncIterator[Fact]) -> list[TestFacts
         BoxDied: facts are missing.
     """
     found: list[TestFacts] = []
-    began_s = time.monotonic()
+    began_s = 0.0
     async for fact in facts:
         if isinstance(fact, CompileFacts) and not fact.succeeded:
             raise ReferenceUnusable(f"the special judge does not compile: {fact.message[-SAID_CHARS:]}")
         if isinstance(fact, TestFacts):
             if fact.end is End.NOT_COMPILED:
                 raise ReferenceUnusable(f"the special judge does not compile: {fact.message[-SAID_CHARS:]}")
+            began_s = began_s or time.monotonic()
             found.append(fact)
             if is_slow(fact) or time.monotonic() - began_s > TURN_S:
                 return found
