@@ -15,7 +15,7 @@ from enum import Enum
 
 from sandboxes.harness.limits import ProcessLimits, Usage, namespace_pids, read_usage, starved_s
 from sandboxes.harness.loop import READABLE, WRITABLE, Loop
-from sandboxes.harness.meter import LONG_S, Meter, Taken
+from sandboxes.harness.spending import LONG_S, Spending, Taken
 from sandboxes.harness.zygote import END, PID, Zygote
 from sandboxes.protocol.child import LENGTH, Answer, Answers, Orders
 from sandboxes.protocol.facts import End, Signal
@@ -202,7 +202,7 @@ class Process:
         self._zygote = zygote
         self.cpu_base_s = 0.0
         self._seen_cpu_s = 0.0
-        self.meter: Meter | None = None
+        self.spending: Spending | None = None
         """What counts the tests of the whole job, if anything does."""
         self._starved_s = 0.0
         self._starved_base_s = 0.0
@@ -343,7 +343,7 @@ class Process:
             return self.kill(End.WALL_LIMIT)
         if now_s - self.began_s > LONG_S:
             self._starved_s = max(self._starved_s, starved_s(self.lister()))
-        if self.meter is not None and self.meter.is_used_up:
+        if self.spending is not None and self.spending.is_used_up:
             return self.kill(End.BUDGET)
         pause_s = min(LONGEST_CHECK_S, max(left_s, 0.005), max(wall_left_s, 0.001))
         self._loop.at(self, now_s + pause_s, self._check)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from sandboxes.harness.box import Box
 from sandboxes.harness.folder import ProgramFolder
 from sandboxes.harness.limits import ProcessLimits, other_pids
-from sandboxes.harness.meter import Meter
 from sandboxes.harness.process import Capture, Process
+from sandboxes.harness.spending import Spending
 from sandboxes.harness.zygote import Zygote
 from sandboxes.protocol.child import Orders, Role
 from sandboxes.protocol.constants import (
@@ -37,7 +37,7 @@ class Processes:
         self.box = box
         self.job = job
         self.folder = ProgramFolder(box, job)
-        self.meter = Meter(job.budget, len(job.runs) or len(job.calls))
+        self.spending = Spending(job.budget, len(job.runs) or len(job.calls))
         self._build_uid = 0
 
     def limits(self, zygote: Zygote | None = None, cpu_total_s: float | None = None) -> ProcessLimits:

@@ -52,7 +52,7 @@ def _run(box: Box, start: Start) -> None:
     finally:
         box.loop.cancel(_say_alive)
     box.clean()
-    box.service.tell(Done(number=start.number, refused=refused, waited_s=processes.meter.waited_s))
+    box.service.tell(Done(number=start.number, refused=refused, waited_s=processes.spending.waited_s))
 
 
 def _carry_out(processes: Processes) -> None:

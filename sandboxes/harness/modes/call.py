@@ -30,8 +30,8 @@ def carry_out(processes: Processes) -> None:
     limits = processes.limits(zygote, cpu_total_s=processes.job.limits.time_limit_s * cases)
     index = 0
     while index < cases:
-        if processes.meter.is_used_up:
-            sentence = processes.meter.sentence
+        if processes.spending.is_used_up:
+            sentence = processes.spending.sentence
             processes.box.service.tell(TestFacts(index=index, end=End.BUDGET, message=sentence))
             return
         process = processes.start(processes.orders(Role.CALLS), limits)
@@ -51,8 +51,8 @@ class _Calls:
         self._box = processes.box
         self._calls = processes.job.calls
         self._left_processes = False
-        process.meter = processes.meter
-        processes.meter.follow(process)
+        process.spending = processes.spending
+        processes.spending.follow(process)
 
     def answer_from(self, index: int) -> int:
         """Give the process the cases from `index` on and tell a fact for each; return the case to go on with."""
@@ -71,7 +71,7 @@ class _Calls:
                 return case + 1
             self._process.rebase()
             self._process.begin_clock()
-            if self._processes.meter.is_used_up:
+            if self._processes.spending.is_used_up:
                 return case + 1
         return len(self._calls)
 
@@ -125,7 +125,7 @@ class _Calls:
             time_s=time_s,
             wall_s=wall_s,
             memory_mb=process.peak_mb,
-            counted_s=self._processes.meter.count(last=process.ended is not None),
+            counted_s=self._processes.spending.count(last=process.ended is not None),
         )
 
     def _answered(self, case: int, kind: int, payload: bytes) -> TestFacts:
@@ -152,7 +152,7 @@ class _Calls:
         left = killed.found or self._left_processes
         fact = self._fact(case, End.LOST)
         limit = process.broken_limit(fact.time_s)
-        message = self._processes.meter.sentence if limit is End.BUDGET else process.message()
+        message = self._processes.spending.sentence if limit is End.BUDGET else process.message()
         if limit is None:
             code = f"exit code {process.exit_code}"
             how = f"signal {signal.strsignal(process.signal) or process.signal}" if process.signal else code

@@ -14,14 +14,14 @@ from sandboxes.protocol.job import Run
 def carry_out(processes: Processes) -> None:
     """Run the program with each input, until its source turns out not to be a program or the budget is used up."""
     for index, run in enumerate(processes.job.runs):
-        fact = _over_budget(processes, index) if processes.meter.is_used_up else _run(processes, index, run)
+        fact = _over_budget(processes, index) if processes.spending.is_used_up else _run(processes, index, run)
         processes.box.service.tell(fact)
         if fact.end in (End.NOT_COMPILED, End.BUDGET):
             return
 
 
 def _over_budget(processes: Processes, index: int) -> TestFacts:
-    return TestFacts(index=index, end=End.BUDGET, message=processes.meter.sentence)
+    return TestFacts(index=index, end=End.BUDGET, message=processes.spending.sentence)
 
 
 def _run(processes: Processes, index: int, run: Run) -> TestFacts:
@@ -46,14 +46,14 @@ def _run(processes: Processes, index: int, run: Run) -> TestFacts:
         return TestFacts(index=index, end=End.OUTPUT_LIMIT, message=message)
     capture = Capture.BOTH if job.keep_stderr else Capture.STDOUT
     process = processes.start(orders, limits, stdin=run.stdin, capture=capture)
-    process.meter = processes.meter
-    processes.meter.follow(process)
+    process.spending = processes.spending
+    processes.spending.follow(process)
     try:
         used = processes.finish(process)
-        counted_s = processes.meter.count(last=True)
+        counted_s = processes.spending.count(last=True)
         fact = replace(_fact(index, process, used), counted_s=max(counted_s, used.cpu_s))
         if fact.end is End.BUDGET:
-            fact = replace(fact, message=processes.meter.sentence)
+            fact = replace(fact, message=processes.spending.sentence)
         if job.keep_stderr:
             fact = replace(fact, stdout=process.outputs[0].kept, stderr=process.outputs[1].kept)
         if fact.end is not End.OUTPUT_LIMIT:

@@ -11,9 +11,9 @@ import socket
 import time
 
 from sandboxes.harness.limits import ProcessLimits, other_pids, relatives, uid_of
-from sandboxes.harness.meter import Pair
 from sandboxes.harness.process import Process
 from sandboxes.harness.processes import Processes
+from sandboxes.harness.spending import Pair
 from sandboxes.protocol.child import Answer, Role, TestOrders
 from sandboxes.protocol.constants import MIB, TESTER_FOLDER
 from sandboxes.protocol.facts import End, TesterFacts, TesterTest, TestOutcome
@@ -122,8 +122,8 @@ class _TestRun:
     # over, and how many tests there are.
 
     def _follow(self, program: Process, tester: Process) -> None:
-        program.meter = self._processes.meter
-        self._processes.meter.follow(Pair(program, tester))
+        program.spending = self._processes.spending
+        self._processes.spending.follow(Pair(program, tester))
 
     # While the tests run
 
@@ -154,7 +154,7 @@ class _TestRun:
         match report:
             case Collected():
                 self._collected = report.ids
-                self._processes.meter.tests = len(report.ids)
+                self._processes.spending.tests = len(report.ids)
             case TesterTest():
                 self._tests[report.id] = report
                 self._begin_next_test()
@@ -164,7 +164,7 @@ class _TestRun:
                 self._finished = report
 
     def _begin_next_test(self) -> None:
-        self._processes.meter.count(last=False)
+        self._processes.spending.count(last=False)
         for process in (self._program, self._tester):
             if process.ended is None:
                 process.rebase(precisely=time.monotonic() - process.began_s > CLOSER_LOOK_S)
@@ -198,7 +198,7 @@ class _TestRun:
         if Answer.NOT_COMPILED in answers:
             return End.NOT_COMPILED, answers[Answer.NOT_COMPILED].decode("utf-8", "replace")
         if program.killed_for is End.BUDGET:
-            return End.BUDGET, self._processes.meter.sentence
+            return End.BUDGET, self._processes.spending.sentence
         if limit := program.killed_for:
             return limit, f"the program was ended: {limit.replace('_', ' ')}"
         if self._finished is not None and self._finished.lost:

@@ -1,4 +1,4 @@
-"""The meter of a job: what all its tests have taken together, and what they may take.
+"""The spending of a job: what all its tests have taken together, and what they may take.
 
 Of each test the larger counts: its CPU time, or its time on the clock without what it stood in line for a core. So a
 busy machine takes nothing from the budget of a program, and one that sleeps uses it up.
@@ -24,7 +24,7 @@ class Taken(NamedTuple):
         return max(0.0, self.counted_s - self.cpu_s) if self.counted_s > LONG_S else 0.0
 
 
-class Metered(Protocol):
+class Spender(Protocol):
     """A process whose current test is counted."""
 
     def taken(self) -> Taken:
@@ -35,7 +35,7 @@ class Metered(Protocol):
 class Pair:
     """Two processes that wait for each other, such as a program and its tester."""
 
-    def __init__(self, one: Metered, other: Metered) -> None:
+    def __init__(self, one: Spender, other: Spender) -> None:
         self._both = one, other
 
     def taken(self) -> Taken:
@@ -44,7 +44,7 @@ class Pair:
         return Taken(min(one.counted_s, other.counted_s), one.cpu_s + other.cpu_s)
 
 
-class Meter:
+class Spending:
     """Adds up the tests of one job; `tests` is how many there are, as far as that is known."""
 
     def __init__(self, budget: Budget | None, tests: int) -> None:
@@ -52,7 +52,7 @@ class Meter:
         self._budget = budget
         self._counted_s = 0.0
         self._waited_s = 0.0
-        self._current: Metered | None = None
+        self._current: Spender | None = None
 
     @property
     def limit_s(self) -> float:
@@ -74,7 +74,7 @@ class Meter:
         """Why tests were ended or not begun, for people."""
         return f"all tests of a submission together may take {self.limit_s:.3g} s here, and these took longer"
 
-    def follow(self, process: Metered) -> None:
+    def follow(self, process: Spender) -> None:
         """Count the tests of this process from now on."""
         self._current = process
 

@@ -1,8 +1,8 @@
-"""The meter: CPU time or time on the clock, whichever is more, and nothing for standing in line for a core."""
+"""Spending: CPU time or time on the clock, whichever is more, and nothing for standing in line for a core."""
 
 import pytest
 
-from sandboxes.harness.meter import Meter, Pair, Taken
+from sandboxes.harness.spending import Pair, Spending, Taken
 from sandboxes.protocol.job import Budget
 
 BUDGET = Budget(base_s=4.0, per_test_s=1.0, most_s=10.0)
@@ -20,24 +20,24 @@ class Process:
 
 @pytest.mark.parametrize(("tests", "seconds"), [(0, 4.0), (3, 7.0), (100, 10.0)])
 def test_a_budget_grows_with_the_tests_up_to_its_most(tests: int, seconds: float) -> None:
-    assert BUDGET.of(tests) == Meter(BUDGET, tests).limit_s == seconds
+    assert BUDGET.of(tests) == Spending(BUDGET, tests).limit_s == seconds
 
 
 def test_what_all_tests_take_is_added_up_and_the_current_one_counts() -> None:
-    meter, process = Meter(BUDGET, 2), Process(3.0, 1.0)
-    meter.follow(process)
-    assert (meter.count(last=False), meter.is_used_up) == (3.0, False)
+    spending, process = Spending(BUDGET, 2), Process(3.0, 1.0)
+    spending.follow(process)
+    assert (spending.count(last=False), spending.is_used_up) == (3.0, False)
     process.now = Taken(3.5, 0.0)
-    assert (meter.is_used_up, meter.waited_s) == (True, 5.5)
-    meter.tests = 100  # only now it is known how many there are
-    assert not meter.is_used_up
-    assert (meter.count(last=True), meter.waited_s) == (3.5, 5.5)
+    assert (spending.is_used_up, spending.waited_s) == (True, 5.5)
+    spending.tests = 100  # only now it is known how many there are
+    assert not spending.is_used_up
+    assert (spending.count(last=True), spending.waited_s) == (3.5, 5.5)
 
 
 def test_without_a_budget_nothing_is_used_up() -> None:
-    meter = Meter(None, 1)
-    meter.follow(Process(1e9, 0.0))
-    assert not meter.is_used_up
+    spending = Spending(None, 1)
+    spending.follow(Process(1e9, 0.0))
+    assert not spending.is_used_up
 
 
 def test_of_two_that_wait_for_each_other_only_what_counts_for_both_counts() -> None:
