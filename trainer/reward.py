@@ -53,6 +53,7 @@ class Reward:
         self._judged_at: float | None = None
         self._ahead: tuple[list[Pair], Future[Judgement]] | None = None
         self._thread: ThreadPoolExecutor | None = None
+        self._signals: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave behind what belongs to this process."""
@@ -152,6 +153,7 @@ class Reward:
         verdicts = Counter(result.verdict for result in results)
         log_metric("verifier/accepted_share", verdicts[Verdict.ACCEPTED] / len(results))
         log_metric("verifier/judge_error_share", verdicts[Verdict.JUDGE_ERROR] / len(results))
+        self._log_signals(log_metric, results)
         log_metric("verifier/judging_s", judgement.took_s)
         log_metric("verifier/wait_s", waited_s)
         if self._returned_at is not None:
@@ -160,6 +162,13 @@ class Reward:
         log_metric("verifier/latency_p95_s", traffic.quantile_s(0.95))
         log_metric("verifier/requests", traffic.requests)
         log_metric("verifier/retries", traffic.retries)
+
+    def _log_signals(self, log_metric: LogMetric, results: list[Result]) -> None:
+        """Log the share of completions with each signal, from when it was first seen: whichever the verifier knows."""
+        counts = Counter(signal for result in results for signal in set(result.signals))
+        self._signals |= counts.keys()
+        for signal in sorted(self._signals):
+            log_metric(f"verifier/signal/{signal}", counts[signal] / len(results))
 
     def _agree(self, failure: TrainerError | None) -> None:
         """Raise on every process what went wrong on any: one alone would leave the others waiting for it."""

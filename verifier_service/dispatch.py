@@ -7,7 +7,7 @@ a request, become results.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -67,19 +67,22 @@ class Dispatcher:
         self._metrics.in_hand.set(self._in_hand)
 
     async def _judge(self, work: "_Work", deadline_s: float) -> None:
+        task = asyncio.current_task()
         try:
-            async with asyncio.timeout(deadline_s), asyncio.TaskGroup() as tasks:
-                for kind, admitted in (await self._admit(work)).items():
+            async with asyncio.timeout(deadline_s) as deadline, asyncio.TaskGroup() as tasks:
+                # Cancelled before its deadline, nobody waits for it any more: then nothing is to be counted or logged.
+                work.is_left = lambda: task is not None and task.cancelling() > 0 and not deadline.expired()
+                for kind, admitted in (await self._admit(work, deadline_s)).items():
                     indices, items = zip(*admitted, strict=True)
                     judging = self._judges[kind].judge(items, work.collector(indices))
                     tasks.create_task(guarded(judging))
         except TimeoutError:
             work.reason = f"the deadline passed before it was judged: deadline_s is {deadline_s:g}"
 
-    async def _admit(self, work: "_Work") -> dict[str, list[tuple[int, Any]]]:
+    async def _admit(self, work: "_Work", deadline_s: float) -> dict[str, list[tuple[int, Any]]]:
         """Return what was admitted with its index, by kind."""
         admitted: dict[str, list[tuple[int, Any]]] = defaultdict(list)
-        admissions = {kind: judge.admission() for kind, judge in self._judges.items()}
+        admissions = {kind: judge.admission(deadline_s) for kind, judge in self._judges.items()}
         for index, item in enumerate(work.items):
             if isinstance(item, Unread):
                 work.take(index, _result_of(item))
@@ -98,6 +101,7 @@ class _Work:
     def __init__(self, items: Sequence[Item], metrics: Metrics) -> None:
         self.items = items
         self.reason = NOT_REPORTED
+        self.is_left: Callable[[], bool] = lambda: False
         self._metrics = metrics
         self._began_s = time.monotonic()
         self._results: list[ItemResult | None] = [None] * len(items)
@@ -108,6 +112,8 @@ class _Work:
 
     def take(self, index: int, result: ItemResult | JudgeError) -> None:
         """Take the result of one item."""
+        if self.is_left():
+            return
         made = judge_error(self.items[index], result) if isinstance(result, JudgeError) else result
         self._results[index] = made
         self._metrics.judged(made.kind, made.word, time.monotonic() - self._began_s)

@@ -43,6 +43,26 @@ def fill(asked: Limits, settings: Settings) -> job.Limits:
     )
 
 
+def budget(asked: Limits, filled: job.Limits, settings: Settings, deadline_s: float, runs: int) -> job.Budget:
+    """Return what all tests of a submission may take together; it follows from the request and the settings alone.
+
+    That is `2 * wall_limit_s + n * time_limit_s`, at most the settings' share of the deadline, and at least one test's
+    time limit as far as half of the deadline has room for it. Tests that are run several times (`runs`) may take so
+    many times that, up to half of the deadline.
+
+    Raises:
+        BadItem: the time limit that is asked for does not fit into the deadline.
+    """
+    if asked.time_limit_s is not None and asked.time_limit_s > deadline_s:
+        raise BadItem("limits.time_limit_s", asked.time_limit_s, f"deadline_s is only {deadline_s:g}")
+    share_s = min(runs * settings.budget_share, max(0.5, settings.budget_share)) * deadline_s
+    return job.Budget(
+        base_s=2 * runs * filled.wall_limit_s,
+        per_test_s=runs * filled.time_limit_s,
+        most_s=max(share_s, min(filled.time_limit_s, deadline_s / 2)),
+    )
+
+
 def tables(settings: Settings) -> LimitTables:
     """Return defaults and maxima by name."""
     return LimitTables(

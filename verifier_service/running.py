@@ -11,6 +11,7 @@ from sandboxes.protocol.job import Job, Mode
 from verifier_service import limits
 from verifier_service.errors import BoxDied, JudgeError
 from verifier_service.execution.executor import BROKE_BOXES, Executor, Times
+from verifier_service.execution.turns import Share
 from verifier_service.judges.base import guarded
 from verifier_service.languages import Language, Languages
 from verifier_service.schema import CompileResult, Run, RunEnd, RunResult
@@ -20,6 +21,7 @@ _ENDS = {
     End.EXITED: RunEnd.EXITED,
     End.SIGNALED: RunEnd.SIGNALED,
     End.NOT_COMPILED: RunEnd.NOT_COMPILED,
+    End.BUDGET: RunEnd.WALL_LIMIT,
     End.CPU_LIMIT: RunEnd.TIME_LIMIT,
     End.WALL_LIMIT: RunEnd.WALL_LIMIT,
     End.MEMORY_LIMIT: RunEnd.MEMORY_LIMIT,
@@ -54,7 +56,7 @@ class Running:
         """It is ready when the code judge is."""
         return None
 
-    def admission(self) -> Callable[[Run], Awaitable[Admitted]]:
+    def admission(self, deadline_s: float) -> Callable[[Run], Awaitable[Admitted]]:
         """See `Judge.admission`."""
         return self._admit
 
@@ -81,17 +83,18 @@ class Running:
     ) -> None:
         """Run a batch; see `Judge.judge`."""
         waiting = iter(enumerate(admitted))
+        share = Share()
 
         async def work() -> None:
             for index, one in waiting:
-                on_result(index, await guarded(self._run(one)))
+                on_result(index, await guarded(self._run(one, share)))
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(min(len(admitted), 2 * self._settings.boxes)):
                 tasks.create_task(work())
 
-    async def _run(self, one: Admitted) -> RunResult:
-        execution = await self._executor.run(one.language, one.job, _both)
+    async def _run(self, one: Admitted, share: Share) -> RunResult:
+        execution = await self._executor.run(one.language, one.job, _both, share)
         if execution.value is None:
             return RunResult(
                 id=one.id,

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     max_output_limit_kb: int = OUTPUT.maximum_field()
     default_max_processes: int = PROCESSES.default_field()
     max_max_processes: int = PROCESSES.maximum_field()
+    budget_share: float = Field(
+        default=1 / 3, gt=0, le=1, description="the part of a deadline that all tests of one submission may take"
+    )
     compile_time_limit_s: float = Field(default=20.0, gt=0)
     compile_cache_mb: int = Field(
         default=256, ge=0, description="what compilers made is kept up to here; 0 keeps nothing"

@@ -16,6 +16,7 @@ from enum import Enum
 from sandboxes.harness.limits import ProcessLimits, namespace_pids
 from sandboxes.harness.loop import READABLE, WRITABLE, Loop
 from sandboxes.harness.meter import BoxView, Meter
+from sandboxes.harness.spending import LONG_S, Spending, Taken
 from sandboxes.harness.zygote import END, PID, Zygote
 from sandboxes.protocol.child import LENGTH, Answer, Answers, Orders
 from sandboxes.protocol.facts import End, Signal
@@ -201,6 +202,8 @@ class Process:
         self._doomed = False  # to be killed, also if its pid is not known yet
         self._loop = loop
         self._zygote = zygote
+        self.spending: Spending | None = None
+        """What counts the tests of the whole job, if anything does."""
         self._stdin = memoryview(stdin)
         self.outputs: list[Output] = []
         self.tried_a_socket: Callable[[], bool] = lambda: False
@@ -353,10 +356,23 @@ class Process:
             wall_left_s += min(self.meter.kept_waiting_s(), MAX_KEPT_WAITING * self.limits.wall_s)
         if wall_left_s <= 0:
             return self.kill(End.WALL_LIMIT)
+        if self.spending is not None and self.spending.is_used_up:
+            return self.kill(End.BUDGET)
         longest_s = LOSING_CHECK_S if self.meter.is_losing else LONGEST_CHECK_S
         pause_s = min(longest_s, max(left_s, 0.005), max(wall_left_s, 0.001))
         self._loop.at(self, now_s + pause_s, self._check)
         return None
+
+    def taken(self) -> Taken:
+        """Return what the current test has taken of the budget of all."""
+        if self.ended is not None:
+            cpu_s = self.end_cpu_s()
+        elif self.wall_s > LONG_S:
+            cpu_s = max(self.meter.test_s(), self.test_cpu_s())
+        else:
+            cpu_s = self.test_cpu_s()
+        waiting_s = min(self.meter.kept_waiting_s(), MAX_KEPT_WAITING * self.limits.wall_s)
+        return Taken(max(cpu_s, self.wall_s - waiting_s), cpu_s)
 
     def kill(self, limit: End | None = None) -> None:
         """Kill the main process, for the limit it broke if any. What it started is killed with the reset."""

@@ -10,6 +10,7 @@ from sandboxes.harness.folder import ProgramFolder
 from sandboxes.harness.limits import ProcessLimits, other_pids, relatives, uid_of
 from sandboxes.harness.meter import BoxView
 from sandboxes.harness.process import Capture, Process
+from sandboxes.harness.spending import Spending
 from sandboxes.harness.usage import proportional_mb, read_usage
 from sandboxes.harness.user import as_uid
 from sandboxes.harness.zygote import Zygote
@@ -40,6 +41,7 @@ class Processes:
         self.box = box
         self.job = job
         self.folder = ProgramFolder(box, job)
+        self.spending = Spending(job.budget, len(job.runs) or len(job.calls))
         self._build_uid = 0
         self._started: list[Process] = []
 
@@ -177,9 +179,10 @@ class Processes:
         job = self.job
         if not job.toolchain.compile or job.built is not None:
             return True
+        most_s = job.budget.most_s if job.budget else float("inf")
         limits = ProcessLimits(
-            cpu_s=job.limits.compile_time_limit_s,
-            wall_s=compile_wall_limit_s(job.limits.compile_time_limit_s),
+            cpu_s=min(job.limits.compile_time_limit_s, most_s),
+            wall_s=min(compile_wall_limit_s(job.limits.compile_time_limit_s), most_s),
             memory_mb=COMPILE_MEMORY_MB,
             output_bytes=COMPILE_OUTPUT_BYTES,
             processes=COMPILE_PROCESSES,

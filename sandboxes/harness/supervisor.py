@@ -5,6 +5,7 @@ It routes bytes and never reads what a program wrote; it decides nothing about r
 
 import os
 import platform
+import time
 from typing import NoReturn
 
 from sandboxes.harness.box import Box, Stopped
@@ -18,8 +19,9 @@ from sandboxes.protocol.config import BoxConfig
 from sandboxes.protocol.constants import FOLDER
 from sandboxes.protocol.digest import digest
 from sandboxes.protocol.frames import BrokenFrame
-from sandboxes.protocol.job import Job
-from sandboxes.protocol.messages import Broken, Done, Hello, Start
+from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Start
+
+ALIVE_S = 1.0
 
 
 def serve(config: BoxConfig, zygote: Zygote) -> NoReturn:
@@ -42,21 +44,34 @@ def serve(config: BoxConfig, zygote: Zygote) -> NoReturn:
 def _run(box: Box, start: Start) -> None:
     box.service.current = start.number
     refused = ""
+    processes = Processes(box, start.job)
+    _say_alive(box)
     try:
-        _carry_out(box, start.job)
+        _carry_out(processes)
     except Stopped:
         pass
     except JobRefused as error:
         refused = str(error)
+    finally:
+        box.loop.cancel(_say_alive)
     box.clean()
     spent = box.traces.settle()
     box.accounts.note_idle()
-    box.service.tell(Done(number=start.number, refused=refused, spent=spent))
+    box.service.tell(Done(number=start.number, refused=refused, spent=spent, waited_s=processes.spending.waited_s))
 
 
-def _carry_out(box: Box, job: Job) -> None:
-    processes = Processes(box, job)
+def _carry_out(processes: Processes) -> None:
     processes.folder.prepare()
-    box.traces.begin(FOLDER)
+    processes.box.traces.begin(FOLDER)
     if processes.compile():
-        MODES[job.mode](processes)
+        MODES[processes.job.mode](processes)
+
+
+def _say_alive(box: Box) -> None:
+    """Tell from time to time that the job goes on: from the loop, which a program cannot keep turning."""
+
+    def say(now_s: float) -> None:
+        box.service.tell(Alive(number=box.service.current))
+        box.loop.at(_say_alive, now_s + ALIVE_S, say)
+
+    box.loop.at(_say_alive, time.monotonic() + ALIVE_S, say)

@@ -20,6 +20,7 @@ class End(StrEnum):
     MEMORY_LIMIT = "memory_limit"
     OUTPUT_LIMIT = "output_limit"
     NOT_COMPILED = "not_compiled"  # Python: the source is not valid Python
+    BUDGET = "budget"  # all its tests together took longer than they may; no later test was begun
 
 
 class Signal(StrEnum):
@@ -86,6 +87,8 @@ class TestFacts:
     time_s: float = 0.0
     wall_s: float = 0.0
     memory_mb: float = 0.0
+    counted_s: float = 0.0
+    """What the test took of the budget of all: CPU time, or time on the clock in which nothing kept it from running."""
     signals: tuple[Signal, ...] = ()
 
 

@@ -11,7 +11,7 @@ from struct import Struct
 from typing import Any
 
 from sandboxes.protocol.facts import CompileFacts, TesterFacts, TestFacts
-from sandboxes.protocol.messages import Broken, Done, Hello, Message, Start, Stop
+from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Message, Start, Stop
 from sandboxes.protocol.records import BrokenRecord, pack, unpack
 
 HEAD = Struct(">BII")
@@ -27,6 +27,7 @@ KINDS: dict[int, type[Message]] = {
     6: TesterFacts,
     7: Done,
     8: Broken,
+    9: Alive,
 }
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _NUMBERS = {kind: number for number, kind in KINDS.items()}

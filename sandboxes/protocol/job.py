@@ -29,6 +29,23 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Budget:
+    """What all tests of a job may take together: `base_s` and `per_test_s` for each, but at most `most_s`.
+
+    Of each test the larger counts: its CPU time, or its time on the clock without what it stood in line for a core.
+    So a busy machine takes nothing from it, and a program that sleeps uses it up.
+    """
+
+    base_s: float
+    per_test_s: float
+    most_s: float
+
+    def of(self, tests: int) -> float:
+        """Return the seconds for this many tests."""
+        return min(self.base_s + tests * self.per_test_s, self.most_s)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Toolchain:
     """How programs of one language are compiled and run; without `run` the box's warm interpreter is forked.
 
@@ -89,7 +106,8 @@ class Job:
     run and while it is compiled, and are not its to change. `built` is what an earlier compile of this very program
     made (paths relative to the program's folder): with it nothing is compiled. `keep_build` asks for it.
     `keep_stderr` asks for the whole stderr and not only its end. `prelude` is run in the program's namespace before it,
-    by the warm interpreter only; with a toolchain that runs another, it is empty.
+    by the warm interpreter only; with a toolchain that runs another, it is empty. Without `budget` each test has its
+    own limits only.
 
     With `twins` the tests share a process with the program: one run for each of them, and a test has passed if its
     unchanged copies passed and its changed ones failed; `twinned` are the tests that can be changed. Without, `apart`
@@ -102,6 +120,7 @@ class Job:
     prelude: bytes = b""
     toolchain: Toolchain
     limits: Limits
+    budget: Budget | None = None
     runs: tuple[Run, ...] = ()
     calls: tuple[bytes, ...] = ()
     side_files: dict[str, bytes] = field(default_factory=dict)

@@ -32,11 +32,15 @@ class Stop:
 @dataclass(frozen=True, kw_only=True)
 class Done:
     """Box: this job is over and nothing of it is left. `refused` says why it could not be run as it was sent, `spent`
-    why the box should run no other: something that only grows was moved, which a later program could read."""
+    why the box should run no other: something that only grows was moved, which a later program could read.
+
+    `waited_s` is how long the program has neither computed nor stood in line for a core.
+    """
 
     number: int
     refused: str = ""
     spent: str = ""
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,4 +50,11 @@ class Broken:
     message: str
 
 
-Message = Hello | Start | Stop | CompileFacts | TestFacts | TesterFacts | Done | Broken
+@dataclass(frozen=True, kw_only=True)
+class Alive:
+    """Box: it is at work on a job, told about once a second so that a long test is not taken for a dead box."""
+
+    number: int
+
+
+Message = Hello | Start | Stop | CompileFacts | TestFacts | TesterFacts | Done | Broken | Alive

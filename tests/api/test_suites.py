@@ -98,7 +98,7 @@ async def test_suites_that_leave_memory_while_a_batch_is_admitted_are_not_mixed_
     languages = Languages(load_languages(), {"python": "here"})
     runner = RUNNERS["bubblewrap"](settings, load_languages())
     pool = BoxPool(runner, settings)
-    admit = CodeJudge(settings, pool, Executor(pool, settings), languages, store.get).admission()
+    admit = CodeJudge(settings, pool, Executor(pool, settings), languages, store.get).admission(60)
     for number, (digest, _) in [*enumerate(kept)] * 4:
         asked = CodeSubmission(kind="code", completion="", tests=SuiteDigest(sha256=digest))
         admitted = await admit(asked)

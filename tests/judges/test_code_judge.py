@@ -1,5 +1,7 @@
 """What the code judge makes of facts: order, shares, weights, early ends, and whose failure it was."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -196,3 +198,63 @@ def test_a_language_that_cannot_run_these_tests_is_said_by_name(client: httpx.Cl
     result = judged(client, "f() { :; }", call("f", ([1], 1)), language="bash")
     assert (result["verdict"], result["score"]) == ("judge_error", None)
     assert result["message"].startswith(("tests.kind 'call': it must be one of stdio for bash", "language 'bash': "))
+
+
+def sleeper(number: int, seconds: float) -> str:
+    return f"import time\ninput()\ntime.sleep({seconds})\nprint(5)  # {number}"
+
+
+def verified(client: httpx.Client, deadline_s: float, *submissions: dict[str, Any]) -> list[dict[str, Any]]:
+    batch = [{"kind": "code", **one} for one in submissions]
+    response = client.post("/v1/verify", json={"submissions": batch, "deadline_s": deadline_s}, timeout=120)
+    return response.json()["results"]
+
+
+FIVE = stdio(*((str(n), "5") for n in range(10)))
+
+
+@pytest.mark.parametrize(
+    ("program", "tests"),
+    [
+        (sleeper(0, 1.0), FIVE),
+        ("import time\ndef f(n):\n    time.sleep(1)\n    return 5", call("f", *(([n], 5) for n in range(10)))),
+        (
+            "import time\ndef f(n):\n    time.sleep(1)\n    return 5",
+            {"kind": "assert", "code": "\n".join(f"assert f({n}) == 5" for n in range(10))},
+        ),
+    ],
+)
+def test_all_tests_together_have_a_budget_that_sleep_uses_up(
+    client: httpx.Client, program: str, tests: dict[str, Any]
+) -> None:
+    limits = {"time_limit_s": 0.2, "wall_limit_s": 1.5}
+    (result,) = verified(client, 7.5, {"completion": program, "tests": tests, "limits": limits})
+    assert result["verdict"] == "time_limit_exceeded", result
+    assert 0 < result["score"] < 1
+    assert "all tests of a submission together may take" in result["message"]
+
+
+def test_what_is_slow_takes_no_verdict_from_what_is_quick(client: httpx.Client) -> None:
+    slow = [{"completion": sleeper(number, 99), "tests": FIVE} for number in range(6)]
+    quick = [{"completion": f"input()\nprint(5)  # {number}", "tests": FIVE} for number in range(2)]
+    results = verified(client, 10, *slow, *quick)
+    assert [one["verdict"] for one in results] == ["time_limit_exceeded"] * 6 + ["accepted"] * 2, results
+    assert [one["score"] for one in results] == [0.0] * 6 + [1.0] * 2
+
+
+def test_a_request_of_sleepers_leaves_boxes_to_another_one(client: httpx.Client) -> None:
+    slow = [{"completion": sleeper(number, 98), "tests": FIVE} for number in range(8)]
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(verified, client, 15, *slow)
+        time.sleep(0.5)
+        (late,) = verified(client, 14, {"completion": "input()\nprint(5)", "tests": FIVE})
+        assert late["verdict"] == "accepted", late
+        assert {one["verdict"] for one in first.result()} == {"time_limit_exceeded"}
+
+
+def test_a_suite_that_is_long_and_within_its_limits_kills_no_box(client: httpx.Client) -> None:
+    program = "import time\ndef f(x):\n    time.sleep(1.2)\n    return x"
+    code = "\n".join(f"assert f({n}) == {n}" for n in range(4))
+    for wanted, tests in (("accepted", code), ("wrong_answer", code + "\nassert f(1) == 2")):
+        (result,) = verified(client, 60, {"completion": program, "tests": {"kind": "assert", "code": tests}})
+        assert result["verdict"] == wanted, result

@@ -231,3 +231,36 @@ def test_a_program_that_never_ends_is_not_run_for_every_case_of_a_special_judge(
     submission = {"kind": "code", "completion": "while True: pass", "tests": tests, "limits": {"time_limit_s": 0.2}}
     result = client.post("/v1/verify", json={"submissions": [submission]}).json()["results"][0]
     assert (result["verdict"], len(result["tests"]), result["total"]) == ("time_limit_exceeded", 10, 500)
+
+
+def many(client: httpx.Client, program: str, code: str, cases: int, **fields: Any) -> dict[str, Any]:
+    listed = [{"stdin": str(n), "stdout": "1"} for n in range(cases)]
+    tests = {"kind": "stdio", "cases": listed, "checker": {"language": "python", "code": code}, **fields}
+    body = {"submissions": [{"kind": "code", "completion": program, "tests": tests}], "deadline_s": 60}
+    return client.post("/v1/verify", json=body, timeout=100).json()["results"][0]
+
+
+def test_a_judge_is_asked_while_outputs_come_where_the_first_failure_is_the_last_test(client: httpx.Client) -> None:
+    program = "n = int(input())\nprint(n if n < 4 else 'x' * 100_000)"
+    result = many(client, program, "def check(s, e, a):\n    return len(a) < 9", 300, stop_on_failure=True)
+    assert (result["verdict"], result["passed"], len(result["tests"])) == ("wrong_answer", 4, 5)
+
+
+def test_outputs_that_are_too_many_to_wait_are_judged_in_parts(client: httpx.Client) -> None:
+    program = "n = int(input())\nprint(str(n) * (900_000 // len(str(n))))"
+    result = many(client, program, "def check(s, e, a):\n    return a[:len(s)] == s", 60)
+    assert (result["verdict"], result["passed"]) == ("accepted", 60), result["message"]
+
+
+@pytest.mark.parametrize(
+    ("output", "code"),
+    [
+        ("'9' * 5000", "def check(s, e, a):\n    return int(a) == int(e)"),
+        ("'x'", "def check(s, e, a):\n    return a == e or len([0] * 10**10)"),
+        ("'x'", "def check(s, e, a):\n    while a != e: pass\n    return True"),
+        ("'x' * 900_000", "def check(s, e, a):\n    return a == e or check(s, e, a)"),
+    ],
+)
+def test_no_output_makes_a_judge_fail_for_the_submission_s_good(client: httpx.Client, output: str, code: str) -> None:
+    result = many(client, f"print({output})", code.replace("a ==", "a.strip() ==").replace("a !=", "a.strip() !="), 3)
+    assert (result["verdict"], result["score"]) == ("wrong_answer", 0.0), result["message"]

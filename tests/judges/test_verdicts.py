@@ -31,6 +31,7 @@ RIGHT, WRONG = Checked(True), Checked(False, "expected 1, got 2")
         (End.CPU_LIMIT, 0, None, Verdict.TIME_LIMIT_EXCEEDED),
         (End.CPU_LIMIT, 0, RIGHT, Verdict.TIME_LIMIT_EXCEEDED),
         (End.WALL_LIMIT, 0, None, Verdict.TIME_LIMIT_EXCEEDED),
+        (End.BUDGET, 0, RIGHT, Verdict.TIME_LIMIT_EXCEEDED),
         (End.MEMORY_LIMIT, 0, None, Verdict.MEMORY_LIMIT_EXCEEDED),
         (End.OUTPUT_LIMIT, 0, None, Verdict.OUTPUT_LIMIT_EXCEEDED),
         (End.NOT_COMPILED, 0, None, Verdict.COMPILE_ERROR),
@@ -57,6 +58,7 @@ def test_every_end_has_a_verdict_that_is_not_ours() -> None:
         (TestOutcome.MISSING, None, Verdict.RUNTIME_ERROR),
         (TestOutcome.MISSING, End.LOST, Verdict.RUNTIME_ERROR),
         (TestOutcome.MISSING, End.CPU_LIMIT, Verdict.TIME_LIMIT_EXCEEDED),
+        (TestOutcome.MISSING, End.BUDGET, Verdict.TIME_LIMIT_EXCEEDED),
         (TestOutcome.FAILED, End.CPU_LIMIT, Verdict.WRONG_ANSWER),
     ],
 )
@@ -158,3 +160,38 @@ def test_every_kind_of_test_and_the_compiler_carry_a_bounded_message() -> None:
     longest = [500, 500, 503, 500, verdicts.MAX_COMPILER_CHARS]
     assert [len(message) for message in messages] == longest
     assert [message for message in messages if "\x01" in message] == []
+
+
+def test_over_the_budget_what_had_passed_counts_and_nothing_else_is_run() -> None:
+    made = tally((End.RETURNED, RIGHT), (End.BUDGET, None), weights=(1, 1, 2))
+    assert made.enough()
+    assert (made.result().verdict, made.result().score) == (Verdict.TIME_LIMIT_EXCEEDED, 0.25)
+    assert made.result().message.endswith("(1 later tests were not run)")
+
+
+def test_at_the_deadline_a_test_that_has_failed_decides() -> None:
+    made = verdicts.at_the_deadline(tally((End.RETURNED, RIGHT), (End.RETURNED, WRONG), weights=(1, 1, 2)), [], "")
+    assert made is not None
+    assert (made.verdict, made.score, made.total) == (Verdict.WRONG_ANSWER, 0.25, 3)
+    assert made.message.endswith("(1 later tests were not run: the deadline passed)")
+
+
+def test_at_the_deadline_a_run_that_failed_decides_also_if_no_judge_was_asked_about_those_before() -> None:
+    waiting = [TestFacts(index=1, end=End.EXITED), TestFacts(index=2, end=End.EXITED, exit_code=1)]
+    made = verdicts.at_the_deadline(tally((End.RETURNED, RIGHT), weights=(1, 1, 1, 1)), waiting, "")
+    assert made is not None
+    assert (made.verdict, made.score) == (Verdict.RUNTIME_ERROR, 0.25)
+
+
+def test_at_the_deadline_a_program_that_has_slept_through_its_share_is_too_slow() -> None:
+    for seen, weights in ((tally((End.RETURNED, RIGHT), weights=(1, 1)), 2), (tally(weights=()), 0)):
+        made = verdicts.at_the_deadline(seen, [], "it slept")
+        assert made is not None
+        assert (made.verdict, made.total) == (Verdict.TIME_LIMIT_EXCEEDED, weights)
+        assert made.message.startswith(("test 2 of 2: it slept", "it slept"))
+
+
+def test_at_the_deadline_nothing_is_known_of_a_program_that_has_not_failed() -> None:
+    waiting = [TestFacts(index=1, end=End.EXITED)]
+    assert verdicts.at_the_deadline(tally((End.RETURNED, RIGHT), weights=(1, 1)), waiting, "") is None
+    assert verdicts.at_the_deadline(tally(weights=()), [], "") is None

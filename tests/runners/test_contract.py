@@ -12,9 +12,10 @@ import pytest
 
 from sandboxes.protocol import plain
 from sandboxes.protocol.facts import End, Signal, TesterFacts, TestFacts, TestOutcome
-from sandboxes.protocol.job import Mode, Run
+from sandboxes.protocol.job import Budget, Mode, Run
 from tests.runners.conftest import LIMITS, Bench
 from verifier_service.errors import BoxDied
+from verifier_service.runners.box import SILENCE_LIMIT_S, StreamBox
 from verifier_service.runners.probe import probe
 
 PATIENT = replace(LIMITS, wall_limit_s=60)
@@ -310,6 +311,39 @@ async def test_each_limit_has_its_own_end_and_the_box_is_clean_afterwards(bench:
     fact = await run(bench, source, limits=replace(LIMITS, wall_limit_s=patience_s))
     assert fact.end is end
     await assert_clean(bench)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_budget_ends_the_tests_that_come_after_it_is_used_up(bench: Bench, busy: bool) -> None:
+    budget = Budget(base_s=0.6, per_test_s=0.0, most_s=10.0)
+    source = "import time\nend = time.%s() + 0.35\nwhile time.%s() < end: pass" % (("process_time",) * 2)
+    source = source if busy else "import time; time.sleep(0.35)"
+    facts = await bench.facts(source, runs=(Run(),) * 5, limits=PATIENT, budget=budget)
+    assert [fact.end for fact in facts if isinstance(fact, TestFacts)] == [End.EXITED, End.BUDGET]
+    function = "import time\ndef f():\n    " + source.replace("\n", "\n    ") + "\n    return 1"
+    told = await call(bench, function, "f", [], [], [], budget=budget)
+    assert values(told) == [1, End.BUDGET]
+    assert "together may take 0.6 s" in told[1].message
+    assert 0.3 < told[0].counted_s < 0.6
+
+
+async def test_a_box_tells_how_long_a_program_has_slept(bench: Bench) -> None:
+    await bench.facts("import time; time.sleep(0.6)", limits=PATIENT)
+    assert 0.4 < (await bench.get()).waited_s < 5
+    await bench.facts("import time\nwhile time.process_time() < 0.4: pass", limits=PATIENT)
+    assert (await bench.get()).waited_s < 0.3
+
+
+async def test_tests_that_take_long_together_do_not_make_a_box_silent(bench: Bench) -> None:
+    box = await bench.get()
+    assert isinstance(box, StreamBox)
+    box.silence_limit_s = 2.5
+    code = "\n".join(f"assert f({number}) == {number}" for number in range(4))
+    source = "import time\ndef f(n):\n    time.sleep(0.9)\n    return n"
+    facts = await bench.facts(source, Mode.ASSERT, tests={"tests.py": code}, limits=PATIENT)
+    box.silence_limit_s = SILENCE_LIMIT_S
+    assert [fact.tests[3].outcome for fact in facts if isinstance(fact, TesterFacts)] == [TestOutcome.PASSED]
+    assert box.healthy
 
 
 async def test_cpu_time_is_measured_and_sleep_is_not(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from sandboxes.protocol.digest import digest
 from sandboxes.protocol.facts import CompileFacts, End, TestFacts
 from sandboxes.protocol.frames import Reader, to_frame
 from sandboxes.protocol.job import Job, Mode, Run
-from sandboxes.protocol.messages import Broken, Done, Hello, Message, Start, Stop
+from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Message, Start, Stop
 from tests.runners.conftest import LIMITS
 from verifier_service.errors import BoxDied, ReferenceUnusable, RunnerUnavailable
 from verifier_service.languages import load_languages
@@ -147,3 +147,26 @@ async def test_a_job_that_is_left_is_stopped_and_what_it_still_says_is_skipped()
         peer.say(FACT, FACT, Done(number=1))
         await closing
         assert box.healthy
+
+
+async def test_a_box_at_work_may_take_long_as_long_as_it_says_that_it_lives() -> None:
+    async with peer_and_box() as (peer, box):
+        peer.say(HELLO)
+        await box.greet()
+        box.silence_limit_s = 0.3
+        running = asyncio.ensure_future(run(box))
+        for _ in range(6):
+            await asyncio.sleep(0.1)
+            peer.say(Alive(number=1))
+        peer.say(FACT, Done(number=1, waited_s=0.5))
+        assert await running == [FACT]
+        assert (box.healthy, box.waited_s) == (True, 0.5)
+
+
+async def test_a_box_that_says_nothing_has_died() -> None:
+    async with peer_and_box() as (peer, box):
+        peer.say(HELLO)
+        await box.greet()
+        box.silence_limit_s = 0.1
+        with pytest.raises(BoxDied, match="silent"):
+            await run(box)

@@ -12,6 +12,7 @@ from sandboxes.protocol import job
 from verifier_service import limits
 from verifier_service.checkers import TEXT_CHECKERS, VALUE_CHECKERS
 from verifier_service.dispatch import RESULTS
+from verifier_service.errors import BadItem
 from verifier_service.judges.code.special import PROTOCOLS
 from verifier_service.judges.code.tests import KINDS
 from verifier_service.schema import (
@@ -206,3 +207,29 @@ def test_results_of_every_kind_survive_the_wire() -> None:
 def test_a_submission_may_name_its_tests_in_three_ways() -> None:
     for tests in (stdio(), "p1", {"sha256": "0" * 64}):
         CodeSubmission.model_validate({"kind": "code", "completion": "", "tests": tests})
+
+
+@pytest.mark.parametrize(
+    ("asked", "tests", "deadline_s", "budget_s"),
+    [
+        (Limits(), 10, 600, 84),  # 2 * 17 + 10 * 5
+        (Limits(time_limit_s=2, wall_limit_s=3), 1, 600, 8),
+        (Limits(), 10, 120, 40),  # a third of the deadline
+        (Limits(), 10, 10, 5),  # room for one test
+        (Limits(), 10, 3, 1.5),  # half of the deadline
+    ],
+)
+def test_the_budget_of_all_tests_follows_from_the_request(
+    asked: Limits, tests: int, deadline_s: float, budget_s: float
+) -> None:
+    filled = limits.fill(asked, Settings())
+    once = limits.budget(asked, filled, Settings(), deadline_s, runs=1)
+    twice = limits.budget(asked, filled, Settings(), deadline_s, runs=2)
+    assert once.of(tests) == pytest.approx(budget_s)
+    assert twice.of(tests) == pytest.approx(max(min(2 * budget_s, deadline_s / 2), budget_s))
+
+
+def test_a_time_limit_that_the_deadline_has_no_room_for_is_refused_by_name() -> None:
+    asked = Limits(time_limit_s=20)
+    with pytest.raises(BadItem, match=r"limits.time_limit_s 20.*deadline_s is only 10"):
+        limits.budget(asked, limits.fill(asked, Settings()), Settings(), 10, runs=1)

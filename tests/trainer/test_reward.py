@@ -169,6 +169,24 @@ def test_a_message_says_a_thing_once(verifier_url: str) -> None:
     assert message_of(result) == "test 1 of 2: expected 2, got 1; 1 of 2 tests passed"
 
 
+def test_each_signal_is_a_metric_from_when_it_was_first_seen() -> None:
+    def seen(*signals: str) -> MathResult:
+        return MathResult(id=None, verdict=Verdict.WRONG_ANSWER, score=0.0, signals=list(signals))
+
+    steps = [[seen(), seen()], [seen("left_processes", "of_a_later_version"), seen("left_processes")], [seen(), seen()]]
+    with client("http://127.0.0.1:9") as verifier:
+        reward, logged = Reward(recipe(), verifier), []
+        for results in steps:
+            log = Log()
+            reward._log_signals(log.metric, list(results))
+            logged.append(log.metrics)
+    assert logged == [
+        {},
+        {"verifier/signal/left_processes": 1.0, "verifier/signal/of_a_later_version": 0.5},
+        {"verifier/signal/left_processes": 0.0, "verifier/signal/of_a_later_version": 0.0},
+    ]
+
+
 def judged(text: str = "", tokens: int = 0, right: bool = False) -> Judged:
     verdict = Verdict.ACCEPTED if right else Verdict.WRONG_ANSWER
     return Judged(text, tokens, 100, MathResult(id=None, verdict=verdict, score=float(right)))

@@ -1,4 +1,4 @@
-"""The pool: warm boxes of every language, never more programs at once than `settings.boxes`, first come first served.
+"""The pool: warm boxes of every language, never more programs at once than `settings.boxes`, each request its share.
 
 A box goes back only if it has proved its reset; otherwise it is destroyed. In the place of one that is spent a fresh
 one is started in the background. With `isolation=container` every box is spent after one job.
@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from verifier_service.errors import JudgeError, RunnerUnavailable
+from verifier_service.execution.turns import Share, Turns
 from verifier_service.languages import Language
 from verifier_service.runners.base import Box, Runner
 from verifier_service.settings import Settings
@@ -40,7 +41,7 @@ class BoxPool:
     def __init__(self, runner: Runner, settings: Settings) -> None:
         self.runner = runner
         self._settings = settings
-        self._slots = asyncio.Semaphore(settings.boxes)  # wakes in the order of arrival
+        self.turns = Turns(settings.boxes)
         self._idle: deque[tuple[Box, bool]] = deque()  # with whether it was used, the longest idle first
         self._alive: set[Box] = set()
         self._coming: dict[str, deque[asyncio.Task[Box]]] = {}
@@ -58,7 +59,7 @@ class BoxPool:
         """Start one idle box, in the place of a program; try again until that works."""
         while not self._closing.is_set():
             try:
-                async with self._slots:
+                async with self.turns.turn(Share()):
                     if len(self._alive) < self._settings.boxes:
                         self._idle.append((await self._start(language), False))
                 return
@@ -67,14 +68,16 @@ class BoxPool:
                     await asyncio.wait_for(self._closing.wait(), RETRY_S)
 
     @asynccontextmanager
-    async def lease(self, language: Language, *, fresh: bool = False) -> AsyncIterator[Lease]:
-        """Lend a box for `language`, when it is this caller's turn; `fresh` asks for one that ran nothing before.
+    async def lease(
+        self, language: Language, share: Share | None = None, *, fresh: bool = False
+    ) -> AsyncIterator[Lease]:
+        """Lend a box for `language`, when it is the turn of this share; `fresh` asks for one that ran nothing before.
 
         Raises:
             RunnerUnavailable: no box can be started.
         """
         asked_s = time.monotonic()
-        async with self._slots:
+        async with self.turns.turn(share or Share()):
             turn_s = time.monotonic()
             box = await self._take(language, fresh)
             try:

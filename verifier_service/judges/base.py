@@ -33,8 +33,10 @@ class Judge(Protocol[S, A, R]):
         """Return None when warm, else the reason why not."""
         ...
 
-    def admission(self) -> Callable[[S], Awaitable[A]]:
+    def admission(self, deadline_s: float, /) -> Callable[[S], Awaitable[A]]:
         """Return a function that admits the items of one batch, and makes ready once what they share.
+
+        The batch has to be judged within `deadline_s` seconds.
 
         What it returns has every default filled in and every name resolved. It raises `JudgeError` (mostly `BadItem`)
         for an item that asks for what cannot be had: nothing is run for it, and its neighbours are not touched.
@@ -44,8 +46,9 @@ class Judge(Protocol[S, A, R]):
     async def judge(self, admitted: Sequence[A], on_result: Callable[[int, R | JudgeError], None], /) -> None:
         """Judge a batch and call `on_result(index, result)` as results come, in any order.
 
-        Every index is reported exactly once unless the call is cancelled. One bad item never touches the others. Our
-        own failure is reported as a `JudgeError`.
+        Every index is reported exactly once. When the deadline has passed the call is cancelled: before it ends it
+        reports what is known of items by then, and may leave out the others. One bad item never touches the others.
+        Our own failure is reported as a `JudgeError`.
         """
         ...
 

@@ -29,6 +29,8 @@ class Box(ABC):
     language: Language
     image: str
     """What the box was made from: what was compiled in one box runs in every other one of the same image."""
+    waited_s: float = 0.0
+    """How long the program of the last job has neither computed nor stood in line for a core, as far as is known."""
 
     @abstractmethod
     def run(self, job: Job) -> AsyncGenerator[Fact, None]:

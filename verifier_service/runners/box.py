@@ -9,12 +9,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import cast
 
-from sandboxes.protocol.constants import compile_wall_limit_s
 from sandboxes.protocol.digest import digest
 from sandboxes.protocol.facts import Fact
 from sandboxes.protocol.frames import BrokenFrame, Reader, to_frame
 from sandboxes.protocol.job import Job
-from sandboxes.protocol.messages import Broken, Done, Hello, Message, Start, Stop
+from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Message, Start, Stop
 from verifier_service.errors import BoxDied, ReferenceUnusable, RunnerUnavailable
 from verifier_service.languages import Language
 from verifier_service.runners.base import Box
@@ -22,6 +21,9 @@ from verifier_service.runners.base import Box
 START_LIMIT_S = 60.0
 RESET_LIMIT_S = 20.0
 """How long a box may take to end a job and to prove that nothing of it is left, on a busy machine."""
+SILENCE_LIMIT_S = 30.0
+"""How long a box at work may say nothing, however long its tests are: it tells about once a second that it lives, but
+not while it resets itself."""
 PAUSE_BYTES = 32 * 1024 * 1024
 STDERR_TAIL_BYTES = 4000
 
@@ -123,6 +125,8 @@ class Stream(asyncio.Protocol):
 class StreamBox(Box):
     """A box behind a `Stream`. `destroy` ends it and all that is in it."""
 
+    silence_limit_s = SILENCE_LIMIT_S
+
     def __init__(self, language: Language, image: str, stream: Stream, destroy: Callable[[], Awaitable[None]]) -> None:
         self.language = language
         self.image = image
@@ -162,10 +166,11 @@ class StreamBox(Box):
         self._proved = False
         self._number += 1
         self._stream.send(Start(number=self._number, job=job))
-        silence_s = _silence_s(job)
+        self.waited_s = 0.0
         try:
-            while not isinstance(message := await self._stream.receive(silence_s), Done):
-                yield self._fact(message)
+            while not isinstance(message := await self._stream.receive(self.silence_limit_s), Done):
+                if not isinstance(message, Alive):
+                    yield self._fact(message)
             self._finish(message)
             if message.refused:
                 raise ReferenceUnusable(f"the sandbox cannot run this: {message.refused}")
@@ -197,11 +202,13 @@ class StreamBox(Box):
             raise BoxDied(f"the box ended job {done.number}, which is not the one that runs")
         self._proved = True
         self._spent = done.spent
+        self.waited_s = done.waited_s
 
     async def _skip_to_the_end(self) -> None:
         """Skip the facts that nobody waits for any more."""
         while not isinstance(message := await self._stream.receive(RESET_LIMIT_S), Done):
-            self._fact(message)
+            if not isinstance(message, Alive):
+                self._fact(message)
         self._finish(message)
 
     @property
@@ -220,9 +227,3 @@ class StreamBox(Box):
             self._stream.close()
             self._closing = asyncio.ensure_future(self._destroy())
         await asyncio.shield(self._closing)
-
-
-def _silence_s(job: Job) -> float:
-    """Return how long a box may say nothing: the longest test, or the compiler, or all the tests of a tester."""
-    limits = job.limits
-    return max(limits.wall_limit_s, compile_wall_limit_s(limits.compile_time_limit_s)) + RESET_LIMIT_S

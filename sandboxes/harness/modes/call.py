@@ -24,12 +24,16 @@ _LOAD_ENDS = {
 
 
 def carry_out(processes: Processes) -> None:
-    """Answer all cases."""
+    """Answer all cases, until the budget is used up."""
     cases = len(processes.job.calls)
     zygote = processes.box.zygote
     limits = processes.limits(zygote, cpu_total_s=processes.job.limits.time_limit_s * cases)
     index = 0
     while index < cases:
+        if processes.spending.is_used_up:
+            sentence = processes.spending.sentence
+            processes.box.service.tell(TestFacts(index=index, end=End.BUDGET, message=sentence))
+            return
         process = processes.start(processes.orders(Role.CALLS), limits)
         try:
             index = _Calls(processes, process).answer_from(index)
@@ -47,6 +51,8 @@ class _Calls:
         self._box = processes.box
         self._calls = processes.job.calls
         self._left_processes = False
+        process.spending = processes.spending
+        processes.spending.follow(process)
 
     def answer_from(self, index: int) -> int:
         """Give the process the cases from `index` on and tell a fact for each; return the case to go on with."""
@@ -56,14 +62,17 @@ class _Calls:
             self._process.channel.send(self._calls[case])
             answer = self._wait()
             if answer is None or answer[0] not in _ENDS or self._process.channel.ahead:
-                self._tell(self._end_of_process(case))
-                return case + 1
+                fact = self._end_of_process(case)
+                self._tell(fact)
+                return len(self._calls) if fact.end is End.BUDGET else case + 1
             fact = self._answered(case, *answer)
             self._tell(fact)
             if fact.end not in (End.RAISED, End.RETURNED, End.NOT_PLAIN):
                 return case + 1
             self._process.rebase()
             self._process.begin_clock()
+            if self._processes.spending.is_used_up:
+                return case + 1
         return len(self._calls)
 
     def _load(self, index: int) -> bool:
@@ -110,6 +119,7 @@ class _Calls:
             time_s=time_s,
             wall_s=wall_s,
             memory_mb=process.peak_mb,
+            counted_s=self._processes.spending.count(last=process.ended is not None),
         )
 
     def _answered(self, case: int, kind: int, payload: bytes) -> TestFacts:
@@ -136,7 +146,7 @@ class _Calls:
         left = killed.found or self._left_processes
         fact = self._fact(case, End.LOST)
         limit = process.broken_limit(fact.time_s)
-        message = process.message()
+        message = self._processes.spending.sentence if limit is End.BUDGET else process.message()
         if limit is None:
             code = f"exit code {process.exit_code}"
             how = f"signal {signal.strsignal(process.signal) or process.signal}" if process.signal else code

@@ -56,6 +56,7 @@ class PlainRun:
         self._processes = Processes(
             processes.box, replace(job, toolchain=replace(job.toolchain, source_file=source_file), built=None)
         )
+        self._spending = processes.spending
         self._zygote = tester_zygote(processes)
         self._allowance = allowance
         self._wanted = None if wanted is None else frozenset(wanted)
@@ -72,6 +73,8 @@ class PlainRun:
         """Run the tests in the empty box; the process has ended when it returns, and its files are still there."""
         self._processes.folder.prepare()
         process = self._start()
+        process.spending = self._spending
+        self._spending.follow(process)
         try:
             while process.ended is None:
                 self._read_reports(process)
@@ -79,6 +82,7 @@ class PlainRun:
             self._processes.box.reset.kill_all()
             process.drain_rest()
             self._read_reports(process)
+            self._spending.count(last=True)
             self._conclude(process)
         finally:
             self._processes.end(process)
@@ -126,6 +130,7 @@ class PlainRun:
                 if test.id not in self.outcomes and self._may_be_told(test):
                     self.outcomes[test.id] = test
                     if process.ended is None and (self._wanted is None or test.id in self._wanted):
+                        self._spending.count(last=False)
                         process.rebase()
                         process.begin_clock()
             case Collected(ids=ids) if self._wanted is None and len(ids) <= MAX_TESTS:

@@ -43,6 +43,7 @@ def carry_out(processes: Processes) -> TesterFacts:
     listing = list_tests(processes)
     if listing.unusable:
         return TesterFacts(tests=(), finished=True, broken=listing.unusable)
+    processes.spending.tests = len(listing.ids)
     ledger = Ledger(listing, frozenset(processes.job.twinned))
     for number, twin in enumerate(processes.job.twins):
         processes.box.clean()

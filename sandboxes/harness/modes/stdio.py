@@ -2,20 +2,26 @@
 
 from dataclasses import replace
 
+from sandboxes.harness.folder import JobRefused
 from sandboxes.harness.process import Capture, Process
 from sandboxes.harness.processes import Processes, Used
 from sandboxes.protocol.child import Answer, Role
+from sandboxes.protocol.constants import FOLDER_BYTES
 from sandboxes.protocol.facts import End, TestFacts
 from sandboxes.protocol.job import Run
 
 
 def carry_out(processes: Processes) -> None:
-    """Run the program with each input; once its source turns out not to be a program, the rest need not run."""
+    """Run the program with each input, until its source turns out not to be a program or the budget is used up."""
     for index, run in enumerate(processes.job.runs):
-        fact = _run(processes, index, run)
+        fact = _over_budget(processes, index) if processes.spending.is_used_up else _run(processes, index, run)
         processes.box.service.tell(fact)
-        if fact.end is End.NOT_COMPILED:
+        if fact.end in (End.NOT_COMPILED, End.BUDGET):
             return
+
+
+def _over_budget(processes: Processes, index: int) -> TestFacts:
+    return TestFacts(index=index, end=End.BUDGET, message=processes.spending.sentence)
 
 
 def _run(processes: Processes, index: int, run: Run) -> TestFacts:
@@ -30,12 +36,24 @@ def _run(processes: Processes, index: int, run: Run) -> TestFacts:
         argv=(*job.toolchain.run, *run.argv),
         private_folder=not shared,
     )
-    folder.place(run.files, orders.uid)
+    try:
+        folder.place(run.files, orders.uid)
+    except JobRefused:
+        if sum(map(len, run.files.values())) > FOLDER_BYTES // 2 or not job.toolchain.compile:
+            raise
+        folder.restore() if shared else processes.remove_files()
+        message = "what was compiled leaves no room in the program's folder for the files of this test"
+        return TestFacts(index=index, end=End.OUTPUT_LIMIT, message=message)
     capture = Capture.BOTH if job.keep_stderr else Capture.STDOUT
     process = processes.start(orders, limits, stdin=run.stdin, capture=capture)
+    process.spending = processes.spending
+    processes.spending.follow(process)
     try:
         used = processes.finish(process)
-        fact = _fact(index, process, used)
+        counted_s = processes.spending.count(last=True)
+        fact = replace(_fact(index, process, used), counted_s=max(counted_s, used.cpu_s))
+        if fact.end is End.BUDGET:
+            fact = replace(fact, message=processes.spending.sentence)
         if job.keep_stderr:
             fact = replace(fact, stdout=process.outputs[0].kept, stderr=process.outputs[1].kept)
         if fact.end is not End.OUTPUT_LIMIT:

@@ -30,6 +30,7 @@ from sandboxes.harness.modes.testers import (
 )
 from sandboxes.harness.process import Process
 from sandboxes.harness.processes import Processes
+from sandboxes.harness.spending import Pair
 from sandboxes.protocol.child import Answer, Orders, Role, TestOrders
 from sandboxes.protocol.constants import SHARED_FOLDER, TEMPORARY_FOLDER, TESTER_FOLDER, WRITABLE_FOLDERS
 from sandboxes.protocol.facts import End, Signal, TesterFacts, TesterTest, TestOutcome, Twin
@@ -174,6 +175,7 @@ class _WallRun:
         self._began_s = self._program.began_s
         self._program.lister = self._pids_of_program
         self._tester.lister = lambda: (self._tester.pid,)
+        self._follow(self._program, self._tester)
         try:
             self._watch()
         finally:
@@ -224,6 +226,13 @@ class _WallRun:
             cpu_total_s=TOTAL_CPU_S,
         )
 
+    # The budget of all tests: a run tells the meter which two processes work for it, when it begins, when a test is
+    # over, and how many tests there are.
+
+    def _follow(self, program: Process, tester: Process) -> None:
+        program.spending = self._processes.spending
+        self._processes.spending.follow(Pair(program, tester))
+
     # While the tests run
 
     def _watch(self) -> None:
@@ -253,6 +262,7 @@ class _WallRun:
         match report:
             case Collected():
                 self.collected = report.ids
+                self._processes.spending.tests = len(report.ids)
                 self._begin_next_test()
             case TesterTest():
                 self._tests[report.id] = report
@@ -265,6 +275,7 @@ class _WallRun:
                 self._finished = report
 
     def _begin_next_test(self) -> None:
+        self._processes.spending.count(last=False)
         for process in (self._program, self._tester):
             if process.ended is None:
                 process.rebase(precisely=time.monotonic() - process.began_s > CLOSER_LOOK_S)
@@ -301,6 +312,8 @@ class _WallRun:
         answers = dict(program.answers())
         if Answer.NOT_COMPILED in answers:
             return End.NOT_COMPILED, answers[Answer.NOT_COMPILED].decode("utf-8", "replace")
+        if program.killed_for is End.BUDGET:
+            return End.BUDGET, self._processes.spending.sentence
         if limit := program.killed_for:
             return limit, f"the program was ended: {limit.replace('_', ' ')}"
         if self._finished is not None and self._finished.lost:

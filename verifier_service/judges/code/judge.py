@@ -6,7 +6,7 @@ tests run in the box in a process of their own. `verdicts` says what facts mean,
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -18,10 +18,13 @@ from verifier_service.checkers import Checked
 from verifier_service.errors import BadItem, BoxDied, JudgeError, ReferenceUnusable
 from verifier_service.execution.executor import BROKE_BOXES, Executor
 from verifier_service.execution.pool import BoxPool
+from verifier_service.execution.turns import Share
 from verifier_service.extract.code import extract_code
 from verifier_service.judges.base import guarded
 from verifier_service.judges.code import guards, preludes, special, verdicts
+from verifier_service.judges.code.progress import Progress
 from verifier_service.judges.code.tests import Suite, prepare
+from verifier_service.judges.code.turns import BatchInTurns, TurnTaker
 from verifier_service.languages import Language, Languages
 from verifier_service.schema import CodeResult, CodeSubmission, Limits, StdioTests, SuiteDigest, Tests, Verdict
 from verifier_service.settings import Settings
@@ -29,6 +32,9 @@ from verifier_service.settings import Settings
 MAX_WORKING_PRELUDES = 1000
 BIG_ANSWER_BYTES = 64 * 1024
 """Answers above this are compared in a thread, so that they do not hold up the other submissions."""
+
+TURN_TO_COMPILE_S = 3.0
+"""How much longer a turn is where the program is compiled first."""
 
 
 KeptTests = Callable[[str], Awaitable[Tests]]
@@ -43,7 +49,9 @@ class Admitted:
     language: Language
     suite: Suite
     limits: protocol.Limits
+    budget: protocol.Budget
     own_output_limit: bool
+    deadline_s: float
 
     def key(self, program: str) -> tuple[object, ...]:
         """Return what is the same for submissions that need be run once only."""
@@ -79,7 +87,7 @@ class CodeJudge:
 
     # Admission
 
-    def admission(self) -> Callable[[CodeSubmission], Awaitable[Admitted]]:
+    def admission(self, deadline_s: float) -> Callable[[CodeSubmission], Awaitable[Admitted]]:
         """See `Judge.admission`."""
         # By the identity of tests that submissions share. They are kept, or others might get their identity.
         ready: dict[int, tuple[Tests, Suite]] = {}
@@ -93,12 +101,15 @@ class CodeJudge:
                 ready[id(tests)] = tests, prepare(tests)
             suite = ready[id(tests)][1]
             prelude = preludes.resolve(suite.prelude, language)
+            filled = limits.fill(submission.limits, self._settings)
             return Admitted(
                 id=submission.id,
                 completion=submission.completion,
                 language=language,
                 suite=replace(suite, prelude=prelude) if prelude != suite.prelude else suite,
-                limits=limits.fill(submission.limits, self._settings),
+                limits=filled,
+                budget=limits.budget(submission.limits, filled, self._settings, deadline_s, suite.runs_of_tests),
+                deadline_s=deadline_s,
                 own_output_limit=submission.limits.output_limit_kb is not None,
             )
 
@@ -129,52 +140,81 @@ class CodeJudge:
         self, admitted: Sequence[Admitted], on_result: Callable[[int, CodeResult | JudgeError], None]
     ) -> None:
         """Judge a batch; submissions with the same program, tests and limits are run once. See `Judge.judge`."""
-        groups: dict[tuple[object, ...], list[int]] = {}
-        programs: dict[int, str] = {}
-        for index, one in enumerate(admitted):
-            program = extract_code(one.completion, one.language, one.suite.wanted)
-            if program is None:
-                on_result(index, CodeResult.no_answer(one.id, f"the completion holds no {one.language.title} code"))
-                continue
-            programs[index] = program
-            groups.setdefault(one.key(program), []).append(index)
+        works = _works(admitted, on_result)
+        boxes = self._settings.boxes
+        deadline_s = min((one.deadline_s for one in admitted), default=0.0)
+        batch = BatchInTurns(works, deadline_s, boxes, self._executor.others_wait)
 
-        waiting = iter(groups.values())
+        async def take_turns() -> None:
+            while (work := batch.next()) is not None:
+                outcome = await guarded(self._take_turn(work, batch))
+                batch.put_back(work, done=outcome is not None)
+                if outcome is not None:
+                    work.report(outcome)
 
-        async def work() -> None:
-            for indices in waiting:
-                outcome = await guarded(self._judge_one(admitted[indices[0]], programs[indices[0]]))
-                for index in indices:
-                    on_result(index, _for(admitted[index], outcome))
+        try:
+            # Two for each box: one that runs, and one that is ready to follow.
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(min(len(works), 2 * boxes)):
+                    tasks.create_task(take_turns())
+        except asyncio.CancelledError:
+            for work in works:
+                if not work.is_reported:
+                    work.report(self._at_the_deadline(work, batch))
+            raise
 
-        # Two for each box: one that runs, and one that is ready to follow. More would only let a large batch stand
-        # in line before a small one that comes after it.
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(len(groups), 2 * self._settings.boxes)):
-                tasks.create_task(work())
+    async def _take_turn(self, work: "_Work", batch: BatchInTurns["_Work"]) -> CodeResult | None:
+        """Let a submission run until its turn is over; None if it needs another one."""
+        one, progress = work.one, work.progress
+        placed = preludes.place(one.suite.prelude, work.program, one.language)
+        listen = partial(self._listen, work, batch)
+        job = _job(one, placed, progress)
+        execution = await self._executor.run(one.language, job, listen, batch.share, progress.times)
+        work.waited_s, work.done_share = progress.times.waited_s, progress.done_share
+        if execution.value is None:
+            progress.result = verdicts.broke_boxes(len(one.suite.weights), BROKE_BOXES)
+        began_s = time.monotonic()
+        while not progress.is_judged:
+            progress.take_judged(await self._special.ask(one.suite, progress.outputs, batch.share))
+        progress.judge_s += time.monotonic() - began_s
+        result = progress.keep()
+        if result is None:
+            return None
+        await self._require_prelude(one, placed, result, batch.share)
+        return _finished(work, placed, result)
 
-    async def _judge_one(self, one: Admitted, program: str) -> CodeResult:
-        placed = preludes.place(one.suite.prelude, program, one.language)
-        execution = await self._executor.run(one.language, _job(one, placed), partial(_listen, one.suite))
-        heard = execution.value or _Heard(verdicts.broke_boxes(len(one.suite.weights), BROKE_BOXES))
-        result = heard.result or await self._ask_special_judge(one.suite, heard)
-        await self._require_prelude(one, placed, result)
-        own_lines = partial(placed.own_lines, source_file=one.language.source_file)
-        return result.model_copy(
-            update={
-                "extracted": program,
-                "message": own_lines(result.message),
-                "tests": [test.model_copy(update={"message": own_lines(test.message)}) for test in result.tests]
-                if placed.lines_before
-                else result.tests,
-                "queue_s": round(execution.times.queue_s, 6),
-                "start_s": round(execution.times.start_s, 6),
-                "run_s": round(max(execution.times.run_s - heard.comparing_s, 0.0), 6),
-                "judge_s": round(heard.judge_s, 6),
-            }
-        )
+    async def _listen(self, work: "_Work", batch: BatchInTurns["_Work"], facts: AsyncIterator[Fact]) -> bool:
+        """Take facts while they come, until there are enough or the turn is over, and tell whether it was cut short."""
+        progress = work.progress
+        progress.begin()
+        is_cut = work.has_yielded = False
+        compile_s = TURN_TO_COMPILE_S if work.one.language.toolchain.compile else 0.0
+        try:
+            async with asyncio.timeout(None) as timeout, batch.turn(work, timeout, compile_s):
+                async for fact in facts:
+                    await _take(progress, fact)
+                    work.has_yielded = progress.tally.is_slow and batch.others_wait(work)
+                    if progress.has_heard_enough or work.has_yielded:
+                        is_cut = True
+                        break
+        except TimeoutError:
+            is_cut = work.has_yielded = True
+        work.turns += work.has_yielded
+        progress.end(is_cut=is_cut)
+        return is_cut
 
-    async def _require_prelude(self, one: Admitted, placed: preludes.Placed, result: CodeResult) -> None:
+    def _at_the_deadline(self, work: "_Work", batch: BatchInTurns["_Work"]) -> CodeResult | JudgeError:
+        """Return what is known of a submission that was not judged to its end in time."""
+        one, progress = work.one, work.progress
+        deadline = f"the deadline passed before it was judged: deadline_s is {one.deadline_s:g}"
+        prelude = preludes.place(one.suite.prelude, work.program, one.language).prelude
+        known = progress.at_the_deadline(batch.turn_s)
+        if known is None or (prelude and prelude not in self._working_preludes):
+            ran = f"it had run for {progress.times.run_s:.1f} s" if progress.times.run_s else "it had not begun"
+            return JudgeError(f"{deadline}, and {ran}")
+        return _finished(work, preludes.place(one.suite.prelude, work.program, one.language), known)
+
+    async def _require_prelude(self, one: Admitted, placed: preludes.Placed, result: CodeResult, share: Share) -> None:
         """See to it that a failure is the program's and not that of a prelude, which is the tests' own.
 
         Raises:
@@ -191,7 +231,7 @@ class CodeJudge:
             limits=limits.fill(Limits(), self._settings),
             runs=one.suite.runs[:1] or (Run(),),  # it may read what the program is given
         )
-        fact = (await self._executor.run(one.language, job, _first_test)).value
+        fact = (await self._executor.run(one.language, job, _first_test, share)).value
         if fact is None or not verdicts.answered(fact):
             said = fact.message[-500:] if fact else "it broke two sandboxes"
             raise ReferenceUnusable(f"tests.prelude fails by itself: {said}")
@@ -199,64 +239,77 @@ class CodeJudge:
             self._working_preludes.clear()
         self._working_preludes.add(prelude)
 
-    async def _ask_special_judge(self, suite: Suite, heard: "_Heard") -> CodeResult:
-        """Judge the outputs once the program's own box is free: a judge that waited for a second box while it held the
-        first could wait forever."""
-        began_s = time.monotonic()
-        tally = verdicts.Tally(suite.weights, suite.stop_on_failure)
-        for chunk in special.chunks(suite, heard.outputs):
-            checked, exhausted = await self._special.ask(suite, chunk)
-            for fact in chunk:
-                tally.add(fact, checked.get(fact.index))
-                if tally.enough():
-                    break
-            if tally.enough() or exhausted:
-                break
-        heard.judge_s += time.monotonic() - began_s
-        return tally.result()
+
+@dataclass(eq=False)
+class _Work(TurnTaker):
+    """A program with the submissions of a batch that are to be told what became of it."""
+
+    one: Admitted
+    program: str
+    progress: Progress
+    on_result: Callable[[int, CodeResult | JudgeError], None]
+    told: dict[int, str | None] = field(default_factory=dict)
+    """Their ids by their index."""
+    is_reported: bool = False
+
+    def report(self, outcome: CodeResult | JudgeError) -> None:
+        """Tell each what became of the program."""
+        self.is_reported = True
+        for index, submission_id in self.told.items():
+            is_ours = isinstance(outcome, JudgeError)
+            self.on_result(index, outcome if is_ours else outcome.model_copy(update={"id": submission_id}))
 
 
-@dataclass
-class _Heard:
-    """What was made of the facts of one run: a result, or outputs that wait for a special judge.
+def _works(
+    admitted: Sequence[Admitted], on_result: Callable[[int, CodeResult | JudgeError], None]
+) -> Collection[_Work]:
+    """Return what is to be run for a batch, and report what holds no program."""
+    found: dict[tuple[object, ...], _Work] = {}
+    for index, one in enumerate(admitted):
+        program = extract_code(one.completion, one.language, one.suite.wanted)
+        if program is None:
+            on_result(index, CodeResult.no_answer(one.id, f"the completion holds no {one.language.title} code"))
+            continue
+        progress = Progress(one.suite, one.budget)
+        work = found.setdefault(one.key(program), _Work(one, program, progress, on_result))
+        work.told[index] = one.id
+    return found.values()
 
-    `comparing_s` is the part of `judge_s` that passed while the program's box was held.
-    """
 
-    result: CodeResult | None = None
-    outputs: list[TestFacts] = field(default_factory=list)
-    judge_s: float = 0.0
-    comparing_s: float = 0.0
+async def _take(progress: Progress, fact: Fact) -> None:
+    match fact:
+        case CompileFacts():
+            progress.take_compile(fact)
+        case TesterFacts():
+            progress.take_tester(fact)
+        case TestFacts():
+            fact = replace(fact, index=progress.first + fact.index)
+            if progress.suite.special_judge is not None:
+                progress.take_output(fact)
+                return
+            began_s = time.monotonic()
+            progress.take(fact, await _compare(progress.suite, fact))
+            progress.judge_s += time.monotonic() - began_s
+            progress.comparing_s += time.monotonic() - began_s
 
 
-async def _listen(suite: Suite, facts: AsyncIterator[Fact]) -> _Heard:
-    """Turn facts into a result while they come."""
-    heard, slow = _Heard(), 0
-    tally = verdicts.Tally(suite.weights, suite.stop_on_failure)
-    async for fact in facts:
-        match fact:
-            case CompileFacts():
-                if not fact.succeeded:
-                    heard.result = verdicts.compiler_failed(fact, len(suite.weights))
-                    return heard
-            case TesterFacts():
-                heard.result = verdicts.tester_result(fact)
-                return heard
-            case TestFacts() if suite.special_judge is not None:
-                heard.outputs.append(fact)
-                slow += verdicts.is_slow(fact)
-                if slow >= verdicts.MAX_TIME_LIMIT_FAILURES:
-                    break
-            case TestFacts():
-                began_s = time.monotonic()
-                tally.add(fact, await _compare(suite, fact))
-                heard.judge_s += time.monotonic() - began_s
-                if tally.enough():
-                    break
-    heard.comparing_s = heard.judge_s
-    if suite.special_judge is None:
-        heard.result = tally.result()
-    return heard
+def _finished(work: _Work, placed: preludes.Placed, result: CodeResult) -> CodeResult:
+    """Return the result with the program, its own line numbers and its times."""
+    own_lines = partial(placed.own_lines, source_file=work.one.language.source_file)
+    progress, times = work.progress, work.progress.times
+    return result.model_copy(
+        update={
+            "extracted": work.program,
+            "message": own_lines(result.message),
+            "tests": [test.model_copy(update={"message": own_lines(test.message)}) for test in result.tests]
+            if placed.lines_before
+            else result.tests,
+            "queue_s": round(times.queue_s, 6),
+            "start_s": round(times.start_s, 6),
+            "run_s": round(max(times.run_s - progress.comparing_s, 0.0), 6),
+            "judge_s": round(progress.judge_s, 6),
+        }
+    )
 
 
 async def _first_test(facts: AsyncIterator[Fact]) -> TestFacts:
@@ -275,9 +328,10 @@ async def _compare(suite: Suite, fact: TestFacts) -> Checked | None:
     return suite.compare(fact)
 
 
-def _job(one: Admitted, placed: preludes.Placed) -> Job:
-    """Return the job of a submission. Where nobody set an output limit, a right answer always fits into it."""
+def _job(one: Admitted, placed: preludes.Placed, progress: Progress) -> Job:
+    """Return the job of the next turn. Where nobody set an output limit, a right answer always fits into it."""
     suite, own = one.suite, one.own_output_limit
+    turn = slice(progress.first, progress.last)
     limit_kb = one.limits.output_limit_kb if own else max(one.limits.output_limit_kb, suite.value_kb)
     twins, twinned = guards.of_shared(suite.twin_plan, suite.files) if suite.is_shared else ((), frozenset[str]())
     return Job(
@@ -286,8 +340,9 @@ def _job(one: Admitted, placed: preludes.Placed) -> Job:
         prelude=placed.prelude.encode(),
         toolchain=one.language.toolchain,
         limits=replace(one.limits, output_limit_kb=limit_kb),
-        runs=tuple(replace(run, output_limit_kb=_run_limit_kb(run, limit_kb, own)) for run in suite.runs),
-        calls=suite.calls,
+        budget=progress.budget_left,
+        runs=tuple(replace(run, output_limit_kb=_run_limit_kb(run, limit_kb, own)) for run in suite.runs[turn]),
+        calls=suite.calls[turn],
         entry_point=suite.entry_point,
         tests=dict(suite.files),
         module=suite.module,
@@ -300,7 +355,3 @@ def _job(one: Admitted, placed: preludes.Placed) -> Job:
 def _run_limit_kb(run: protocol.Run, limit_kb: int, own: bool) -> int | None:
     needed_kb = run.output_limit_kb or 0
     return needed_kb if needed_kb > limit_kb and not own else None
-
-
-def _for(one: Admitted, outcome: CodeResult | JudgeError) -> CodeResult | JudgeError:
-    return outcome if isinstance(outcome, JudgeError) else outcome.model_copy(update={"id": one.id})

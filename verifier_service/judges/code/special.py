@@ -9,10 +9,12 @@ program's fault.
 
 import math
 import re
+import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import NamedTuple
 
 from sandboxes.protocol.facts import CompileFacts, End, Fact, TestFacts
 from sandboxes.protocol.job import Job, Mode, Run
@@ -20,8 +22,9 @@ from verifier_service import limits
 from verifier_service.checkers import Checked
 from verifier_service.errors import BadItem, BoxDied, ReferenceUnusable
 from verifier_service.execution.executor import Executor
+from verifier_service.execution.turns import Share
 from verifier_service.judges.code.tests import Suite, output_of
-from verifier_service.judges.code.verdicts import MAX_TIME_LIMIT_FAILURES, answered, is_slow
+from verifier_service.judges.code.verdicts import answered, is_slow
 from verifier_service.languages import SANDBOXES, Languages
 from verifier_service.schema import Limits, Protocol, SpecialJudge, StdioCase, StdioTests
 from verifier_service.schema.requests import options_of
@@ -29,7 +32,11 @@ from verifier_service.settings import Settings
 
 CHUNK = 64
 """Outputs that one job of a judge is asked about: its program is sent, and compiled, once for all of them."""
-CHUNK_BYTES = 32 * 1024 * 1024
+CHUNK_BYTES = 8 * 1024 * 1024
+TURN_S = 5.0
+"""After so long a job of the judge ends with the output that it is at, and what it has found by then counts."""
+MAX_SLOW = 3
+"""A judge that ran out of time on so many outputs of a program is not asked about the rest."""
 
 MAX_PROVED = 10_000
 PYTHON_MAIN = SANDBOXES / "programs" / "special_judge.py"
@@ -138,21 +145,13 @@ PROTOCOLS = {
 }
 
 
-def chunks(suite: Suite, facts: Sequence[TestFacts]) -> Iterator[list[TestFacts]]:
-    """Cut outputs into what one job of the judge is asked about; one by one where the first failure is the last."""
-    chunk: list[TestFacts] = []
-    size = 0
-    for fact in facts:
-        case = suite.cases[fact.index]
-        more = len(case.stdin) + len(case.stdout) + len(fact.stdout) + sum(map(len, fact.files.values()))
-        full = len(chunk) >= (1 if suite.stop_on_failure else CHUNK) or size + more > CHUNK_BYTES
-        if chunk and full:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(fact)
-        size += more
-    if chunk:
-        yield chunk
+@dataclass(frozen=True)
+class Judged:
+    """What became of the first outputs that a judge was asked about: None for one without an answer. `slow` tells
+    whether the judge ran out of time on the last of them."""
+
+    checked: Sequence[Checked | None]
+    slow: bool = False
 
 
 class SpecialJudges:
@@ -178,48 +177,28 @@ class SpecialJudges:
             raise BadItem("tests.checker.protocol", judge.protocol.value, "`check` is for judges in python")
         language.check_files(judge.files, "tests.checker.files")
 
-    async def ask(self, suite: Suite, facts: Sequence[TestFacts]) -> tuple[dict[int, Checked], bool]:
-        """Judge the outputs of a program.
-
-        Returns: what became of each that has an answer, by its index; and whether the judge ran out of time so often
-            that it need not be asked about more.
+    async def ask(self, suite: Suite, facts: Sequence[TestFacts], share: Share) -> Judged:
+        """Judge the outputs of a program, in their order: at least the first, and as many as one job of the judge gets
+        through.
 
         Raises:
             ReferenceUnusable: the judge got through none; nothing may be concluded of the outputs.
         """
-        judge = suite.special_judge
-        assert judge is not None, "asked of tests without a special judge"
-        checked: dict[int, Checked] = {}
-        outputs: dict[int, bytes] = {}
-        for fact in facts:
-            if answered(fact):
-                case = suite.cases[fact.index]
-                output = output_of(case, fact)
-                if output is None:
-                    checked[fact.index] = Checked(False, f"the program wrote no file {case.stdout_file!r}")
-                else:
-                    outputs[fact.index] = output
-        if not outputs:
-            return checked, False
-        judged, slow = await self._judge(judge, suite, outputs)
-        return checked | judged, slow >= MAX_TIME_LIMIT_FAILURES
-
-    async def _judge(
-        self, judge: SpecialJudge, suite: Suite, outputs: dict[int, bytes]
-    ) -> tuple[dict[int, Checked], int]:
-        said = await self._run(judge, [(suite.cases[index], output) for index, output in outputs.items()])
-        checked: dict[int, Checked] = {}
-        for index, answer in zip(outputs, said, strict=True):
-            if isinstance(answer, Checked):
-                checked[index] = answer
-                self._prove(suite)
-        for index, answer in zip(outputs, said, strict=True):
+        known, outputs = _questions(suite, facts)
+        said = await self._run(suite, outputs, share) if outputs else []
+        if any(isinstance(answer, Checked) for answer in said):
+            self._prove(suite)
+        checked = list(known)
+        for (index, case, _), answer in zip(outputs, said, strict=False):
             if isinstance(answer, JudgeFailed):
-                await self._require_proof(judge, suite, suite.cases[index], answer)
+                await self._require_proof(suite, case, answer, share)
                 checked[index] = Checked(False, f"the special judge fails on this output: {answer}")
-        return checked, sum(isinstance(answer, JudgeFailed) and answer.slow for answer in said)
+            else:
+                checked[index] = answer
+        judged = len(known) if len(said) == len(outputs) else outputs[len(said)][0]
+        return Judged(checked[:judged], slow=bool(said) and isinstance(said[-1], JudgeFailed) and said[-1].slow)
 
-    async def _require_proof(self, judge: SpecialJudge, suite: Suite, case: StdioCase, failure: JudgeFailed) -> None:
+    async def _require_proof(self, suite: Suite, case: StdioCase, failure: JudgeFailed, share: Share) -> None:
         """See to it that this judge can judge at all.
 
         Raises:
@@ -227,7 +206,7 @@ class SpecialJudges:
         """
         if suite.key in self._proved:
             return
-        (answer,) = await self._run(judge, [(case, case.stdout.encode())])
+        (answer,) = await self._run(suite, [_Question(0, case, case.stdout.encode())], share)
         if isinstance(answer, JudgeFailed):
             raise ReferenceUnusable(
                 f"the special judge failed: {failure}; on the expected output it failed as well: {answer}"
@@ -241,9 +220,11 @@ class SpecialJudges:
             self._proved.popitem(last=False)
 
     async def _run(
-        self, judge: SpecialJudge, questions: Sequence[tuple[StdioCase, bytes]]
-    ) -> list[Checked | JudgeFailed]:
-        """Ask about outputs in one job, and return an answer to each."""
+        self, suite: Suite, questions: Sequence["_Question"], share: Share
+    ) -> Sequence[Checked | JudgeFailed]:
+        """Ask about outputs in one job, and return an answer to each of the first of them."""
+        judge = suite.special_judge
+        assert judge is not None, "asked of tests without a special judge"
         language = self._languages.resolve(judge.language, "tests.checker.language")
         protocol = judge.protocol or (Protocol.CHECK if language.name == "python" else Protocol.EXIT_CODE)
         question = PROTOCOLS[protocol]
@@ -259,18 +240,46 @@ class SpecialJudges:
             source=source,
             toolchain=language.toolchain,
             limits=self._limits,
-            runs=tuple(question.run(case, actual) for case, actual in questions),
+            runs=tuple(question.run(case, actual) for _, case, actual in questions),
             side_files=side_files,
             keep_stderr=True,
         )
-        execution = await self._executor.run(language, job, partial(_all, len(questions)))
-        if execution.value is None and len(questions) > 1:  # one of them alone is to blame
-            return [answer for one in questions for answer in await self._run(judge, [one])]
-        if execution.value is None:
-            return [JudgeFailed("it broke two sandboxes")]
-        answers = [_answer(question, fact) for fact in execution.value]
-        unasked = JudgeFailed("it was not asked, since it had run out of time on others before")
-        return answers + [unasked] * (len(questions) - len(answers))
+        failure = "it broke two sandboxes"
+        try:
+            execution = await self._executor.run(language, job, partial(_first_facts, len(questions)), share)
+            if execution.value is not None:
+                return [_answer(question, fact) for fact in execution.value]
+        except ReferenceUnusable as error:  # it does not compile, or an output is too large to be shown to it
+            failure = str(error)
+        if len(questions) > 1:  # one of them alone may be to blame
+            return await self._run(suite, questions[:1], share)
+        return [JudgeFailed(failure)]
+
+
+class _Question(NamedTuple):
+    """An output to be judged, with its place among those that were given."""
+
+    place: int
+    case: StdioCase
+    actual: bytes
+
+
+def _questions(suite: Suite, facts: Sequence[TestFacts]) -> tuple[list[Checked | None], list[_Question]]:
+    """Return what is known of each output without asking, and what is to be asked, as much as one job takes."""
+    known: list[Checked | None] = []
+    questions: list[_Question] = []
+    size = 0
+    for fact in facts:
+        case = suite.cases[fact.index]
+        output = output_of(case, fact) if answered(fact) else None
+        if output is not None:
+            size += len(case.stdin) + len(case.stdout) + len(output)
+            if questions and (size > CHUNK_BYTES or len(questions) >= CHUNK):
+                break
+            questions.append(_Question(len(known), case, output))
+        missing = answered(fact) and output is None
+        known.append(Checked(False, f"the program wrote no file {case.stdout_file!r}") if missing else None)
+    return known, questions
 
 
 @cache
@@ -278,24 +287,25 @@ def _python_main() -> bytes:
     return PYTHON_MAIN.read_bytes()
 
 
-async def _all(count: int, facts: AsyncIterator[Fact]) -> list[TestFacts]:
-    """Return the facts of `count` outputs, or of fewer if the judge ran out of time too often.
+async def _first_facts(count: int, facts: AsyncIterator[Fact]) -> list[TestFacts]:
+    """Return the facts of `count` outputs, or of the first of them: up to one on which the judge ran out of time, and
+    for `TURN_S` at most.
 
     Raises:
         ReferenceUnusable: the judge does not compile.
         BoxDied: facts are missing.
     """
     found: list[TestFacts] = []
-    slow = 0
+    began_s = 0.0
     async for fact in facts:
         if isinstance(fact, CompileFacts) and not fact.succeeded:
             raise ReferenceUnusable(f"the special judge does not compile: {fact.message[-SAID_CHARS:]}")
         if isinstance(fact, TestFacts):
             if fact.end is End.NOT_COMPILED:
                 raise ReferenceUnusable(f"the special judge does not compile: {fact.message[-SAID_CHARS:]}")
+            began_s = began_s or time.monotonic()
             found.append(fact)
-            slow += is_slow(fact)
-            if slow >= MAX_TIME_LIMIT_FAILURES:
+            if is_slow(fact) or time.monotonic() - began_s > TURN_S:
                 return found
     if len(found) != count:
         raise BoxDied(f"the box reported {len(found)} of {count} outputs")

@@ -70,6 +70,11 @@ class Suite:
         """What can be changed in files of tests."""
         return sites(self.files, self.kind)
 
+    @property
+    def runs_of_tests(self) -> int:
+        """How many times all tests are run: files of tests across the wall and in plain Python, or in every copy."""
+        return 1 if not self.files else guards.RUNS if self.is_shared else 2
+
     @cached_property
     def copies_apart(self) -> tuple[TwinRun, ...]:
         """The copies that guard tests with a process of their own; no submission sees them, so one set is enough."""

@@ -6,7 +6,7 @@ whole, and the score is the share of the weight that was earned.
 
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sandboxes.protocol.facts import CompileFacts, End, Signal, TesterFacts, TesterTest, TestFacts, TestOutcome
 from verifier_service.checkers import Checked
@@ -53,7 +53,7 @@ def verdict_of_run(fact: TestFacts, checked: Checked | None) -> Verdict:
     """Return what one test of `stdio` or `call` came to; `checked` is what became of its answer, if it has one."""
     if fact.end is End.NOT_COMPILED:
         return Verdict.COMPILE_ERROR
-    if fact.end in (End.CPU_LIMIT, End.WALL_LIMIT):
+    if fact.end in (End.CPU_LIMIT, End.WALL_LIMIT, End.BUDGET):
         return Verdict.TIME_LIMIT_EXCEEDED
     if fact.end is End.MEMORY_LIMIT:
         return Verdict.MEMORY_LIMIT_EXCEEDED
@@ -127,6 +127,11 @@ class Tally:
     tests: list[TestResult] = field(default_factory=list)
     signals: set[str] = field(default_factory=set)
     _slow: int = 0
+    _over_budget: bool = False
+
+    def copy(self) -> "Tally":
+        """Return one with the same results, to which others can be added."""
+        return replace(self, tests=list(self.tests), signals=set(self.signals))
 
     def add(self, fact: TestFacts, checked: Checked | None) -> None:
         """Take the next test.
@@ -138,6 +143,7 @@ class Tally:
             raise BoxDied(f"test {len(self.tests)} is missing: the box went on with test {fact.index}")
         self.tests.append(result_of_run(fact, checked))
         self._slow += is_slow(fact)
+        self._over_budget = self._over_budget or fact.end is End.BUDGET
         self.signals.update(signal.value for signal in fact.signals)
 
     def enough(self) -> bool:
@@ -145,10 +151,20 @@ class Tally:
         if len(self.tests) >= len(self.weights):
             return False
         stop = self.stop_on_failure and bool(self.tests) and self.tests[-1].verdict is not Verdict.ACCEPTED
-        return stop or self._slow >= MAX_TIME_LIMIT_FAILURES
+        return stop or self._over_budget or self._slow >= MAX_TIME_LIMIT_FAILURES
 
-    def result(self) -> CodeResult:
-        """Return the result of all.
+    @property
+    def has_failed(self) -> bool:
+        """Whether a test has failed, so that the verdict is known whatever the others come to."""
+        return any(test.verdict is not Verdict.ACCEPTED for test in self.tests)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a test has hit a time limit."""
+        return self._slow > 0
+
+    def result(self, why_not_run: str = "") -> CodeResult:
+        """Return the result of all; the message may say why later tests were not run.
 
         Raises:
             BoxDied: tests are missing for no reason.
@@ -161,7 +177,7 @@ class Tally:
             return not_compiled(first.message, total)
         message = f"test {self.tests.index(first) + 1} of {total}: {first.message}" if first else ""
         if len(self.tests) < total:
-            message += f" ({total - len(self.tests)} later tests were not run)"
+            message += f" ({total - len(self.tests)} later tests were not run{why_not_run})"
         return CodeResult(
             id=None,
             verdict=first.verdict if first else Verdict.ACCEPTED,
@@ -182,6 +198,21 @@ class Tally:
             for test, weight in zip(self.tests, self.weights, strict=False)  # the rest was not run and earns nothing
         )
         return min(sum(earned) / sum(self.weights), 1.0)
+
+
+def at_the_deadline(tally: Tally, outputs: Sequence[TestFacts], late: str) -> CodeResult | None:
+    """Return what is known when the deadline passes: a test that has failed decides, also one that no judge was asked
+    about. `late` says why the next test has failed by then, if it has. None if nothing is known."""
+    failed = next((fact for fact in outputs if not answered(fact)), None)
+    if not tally.has_failed and failed is None and not late:
+        return None
+    if not tally.has_failed and not tally.weights:
+        return CodeResult(id=None, verdict=Verdict.TIME_LIMIT_EXCEEDED, score=0.0, message=late)
+    tally = tally.copy()
+    if not tally.has_failed:
+        fact = failed or TestFacts(index=0, end=End.BUDGET, message=late)
+        tally.add(replace(fact, index=len(tally.tests)), None)
+    return tally.result(": the deadline passed")
 
 
 def is_slow(fact: TestFacts) -> bool:

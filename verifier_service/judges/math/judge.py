@@ -44,7 +44,7 @@ class MathJudge:
         """Return None when answers can be judged now, else the reason why not."""
         return self._pool.broken and f"math workers: {self._pool.broken}"
 
-    def admission(self) -> Callable[[MathSubmission], Awaitable[MathSubmission]]:
+    def admission(self, deadline_s: float) -> Callable[[MathSubmission], Awaitable[MathSubmission]]:
         """See `Judge.admission`."""
         return self._admit
 

@@ -1,0 +1,48 @@
+"""Whose turn it is to borrow a box: each request has its share, however much the others ask for."""
+
+import asyncio
+
+from verifier_service.execution.turns import Share, Turns
+
+
+async def take(turns: Turns, share: Share, name: str, served: list[str], lasts_s: float = 0.0) -> None:
+    async with turns.turn(share):
+        served.append(name)
+        await asyncio.sleep(lasts_s)
+
+
+async def test_a_request_that_comes_late_is_served_before_the_rest_of_a_large_one() -> None:
+    turns, large, small = Turns(2), Share(), Share()
+    served: list[str] = []
+    asked = [asyncio.create_task(take(turns, large, "large", served, 0.01)) for _ in range(8)]
+    await asyncio.sleep(0)
+    asked += [asyncio.create_task(take(turns, small, "small", served, 0.01)) for _ in range(3)]
+    await asyncio.gather(*asked)
+    assert served[:2] == ["large", "large"]
+    assert served[2:8].count("small") == 3, served
+
+
+async def test_with_one_box_two_requests_alternate() -> None:
+    turns, one, other = Turns(1), Share(), Share()
+    served: list[str] = []
+    asked = [asyncio.create_task(take(turns, one, "one", served)) for _ in range(4)]
+    asked += [asyncio.create_task(take(turns, other, "other", served)) for _ in range(3)]
+    await asyncio.gather(*asked)
+    assert served == ["one", "other"] * 3 + ["one"]
+
+
+async def test_who_gives_up_leaves_no_turn_taken() -> None:
+    turns, share = Turns(1), Share()
+    async with turns.turn(share):
+        waiting = asyncio.create_task(take(turns, share, "never", []))
+        await asyncio.sleep(0)
+        assert not turns.others_wait(share)
+        assert turns.others_wait(Share())
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    late = asyncio.create_task(take(turns, share, "late", []))
+    late.cancel()  # at the moment at which it is its turn
+    await asyncio.gather(late, return_exceptions=True)
+    async with asyncio.timeout(1), turns.turn(share):
+        assert share.in_hand == 1
+    assert share.in_hand == 0

@@ -1,0 +1,67 @@
+"""At the deadline a judge tells what it knows; of a batch that nobody waits for any more nothing is counted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from verifier_service.batch import Batch
+from verifier_service.dispatch import Dispatcher
+from verifier_service.errors import JudgeError
+from verifier_service.metrics import Metrics
+from verifier_service.schema import MathResult, MathSubmission, Verdict
+from verifier_service.settings import Settings
+
+ITEM = MathSubmission(kind="math", id="a", completion="4", reference="4")
+
+
+class SlowJudge:
+    """Knows something of the first item only when it is cancelled, and nothing of the others."""
+
+    def __init__(self) -> None:
+        self.deadlines: list[float] = []
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def ready(self) -> str | None:
+        return None
+
+    def admission(self, deadline_s: float) -> Callable[[MathSubmission], Awaitable[MathSubmission]]:
+        self.deadlines.append(deadline_s)
+
+        async def admit(submission: MathSubmission) -> MathSubmission:
+            return submission
+
+        return admit
+
+    async def judge(
+        self, admitted: Sequence[MathSubmission], on_result: Callable[[int, MathResult | JudgeError], None], /
+    ) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            on_result(0, MathResult(id="a", verdict=Verdict.WRONG_ANSWER, score=0.0))
+            raise
+
+
+def counted(metrics: Metrics, verdict: str) -> float | None:
+    return metrics.registry.get_sample_value("verifier_results_total", {"kind": "math", "verdict": verdict})
+
+
+async def test_what_a_judge_knows_at_the_deadline_is_the_result() -> None:
+    judge, metrics = SlowJudge(), Metrics()
+    dispatcher = Dispatcher(Settings(), {"math": judge}, metrics)
+    results = await dispatcher.carry_out(Batch([ITEM, ITEM], deadline_s=0.05))
+    assert [one.word for one in results] == ["wrong_answer", "judge_error"]
+    assert (judge.deadlines, counted(metrics, "wrong_answer")) == ([0.05], 1.0)
+
+
+async def test_of_a_batch_that_is_given_up_nothing_is_counted() -> None:
+    metrics = Metrics()
+    batch = asyncio.create_task(Dispatcher(Settings(), {"math": SlowJudge()}, metrics).carry_out(Batch([ITEM])))
+    await asyncio.sleep(0.05)
+    batch.cancel()
+    await asyncio.gather(batch, return_exceptions=True)
+    assert counted(metrics, "wrong_answer") is None

@@ -1,0 +1,170 @@
+"""What is known of one submission while it is judged.
+
+It runs in turns, each in a box that is leased for that turn: where others wait, a submission that takes long gives
+its box back and goes on later, with the test that it was at. Outputs for a special judge wait here until the turn is
+over, so that nobody holds one box while waiting for another; when they are many, the turn ends.
+"""
+
+from dataclasses import dataclass, field
+
+from sandboxes.protocol.facts import CompileFacts, TesterFacts, TestFacts
+from sandboxes.protocol.job import Budget
+from verifier_service.checkers import Checked
+from verifier_service.errors import BoxDied
+from verifier_service.execution.executor import Times
+from verifier_service.judges.code import special, verdicts
+from verifier_service.judges.code.special import Judged
+from verifier_service.judges.code.tests import Suite
+from verifier_service.judges.code.verdicts import Tally
+from verifier_service.schema import CodeResult
+
+WAITING_BYTES = 32 * 1024 * 1024
+"""Outputs that wait for a special judge, of one submission."""
+MOSTLY = 0.75
+"""Which part of its fair share of the time a program may wait, rather than compute, and still be none that sleeps."""
+
+
+@dataclass
+class Progress:
+    """The tests of one submission: what came of those that ran, and which are to be run next."""
+
+    suite: Suite
+    budget: Budget
+    times: Times = field(default_factory=Times)
+    judge_s: float = 0.0
+    comparing_s: float = 0.0
+    """The part of `judge_s` that passed while the program's box was held."""
+    result: CodeResult | None = None
+    outputs: list[TestFacts] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.tally = Tally(self.suite.weights, self.suite.stop_on_failure)
+        self._kept = self.tally
+        self._counted_s = 0.0
+        self._kept_counted_s = 0.0
+        self._slow_judgements = 0
+        self._is_over = False
+
+    # Which tests a turn runs
+
+    @property
+    def first(self) -> int:
+        """The test that the next turn begins with; all outputs before it have been judged by then."""
+        return len(self._kept.tests)
+
+    @property
+    def last(self) -> int:
+        """The test before which the next turn ends. Where the first failure is the last test and a special judge has
+        to say so, a turn runs few."""
+        few = self.suite.special_judge is not None and self.suite.stop_on_failure
+        return min(len(self.suite.weights), self.first + max(1, self.first)) if few else len(self.suite.weights)
+
+    @property
+    def done_share(self) -> float:
+        """The share of the tests that are done, as far as it is known."""
+        return len(self.tally.tests) / len(self.suite.weights) if self.suite.weights else 0.0
+
+    @property
+    def budget_left(self) -> Budget:
+        """What the tests that are left may take together."""
+        if not self.suite.weights or not self._kept_counted_s:
+            return self.budget
+        whole_s = self.budget.of(len(self.suite.weights))
+        left_s = max(0.0, whole_s - self._kept_counted_s)
+        return Budget(base_s=left_s, per_test_s=0.0, most_s=left_s)
+
+    # What a turn brings
+
+    def begin(self) -> None:
+        """Begin the turn anew: it has another box."""
+        self.tally = self._kept.copy()
+        self._counted_s = self._kept_counted_s
+        self.outputs.clear()
+
+    def take_compile(self, fact: CompileFacts) -> None:
+        """Take what the compiler did."""
+        if not fact.succeeded:
+            self.result = verdicts.compiler_failed(fact, len(self.suite.weights))
+
+    def take_tester(self, fact: TesterFacts) -> None:
+        """Take what came of tests that run in a process of their own.
+
+        Raises:
+            ReferenceUnusable: they are of no use.
+        """
+        self.result = verdicts.tester_result(fact)
+
+    def take_output(self, fact: TestFacts) -> None:
+        """Take an output that waits for the special judge."""
+        self.outputs.append(fact)
+        self._counted_s += fact.counted_s
+
+    def take(self, fact: TestFacts, checked: Checked | None) -> None:
+        """Take a test and what became of its answer.
+
+        Raises:
+            BoxDied: it is not the next one.
+        """
+        self.tally.add(fact, checked)
+        self._counted_s += fact.counted_s
+
+    @property
+    def has_heard_enough(self) -> bool:
+        """Whether the rest of the turn's tests need not run, or has to wait."""
+        if self.result is not None or self.tally.enough():
+            return True
+        slow = sum(map(verdicts.is_slow, self.outputs))
+        return slow >= verdicts.MAX_TIME_LIMIT_FAILURES or sum(map(_size, self.outputs)) > WAITING_BYTES
+
+    def end(self, *, is_cut: bool) -> None:
+        """The turn is over; `is_cut` says that it was ended before its time.
+
+        Raises:
+            BoxDied: facts are missing for no reason.
+        """
+        missing = self.last - len(self.tally.tests) - len(self.outputs)
+        has_failed = self.tally.has_failed or not all(map(verdicts.answered, self.outputs))
+        if not is_cut and self.result is None and (not self.suite.weights or (missing > 0 and not has_failed)):
+            raise BoxDied(f"the box ended without {missing} of {self.last} tests")
+        self._is_over = not is_cut and missing > 0
+
+    def take_judged(self, judged: Judged) -> None:
+        """Take what became of the first outputs."""
+        for fact, checked in zip(self.outputs, judged.checked, strict=False):
+            self.tally.add(fact, checked)
+            if self.tally.enough():
+                break
+        del self.outputs[: len(judged.checked)]
+        self._slow_judgements += judged.slow
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether no output waits for the special judge, or the judge need not be asked about those that do."""
+        return not self.outputs or self.tally.enough() or self._slow_judgements >= special.MAX_SLOW
+
+    def keep(self) -> CodeResult | None:
+        """Keep what the turn has brought; return the result if no other turn is needed."""
+        self._kept, self._kept_counted_s = self.tally, self._counted_s
+        if self.result is not None:
+            return self.result
+        is_whole = bool(self.suite.weights) and len(self.tally.tests) == len(self.suite.weights)
+        if is_whole or self._is_over or self.tally.enough() or self.outputs:
+            return self.tally.result()
+        return None
+
+    def at_the_deadline(self, fair_share_s: float) -> CodeResult | None:
+        """Return what is known now that the deadline has passed.
+
+        A program that has waited, rather than computed, for its fair share of the time has had its time.
+        """
+        late = ""
+        if self.times.waited_s >= MOSTLY * fair_share_s:
+            late = (
+                f"the deadline passed, and the program had waited for {self.times.waited_s:.1f} s without computing; "
+                f"its fair share of the time was {fair_share_s:.1f} s"
+            )
+        return self.result or verdicts.at_the_deadline(self.tally, self.outputs, late)
+
+
+def _size(fact: TestFacts) -> int:
+    return len(fact.stdout) + sum(map(len, fact.files.values()))
