@@ -92,7 +92,7 @@ def test_every_member_could_have_been_the_first(value: Any):
 
 
 @given(PLAIN)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_whatever_is_lined_up_is_distinct_and_of_the_same_shape(value: Any):
     members = line_up(value, KEY)
     if members is not None:
@@ -103,7 +103,7 @@ def test_whatever_is_lined_up_is_distinct_and_of_the_same_shape(value: Any):
 
 
 @given(st.integers() | st.floats(-1e300, 1e300) | st.lists(st.integers(), min_size=1, max_size=9))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_number_and_every_list_of_numbers_has_a_line_up(value: Any):
     assert line_up(value, KEY) is not None
 
