@@ -140,6 +140,13 @@ def test_the_same_value_and_key_give_the_same_line_up_and_other_keys_give_others
     assert far_values(5, KEY) == far_values(5, KEY)
 
 
+def test_two_values_of_one_group_have_the_same_members_in_different_orders():
+    five = lined(5)
+    other = five[0] if five[0] != 5 else five[1]
+    assert sorted(lined(other)) == sorted(five)
+    assert lined(other) != five
+
+
 def test_the_place_of_the_value_in_its_line_up_says_nothing():
     places = Counter(lined(value).index(value) for value in range(1000, 2000))
     assert max(places.values()) < 100
