@@ -206,6 +206,10 @@ def test_inputs(x):
 def test_table(x, y):
     assert sq(x) == y
 
+@pytest.mark.parametrize("x, y", [(1, 0), (2, 3), (3, 8)])
+def test_sum(x, y):
+    assert sq(x) == y + int(True)
+
 @pytest.mark.parametrize("x", [4, -4])
 @pytest.mark.parametrize("y", [16])
 def test_stacked(x, y):
@@ -244,14 +248,57 @@ def test_pytest_files_have_node_ids_rows_and_units():
     plan = sites(
         {"test_a.py": PYTEST, "data.txt": "5 == 5", "test_b.py": "def test_x():\n    assert f(1) == 2"}, "pytest"
     )
-    names = ["rows", "table", "stacked", "half", "shared"]
+    names = ["rows", "table", "sum", "stacked", "half", "shared"]
     a = {f"test_a.py::test_{name}" for name in names}
     assert plan.guarded == {
         *a, "test_a.py::TestIt::test_also_shared", "test_a.py::TestIt::TestInner::test_deep", "test_b.py::test_x"
     }  # fmt: skip
     shared = frozenset({"test_a.py::test_shared", "test_a.py::TestIt::test_also_shared"})
-    assert sorted(map(len, plan.units)) == [1, 1, 1, 1, 1, 1, 2]
+    assert sorted(map(len, plan.units)) == [1, 1, 1, 1, 1, 1, 1, 2]
     assert shared in plan.units
+    copy = plan.apply(["test_a.py::test_sum"], Random(0))["test_a.py"]
+    assert [n for n in ("(1, 0)", "(2, 3)", "(3, 8)") if n in copy] == []
+
+
+FIXTURES = """
+import pytest
+
+@pytest.fixture
+def want():
+    return 4
+
+@pytest.fixture
+def size():
+    return 3
+
+@pytest.fixture(params=[9])
+def each(request):
+    return 9
+
+def test_want(want):
+    assert sq(2) == want
+
+def test_want_again(want):
+    assert sq(-2) == want
+
+def test_size(size):
+    assert sq(3) == 3 * size
+
+def test_size_again(size):
+    assert sq(size) == size * 3
+
+def test_each(each):
+    assert sq(3) == each
+"""
+
+
+def test_what_a_fixture_returns_changes_if_no_test_takes_it_as_an_input():
+    plan = sites({"test_a.py": FIXTURES}, "pytest")
+    tests = {"test_a.py::test_want", "test_a.py::test_want_again"}
+    assert plan.guarded == {*tests, "test_a.py::test_size", "test_a.py::test_size_again"}
+    copy = plan.apply(tests, Random(0))["test_a.py"]
+    assert re.sub(r"return \d\n", "return 4\n", copy, count=1) == FIXTURES != copy
+    assert frozenset(tests) in plan.units
 
 
 def test_every_row_of_a_parametrized_test_changes():

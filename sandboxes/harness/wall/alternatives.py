@@ -161,7 +161,7 @@ def _ints(value: int, want: int, salt: bytes) -> list[int]:
 
 def _small(value: int, want: int, salt: bytes) -> list[int]:
     """Return small numbers beside `value`: few of them are of the same length, many are of one or two digits."""
-    if want > 5:
+    if want > 9:
         return _block([0, *_BARE], value, want, salt)
     return pick(range(10), value, want, salt) if value == 0 else _of_length(value, want, salt)
 
@@ -175,7 +175,7 @@ def _significant(bare: str, want: int, salt: bytes) -> list[str]:
     number = int(bare)
     if number >= 100:
         return _texts(bare, want, salt, _LEADING)
-    return list(map(str, _of_length(number, want, salt) if want <= 5 else _block(_BARE, number, want, salt)))
+    return list(map(str, _of_length(number, want, salt) if want <= 9 else _block(_BARE, number, want, salt)))
 
 
 def _long_ints(value: int, want: int, salt: bytes) -> list[int]:

@@ -265,7 +265,7 @@ def _distinct(leaves: Sequence[Any], indices: Sequence[int], in_sets: set[int], 
     where = list(spots.values())
     places = [_place(leaves[found[0]], found[0] in in_sets) for found in where]
     taken = {_hashable(leaves[index]) for index in indices if type(leaves[index]) is not bool}
-    ordered = ordered and len(indices) <= _SORTED_LEAVES and in_sets.isdisjoint(indices)
+    ordered = ordered and 1 < len(indices) <= _SORTED_LEAVES and in_sets.isdisjoint(indices)
     order = _order([leaves[index] for index in indices]) if ordered else None
 
     def spread(choice: Mapping[int, Any]) -> dict[int, Any]:
@@ -340,9 +340,9 @@ def _steps(leaves: Sequence[Any], ints: Sequence[int], blanks: bool) -> _Part | 
     def spread(choice: Mapping[int, Any]) -> dict[int, Any]:
         if not choice:
             return {}
-        made = {0: 0, **{size: choice.get(number, size) for number, size in enumerate(sizes)}}
+        made = {0: 0, **{sign * size: sign * choice.get(number, size) for number, size in enumerate(sizes)}}
         first = choice.get(len(sizes), values[0])
-        return dict(zip(ints, accumulate((sign * made[abs(gap)] for gap in gaps), initial=first), strict=True))
+        return dict(zip(ints, accumulate(map(made.__getitem__, gaps), initial=first), strict=True))
 
     return _Part(places, fits, spread)
 
@@ -578,9 +578,17 @@ def _feed(value: Any, feed: Callable[[bytes], None]) -> None:
         feed(b"%d:" % len(value) + value)
     elif kind not in _CONTAINERS:
         feed(ascii(value).encode())
-    elif (items := _items(value)) and set(map(type, items)) <= _FLAT - {int}:
-        feed(ascii(items).encode())
     else:
-        for item in items:
-            _feed(item, feed)
+        _feed_items(_items(value), feed)
     feed(b")")
+
+
+def _feed_items(items: Sequence[Any], feed: Callable[[bytes], None]) -> None:
+    if set(map(type, items)) <= _FLAT:
+        try:
+            return feed(ascii(items).encode())
+        except ValueError:  # Python refuses to write long integers in decimal
+            pass
+    for item in items:
+        _feed(item, feed)
+    return None

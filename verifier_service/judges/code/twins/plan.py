@@ -169,6 +169,11 @@ class _Tests:
         self.body = walk.source.tree.body
         self.row_counts: dict[int, int] = {}
         """How many rows each `parametrize` has."""
+        self.takers: defaultdict[str, set[int]] = defaultdict(set)
+        """Which parameters of functions have a name, that may be one of a fixture."""
+        for node in ast.walk(walk.source.tree):
+            if isinstance(node, ast.arg):
+                self.takers[node.arg].add(id(node))
 
     def of_asserts(self) -> Iterator[tuple[str, list[Site]]]:
         """Yield the tests of assert code: its statements, functions and methods."""
@@ -219,11 +224,22 @@ class _Tests:
         names = {name_of(each.func if isinstance(each, ast.Call) else each) for each in decorators}
         if names & _EXPECTED_TO_FAIL:
             return []
-        bound: dict[str, list[Value]] = {}
+        bound = self._fixtures(node)
         for decorator in decorators:
             if isinstance(decorator, ast.Call) and name_of(decorator.func) == "parametrize":
                 bound.update(self._parameters(decorator))
         return list(self.walk.function(node, scope, bound))
+
+    def _fixtures(self, node: Function) -> dict[str, list[Value]]:
+        """Return what the fixtures of this file stand for that the test `node` takes and that return an expression."""
+        found: dict[str, list[Value]] = {}
+        for argument in node.args.args:
+            fixture = self.walk.module.functions.get(argument.arg)
+            if fixture is not None and (result := _result_of(fixture)) is not None:
+                key = ("fixture", id(fixture))
+                self.walk.uses[key] = self.takers[argument.arg]
+                found[argument.arg] = [Value(result, self.walk.module, frozenset({(key, id(argument))}))]
+        return found
 
     def _parameters(self, decorator: ast.Call) -> dict[str, list[Value]]:
         """Return what the names of `parametrize` stand for, row by row."""
@@ -257,3 +273,15 @@ def _unwrapped(row: Value) -> Value:
     node = row.node
     wrapped = isinstance(node, ast.Call) and name_of(node.func) == "param" and len(node.args) == 1
     return replace(row, node=node.args[0]) if wrapped else row  # type: ignore[attr-defined]
+
+
+def _result_of(fixture: Function) -> ast.expr | None:
+    """Return what a fixture returns or yields, if it does nothing else and runs once for a test."""
+    names = {name_of(each) for each in fixture.decorator_list}
+    body = [node for node in fixture.body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
+    if names != {"fixture"} or len(body) != 1:
+        return None
+    node = body[0]
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield):
+        return node.value.value
+    return node.value if isinstance(node, ast.Return) else None

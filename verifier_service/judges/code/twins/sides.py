@@ -137,11 +137,13 @@ class Sides(Names):
             return 2, []
         sides = [node.left] if isinstance(node.op, ast.Pow) else [node.right, node.left]
         others = [node.right] if isinstance(node.op, ast.Pow) else [node.left, node.right]
-        for side, other in zip(sides, others, strict=True):
-            _, found = self.literals(side, scope, replace(ask, brief=True))
-            if found and not (number_of(other) == 0 and isinstance(node.op, ast.Mult | ast.Pow)):
-                return 2, found[:1]
-        return 2, []
+        asked = [
+            self.literals(side, scope, replace(ask, brief=True))
+            for side, other in zip(sides, others, strict=True)
+            if not (number_of(other) == 0 and isinstance(node.op, ast.Mult | ast.Pow))
+        ]
+        rank_and_sites = min((pair for pair in asked if pair[1]), key=lambda pair: pair[0], default=(0, []))
+        return 2, _first_in_each_row(rank_and_sites[1])
 
     def _made(self, call: ast.Call, scope: Scope, ask: Ask) -> tuple[int, Sites]:
         """Return the sites in a call on the expected side, if its value differs where its arguments do."""
@@ -173,7 +175,7 @@ class Sides(Names):
             arguments += [keyword.value for keyword in call.keywords]
         ask = replace(ask, brief=True, unordered=ask.unordered or name in _UNORDERED)
         _, found = self._elements(arguments, scope, ask)
-        return found[:1] if name in _ONE else found
+        return _first_in_each_row(found) if name in _ONE else found
 
     def _filled(self, name: str, node: ast.expr, ask: Ask) -> Sites:
         written = self.source.written(node)
@@ -220,6 +222,14 @@ _SIDES: Mapping[type, Callable[..., tuple[int, Sites]]] = {
     ast.Subscript: Sides._named,
     ast.ListComp: Sides._comprehension,
 }
+
+
+def _first_in_each_row(sites: Sites) -> Sites:
+    """Return one site for each case of a test, where two could make up for each other: `1 + 2` and `2 + 1`."""
+    found: dict[object, Site] = {}
+    for site in sites:
+        found.setdefault(site.row, site)
+    return list(found.values())
 
 
 def _greatest_of_sorted(node: ast.List | ast.Tuple | ast.Set) -> ast.Constant | None:
