@@ -134,3 +134,21 @@ def test_signals_reach_the_result_and_change_no_verdict() -> None:
     made = Tally((1.0,))
     made.add(TestFacts(index=0, end=End.RETURNED, signals=(Signal.LEFT_PROCESSES,)), RIGHT)
     assert (made.result().verdict, made.result().signals) == (Verdict.ACCEPTED, ["left_processes"])
+
+
+def test_what_ended_a_second_run_is_the_verdict_of_the_tests_in_it() -> None:
+    tests = (
+        TesterTest(id="a", outcome=TestOutcome.PASSED),
+        TesterTest(id="b", outcome=TestOutcome.MISSING, message="slow", end=End.CPU_LIMIT, guard="twins"),
+    )
+    result = verdicts.tester_result(TesterFacts(tests=tests, finished=True))
+    assert (result.verdict, result.score, result.message) == (Verdict.TIME_LIMIT_EXCEEDED, 0.5, "b: slow")
+    assert [test.guard for test in result.tests] == [None, "twins"]
+
+
+def test_who_lied_once_is_believed_nothing() -> None:
+    tests = (TesterTest(id="a", outcome=TestOutcome.PASSED),)
+    result = verdicts.tester_result(TesterFacts(tests=tests, finished=True, lied="it equals 5 and 6"))
+    assert (result.verdict, result.score, result.passed, result.total) == (Verdict.WRONG_ANSWER, 0.0, 0, 1)
+    assert (result.message, result.tests[0].verdict) == ("it equals 5 and 6", Verdict.WRONG_ANSWER)
+    assert result.signals == ["failed_line_up"]
