@@ -195,3 +195,21 @@ def test_at_the_deadline_nothing_is_known_of_a_program_that_has_not_failed() -> 
     waiting = [TestFacts(index=1, end=End.EXITED)]
     assert verdicts.at_the_deadline(tally((End.RETURNED, RIGHT), weights=(1, 1)), waiting, "") is None
     assert verdicts.at_the_deadline(tally(weights=()), [], "") is None
+
+
+def test_what_ended_a_second_run_is_the_verdict_of_the_tests_in_it() -> None:
+    tests = (
+        TesterTest(id="a", outcome=TestOutcome.PASSED),
+        TesterTest(id="b", outcome=TestOutcome.MISSING, message="slow", end=End.CPU_LIMIT, guard="twins"),
+    )
+    result = verdicts.tester_result(TesterFacts(tests=tests, finished=True))
+    assert (result.verdict, result.score, result.message) == (Verdict.TIME_LIMIT_EXCEEDED, 0.5, "b: slow")
+    assert [test.guard for test in result.tests] == [None, "twins"]
+
+
+def test_who_lied_once_is_believed_nothing() -> None:
+    tests = (TesterTest(id="a", outcome=TestOutcome.PASSED),)
+    result = verdicts.tester_result(TesterFacts(tests=tests, finished=True, lied="it equals 5 and 6"))
+    assert (result.verdict, result.score, result.passed, result.total) == (Verdict.WRONG_ANSWER, 0.0, 0, 1)
+    assert (result.message, result.tests[0].verdict) == ("it equals 5 and 6", Verdict.WRONG_ANSWER)
+    assert result.signals == ["failed_line_up"]

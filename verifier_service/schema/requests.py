@@ -225,7 +225,8 @@ class CallCase(Asked):
 
 
 class CallTests(Asked):
-    """Call a function (`f`) or a method of a fresh instance (`Class.method`) and compare what it returns."""
+    """Call a function (`f`) or a method of a fresh instance (`Class.method`, `Class().method`) and compare what it
+    returns."""
 
     kind: Literal["call"]
     prelude: Prelude = ""
@@ -238,14 +239,22 @@ class CallTests(Asked):
 
 
 class Process(StrEnum):
-    """Where tests run: apart from the submission, or in one process with it."""
+    """Where tests run.
+
+    `separate`: apart from the submission, which can only answer; and what passed once more in plain Python. `shared`:
+    in one process with it alone, for tests that patch or inspect it from within; guarded by copies that expect
+    something else, as far as a test has a literal that can be changed. `guard` in the result says what a test is worth.
+    """
 
     SEPARATE = "separate"
     SHARED = "shared"
 
 
 class AssertTests(Asked):
-    """`assert` statements that use the submission's names, or a `check(candidate)` function with `entry_point`."""
+    """`assert` statements that use the submission's names, or a `check(candidate)` function with `entry_point`.
+
+    Each statement at the top that judges the submission is a test, and each test function and method of a TestCase.
+    """
 
     kind: Literal["assert"]
     prelude: Prelude = ""

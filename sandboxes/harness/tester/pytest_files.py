@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest import skipping
 
 from sandboxes.harness.tester import pytest_marks
 from sandboxes.harness.tester.plan import MARKS
@@ -265,7 +266,7 @@ class Plugin:
         if call.excinfo is not None and is_from_submission(call.excinfo.value):
             self._blamed.add(item.nodeid)
         error = call.excinfo.value if call.excinfo is not None else None
-        skipped_by_mark = isinstance(error, pytest.skip.Exception) and error._use_item_location
+        skipped_by_mark = isinstance(error, pytest.skip.Exception) and (_unittest_mark(item) or _is_of_mark(error))
         if skipped_by_mark or (hasattr(report, "wasxfail") and not isinstance(error, pytest.xfail.Exception)):
             self._by_mark.add(item.nodeid)
         if self._subject.lost and report.outcome == "passed":
@@ -336,6 +337,14 @@ class Plugin:
                 self._reporter.leave_out(name, outcome)
             else:
                 self._reporter.test(name, outcome, text, 0.0)
+
+
+def _is_of_mark(error: BaseException) -> bool:
+    """Whether pytest's own reading of the marks has raised a skip, and not the test or a fixture of it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename == skipping.__file__
 
 
 def _unittest_mark(item: pytest.Item) -> bool:
