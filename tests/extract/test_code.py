@@ -18,7 +18,7 @@ PYTHON = LANGUAGES["python"]
     ("completion", "expected"),
     [
         ("x = 1", "x = 1"),
-        ("\n\n  x = 1", "\n\n  x = 1"),
+        ("\n\nx = 1", "\n\nx = 1"),
         ("Sure!\n```python\nx = 1\n```\nDone.", "x = 1\n"),
         ("```py\na\n```\nbetter:\n```python\nb\n```", "b\n"),
         ("```Python3\na\n```", "a\n"),

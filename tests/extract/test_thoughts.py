@@ -20,6 +20,7 @@ CODE = "```python\nx = 1\n```\n"
         "◁think▷no◁/think▷", "no</think>", "a</think>\nb</think>", "<think>a<think>b</think>c</think>",
         "<think>a</think><think>b</think>",
         "<think>I must write </think> first.</think>", "<|im_start|>assistant\n<think>no</think>",
+        "<|channel|>analysis<|message|>no<|end|><|start|>assistant<|channel|>final<|message|>",
         "<|begin_of_thought|>no<|end_of_thought|>", f"<think>\n{CODE}</think>\n", f"{CODE}</think>\n",
         "<think>\n```python\nnever closed\n</think>\n", "```python\nnever closed\n</think>\n",
         "<think>\n```python\ns = '</think>'\n```\n</think>\n",

@@ -5,7 +5,9 @@ What is cut off must look like sentences: a program with an error in it stays wh
 """
 
 import re
+import textwrap
 from collections.abc import Iterator
+from itertools import takewhile
 
 from verifier_service.extract.python import Reader
 
@@ -22,7 +24,7 @@ _CODE_START = re.compile(
     r"(?:async\s+)?def\s+\w+\s*[(\[]|class\s+\w+.*[:{(]|class\s+\w+$|(?:pub\s+)?(?:fn|func)\s+[\w(]|func\s|use\s+[\w:]+.*;|"
     r"(?:let|const|var|val|auto|int|long|void|double|bool|string|char|unsigned)\s+.*[=;({]|function\b.*[({]|"
     r"(?:if|for|while|switch|elif|with|try|else|return|match)\b.*[:{();]|(?:if|while|until)\s+\[|for\s+\w+\s+in\b|"
-    r"(?:read|echo|printf|set|local|declare|awk|sed|fi|done|do|then|cat)\b(?:\s|$)|"
+    r"(?:read|echo|printf|set|local|declare|awk|sed|sort|tr|grep|cut|wc|seq|mapfile|fi|done|do|then|cat)\b(?:\s|$)|"
     r"@\w|[\w.\[\]$]+\s*(?:[-+*/|&%:<>^]|//|\*\*)?=(?!=)|[\w.:]+\(.*\)?|[\w.:]+!?\(|'''|\"\"\""
 )
 _CODE_END = re.compile(r"[;{}]\s*$|^\s*(?:fi|done|esac)\s*$")
@@ -42,7 +44,7 @@ def looks_like_text(line: str) -> bool:
     stripped = line.strip()
     if not stripped or looks_like_code(stripped) or not _SENTENCE.match(stripped):
         return False
-    return stripped[-1] in ".:!?*)" or len(_WORD.findall(stripped[:200])) >= 2
+    return stripped.endswith((".", ":", "!", "?", ")", "**")) or len(_WORD.findall(stripped[:200])) >= 2
 
 
 def is_mostly_code(text: str) -> bool:
@@ -57,7 +59,11 @@ def programs(text: str, reader: Reader | None) -> Iterator[str]:
     """Return what may be the program of a text, the likeliest first. `reader` is there where it should be Python."""
     if len(text) <= MAX_CHARS:
         lines = [f"{line}\n" for line in text.split("\n")]  # as Python counts them
-        yield from _trimmed(lines) if reader is None else _python(lines, reader)
+        if reader is None:
+            yield from _trimmed(lines)
+        else:
+            yield from _python(lines, reader)
+            yield from _indented(lines, reader)
 
 
 def _python(lines: list[str], reader: Reader) -> Iterator[str]:
@@ -65,6 +71,18 @@ def _python(lines: list[str], reader: Reader) -> Iterator[str]:
     for start in starts[:MAX_STARTS]:
         if all(map(_may_come_before, lines[:start])):
             yield from _python_from(lines[start:], reader)
+
+
+def _indented(lines: list[str], reader: Reader) -> Iterator[str]:
+    """Return the program of a block that is told by its indentation, the oldest form of Markdown."""
+    start = next((at for at, line in enumerate(lines) if looks_like_code(line)), None)
+    if start is None or lines[start][:1].strip() or not all(map(_may_come_before, lines[:start])):
+        return
+    indent = lines[start][: len(lines[start]) - len(lines[start].lstrip())]
+    inside = takewhile(lambda line: line.startswith(indent) or not line.strip(), lines[start:])
+    program = textwrap.dedent("".join(inside))
+    if reader.read(program) is not None:
+        yield program
 
 
 def _may_come_before(line: str) -> bool:

@@ -16,6 +16,7 @@ import textwrap
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 from verifier_service.extract import bare, labels, marks
@@ -54,7 +55,7 @@ class _Search:
         text = self._without_label(marks.without_first_tokens(completion))
         if self._is_answer(text):
             return text
-        visible = self._turn(without_thoughts(text, self._holds_answer))
+        visible = self._turn(without_thoughts(text, partial(self._holds_answer, fenced=has_fence(text))))
         if visible != text and self._is_answer(visible):
             return visible
         candidates = self._candidates(visible)
@@ -86,8 +87,13 @@ class _Search:
         facts = self._reader.read(code) if self._reader is not None else None
         return facts is not None and bool(facts.defines & self._wanted.names)
 
-    def _holds_answer(self, text: str) -> bool:
-        return has_fence(text) or any(map(bare.looks_like_code, text[: bare.MAX_CHARS].split("\n")))
+    def _holds_answer(self, text: str, *, fenced: bool) -> bool:
+        """Tell whether there is a program in what follows a thought; where blocks are `fenced` before, a whole one."""
+        if has_fence(text) or marks.OPENING.search(text):
+            return True
+        if fenced and self._reader is not None:
+            return next(bare.programs(text, self._reader), None) is not None
+        return any(map(bare.looks_like_code, text[: bare.MAX_CHARS].split("\n")))
 
     def _turn(self, text: str) -> str:
         """Cut what follows the end of the turn; inside a block a token is part of the program."""
@@ -99,7 +105,8 @@ class _Search:
                 break
             if found.start() < block.end and (block.is_closed or self._reads(block.code)):
                 found = marks.turn_end(text, block.end)
-        return text[: found.start()] if found and text[: found.start()].strip() else text
+        said = text[: found.start()] if found else ""
+        return said if self._holds_answer(said, fenced=False) else text
 
     def _places(self, text: str) -> list[str]:
         """Return the parts of a text in which an answer was announced, the last first, and the text itself."""
@@ -237,7 +244,7 @@ class _Search:
     def _without_label(self, text: str) -> str:
         """Cut a first line that is only the name of the language, as where the prompt ended with the fence."""
         first, newline, rest = text.partition("\n")
-        return rest if newline and len(first) < 30 and labels.is_of(first.strip().lower(), self._language) else text
+        return rest if newline and len(first) < 30 and labels.is_name(first.strip().lower(), self._language) else text
 
 
 def _with_nested(fenced: Sequence[Block]) -> Iterator[Block]:

@@ -24,14 +24,14 @@ OTHERS = frozenset(_OTHERS.split())
 
 def is_of(label: str, language: Language) -> bool:
     """Tell whether a label announces a program of the language."""
-    names = language.labels
+    suffix = PurePosixPath(label).suffix
+    return is_name(label, language) or (suffix != "" and suffix == PurePosixPath(language.source_file).suffix)
+
+
+def is_name(label: str, language: Language) -> bool:
+    """Tell whether a label is a name of the language, perhaps with a version."""
     plain = _PREFIX.sub("", label)
-    suffix = PurePosixPath(plain).suffix
-    return (
-        plain in names
-        or _VERSION.sub("", plain) in names
-        or (suffix != "" and suffix == PurePosixPath(language.source_file).suffix)
-    )
+    return plain in language.labels or _VERSION.sub("", plain) in language.labels
 
 
 def is_unknown(label: str, language: Language) -> bool:

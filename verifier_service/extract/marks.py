@@ -46,8 +46,8 @@ def may_hold_marks(text: str) -> bool:
 
 
 _WHITE = " \t\r\n"
-_TOKEN = re.compile(rf"{TOKEN}(?:(?:assistant|model)\b)?")
-_TOKENS_FIRST = re.compile(rf"(?:\s|[{INVISIBLE}]|{TOKEN}(?:(?:assistant|model)\b)?)*+")
+_TOKEN = re.compile(rf"(?!<\|channel){TOKEN}(?:(?:assistant|model)\b)?")
+_TOKENS_FIRST = re.compile(rf"(?:\s|[{INVISIBLE}]|{_TOKEN.pattern})*+")
 _TURN_ENDS = re.compile(rf"(?<![\"']){TOKEN}[ \t]*+(?=$|{TOKEN})", re.MULTILINE)
 
 

@@ -33,7 +33,8 @@ _TAG = re.compile(
     rf"<[ \t]{{0,3}}(?P<slash>/?)[ \t]{{0,3}}(?P<name>{_NAMES})[ \t]{{0,3}}>"
     r"|\[(?P<slash2>/?)THINK\]"
     r"|◁(?P<slash3>/?)think▷"
-    r"|<\|(?P<word>begin|end)_of_thought\|>",
+    r"|<\|(?P<word>begin|end)_of_thought\|>"
+    r"|<\|channel\|>(?P<channel>analysis|commentary|final)[^<>\n]{0,60}<\|message\|>",  # gpt-oss thinks in channels
     re.IGNORECASE,
 )
 _SPOKEN_OF = re.compile(r"[\"'`“‘«]$|(?:^|\s)(?:#|//)")  # what stands before a tag that is text
@@ -134,7 +135,8 @@ def _tags(text: str) -> list[_Tag]:
         before = text[line_start : found.start()]
         if _SPOKEN_OF.search(before):
             continue
-        closes = any((found["slash"], found["slash2"], found["slash3"], (found["word"] or "").lower() == "end"))
+        words = ((found["word"] or "").lower(), (found["channel"] or "").lower())
+        closes = any((found["slash"], found["slash2"], found["slash3"], words[0] == "end", words[1] == "final"))
         alone = before.strip() == "" and text[found.end() : found.end() + MAX_BEFORE].partition("\n")[0].strip() == ""
         of_line = alone if closes else _LINE_START.match(before) is not None
         tags.append(_Tag(found.start(), found.end(), closes, of_line))
