@@ -51,7 +51,7 @@ async def run(box: Box, source: str) -> bytes:
 
 @asynccontextmanager
 async def lend(pool: BoxPool, language: Language, **how: bool) -> AsyncIterator[Box]:
-    async with pool.lease(language, **how) as lease:
+    async with pool.lease(language, None, **how) as lease:
         yield lease.box
 
 
