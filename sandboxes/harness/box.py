@@ -1,15 +1,17 @@
 """The box as its supervisor holds it: the loop, the stream to the service, zygotes, uids, and the reset."""
 
 import os
+import secrets
 from collections.abc import Collection, Sequence
-from itertools import cycle
 
+from sandboxes.harness.accounts import Accounts
 from sandboxes.harness.child.confine import no_new_privileges
 from sandboxes.harness.limits import oom_kills
 from sandboxes.harness.loop import Loop
 from sandboxes.harness.process import HarnessFailed
 from sandboxes.harness.reset import Killed, Reset
 from sandboxes.harness.service import Service
+from sandboxes.harness.traces import Traces
 from sandboxes.harness.zygote import Zygote
 from sandboxes.protocol.config import BoxConfig, Confinement
 from sandboxes.protocol.constants import QUEUES_FOLDER, UIDS, WRITABLE_FOLDERS
@@ -31,7 +33,9 @@ class Box:
         self.no_new_privileges = no_new_privileges()
         self._zygotes: dict[tuple[str, ...], Zygote] = {}
         self._oom_kills = oom_kills()
-        self._uids = cycle(range(config.uid_base, config.uid_base + UIDS))
+        self.accounts = Accounts(WRITABLE_FOLDERS)
+        self.traces = Traces(WRITABLE_FOLDERS, shows_pids=self.by_uids)
+        self._recent_uids: dict[int, None] = {}
 
     def turn(self) -> None:
         """Let things happen.
@@ -44,8 +48,15 @@ class Box:
             raise Stopped
 
     def fresh_uid(self) -> int:
-        """Return a uid that no process of this box had for a long time."""
-        return next(self._uids)
+        """Return a uid that no process of this box had for a long time. It is drawn: a program that is told the next
+        number could learn from it how many processes an earlier one had."""
+        base = self.config.uid_base
+        while (uid := base + secrets.randbelow(UIDS)) in self._recent_uids:
+            pass
+        self._recent_uids[uid] = None
+        if len(self._recent_uids) > UIDS // 2:
+            del self._recent_uids[next(iter(self._recent_uids))]
+        return uid
 
     @property
     def by_uids(self) -> bool:
@@ -65,6 +76,8 @@ class Box:
         if key not in self._zygotes:
             self._zygotes[key] = self.zygote.fork(key, self.config.packages)
             self.reset.known |= {self._zygotes[key].pid}
+            self.traces.processes += 1
+            self.accounts.note_idle()
         return self._zygotes[key]
 
     def clean(self, spare_uids: Collection[int] = ()) -> Killed:

@@ -1,8 +1,9 @@
-"""What a process may use: the limits the kernel holds for it, and what it and its children are seen to use.
+"""What a process may use: the limits the kernel holds for it, and what is there to be held to them.
 
 CPU time is the limit that counts. `RLIMIT_CPU` knows whole seconds and one process only, so the supervisor also reads
-the kernel's accounts of every process of the job, and RLIMIT_CPU is the net below. The same for memory: RLIMIT_AS
-stops wild requests, what is really resident decides, and the box's cgroup is the net below.
+the kernel's accounts, of the whole box (`accounts`) or of every process of the job (`usage`), and RLIMIT_CPU is the
+net below. The same for memory: RLIMIT_AS stops wild requests, what is really resident decides, and the box's cgroup is
+the net below.
 """
 
 import contextlib
@@ -21,7 +22,6 @@ THREAD_SLACK_BYTES = 16 * MIB
 MAX_THREAD_SLACK = 32
 OPEN_FILES = 1024
 NOT_IN_GVISOR = (resource.RLIMIT_NPROC, resource.RLIMIT_MSGQUEUE)
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -71,15 +71,6 @@ def set_limits(table: Collection[Sequence[int]]) -> None:
             resource.setrlimit(what, (allowed, allowed))
 
 
-@dataclass
-class Usage:
-    """What a set of processes uses at one moment, with the children they waited for."""
-
-    cpu_s: float = 0.0
-    resident_mb: float = 0.0
-    pids: tuple[int, ...] = ()
-
-
 def other_pids(known: Collection[int]) -> list[int]:
     """Return every process that can be seen here and is not known."""
     return [pid for name in os.listdir("/proc") if name.isdigit() and (pid := int(name)) not in known]
@@ -100,37 +91,12 @@ def relatives(ancestor: int, pids: Collection[int]) -> list[int]:
     return [pid for pid in pids if pid in found]
 
 
-def read_usage(pids: Collection[int]) -> Usage:
-    """Sum up what these processes use; those that have ended meanwhile count nothing here."""
-    usage, alive = Usage(), []
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        alive.append(pid)
-        usage.cpu_s += sum(map(int, fields[11:15])) / TICKS_PER_S
-        usage.resident_mb += int(fields[21]) * PAGE_BYTES / MIB
-    usage.pids = tuple(alive)
-    return usage
-
-
 def _status(pid: int, name: bytes) -> list[int]:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/status", "rb") as file:
         for line in file:
             if line.startswith(name):
                 return [int(word) for word in line.split()[1:]]
     return []
-
-
-def starved_s(pids: Collection[int]) -> float:
-    """Return the longest time that one of these processes has stood in line for a core, by the kernel's accounts."""
-    longest_ns = 0
-    for pid in pids:
-        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/schedstat", "rb") as file:
-            longest_ns = max(longest_ns, int(file.read().split()[1]))
-    return longest_ns / 1e9
 
 
 def uid_of(pid: int) -> int | None:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from sandboxes.harness.limits import ProcessLimits, Usage, namespace_pids, read_usage, starved_s
+from sandboxes.harness.limits import ProcessLimits, namespace_pids
 from sandboxes.harness.loop import READABLE, WRITABLE, Loop
-from sandboxes.harness.spending import LONG_S, Spending, Taken
+from sandboxes.harness.meter import BoxView, Meter
+from sandboxes.harness.spending import Spending, Taken
 from sandboxes.harness.zygote import END, PID, Zygote
 from sandboxes.protocol.child import LENGTH, Answer, Answers, Orders
 from sandboxes.protocol.facts import End, Signal
@@ -27,9 +28,10 @@ FIRST_CHECK_S = 0.02
 LONGEST_CHECK_S = 0.1
 CONFINING_PROCESSES = 2
 """How many processes wait for a program that has namespaces of its own."""
-MAX_STARVED = 10
+LOSING_CHECK_S = 0.005
+"""How often to look while CPU time vanishes with processes that nobody waits for."""
+MAX_KEPT_WAITING = 10
 """How many times the wall limit a busy machine may add to it."""
-CPU_CLOCK = 2  # of the clock ids that the kernel makes from a pid: the CPU time of the process with all its threads
 MEMORY_WORDS = (b"MemoryError", b"bad_alloc", b"Cannot allocate memory", b"OutOfMemoryError", b"out of memory")
 """What a runtime writes last when it was refused memory. It only turns one failure into another."""
 
@@ -188,29 +190,25 @@ class Process:
         stdin: bytes = b"",
         capture: Capture = Capture.TAIL,
         link: socket.socket | None = None,
+        box: BoxView = BoxView(),  # noqa: B008  # frozen, and of no state
     ) -> None:
         self.limits = limits
+        self.meter = Meter(limits, box)
         self.uid = orders.uid
         self.pid = 0
-        self.inner_pid = 0
         self.killed_for: End | None = None  # the limit that it broke
         self.ended: Ended | None = None
-        self.peak_mb = limits.base_mb
         self._capture = capture
         self._doomed = False  # to be killed, also if its pid is not known yet
         self._loop = loop
         self._zygote = zygote
-        self.cpu_base_s = 0.0
-        self._seen_cpu_s = 0.0
         self.spending: Spending | None = None
         """What counts the tests of the whole job, if anything does."""
-        self._starved_s = 0.0
-        self._starved_base_s = 0.0
         self._counted_base_s = 0.0
         self._stdin = memoryview(stdin)
         self.outputs: list[Output] = []
-        self.lister: Callable[[], Sequence[int]] = lambda: (self.pid,)
-        """Which processes count as this one's; the box knows."""
+        self.tried_a_socket: Callable[[], bool] = lambda: False
+        """Whether anything in this box has used the network since the last question."""
         self.killed_by_kernel: Callable[[], bool] = lambda: False
         """Whether the kernel has killed a process of this box for want of memory since the last question."""
         self._start(orders, capture, link)
@@ -300,70 +298,75 @@ class Process:
     def begin_clock(self) -> None:
         """Start the clocks of one test: what was used before does not count."""
         self.began_s = time.monotonic()
-        self._starved_base_s = self._starved_s
-        self._counted_base_s = max(self._seen_cpu_s, self.cpu_now_s())
+        self._counted_base_s = max(self.test_cpu_s(), self.meter.test_s())
         self._loop.at(self, self.began_s + min(FIRST_CHECK_S, self.limits.wall_s), self._check)
 
     def rebase(self, precisely: bool = False) -> None:
         """Take what was used so far as the base of the next test; `precisely` counts the children as well."""
-        self.cpu_base_s = self.usage().cpu_s if precisely else self.cpu_now_s()
+        self.meter.rebase(precisely)
         for output in self.outputs:
             output.total = 0
 
-    def cpu_now_s(self) -> float:
-        """Return the CPU time of the main process, by its own clock of the kernel."""
-        if self.pid == 0:
-            return 0.0
-        try:
-            return time.clock_gettime((~(self.inner_pid or self.pid) << 3) | CPU_CLOCK)
-        except OSError:
-            return self.cpu_base_s  # it has just ended
+    @property
+    def lister(self) -> Callable[[], Sequence[int]]:
+        """Tell which processes count as this one's; the box knows."""
+        return self.meter.lister
+
+    @lister.setter
+    def lister(self, lister: Callable[[], Sequence[int]]) -> None:
+        self.meter.lister = lister
+
+    @property
+    def peak_mb(self) -> float:
+        """The most memory that was seen, with what the process began with."""
+        return self.meter.peak_mb
 
     def find_inner_pid(self) -> None:
         """With namespaces, find the program below the processes that wait for it: the second one in there."""
         for pid in self.lister():
             if namespace_pids(pid)[1:] == [2]:
-                self.inner_pid = pid
+                self.meter.pid = pid
+
+    def test_cpu_s(self, closely: bool = False) -> float:
+        """Return what the test has used so far: by a look at all processes, or at the clock of the main one."""
+        if closely:
+            self.meter.look()
+            return self.meter.test_s()
+        return max(0.0, self.meter.main_s() - self.meter.base_s)
+
+    def end_cpu_s(self, orphans_s: float = 0.0) -> float:
+        """Return what the test had used when the process had ended, and `orphans_s` were those nobody waited for."""
+        assert self.ended is not None
+        return self.meter.end_s(self.ended.cpu_s, orphans_s)
 
     def _check(self, now_s: float) -> None:
-        if self.pid == 0:
-            left_s = FIRST_CHECK_S
-        else:
-            usage = self.usage()
-            if usage.cpu_s - self.cpu_base_s > self.limits.cpu_s:
+        left_s = FIRST_CHECK_S
+        if self.pid != 0:
+            usage = self.meter.look()
+            left_s = self.limits.cpu_s - self.meter.test_s()
+            if left_s < 0:
                 return self.kill(End.CPU_LIMIT)
-            own_mb = usage.resident_mb - self.limits.base_mb * len(usage.pids)
-            if own_mb > self.limits.memory_mb or len(usage.pids) > self.limits.processes + CONFINING_PROCESSES:
+            too_many = len(usage.processes) > self.limits.processes + CONFINING_PROCESSES
+            if self.meter.memory_mb(usage) > self.limits.memory_mb or too_many:
                 return self.kill(End.MEMORY_LIMIT)
-            left_s = self.limits.cpu_s - (usage.cpu_s - self.cpu_base_s)
         wall_left_s = self.began_s + self.limits.wall_s - now_s
-        if wall_left_s <= 0:  # time in which it wanted a core and got none is not its own
-            wall_left_s += min(starved_s(self.lister()), MAX_STARVED * self.limits.wall_s)
+        if wall_left_s <= 0:  # time in which it wanted a core and others had it is not its own
+            wall_left_s += min(self.meter.kept_waiting_s(), MAX_KEPT_WAITING * self.limits.wall_s)
         if wall_left_s <= 0:
             return self.kill(End.WALL_LIMIT)
-        if now_s - self.began_s > LONG_S:
-            self._starved_s = max(self._starved_s, starved_s(self.lister()))
         if self.spending is not None and self.spending.is_used_up:
             return self.kill(End.BUDGET)
-        pause_s = min(LONGEST_CHECK_S, max(left_s, 0.005), max(wall_left_s, 0.001))
+        longest_s = LOSING_CHECK_S if self.meter.is_losing else LONGEST_CHECK_S
+        pause_s = min(longest_s, max(left_s, 0.005), max(wall_left_s, 0.001))
         self._loop.at(self, now_s + pause_s, self._check)
         return None
 
     def taken(self) -> Taken:
         """Return what the current test has taken of the budget of all."""
-        used_s = max(self._seen_cpu_s, self.cpu_now_s()) if self.ended is None else self.ended.cpu_s
+        used_s = max(self.test_cpu_s(), self.meter.test_s()) if self.ended is None else self.end_cpu_s()
         cpu_s = max(0.0, used_s - self._counted_base_s)
-        starved_s = min(self._starved_s - self._starved_base_s, MAX_STARVED * self.limits.wall_s)
-        return Taken(max(cpu_s, self.wall_s - starved_s), cpu_s)
-
-    def usage(self) -> Usage:
-        """Return what the program and everything it started use now; keeps the peak of memory."""
-        usage = read_usage(self.lister())
-        usage.cpu_s = max(usage.cpu_s, self.cpu_now_s())
-        shared_mb = self.limits.base_mb * max(0, len(usage.pids) - 1)  # forked ones share what they began with
-        self.peak_mb = max(self.peak_mb, usage.resident_mb - shared_mb)
-        self._seen_cpu_s = max(self._seen_cpu_s, usage.cpu_s)
-        return usage
+        kept_waiting_s = min(self.meter.kept_waiting_s(), MAX_KEPT_WAITING * self.limits.wall_s)
+        return Taken(max(cpu_s, self.wall_s - kept_waiting_s), cpu_s)
 
     def kill(self, limit: End | None = None) -> None:
         """Kill the main process, for the limit it broke if any. What it started is killed with the reset."""
@@ -380,13 +383,13 @@ class Process:
         message = self._zygote.socket.recv(64)
         if len(message) == PID.size:
             (self.pid,) = PID.unpack(message)
+            self.meter.pid = self.pid
             if self._doomed:
                 self.kill()
         elif len(message) == END.size:
             status, cpu_s, peak_kib = END.unpack(message)
-            # Nobody waited for the children of a program that was killed; what was seen of them counts.
-            self.ended = Ended(status, max(cpu_s, self._seen_cpu_s), peak_kib / 1024, time.monotonic())
-            self.peak_mb = max(self.peak_mb, self.ended.peak_mb)
+            self.ended = Ended(status, cpu_s, peak_kib / 1024, time.monotonic())
+            self.meter.peak_mb = max(self.meter.peak_mb, self.ended.peak_mb)
             self._loop.cancel(self)
             self._loop.forget(self._zygote.socket.fileno())
             self._require_confined()
@@ -452,6 +455,7 @@ class Process:
             Signal.ENDED_EARLY: owed_an_answer and self.ended_by_itself,
             Signal.LEFT_PROCESSES: left_processes and self.ended_by_itself,
             Signal.FORBIDDEN_SYSTEM_CALL: self.ended is not None and self.signal == signal.SIGSYS,
+            Signal.TRIED_A_SOCKET: self.tried_a_socket(),
         }
         return tuple(name for name, is_seen in seen.items() if is_seen)
 
@@ -462,7 +466,7 @@ class Process:
             return self.killed_for
         if cpu_s > self.limits.cpu_s or self.signal == signal.SIGXCPU:
             return End.CPU_LIMIT
-        if self.ended.peak_mb > self.limits.memory_mb + self.limits.base_mb:
+        if self.peak_mb > self.limits.memory_mb + self.limits.base_mb:
             return End.MEMORY_LIMIT
         if self.signal == signal.SIGKILL and self.killed_by_kernel():
             return End.MEMORY_LIMIT

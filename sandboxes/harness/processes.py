@@ -1,14 +1,18 @@
 """The processes of one job: their orders and limits, how they start and end; and the compiler."""
 
 import socket
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sandboxes.harness.box import Box
 from sandboxes.harness.folder import ProgramFolder
-from sandboxes.harness.limits import ProcessLimits, other_pids
+from sandboxes.harness.limits import ProcessLimits, other_pids, relatives, uid_of
+from sandboxes.harness.meter import BoxView
 from sandboxes.harness.process import Capture, Process
 from sandboxes.harness.spending import Spending
+from sandboxes.harness.usage import proportional_mb, read_usage
+from sandboxes.harness.user import as_uid
 from sandboxes.harness.zygote import Zygote
 from sandboxes.protocol.child import Orders, Role
 from sandboxes.protocol.constants import (
@@ -39,6 +43,7 @@ class Processes:
         self.folder = ProgramFolder(box, job)
         self.spending = Spending(job.budget, len(job.runs) or len(job.calls))
         self._build_uid = 0
+        self._started: list[Process] = []
 
     def limits(self, zygote: Zygote | None = None, cpu_total_s: float | None = None) -> ProcessLimits:
         """Return what the program may use, which is forked from `zygote` if it is one of Python."""
@@ -87,6 +92,9 @@ class Processes:
     ) -> Process:
         """Start one process."""
         box = self.box
+        if all(one.ended is not None for one in self._started):
+            self._started = []
+        mine: list[Process] = []
         process = Process(
             box.loop,
             zygote or box.zygote,
@@ -95,10 +103,52 @@ class Processes:
             stdin=stdin,
             capture=capture,
             link=link,
+            box=BoxView() if orders.role is Role.TEST else self._view(mine),
         )
+        mine.append(process)
+        self._started.append(process)
+        box.traces.processes += 1
         process.lister = lambda: other_pids(box.reset.known)
+        process.tried_a_socket = box.traces.tried_a_socket
         process.killed_by_kernel = box.killed_by_kernel
         return process
+
+    def _view(self, mine: Collection[Process]) -> BoxView:
+        """Return what the box knows of all that runs in it, less the processes of the job that are not in `mine`."""
+        accounts, reset = self.box.accounts, self.box.reset
+
+        def others() -> list[Process]:
+            return [one for one in self._started if one not in mine]
+
+        def cpu_s() -> float | None:
+            used_s = accounts.cpu_s(reset.known)
+            return None if used_s is None else used_s - sum(map(self._cpu_s, others()))
+
+        def memory_mb() -> float | None:
+            held_mb = accounts.memory_mb()
+            return None if held_mb is None else max(0.0, held_mb - sum(map(self._resident_mb, others())))
+
+        def shares_mb(pids: Collection[int]) -> dict[int, float]:
+            (process,) = mine
+            look = lambda: proportional_mb(pids)  # noqa: E731
+            return as_uid(process.uid, look) if self.box.by_uids else look()
+
+        return BoxView(cpu_s, memory_mb, shares_mb)
+
+    def _pids_of(self, process: Process) -> list[int]:
+        """Return the pids of one process of the job and of what it started."""
+        pids = other_pids(self.box.reset.known)
+        if self.box.by_uids:
+            return [pid for pid in pids if pid == process.pid or uid_of(pid) == process.uid]
+        return relatives(process.pid, pids)
+
+    def _cpu_s(self, process: Process) -> float:
+        return process.ended.cpu_s if process.ended is not None else read_usage(self._pids_of(process)).cpu_s
+
+    def _resident_mb(self, process: Process) -> float:
+        if process.ended is not None:
+            return 0.0
+        return max(0.0, read_usage(self._pids_of(process)).resident_mb - process.limits.base_mb)
 
     def finish(self, process: Process) -> Used:
         """Wait for the end of `process`, kill what it left, and drain it; its files are still there."""
@@ -109,8 +159,7 @@ class Processes:
             self.end(process)
         killed = self.box.reset.kill_all()
         process.drain_rest()
-        assert process.ended is not None
-        return Used(process.ended.cpu_s + killed.cpu_s, killed.found)
+        return Used(process.end_cpu_s(killed.cpu_s), killed.found)
 
     def end(self, process: Process) -> None:
         """See to it that the main process has ended, whatever else happens."""

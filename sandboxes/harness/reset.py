@@ -18,6 +18,7 @@ from sandboxes.harness.limits import other_pids, uid_of
 from sandboxes.harness.user import as_uid
 
 PATIENCE_S = 5.0
+OPEN_TO_ALL = 0o777
 
 
 class NotReset(Exception):
@@ -94,7 +95,7 @@ class Reset:
                 self._empty(folder, names, spare_uids)
 
     def _empty(self, folder: str, names: Sequence[str], spare_uids: Collection[int]) -> None:
-        trees: dict[int, list[str]] = {}
+        trees: list[str] = []
         for name in names:
             path = os.path.join(folder, name)
             found = os.lstat(path)
@@ -103,12 +104,9 @@ class Reset:
             if not stat.S_ISDIR(found.st_mode):
                 os.unlink(path)
             elif not _remove_empty(path):
-                trees.setdefault(found.st_uid, []).append(path)
-        for uid, paths in trees.items():
-            as_uid(uid, lambda paths=paths: _remove_trees(paths))
-            for path in paths:
-                if not _remove_empty(path):
-                    raise NotReset(f"the folder {path} cannot be emptied")
+                trees.append(path)
+        if trees:
+            _remove_trees(trees)
 
 
 def _kill(pid: int) -> None:
@@ -137,28 +135,86 @@ def _remove_empty(path: str) -> bool:
 
 
 def _remove_trees(tops: Sequence[str]) -> None:
+    """Remove folders with all that is in them, whoever owns what: each owner removes what it may and opens its folders
+    to all, and so lets the others come further.
+
+    Raises:
+        NotReset: nobody gets any further, or it takes too long.
+    """
+    deadline_s = time.monotonic() + PATIENCE_S
+    owners = {os.lstat(top).st_uid for top in tops}
+    while tops:
+        steps, blocking = 0, set[int]()
+        for uid in owners:
+            more, by = as_uid(uid, lambda tops=tops: _remove_what_is_ours(tops))
+            steps += more
+            blocking.update(by)
+        tops = [top for top in tops if not _remove_empty(top)]
+        tried, owners = owners, blocking | {os.lstat(top).st_uid for top in tops}
+        if tops and ((steps == 0 and owners <= tried) or time.monotonic() > deadline_s):
+            raise NotReset(f"the folder {tops[0]} cannot be emptied")
+
+
+def _remove_what_is_ours(tops: Sequence[str]) -> tuple[int, list[int]]:
+    """Empty folders as far as this user may; return the number of steps that got further, and who owns what did not."""
+    remover = _Remover()
     for top in tops:
-        _remove_tree(top)
+        with contextlib.suppress(OSError):
+            remover.empty(top)
+    return remover.steps, list(remover.blocking)
 
 
-def _remove_tree(top: str) -> None:
-    """Empty the folder `top`, of any depth: what lies deeper is first moved up, so no path gets long."""
-    os.chmod(top, 0o700)
-    serial = 0
-    while names := os.listdir(top):
-        for name in names:
-            path = os.path.join(top, name)
-            if not stat.S_ISDIR(os.lstat(path).st_mode):
+class _Remover:
+    """Removes what this user may remove."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.blocking: set[int] = set()
+        self._uid = os.getuid()
+        self._serial = 0
+
+    def empty(self, top: str) -> None:
+        """Empty the folder `top`, of any depth: what lies deeper is first moved up, so no path gets long.
+
+        Raises:
+            OSError: nobody but its owner can look into it.
+        """
+        self._open(top)
+        stuck: set[str] = set()
+        while names := [name for name in os.listdir(top) if name not in stuck]:
+            stuck.update(name for name in names if not self._removed(top, os.path.join(top, name)))
+
+    def _open(self, folder: str) -> bool:
+        """Open a folder of this user's to all, and tell whether it is one."""
+        found = os.lstat(folder)
+        if found.st_uid != self._uid:
+            self.blocking.add(found.st_uid)
+        elif stat.S_IMODE(found.st_mode) != OPEN_TO_ALL:
+            os.chmod(folder, OPEN_TO_ALL)
+            self.steps += 1
+        return found.st_uid == self._uid
+
+    def _removed(self, top: str, path: str) -> bool:
+        """Remove what is at `path` in `top`, with what is in it moved up to `top`; False if something is in the way."""
+        try:
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                self._open(path)
+                for name in os.listdir(path):
+                    self._take_out(top, os.path.join(path, name))
+                os.rmdir(path)
+            else:
                 os.unlink(path)
-                continue
-            os.chmod(path, 0o700)
-            for inner in os.listdir(path):
-                inner_path = os.path.join(path, inner)
-                if stat.S_ISDIR(os.lstat(inner_path).st_mode):
-                    os.chmod(inner_path, 0o700)  # a folder without write permission cannot be moved
-                    while os.path.lexists(os.path.join(top, f"{serial}")):
-                        serial += 1
-                    os.rename(inner_path, os.path.join(top, f"{serial}"))
-                else:
-                    os.unlink(inner_path)
-            os.rmdir(path)
+        except OSError:
+            return False
+        self.steps += 1
+        return True
+
+    def _take_out(self, top: str, path: str) -> None:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            os.unlink(path)
+            return
+        self._open(path)  # a folder without write permission cannot be moved
+        while os.path.lexists(os.path.join(top, f"{self._serial}")):
+            self._serial += 1
+        os.rename(path, os.path.join(top, f"{self._serial}"))
+        self.steps += 1

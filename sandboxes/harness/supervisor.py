@@ -15,6 +15,7 @@ from sandboxes.harness.processes import Processes
 from sandboxes.harness.reset import NotReset
 from sandboxes.harness.zygote import Zygote
 from sandboxes.protocol.config import BoxConfig
+from sandboxes.protocol.constants import FOLDER
 from sandboxes.protocol.digest import digest
 from sandboxes.protocol.frames import BrokenFrame
 from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Start
@@ -27,6 +28,7 @@ def serve(config: BoxConfig, zygote: Zygote) -> None:
     box = Box(config, zygote)
     os.umask(0o022)
     box.clean()
+    box.accounts.note_idle()
     box.service.tell(Hello(digest=digest(), python=platform.python_version()))
     try:
         while True:
@@ -51,12 +53,16 @@ def _run(box: Box, start: Start) -> None:
         refused = str(error)
     finally:
         box.loop.cancel(_say_alive)
+    waited_s = processes.spending.waited_s
     box.clean()
-    box.service.tell(Done(number=start.number, refused=refused, waited_s=processes.spending.waited_s))
+    spent = box.traces.settle()
+    box.accounts.note_idle()
+    box.service.tell(Done(number=start.number, refused=refused, spent=spent, waited_s=waited_s))
 
 
 def _carry_out(processes: Processes) -> None:
     processes.folder.prepare()
+    processes.box.traces.begin(FOLDER)
     if processes.compile():
         MODES[processes.job.mode](processes)
 

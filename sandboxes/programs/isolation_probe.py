@@ -28,6 +28,7 @@ SYSTEM_CALLS = {
     "process_vm_readv": (310, 270),
 }
 AF_PACKET, AF_VSOCK = 17, 40
+NETLINK_SOCK_DIAG = 4
 KNOWN_VARIABLES = {
     "PATH", "HOME", "LANG", "LC_CTYPE", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "MALLOC_ARENA_MAX",
 }  # fmt: skip
@@ -132,6 +133,10 @@ CLAIMS: dict[str, Callable[[], Seen]] = {
     "only the loopback is there": _only_loopback,
     "no virtual machine socket is there": lambda: _refused(socket.socket, AF_VSOCK, socket.SOCK_STREAM),
     "no packet socket is there": lambda: _refused(socket.socket, AF_PACKET, socket.SOCK_RAW),
+    "no socket shows other sockets": lambda: _refused(
+        socket.socket, socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG
+    ),
+    "no memory is there beyond processes and folders": lambda: _refused(os.memfd_create, "probe"),
     "no Docker socket is there": lambda: (not os.path.exists("/var/run/docker.sock"), "/var/run/docker.sock"),
     "no other process can be signalled": _processes,
     "no other process can be read": _others_closed,

@@ -28,6 +28,7 @@ class Signal(StrEnum):
 
     ENDED_EARLY = "ended_early"  # it ended by itself while an answer was owed
     LEFT_PROCESSES = "left_processes"  # processes of it were alive when it had ended
+    TRIED_A_SOCKET = "tried_a_socket"  # it sent or tried to send something over the network, of which there is none
     FORBIDDEN_SYSTEM_CALL = "forbidden_system_call"  # the kernel ended it for a system call that no program may make
 
 

@@ -1,5 +1,7 @@
 """Facts to verdicts, without a box: the order of questions, shares and weights, and whose failure it was."""
 
+import json
+
 import pytest
 
 from sandboxes.protocol.facts import CompileFacts, End, Signal, TesterFacts, TesterTest, TestFacts, TestOutcome
@@ -171,3 +173,25 @@ def test_at_the_deadline_nothing_is_known_of_a_program_that_has_not_failed() -> 
     waiting = [TestFacts(index=1, end=End.EXITED)]
     assert verdicts.at_the_deadline(tally((End.RETURNED, RIGHT), weights=(1, 1)), waiting, "") is None
     assert verdicts.at_the_deadline(tally(weights=()), [], "") is None
+
+
+def test_a_message_is_cut_to_its_beginning_and_its_end_and_only_holds_what_can_be_seen() -> None:
+    written = "first line\n" + "\x01\x1b\x7f\u202e\t" * 1000 + "\nValueError: last line"
+    said = verdicts.readable(written)
+    assert len(said) == verdicts.MAX_MESSAGE_CHARS
+    assert said.startswith("first line\n␁␛␡\ufffd\t")
+    assert said.endswith("\nValueError: last line")
+    assert len(json.dumps(said, ensure_ascii=False)) < 2 * len(said)
+
+
+def test_every_kind_of_test_and_the_compiler_carry_a_bounded_message() -> None:
+    loud = "\x01" * 5000
+    run = verdicts.result_of_run(TestFacts(index=0, end=End.EXITED, exit_code=1, message=loud), None)
+    tester = TesterTest(id="a", outcome=TestOutcome.FAILED, message=loud)
+    tested = verdicts.tester_result(TesterFacts(tests=(tester,), finished=True))
+    lost = verdicts.tester_result(TesterFacts(tests=(), finished=False, program_end=End.LOST, message=loud))
+    compiled = verdicts.compiler_failed(CompileFacts(end=End.EXITED, exit_code=1, message=loud), 1)
+    messages = [run.message, tested.tests[0].message, tested.message, lost.message, compiled.message]
+    longest = [500, 500, 503, 500, verdicts.MAX_COMPILER_CHARS]
+    assert [len(message) for message in messages] == longest
+    assert [message for message in messages if "\x01" in message] == []

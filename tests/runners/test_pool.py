@@ -112,6 +112,25 @@ async def test_a_broken_box_is_not_lent_again(pool: BoxPool) -> None:
         assert await run(other, "print(2)") == b"2\n"
 
 
+async def test_a_spent_box_is_replaced_before_anybody_asks(pool: BoxPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = pool.runner.start_box, asyncio.Queue[Box]()
+
+    async def watched(language: Language) -> Box:
+        box = await start(language)
+        started.put_nowait(box)
+        return box
+
+    monkeypatch.setattr(pool.runner, "start_box", watched)
+    async with lend(pool, PYTHON) as box:
+        await run(box, "import socket; socket.socket().connect_ex(('127.0.0.1', 1))")
+        assert (box.spent, await started.get()) == ("the network of the box was used", box)
+    coming = await started.get()
+    async with lend(pool, PYTHON) as other:
+        assert other is coming
+        assert await run(other, "print(2)") == b"2\n"
+    assert started.empty()
+
+
 async def test_a_fresh_box_has_run_nothing_before(pool: BoxPool) -> None:
     async with lend(pool, PYTHON) as used:
         await run(used, "print(1)")

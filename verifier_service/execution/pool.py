@@ -1,7 +1,7 @@
 """The pool: warm boxes of every language, never more programs at once than `settings.boxes`, each request its share.
 
-A box goes back only if it has proved its reset; otherwise it is destroyed. With `isolation=container` no box goes back,
-and a fresh one is started in the background for each that was used.
+A box goes back only if it has proved its reset; otherwise it is destroyed. In the place of one that is spent a fresh
+one is started in the background. With `isolation=container` every box is spent after one job.
 """
 
 import asyncio
@@ -124,15 +124,30 @@ class BoxPool:
         return box
 
     def _give_back(self, box: Box) -> None:
-        single_use = self._settings.isolation == "container"
-        if box.healthy and not single_use and not self._closing.is_set():
+        spent = box.spent or self._settings.isolation == "container"
+        if box.healthy and not spent and not self._closing.is_set():
             self._idle.append((box, True))
             return
         self._discard(box)
-        if single_use and not self._closing.is_set():
-            coming = self._coming.setdefault(box.language.name, deque())
-            if len(coming) < self._settings.boxes:
-                coming.append(self._later(self._start(box.language)))
+        if spent and not self._closing.is_set():
+            if box.spent:
+                log.info("box_spent", language=box.language.name, reason=box.spent)
+            self._replace(box.language)
+
+    def _replace(self, language: Language) -> None:
+        """Start a box in the background, for the next who asks, or to be idle."""
+        coming = self._coming.setdefault(language.name, deque())
+        if len(coming) < self._settings.boxes:
+            coming.append(self._later(self._start(language)))
+            coming[-1].add_done_callback(lambda task: self._take_in(coming, task))
+
+    def _take_in(self, coming: "deque[asyncio.Task[Box]]", task: "asyncio.Task[Box]") -> None:
+        """Let a box that has come be idle if nobody waits for it."""
+        if task not in coming:
+            return
+        coming.remove(task)
+        if not task.cancelled() and task.exception() is None and not self._closing.is_set():
+            self._idle.append((task.result(), False))
 
     def _discard(self, box: Box) -> None:
         self._alive.discard(box)

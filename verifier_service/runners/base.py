@@ -50,7 +50,13 @@ class Box(ABC):
     @property
     @abstractmethod
     def healthy(self) -> bool:
-        """Whether the box may run another job: it lives, and the reset after the last job was proved."""
+        """Whether the box may run another job: it lives, proved its last reset, and is not spent."""
+
+    @property
+    def spent(self) -> str:
+        """Why the box should run no other job although nothing is wrong with it, or nothing: the last job moved numbers
+        of the kernel that the next one could read."""
+        return ""
 
     @abstractmethod
     async def close(self) -> None:

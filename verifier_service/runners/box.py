@@ -134,6 +134,7 @@ class StreamBox(Box):
         self._destroy = destroy
         self._number = 0
         self._proved = False
+        self._spent = ""
         self._closing: asyncio.Task[None] | None = None
 
     async def greet(self) -> None:
@@ -201,6 +202,7 @@ class StreamBox(Box):
             raise BoxDied(f"the box ended job {done.number}, which is not the one that runs")
         self._proved = True
         self.waited_s = done.waited_s
+        self._spent = done.spent
 
     async def _skip_to_the_end(self) -> None:
         """Skip the facts that nobody waits for any more."""
@@ -212,7 +214,12 @@ class StreamBox(Box):
     @property
     def healthy(self) -> bool:
         """See `Box.healthy`."""
-        return self._proved and self._stream.alive
+        return self._proved and self._stream.alive and not self._spent
+
+    @property
+    def spent(self) -> str:
+        """See `Box.spent`."""
+        return self._spent
 
     async def close(self) -> None:
         """See `Box.close`."""

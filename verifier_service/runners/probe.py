@@ -44,6 +44,10 @@ async def probe(runner: Runner) -> list[Check]:
     box = await runner.start_box(language)
 
     async def run(source: str) -> TestFacts:
+        nonlocal box
+        if box.spent:
+            await box.close()
+            box = await runner.start_box(language)
         job = Job(mode=Mode.STDIO, source=source.encode(), toolchain=language.toolchain, limits=LIMITS, runs=(Run(),))
         facts: list[Fact] = [fact async for fact in box.run(job)]
         assert isinstance(facts[0], TestFacts)

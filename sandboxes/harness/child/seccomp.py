@@ -33,14 +33,15 @@ _DENIED = {
     "reboot": (169, 142), "syslog": (103, 116), "settimeofday": (164, 170), "clock_settime": (227, 112),
     "sethostname": (170, 161), "setdomainname": (171, 162), "vhangup": (153, 58),
 }  # fmt: skip
-_CLONE, _CLONE3, _SOCKET = (56, 220), (435, 435), (41, 198)
+_CLONE, _CLONE3, _SOCKET, _MEMFD_CREATE = (56, 220), (435, 435), (41, 198), (319, 279)
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, AUDIT_ARCH of linux/audit.h
-_FAMILIES = (1, 2, 10, 16)  # unix, IPv4, IPv6, netlink; others (vsock above all) reach out of a network namespace
+_FAMILIES = (1, 2, 10)  # unix, IPv4, IPv6; others (vsock above all) reach out of a network namespace
+_NETLINK, _ROUTES = 16, 0  # getaddrinfo asks for interfaces with it; its other protocols show sockets
 _NEW_NAMESPACES = 0x7E020000
 _X32_BIT = 0x40000000
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER_AT, _ARCH_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
+_NUMBER_AT, _ARCH_AT, _FIRST_ARGUMENT_AT, _THIRD_ARGUMENT_AT = 0, 4, 16, 32
 _ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 
@@ -78,6 +79,7 @@ def build(machine: str) -> bytes:
         steps += _refusing(numbers[column])
     # clone3 has its flags where a filter cannot look; the C library then falls back to clone.
     steps += _refusing(_CLONE3[column], errno.ENOSYS)
+    steps += _refusing(_MEMFD_CREATE[column], errno.ENOSYS)  # its memory would be in no process's account
     steps += [
         _step(_EQUAL, _CLONE[column], 0, 3),
         _step(_LOAD, _FIRST_ARGUMENT_AT),
@@ -88,8 +90,14 @@ def build(machine: str) -> bytes:
         _step(_LOAD, _FIRST_ARGUMENT_AT),
     ]
     for index, family in enumerate(_FAMILIES):
-        steps.append(_step(_EQUAL, family, len(_FAMILIES) - index, 0))
-    steps += [_step(_RETURN, _REFUSE | errno.EAFNOSUPPORT), _step(_RETURN, _ALLOW)]
+        steps.append(_step(_EQUAL, family, len(_FAMILIES) - index + 3, 0))
+    steps += [
+        _step(_EQUAL, _NETLINK, 0, 2),
+        _step(_LOAD, _THIRD_ARGUMENT_AT),
+        _step(_EQUAL, _ROUTES, 1, 0),
+        _step(_RETURN, _REFUSE | errno.EAFNOSUPPORT),
+        _step(_RETURN, _ALLOW),
+    ]
     return b"".join(steps)
 
 

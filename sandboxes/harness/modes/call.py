@@ -110,13 +110,7 @@ class _Calls:
         """Return a fact with what the case used; a case that took its time is looked at more closely."""
         process = self._process
         wall_s = process.wall_s
-        if process.ended is not None:
-            cpu_s = process.ended.cpu_s
-        elif wall_s > CLOSER_LOOK_S:
-            cpu_s = process.usage().cpu_s
-        else:
-            cpu_s = process.cpu_now_s()
-        time_s = max(0.0, cpu_s - process.cpu_base_s)
+        time_s = process.test_cpu_s(closely=wall_s > CLOSER_LOOK_S) if process.ended is None else process.end_cpu_s()
         return TestFacts(
             index=case,
             end=end,

@@ -118,7 +118,7 @@ class _TestRun:
             return [pid for pid in others if pid == self._program.pid or uid_of(pid) == self._program.uid]
         return relatives(self._program.pid, others)
 
-    # The budget of all tests: a run tells the meter which two processes work for it, when it begins, when a test is
+    # The budget of all tests: a run tells which two processes work for it, when it begins, when a test is
     # over, and how many tests there are.
 
     def _follow(self, program: Process, tester: Process) -> None:

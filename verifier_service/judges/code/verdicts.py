@@ -17,6 +17,32 @@ MAX_TIME_LIMIT_FAILURES = 10
 """After so many tests over the time limit the rest of a submission is not run: a program that loops forever would
 otherwise hold a core for the time limit times the number of tests."""
 
+MAX_MESSAGE_CHARS = 500
+MAX_COMPILER_CHARS = 2000
+"""How much of a message a result carries: for one test, and of a compiler for all of them."""
+_HEAD_SHARE = 0.3
+_CUT = " [...] "
+
+
+def readable(message: str, max_chars: int = MAX_MESSAGE_CHARS) -> str:
+    """Return a message of at most `max_chars` characters that are fit to be printed: its beginning and its end.
+
+    What a program wrote may hold anything. A control character becomes the one that pictures it ("\\x01" is "␁"), so
+    that JSON does not take six for each, and what else cannot be seen becomes "�"; lines and tabs stay.
+    """
+    message = message.replace("\r\n", "\n")
+    if len(message) > max_chars:
+        head = int(max_chars * _HEAD_SHARE)
+        message = message[:head] + _CUT + message[head + len(_CUT) - max_chars :]
+    return message if message.isprintable() else "".join(map(_visible, message))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() or character in "\n\t":
+        return character
+    code = ord(character)
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
+
 
 def answered(fact: TestFacts) -> bool:
     """Whether there is an answer to compare."""
@@ -62,7 +88,7 @@ def result_of_run(fact: TestFacts, checked: Checked | None) -> TestResult:
         score=checked.share if checked and not checked.ok else None,
         time_s=round(fact.time_s, 6),
         memory_mb=round(fact.memory_mb, 1),
-        message=checked.message if checked is not None else fact.message or _what_ended(fact),
+        message=readable(checked.message if checked is not None else fact.message or _what_ended(fact)),
     )
 
 
@@ -187,7 +213,8 @@ def broke_boxes(total: int, message: str) -> CodeResult:
 
 def not_compiled(message: str, total: int) -> CodeResult:
     """Return the result of a program that could not be compiled."""
-    return CodeResult(id=None, verdict=Verdict.COMPILE_ERROR, score=0.0, total=total, message=message)
+    said = readable(message, MAX_COMPILER_CHARS)
+    return CodeResult(id=None, verdict=Verdict.COMPILE_ERROR, score=0.0, total=total, message=said)
 
 
 def compiler_failed(facts: CompileFacts, total: int) -> CodeResult:
@@ -227,9 +254,9 @@ def _conclusion(tests: Sequence[TestResult], facts: TesterFacts) -> tuple[Verdic
     if first is not None:
         return first.verdict, f"{first.id}: {first.message}"
     if facts.program_end is not None:
-        return _verdict_of_end(facts.program_end), facts.message or "no test ran to its end"
+        return _verdict_of_end(facts.program_end), readable(facts.message) or "no test ran to its end"
     if not tests or not facts.finished:
-        return Verdict.RUNTIME_ERROR, facts.message or "no test ran to its end"
+        return Verdict.RUNTIME_ERROR, readable(facts.message) or "no test ran to its end"
     return Verdict.ACCEPTED, ""
 
 
@@ -241,5 +268,5 @@ def _tester_test(test: TesterTest, facts: TesterFacts) -> TestResult:
         id=test.id,
         time_s=test.time_s,
         memory_mb=round(facts.memory_mb, 1),
-        message=test.message or (facts.message if missing else ""),
+        message=readable(test.message or (facts.message if missing else "")),
     )

@@ -1,0 +1,134 @@
+"""What one process of a job, with everything it started, has used since its test began.
+
+Two ways to know: the kernel's account of the whole box, which misses nothing, less what others in the box used; and
+where there is none, the processes as they are seen, look by look. Quick tests are over before the first look.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from sandboxes.harness.limits import ProcessLimits
+from sandboxes.harness.usage import (
+    CpuTally,
+    InLine,
+    Usage,
+    cpu_clock_s,
+    in_line,
+    kept_waiting_s,
+    read_usage,
+)
+
+ACCOUNTS_DIFFER_S = 0.02
+"""By how much the account of the box may differ from that of the processes before it counts instead."""
+
+
+def _unknown() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class BoxView:
+    """What the box can tell about all that runs in it, but for its own processes and other ones of the job."""
+
+    cpu_s: Callable[[], float | None] = _unknown
+    memory_mb: Callable[[], float | None] = _unknown
+    proportional_mb: Callable[[Collection[int]], dict[int, float]] = lambda pids: {}
+
+
+class Meter:
+    """The accounts of one process; `pid` is 0 until it is known."""
+
+    def __init__(self, limits: ProcessLimits, box: BoxView) -> None:
+        self.pid = 0
+        self.lister: Callable[[], Sequence[int]] = lambda: (self.pid,)
+        self.peak_mb = limits.base_mb
+        self.is_losing = False
+        self.base_s = 0.0
+        self._limits = limits
+        self._box = box
+        self._tally = CpuTally()
+        self._seen_s = 0.0
+        self._yielding: set[int] = set()
+        self._in_line: Mapping[int, InLine] | None = {}
+        self._in_line_at_s = 0.0
+        self._kept_waiting_s = 0.0
+        self._box_base_s = box.cpu_s()
+
+    def rebase(self, precisely: bool) -> None:
+        """Take what was used so far as the base of the next test: from the main process's clock, or `precisely` by
+        another look at all of them. Other bases are taken with the first look of that test."""
+        self.base_s = self.look_s() if precisely else self.main_s()
+        self._box_base_s = self._in_line = None
+        self._kept_waiting_s = 0.0
+
+    # CPU time
+
+    def main_s(self) -> float:
+        """Return the CPU time of the main process since it was forked."""
+        if self.pid == 0:
+            return 0.0
+        seen_s = cpu_clock_s(self.pid)
+        return self.base_s if seen_s is None else seen_s  # None: it has just ended
+
+    def look(self) -> Usage:
+        """Look at all processes."""
+        usage = read_usage(self.lister())
+        self.is_losing = self._tally.add(usage)
+        self._seen_s = max(self._seen_s, usage.cpu_s + self._tally.lost_s, self.main_s())
+        self._yielding.update(pid for pid, one in usage.processes.items() if one.yields)
+        if self._box_base_s is None and (box_s := self._box.cpu_s()) is not None:
+            self._box_base_s = box_s - (self._seen_s - self.base_s)
+        self._look_at_lines(usage)
+        return usage
+
+    def _look_at_lines(self, usage: Usage) -> None:
+        """Add up from look to look for how long others kept them waiting."""
+        before, before_s = self._in_line, self._in_line_at_s
+        self._in_line = in_line(pid for pid in usage.processes if pid not in self._yielding)
+        self._in_line_at_s = self.test_s()
+        if before is not None:
+            self._kept_waiting_s += kept_waiting_s(self._in_line, before, self._in_line_at_s - before_s)
+
+    def look_s(self) -> float:
+        """Look, and return the CPU time of all since the first one was forked, as far as it was seen."""
+        self.look()
+        return self._seen_s
+
+    def test_s(self) -> float:
+        """Return what this test has used up to the last look."""
+        return self._settled(self._seen_s - self.base_s)
+
+    def end_s(self, main_s: float, orphans_s: float = 0.0) -> float:
+        """Return what this test has used when all have ended: the main process with those it waited for, and others."""
+        return self._settled(max(main_s + orphans_s + self._tally.lost_s, self._seen_s) - self.base_s)
+
+    def _settled(self, seen_s: float) -> float:
+        box_s = self._box.cpu_s() if self._box_base_s is not None else None
+        if box_s is not None and self._box_base_s is not None:
+            box_s -= self._box_base_s
+            if abs(box_s - seen_s) > ACCOUNTS_DIFFER_S:
+                return max(0.0, box_s)
+        return max(0.0, seen_s)
+
+    def kept_waiting_s(self) -> float:
+        """Return for how long of this test others have kept it from running, by the kernel's accounts."""
+        return self._kept_waiting_s
+
+    # Memory
+
+    def memory_mb(self, usage: Usage) -> float:
+        """Return what they hold beyond what the main process began with; keeps the peak."""
+        base_mb, limit_mb = self._limits.base_mb, self._limits.memory_mb
+        all_mb = usage.resident_mb - base_mb
+        own_mb = all_mb - usage.shared_mb(base_mb)
+        held_mb = self._box.memory_mb()
+        if held_mb is not None:
+            own_mb = held_mb if len(usage.processes) > 1 else max(all_mb, held_mb)
+        elif all_mb > limit_mb and len(usage.processes) > 1:
+            own_mb = self._proportional_mb(usage) - base_mb
+        self.peak_mb = max(self.peak_mb, base_mb + own_mb)
+        return own_mb
+
+    def _proportional_mb(self, usage: Usage) -> float:
+        shares = self._box.proportional_mb(usage.processes)
+        return sum(shares.get(pid, one.resident_mb) for pid, one in usage.processes.items())
