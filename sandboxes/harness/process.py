@@ -16,7 +16,7 @@ from enum import Enum
 from sandboxes.harness.limits import ProcessLimits, namespace_pids
 from sandboxes.harness.loop import READABLE, WRITABLE, Loop
 from sandboxes.harness.meter import BoxView, Meter
-from sandboxes.harness.spending import LONG_S, Spending, Taken
+from sandboxes.harness.spending import Spending, Taken
 from sandboxes.harness.zygote import END, PID, Zygote
 from sandboxes.protocol.child import LENGTH, Answer, Answers, Orders
 from sandboxes.protocol.facts import End, Signal
@@ -204,6 +204,7 @@ class Process:
         self._zygote = zygote
         self.spending: Spending | None = None
         """What counts the tests of the whole job, if anything does."""
+        self._counted_base_s = 0.0
         self._stdin = memoryview(stdin)
         self.outputs: list[Output] = []
         self.tried_a_socket: Callable[[], bool] = lambda: False
@@ -301,6 +302,7 @@ class Process:
     def begin_clock(self) -> None:
         """Start the clocks of one test: what was used before does not count."""
         self.began_s = time.monotonic()
+        self._counted_base_s = max(self.test_cpu_s(), self.meter.test_s())
         self._loop.at(self, self.began_s + min(FIRST_CHECK_S, self.limits.wall_s), self._check)
 
     def rebase(self, precisely: bool = False) -> None:
@@ -365,14 +367,10 @@ class Process:
 
     def taken(self) -> Taken:
         """Return what the current test has taken of the budget of all."""
-        if self.ended is not None:
-            cpu_s = self.end_cpu_s()
-        elif self.wall_s > LONG_S:
-            cpu_s = max(self.meter.test_s(), self.test_cpu_s())
-        else:
-            cpu_s = self.test_cpu_s()
-        waiting_s = min(self.meter.kept_waiting_s(), MAX_KEPT_WAITING * self.limits.wall_s)
-        return Taken(max(cpu_s, self.wall_s - waiting_s), cpu_s)
+        used_s = max(self.test_cpu_s(), self.meter.test_s()) if self.ended is None else self.end_cpu_s()
+        cpu_s = max(0.0, used_s - self._counted_base_s)
+        kept_waiting_s = min(self.meter.kept_waiting_s(), MAX_KEPT_WAITING * self.limits.wall_s)
+        return Taken(max(cpu_s, self.wall_s - kept_waiting_s), cpu_s)
 
     def kill(self, limit: End | None = None) -> None:
         """Kill the main process, for the limit it broke if any. What it started is killed with the reset."""

@@ -54,10 +54,11 @@ def _run(box: Box, start: Start) -> None:
         refused = str(error)
     finally:
         box.loop.cancel(_say_alive)
+    waited_s = processes.spending.waited_s
     box.clean()
     spent = box.traces.settle()
     box.accounts.note_idle()
-    box.service.tell(Done(number=start.number, refused=refused, spent=spent, waited_s=processes.spending.waited_s))
+    box.service.tell(Done(number=start.number, refused=refused, spent=spent, waited_s=waited_s))
 
 
 def _carry_out(processes: Processes) -> None:

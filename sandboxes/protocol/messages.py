@@ -34,7 +34,7 @@ class Done:
     """Box: this job is over and nothing of it is left. `refused` says why it could not be run as it was sent, `spent`
     why the box should run no other: something that only grows was moved, which a later program could read.
 
-    `waited_s` is how long the program has neither computed nor stood in line for a core.
+    `waited_s` is how long the program has neither computed nor been kept waiting for a core.
     """
 
     number: int
