@@ -124,6 +124,7 @@ def test_quote_marks_and_indentation_of_a_block_are_no_part_of_the_program(mark:
 def test_a_block_may_stand_on_one_line() -> None:
     assert extract_code("```python def f(n): return n```\n", PYTHON) == "def f(n): return n"
     assert extract_code("Answer: ```py print(1)``` as asked", PYTHON) == "print(1)"
+    assert extract_code("```python import math\nprint(math.pi)\n```\n", PYTHON) == "import math\nprint(math.pi)\n"
 
 
 @pytest.mark.parametrize(
@@ -133,6 +134,7 @@ def test_a_block_may_stand_on_one_line() -> None:
         "s = '''\n```\nx\n```\n'''\nprint(s)\n",
         "s = '```'\nprint(s)\n",
         "# it ends with ```\nprint(1)\n",
+        "x = 1\ny = 2  # it ends with ```\nprint(x)\n",
         "print('<think>', '</think>', '<answer>', '</answer>', '<|im_end|>')\n",
         "# <reasoning> none\nprint(1)\n",
         "s = '''\n<think>\nx\n</think>\n<answer>\n<|im_end|>\n'''\nprint(s)\n",
