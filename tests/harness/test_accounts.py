@@ -98,7 +98,7 @@ def test_version_2_counts_cpu_time_also_without_any_controller(version_2: Path) 
     assert read(version_2) == (0.000012, None)
 
 
-@pytest.mark.parametrize("procs", [f"0\n{os.getpid()}\n", "7\n", ""])
+@pytest.mark.parametrize("procs", [f"0\n{os.getpid()}\n", "7\n", ""], ids=["its own", "another", "none"])
 def test_a_cgroup_that_holds_others_is_not_the_boxs_own(version_2: Path, procs: str) -> None:
     (version_2 / "cgroup.procs").write_text(procs)
     assert read(version_2) == (None, None)
