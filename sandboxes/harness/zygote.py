@@ -125,6 +125,7 @@ def _serve(ours: socket.socket) -> NoReturn:
 def _fork_program(ours: socket.socket, fds: Sequence[int]) -> None:
     pid = _fork()
     if pid == 0:
+        ours.detach()  # it is closed with all others, and not worth a warning
         raise Forked(fds)
     for fd in fds:
         os.close(fd)

@@ -37,8 +37,6 @@ FRAMES_OF_TESTS = 150
 """How deep the frames of pytest are below a test, which a program across the wall does not have below it."""
 FLUSH_FAILED = 120
 """The exit code of an interpreter that could not write out what it held."""
-ENDED_FIRST = ("path", "argv", "meta_path", "path_hooks", "last_type", "last_value", "last_traceback")
-"""Of `sys`: what an interpreter lets go of before its modules."""
 BUILTINS = frozenset(vars(builtins))
 
 
@@ -148,9 +146,8 @@ def _flush(stream: Any) -> bool:
 def _end_main_module() -> None:
     """Let go of `__main__`, so that its objects are finalised while what they use is still there. Where something holds
     on to the module its names are cleared, those with one underscore first."""
-    for name in ENDED_FIRST:
-        if hasattr(sys, name):
-            setattr(sys, name, None)
+    if hasattr(sys, "last_value"):
+        sys.last_type = sys.last_value = sys.last_traceback = None
     sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__  # type: ignore[assignment]
     try:
         main = weakref.ref(sys.modules.pop("__main__"))
