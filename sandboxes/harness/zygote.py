@@ -21,7 +21,6 @@ from struct import Struct
 from typing import NoReturn
 
 from sandboxes.harness.limits import address_space_mb, resident_mb
-from sandboxes.harness.recursion import make_room
 
 PID = Struct("<i")
 END = Struct("<idi")  # wait status, CPU seconds, peak KiB
@@ -102,7 +101,6 @@ class Zygote:
 def _serve(ours: socket.socket) -> NoReturn:
     """Do what the supervisor asks until it goes away: import, fork a program, fork a zygote."""
     _leave_the_supervisors_streams(ours.fileno())
-    make_room()
     while True:
         message, fds, _, _ = socket.recv_fds(ours, 4096, 5)
         if not message:

@@ -357,6 +357,7 @@ def _test_in_plain_python(orders: Orders) -> None:
     _require_python(orders)
     sys.argv = [orders.source_file, *orders.argv]
     sys.path[0] = orders.folder
+    recursion.install()
     sys.setrecursionlimit(1000 + _depth() + FRAMES_OF_TESTS)
     tester.plain(_socket(CHANNEL_FD), tests, orders.folder, orders.prelude)
 

@@ -138,6 +138,14 @@ def _numpy_moved(now: Any, before: Any) -> bool:
 
 
 _TAKE: dict[str, Callable[[InnerWorld, Any], None]] = {
-    name: getattr(InnerWorld, f"take_{name}")
-    for name in ("input", "stdin", "environment", "folder", "argv", "random", "numpy", "patches", "modules", "logging")
+    "input": InnerWorld.take_input,
+    "stdin": InnerWorld.take_stdin,
+    "environment": InnerWorld.take_environment,
+    "folder": InnerWorld.take_folder,
+    "argv": InnerWorld.take_argv,
+    "random": InnerWorld.take_random,
+    "numpy": InnerWorld.take_numpy,
+    "patches": InnerWorld.take_patches,
+    "modules": InnerWorld.take_modules,
+    "logging": InnerWorld.take_logging,
 }
