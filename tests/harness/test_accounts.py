@@ -127,6 +127,7 @@ def test_what_the_box_itself_uses_is_taken_off(version_2: Path, tmp_path: Path) 
     accounts.note_idle()
     (tmp_path / "memory.stat").write_text(MEMORY_STAT.replace("anon 6295552", f"anon {6295552 + (96 << 20)}"))
     used_s, held_mb = accounts.cpu_s([os.getpid()]), accounts.memory_mb()
-    assert used_s is not None and held_mb is not None
+    assert used_s is not None
+    assert held_mb is not None
     assert used_s < 1.503207
     assert 90 < held_mb < 100
