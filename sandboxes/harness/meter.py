@@ -21,6 +21,9 @@ from sandboxes.harness.usage import (
 ACCOUNTS_DIFFER_S = 0.02
 """By how much the account of the box may differ from that of the processes before it counts instead."""
 
+LOSING_LOOKS = 40
+"""For how many looks after CPU time has vanished more of that is expected."""
+
 
 def _unknown() -> None:
     return None
@@ -42,12 +45,13 @@ class Meter:
         self.pid = 0
         self.lister: Callable[[], Sequence[int]] = lambda: (self.pid,)
         self.peak_mb = limits.base_mb
-        self.is_losing = False
-        self.base_s = 0.0
+        self._losing_looks = 0
         self._limits = limits
         self._box = box
         self._tally = CpuTally()
         self._seen_s = 0.0
+        self._main_base_s = 0.0
+        self._seen_base_s: float | None = 0.0
         self._yielding: set[int] = set()
         self._in_line: Mapping[int, InLine] | None = {}
         self._in_line_at_s = 0.0
@@ -55,29 +59,45 @@ class Meter:
         self._box_base_s = box.cpu_s()
 
     def rebase(self, precisely: bool) -> None:
-        """Take what was used so far as the base of the next test: from the main process's clock, or `precisely` by
-        another look at all of them. Other bases are taken with the first look of that test."""
-        self.base_s = self.look_s() if precisely else self.main_s()
-        self._box_base_s = self._in_line = None
+        """Take what was used so far as the base of the next test: from the main process's clock, and `precisely` by
+        another look at all of them. Without that the other bases are taken with the first look of that test, and what
+        the main process had used of it until then."""
+        if precisely:
+            self.look()
+        self._main_base_s = self.main_s()
+        self._seen_base_s = self._seen_s if precisely else None
+        self._box_base_s = self._box.cpu_s() if precisely else None
+        self._in_line = None
         self._kept_waiting_s = 0.0
 
     # CPU time
+
+    @property
+    def is_losing(self) -> bool:
+        """Whether CPU time has lately vanished with processes that nobody waited for, so that looks should be close."""
+        return self._losing_looks > 0
 
     def main_s(self) -> float:
         """Return the CPU time of the main process since it was forked."""
         if self.pid == 0:
             return 0.0
         seen_s = cpu_clock_s(self.pid)
-        return self.base_s if seen_s is None else seen_s  # None: it has just ended
+        return self._main_base_s if seen_s is None else seen_s  # None: it has just ended
+
+    def main_test_s(self) -> float:
+        """Return what the main process has used of this test."""
+        return max(0.0, self.main_s() - self._main_base_s)
 
     def look(self) -> Usage:
         """Look at all processes."""
         usage = read_usage(self.lister())
-        self.is_losing = self._tally.add(usage)
+        self._losing_looks = LOSING_LOOKS if self._tally.add(usage) else max(0, self._losing_looks - 1)
         self._seen_s = max(self._seen_s, usage.cpu_s + self._tally.lost_s, self.main_s())
         self._yielding.update(pid for pid, one in usage.processes.items() if one.yields)
+        if self._seen_base_s is None:
+            self._seen_base_s = self._seen_s - self.main_test_s()
         if self._box_base_s is None and (box_s := self._box.cpu_s()) is not None:
-            self._box_base_s = box_s - (self._seen_s - self.base_s)
+            self._box_base_s = box_s - (self._seen_s - self._seen_base_s)
         self._look_at_lines(usage)
         return usage
 
@@ -89,20 +109,17 @@ class Meter:
         if before is not None:
             self._kept_waiting_s += kept_waiting_s(self._in_line, before, self._in_line_at_s - before_s)
 
-    def look_s(self) -> float:
-        """Look, and return the CPU time of all since the first one was forked, as far as it was seen."""
-        self.look()
-        return self._seen_s
-
     def test_s(self) -> float:
         """Return what this test has used up to the last look."""
-        return self._settled(self._seen_s - self.base_s)
+        return self._settled(self._seen_s)
 
     def end_s(self, main_s: float, orphans_s: float = 0.0) -> float:
         """Return what this test has used when all have ended: the main process with those it waited for, and others."""
-        return self._settled(max(main_s + orphans_s + self._tally.lost_s, self._seen_s) - self.base_s)
+        return self._settled(max(main_s + orphans_s + self._tally.lost_s, self._seen_s))
 
     def _settled(self, seen_s: float) -> float:
+        """Return what counts of this test, when `seen_s` was seen since the main process was forked."""
+        seen_s -= self._main_base_s if self._seen_base_s is None else self._seen_base_s
         box_s = self._box.cpu_s() if self._box_base_s is not None else None
         if box_s is not None and self._box_base_s is not None:
             box_s -= self._box_base_s

@@ -332,11 +332,12 @@ class Process:
                 self.meter.pid = pid
 
     def test_cpu_s(self, closely: bool = False) -> float:
-        """Return what the test has used so far: by a look at all processes, or at the clock of the main one."""
+        """Return what the test has used so far: by a look at all processes, which keeps the peak of memory,
+        or at the clock of the main one."""
         if closely:
-            self.meter.look()
+            self.meter.memory_mb(self.meter.look())
             return self.meter.test_s()
-        return max(0.0, self.meter.main_s() - self.meter.base_s)
+        return self.meter.main_test_s()
 
     def end_cpu_s(self, orphans_s: float = 0.0) -> float:
         """Return what the test had used when the process had ended, and `orphans_s` were those nobody waited for."""

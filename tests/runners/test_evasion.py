@@ -100,6 +100,17 @@ async def test_children_within_the_limit_are_counted_once(bench: Bench) -> None:
     assert 0.35 < fact.time_s < 0.7
 
 
+async def test_what_helpers_used_in_one_case_does_not_count_for_the_next(bench: Bench) -> None:
+    source = (
+        f"{SPIN}def helper():\n    while os.read(asking, 1):\n        burn(.3)\n        os.write(telling, b'x')\n    os._exit(0)\n"
+        "asking, ask = os.pipe(); told, telling = os.pipe()\nif os.fork() == 0: helper()\n"
+        "def f(x):\n    os.write(ask, b'x')\n    return os.read(told, 1) == b'x'"
+    )
+    calls = (plain.encode([[1], {}]),) * 5
+    facts = await bench.facts(source, Mode.CALL, entry_point="f", calls=calls, limits=LIMITS)
+    assert [fact.end for fact in facts if isinstance(fact, TestFacts)] == [End.RETURNED] * 5
+
+
 # Time on the clock
 
 YIELDING = {
