@@ -64,6 +64,8 @@ def shape(value: Any) -> Any:
 
 
 def show(value: Any) -> str:
+    if callable(value):
+        return "rule"
     sets = isinstance(value, (set, frozenset))
     text = hex(value) if isinstance(value, int) else repr(sorted(value, key=repr)) if sets else repr(value)
     return f"{type(value).__name__}-{text}"[:40]

@@ -9,6 +9,7 @@ is gone. What that process tells may be forged, so it can only take credit away.
 """
 
 import os
+import re
 import secrets
 import socket
 import time
@@ -48,6 +49,8 @@ NO_TWIN = (
     f"{DECIDED}, and the test holds no literal that could be changed to see whether it ever denies; with "
     "`process: shared` it counts by plain Python alone"
 )
+_EXECUTES = re.compile(r"(?<![\w.])(?:eval|exec|compile)\(|\b(?:pickle|marshal|runpy|dill)\b")
+"""What in tests may execute what the submission gives them: then its word is taken only for what a copy denies."""
 ALL_LEFT_OUT = "their author has marked every one of them to be skipped"
 TESTER_ENV = {"PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
 """So that a Python which the tests start imports nothing from a folder in which the program can write."""
@@ -70,6 +73,8 @@ def _carry_out_apart(processes: Processes) -> TesterFacts:
     plain = PlainRun(processes, wall.allowance(), processes.job.tests, wanted=passed, collected=wall.collected)
     facts = _confirmed(facts, plain.carry_out())
     doubtful = {test.id: test.needs_twin for test in facts.tests if test.outcome is TestOutcome.PASSED}
+    if any(_EXECUTES.search(text) for text in processes.job.tests.values()):
+        doubtful = {test_id: twin or Twin.IF_THERE_IS_ONE for test_id, twin in doubtful.items()}
     doubtful = {test_id: twin for test_id, twin in doubtful.items() if twin is not Twin.NO}
     return _with_twins(processes, facts, doubtful, wall.collected) if doubtful else facts
 
@@ -109,6 +114,7 @@ def _with_twins(
         )
         if asked:
             processes.box.clean()
+            processes.folder.prepare()
             told = _WallRun(processes, copy.files, wanted=asked, collected=collected).carry_out()
             if told.lied:
                 return replace(facts, lied=told.lied, signals=tuple(sorted(signals)))

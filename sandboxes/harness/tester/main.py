@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 
+from sandboxes.harness.tester.imports import ImportGuard
 from sandboxes.harness.tester.report import MAX_MESSAGE_CHARS, Reporter, TestsUnusable
 from sandboxes.harness.tester.subject import AcrossTheWall, InThisProcess, Nobody, file_of
 from sandboxes.harness.wall.evidence import Evidence
@@ -32,6 +33,7 @@ def main(candidate: socket.socket, channel: socket.socket, orders: TestOrders) -
     """Run the tests of `orders` across the wall and report; returns when all is reported."""
     subject = AcrossTheWall(orders.module, Link(candidate, Evidence(orders.files)))
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
+    ImportGuard(orders.folder, orders.files).install()
     _run(orders, subject, Reporter(channel, subject))
 
 

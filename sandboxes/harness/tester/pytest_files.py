@@ -23,6 +23,7 @@ import pytest
 from _pytest import skipping
 
 from sandboxes.harness.tester import pytest_marks
+from sandboxes.harness.tester.imports import ImportGuard
 from sandboxes.harness.tester.plan import MARKS
 from sandboxes.harness.tester.pytest_marks import Written
 from sandboxes.harness.tester.report import LeftOut, Reporter, TestsUnusable, describe, is_from_submission
@@ -244,6 +245,8 @@ class Plugin:
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         """Know the marks of the plugins whose work `pytest_pyfunc_call` does, and open temporary folders to all."""
+        for guard in [finder for finder in sys.meta_path if isinstance(finder, ImportGuard)]:
+            guard.come_first()
         config.addinivalue_line("markers", "asyncio: a coroutine")
         config.addinivalue_line("markers", "anyio: a coroutine")
         factory = getattr(config, "_tmp_path_factory", None)

@@ -12,6 +12,7 @@ word, a power of two, a date in this year, near what a rough guess says, or that
 submission was called with. Who guesses by that guesses better than one in sixteen.
 """
 
+import itertools
 import re
 from bisect import bisect_left
 from collections import Counter, OrderedDict, deque
@@ -377,6 +378,40 @@ def _permutation(leaves: Sequence[Any], ints: Sequence[int], blanks: bool) -> _P
 # Far values
 _LADDER = (10, 1000, 10**6, 10**12, 10**20, 10**30)
 _WORDS = ("", "!", "0", "A", "Zz", "a", "n", "zzzz", "~~~~", "\uffee\uffee", "\U0001fffd" * 3)
+
+
+def with_swaps(members: list[Any], key: bytes) -> list[Any]:
+    """Return a line-up of sequences with each member also in other orders: up to two pairs of places are swapped.
+
+    Else who only knows which items belong to a value would affirm the right one. Where the items are alike nothing is
+    swapped; what is no sequence stays as it is.
+    """
+    first = members[0]
+    if not isinstance(first, (list, tuple, str, bytes, bytearray, deque)) or len(first) < 2:
+        return members
+    chance = random_of(key, b"swaps", len(first).to_bytes(8, "big"))
+    places = chance.sample(range(len(first)), min(len(first) // 2 * 2, 4))
+    pairs = list(zip(places[0::2], places[1::2], strict=True))
+    found: list[Any] = []
+    for member in members[:: 2 if len(pairs) > 1 and len(members) > 2 * LEAST else 1]:
+        found += [
+            _swapped(member, chosen) for n in range(len(pairs) + 1) for chosen in itertools.combinations(pairs, n)
+        ]
+    distinct: list[Any] = []
+    for one in found + members:
+        if one not in distinct:
+            distinct.append(one)
+    chance.shuffle(distinct)
+    return distinct
+
+
+def _swapped(value: Any, pairs: Iterable[tuple[int, int]]) -> Any:
+    items = list(value)
+    for one, other in pairs:
+        items[one], items[other] = items[other], items[one]
+    if isinstance(value, str):
+        return "".join(items)
+    return deque(items, value.maxlen) if isinstance(value, deque) else type(value)(items)
 
 
 def far_values(value: Any, key: bytes) -> list[Any]:

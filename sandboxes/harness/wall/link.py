@@ -498,6 +498,8 @@ class Link:
             "_remote_class_": number,
             **_members(described),
         }
+        if (described["module"], described["name"]) == ("builtins", "generator"):
+            namespace["__class__"] = property(lambda self: types.GeneratorType)  # for isinstance
         add_mutators(bases, namespace)
         if described["match_args"] is not None:
             namespace["__match_args__"] = tuple(str(name) for name in _list(described["match_args"]))

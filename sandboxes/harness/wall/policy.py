@@ -18,13 +18,16 @@ An operator of the submission's own class is asked about data of the tests in th
 Who affirms a value and others with it has lied: then nothing of the submission counts (`Policy.lied`).
 """
 
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 from random import Random
 from typing import Any, Protocol
 
-from sandboxes.harness.wall.lineups import changed_arguments, far_values, line_up
+from sandboxes.harness.wall.lineups import changed_arguments, far_values, line_up, with_swaps
 from sandboxes.protocol.facts import Twin
 from sandboxes.protocol.plain import Fields, Row
 
@@ -32,6 +35,7 @@ MAX_ORIGINS = 8
 MAX_PROOFS = 20
 """Comparisons of two objects of one class in one test that have to be proved; later ones are believed."""
 MAX_OTHERS = 8
+_NUMBERS = (int, float, Fraction, Decimal)
 
 
 class Refused(AssertionError, TypeError):
@@ -68,15 +72,15 @@ class Asks(Protocol):
         """Ask all questions in a forked process; see `trials`."""
         ...
 
-    def apply(self, target: Any, name: str, arguments: Row) -> Any:
+    def apply(self, target: object, name: str, arguments: Row) -> object:
         """Apply an operator of the submission, and return what comes of it."""
         ...
 
-    def origin_of(self, value: Any) -> Origin | None:
+    def origin_of(self, value: object) -> Origin | None:
         """Return where an object comes from, as far as that is known."""
         ...
 
-    def others_like(self, value: Any, most: int) -> list[Any]:
+    def others_like(self, value: object, most: int) -> list[object]:
         """Return other objects of the same class of the submission."""
         ...
 
@@ -105,13 +109,14 @@ class Policy:
 
     # Plain data
 
-    def equals(self, target: Any, name: str, value: Any) -> bool:
+    def equals(self, target: object, name: str, value: object) -> bool:
         """Answer `target == value` or `target != value`, for plain data of the tests."""
         affirmed = name == "__eq__"
         if not self._may_decide(target):
             self._note(target, value)
             return not affirmed
         members = line_up(value, self.key)
+        members = members and with_swaps(members, self.key)
         if members is None:
             self._note(target, value, "; too few values are like it, so its word proves nothing")
             return not affirmed
@@ -124,24 +129,27 @@ class Policy:
             return not affirmed
         return affirmed
 
-    def orders(self, target: Any, name: str, value: Any) -> bool:
+    def orders(self, target: object, name: str, value: object) -> bool:
         """Answer `target < value` and its like, for plain data of the tests."""
         if not self._may_decide(target):
             raise self._refusal(target, value)
         return self._also_denies(target, name, value)
 
-    def contains(self, target: Any, value: Any) -> bool:
+    def contains(self, target: Iterable[object], value: object) -> bool:
         """Answer `value in target`, for plain data of the tests."""
         if not self._may_decide(target):
             return any(item is value or item == value for item in target)
         return self._also_denies(target, "__contains__", value)
 
-    def _also_denies(self, target: Any, name: str, value: Any) -> bool:
+    def _also_denies(self, target: object, name: str, value: object) -> bool:
         members = [value, *far_values(value, self.key)]
         order = list(range(len(members)))
         Random(self.key).shuffle(order)
-        answers = self.asks.trial(Row(_apply(target, name, members[place]) for place in order))
-        said = dict(zip(order, answers, strict=True))
+        opposite = _OPPOSITE.get(name) if isinstance(value, _NUMBERS) else None
+        asked = [_apply(target, name, members[place]) for place in order]
+        asked += [_apply(target, opposite, members[place]) for place in order] if opposite else []
+        answers = self.asks.trial(Row(asked))
+        said = dict(zip(order, answers, strict=False))
         if said[0] is None:
             raise TypeError(f"{type(target).__name__}.{name} does not take {_short(value)}")
         if said[0] and len(members) == 1:
@@ -149,9 +157,13 @@ class Policy:
         if said[0] and all(said.values()):
             self._lies(target, f"says yes to {name} with {_short(value)} and with everything far from it")
             return False
+        both = any(one and other for one, other in zip(answers, answers[len(order) :], strict=False))
+        if opposite and (both or not _flips_once(members, said)):
+            self._lies(target, f"has no place in the order of numbers: {name} with {_short(value)} and others")
+            return False
         return bool(said[0])
 
-    def calculates(self, target: Any, name: str, value: Any) -> Any:
+    def calculates(self, target: object, name: str, value: object) -> object:
         """Return what comes of arithmetic with plain data of the tests; see `saw` for what that means."""
         if not self._may_decide(target):
             raise self._refusal(target, value)
@@ -163,7 +175,7 @@ class Policy:
 
     # Two objects
 
-    def compares(self, target: Any, name: str, other: Any) -> Any:
+    def compares(self, target: object, name: str, other: object) -> object:
         """Answer a comparison of two objects of the submission, or whether one holds the other."""
         key = (type(target), name)
         self._proofs[key] = self._proofs.get(key, 0) + 1
@@ -190,16 +202,18 @@ class Policy:
         self.notes.append(f"nothing shows that {type(target).__name__}.{name} ever says no")
         return not said
 
-    def _about_others(self, target: Any, name: str, other: Any) -> tuple[Row, bool]:
+    def _about_others(self, target: object, name: str, other: object) -> tuple[Row, bool]:
         """Return questions that an honest object denies, and whether they are about objects made in another way."""
         questions = self._with_other_arguments(target, name, other)
+        if name in _OPPOSITE:  # what comes before another does not come after it as well
+            return Row([_apply(other, name, target), *questions]), True
         if questions:
             return questions, True
         known = self.asks.others_like(other, MAX_OTHERS)
         fresh = [_made(target, name, origin, origin.args, origin.kwargs) for origin in self._makers(other)]
         return Row([*fresh, *(_apply(target, name, one) for one in known if one is not target)]), False
 
-    def _with_other_arguments(self, target: Any, name: str, other: Any) -> Row:
+    def _with_other_arguments(self, target: object, name: str, other: object) -> Row:
         """Return questions about objects made like one of these two, or what they come from, but with a change."""
         reflected = _REFLECTED.get(name)
         for side, partner, operator in ((other, target, name), (target, other, reflected)):
@@ -207,27 +221,29 @@ class Policy:
                 variants = changed_arguments(tuple(origin.args), dict(origin.kwargs), self.key)
                 if variants:
                     assert operator is not None
-                    return Row(_made(partner, operator, origin, args, kwargs) for args, kwargs in variants)
+                    made = Row(_made(partner, operator, origin, args, kwargs) for args, kwargs in variants)
+                    turned = [Row(["first", *question[1:]]) for question in made] if name in _OPPOSITE else []
+                    return Row([*made, *turned])
         return Row()
 
-    def _makers(self, value: Any) -> list[Origin]:
+    def _makers(self, value: object) -> list[Origin]:
         origin = self.asks.origin_of(value)
         return origin.line() if origin is not None else []
 
     # What is common
 
-    def _may_decide(self, target: Any) -> bool:
+    def _may_decide(self, target: object) -> bool:
         origin = self.asks.origin_of(target)
         return origin is not None and origin.constructed
 
-    def _lies(self, target: Any, what: str) -> None:
+    def _lies(self, target: object, what: str) -> None:
         self.lied = self.lied or f"an object of the submission's class {type(target).__name__} {what}"
         self.notes.append(self.lied)
 
-    def _note(self, target: Any, value: Any, why: str = "") -> None:
+    def _note(self, target: object, value: object, why: str = "") -> None:
         self.notes.append(f"an object of the submission's class {type(target).__name__} met {_short(value)}{why}")
 
-    def _refusal(self, target: Any, value: Any) -> Refused:
+    def _refusal(self, target: object, value: object) -> Refused:
         self._note(target, value)
         return Refused(self.notes[-1])
 
@@ -240,20 +256,28 @@ _REFLECTED = {
     "__le__": "__ge__",
     "__ge__": "__le__",
 }
+_OPPOSITE = {"__lt__": "__gt__", "__gt__": "__lt__", "__le__": "__gt__", "__ge__": "__lt__"}
+"""An order, and what cannot be said of the same two objects."""
 
 
-def _apply(target: Any, name: str, value: Any) -> Row:
+def _apply(target: object, name: str, value: object) -> Row:
     return Row(["apply", target, name, Row([value])])
 
 
-def _made(target: Any, name: str, origin: Origin, args: Sequence[Any], kwargs: dict[str, Any]) -> Row:
+def _made(target: object, name: str, origin: Origin, args: Sequence[Any], kwargs: dict[str, Any]) -> Row:
     return Row(["made", target, name, origin.maker, Row(args), Fields(kwargs)])
 
 
-def _is_it(member: Any, value: Any) -> bool:
+def _is_it(member: object, value: object) -> bool:
     return type(member) is type(value) and member == value
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+def _flips_once(members: list[Any], said: dict[int, bool | None]) -> bool:
+    """Whether the answers to an order change at most once from the smallest number to the largest."""
+    known = sorted((members[place], answer) for place, answer in said.items() if answer is not None)
+    return sum(one[1] is not other[1] for one, other in itertools.pairwise(known)) <= 1

@@ -114,8 +114,11 @@ class RemoteCoroutineFunction(RemoteFunction):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         import asyncio.coroutines
+        import inspect
 
-        object.__setattr__(self, "_is_coroutine", asyncio.coroutines._is_coroutine)  # type: ignore[attr-defined]
+        put = object.__setattr__
+        put(self, "_is_coroutine", asyncio.coroutines._is_coroutine)  # type: ignore[attr-defined]
+        put(self, "_is_coroutine_marker", getattr(inspect, "_is_coroutine_mark", None))  # of Python 3.12 and later
 
 
 FUNCTION_KINDS: dict[int, type[RemoteFunction]] = {0: RemoteFunction, 1: RemoteCoroutineFunction, 2: RemoteFunction}
@@ -296,7 +299,7 @@ class RemoteObject(_HasDict, metaclass=RemoteClass):
         return _attribute(_link(type(self)), self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(self, BaseException) and name.startswith("__"):
+        if isinstance(self, BaseException) and (name.startswith("__") or name == "args"):
             super().__setattr__(name, value)
         else:
             _link(type(self)).request("set", self, name, value)

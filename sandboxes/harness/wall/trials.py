@@ -4,7 +4,7 @@ A question is one of
 
     ["apply", object, name, [argument]]                       an operator with an object or plain data
     ["made", object, name, maker, [arguments], {keywords}]    with what `maker` makes of these arguments
-    ["pair", name, maker, [arguments], {keywords}, maker, ...] with two objects that are made for it
+    ["first", object, name, maker, [arguments], {keywords}]   likewise, with what is made on the left
 
 and its answer is True, False, or None where the operator raised or does not know.
 """
@@ -60,9 +60,7 @@ def _ask(kind: str, *parts: Any) -> Any:
     if kind == "apply":
         target, name, arguments = parts
         return bound(target, name)(*arguments)
+    target, name, maker, args, kwargs = parts
     if kind == "made":
-        target, name, maker, args, kwargs = parts
         return bound(target, name)(maker(*args, **kwargs))
-    name, maker, args, kwargs, other, other_args, other_kwargs = parts
-    target = maker(*args, **kwargs)
-    return bound(target, name)(other(*other_args, **other_kwargs))
+    return bound(maker(*args, **kwargs), name)(target)

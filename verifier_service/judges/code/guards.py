@@ -11,6 +11,8 @@ from random import Random, SystemRandom
 from sandboxes.protocol.job import TwinRun
 from verifier_service.judges.code.twins import TwinPlan
 
+COPIES_APART = 4
+"""In each of which another literal of a test is changed, as far as it has so many."""
 RUNS = 9
 """A submission that guesses passes a test that it cannot solve with a chance of 1 in 2 to this power, nearly."""
 
@@ -43,8 +45,9 @@ def of_separate(plan: TwinPlan, rng: Random | None = None) -> tuple[TwinRun, ...
     """Return a copy in which every test is changed that can be, and one with other operands of its arithmetic."""
     rng = rng or SystemRandom()
     found = []
-    if plan.changeable:
-        found.append(TwinRun(files=plan.apply(plan.changeable, rng), changed=tuple(sorted(plan.changeable))))
+    for turn in range(min(plan.most_sites, COPIES_APART)):
+        changed = tuple(sorted(plan.changeable))
+        found.append(TwinRun(files=plan.apply(changed, rng, turn), changed=changed))
     if plan.operands:
         changed = plan.apply_operands(plan.operands, rng)
         found.append(TwinRun(files=changed, changed=tuple(sorted(plan.operands)), is_proof=False))

@@ -144,7 +144,7 @@ class Conditions(Sides):
             asks = [self.literals(element, scope, Ask(avoid=avoid)) for element in container.elts]
             singles = [element for element in container.elts if is_single(element)]
             sure = all(rank < 2 and sites for rank, sites in asks) and len(singles) < 2
-            return [site for _, sites in asks for site in sites] if sure else []
+            return _together([site for _, sites in asks for site in sites]) if sure else []
         if number_of(item) is not None:
             return [Site(Kind.ORDER, (Edit(*self.source.span(item), lambda rng: NAN),))]
         if isinstance(item, ast.Constant) and isinstance(item.value, str | bytes):
@@ -167,7 +167,19 @@ class Conditions(Sides):
 
 def _joined(found: Sequence[Sites], every: bool) -> Sites:
     """Return all sites; none if `every` part must have some and one has not."""
-    return [] if every and not all(found) else [site for sites in found for site in sites]
+    if every and not all(found):
+        return []
+    sites = [site for part in found for site in part]
+    return _together(sites) if every else sites
+
+
+def _together(sites: Sites) -> Sites:
+    """Return one site of several that have to change together, since one that stays would be enough to pass."""
+    if len(sites) < 2 or len({site.row for site in sites}) > 1:
+        return sites
+    kind = Kind.EQUAL if any(site.kind is Kind.EQUAL for site in sites) else sites[0].kind
+    edits = tuple(edit for site in sites for edit in site.edits)
+    return [Site(kind, edits, frozenset[tuple[object, int]]().union(*(site.via for site in sites)), sites[0].row)]
 
 
 def _strange(written: str, rng: Random) -> str:

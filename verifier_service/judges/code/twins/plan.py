@@ -3,7 +3,7 @@
 import ast
 import warnings
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
@@ -16,6 +16,10 @@ from verifier_service.judges.code.twins.walk import Walk
 
 _EXPECTED_TO_FAIL = {"xfail", "expectedFailure", "skip"}
 _SET_UPS = ("setUp", "setUpClass", "setup_method", "setup_class", "asyncSetUp")
+
+
+MOSTLY = 0.75
+"""How often an expected literal is changed where a bound could be as well."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +75,22 @@ class TwinPlan:
                 groups[find(test_id)].add(test_id)
         return tuple(map(frozenset, groups.values()))
 
-    def apply(self, ids: Collection[str], rng: Random) -> dict[str, str]:
-        """Return the files with every site of the tests `ids` changed; lines stay where they are."""
-        return self._applied(ids, rng, (Kind.EQUAL, Kind.ORDER))
+    def apply(self, ids: Collection[str], rng: Random, turn: int | None = None) -> dict[str, str]:
+        """Return the files with one site of each of the tests `ids` changed, or one in each row of its parameters.
+
+        One alone makes every honest program fail; with all of them changed, who knows one answer and steals the others
+        would fail as well. It is drawn, or with `turn` it is the one whose turn that is. Lines stay where they are.
+        """
+        return self._applied(ids, rng, (Kind.EQUAL, Kind.ORDER), turn, one=True)
+
+    @property
+    def most_sites(self) -> int:
+        """Return how many sites the test has that has the most of them."""
+        return max((len(self._sites(test_id, (Kind.EQUAL, Kind.ORDER))) for test_id in self.found), default=0)
 
     def apply_operands(self, ids: Collection[str], rng: Random) -> dict[str, str]:
         """Return the files with the literals changed that the tests `ids` add, multiply and so on."""
-        return self._applied(ids, rng, (Kind.OPERAND,))
+        return self._applied(ids, rng, (Kind.OPERAND,), None, one=False)
 
     def _with(self, *kinds: Kind) -> frozenset[str]:
         return frozenset(
@@ -86,16 +99,38 @@ class TwinPlan:
             if any(site.kind in kinds for found in by_file.values() for site in found)
         )
 
-    def _applied(self, ids: Collection[str], rng: Random, kinds: Collection[Kind]) -> dict[str, str]:
+    def _sites(self, test_id: str, kinds: Collection[Kind]) -> list[tuple[str, Site]]:
+        by_file = self.found.get(test_id, {})
+        return [(file, site) for file, found in by_file.items() for site in found if site.kind in kinds]
+
+    def _applied(
+        self, ids: Collection[str], rng: Random, kinds: Collection[Kind], turn: int | None, *, one: bool
+    ) -> dict[str, str]:
         edits: defaultdict[str, dict[tuple[int, int], Edit]] = defaultdict(dict)
         for test_id in sorted(ids):
-            for file, found in self.found.get(test_id, {}).items():
-                for edit in (edit for site in found if site.kind in kinds for edit in site.edits):
+            found = self._sites(test_id, kinds)
+            for file, site in _one_of_each_row(found, rng, turn) if one else found:
+                for edit in site.edits:
                     edits[file].setdefault((edit.start, edit.end), edit)
         return {
             file: apply_edits(text, edits[file].values(), rng) if file in edits else text
             for file, text in self.files.items()
         }
+
+
+def _one_of_each_row(found: Sequence[tuple[str, Site]], rng: Random, turn: int | None) -> list[tuple[str, Site]]:
+    """Return a site that every case of a test meets, or else one for each case that its parameters make."""
+    for_all = [pair for pair in found if pair[1].row is None]
+    in_rows = [pair for pair in found if pair[1].row is not None]
+    if for_all and (not in_rows or rng.random() < 0.5):
+        equal = [pair for pair in for_all if pair[1].kind is Kind.EQUAL]
+        if turn is not None:
+            return [for_all[turn % len(for_all)]]
+        return [rng.choice(equal if equal and rng.random() < MOSTLY else for_all)]
+    rows: defaultdict[object, list[tuple[str, Site]]] = defaultdict(list)
+    for pair in in_rows:
+        rows[pair[0], pair[1].row].append(pair)
+    return [rng.choice(pairs) for pairs in rows.values()]
 
 
 def sites(files: Mapping[str, str], kind: Literal["assert", "pytest"]) -> TwinPlan:

@@ -1,0 +1,67 @@
+"""What a tester may import: nothing that lies where the submission can write, or it would do more than answer.
+
+Tests that put their working folder, or a temporary one, on the path and import from it need `process: shared`.
+"""
+
+import importlib._bootstrap_external as external
+import importlib.machinery
+import os
+import sys
+import types
+from collections.abc import Collection, Sequence
+from importlib.abc import MetaPathFinder
+
+from sandboxes.protocol.constants import TESTER_FOLDER, WRITABLE_FOLDERS
+
+_NOT_HERE = "lies where the submission can write, and is not run beside the tests: they need `process: shared`"
+_FOLDERS = tuple(f"{folder}/" for folder in WRITABLE_FOLDERS if folder != TESTER_FOLDER)
+
+
+class ForeignCode(ImportError):
+    """The tests would have run what the submission may have written."""
+
+
+class ImportGuard(MetaPathFinder):
+    """Refuses code from the folders that both sides can write; `own` is the one of the tests, if it lies in those."""
+
+    def __init__(self, own: str | None, names: Collection[str] = ()) -> None:
+        """`names` are those under which code of the tests is compiled that is in no file."""
+        self._names = frozenset(names)
+        self._own = f"{os.path.realpath(own)}/" if own else None
+
+    def install(self) -> None:
+        """Watch every import and every execution of a file from now on."""
+        self.come_first()
+        sys.addaudithook(self._audit)
+        read = external.FileLoader.get_data
+
+        def get_data(loader: external.FileLoader, path: str) -> bytes:
+            self._require_own(path)
+            return read(loader, path)
+
+        external.FileLoader.get_data = get_data  # type: ignore[method-assign]
+
+    def come_first(self) -> None:
+        """Be asked before other finders, such as one that pytest has put before all."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        sys.meta_path.insert(0, self)
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None) -> None:
+        """Raise for what lies in such a folder; all else is for the others to find."""
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.has_location and spec.origin:
+            self._require_own(spec.origin)
+
+    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        if event == "exec" and isinstance(arguments[0], types.CodeType):
+            self._require_own(arguments[0].co_filename)
+        elif event == "import" and isinstance(arguments[1], str):
+            self._require_own(arguments[1])
+
+    def _require_own(self, path: str) -> None:
+        if not path.startswith("/") and (path in self._names or not os.path.exists(path)):
+            return  # `<string>`, or the name of what is no file
+        real = os.path.realpath(path)
+        if real.startswith(_FOLDERS) and not (self._own and real.startswith(self._own)):
+            raise ForeignCode(f"{os.path.basename(path)} {_NOT_HERE}")
