@@ -3,10 +3,11 @@
 A case holds the submission, its tests as they are sent to the service, and why it is there:
 
     why = "returns an object that equals everything"
+    language = "cpp"                  # python when left out; a case is skipped where its image is not built
     program = '''...'''
     score = 0.5                       # what it earns; 1 for accepted and 0 for the rest when left out
     limits = {time_limit_s = 1}       # as in a request
-    needs = "box"                     # it would harm the machine outside of a box
+    needs = "box"                     # it would harm the machine outside of a box, or its verdict comes of a whole one
 
     [tests]
     kind = "assert"
@@ -46,6 +47,13 @@ def load_case(path: Path) -> dict[str, Any]:
     if isinstance(case["tests"].get("cases"), str):
         case["tests"]["cases"] = [json.loads(line) for line in case["tests"]["cases"].splitlines() if line]
     return case
+
+
+def languages_of(case: dict[str, Any]) -> set[str]:
+    """Return the languages of which a case needs the images."""
+    checker = case["tests"].get("checker")
+    judge = {checker["language"]} if isinstance(checker, dict) and "language" in checker else set[str]()
+    return {case.get("language", "python")} | judge
 
 
 def submission(program: str, tests: dict[str, Any], **more: Any) -> CodeSubmission:

@@ -323,3 +323,9 @@ UNDER_TEST = "import os, random, sys, time, logging, warnings\nfrom unittest.moc
 def test_what_the_tests_change_reaches_the_submission(body: str) -> None:
     told = run(WORLD, {"test_a.py": f"{UNDER_TEST}\ndef test_a(monkeypatch, capsys, caplog):\n    {body}\n"})
     assert told.accepted, (told.messages, told.lost, told.broken)
+
+
+def test_what_is_forgotten_while_a_message_is_read_may_still_be_named_in_it() -> None:
+    source = "class Own: pass\ndef f(xs):\n    for i in range(len(xs)): xs[i] = Own()\n    return xs\n"
+    told = run(source, "xs = [3, 1, 2]\nassert f(xs) is xs\nassert f(xs)[1] is xs[1] and len(xs) == 3")
+    assert told.accepted, (told.messages, told.lost)

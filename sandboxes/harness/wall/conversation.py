@@ -44,6 +44,8 @@ class Conversation:
         self._export = export
         self._resolve = resolve
         self._max_bytes = max_bytes
+        self._reading = 0  # messages that are being read: to read one may take others
+        self._forgotten: list[Any] = []
 
     def send(self, message: Row) -> None:
         """Send one message, with what has changed.
@@ -54,7 +56,7 @@ class Conversation:
         """
         mirrors = self._mirrors
         changes = mirrors.changes()
-        gone = mirrors.unreachable()
+        gone = [] if self._reading else mirrors.unreachable()  # the rest of a message may name them
         whole = Row([changes, Row(gone), message]) if gone or changes else Row([message])
         try:
             data = plain.encode(whole, handle=self._export, shared=mirrors)
@@ -79,11 +81,21 @@ class Conversation:
         if length > self._max_bytes:
             raise TooLong(f"{length} bytes, more than {self._max_bytes}")
         data = self._exactly(length)
-        whole = plain.decode(data, resolve=self._resolve, max_bytes=self._max_bytes, shared=self._mirrors)
+        self._reading += 1
+        try:
+            whole = plain.decode(data, resolve=self._resolve, max_bytes=self._max_bytes, shared=self._mirrors)
+        finally:
+            self._reading -= 1
         if type(whole) is not list or len(whole) not in (1, 3):
             raise Malformed("not a message")
         changes, gone = whole[:2] if len(whole) == 3 else ([], [])
-        self._mirrors.came_in(changes, gone)
+        if type(gone) is not list:
+            raise Malformed("a list expected")
+        self._forgotten += gone
+        forgotten = []
+        if not self._reading:
+            forgotten, self._forgotten = self._forgotten, []
+        self._mirrors.came_in(changes, forgotten)
         return whole[-1]
 
     def shared(self, value: Any, form: list[Any]) -> list[Any]:
