@@ -182,6 +182,7 @@ def make(x): return Money(x)
         "Money(5) == 5", "5 == Money(5)", "Money(5) != 6", "not Money(5) == 6", "Vec(1, 2) == (1, 2)", "Vec(1, 2) == [1, 2]",
         "Vec(1, 2) != (2, 1)", "Version('1.2') < '1.10'", "Version('1.2') == '1.2'", "Money(5) > 3", "3 < Money(5) < 7",
         "not Money(5) < 3", "5 in Span(1, 10)", "50 not in Span(1, 10)", "NoCase('Ab') == NoCase('aB')", "Clock(25) == Clock(1)",
+        "not Money(5) < float('nan')", "Version('1.2') < Version('1.10')", "sorted([Money(9), Money(3), Money(5)])[2] == 9",
         "Money(5) == Money(5)", "Money(5) in [Money(4), Money(5)]", "make(5) == Money(5)", "make(5) == make(5)",
         "Money(5) + 3 == 8", "Money(5) + Money(3) == Money(8)", "Vec(1, 2) * 3 == Vec(3, 6)", "{Money(1): 2}[Money(1)] == 2",
         "sorted([Money(3), Money(1)])[0] == 1", "max(Money(3), Money(9)) == Money(9)", "Counted(3) == 3 and Counted.asked == 0",
@@ -203,6 +204,13 @@ class Solution:
     def __sub__(self, other): return 0
     def __rsub__(self, other): return 0
 def Other(*args): return Solution(*args)
+class Between:
+    def f(self): return self
+    def __lt__(self, other): return -12 < other < 12
+    __gt__ = __le__ = __ge__ = __lt__
+class Same:
+    def __init__(self, items): self.items = items
+    def __eq__(self, other): return sorted(self.items) == sorted(other)
 """
 
 
@@ -223,7 +231,8 @@ def test_an_object_that_affirms_more_than_one_value_of_a_line_up_is_not_believed
     "claim",
     [
         "Solution().f() < 3", "Solution().f() >= 3", "5 in Solution().f()", "Solution(1) == Solution(2)", "Solution().f() == None",
-        "Solution().f() == True", "Solution().f() == []", "Solution(1).f() == Other(2)",
+        "Solution().f() == True", "Solution().f() == []", "Solution(1).f() == Other(2)", "Solution(1) < Solution(2)",
+        "3.14 < Between().f() < 3.15", "Between().f() > 3.14", "[1, 2, 3] == Same([3, 1, 2])", "Same('abc') == 'cba'",
     ],
 )  # fmt: skip
 def test_an_object_that_never_denies_is_not_believed(claim: str) -> None:

@@ -142,6 +142,8 @@ class Policy:
         return self._also_denies(target, "__contains__", value)
 
     def _also_denies(self, target: object, name: str, value: object) -> bool:
+        if value != value:  # not a number: no order to ask about, and whoever affirms this affirms everything
+            return bool(self.asks.trial(Row([_apply(target, name, value)]))[0])
         members = [value, *far_values(value, self.key)]
         order = list(range(len(members)))
         Random(self.key).shuffle(order)
