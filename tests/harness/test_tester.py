@@ -350,3 +350,30 @@ def test_only_what_the_author_marked_is_left_out(text: str, outcome: str) -> Non
 def test_a_submission_cannot_leave_out_every_test_by_failing() -> None:
     files = {"test_a.py": "import pytest, solution\n@pytest.mark.xfail\ndef test_a(): assert solution.f() == 1\n"}
     assert run("def f(): pass\n", files).outcomes == {"test_a.py::test_a": "skipped"}
+
+
+# What the submission may have written is not run beside the tests
+
+PLANT = """
+import os
+EVIL = "import sys; sys.modules['solution'].f = lambda x: x\\nVALUE = 3"
+for name in ("planted", "wave"):
+    with open(os.path.join(os.environ.get("SHARED", "."), name + ".py"), "w") as file: file.write(EVIL)
+def f(x): return 0
+"""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "sys.path.insert(0, '.'); import planted", "sys.path.insert(0, os.getcwd()); import wave",
+        "import runpy; runpy.run_path('planted.py')", "exec(compile(open('planted.py').read(), 'planted.py', 'exec'))",
+        "import importlib.util as u; s = u.spec_from_file_location('p', 'planted.py'); s.loader.exec_module(u.module_from_spec(s))",
+        "import subprocess; subprocess.run([sys.executable, 'planted.py'], check=True)",
+        "import os; assert os.system('python3 planted.py') == 0",
+    ],
+)  # fmt: skip
+def test_a_file_of_the_submission_is_not_run_by_the_tests(how: str) -> None:
+    told = run(PLANT, f"import os, sys\nassert f is not None\n{how}\nassert f(3) == 3", in_shared_folder=True)
+    assert "process: shared" in " ".join(told.messages.values()), told.messages
+    assert told.outcomes["line 4"] == "failed"

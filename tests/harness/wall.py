@@ -82,20 +82,29 @@ def _fork(work: Any, *keep: socket.socket) -> int:
         os._exit(status)
 
 
-def run(source: str, files: Mapping[str, str] | str, *, entry_point: str | None = None, wall_s: int = 30) -> Told:
-    """Run tests against a submission: `files` is the text of asserts, or the files of pytest."""
+def run(
+    source: str,
+    files: Mapping[str, str] | str,
+    *,
+    entry_point: str | None = None,
+    wall_s: int = 30,
+    in_shared_folder: bool = False,
+) -> Told:
+    """Run tests against a submission: `files` is the text of asserts, or the files of pytest. Both sides start in the
+    folder of this process, or in one that both can write."""
     theirs, ours = socket.socketpair()
     report, told = socket.socketpair()
     with tempfile.TemporaryDirectory() as folder:
-        candidate = _fork(lambda: _serve(theirs, source, "solution"), theirs)
+        shared = tempfile.mkdtemp(dir=folder) if in_shared_folder else os.getcwd()
+        candidate = _fork(lambda: (os.chdir(shared), _serve(theirs, source, "solution")), theirs)
         theirs.close()
         orders = TestOrders(
             mode=Mode.ASSERT if isinstance(files, str) else Mode.PYTEST,
             files={"tests.py": files} if isinstance(files, str) else dict(files),
             entry_point=entry_point,
-            folder=folder,
+            folder=None if in_shared_folder else folder,
         )
-        testing = _fork(lambda: (signal.alarm(wall_s), tester.main(ours, told, orders)), ours, told)
+        testing = _fork(lambda: (os.chdir(shared), signal.alarm(wall_s), tester.main(ours, told, orders)), ours, told)
         ours.close()
         told.close()
         result = _read(report)

@@ -14,6 +14,7 @@ from importlib.abc import MetaPathFinder
 from sandboxes.protocol.constants import TESTER_FOLDER, WRITABLE_FOLDERS
 
 _NOT_HERE = "lies where the submission can write, and is not run beside the tests: they need `process: shared`"
+_INTERPRETERS = ("python", "pypy", "bash", "dash", "sh", "node", "perl", "ruby", "lua", "make", "gcc", "g++", "cc")
 _FOLDERS = tuple(f"{folder}/" for folder in WRITABLE_FOLDERS if folder != TESTER_FOLDER)
 
 
@@ -58,6 +59,19 @@ class ImportGuard(MetaPathFinder):
             self._require_own(arguments[0].co_filename)
         elif event == "import" and isinstance(arguments[1], str):
             self._require_own(arguments[1])
+        elif event in ("subprocess.Popen", "os.exec", "os.posix_spawn"):
+            self._require_own_command(arguments[1])
+        elif event == "os.system":
+            self._require_own_command(arguments[0])
+
+    def _require_own_command(self, command: object) -> None:
+        """Raise if a command is such a file, or an interpreter that is given one."""
+        words = command if isinstance(command, (list, tuple)) else [command]
+        parts = [part for word in words for part in os.fsdecode(word if isinstance(word, bytes) else str(word)).split()]
+        runs_files = any(os.path.basename(part).startswith(_INTERPRETERS) for part in parts)
+        for part in parts if runs_files else parts[:1]:
+            if os.path.isfile(part):
+                self._require_own(os.path.abspath(part))
 
     def _require_own(self, path: str) -> None:
         if not path.startswith("/") and (path in self._names or not os.path.exists(path)):
