@@ -490,7 +490,8 @@ async def test_the_time_limit_is_that_of_one_test(bench: Bench) -> None:
     assert (fact.program_end, [test.outcome for test in fact.tests]) == (None, [TestOutcome.PASSED] * 5)
 
 
-async def test_a_program_cannot_see_its_tests(bench: Bench) -> None:
+async def test_a_program_sees_its_tests_only_where_it_can_lose_by_it(bench: Bench) -> None:
+    """Across the wall the marker is nowhere, so the test passes; in plain Python it is, so the test fails there."""
     source = """
 import os
 def add(a, b):
@@ -510,7 +511,8 @@ def add(a, b):
     files = {"test_a.py": "# MARKER\nfrom solution import add\ndef test_a(): assert add(1, 2) is False\n"}
     (fact,) = await bench.facts(source, Mode.PYTEST, tests=files)
     assert isinstance(fact, TesterFacts)
-    assert [test.outcome for test in fact.tests] == [TestOutcome.PASSED]
+    assert [test.outcome for test in fact.tests] == [TestOutcome.FAILED]
+    assert fact.signals == (Signal.PASSED_ONLY_ACROSS_THE_WALL,)
     await assert_clean(bench)
 
 
