@@ -16,7 +16,11 @@ from verifier_service.languages import SANDBOXES
 ROOT = Path(__file__).parent.parent
 BOX = sorted(path for part in ("protocol", "harness") for path in (SANDBOXES / part).rglob("*.py"))
 OWN_PACKAGES = ("verifier_service", "trainer", "sandboxes")
-THERE_ONLY_WHEN_ASKED_FOR = {"pytest_files.py": {"pytest"}, "extras.py": {"numpy"}}
+THERE_ONLY_WHEN_ASKED_FOR = {
+    "pytest_files.py": {"pytest", "_pytest"},
+    "extras.py": {"numpy"},
+    "inner_world.py": {"numpy"},
+}
 """What is imported only where a test file or a value is there that cannot be without it."""
 
 

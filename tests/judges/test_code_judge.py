@@ -230,7 +230,8 @@ def test_all_tests_together_have_a_budget_that_sleep_uses_up(
     limits = {"time_limit_s": 0.2, "wall_limit_s": 1.5}
     (result,) = verified(client, 7.5, {"completion": program, "tests": tests, "limits": limits})
     assert result["verdict"] == "time_limit_exceeded", result
-    assert 0 < result["score"] < 1
+    # What asserts came to across the wall is worth nothing before plain Python has confirmed it.
+    assert (0 if tests["kind"] == "assert" else 0.01) <= result["score"] < 1
     assert "all tests of a submission together may take" in result["message"]
 
 

@@ -155,7 +155,8 @@ class PlainRun:
         if Answer.NOT_COMPILED in answers:
             self.end, self.message = End.NOT_COMPILED, answers[Answer.NOT_COMPILED].decode("utf-8", "replace")
         elif limit := process.broken_limit(0.0):
-            self.end, self.message = limit, f"the process was ended: {limit.replace('_', ' ')}"
+            over = self._spending.sentence if limit is End.BUDGET else ""
+            self.end, self.message = limit, over or f"the process was ended: {limit.replace('_', ' ')}"
         elif not self._finished:
             self.end = End.LOST
             self.message = self._unusable or f"the process ended before its tests. {process.message()[-500:]}".strip()
