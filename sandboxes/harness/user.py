@@ -8,6 +8,15 @@ from typing import Any, TypeVar
 _Result = TypeVar("_Result")
 
 
+class _Made:
+    processes = 0
+
+
+def forks() -> int:
+    """Return how many processes `as_uid` has made so far: they are the box's own, and not those of a job."""
+    return _Made.processes
+
+
 def as_uid(uid: int, action: Callable[[], _Result]) -> _Result:
     """Return what `action` returns in a process that has become `uid`; the kernel hides its memory from others of that
     uid. What is that user already, or cannot change its uid, acts by itself. Results are what marshal knows.
@@ -17,6 +26,7 @@ def as_uid(uid: int, action: Callable[[], _Result]) -> _Result:
     """
     if os.getuid() == uid or os.getuid() != 0:
         return action()
+    _Made.processes += 1
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -90,23 +90,24 @@ class CodeJudge:
     def admission(self, deadline_s: float) -> Callable[[CodeSubmission], Awaitable[Admitted]]:
         """See `Judge.admission`."""
         # By the identity of tests that submissions share. They are kept, or others might get their identity.
-        ready: dict[int, tuple[Tests, Suite]] = {}
+        ready: dict[tuple[int, str], tuple[Tests, Suite]] = {}
 
         async def admit(submission: CodeSubmission) -> Admitted:
             language = self._languages.resolve(submission.language)
             limits.check(submission.limits, self._settings)
             tests = await self._tests_of(submission)
             self._check(tests, language)
-            if id(tests) not in ready:
-                ready[id(tests)] = tests, prepare(tests)
-            suite = ready[id(tests)][1]
-            prelude = preludes.resolve(suite.prelude, language)
+            key = id(tests), language.name
+            if key not in ready:
+                suite = prepare(tests)
+                ready[key] = tests, replace(suite, prelude=preludes.resolve(suite.prelude, language))
+            suite = ready[key][1]
             filled = limits.fill(submission.limits, self._settings)
             return Admitted(
                 id=submission.id,
                 completion=submission.completion,
                 language=language,
-                suite=replace(suite, prelude=prelude) if prelude != suite.prelude else suite,
+                suite=suite,
                 limits=filled,
                 budget=limits.budget(submission.limits, filled, self._settings, deadline_s, suite.runs_of_tests),
                 deadline_s=deadline_s,
