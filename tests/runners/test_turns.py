@@ -46,3 +46,21 @@ async def test_who_gives_up_leaves_no_turn_taken() -> None:
     async with asyncio.timeout(1), turns.turn(share):
         assert share.in_hand == 1
     assert share.in_hand == 0
+
+
+async def test_a_turn_that_ends_while_others_are_being_cancelled_goes_to_one_who_still_waits() -> None:
+    turns, share = Turns(2), Share()
+    served: list[str] = []
+    holding = [asyncio.create_task(take(turns, share, "holds", served, 0.01)) for _ in range(2)]
+    await asyncio.sleep(0)
+    given_up = [asyncio.create_task(take(turns, share, "never", served)) for _ in range(5)]
+    waits = asyncio.create_task(take(turns, share, "waits", served))
+    await asyncio.sleep(0)
+    for task in (*holding, *given_up):  # whoever holds a turn hears of it first, and hands it on
+        task.cancel()
+    outcomes = await asyncio.gather(*holding, *given_up, return_exceptions=True)
+    assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+    await asyncio.wait_for(waits, 1)
+    assert served == ["holds", "holds", "waits"]
+    async with asyncio.timeout(1), turns.turn(share), turns.turn(share):
+        assert share.in_hand == 2

@@ -35,10 +35,10 @@ class Turns:
         try:
             await granted
         except asyncio.CancelledError:
-            if granted.done() and not granted.cancelled():
-                self._end(share)
+            if granted.cancelled():
+                self._forget_cancelled()
             else:
-                self._waiting.remove((share, granted))
+                self._end(share)
             raise
         try:
             yield
@@ -54,7 +54,11 @@ class Turns:
         self._free += 1
         self._grant()
 
+    def _forget_cancelled(self) -> None:
+        self._waiting = [entry for entry in self._waiting if not entry[1].cancelled()]
+
     def _grant(self) -> None:
+        self._forget_cancelled()  # whoever is cancelled learns of it only in a later round of the event loop
         while self._free and self._waiting:
             entry = min(self._waiting, key=lambda one: (one[0].in_hand, one[0].served_last))  # the first of equals
             self._waiting.remove(entry)

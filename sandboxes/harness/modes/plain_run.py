@@ -64,6 +64,7 @@ class PlainRun:
         self._files = dict(files)
         self._unusable = ""
         self._finished = False
+        self._forged = False
         self._other_answers: dict[int, bytes] = {}
         self.outcomes: dict[str, TesterTest] = {}
         self.end: End | None = None
@@ -118,9 +119,12 @@ class PlainRun:
             if kind != Answer.REPORT:
                 self._other_answers.setdefault(kind, payload)
                 continue
+            if self._forged:
+                continue
             try:
                 self._take(process, payload)
             except BrokenRecord:
+                self._forged = True
                 process.kill()
 
     def _take(self, process: Process, payload: bytes) -> None:
