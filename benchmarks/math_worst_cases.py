@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from tests.extract.test_math import PIECES
 from tests.judges.test_math_judge import HOSTILE, submission
-from verifier_service.answers.bounds import MAX_ANSWER_CHARS
-from verifier_service.answers.reading import read
+from verifier_service.answers.read.reading import read
+from verifier_service.answers.tree.bounds import MAX_ANSWER_CHARS
 from verifier_service.dispatch import judge_all
 from verifier_service.extract.math import extract_answer, extract_reference
 from verifier_service.judges.math.judge import MathJudge

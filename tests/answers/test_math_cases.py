@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from verifier_service.answers.compare import compare
-from verifier_service.answers.reading import read
+from verifier_service.answers.read.reading import read
 from verifier_service.dispatch import judge_all
 from verifier_service.extract.math import extract_answer, extract_reference
 from verifier_service.judges.math.judge import MathJudge

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from verifier_service.answers.pool import Ended, Limits, Pool
 from verifier_service.errors import JudgeError
+from verifier_service.workers.pool import Ended, Limits, Pool
 
 HANDLER = "tests.answers.misbehaving_handler:handle"
 LIMITS = Limits(cpu_limit_s=0.3, memory_limit_mb=200)

@@ -3,11 +3,11 @@
 import pytest
 import sympy
 
-from verifier_service.answers import algebra
-from verifier_service.answers.algebra import BUDGET, MAX_CALLS
-from verifier_service.answers.bounds import TooComplex
 from verifier_service.answers.compare import compare
-from verifier_service.answers.reading import read
+from verifier_service.answers.compute import algebra
+from verifier_service.answers.compute.algebra import BUDGET, MAX_CALLS
+from verifier_service.answers.read.reading import read
+from verifier_service.answers.tree.bounds import TooComplex
 
 X = sympy.Symbol("x", real=True)
 

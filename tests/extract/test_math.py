@@ -2,8 +2,8 @@
 
 import pytest
 
-from verifier_service.answers.bounds import MAX_ANSWER_CHARS
-from verifier_service.answers.reading import read
+from verifier_service.answers.read.reading import read
+from verifier_service.answers.tree.bounds import MAX_ANSWER_CHARS
 from verifier_service.extract.math import Extracted, extract_answer, extract_reference
 from verifier_service.schema import ExtractionRule as Rule
 

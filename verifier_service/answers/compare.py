@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from verifier_service.answers import collection, expression, literal, piecewise, quantity, realset, relation
-from verifier_service.answers.algebra import BUDGET
-from verifier_service.answers.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
-from verifier_service.answers.clock import same_moment
-from verifier_service.answers.decision import Decision, Kind
-from verifier_service.answers.nodes import Node, free_symbols, number, rebuild, walk
-from verifier_service.answers.numeric import NotNumeric, Undefined
-from verifier_service.answers.reading import Answer
+from verifier_service.answers.compute.algebra import BUDGET
+from verifier_service.answers.compute.numeric import NotNumeric, Undefined
+from verifier_service.answers.kinds import collection, expression, literal, piecewise, quantity, realset, relation
+from verifier_service.answers.kinds.decision import Decision, Kind
+from verifier_service.answers.read.clock import same_moment
+from verifier_service.answers.read.reading import Answer
+from verifier_service.answers.tree.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
+from verifier_service.answers.tree.nodes import Node, free_symbols, number, rebuild, walk
 
 KINDS: dict[str, Kind] = {
     "piecewise": piecewise.decide,

@@ -5,11 +5,11 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from verifier_service.answers.pool import FINAL_STAGE, Ended, Limits, Pool
 from verifier_service.errors import BadItem, JudgeError, ReferenceUnusable
 from verifier_service.judges.math.reference import READING_REFERENCE
 from verifier_service.schema import ExtractionRule, Form, MathResult, MathSubmission, Rounding, Verdict
 from verifier_service.settings import Settings
+from verifier_service.workers.pool import FINAL_STAGE, Ended, Limits, Pool
 
 OnResult = Callable[[int, MathResult | JudgeError], None]
 

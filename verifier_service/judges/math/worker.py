@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from verifier_service.answers.algebra import warm_up
 from verifier_service.answers.compare import Outcome, compare
-from verifier_service.answers.reading import Answer, read
+from verifier_service.answers.compute.algebra import warm_up
+from verifier_service.answers.read.reading import Answer, read
 from verifier_service.extract.math import Extracted, extract_answer, extract_reference
 from verifier_service.judges.math.reference import READING_REFERENCE, why_unusable
 from verifier_service.schema import ExtractionRule, Verdict

@@ -7,13 +7,13 @@ several; two answers are equal if any of their readings are.
 import re
 from dataclasses import dataclass
 
-from verifier_service.answers.bounds import MAX_ANSWER_CHARS, NotMath, TooComplex
-from verifier_service.answers.choice import Choice, read_choice
-from verifier_service.answers.clean import clean
-from verifier_service.answers.clock import Moment, read_moment
-from verifier_service.answers.grammar import parse
-from verifier_service.answers.nodes import Node, number
-from verifier_service.answers.text import is_words, normal_text
+from verifier_service.answers.read.choice import Choice, read_choice
+from verifier_service.answers.read.clean import clean
+from verifier_service.answers.read.clock import Moment, read_moment
+from verifier_service.answers.read.grammar import parse
+from verifier_service.answers.read.text import is_words, normal_text
+from verifier_service.answers.tree.bounds import MAX_ANSWER_CHARS, NotMath, TooComplex
+from verifier_service.answers.tree.nodes import Node, number
 
 _THOUSANDS = re.compile(r"(?<![\d.,_^])(\d{1,3}(?:,\d{3})+)(?![\d,]|\.\d{3}\.)")
 _THOUSANDS_ONLY = re.compile(r"[^\d(\[{]{0,20}\d{1,3}(?:,\d{3})+(?:\.\d+)?[^\d]{0,60}")

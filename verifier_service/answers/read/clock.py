@@ -7,7 +7,7 @@ month/day/year. Two texts that both look like times are compared as times, never
 
 import re
 
-from verifier_service.answers.words import MONTHS
+from verifier_service.answers.read.words import MONTHS
 
 _TIME = re.compile(
     r"(\d{1,2})\s?(?::\s?(\d{2})(?::(\d{2}))?)?\s?(a\.?m\.?|p\.?m\.?|o'?clock|noon|midnight|h)?", re.IGNORECASE

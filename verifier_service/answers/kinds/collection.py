@@ -7,10 +7,10 @@ the same order; a set is not a tuple. A set or list of one member equals the mem
 compared in order. Members are compared by their own kinds; ± stands for two members.
 """
 
-from verifier_service.answers import family, signs
-from verifier_service.answers.decision import Decision, Same
-from verifier_service.answers.nodes import Node, free_symbols
-from verifier_service.answers.relation import assignment, base_name
+from verifier_service.answers.kinds import family, signs
+from verifier_service.answers.kinds.decision import Decision, Same
+from verifier_service.answers.kinds.relation import assignment, base_name
+from verifier_service.answers.tree.nodes import Node, free_symbols
 
 _COLLECTIONS = ("list", "set", "tuple")
 

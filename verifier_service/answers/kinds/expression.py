@@ -12,10 +12,10 @@ import hashlib
 import random
 from typing import Any
 
-from verifier_service.answers.algebra import evaluate
-from verifier_service.answers.bounds import NotMath, TooComplex
-from verifier_service.answers.nodes import Node, free_symbols, walk
-from verifier_service.answers.numeric import MP, NotNumeric, Undefined, digits_needed, exact
+from verifier_service.answers.compute.algebra import evaluate
+from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined, digits_needed, exact
+from verifier_service.answers.tree.bounds import NotMath, TooComplex
+from verifier_service.answers.tree.nodes import Node, free_symbols, walk
 
 _POINTS = 6
 _TRIES = 40

@@ -9,10 +9,11 @@ import itertools
 from fractions import Fraction
 from typing import Any
 
-from verifier_service.answers.algebra import evaluate
-from verifier_service.answers.decision import Decision
-from verifier_service.answers.nodes import PI, Node, free_symbols, rename, substitute, walk
-from verifier_service.answers.numeric import MP, NotNumeric, Undefined
+from verifier_service.answers.compute.algebra import evaluate
+from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined
+from verifier_service.answers.kinds import expression
+from verifier_service.answers.kinds.decision import Decision
+from verifier_service.answers.tree.nodes import PI, Node, free_symbols, rename, substitute, walk
 
 _PARAMETERS = frozenset(["k", "n", "m", "l", "j", "t", "s", "p", "q", "r", "K", "N", "M"])
 _CONSTANTS = frozenset(
@@ -129,8 +130,6 @@ def _literal(value: int) -> Node:
 
 def _others_too(a: list[Node], b: list[Node]) -> Decision | None:
     """Compare families that hold other variables too, member by member, with the parameter renamed."""
-    from verifier_service.answers import expression
-
     rest = list(b)
     for node in a:
         match = next((other for other in rest if expression.equal(node, other)), None)
@@ -150,8 +149,6 @@ def _constants(a: list[Node], b: list[Node]) -> Decision | None:
         return None
     if not any(name[0] in "Cc" for name in left | right) or not (_names(a) & _names(b) & _ARGUMENTS):
         return None
-    from verifier_service.answers import expression
-
     for order in itertools.permutations(sorted(left)):
         if expression.equal(a[0], rename(b[0], dict(zip(sorted(right), order, strict=True)))):
             return Decision(True, "equal but for the names of the constants")

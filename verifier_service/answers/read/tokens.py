@@ -3,8 +3,8 @@
 import re
 from typing import NamedTuple
 
-from verifier_service.answers import words
-from verifier_service.answers.bounds import MAX_DIGITS, MAX_TOKENS, NotMath, TooComplex
+from verifier_service.answers.read import words
+from verifier_service.answers.tree.bounds import MAX_DIGITS, MAX_TOKENS, NotMath, TooComplex
 
 
 class Token(NamedTuple):

@@ -3,7 +3,7 @@
 `1 ± sqrt(2)` equals the list `1 + sqrt(2), 1 - sqrt(2)`; it does not equal one of the two.
 """
 
-from verifier_service.answers.nodes import Node, rebuild, walk
+from verifier_service.answers.tree.nodes import Node, rebuild, walk
 
 
 def has_sign(node: Node) -> bool:

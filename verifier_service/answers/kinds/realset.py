@@ -11,13 +11,14 @@ factor.
 from dataclasses import dataclass
 from typing import Any
 
-from verifier_service.answers import algebra, expression
-from verifier_service.answers.algebra import evaluate
-from verifier_service.answers.bounds import NotMath
-from verifier_service.answers.decision import Decision, Same
-from verifier_service.answers.nodes import INFINITY, ZERO, Node, free_symbols
-from verifier_service.answers.numeric import MP, NotNumeric, Undefined
-from verifier_service.answers.relation import is_name
+from verifier_service.answers.compute import algebra
+from verifier_service.answers.compute.algebra import evaluate
+from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined
+from verifier_service.answers.kinds import expression
+from verifier_service.answers.kinds.decision import Decision, Same
+from verifier_service.answers.kinds.relation import is_name
+from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.tree.nodes import INFINITY, ZERO, Node, free_symbols
 
 _LESS = {"<": False, "<=": True}
 _GREATER = {">": False, ">=": True}

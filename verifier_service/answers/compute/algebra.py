@@ -16,10 +16,10 @@ from sympy.core.cache import clear_cache
 from sympy.core.random import seed
 from sympy.core.relational import Relational
 
-from verifier_service.answers import numeric
-from verifier_service.answers.bounds import TooComplex
-from verifier_service.answers.nodes import EULER, IMAGINARY, INFINITY, PI, Node, free_symbols, number, walk
-from verifier_service.answers.numeric import MP, NotNumeric, Undefined, exact
+from verifier_service.answers.compute import numeric
+from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined, exact
+from verifier_service.answers.tree.bounds import TooComplex
+from verifier_service.answers.tree.nodes import EULER, IMAGINARY, INFINITY, PI, Node, free_symbols, number, walk
 
 MAX_CALLS = 1_500_000
 """Python functions that may be called for one comparison; then the answer counts as not proved. Work is counted and not
@@ -353,7 +353,7 @@ def solve_inequality(difference: Node, operator: str, variable: str) -> list[tup
 
 def _linear(node: Node, variable: str) -> tuple[Fraction, Fraction] | None:
     """Return slope and intercept where the expression is linear with rational coefficients."""
-    from verifier_service.answers.nodes import substitute
+    from verifier_service.answers.tree.nodes import substitute
 
     if any(
         part.op in ("fn", "pow", "fact", "call", "div") and variable in free_symbols(part) and part.op != "div"

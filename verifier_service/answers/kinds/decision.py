@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from verifier_service.answers.nodes import Node
+from verifier_service.answers.tree.nodes import Node
 
 
 class Decision(NamedTuple):

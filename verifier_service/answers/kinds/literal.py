@@ -5,10 +5,10 @@
 side.
 """
 
-from verifier_service.answers import expression
-from verifier_service.answers.decision import Decision, Same
-from verifier_service.answers.nodes import Node
-from verifier_service.answers.numeric import exact
+from verifier_service.answers.compute.numeric import exact
+from verifier_service.answers.kinds import expression
+from verifier_service.answers.kinds.decision import Decision, Same
+from verifier_service.answers.tree.nodes import Node
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:

@@ -8,10 +8,10 @@ it does not understand instead of skipping it, and builds no sympy object before
 
 from fractions import Fraction
 
-from verifier_service.answers import words
-from verifier_service.answers.bounds import MAX_DEPTH, MAX_ITEMS, MAX_PM_SIGNS, NotMath, TooComplex
-from verifier_service.answers.nodes import EULER, IMAGINARY, INFINITY, ONE, PI, Node, number, symbol
-from verifier_service.answers.tokens import Token, tokenize
+from verifier_service.answers.read import words
+from verifier_service.answers.read.tokens import Token, tokenize
+from verifier_service.answers.tree.bounds import MAX_DEPTH, MAX_ITEMS, MAX_PM_SIGNS, NotMath, TooComplex
+from verifier_service.answers.tree.nodes import EULER, IMAGINARY, INFINITY, ONE, PI, Node, number, symbol
 
 _END = Token("end of text", "", False)
 

@@ -11,9 +11,9 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from verifier_service.answers import words
-from verifier_service.answers.decision import Decision, Same
-from verifier_service.answers.nodes import PI, Node, number, rebuild, walk
+from verifier_service.answers.kinds.decision import Decision, Same
+from verifier_service.answers.read import words
+from verifier_service.answers.tree.nodes import PI, Node, number, rebuild, walk
 
 _MARKED = ("quantity", "percent", "deg")
 _DEGREE_WORDS = frozenset({"degree", "degrees", "deg", "°"})

@@ -12,7 +12,7 @@ from typing import Any
 
 import mpmath
 
-from verifier_service.answers.bounds import (
+from verifier_service.answers.tree.bounds import (
     MAX_EXACT_BITS,
     MAX_EXPONENT_LOG2,
     MAX_FACTORIAL,
@@ -21,7 +21,7 @@ from verifier_service.answers.bounds import (
     NotMath,
     TooComplex,
 )
-from verifier_service.answers.nodes import Node, free_symbols, substitute, walk
+from verifier_service.answers.tree.nodes import Node, free_symbols, substitute, walk
 
 MP = mpmath.mp.clone()
 """A context of our own, so that nobody else's precision changes ours."""

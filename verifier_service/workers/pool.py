@@ -24,8 +24,8 @@ from typing import Any
 
 import structlog
 
-from verifier_service.answers.forkserver import MEMORY_EXIT, pack
 from verifier_service.errors import JudgeError
+from verifier_service.workers.forkserver import MEMORY_EXIT, pack
 
 _log = structlog.get_logger()
 
@@ -400,7 +400,7 @@ class Pool:
         return Ended.CRASH
 
 
-_BOOT = "from verifier_service.answers.forkserver import main; main()"
+_BOOT = "from verifier_service.workers.forkserver import main; main()"
 
 
 def _ignore(index: int, stage: str, value: Any) -> None:

@@ -7,13 +7,13 @@ case holds a break point where both give the same value do not matter.
 
 from itertools import pairwise
 
-from verifier_service.answers import expression
-from verifier_service.answers.algebra import evaluate
-from verifier_service.answers.decision import Decision, Same
-from verifier_service.answers.nodes import INFINITY, Node, free_symbols, number, substitute
-from verifier_service.answers.numeric import MP, NotNumeric, Undefined
-from verifier_service.answers.realset import RealSet, as_set
-from verifier_service.answers.relation import assignment
+from verifier_service.answers.compute.algebra import evaluate
+from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined
+from verifier_service.answers.kinds import expression
+from verifier_service.answers.kinds.decision import Decision, Same
+from verifier_service.answers.kinds.realset import RealSet, as_set
+from verifier_service.answers.kinds.relation import assignment
+from verifier_service.answers.tree.nodes import INFINITY, Node, free_symbols, number, substitute
 
 _MINUS_INFINITY = Node("neg", (INFINITY,))
 

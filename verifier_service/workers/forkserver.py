@@ -1,7 +1,7 @@
 """The process that forks workers: it imports sympy and the grammar once, then a worker costs a fork and not an
 import.
 
-Started as `python -m verifier_service.answers.forkserver FD MODULE:FUNCTION`, single-threaded, with one end of a
+Started as `python -m verifier_service.workers.forkserver FD MODULE:FUNCTION`, single-threaded, with one end of a
 socket pair as file descriptor FD. A function `warm_up` of the module is called once, before any worker is there.
 Lines of JSON cross that socket:
 

@@ -10,10 +10,11 @@ is the answer.
 
 import re
 
-from verifier_service.answers import expression
-from verifier_service.answers.decision import Decision, Same
-from verifier_service.answers.nodes import Node, free_symbols, rename, walk
-from verifier_service.answers.numeric import NotNumeric, exact
+from verifier_service.answers.compute import algebra
+from verifier_service.answers.compute.numeric import NotNumeric, exact
+from verifier_service.answers.kinds import expression
+from verifier_service.answers.kinds.decision import Decision, Same
+from verifier_service.answers.tree.nodes import Node, free_symbols, rename, walk
 
 _SETS = ("list", "set", "tuple", "union", "inter", "minus", "builder", "cases", "matrix", "text")
 _TRIGONOMETRIC = ("sin", "cos", "tan", "cot", "sec", "csc")
@@ -287,8 +288,6 @@ def _equations(left: Node, right: Node) -> Decision:
         return Decision(both, "equations of constants, compared side by side")
     if expression.proportional(first, second):
         return Decision(True, "the equations are equal but for a constant factor")
-    from verifier_service.answers import algebra
-
     if algebra.same_zeros(first, second):
         return Decision(True, "the equations have the same solutions")
     return Decision(False, "the equations differ by more than a factor")
