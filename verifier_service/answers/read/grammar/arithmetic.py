@@ -1,0 +1,134 @@
+"""Sums, products and their signs."""
+
+from verifier_service.answers.read import words
+from verifier_service.answers.read.grammar.atoms import Atoms
+from verifier_service.answers.read.grammar.signs import DOTS, SIGNED, TIMES
+from verifier_service.answers.read.grammar.units import Units
+from verifier_service.answers.tree.bounds import MAX_PM_SIGNS, NotMath, TooComplex
+from verifier_service.answers.tree.nodes import Node, number
+
+
+class Arithmetic(Atoms, Units):
+    """Read terms and factors."""
+
+    def sum(self) -> Node:
+        """Read terms joined by + - ± ∓."""
+        self.deeper()
+        terms = [self.signed_product()]
+        while self.is_sign(SIGNED):
+            terms.append(self.signed_product())
+        self.depth -= 1
+        return terms[0] if len(terms) == 1 else Node("add", tuple(terms))
+
+    def signed_product(self) -> Node:
+        """Read one term with its signs; `-x^2` is the negative of a square."""
+        negative, marks = False, []
+        while self.is_sign(SIGNED):
+            sign = self.take().value
+            if sign == "-":
+                negative = not negative
+            elif sign in ("pm", "mp"):
+                marks.append(sign)
+            if len(marks) > MAX_PM_SIGNS:
+                raise TooComplex("too many signs")
+        if self.is_sign(DOTS):
+            self.at += 1
+            return Node("dots", ())
+        node = self.product()
+        if negative and node.op == "congruent":
+            node = Node("congruent", (Node("neg", (node.args[0],)), node.args[1]))
+        elif negative:
+            node = number(-node.args[0], node.args[1]) if node.op == "num" else Node("neg", (node,))
+        for mark in marks:
+            node = Node(mark, (node,))
+        return node
+
+    def product(self) -> Node:
+        """Read factors joined by multiplication signs, division signs or nothing, from left to right."""
+        left = self.power(first=True)
+        while True:
+            if self.is_sign(TIMES):
+                self.at += 1
+                if self.is_sign(DOTS):
+                    self.at += 1
+                    left = Node("mul", (left, Node("dots", ())))
+                    continue
+                left = self._times(left, self._factor_with_sign())
+            elif self.is_sign(("/", "div")):
+                self.at += 1
+                left = Node("div", (left, self._factor_with_sign()))
+            elif self.is_sign((":",)):
+                self.at += 1
+                right = self._factor_with_sign()
+                left = Node("ratio", ((*left.args, right) if left.op == "ratio" else (left, right)))
+            elif self.is_sign(("bmod", "mod", "pmod")) or (self.is_sign(("(",)) and self.is_sign(("mod", "bmod"), 1)):
+                left = self._modulus(left)
+            elif self.is_sign(("choose",)):
+                self.at += 1
+                left = Node("fn", ("binom", left, self.power()))
+            elif self.is_sign(DOTS) and left.op in ("mul", "sym", "num", "neg"):
+                self.at += 1
+                left = Node("mul", (left, Node("dots", ())))
+            elif self.starts_factor():
+                left = self._juxtaposed(left)
+            else:
+                unit = self.unit()
+                if unit is None:
+                    return left
+                if left.op == "sym" and not words.is_unit(unit.split()[0]):
+                    raise NotMath(f"the words {unit!r} after a letter")
+                left = Node("quantity", (left, unit))
+
+    def _juxtaposed(self, left: Node) -> Node:
+        """Read the next factor without a sign between; a whole number before a proper fraction is a mixed number."""
+        slashed = self.peek().kind == "num" and self.is_sign(("/",), 1) and self.peek(2).kind == "num"
+        fraction = self.is_sign(("frac", "dfrac", "tfrac", "cfrac"))
+        if self.peek().kind == "num" and left.op == "num" and not slashed:
+            raise NotMath("two numbers side by side")
+        right = self.power()
+        if fraction and right.op in ("deg", "percent") and _is_whole(left) and _is_proper(right.args[0]):
+            return Node(right.op, (Node("add", (left, right.args[0])),))
+        if slashed and left.op == "num":
+            self.at += 1
+            right = Node("div", (right, self.power()))
+        if (fraction or slashed) and _is_whole(left) and _is_proper(right):
+            return (
+                Node("add", (left, right))
+                if left.args[0] >= 0
+                else Node("neg", (Node("add", (number(-left.args[0]), right)),))
+            )
+        return self._times(left, right)
+
+    def _factor_with_sign(self) -> Node:
+        negative = False
+        while self.is_sign(("-", "+")):
+            negative ^= self.take().value == "-"
+        node = self.power()
+        return Node("neg", (node,)) if negative else node
+
+    @staticmethod
+    def _times(left: Node, right: Node) -> Node:
+        if left.op == "mul":
+            return Node("mul", (*left.args, right))
+        return Node("mul", (left, right))
+
+    def _modulus(self, left: Node) -> Node:
+        name = self.take().value
+        if name == "(":
+            self.at += 1
+            right = self.sum()
+            self.expect(")")
+            return Node("congruent", (left, right))
+        right = self.power()
+        return Node("congruent", (left, right)) if name in ("pmod", "mod") else Node("fn", ("mod", left, right))
+
+
+def _is_whole(node: Node) -> bool:
+    return node.op == "num" and not node.args[1] and node.args[0].denominator == 1
+
+
+def _is_proper(node: Node) -> bool:
+    """Tell whether a node is a fraction of whole numbers below one, as in `2\\frac{3}{4}`."""
+    if node.op != "div" or not all(_is_whole(part) for part in node.args):
+        return False
+    return 0 < node.args[0].args[0] < node.args[1].args[0]

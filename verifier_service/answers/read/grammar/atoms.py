@@ -1,0 +1,98 @@
+"""The smallest values: a number, a name, a bracket, a function or an environment."""
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from verifier_service.answers.read import words
+from verifier_service.answers.read.grammar.calculus import Calculus
+from verifier_service.answers.read.grammar.environments import Environments
+from verifier_service.answers.read.grammar.functions import Functions
+from verifier_service.answers.read.grammar.names import ACCENTS, FACES, Names
+from verifier_service.answers.read.grammar.sets import Sets
+from verifier_service.answers.read.grammar.signs import DOTS, OPENERS, RELATIONS
+from verifier_service.answers.read.tokens import Token
+from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.tree.nodes import EULER, IMAGINARY, INFINITY, PI, Node, number, symbol
+
+
+class Atoms(Functions, Calculus, Sets, Environments, Names):
+    """Read one value, told by its first token."""
+
+    def atom(self, first: bool = False) -> Node:
+        """Read a number, a name, a bracket, a function or an environment."""
+        token = self.take()
+        if token.kind == "num":
+            return number(Fraction(token.value), "." in token.value)
+        if token.kind == "sym":
+            return self.letter(token)
+        if token.kind == "begin":
+            return self.environment(token.value)
+        if token.kind in ("text", "word"):
+            return self._words(token)
+        if token.kind == "op":
+            return self.bracket(token.value)
+        if token.kind == "cmd":
+            return self._command(token.value)
+        raise NotMath(f"unexpected {token.value!r}")
+
+    def _words(self, token: Token) -> Node:
+        """Read a text command where a value is needed: a label before a relation, or a word that stands for a value."""
+        value = token.value.strip()
+        if self.is_sign(RELATIONS) or self.is_sign((":",)):
+            return symbol(value)
+        if token.kind == "text":
+            return Node("text", (value,))
+        raise NotMath(f"the word {value!r} stands where a value is needed")
+
+    def _command(self, name: str) -> Node:
+        """Read a command with its arguments: one of the table below, a known function or a Greek letter."""
+        reader = _COMMANDS.get(name)
+        if reader is not None:
+            return reader(self, name)
+        if name in words.FUNCTIONS:
+            return self.function(name)
+        if name in words.GREEK:
+            return symbol(name)
+        raise NotMath(f"the command \\{name} is not known")
+
+    def dots(self, _: str) -> Node:
+        """Read three dots."""
+        return Node("dots", ())
+
+    def money(self, name: str) -> Node:
+        """Read the value after a sign of money."""
+        return Node("quantity", (self.power(), name))
+
+    def binomial(self, _: str) -> Node:
+        r"""Read `\binom{n}{k}`."""
+        return Node("fn", ("binom", self.argument(), self.argument()))
+
+    def constant(self, name: str) -> Node:
+        """Return what a command stands for."""
+        return _CONSTANTS[name]
+
+
+_CONSTANTS = {"pi": PI, "infty": INFINITY, "imath": IMAGINARY, "exponentialE": EULER,
+              "emptyset": Node("set", ((),)), "varnothing": Node("set", ((),))}  # fmt: skip
+
+_COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
+    **dict.fromkeys(_CONSTANTS, Atoms.constant),
+    **dict.fromkeys(("frac", "dfrac", "tfrac", "cfrac", "sfrac", "nicefrac"), Atoms.fraction),
+    "sqrt": Atoms.root,
+    **dict.fromkeys(OPENERS, Atoms.enclosed),
+    "{": Atoms.braced_set,
+    **dict.fromkeys(("sum", "prod"), Atoms.series),
+    "lim": Atoms.limit,
+    "int": Atoms.integral,
+    **dict.fromkeys(("lfloor", "lceil", "lvert", "lVert"), Atoms.floor),
+    **dict.fromkeys(ACCENTS, Atoms.accent),
+    **dict.fromkeys(("overset", "underset"), Atoms.stacked),
+    **dict.fromkeys(("binom", "dbinom", "tbinom"), Atoms.binomial),
+    **dict.fromkeys(DOTS, Atoms.dots),
+    **dict.fromkeys(("dollar", "euro", "pounds", "pound", "yen", "rupee"), Atoms.money),
+    **dict.fromkeys(FACES, Atoms.face),
+    "mathbb": Atoms.number_set,
+    **dict.fromkeys(("angle", "triangle", "measuredangle", "odot", "square", "Box"), Atoms.figure),
+    "|": Atoms.norm,
+}
+"""What reads each command; the function is given the command's name."""

@@ -1,0 +1,116 @@
+"""What stands between two signs that belong together: braces, brackets, bars, floors."""
+
+from verifier_service.answers.read.grammar.cursor import Cursor
+from verifier_service.answers.read.grammar.signs import CLOSERS, END
+from verifier_service.answers.read.tokens import Token
+from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.tree.nodes import Node
+
+
+class Brackets(Cursor):
+    """Read groups, tuples, intervals and absolute values."""
+
+    def group(self) -> Node:
+        """Read `{...}`; the braces only group."""
+        self.expect("{")
+        if self.accept("}"):
+            raise NotMath("an empty group stands where a value is needed")
+        bars, self.bars = self.bars, []
+        node = self.sequence()
+        if self.is_sign(("choose", "over", "atop", "brace")):
+            name = self.take().value
+            right = self.sequence()
+            node = Node("fn", ("binom", node, right)) if name == "choose" else Node("div", (node, right))
+        self.bars = bars
+        self.expect("}")
+        return node
+
+    def argument(self) -> Node:
+        """Read the argument of a command: a group, one digit, or one atom."""
+        if self.is_sign(("{",)):
+            return self.group()
+        token = self.peek()
+        if token.kind == "num" and len(token.value) > 1 and token.value.isdigit():
+            rest = Token("num", token.value[1:], False)
+            self.tokens[self.at : self.at + 1] = [Token("num", token.value[0], token.spaced), rest]
+            self.stop += 1
+        self.deeper()
+        node = self.atom()
+        self.depth -= 1
+        return node
+
+    def round_group(self) -> Node:
+        self.expect("(")
+        bars, self.bars = self.bars, []
+        inner = self.sequence()
+        self.bars = bars
+        self.expect(")")
+        return inner
+
+    def bracket(self, opener: str) -> Node:
+        if opener == "{":
+            self.at -= 1
+            return self.group()
+        if opener == "|":
+            return self.bar("|", "abs")
+        if opener in "([":
+            return self.enclosed(opener)
+        if opener == "]":
+            return self.enclosed("]")
+        if opener == "...":
+            return Node("dots", ())
+        if opener == "%":
+            raise NotMath("a percent sign without a value")
+        raise NotMath(f"unexpected {opener!r}")
+
+    def enclosed(self, opener: str) -> Node:
+        """Read brackets: one round or square item groups, several make a tuple or an interval."""
+        bars, self.bars = self.bars, []
+        if self.is_sign(CLOSERS):
+            closer = self.take().value
+            self.bars = bars
+            return Node("tuple", (opener, closer, ()))
+        outer, self.reversed = self.reversed, opener == "]"
+        inner = self.sequence()
+        self.bars, self.reversed = bars, outer
+        token = self.take()
+        if token.kind not in ("op", "cmd") or (token.value not in CLOSERS and token.value != "["):
+            raise NotMath(f"expected a closing bracket but saw {token.value!r}")
+        opener = {"lbrack": "[", "lparen": "(", "langle": "<"}.get(opener, opener)
+        closer = {"rbrack": "]", "rparen": ")", "rangle": ">"}.get(token.value, token.value)
+        if inner.op == "list":
+            return Node("tuple", (opener, closer, inner.args[1]))
+        if (opener, closer) in (("(", ")"), ("[", "]")):
+            if inner.op == "matrix":
+                return inner
+            return inner if opener == "(" or not self._is_alone() else Node("tuple", (opener, closer, (inner,)))
+        if opener == "<":
+            return Node("tuple", (opener, closer, (inner,)))
+        raise NotMath("brackets of two kinds around one item")
+
+    def _is_alone(self) -> bool:
+        """Tell whether the bracket just read is the whole answer."""
+        return self.peek() is END and self.depth <= 3
+
+    def norm(self, _: str) -> Node:
+        r"""Read `\|x\|`."""
+        return self.bar("||", "norm")
+
+    def bar(self, mark: str, name: str) -> Node:
+        self.bars.append("||" if mark == "||" else "|")
+        self.deeper()
+        inner = self.sum()
+        self.depth -= 1
+        self.bars.pop()
+        if not (self.accept("|") if mark in ("|", "||") else False):
+            raise NotMath("a bar is not closed")
+        return Node("fn", (name, inner))
+
+    def floor(self, name: str) -> Node:
+        closer, function = {"lfloor": ("rfloor", "floor"), "lceil": ("rceil", "ceil"), "lvert": ("rvert", "abs"),
+                            "lVert": ("rVert", "norm")}[name]  # fmt: skip
+        bars, self.bars = self.bars, []
+        inner = self.sum()
+        self.bars = bars
+        self.expect(closer)
+        return Node("fn", (function, inner))

@@ -1,0 +1,118 @@
+"""A place in the tokens of an answer, with what surrounds it, and the levels that the rooms call upwards."""
+
+from abc import ABC, abstractmethod
+
+from verifier_service.answers.read.grammar.signs import (
+    CLOSERS,
+    END,
+    NO_FACTOR,
+)
+from verifier_service.answers.read.tokens import Token
+from verifier_service.answers.tree.bounds import MAX_DEPTH, NotMath, TooComplex
+from verifier_service.answers.tree.nodes import Node
+
+
+class Cursor(ABC):
+    """State of one reading: the tokens, the place, the nesting depth and the open bars."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self.at = 0
+        self.stop = len(tokens)
+        self.depth = 0
+        self.bars: list[str] = []
+        self.reversed = False
+        self.bound: set[str] = set()
+
+    def peek(self, ahead: int = 0) -> Token:
+        index = self.at + ahead
+        return self.tokens[index] if index < self.stop else END
+
+    def take(self) -> Token:
+        token = self.peek()
+        if token is END:
+            raise NotMath("the text ends too early")
+        self.at += 1
+        return token
+
+    def accept(self, *values: str) -> bool:
+        token = self.peek()
+        if token.kind in ("op", "cmd") and token.value in values:
+            self.at += 1
+            return True
+        return False
+
+    def expect(self, value: str) -> None:
+        if not self.accept(value):
+            raise NotMath(f"expected {value!r} but saw {self.peek().value!r}")
+
+    def is_sign(self, values: object, ahead: int = 0) -> bool:
+        token = self.peek(ahead)
+        return token.kind in ("op", "cmd") and token.value in values  # type: ignore[operator]
+
+    def skip_blank(self) -> None:
+        while self.is_sign(("quad", "qquad", " ")):
+            self.at += 1
+
+    def deeper(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise TooComplex(f"nested deeper than {MAX_DEPTH}")
+
+    def at_close(self) -> bool:
+        token = self.peek()
+        if token is END:
+            return True
+        if token.kind == "end":
+            return True
+        return token.kind in ("op", "cmd") and (token.value in CLOSERS or token.value in ("}", "\\}", "&"))
+
+    def starts_factor(self) -> bool:
+        token = self.peek()
+        if token.kind in ("num", "sym", "begin"):
+            return True
+        if token.kind == "word":
+            return False
+        if token.kind == "op":
+            if token.value == "|":
+                return not self.bars
+            if token.value == "[":
+                return (
+                    not self.reversed
+                    and self.peek(1) is not END
+                    and self.peek(1).value not in (",", "cup", "cap", ")", "}")
+                )
+            return token.value in ("(", "{")
+        if token.kind == "cmd":
+            if token.value == "|":
+                return "||" not in self.bars
+            return token.value not in NO_FACTOR
+        return False
+
+    @abstractmethod
+    def sequence(self, top: bool = False) -> Node:
+        """Read items separated by commas, semicolons, `and` and `or`."""
+
+    @abstractmethod
+    def relation(self) -> Node:
+        """Read a chain `a < b <= c`; a lone term is returned as it is."""
+
+    @abstractmethod
+    def sum(self) -> Node:
+        """Read terms joined by + - ± ∓."""
+
+    @abstractmethod
+    def signed_product(self) -> Node:
+        """Read one term with its signs."""
+
+    @abstractmethod
+    def product(self) -> Node:
+        """Read factors joined by multiplication signs, division signs or nothing."""
+
+    @abstractmethod
+    def power(self, first: bool = False) -> Node:
+        """Read an atom with its exponents and postfixes."""
+
+    @abstractmethod
+    def atom(self, first: bool = False) -> Node:
+        """Read a number, a name, a bracket, a function or an environment."""

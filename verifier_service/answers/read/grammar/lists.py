@@ -1,0 +1,66 @@
+"""Lists: what is joined by commas, semicolons, `and` and `or`."""
+
+from verifier_service.answers.read import words
+from verifier_service.answers.read.grammar.relations import Relations
+from verifier_service.answers.read.grammar.signs import END, RELATIONS
+from verifier_service.answers.tree.bounds import MAX_ITEMS, NotMath, TooComplex
+from verifier_service.answers.tree.nodes import Node
+
+_SEPARATORS = {",", ";"}
+
+
+class Lists(Relations):
+    """Read the loosest level: items and what separates them."""
+
+    def sequence(self, top: bool = False) -> Node:
+        """Read items separated by commas, semicolons, `and` and `or`."""
+        self.deeper()
+        items, joiner = [], None
+        while True:
+            self.skip_blank()
+            if self.at_close() and not (top and not items and self.is_sign(("]",))):
+                break
+            items.append(self.relation())
+            if len(items) > MAX_ITEMS:
+                raise TooComplex(f"more than {MAX_ITEMS} items")
+            found = self._separator(top)
+            if found is None:
+                break
+            joiner = found if joiner in (None, ",") else joiner
+        self.depth -= 1
+        if not items:
+            raise NotMath("nothing between the brackets")
+        if len(items) == 1:
+            return items[0]
+        return Node("list", (joiner, tuple(items)))
+
+    def _separator(self, top: bool) -> str | None:
+        """Take what separates two items, and name it; None at the end."""
+        joiner = None
+        start = self.at
+        while True:
+            token = self.peek()
+            if token.kind == "op" and token.value in _SEPARATORS:
+                joiner = joiner or ","
+            elif token.kind == "word" and token.value in words.JOINERS:
+                joiner = words.JOINERS[token.value]
+            elif token.kind == "text" and token.value.strip(" ,.").lower() in words.JOINERS:
+                joiner = words.JOINERS[token.value.strip(" ,.").lower()]
+            elif token.kind == "cmd" and token.value in ("land", "wedge", "&") and top:
+                joiner = "and"
+            elif token.kind == "cmd" and token.value in ("lor", "vee"):
+                joiner = "or"
+            elif token.kind == "cmd" and token.value in ("quad", "qquad", "\\", "newline", "cr"):
+                if token.value == "\\" and not top:
+                    break
+                joiner = joiner or "quad"
+            else:
+                break
+            self.at += 1
+        if joiner == "quad":
+            if self.peek() is END or self.at_close() or self.is_sign(RELATIONS) or self.peek().kind == "text":
+                return None
+            joiner = ","
+        if joiner is not None and (self.peek() is END or self.at_close()) and start + 1 == self.at:
+            return None
+        return joiner

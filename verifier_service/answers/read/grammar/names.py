@@ -1,0 +1,120 @@
+"""Names: letters, accented letters, letters in another face, and what is called with arguments."""
+
+from verifier_service.answers.read import words
+from verifier_service.answers.read.grammar.scripts import Scripts
+from verifier_service.answers.read.tokens import Token
+from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.tree.nodes import EULER, IMAGINARY, Node, symbol
+
+_CALLABLE = frozenset(["f", "g", "h", "F", "G", "H", "P", "Q", "u"])
+_BOLD = ("mathbf", "boldsymbol", "bm", "pmb")
+
+ACCENTS = (
+    "overline", "bar", "hat", "widehat", "tilde", "widetilde", "dot", "ddot", "overrightarrow", "overleftrightarrow",
+    "overarc", "arc", "wideparen", "check", "breve", "acute", "vec",
+)  # fmt: skip
+FACES = (
+    *_BOLD, "mathcal", "mathfrak", "mathscr", "ensuremath", "mathop", "mathord", "underline", "boxed", "fbox",
+    "mathrel", "mathbin", "vphantom", "phantom", "smash",
+)  # fmt: skip
+
+
+class Names(Scripts):
+    """Read a letter and what makes it another name."""
+
+    def letter(self, token: Token) -> Node:
+        name = token.value
+        if name in self.bound:
+            return symbol(name)
+        primes = 0
+        while name in _CALLABLE and self.is_sign(("'", "prime"), primes):
+            primes += 1
+        if primes and self.is_sign(("(",), primes):
+            self.at += primes + 1
+            arguments = self.sequence()
+            self.expect(")")
+            items = arguments.args[1] if arguments.op == "list" else (arguments,)
+            return Node("call", (name + "'" * primes, *items))
+        if name in _CALLABLE and "".join(self.peek(ahead).value for ahead in range(6)) == "^{-1}(":
+            self.at += 6
+            arguments = self.sequence()
+            self.expect(")")
+            return Node("call", (f"{name}^-1", *(arguments.args[1] if arguments.op == "list" else (arguments,))))
+        if name == "e":
+            return EULER
+        if name == "i":
+            return IMAGINARY
+        if self.is_sign(("(",)) and not self.peek().spaced and (name in _CALLABLE or self._heads_equation()):
+            start = self.at
+            self.at += 1
+            arguments = self.sequence()
+            if self.accept(")"):
+                items = arguments.args[1] if arguments.op == "list" else (arguments,)
+                return Node("call", (name, *items))
+            self.at = start
+        return symbol(name)
+
+    def _heads_equation(self) -> bool:
+        """Tell whether `x(t)` stands at the very beginning, with an equality sign after it."""
+        if self.at != 1:
+            return False
+        for index in range(self.at + 1, min(self.at + 12, self.stop - 1)):
+            if self.tokens[index].value == ")":
+                return self.tokens[index + 1].value in ("=", ":=")
+        return False
+
+    def face(self, name: str) -> Node:
+        """Read a letter in another face: bold letters are vectors, the rest is styling."""
+        node = self.argument()
+        if name in _BOLD and node.op in ("sym", "const"):
+            return symbol("unit i" if node == IMAGINARY else str(node.args[0]))
+        return node
+
+    def figure(self, name: str) -> Node:
+        """Read `\\angle ABC` as one name."""
+        parts = []
+        while self.peek().kind == "sym" or (self.peek().kind == "cmd" and self.peek().value in words.GREEK):
+            parts.append(self.take().value)
+        if not parts and self.is_sign(("{",)):
+            return self.group()
+        if not parts:
+            return symbol(name)
+        return symbol(name + " " + "".join(parts))
+
+    def number_set(self, _: str) -> Node:
+        r"""Read `\mathbb{R}`."""
+        letter = self.argument()
+        if letter.op in ("sym", "const"):
+            return symbol("mathbb " + letter.args[0])
+        raise NotMath("an unknown set")
+
+    def stacked(self, _: str) -> Node:
+        r"""Read `\overset{mark}{base}` as its base."""
+        self.argument()
+        return self.argument()
+
+    def accent(self, name: str) -> Node:
+        """Read what stands under an accent: the accent is part of the name, or a line is drawn over points."""
+        start = self.at
+        parts = []
+        if self.accept("{"):
+            while not self.is_sign(("}",)):
+                token = self.take()
+                if token.kind not in ("sym", "num"):
+                    self.at = start
+                    inner = self.argument()
+                    if name in ("overline", "bar") and inner.op != "text":
+                        return Node("fn", ("conjugate", inner))
+                    raise NotMath("an accent over a formula")
+                parts.append(token.value)
+            self.at += 1
+        else:
+            parts.append(self.take().value)
+        text = "".join(parts)
+        if text.isdigit():
+            raise NotMath("a repeating decimal without its beginning")
+        if name in ("overline", "bar") and text == "z":
+            return Node("fn", ("conjugate", symbol("z")))
+        if name in ("overline", "vec", "overrightarrow", "overleftrightarrow", "overarc", "arc", "wideparen"):
+            return symbol(text)
+        return symbol(f"{name} {text}")

@@ -1,0 +1,37 @@
+"""Relations between terms, and the operations of sets."""
+
+from verifier_service.answers.read.grammar.arithmetic import Arithmetic
+from verifier_service.answers.read.grammar.signs import RELATIONS, SET_OPERATORS
+from verifier_service.answers.tree.nodes import Node
+
+
+class Relations(Arithmetic):
+    """Read chains of comparisons, unions, intersections and differences."""
+
+    def relation(self) -> Node:
+        """Read a chain `a < b <= c`; a lone term is returned as it is."""
+        terms, operators = [], []
+        if self.is_sign(RELATIONS) and self.peek().value in ("=", "approx", "in", "cong", "equiv"):
+            self.at += 1
+        terms.append(self.set_operation())
+        while self.is_sign(RELATIONS) or (self.is_sign(("not",)) and self.is_sign(RELATIONS, 1)):
+            negated = self.accept("not")
+            name = RELATIONS[self.take().value]
+            if negated:
+                name = {"=": "!=", "in": "notin"}.get(name, "not " + name)
+            self.skip_blank()
+            operators.append(name)
+            terms.append(self.set_operation())
+        if not operators:
+            return terms[0]
+        return Node("rel", (tuple(operators), tuple(terms)))
+
+    def set_operation(self) -> Node:
+        """Read unions, intersections and differences of sets, from left to right."""
+        left = self.sum()
+        while self.is_sign(SET_OPERATORS):
+            if self.peek().value == "\\" and self.peek(1).value not in ("{", "\\{"):
+                break
+            name = SET_OPERATORS[self.take().value]
+            left = Node(name, (left, self.sum()))
+        return left

@@ -1,0 +1,141 @@
+"""What follows a value above, below or behind it: exponents, subscripts, factorials, primes, percent and degrees."""
+
+from verifier_service.answers.read import words
+from verifier_service.answers.read.grammar.brackets import Brackets
+from verifier_service.answers.read.grammar.signs import END
+from verifier_service.answers.tree.bounds import MAX_DEPTH, NotMath, TooComplex
+from verifier_service.answers.tree.nodes import Node, symbol
+
+
+class Scripts(Brackets):
+    """Read an atom with all that hangs on it."""
+
+    def power(self, first: bool = False) -> Node:
+        """Read an atom with its exponents, factorials, primes, percent and degree signs."""
+        self.deeper()
+        base = self.atom(first)
+        postfixes = 0
+        while True:
+            postfixes += 1
+            if postfixes > MAX_DEPTH:
+                raise TooComplex(f"more than {MAX_DEPTH} signs after one value")
+            if self.is_sign(("^",)):
+                base = self.exponent(base)
+            elif self.is_sign(("!",)) and not self.is_sign(("=",), 1):
+                self.at += 1
+                base = Node("fact2" if self.accept("!") else "fact", (base,))
+            elif self.is_sign(("%",)):
+                self.at += 1
+                base = Node("percent", (base,))
+            elif self.is_sign(("degree", "circ")):
+                self.at += 1
+                base = Node("deg", (base,))
+            elif base.op == "deg" and self.peek().value in ("C", "F") and self.peek(1) is END:
+                base = Node("quantity", (base, self.take().value))
+            elif self.is_sign(("'", "prime")) and base.op in ("sym", "call"):
+                self.at += 1
+                base = Node(base.op, (base.args[0] + "'", *base.args[1:]))
+            elif self.is_sign(("_",)):
+                base = self.subscript(base)
+            else:
+                self.depth -= 1
+                return base
+
+    def exponent(self, base: Node) -> Node:
+        self.expect("^")
+        if self.is_sign(("circ", "degree")):
+            self.at += 1
+            return Node("deg", (base,))
+        if self.is_sign(("{",)) and self.is_sign(("circ", "degree", "prime", "'"), 1) and self.is_sign(("}",), 2):
+            self.at += 1
+            mark = self.take().value
+            self.at += 1
+            return Node("deg", (base,)) if mark in ("circ", "degree") else Node("call", ("prime", base))
+        if self.is_sign(("'", "prime")):
+            self.at += 1
+            return Node("call", ("prime", base))
+        exponent = self.script()
+        if exponent.op == "sym" and exponent.args[0] in ("T", "t") and base.op in ("matrix", "tuple"):
+            return Node("fn", ("transpose", base))
+        if exponent.op == "sym" and exponent.args[0] == "C" and base.op == "num":
+            return Node("quantity", (Node("deg", (base,)), "C"))
+        return Node("pow", (base, exponent))
+
+    def script(self, bound: bool = False) -> Node:
+        """Read what stands in an exponent: a group, or one signed atom; `x^10` is read as it was meant.
+
+        A bound of an integral ends before the other bound, so `_0^1` is no power.
+        """
+        if self.is_sign(("-", "+", "pm")):
+            sign = self.take().value
+            inner = self.script(bound)
+            return {"-": Node("neg", (inner,)), "+": inner, "pm": Node("pm", (inner,))}[sign]
+        if self.is_sign(("{",)):
+            return self.group()
+        self.deeper()
+        node = self.atom()
+        if self.is_sign(("^",)) and not bound:
+            node = self.exponent(node)
+        self.depth -= 1
+        return node
+
+    def subscript(self, base: Node) -> Node:
+        """Read a subscript: a base after a number, part of the name after a letter, an index where it is a formula."""
+        self.expect("_")
+        if base.op == "num":
+            return self._number_base(base)
+        if base.op not in ("sym", "call", "const"):
+            raise NotMath("a subscript stands after something that has no name")
+        start = self.at
+        name = base.args[0]
+        if self.accept("{"):
+            flat = self._flat_until_brace()
+            if flat is not None:
+                return symbol(f"{name}_{flat}")
+            self.at = start
+            index = self.group()
+        else:
+            token = self.take()
+            if token.kind in ("num", "text", "word") or (token.kind == "sym" and token.value not in self.bound):
+                if token.kind == "sym":
+                    return Node("call", (f"{name}_", symbol(token.value)))
+                return symbol(f"{name}_{token.value.strip()}")
+            self.at -= 1
+            index = self.atom()
+        items = index.args[1] if index.op == "list" else (index,)
+        return Node("call", (f"{name}_", *items))
+
+    def _flat_until_brace(self) -> str | None:
+        """Take a subscript that is a mere label (digits, words, capitals) up to its brace; None if it is a formula."""
+        parts = []
+        while not self.is_sign(("}",)):
+            token = self.peek()
+            if token is END:
+                raise NotMath("a brace is not closed")
+            if token.kind not in ("num", "sym", "text", "word") and not (
+                token.kind == "cmd" and token.value in ("max", "min", "triangle")
+            ):
+                return None
+            parts.append(token.value.strip())
+            self.at += 1
+        self.at += 1
+        label = "".join(parts)
+        if len(parts) == 1 and len(label) == 1 and label.isalpha():
+            self.at -= 2
+            return None
+        return label
+
+    def _number_base(self, digits: Node) -> Node:
+        """Read `1011_2`, `1011_{2}`, `1011_{\\text{two}}`."""
+        wrapped = self.accept("{")
+        token = self.take()
+        value = token.value.strip().lower()
+        if wrapped:
+            self.expect("}")
+        base = (
+            words.NUMBER_NAMES.get(value) if token.kind in ("word", "text") else int(value) if value.isdigit() else None
+        )
+        if base is None or not 2 <= base <= 36:
+            raise NotMath(f"{value!r} is not a number base")
+        literal = self.tokens[self.at - (4 if wrapped else 2) - 0]
+        return Node("base", (literal.value if literal.kind == "num" else str(digits.args[0]), base))
