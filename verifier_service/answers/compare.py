@@ -35,10 +35,14 @@ _YES_OR_NO = re.compile(r"(yes|no|true|false)(?:$|[,.;:](.*))", re.DOTALL)
 
 @dataclass(frozen=True)
 class Outcome:
-    """Whether two answers are equal, and the sentence that says why."""
+    """Whether two answers are equal, the sentence that says why, and the two readings that were found equal.
+
+    There are none where the texts decided.
+    """
 
     equal: bool
     why: str
+    readings: tuple[Node, Node] | None = None
 
 
 def compare(answer: Answer, reference: Answer) -> Outcome:
@@ -54,10 +58,10 @@ def compare(answer: Answer, reference: Answer) -> Outcome:
         return _outcome(
             Decision(False, f"the texts differ, and {which} is not read as mathematics: {reason}"), answer, reference
         )
-    return _outcome(_compare_trees(answer, reference), answer, reference)
+    return _compare_trees(answer, reference)
 
 
-def _compare_trees(answer: Answer, reference: Answer) -> Decision:
+def _compare_trees(answer: Answer, reference: Answer) -> Outcome:
     first: Decision | None = None
     for one in answer.trees:
         for other in reference.trees:
@@ -68,9 +72,9 @@ def _compare_trees(answer: Answer, reference: Answer) -> Decision:
             except RecursionError:
                 decision = Decision(False, "it was not proved: the answers are nested too deeply")
             if decision.equal:
-                return decision
+                return _outcome(decision, answer, reference, (one, other))
             first = first or decision
-    return first or Decision(False, "no reading")
+    return _outcome(first or Decision(False, "no reading"), answer, reference)
 
 
 def same(left: Node, right: Node, depth: int = 0) -> Decision:
@@ -175,9 +179,11 @@ _TEXT_RULES: tuple[Callable[[Answer, Answer], Decision | None], ...] = (
 )
 
 
-def _outcome(decision: Decision, answer: Answer, reference: Answer) -> Outcome:
+def _outcome(
+    decision: Decision, answer: Answer, reference: Answer, readings: tuple[Node, Node] | None = None
+) -> Outcome:
     verb = "equals" if decision.equal else "is not"
-    return Outcome(decision.equal, f"{_shown(answer)} {verb} {_shown(reference)}: {decision.why}")
+    return Outcome(decision.equal, f"{_shown(answer)} {verb} {_shown(reference)}: {decision.why}", readings)
 
 
 def _shown(answer: Answer) -> str:

@@ -2,7 +2,7 @@
 
 | op | args |
 |---|---|
-| num | (Fraction, is_decimal) |
+| num | (Fraction, places): a mixed number is one too; places are the digits after its point, None without a point |
 | sym | (name,) |
 | const | ("pi" \\| "e" \\| "i" \\| "inf",) |
 | add, mul | terms, factors |
@@ -41,9 +41,9 @@ class Node(NamedTuple):
     args: tuple[Any, ...]
 
 
-def number(value: int | Fraction, is_decimal: bool = False) -> Node:
-    """Make a literal; `is_decimal` says that it was written with a decimal point."""
-    return Node("num", (Fraction(value), is_decimal))
+def number(value: int | Fraction, places: int | None = None) -> Node:
+    """Make a literal; `places` counts the digits after its decimal point, less the exponent in `1.50e3`."""
+    return Node("num", (Fraction(value), places))
 
 
 ZERO, ONE = number(0), number(1)

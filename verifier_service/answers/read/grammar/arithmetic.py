@@ -87,16 +87,12 @@ class Arithmetic(Atoms, Units):
             raise NotMath("two numbers side by side")
         right = self.power()
         if fraction and right.op in ("deg", "percent") and _is_whole(left) and _is_proper(right.args[0]):
-            return Node(right.op, (Node("add", (left, right.args[0])),))
+            return Node(right.op, (_mixed(left, right.args[0]),))
         if slashed and left.op == "num":
             self.at += 1
             right = Node("div", (right, self.power()))
         if (fraction or slashed) and _is_whole(left) and _is_proper(right):
-            return (
-                Node("add", (left, right))
-                if left.args[0] >= 0
-                else Node("neg", (Node("add", (number(-left.args[0]), right)),))
-            )
+            return _mixed(left, right)
         return self._times(left, right)
 
     def _factor_with_sign(self) -> Node:
@@ -124,7 +120,7 @@ class Arithmetic(Atoms, Units):
 
 
 def _is_whole(node: Node) -> bool:
-    return node.op == "num" and not node.args[1] and node.args[0].denominator == 1
+    return node.op == "num" and node.args[1] is None and node.args[0].denominator == 1
 
 
 def _is_proper(node: Node) -> bool:
@@ -132,3 +128,9 @@ def _is_proper(node: Node) -> bool:
     if node.op != "div" or not all(_is_whole(part) for part in node.args):
         return False
     return 0 < node.args[0].args[0] < node.args[1].args[0]
+
+
+def _mixed(whole: Node, part: Node) -> Node:
+    """Make the one number that a mixed number is; `-2\\frac{3}{4}` is -2.75."""
+    fraction = part.args[0].args[0] / part.args[1].args[0]
+    return number(whole.args[0] + (fraction if whole.args[0] >= 0 else -fraction))

@@ -22,7 +22,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         """Read a number, a name, a bracket, a function or an environment."""
         token = self.take()
         if token.kind == "num":
-            return number(Fraction(token.value), "." in token.value)
+            return number(Fraction(token.value), _places(token.value) if "." in token.value else None)
         if token.kind == "sym":
             return self.letter(token)
         if token.kind == "begin":
@@ -96,3 +96,9 @@ _COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     "|": Atoms.norm,
 }
 """What reads each command; the function is given the command's name."""
+
+
+def _places(numeral: str) -> int:
+    """Count the digits after the point of `0.50` (2), less the exponent of `1.5e-3` (4)."""
+    digits, _, exponent = numeral.lower().partition("e")
+    return len(digits.partition(".")[2]) - int(exponent or 0)
