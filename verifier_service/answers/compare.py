@@ -7,7 +7,7 @@ was not proved.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verifier_service.answers.compute.algebra import BUDGET
@@ -15,7 +15,7 @@ from verifier_service.answers.compute.numeric import NotNumeric, Undefined
 from verifier_service.answers.kinds import collection, expression, literal, piecewise, quantity, realset, relation
 from verifier_service.answers.kinds.decision import Decision, Kind
 from verifier_service.answers.read.clock import same_moment
-from verifier_service.answers.read.reading import Answer
+from verifier_service.answers.read.reading import Answer, read
 from verifier_service.answers.tree.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Node, free_symbols, number, rebuild, walk
 
@@ -48,10 +48,14 @@ class Outcome:
 def compare(answer: Answer, reference: Answer) -> Outcome:
     """Compare an answer with the reference. Never raises for what they hold, and does not change with their order."""
     BUDGET.refill()
+    return _decide(answer, reference)
+
+
+def _decide(answer: Answer, reference: Answer) -> Outcome:
     for rule in _TEXT_RULES:
         decision = rule(answer, reference)
         if decision is not None:
-            return _outcome(decision, answer, reference)
+            return decision if isinstance(decision, Outcome) else _outcome(decision, answer, reference)
     if not answer.trees or not reference.trees:
         which = "the answer" if not answer.trees else "the reference"
         reason = (answer if not answer.trees else reference).reason
@@ -138,11 +142,35 @@ def _spelling(answer: Answer, reference: Answer) -> Decision | None:
     return None
 
 
-def _choice(answer: Answer, reference: Answer) -> Decision | None:
+def _choice(answer: Answer, reference: Answer) -> Decision | Outcome | None:
+    """Compare two choices by their letters, and by their options where both give them; an option alone is its text."""
     one, other = answer.choice, reference.choice
     if one is not None and other is not None:
+        if one.letter == other.letter and one.text and other.text:
+            same_option = _same_option(_option(one.text), _option(other.text))
+            return Decision(same_option, "compared by the letter and the text of the option")
         return Decision(one.letter == other.letter, "compared by the letter of the choice")
-    return None
+    if one is not None and one.text:
+        outcome = _decide(_option(one.text), reference)
+    elif other is not None and other.text:
+        outcome = _decide(answer, _option(other.text))
+    else:
+        return None
+    return outcome if outcome.equal else None
+
+
+def _option(text: str) -> Answer:
+    """Read the text of an option, which is no choice itself."""
+    return replace(read(text), choice=None)
+
+
+def _same_option(one: Answer, other: Answer) -> bool:
+    """Compare two options; one that is in words may be cut short."""
+    if one.is_words and other.is_words and one.words and other.words:
+        shorter, longer = sorted((one.text.lower(), other.text.lower()), key=len)
+        if re.match(re.escape(shorter) + r"\b", longer):
+            return True
+    return _decide(one, other).equal
 
 
 def _moment(answer: Answer, reference: Answer) -> Decision | None:
@@ -170,7 +198,7 @@ def _words(answer: Answer, reference: Answer) -> Decision | None:
     return None
 
 
-_TEXT_RULES: tuple[Callable[[Answer, Answer], Decision | None], ...] = (
+_TEXT_RULES: tuple[Callable[[Answer, Answer], Decision | Outcome | None], ...] = (
     _spelling,
     _choice,
     _moment,

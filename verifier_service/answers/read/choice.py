@@ -1,22 +1,50 @@
-r"""Multiple choice: one letter A to J, with or without brackets, formatting, the word "option", or the option's text.
+r"""Multiple choice: one letter A to J in its dress, with the word "option" or the option's text, and nothing else.
 
-`(D)`, `\textbf{(D)}`, `D.`, `D) 42` and `option D` equal `D`. Two answers with different letters differ, whatever
-text follows. A lower-case letter counts only in brackets, because bare it is a variable. If one side gives the letter
-with its text and the other only the text, the texts are compared.
+`D`, `(D)`, `\textbf{(D)}`, `D.`, `__D__`, `option d`, `选 D` name the letter; `D) 42`, `(D) -5`, `D: 42`, `D - none of
+them`, `D is correct` give the option's text too. A letter that mathematics follows is a name: `C(10,3)`, `E(X) = 5`,
+`A - 5`, `D!`, `B (t+1)`; so is a lower-case letter alone. What names several letters, as `A: 5, B: 6`, is no choice.
 """
 
 import re
 from typing import NamedTuple
 
-_FORMAT = re.compile(
-    r"\\(?:text|mathrm|textbf|textit|mbox|textrm|operatorname|mathbf|textsf|boldsymbol|bf|rm)(?![A-Za-z])\s*|[{}*$]|\\(?=[()\[\]])"
+from verifier_service.answers.read import words
+
+_MAX_CHARS = 400
+
+# takes `\text`, `\box`, `{`, `$`, and the backslash of `\(`; not `\overline`
+_DRESS = re.compile(
+    r"\\(?:text|mathrm|textbf|textit|mbox|textrm|operatorname|mathbf|mathit|mathsf|textsf|texttt|boldsymbol|bm|bf|rm|box|"
+    r"boxed|fbox|framebox|underline|circled|textcircled|emph)(?![A-Za-z])\s*|"
+    r"\\(?:text)?color\s*\{[a-z]{1,12}\}|[{}$`]|\\(?=[()\[\]])"
 )
-_CHOICE = re.compile(
-    r"(?:(?:the\s+)?(?:correct\s+)?(?:option|choice|answer)\s*(?:is\s*)?:?\s*)?"
-    r"(?:\(\s*(?P<round>[A-Ja-j])\s*\)|\[\s*(?P<square>[A-J])\s*\]|(?P<bare>[A-J])(?=\s*$|\s*[.):,。]|\s+is\b|\s*\(|\s+[A-Z][a-z]{2}|[^\x00-\x7f]))"
-    r"[.):]?(?P<text>.*)",
+# takes `the correct option is`, `Answer -`, `choice:`, `综上,故选`, `正确答案为:`; not the article alone
+_HEADING = re.compile(
+    r"(?:(?:thus|hence|so|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:correct|right|best|final|selected|chosen)\s+)?"
+    r"(?:option|choice|answer|letter|ans)\s*(?:is\s+|are\s+)?(?:(?:option|choice)\s+)?[:=-]?\s*(?:(?<=[\s:=-])|(?=[(\[]))|"
+    r"(?:综上所述|综上|因此|所以|故)?\s*,?\s*(?:正确)?(?:答案|选项|应选|故选|选择|选)(?:是|为|应为|应选)?\s*:?\s*(?=[A-J([])",
+    re.IGNORECASE,
+)
+# takes `(D)`, `[D]`, `D)`, `D.`, `D:`, `D` and the text after it; not `x`, `D+1`
+_LETTER = re.compile(
+    r"(?:\(\s*(?P<round>[A-Ja-j])\s*\)|\[\s*(?P<square>[A-J])\s*\]|(?P<closed>[A-Ja-j])\s?\)|(?P<bare>[A-Ja-j]))"
+    r"(?P<mark>[.:,]?)(?P<text>.*)",
     re.DOTALL,
 )
+# takes a further letter in `5, B: 6`, `x (C) y`, `5 B) 6`; not the B of `AB)`
+_ANOTHER = re.compile(
+    r"(?<![A-Za-z])\(\s*[A-Ja-j]\s*\)|(?<![A-Za-z(])(?:[A-J]\s?[:.]|[A-Ja-j]\s?\))(?=\s|$)|^\s*[A-Ja-j]\s*$"
+)
+# takes `and (C)`, `or 5`, `= 5`, `^2`, `, 3`; not `5`, `-5`
+_NO_OPTION = re.compile(
+    r"\s*(?:(?:and|or|et|und|ou|oder)\b|[+*/^=<>_!',&|)]|-\s|\\(?:le|ge|in|to|cdot|times|pm|cup|cap)\b)"
+)
+# takes the text of `D is correct`, `D is the right answer`; not of `D is 5`
+_VERDICT = re.compile(r"\s+is\s+(?:the\s+)?(?:correct|right|best|true|answer)\b.*", re.DOTALL | re.IGNORECASE)
+# takes the text of `D - none of them`, `D Clara`, `D (none of them)`; not of `D - x`, `D (t+1)`
+_REMARK = re.compile(r"\s+-{1,2}\s+(?P<dash>[^()]*)|\s+(?P<name>[A-Z][a-z]{2}[^()]*)|\s+\((?P<round>[^()]*)\)")
+_ENDS = ' .,:;*_"\t\n'
+_QUOTED = re.compile(r"\s*'\s*([A-J])\s*'\s*")
 
 
 class Choice(NamedTuple):
@@ -28,23 +56,56 @@ class Choice(NamedTuple):
 
 def read_choice(cleaned: str) -> Choice | None:
     """Read an answer as a choice, or None."""
-    if len(cleaned) > 400:
+    if len(cleaned) > _MAX_CHARS:
         return None
-    text = _FORMAT.sub("", cleaned).replace("\\ ", " ").strip(" .")
-    match = _CHOICE.fullmatch(text)
+    text = _DRESS.sub("", cleaned).replace("\\ ", " ").replace("\\quad", " ").strip(_ENDS)
+    text = _QUOTED.sub(r"\1", text) if text.startswith("'") else text
+    heading = _HEADING.match(text)
+    start = heading.end() if heading else 0
+    if start:
+        text = text[start:].lstrip("*_'\" ")
+    match = _LETTER.match(text)
     if match is None:
         return None
-    bare = match.group("bare")
-    letter = (match.group("round") or match.group("square") or bare or "").upper()
-    rest = match.group("text").strip(" .,:;\t\n")
-    if (
-        rest
-        and bare
-        and not re.match(r"[A-J](?:\s*[.):。(]|\s[A-Z][a-z]{2}|[^\x00-\x7f])", text[match.start("bare") :])
-    ):
+    groups = match.groupdict()
+    letter = groups["round"] or groups["square"] or groups["closed"] or groups["bare"]
+    if groups["bare"] and letter.islower() and not start:
         return None
-    if rest and re.match(r"[-+*/^=<>_!']", rest):
+    option = _option(groups, text[match.start("mark") :])
+    return None if option is None else Choice(letter.upper(), option)
+
+
+def _option(groups: dict[str, str | None], rest: str) -> str | None:
+    """Return the option's text after a letter, empty if there is none; None where the letter is no choice."""
+    text = (groups["text"] or "").strip(_ENDS)
+    if not text:
+        return "" if groups["mark"] != "," else None
+    if _ANOTHER.search(text) or groups["mark"] == ",":
         return None
-    if rest.startswith(",") or re.match(r"(?:and|or)\b", rest) or re.search(r"\(\s*[A-J]\s*\)", rest):
+    if groups["bare"] and groups["mark"] != "." and not (groups["mark"] == ":" and not _glued_name(rest)):
+        return _words_after(rest)
+    if _NO_OPTION.match(groups["text"] or "") or (not groups["mark"] and re.match(r"[A-Za-z(\[]", rest)):
         return None
-    return Choice(letter, rest)
+    return text
+
+
+def _glued_name(rest: str) -> bool:
+    """Tell whether a colon stands between names, as in the ratio `A:B`."""
+    return bool(re.match(r":[A-Za-z](?![A-Za-z])", rest))
+
+
+def _words_after(rest: str) -> str | None:
+    """Return the words after a bare letter, None where what follows may be mathematics."""
+    if rest[0].isalpha() and not rest[0].isascii():
+        return rest
+    if _VERDICT.fullmatch(rest):
+        return ""
+    remark = _REMARK.fullmatch(rest)
+    if remark is None:
+        return None
+    text = next(part for part in remark.groups() if part is not None).strip()
+    known = re.findall(r"[A-Za-z]+", text)
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z ,.'-]*", text) and re.search(r"[A-Za-z]{3}", text)
+    if not plain or any(word in words.FUNCTIONS or word in words.PLAIN_GREEK for word in known):
+        return None
+    return text

@@ -4,7 +4,7 @@ from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import EULER, IMAGINARY, Node, symbol
+from verifier_service.answers.tree.nodes import EULER, IMAGINARY, Node, number, symbol
 
 _CALLABLE = frozenset(["f", "g", "h", "F", "G", "H", "P", "Q", "u"])
 _BOLD = ("mathbf", "boldsymbol", "bm", "pmb")
@@ -44,6 +44,9 @@ class Names(Scripts):
             return EULER
         if name == "i":
             return IMAGINARY
+        chosen = self._combinations() if name == "C" else None
+        if chosen is not None:
+            return chosen
         if self.is_sign(("(",)) and not self.peek().spaced and (name in _CALLABLE or self._heads_equation()):
             start = self.at
             self.at += 1
@@ -53,6 +56,20 @@ class Names(Scripts):
                 return Node("call", (name, *items))
             self.at = start
         return symbol(name)
+
+    def _combinations(self) -> Node | None:
+        """Read `C(10, 3)` as a number of combinations; None for any other bracket, as that of the point `C(1, -2)`."""
+        ahead = [self.peek(index) for index in range(6)]
+        values = [token.value for token in ahead]
+        if values[0] != "(" or ahead[0].spaced or values[2] != "," or values[4] != ")" or values[5] == "=":
+            return None
+        upper, lower = ahead[1], ahead[3]
+        if not (upper.kind == lower.kind == "num" and upper.value.isdigit() and lower.value.isdigit()):
+            return None
+        if max(len(upper.value), len(lower.value)) > 6 or int(lower.value) > int(upper.value):
+            return None
+        self.at += 5
+        return Node("fn", ("binom", number(int(upper.value)), number(int(lower.value))))
 
     def _heads_equation(self) -> bool:
         """Tell whether `x(t)` stands at the very beginning, with an equality sign after it."""
