@@ -12,7 +12,16 @@ from typing import Any
 
 from verifier_service.answers.compute.algebra import BUDGET
 from verifier_service.answers.compute.numeric import NotNumeric, Undefined
-from verifier_service.answers.kinds import collection, expression, literal, piecewise, quantity, realset, relation
+from verifier_service.answers.kinds import (
+    collection,
+    expression,
+    literal,
+    piecewise,
+    quantity,
+    realset,
+    relation,
+    solution,
+)
 from verifier_service.answers.kinds.decision import Decision, Kind
 from verifier_service.answers.read.clock import same_moment
 from verifier_service.answers.read.reading import Answer, read
@@ -63,6 +72,17 @@ def _decide(answer: Answer, reference: Answer) -> Outcome:
             Decision(False, f"the texts differ, and {which} is not read as mathematics: {reason}"), answer, reference
         )
     return _compare_trees(answer, reference)
+
+
+def accept(answer: Answer, reference: Answer) -> Outcome:
+    """Compare an answer with the reference, and refuse one that is equal but still the question.
+
+    Not symmetric: `x > 5` answers `2x > 10`, but `2x > 10` does not answer `x > 5`.
+    """
+    outcome = compare(answer, reference)
+    if outcome.readings and solution.is_question(outcome.readings[0]) and solution.is_solved(outcome.readings[1]):
+        return _outcome(Decision(False, "the question is not its solution"), answer, reference)
+    return outcome
 
 
 def _compare_trees(answer: Answer, reference: Answer) -> Outcome:
@@ -219,4 +239,4 @@ def _shown(answer: Answer) -> str:
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
-__all__ = ["KINDS", "Any", "Outcome", "compare", "same"]
+__all__ = ["KINDS", "Any", "Outcome", "accept", "compare", "same"]

@@ -7,10 +7,10 @@ the same order; a set is not a tuple. A set or list of one member equals the mem
 compared in order. Members are compared by their own kinds; ± stands for two members.
 """
 
-from verifier_service.answers.kinds import family, signs
+from verifier_service.answers.kinds import family, literal, signs
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.kinds.relation import assignment, base_name
-from verifier_service.answers.tree.nodes import Node, free_symbols
+from verifier_service.answers.tree.nodes import Node, free_symbols, walk
 
 _COLLECTIONS = ("list", "set", "tuple")
 
@@ -43,7 +43,7 @@ Member = tuple[str | None, Node]
 def members(node: Node) -> list[Member]:
     """Return the members of a list or set with their labels; ± gives two, `n = 1, 2, 3` three with one label."""
     items = list(node.args[1] if node.op in ("list",) else node.args[0] if node.op == "set" else (node,))
-    items = _spread(items)
+    items = _of_one_modulus(_spread(items))
     found: list[Member] = []
     for item in items:
         if _is_remark(item):
@@ -69,6 +69,24 @@ def _spread(items: list[Node]) -> list[Node]:
         if relation.args[0] == ("=",) and all(name.op == "sym" for name in names):
             return [Node("rel", (("=",), pair)) for pair in zip(names, values, strict=True)]
     return items
+
+
+def _of_one_modulus(items: list[Node]) -> list[Node]:
+    """Read `x = 1, 3 (mod 8)` as `x = 1 (mod 8), 3 (mod 8)`: the modulus belongs to all that stands before it."""
+    if len(items) < 2 or items[-1].op != "congruent":
+        return items
+    modulus = items[-1].args[1]
+    if any(part.op == "congruent" for item in items[:-1] for part in walk(item)):
+        return items
+    spread: list[Node] = []
+    for place, item in enumerate(items[:-1]):
+        if item.op == "rel" and item.args[0] == ("=",) and not place:
+            spread.append(Node("rel", (item.args[0], (item.args[1][0], Node("congruent", (item.args[1][1], modulus))))))
+        elif item.op == "rel":
+            return items
+        else:
+            spread.append(Node("congruent", (item, modulus)))
+    return [*spread, items[-1]]
 
 
 def _is_remark(item: Node) -> bool:
@@ -134,6 +152,9 @@ def _by_label(found: list[Member]) -> list[Member]:
 
 
 def _members(a: list[Member], b: list[Member], left: Node, right: Node, same: Same) -> Decision:
+    as_classes = literal.classes([value for _, value in a], [value for _, value in b])
+    if as_classes is not None and len({base_name(label) for label, _ in a + b if label}) < 2:
+        return as_classes
     if left.op == "set" and right.op == "set":
         a, b = _distinct(a, same), _distinct(b, same)
     if any(value.op == "dots" for _, value in a + b):

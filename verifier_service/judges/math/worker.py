@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from verifier_service.answers.compare import Outcome, compare
+from verifier_service.answers.compare import Outcome, accept
 from verifier_service.answers.compute.algebra import warm_up
 from verifier_service.answers.read.reading import Answer, read
 from verifier_service.extract.math import Extracted, extract_answer, extract_reference
@@ -92,7 +92,7 @@ def _compare(extracted: Extracted, reference: Answer) -> Outcome:
     key = extracted.text, reference.text
     outcome = _OUTCOMES.get(key)
     if outcome is None:
-        outcome = compare(read(extracted.text), reference)
+        outcome = accept(read(extracted.text), reference)
         if len(_OUTCOMES) >= MAX_OUTCOMES:
             _OUTCOMES.clear()
         if len(extracted.text) + len(reference.text) <= MAX_REMEMBERED_CHARS:

@@ -18,6 +18,8 @@ class Arithmetic(Atoms, Units):
         while self.is_sign(SIGNED):
             terms.append(self.signed_product())
         self.depth -= 1
+        if len(terms) > 1 and terms[-1].op == "congruent":
+            return Node("congruent", (Node("add", (*terms[:-1], terms[-1].args[0])), terms[-1].args[1]))
         return terms[0] if len(terms) == 1 else Node("add", tuple(terms))
 
     def signed_product(self) -> Node:

@@ -16,12 +16,16 @@ class Relations(Arithmetic):
         terms.append(self.set_operation())
         while self.is_sign(RELATIONS) or (self.is_sign(("not",)) and self.is_sign(RELATIONS, 1)):
             negated = self.accept("not")
-            name = RELATIONS[self.take().value]
+            sign = self.take().value
+            name = RELATIONS[sign]
             if negated:
                 name = {"=": "!=", "in": "notin"}.get(name, "not " + name)
             self.skip_blank()
             operators.append(name)
-            terms.append(self.set_operation())
+            term = self.set_operation()
+            if sign == "equiv" and term.op == "fn" and term.args[0] == "mod":
+                term = Node("congruent", term.args[1:])
+            terms.append(term)
         if not operators:
             return terms[0]
         return Node("rel", (tuple(operators), tuple(terms)))
