@@ -71,7 +71,16 @@ def contradicts_itself(node: Node) -> bool:
         or any(part.op in (*_SETS, "call") for part in walk(node))
     ):
         return False
-    return not all(_agrees(node.args[1][0], term) for term in node.args[1][1:])
+    first, *rest = node.args[1]
+    return not all(_is_in_class(first, term) if term.op == "congruent" else _agrees(first, term) for term in rest)
+
+
+def _is_in_class(node: Node, residue: Node) -> bool:
+    """Tell whether `2^{100} \\equiv 2 \\pmod 7` may hold; also where that cannot be computed."""
+    values = [exact(part) for part in (node, *residue.args)]
+    if any(value is None for value in values) or not values[2]:
+        return True
+    return (values[0] - values[1]) % values[2] == 0  # type: ignore[operator]
 
 
 def is_name(node: Node) -> bool:
