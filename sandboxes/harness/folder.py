@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from sandboxes.harness.box import Box
-from sandboxes.harness.user import as_uid
+from sandboxes.harness.user import as_owner
 from sandboxes.protocol.constants import FOLDER, FOLDER_BYTES, MAX_BUILD_BYTES
 from sandboxes.protocol.job import BuiltFile, Job
 from sandboxes.protocol.paths import why_unusable
@@ -62,7 +62,7 @@ class ProgramFolder:
         """Return what the compiler made here; None if it is larger than `max_bytes`, or not only files."""
         own = {*self._job.side_files, self._job.toolchain.source_file}
         owner = self._owner(build_uid)
-        found = as_uid(owner, lambda: _regular_files(own, owner, max_bytes))
+        found = as_owner(owner, lambda: _regular_files(own, owner, max_bytes))
         return None if found is None else {path: BuiltFile(content=c, executable=x) for path, (c, x) in found.items()}
 
     # One run
@@ -83,7 +83,7 @@ class ProgramFolder:
     def fetch(self, paths: Iterable[str], uid: int, max_bytes: int) -> dict[str, bytes]:
         """Return those of `paths` that are regular files, as long as they fit into `max_bytes` together. Every process
         of the program has ended."""
-        return as_uid(self._owner(uid), lambda: _read(paths, max_bytes)) if paths else {}
+        return as_owner(self._owner(uid), lambda: _read(paths, max_bytes)) if paths else {}
 
     def keep_for_restore(self, build_uid: int) -> None:
         """Remember what the compiler made, where a program could change it in a shared folder.
@@ -114,7 +114,7 @@ def _place(files: Mapping[str, BuiltFile], uid: int) -> None:
             _write(path, file)
 
     try:
-        as_uid(uid, write)
+        as_owner(uid, write)
     except OSError as error:
         what = error.filename or error.strerror
         if error.errno in _NO_ROOM:

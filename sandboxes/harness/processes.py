@@ -12,7 +12,7 @@ from sandboxes.harness.meter import BoxView
 from sandboxes.harness.process import Capture, Process
 from sandboxes.harness.spending import Spending
 from sandboxes.harness.usage import proportional_mb, read_usage
-from sandboxes.harness.user import as_uid
+from sandboxes.harness.user import as_owner
 from sandboxes.harness.zygote import Zygote
 from sandboxes.protocol.child import Orders, Role
 from sandboxes.protocol.constants import (
@@ -131,7 +131,7 @@ class Processes:
         def shares_mb(pids: Collection[int]) -> dict[int, float]:
             (process,) = mine
             look = lambda: proportional_mb(pids)  # noqa: E731
-            return as_uid(process.uid, look) if self.box.by_uids else look()
+            return as_owner(process.uid, look) if self.box.by_uids else look()
 
         return BoxView(cpu_s, memory_mb, shares_mb)
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sandboxes.harness.limits import other_pids, uid_of
-from sandboxes.harness.user import as_uid
+from sandboxes.harness.user import as_owner, as_uid
 
 PATIENCE_S = 5.0
 OPEN_TO_ALL = 0o777
@@ -146,7 +146,7 @@ def _remove_trees(tops: Sequence[str]) -> None:
     while tops:
         steps, blocking = 0, set[int]()
         for uid in owners:
-            more, by = as_uid(uid, lambda tops=tops: _remove_what_is_ours(tops))
+            more, by = as_owner(uid, lambda tops=tops, uid=uid: _remove_what_is_ours(tops, uid))
             steps += more
             blocking.update(by)
         tops = [top for top in tops if not _remove_empty(top)]
@@ -155,9 +155,9 @@ def _remove_trees(tops: Sequence[str]) -> None:
             raise NotReset(f"the folder {tops[0]} cannot be emptied")
 
 
-def _remove_what_is_ours(tops: Sequence[str]) -> tuple[int, list[int]]:
-    """Empty folders as far as this user may; return the number of steps that got further, and who owns what did not."""
-    remover = _Remover()
+def _remove_what_is_ours(tops: Sequence[str], uid: int) -> tuple[int, list[int]]:
+    """Empty folders as far as `uid` may; return the number of steps that got further, and who owns what did not."""
+    remover = _Remover(uid)
     for top in tops:
         with contextlib.suppress(OSError):
             remover.empty(top)
@@ -167,10 +167,10 @@ def _remove_what_is_ours(tops: Sequence[str]) -> tuple[int, list[int]]:
 class _Remover:
     """Removes what this user may remove."""
 
-    def __init__(self) -> None:
+    def __init__(self, uid: int) -> None:
         self.steps = 0
         self.blocking: set[int] = set()
-        self._uid = os.getuid()
+        self._uid = uid if os.getuid() == 0 else os.getuid()  # who cannot change its uid acts by itself
         self._serial = 0
 
     def empty(self, top: str) -> None:
