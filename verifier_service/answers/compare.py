@@ -25,6 +25,7 @@ from verifier_service.answers.kinds import (
 from verifier_service.answers.kinds.decision import Decision, Kind
 from verifier_service.answers.read.clock import same_moment
 from verifier_service.answers.read.reading import Answer, read
+from verifier_service.answers.tree import roles
 from verifier_service.answers.tree.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Node, free_symbols, number, rebuild, walk
 
@@ -90,7 +91,7 @@ def _compare_trees(answer: Answer, reference: Answer) -> Outcome:
     for one in answer.trees:
         for other in reference.trees:
             try:
-                decision = same(one, other)
+                decision = same(*roles.cast(one, other))
             except (NotMath, Undefined) as limit:
                 decision = Decision(False, f"it was not proved: {limit}")
             except RecursionError:

@@ -296,6 +296,11 @@ class _Evaluator:
         self.real = real
         self._calculus = calculus
 
+    @property
+    def size(self) -> int:
+        """Choose the size of matrices that stand for all sizes: 2 or 3, by the point."""
+        return 2 + int(abs(MP.re(sum(self.values.values()))) * 1000) % 2
+
     def value(self, node: Node, depth: int) -> Any:  # noqa: C901 -- a flat list of operators
         if depth > MAX_TREE_DEPTH:
             raise TooComplex("nested too deeply")
@@ -386,6 +391,8 @@ class _Evaluator:
 
     @staticmethod
     def matrix_power(base: Any, exponent: Any) -> Any:
+        if not isinstance(exponent, MP.matrix) and exponent == 2 and base.cols == 1:
+            return sum(cell * cell for cell in base)
         if (
             isinstance(exponent, MP.matrix)
             or exponent != MP.nint(exponent)
@@ -403,7 +410,7 @@ class _Evaluator:
         values = [self.value(operand, depth + 1) for operand in operands]
         if name not in FUNCTIONS:
             raise NotNumeric(f"the function {name} is not computed")
-        if any(isinstance(value, MP.matrix) for value in values) and name not in ("det", "tr", "transpose", "norm"):
+        if any(isinstance(value, MP.matrix) for value in values) and name not in _OF_MATRICES:
             raise NotNumeric(f"{name} of a matrix")
         try:
             value = FUNCTIONS[name](self, *values)
@@ -558,8 +565,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "root": _real_root,
     "log": lambda self, a, base=None: _log(self, a, base if base is not None else None),
     "ln": _log,
-    "abs": lambda _, a: abs(a),
-    "norm": lambda _, a: MP.norm(a) if isinstance(a, MP.matrix) else abs(a),
+    "abs": lambda _, a: _norm(a),
+    "norm": lambda _, a: _norm(a),
     "sin": _bounded(MP.sin),
     "cos": _bounded(MP.cos),
     "tan": _bounded(MP.tan),
@@ -596,10 +603,53 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "conjugate": lambda _, a: MP.conj(a),
     "erf": _bounded(MP.erf),
     "gamma": _bounded(MP.gamma),
-    "det": lambda _, a: MP.det(a) if isinstance(a, MP.matrix) and a.rows == a.cols else a,
-    "tr": lambda _, a: sum(a[k, k] for k in range(a.rows)),
-    "transpose": lambda _, a: a.T,
+    "bar": lambda self, a: self.unknown("bar", [a]) if self.real else MP.conj(a),
+    "det": lambda _, a: MP.det(_square(a)),
+    "tr": lambda _, a: sum(_square(a)[k, k] for k in range(a.rows)),
+    "transpose": lambda _, a: a.T if isinstance(a, MP.matrix) else a,
+    "vector": lambda _, a: MP.matrix([a, MP.cos(2 * a + 1) + a / 3, MP.sin(3 * a + 2) - a / 2]),
+    "unit": lambda _, place: MP.matrix([int(place == index) for index in range(3)]),
+    "dot": lambda _, a, b: sum(x * y for x, y in zip(_column(a), _column(b), strict=True)),
+    "cross": lambda _, a, b: _cross(_column(a), _column(b)),
+    "square": lambda self, a: _arbitrary(a, self.size, self.size),
+    "column": lambda self, a: _arbitrary(a, self.size, 1),
+    "identity": lambda self: MP.eye(self.size),
 }
+
+_OF_MATRICES = ("det", "tr", "transpose", "norm", "abs", "dot", "cross")
+
+
+def _norm(value: Any) -> Any:
+    if not isinstance(value, MP.matrix):
+        return abs(value)
+    if value.cols != 1 and value.rows != 1:
+        raise NotNumeric("the absolute value of a matrix")
+    return MP.norm(value)
+
+
+def _square(value: Any) -> Any:
+    if not isinstance(value, MP.matrix) or value.rows != value.cols:
+        raise NotNumeric("it is no square matrix")
+    return value
+
+
+def _column(value: Any) -> Any:
+    if not isinstance(value, MP.matrix) or (value.rows, value.cols) != (3, 1):
+        raise NotNumeric("a product of vectors with what is no vector in space")
+    return value
+
+
+def _cross(a: Any, b: Any) -> Any:
+    return MP.matrix([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+
+
+def _arbitrary(value: Any, rows: int, columns: int) -> Any:
+    """Make a matrix of a letter's value in which no relation holds by chance."""
+
+    def cell(row: int, column: int) -> Any:
+        return MP.cos((1 + row + 3 * column) * value + row * column) + value * (row + 1) / (column + 2)
+
+    return MP.matrix([[cell(row, column) for column in range(columns)] for row in range(rows)])
 
 
 def _integer(value: Any) -> int:

@@ -99,6 +99,10 @@ _STYLING = re.compile(
     r"bigg|Bigg|bigm|middle|mathstrut|strut|hfill|hline|null|noindent|allowbreak|nobreak|rm|bf|it|cal|large|Large|small|"
     r"tiny|boldmath|unboldmath)(?![A-Za-z])"
 )
+_SIZE = re.compile(
+    # f\left(x\right) is f(x), and f\!\big(x\big) too; not \leftarrow, not 3\! m
+    r"(?:\\!\s{0,3})?\\(?:left|right|[bB]igg?[lrm]?)\s{0,3}(?=[()\[\]])|\\!\s{0,3}(?=\()"
+)
 _DELIMITERS = re.compile(r"\\[()\[\]]|\$\$|(?<!\\)\$")
 _BOLD = re.compile(r"(?<![\w)*])\*\*(?=[^\s*])([^*]{1,300})\*\*(?![\w*(])")
 _ORDINAL = re.compile(
@@ -162,6 +166,7 @@ def clean(text: str) -> str:
     text = join_digit_groups(text)
     if "\\" in text:
         text = text.replace("\\\\", "\x01")
+        text = _SIZE.sub("", text)
         text = _STYLING.sub(" ", text)
         text = _SPACING.sub(lambda m: "\\quad " if "quad" in m.group() else " ", text)
         text = text.replace("\\$", "\\dollar ")

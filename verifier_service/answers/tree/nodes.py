@@ -8,7 +8,7 @@
 | add, mul | terms, factors |
 | neg, fact, fact2, pm, mp, deg, percent | (operand,) |
 | div, pow | (numerator, denominator), (base, exponent) |
-| fn | (name, *operands): a known function |
+| fn | (name, *operands): a known function; also bar, conjugate, vector, unit (number of the axis), cross, dot |
 | call | (name, *operands): an unknown function, `f(x)`, `a_{n+1}` |
 | sum, prod, int | (body, variable, low, high); an indefinite integral has None for both |
 | lim | (body, variable, point, side): side is -1, 0 or 1 |

@@ -50,12 +50,13 @@ class Arithmetic(Atoms, Units):
         left = self.power(first=True)
         while True:
             if self.is_sign(TIMES):
-                self.at += 1
+                sign = self.take().value
                 if self.is_sign(DOTS):
                     self.at += 1
                     left = Node("mul", (left, Node("dots", ())))
                     continue
-                left = self._times(left, self._factor_with_sign())
+                right = self._factor_with_sign()
+                left = self._multiplied(sign, left, right)
             elif self.is_sign(("/", "div")):
                 self.at += 1
                 left = Node("div", (left, self._factor_with_sign()))
@@ -110,6 +111,19 @@ class Arithmetic(Atoms, Units):
             return Node("mul", (*left.args, right))
         return Node("mul", (left, right))
 
+    def _multiplied(self, sign: str, left: Node, right: Node) -> Node:
+        """Multiply: two vectors have a scalar or a vector product, and the latter binds closer."""
+        triple = sign == "times" and left.op == "fn" and left.args[0] == "dot"
+        if not triple and not _is_vector(left):
+            return self._times(left, right)
+        while not _is_vector(right) and self.starts_factor():
+            right = self._times(right, self.power())
+        if sign not in _VECTOR_PRODUCTS or not _is_vector(right):
+            return self._times(left, right)
+        if triple:
+            return Node("fn", ("dot", left.args[1], Node("fn", ("cross", left.args[2], right))))
+        return Node("fn", (_VECTOR_PRODUCTS[sign], left, right))
+
     def _modulus(self, left: Node) -> Node:
         name = self.take().value
         if name == "(":
@@ -119,6 +133,23 @@ class Arithmetic(Atoms, Units):
             return Node("congruent", (left, right))
         right = self.power()
         return Node("congruent", (left, right)) if name in ("pmod", "mod") else Node("fn", ("mod", left, right))
+
+
+_VECTOR_PRODUCTS = {"times": "cross", "cdot": "dot", "bullet": "dot", "cdotp": "dot"}
+
+
+def _is_vector(node: Node) -> bool:
+    """Tell whether a factor is a vector by its letters: `\\vec a`, `2\\mathbf b`, `\\vec a - \\vec b`."""
+    op, args = node
+    if op == "fn":
+        return args[0] in ("vector", "unit", "cross")
+    if op in ("neg", "div"):
+        return _is_vector(args[0])
+    return op in ("add", "mul") and len(args) <= _MAX_VECTOR_PARTS and any(map(_is_vector, args))
+
+
+_MAX_VECTOR_PARTS = 16
+"""Longer sums and products are not searched for vectors again and again."""
 
 
 def _is_whole(node: Node) -> bool:

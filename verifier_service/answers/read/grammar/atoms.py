@@ -86,6 +86,7 @@ _COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     "int": Atoms.integral,
     **dict.fromkeys(("lfloor", "lceil", "lvert", "lVert"), Atoms.floor),
     **dict.fromkeys(ACCENTS, Atoms.accent),
+    **dict.fromkeys(("overline", "bar"), Atoms.overline),
     **dict.fromkeys(("overset", "underset"), Atoms.stacked),
     **dict.fromkeys(("binom", "dbinom", "tbinom"), Atoms.binomial),
     **dict.fromkeys(DOTS, Atoms.dots),

@@ -4,19 +4,25 @@ from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import EULER, IMAGINARY, Node, number, symbol
+from verifier_service.answers.tree.nodes import EULER, IMAGINARY, Node, number, symbol, walk
 
 _CALLABLE = frozenset(["f", "g", "h", "F", "G", "H", "P", "Q", "u"])
+_FUNCTION_LETTERS = frozenset(["f", "g", "h"])
+_UNITS = ("i", "j", "k")
 _BOLD = ("mathbf", "boldsymbol", "bm", "pmb")
 
 ACCENTS = (
-    "overline", "bar", "hat", "widehat", "tilde", "widetilde", "dot", "ddot", "overrightarrow", "overleftrightarrow",
+    "hat", "widehat", "tilde", "widetilde", "dot", "ddot", "overrightarrow", "overleftrightarrow",
     "overarc", "arc", "wideparen", "check", "breve", "acute", "vec",
 )  # fmt: skip
 FACES = (
     *_BOLD, "mathcal", "mathfrak", "mathscr", "ensuremath", "mathop", "mathord", "underline", "boxed", "fbox",
     "mathrel", "mathbin", "vphantom", "phantom", "smash",
 )  # fmt: skip
+
+_DOTLESS = {"imath": "i", "jmath": "j"}
+_ACCENTED = words.GREEK.union(_BOLD, _DOTLESS)
+"""Commands that may stand under an accent with letters."""
 
 
 class Names(Scripts):
@@ -47,7 +53,7 @@ class Names(Scripts):
         chosen = self._combinations() if name == "C" else None
         if chosen is not None:
             return chosen
-        if self.is_sign(("(",)) and not self.peek().spaced and (name in _CALLABLE or self._heads_equation()):
+        if self.is_sign(("(",)) and self._is_called(name):
             start = self.at
             self.at += 1
             arguments = self.sequence()
@@ -71,6 +77,12 @@ class Names(Scripts):
         self.at += 5
         return Node("fn", ("binom", number(int(upper.value)), number(int(lower.value))))
 
+    def _is_called(self, name: str) -> bool:
+        """Tell whether the bracket after a letter holds its arguments and is no factor."""
+        if self.peek().spaced:
+            return name in _FUNCTION_LETTERS
+        return name in _CALLABLE or self._heads_equation()
+
     def _heads_equation(self) -> bool:
         """Tell whether `x(t)` stands at the very beginning, with an equality sign after it."""
         if self.at != 1:
@@ -81,11 +93,11 @@ class Names(Scripts):
         return False
 
     def face(self, name: str) -> Node:
-        """Read a letter in another face: bold letters are vectors, the rest is styling."""
+        """Read a letter in another face: a bold letter is a vector, the rest is styling."""
         node = self.argument()
-        if name in _BOLD and node.op in ("sym", "const"):
-            return symbol("unit i" if node == IMAGINARY else str(node.args[0]))
-        return node
+        if name not in _BOLD or node.op not in ("sym", "const"):
+            return node
+        return _vector("i" if node == IMAGINARY else str(node.args[0]))
 
     def figure(self, name: str) -> Node:
         """Read `\\angle ABC` as one name."""
@@ -111,27 +123,49 @@ class Names(Scripts):
         return self.argument()
 
     def accent(self, name: str) -> Node:
-        """Read what stands under an accent: the accent is part of the name, or a line is drawn over points."""
-        start = self.at
-        parts = []
-        if self.accept("{"):
-            while not self.is_sign(("}",)):
-                token = self.take()
-                if token.kind not in ("sym", "num"):
-                    self.at = start
-                    inner = self.argument()
-                    if name in ("overline", "bar") and inner.op != "text":
-                        return Node("fn", ("conjugate", inner))
-                    raise NotMath("an accent over a formula")
-                parts.append(token.value)
-            self.at += 1
-        else:
-            parts.append(self.take().value)
-        text = "".join(parts)
-        if text.isdigit():
-            raise NotMath("a repeating decimal without its beginning")
-        if name in ("overline", "bar") and text == "z":
-            return Node("fn", ("conjugate", symbol("z")))
-        if name in ("overline", "vec", "overrightarrow", "overleftrightarrow", "overarc", "arc", "wideparen"):
+        """Read letters under an accent: the accent is part of their name."""
+        text = self._accented()
+        if text is None:
+            raise NotMath("an accent over a formula")
+        if name in ("overrightarrow", "vec") or (name in ("hat", "widehat") and text in _UNITS):
+            return _vector(text)
+        if name in ("overleftrightarrow", "overarc", "arc", "wideparen"):
             return symbol(text)
         return symbol(f"{name} {text}")
+
+    def overline(self, _: str) -> Node:
+        r"""Read `\bar z`, the conjugate, or `\overline{A}`, which is another thing than A: its complement, its mean."""
+        start = self.at
+        text = self._accented()
+        if text is not None and text.isdigit():
+            raise NotMath("a repeating decimal without its beginning")
+        self.at = start
+        inner = self.argument()
+        if inner.op == "text":
+            raise NotMath("a line over words")
+        return Node("fn", ("conjugate" if any(map(_is_complex, walk(inner))) else "bar", inner))
+
+    def _accented(self) -> str | None:
+        """Take the letters under an accent; None where it stands over a formula."""
+        if not self.accept("{"):
+            return self.take().value
+        parts = []
+        while not self.is_sign(("}",)):
+            token = self.take()
+            if token.kind not in ("sym", "num") and (token.kind != "cmd" or token.value not in _ACCENTED):
+                return None
+            if token.value not in _BOLD:
+                parts.append(_DOTLESS.get(token.value, token.value))
+        self.at += 1
+        return "".join(parts)
+
+
+def _vector(name: str) -> Node:
+    return Node("fn", ("unit", number(_UNITS.index(name))) if name in _UNITS else ("vector", symbol(name)))
+
+
+def _is_complex(node: Node) -> bool:
+    """Tell whether a part of a formula says that it is complex: i, or a letter that stands for complex numbers."""
+    if node.op in ("sym", "call"):
+        return node.args[0].partition("_")[0] in ("z", "w", "zeta")
+    return node == IMAGINARY

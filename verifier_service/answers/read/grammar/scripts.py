@@ -1,5 +1,7 @@
 """What follows a value above, below or behind it: exponents, subscripts, factorials, primes, percent and degrees."""
 
+from collections.abc import Callable
+
 from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.brackets import Brackets
 from verifier_service.answers.read.grammar.signs import END
@@ -32,11 +34,11 @@ class Scripts(Brackets):
                 base = Node("deg", (base,))
             elif base.op == "deg" and self.peek().value in ("C", "F") and self.peek(1) is END:
                 base = Node("quantity", (base, self.take().value))
-            elif self.is_sign(("'", "prime")) and base.op in ("sym", "call"):
+            elif self.is_sign(("'", "prime")) and _named(base).op in ("sym", "call"):
                 self.at += 1
-                base = Node(base.op, (base.args[0] + "'", *base.args[1:]))
+                base = _renamed(base, lambda name: Node(name.op, (name.args[0] + "'", *name.args[1:])))
             elif self.is_sign(("_",)):
-                base = self.subscript(base)
+                base = _renamed(base, self.subscript)
             else:
                 self.depth -= 1
                 return base
@@ -54,12 +56,27 @@ class Scripts(Brackets):
         if self.is_sign(("'", "prime")):
             self.at += 1
             return Node("call", ("prime", base))
+        if self._accept_in_braces(_TRANSPOSED):
+            return _transposed(base)
         exponent = self.script()
-        if exponent.op == "sym" and exponent.args[0] in ("T", "t") and base.op in ("matrix", "tuple"):
-            return Node("fn", ("transpose", base))
+        if exponent.op == "sym" and (
+            (exponent.args[0] in ("T", "t") and base.op in ("matrix", "tuple"))
+            or (exponent.args[0] == "T" and _is_of_matrices(base))
+        ):
+            return _transposed(base)
         if exponent.op == "sym" and exponent.args[0] == "C" and base.op == "num":
             return Node("quantity", (Node("deg", (base,)), "C"))
         return Node("pow", (base, exponent))
+
+    def _accept_in_braces(self, values: tuple[str, ...]) -> bool:
+        """Take one of these signs, alone or in braces; False where something else stands."""
+        if self.is_sign(values):
+            self.at += 1
+            return True
+        if self.is_sign(("{",)) and self.is_sign(values, 1) and self.is_sign(("}",), 2):
+            self.at += 3
+            return True
+        return False
 
     def script(self, bound: bool = False) -> Node:
         """Read what stands in an exponent: a group, or one signed atom; `x^10` is read as it was meant.
@@ -139,3 +156,31 @@ class Scripts(Brackets):
             raise NotMath(f"{value!r} is not a number base")
         literal = self.tokens[self.at - (4 if wrapped else 2) - 0]
         return Node("base", (literal.value if literal.kind == "num" else str(digits.args[0]), base))
+
+
+_TRANSPOSED = ("top", "intercal")
+
+
+def _transposed(base: Node) -> Node:
+    """Transpose a matrix; `(1, 2)^T` is a column."""
+    if base.op == "tuple":
+        return Node("matrix", tuple((item,) for item in base.args[2]))
+    return Node("fn", ("transpose", base))
+
+
+def _is_of_matrices(node: Node) -> bool:
+    """Tell whether a base is written in capital letters only, so that `(AB)^T` is no power."""
+    if node.op in ("mul", "add"):
+        return all(map(_is_of_matrices, node.args))
+    return node.op == "sym" and node.args[0][0].isupper()
+
+
+def _named(node: Node) -> Node:
+    """Return the name under an accent."""
+    return node.args[1] if node.op == "fn" and node.args[0] in ("bar", "conjugate", "vector") else node
+
+
+def _renamed(node: Node, change: Callable[[Node], Node]) -> Node:
+    r"""Change a name, also under an accent: `\bar z_1` is the conjugate of `z_1`."""
+    name = _named(node)
+    return change(node) if name is node else Node("fn", (node.args[0], change(name)))
