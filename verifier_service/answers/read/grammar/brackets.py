@@ -79,6 +79,8 @@ class Brackets(Cursor):
         opener = {"lbrack": "[", "lparen": "(", "langle": "<"}.get(opener, opener)
         closer = {"rbrack": "]", "rparen": ")", "rangle": ">"}.get(token.value, token.value)
         if inner.op == "list":
+            if inner.args[0] in ("and", "or") and any(item.op == "rel" for item in inner.args[1]):
+                return inner
             return Node("tuple", (opener, closer, inner.args[1]))
         if (opener, closer) in (("(", ")"), ("[", "]")):
             if inner.op == "matrix":
