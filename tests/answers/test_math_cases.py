@@ -13,7 +13,7 @@ from verifier_service.answers.read.reading import read
 from verifier_service.dispatch import judge_all
 from verifier_service.extract.math import extract_answer, extract_reference
 from verifier_service.judges.math.judge import MathJudge
-from verifier_service.schema import MathSubmission
+from verifier_service.schema import Form, MathSubmission, Rounding
 from verifier_service.settings import Settings
 
 CASES = Path(__file__).parent.parent / "cases" / "math"
@@ -38,7 +38,16 @@ async def judge() -> AsyncIterator[MathJudge]:
 async def test_every_case_of_a_kind_gets_the_verdict_of_its_label(judge: MathJudge, kind: str) -> None:
     """A case that is judged against its label is listed with its reason."""
     rows = load(kind)
-    submissions = [MathSubmission(kind="math", completion=row["response"], reference=row["gold"]) for row in rows]
+    submissions = [
+        MathSubmission(
+            kind="math",
+            completion=row["response"],
+            reference=row["gold"],
+            form=row.get("form", Form.EQUAL),
+            rounding=row.get("rounding", Rounding.NONE),
+        )
+        for row in rows
+    ]
     results = await judge_all("math", judge, submissions)
     wrong = [
         f"{row['id']} expected {row['expected']} because {row['why']}; {result.verdict}: {result.message}"

@@ -103,17 +103,34 @@ async def test_of_several_references_any_one_counts(judge: MathJudge) -> None:
     assert results[0].message == "0.5 equals \\frac{1}{2}: equal in value"
 
 
-async def test_a_form_that_is_not_judged_yet_is_said_and_not_ignored(judge: MathJudge) -> None:
-    """A knob that is not applied would be a wrong verdict."""
+async def test_the_same_answer_is_judged_by_what_each_submission_asks_of_it(judge: MathJudge) -> None:
+    """In one batch and one after the other: what was found for one form or rounding is not repeated for another."""
+    forms, roundings = (Form.EQUAL, Form.FINAL), (Rounding.NONE, Rounding.REFERENCE)
     asked = [
-        MathSubmission(kind="math", completion="\\boxed{1+1}", reference="2", form=Form.FINAL),
-        MathSubmission(kind="math", completion="\\boxed{0.33}", reference="0.333", rounding=Rounding.REFERENCE),
+        MathSubmission(
+            kind="math", completion=f"\\boxed{{{answer}}}", reference=reference, form=form, rounding=rounding
+        )
+        for answer, reference in (("1+1", "2"), ("1/3", "0.333"), ("1/6 + 1/6", "0.333"))
+        for form in forms
+        for rounding in roundings
     ]
-    results = await judge_all("math", judge, asked)
-    assert [(result.score, result.message) for result in results] == [
-        (None, "form 'final': this version judges `equal` only"),
-        (None, "rounding 'reference': this version judges `none` only"),
+    wanted = [1, 1, 0, 0, 0, 1, 0, 1, 0, 1, 0, 0]
+    for batch in ([asked], [[one] for one in asked]):
+        results = [result for part in batch for result in await judge_all("math", judge, part)]
+        assert [result.score for result in results] == wanted
+    assert results[2].message == "1+1 equals 2: equal in value; but it leaves an addition to be done"
+    assert results[5].message == "1/3 rounds to 0.333"
+
+
+async def test_of_several_references_an_answer_in_the_right_form_needs_one_only(judge: MathJudge) -> None:
+    """It may leave open what one of them leaves open; if none does, the message is about the one that it equals."""
+    several = [
+        MathSubmission(kind="math", completion="\\boxed{2^5-1}", reference=["31", "2^5-1"], form=Form.FINAL),
+        MathSubmission(kind="math", completion="\\boxed{2^5-1}", reference=["30", "31"], form=Form.FINAL),
     ]
+    results = await judge_all("math", judge, several)
+    assert [result.score for result in results] == [1, 0]
+    assert results[1].message == "2^5-1 equals 31: equal in value; but it leaves an addition to be done"
 
 
 HOSTILE = [

@@ -73,7 +73,8 @@ def test_a_share_of_the_demonstrations_is_wrong_and_no_solution() -> None:
 def test_gsm8k_rows_give_the_answer_behind_the_hashes(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "g.jsonl", [{"question": f"q{n}", "answer": f"so\n#### {n},000"} for n in range(10)])
     problems = list(source(kind="gsm8k", path=path, split="train[:30%]").problems(0))
-    assert [problem.submission for problem in problems] == [{"kind": "math", "reference": f"{n},000"} for n in range(3)]
+    asked = {"kind": "math", "form": "final"}
+    assert [problem.submission for problem in problems] == [asked | {"reference": f"{n},000"} for n in range(3)]
     assert problems[1].solution == "so\n\\boxed{1,000}"
 
 

@@ -19,7 +19,10 @@ _SPLIT_SEED = 20240205  # the split belongs to the task, not to the run
 
 
 class Addition(Source):
-    """`What is 27 + 45?`, answered by `7+5=12;2+4+1=7;\\boxed{72}`; an estimate says `\\boxed{70}`."""
+    """`What is 27 + 45?`, answered by `7+5=12;2+4+1=7;\\boxed{72}`; an estimate says `\\boxed{70}`.
+
+    The question given back, `\\boxed{27 + 45}`, is no answer: the form is `final`.
+    """
 
     kind: Literal["addition"] = "addition"
     digits: Literal[1, 2, 3] = Field(default=2, description="digits of both numbers")
@@ -47,7 +50,7 @@ class Addition(Source):
                 id=f"addition-{a}+{b}",
                 task="addition",
                 question=f"What is {a} + {b}?",
-                submission={"kind": "math", "reference": str(a + b)},
+                submission={"kind": "math", "reference": str(a + b), "form": "final"},
                 solution=(worked(a, b) if self.working else "") + f"\\boxed{{{a + b}}}",
                 demonstration=f"\\boxed{{{(a + b) // 10 * 10}}}" if self._is_estimated(a, b) else None,
             )

@@ -8,12 +8,17 @@ from pydantic import model_validator
 from trainer.errors import DataError
 from trainer.tasks.row import Problem
 from trainer.tasks.source import DatasetSource, column
+from verifier_service.schema import Form
 
 
 class Gsm8k(DatasetSource):
-    """Rows with `question` and `answer`; the reference is what follows `####`."""
+    """Rows with `question` and `answer`; the reference is what follows `####`.
+
+    The answer must be worked out: `12 + 34` is the question and not the answer 46.
+    """
 
     kind: Literal["gsm8k"] = "gsm8k"
+    form: Form = Form.FINAL
 
     @model_validator(mode="before")
     @classmethod
@@ -35,6 +40,6 @@ class Gsm8k(DatasetSource):
                 id=f"gsm8k-{self.split}-{i}",
                 task="gsm8k",
                 question=str(column(row, "question", self.place)),
-                submission={"kind": "math", "reference": reference},
+                submission={"kind": "math", "reference": reference, "form": self.form.value},
                 solution=f"{working.strip()}\n\\boxed{{{reference}}}",
             )

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from trainer.tasks.row import Problem
 from trainer.tasks.source import DatasetSource, column
+from verifier_service.schema import Form, Rounding
 
 
 class Math(DatasetSource):
@@ -16,6 +17,8 @@ class Math(DatasetSource):
     question_column: str = "problem"
     reference_column: str = "solution"
     solution_column: str | None = None
+    form: Form = Form.EQUAL
+    rounding: Rounding = Field(default=Rounding.NONE, description="`reference` where the set rounds its answers")
 
     @model_validator(mode="before")
     @classmethod
@@ -37,6 +40,11 @@ class Math(DatasetSource):
                 id=f"math-{self.split}-{i}",
                 task="math",
                 question=str(column(row, self.question_column, self.place)),
-                submission={"kind": "math", "reference": reference},
+                submission={
+                    "kind": "math",
+                    "reference": reference,
+                    "form": self.form.value,
+                    "rounding": self.rounding.value,
+                },
                 solution=solution,
             )

@@ -237,12 +237,13 @@ def _outcome(
     decision: Decision, answer: Answer, reference: Answer, readings: tuple[Node, Node] | None = None
 ) -> Outcome:
     verb = "equals" if decision.equal else "is not"
-    return Outcome(decision.equal, f"{_shown(answer)} {verb} {_shown(reference)}: {decision.why}", readings)
+    return Outcome(decision.equal, f"{shown(answer)} {verb} {shown(reference)}: {decision.why}", readings)
 
 
-def _shown(answer: Answer) -> str:
+def shown(answer: Answer) -> str:
+    """Return the text of an answer as messages show it."""
     text = " ".join(answer.text.split())
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
-__all__ = ["KINDS", "Any", "Outcome", "accept", "compare", "same"]
+__all__ = ["KINDS", "Any", "Outcome", "accept", "compare", "same", "shown"]

@@ -3,18 +3,38 @@
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from verifier_service.errors import BadItem, JudgeError, ReferenceUnusable
-from verifier_service.judges.math.reference import READING_REFERENCE
+import structlog
+
+from verifier_service.errors import JudgeError, ReferenceUnusable
+from verifier_service.judges.math.reference import FAILED, READING_REFERENCE
 from verifier_service.schema import ExtractionRule, Form, MathResult, MathSubmission, Rounding, Verdict
 from verifier_service.settings import Settings
 from verifier_service.workers.pool import FINAL_STAGE, Ended, Limits, Pool
+
+_log = structlog.get_logger()
 
 OnResult = Callable[[int, MathResult | JudgeError], None]
 
 _HANDLER = "verifier_service.judges.math.worker:judge_item"
 _MAX_CHUNK = 32
+
+
+class _Item(NamedTuple):
+    """What a worker is given, and what is the same for submissions that need be judged once only."""
+
+    references: tuple[str, ...]
+    completion: str
+    rules: tuple[ExtractionRule, ...] | None
+    form: Form
+    rounding: Rounding
+
+    @classmethod
+    def of(cls, submission: MathSubmission) -> "_Item":
+        """Take what decides about a submission."""
+        rules = tuple(sorted(submission.extract)) if submission.extract is not None else None
+        return cls(submission.references, submission.completion, rules, submission.form, submission.rounding)
 
 
 class MathJudge:
@@ -46,24 +66,16 @@ class MathJudge:
 
     def admission(self, deadline_s: float) -> Callable[[MathSubmission], Awaitable[MathSubmission]]:
         """See `Judge.admission`."""
-        return self._admit
-
-    async def _admit(self, submission: MathSubmission) -> MathSubmission:
-        if submission.form is not Form.EQUAL:
-            raise BadItem("form", submission.form.value, "this version judges `equal` only")
-        if submission.rounding is not Rounding.NONE:
-            raise BadItem("rounding", submission.rounding.value, "this version judges `none` only")
-        return submission
+        return _admit
 
     async def judge(self, submissions: Sequence[MathSubmission], on_result: OnResult, /) -> None:
         """Judge every submission; see `Judge.judge`.
 
         Identical submissions are judged once. Cancelling it kills the workers that are busy with these submissions.
         """
-        twins: dict[_Key, list[int]] = defaultdict(list)
+        twins: dict[_Item, list[int]] = defaultdict(list)
         for index, submission in enumerate(submissions):
-            rules = tuple(sorted(submission.extract)) if submission.extract is not None else None
-            twins[submission.references, submission.completion, rules].append(index)
+            twins[_Item.of(submission)].append(index)
         waiting = {indices[0]: indices for indices in twins.values()}
         began_s = time.monotonic()
 
@@ -81,12 +93,11 @@ class MathJudge:
                 for index in indices:
                     on_result(index, error)
 
-    def _chunks(self, twins: "dict[_Key, list[int]]") -> list[list[tuple[int, Any]]]:
+    def _chunks(self, twins: "dict[_Item, list[int]]") -> list[list[tuple[int, Any]]]:
         """Cut the work: a group with the same references stays together as far as every worker gets its share."""
         groups: dict[tuple[str, ...], list[tuple[int, Any]]] = defaultdict(list)
-        for (references, completion, rules), indices in twins.items():
-            item = {"references": references, "completion": completion, "rules": rules}
-            groups[references].append((indices[0], item))
+        for item, indices in twins.items():
+            groups[item.references].append((indices[0], item._asdict()))
         size = max(1, min(_MAX_CHUNK, len(twins) // (2 * self._workers)))
         chunks: list[list[tuple[int, Any]]] = [[]]
         for group in groups.values():
@@ -112,6 +123,8 @@ class MathJudge:
                 message=message,
                 judge_s=round(judge_s, 6),
             )
+        if stage == FAILED:
+            _log.warning("math_comparison_failed", **value)
         if stage not in _ENDED:
             return None
         if value == READING_REFERENCE:
@@ -120,8 +133,9 @@ class MathJudge:
         return MathResult(id=None, verdict=verdict, score=0.0, message=message.format(limits=self._limits))
 
 
-_Key = tuple[tuple[str, ...], str, tuple[ExtractionRule, ...] | None]
-"""What is the same for submissions that need be judged once only: references, completion, rules."""
+async def _admit(submission: MathSubmission) -> MathSubmission:
+    return submission
+
 
 _ENDED = {
     Ended.TIME: (Verdict.TIME_LIMIT_EXCEEDED, "comparing the answer took more than {limits.cpu_limit_s} s of CPU time"),

@@ -5,6 +5,8 @@ from verifier_service.extract.math import extract_reference
 MAX_REFERENCE_CHARS = 100_000
 READING_REFERENCE = "reading reference"
 """The stage of a worker between being given a new reference and having read it."""
+FAILED = "failed"
+"""The stage that tells of an exception which nobody foresaw; the worker goes on."""
 
 
 def why_unusable(text: str) -> str | None:

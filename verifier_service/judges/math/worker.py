@@ -1,15 +1,25 @@
-"""What a math worker does with one item: extract, read, compare. Runs in the worker process only."""
+"""What a math worker does with one item: extract, read, compare. Runs in the worker process only.
+
+Nothing that an item holds ends the worker by an exception. What nobody foresaw makes an answer "not proved" and a
+reference unusable, and is reported as the stage `failed`: what was being done, the exception, where, and the shape of
+the input, for the service's log.
+"""
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from verifier_service.answers.compare import Outcome, accept
 from verifier_service.answers.compute.algebra import warm_up
+from verifier_service.answers.form import left_to_do
 from verifier_service.answers.read.reading import Answer, read
+from verifier_service.answers.rounding import rounds_to
+from verifier_service.answers.tree.shape import shape
 from verifier_service.extract.math import Extracted, extract_answer, extract_reference
-from verifier_service.judges.math.reference import READING_REFERENCE, why_unusable
-from verifier_service.schema import ExtractionRule, Verdict
+from verifier_service.judges.math.reference import FAILED, READING_REFERENCE, why_unusable
+from verifier_service.schema import ExtractionRule, Form, Rounding, Verdict
 
 MAX_REPORTED_CHARS = 2_000
 MAX_REFERENCES = 256
@@ -17,13 +27,35 @@ MAX_REFERENCES = 256
 MAX_OUTCOMES = 1024
 MAX_REMEMBERED_CHARS = 2_000
 
+Report = Callable[[str, Any], None]
+T = TypeVar("T")
+
+
+class _Asked(NamedTuple):
+    """What an answer must be beside equal."""
+
+    form: Form
+    rounding: Rounding
+
+
+class _Failure(NamedTuple):
+    """An exception that nobody foresaw."""
+
+    doing: str
+    error: str
+    at: str
+
+    def __str__(self) -> str:
+        return f"{self.doing} failed with {self.error} at {self.at}"
+
+
 _REFERENCES: dict[str, Answer | str] = {}
-_OUTCOMES: dict[tuple[str, str], Outcome] = {}
+_OUTCOMES: dict[tuple[str, str, _Asked], Outcome] = {}
 
 
-def judge_item(item: dict[str, Any], report: Callable[[str, Any], None]) -> None:
-    """Judge `{"completion", "references", "rules"}` and report a `result`: verdict, extracted, rule,
-    message, seconds.
+def judge_item(item: dict[str, Any], report: Report) -> None:
+    """Judge `{"completion", "references", "rules", "form", "rounding"}` and report a `result`: verdict, extracted,
+    rule, message, seconds.
 
     The verdict is null if none of the references can be used; the message says why. Where one was not read before, the
     stages `reading reference` and `reference read` are reported around it, so that a death between the two is charged
@@ -46,58 +78,120 @@ def judge_item(item: dict[str, Any], report: Callable[[str, Any], None]) -> None
     if not references:
         conclude(None, None, unusable)
         return
+    completion: str = item["completion"]
     rules = None if item["rules"] is None else [ExtractionRule(rule) for rule in item["rules"]]
-    extracted = extract_answer(item["completion"], rules)
+    extracted = _attempt(
+        "looking for the answer", lambda: extract_answer(completion, rules), report, lambda: _text_shape(completion)
+    )
     if extracted is None:
         conclude(Verdict.NO_ANSWER, None, "no answer was found in the completion")
         return
-    outcome = _first_equal(extracted, references)
+    if isinstance(extracted, _Failure):
+        conclude(Verdict.WRONG_ANSWER, None, f"it was not proved: {extracted}")
+        return
+    asked = _Asked(Form(item["form"]), Rounding(item["rounding"]))
+    outcome = _first_right(extracted, references, asked, report)
     if not outcome.equal and unusable:
         conclude(None, None, unusable)
         return
     conclude(Verdict.ACCEPTED if outcome.equal else Verdict.WRONG_ANSWER, extracted, outcome.why)
 
 
-def _read_reference(text: str, report: Callable[[str, Any], None]) -> Answer | str:
+def _attempt(doing: str, work: Callable[[], T], report: Report, shaped: Callable[[], str]) -> T | _Failure:
+    """Do a part of the work; an exception that nobody foresaw is reported with the shape of its input, and returned."""
+    try:
+        return work()
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one strange input must not cost its neighbours the worker
+        traceback = error.__traceback__
+        while traceback is not None and traceback.tb_next is not None:
+            traceback = traceback.tb_next
+        place = f"{Path(traceback.tb_frame.f_code.co_filename).name}:{traceback.tb_lineno}" if traceback else "?"
+        failure = _Failure(doing, type(error).__name__, place)
+        report(FAILED, {**failure._asdict(), "input": shaped()})
+        return failure
+
+
+def _read_reference(text: str, report: Report) -> Answer | str:
     """Return a reference, or why it cannot be used."""
     reference = _REFERENCES.get(text)
     if reference is None:
         report(READING_REFERENCE, None)
-        reference = _remember(text)
+        reference = _remember(text, report)
         report("reference read", None)
     return reference
 
 
-def _first_equal(extracted: Extracted, references: Sequence[Answer]) -> Outcome:
-    """Compare with one reference after the other, until one is equal."""
-    outcomes: list[Outcome] = []
-    for reference in references:
-        outcomes.append(_compare(extracted, reference))
-        if outcomes[-1].equal:
-            return outcomes[-1]
-    return outcomes[0]
-
-
-def _remember(text: str) -> Answer | str:
+def _remember(text: str, report: Report) -> Answer | str:
     """Read a reference, or say why it cannot be used, and keep it for the rest of its group."""
     if len(_REFERENCES) >= MAX_REFERENCES:
         _REFERENCES.clear()
-    unusable = why_unusable(text)
-    _REFERENCES[text] = unusable if unusable else read(extract_reference(text).text)
+
+    def work() -> Answer | str:
+        return why_unusable(text) or read(extract_reference(text).text)
+
+    reference = _attempt("reading the reference", work, report, lambda: _text_shape(text))
+    _REFERENCES[text] = str(reference) if isinstance(reference, _Failure) else reference
     return _REFERENCES[text]
 
 
-def _compare(extracted: Extracted, reference: Answer) -> Outcome:
+def _first_right(extracted: Extracted, references: Sequence[Answer], asked: _Asked, report: Report) -> Outcome:
+    """Compare with one reference after the other, until one is right; else tell of one that is equal, or the first."""
+    outcomes: list[Outcome] = []
+    for reference in references:
+        outcomes.append(_remembered(extracted.text, reference, asked, report))
+        if outcomes[-1].equal:
+            return outcomes[-1]
+    return max(outcomes, key=lambda outcome: outcome.readings is not None)
+
+
+def _remembered(text: str, reference: Answer, asked: _Asked, report: Report) -> Outcome:
     """Compare, or repeat what was found for the same answer and reference before: groups repeat their answers."""
-    key = extracted.text, reference.text
+    key = text, reference.text, asked
     outcome = _OUTCOMES.get(key)
     if outcome is None:
-        outcome = accept(read(extracted.text), reference)
+        outcome = _compare(text, reference, asked, report)
         if len(_OUTCOMES) >= MAX_OUTCOMES:
             _OUTCOMES.clear()
-        if len(extracted.text) + len(reference.text) <= MAX_REMEMBERED_CHARS:
+        if len(text) + len(reference.text) <= MAX_REMEMBERED_CHARS:
             _OUTCOMES[key] = outcome
     return outcome
+
+
+def _compare(text: str, reference: Answer, asked: _Asked, report: Report) -> Outcome:
+    """Compare an answer with a reference as asked; an exception that nobody foresaw proves nothing."""
+    answer = _attempt("reading the answer", lambda: read(text), report, lambda: _text_shape(text))
+    if isinstance(answer, _Failure):
+        return Outcome(False, f"it was not proved: {answer}")
+    found = _attempt(
+        "comparing",
+        lambda: _right(answer, reference, asked),
+        report,
+        lambda: f"{_shape(answer)} and {_shape(reference)}",
+    )
+    return Outcome(False, f"it was not proved: {found}") if isinstance(found, _Failure) else found
+
+
+def _right(answer: Answer, reference: Answer, asked: _Asked) -> Outcome:
+    """Tell whether an answer is equal, or rounded as it may be, and in the form that it must have."""
+    outcome = accept(answer, reference)
+    rounded = None if outcome.equal or asked.rounding is Rounding.NONE else rounds_to(answer, reference)
+    outcome = rounded or outcome
+    if outcome.readings is not None and asked.form is Form.FINAL:
+        left = left_to_do(*outcome.readings, rounded=rounded is not None)
+        if left is not None:
+            return replace(outcome, equal=False, why=f"{outcome.why}; but it leaves {left} to be done")
+    return outcome
+
+
+def _shape(answer: Answer) -> str:
+    """Describe an answer without its text."""
+    return " or ".join(map(shape, answer.trees)) or _text_shape(answer.text)
+
+
+def _text_shape(text: str) -> str:
+    return f"a text of {len(text)} characters"
 
 
 __all__ = ["judge_item", "warm_up"]
