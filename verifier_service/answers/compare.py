@@ -16,6 +16,7 @@ from verifier_service.answers.kinds import (
     collection,
     expression,
     literal,
+    logic,
     piecewise,
     quantity,
     realset,
@@ -31,6 +32,7 @@ from verifier_service.answers.tree.nodes import Node, free_symbols, number, rebu
 
 KINDS: dict[str, Kind] = {
     "piecewise": piecewise.decide,
+    "proposition": logic.decide,
     "set of reals": realset.decide,
     "relation": relation.decide,
     "collection": collection.decide,

@@ -20,6 +20,7 @@
 | list | (joiner, items): joiner is "," or "and" or "or" |
 | rel | (operators, terms): a chain has one operator fewer than terms |
 | union, inter, minus | (left, right): of sets |
+| not, and, or, xor | propositions |
 | text | (string,) |
 | quantity | (value, unit) |
 | base | (digits, base) |

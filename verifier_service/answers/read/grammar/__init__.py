@@ -7,7 +7,7 @@ it does not understand instead of skipping it, and builds no sympy object before
 
 The rooms stand on each other: `Cursor` is the place in the tokens and names the levels, `Brackets` and `Scripts` read
 what surrounds and follows a value, five rooms side by side read the kinds of values, and `Atoms`, `Arithmetic`,
-`Relations` and `Lists` are the levels above them.
+`Relations`, `Statements` and `Lists` are the levels above them.
 """
 
 from verifier_service.answers.read.grammar.lists import Lists

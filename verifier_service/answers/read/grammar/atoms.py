@@ -59,6 +59,10 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         """Read three dots."""
         return Node("dots", ())
 
+    def negation(self, _: str) -> Node:
+        r"""Read `\lnot p`."""
+        return Node("not", (self.power(),))
+
     def money(self, name: str) -> Node:
         """Read the value after a sign of money."""
         return Node("quantity", (self.power(), name))
@@ -94,6 +98,7 @@ _COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     **dict.fromkeys(FACES, Atoms.face),
     "mathbb": Atoms.number_set,
     **dict.fromkeys(("angle", "triangle", "measuredangle", "odot", "square", "Box"), Atoms.figure),
+    **dict.fromkeys(("lnot", "neg", "sim"), Atoms.negation),
     "|": Atoms.norm,
 }
 """What reads each command; the function is given the command's name."""

@@ -78,6 +78,8 @@ class Brackets(Cursor):
             raise NotMath(f"expected a closing bracket but saw {token.value!r}")
         opener = {"lbrack": "[", "lparen": "(", "langle": "<"}.get(opener, opener)
         closer = {"rbrack": "]", "rparen": ")", "rangle": ">"}.get(token.value, token.value)
+        if inner.op == "list" and inner.args[0] != "," and all(item.op in ("rel", "list") for item in inner.args[1]):
+            return inner
         if inner.op == "list":
             if inner.args[0] in ("and", "or") and any(item.op == "rel" for item in inner.args[1]):
                 return inner

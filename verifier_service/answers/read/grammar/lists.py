@@ -1,15 +1,15 @@
 """Lists: what is joined by commas, semicolons, `and` and `or`."""
 
 from verifier_service.answers.read import words
-from verifier_service.answers.read.grammar.relations import Relations
 from verifier_service.answers.read.grammar.signs import END, RELATIONS
+from verifier_service.answers.read.grammar.statements import Statements
 from verifier_service.answers.tree.bounds import MAX_ITEMS, NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Node
 
 _SEPARATORS = {",", ";"}
 
 
-class Lists(Relations):
+class Lists(Statements):
     """Read the loosest level: items and what separates them."""
 
     def sequence(self, top: bool = False) -> Node:
@@ -20,7 +20,7 @@ class Lists(Relations):
             self.skip_blank()
             if self.at_close() and not (top and not items and self.is_sign(("]",))):
                 break
-            items.append(self.relation())
+            items.append(self.statement())
             if len(items) > MAX_ITEMS:
                 raise TooComplex(f"more than {MAX_ITEMS} items")
             found = self._separator(top)
@@ -46,10 +46,8 @@ class Lists(Relations):
                 joiner = words.JOINERS[token.value]
             elif token.kind == "text" and token.value.strip(" ,.").lower() in words.JOINERS:
                 joiner = words.JOINERS[token.value.strip(" ,.").lower()]
-            elif token.kind == "cmd" and token.value in ("land", "wedge", "&") and top:
+            elif token.kind == "cmd" and token.value == "&" and top:
                 joiner = "and"
-            elif token.kind == "cmd" and token.value in ("lor", "vee"):
-                joiner = "or"
             elif token.kind == "cmd" and token.value in ("quad", "qquad", "\\", "newline", "cr"):
                 if token.value == "\\" and not top:
                     break

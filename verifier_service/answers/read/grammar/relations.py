@@ -10,6 +10,11 @@ class Relations(Arithmetic):
 
     def relation(self) -> Node:
         """Read a chain `a < b <= c`; a lone term is returned as it is."""
+        terms, operators = self.chain()
+        return Node("rel", (tuple(operators), tuple(terms))) if operators else terms[0]
+
+    def chain(self) -> tuple[list[Node], list[str]]:
+        """Read terms and the relation signs between them."""
         terms, operators = [], []
         if self.is_sign(RELATIONS) and self.peek().value in ("=", "approx", "in", "cong", "equiv"):
             self.at += 1
@@ -26,9 +31,7 @@ class Relations(Arithmetic):
             if sign == "equiv" and term.op == "fn" and term.args[0] == "mod":
                 term = Node("congruent", term.args[1:])
             terms.append(term)
-        if not operators:
-            return terms[0]
-        return Node("rel", (tuple(operators), tuple(terms)))
+        return terms, operators
 
     def set_operation(self) -> Node:
         """Read unions, intersections and differences of sets, from left to right."""

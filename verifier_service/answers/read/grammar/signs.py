@@ -29,6 +29,7 @@ SIGNED = {"+", "-", "pm", "mp"}
 NO_FACTOR = frozenset(
     {"rvert", "rVert", "rfloor", "rceil", "rangle", "rbrack", "rparen", "}", "&", "%", "#", "\\", "_", " ",
      "dollar", "euro", "pounds", "pound", "yen", "rupee", "degree", "circ", "prime", "quad", "qquad", "div", "bmod",
-     "mod", "pmod", "choose", "over", "newline", "cr", "colon", "text", "land", "lor", "vee", "wedge", "not"}
+     "mod", "pmod", "choose", "over", "newline", "cr", "colon", "text", "land", "lor", "vee", "wedge",
+     "oplus", "veebar", "not"}
 ).union(RELATIONS, SET_OPERATORS, TIMES, DOTS, SIGNED)  # fmt: skip
 """Commands that no factor begins with."""

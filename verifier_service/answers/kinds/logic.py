@@ -1,0 +1,96 @@
+r"""Propositions: letters with `\lnot \land \lor \to \leftrightarrow`, and Boolean algebra with lines over letters.
+
+Two propositions are equal if they have the same truth table: `p \to q` equals `\lnot p \lor q` and is not `q \to p`.
+Of `\overline{A}B + A`, + is "or", a product is "and", the line is "not".
+"""
+
+from collections.abc import Iterator
+
+from verifier_service.answers.kinds.decision import Decision, Same
+from verifier_service.answers.tree.bounds import TooComplex
+from verifier_service.answers.tree.nodes import Node, walk
+
+_MAX_LETTERS = 10
+_SIGNS = frozenset(["not", "and", "or", "xor"])
+_ARROWS = frozenset(["->", "=>", "<=>"])
+_JOINED = {"and": all, "or": any, "mul": all, "add": any, "xor": lambda truths: sum(truths) % 2 == 1}
+
+
+def decide(left: Node, right: Node, _: Same) -> Decision | None:
+    """Compare where one side is a proposition."""
+    if not (is_proposition(left) or is_proposition(right) or _are_boolean(left, right)):
+        return None
+    first, second = _as_proposition(left), _as_proposition(right)
+    if first == second:
+        return Decision(True, "the same proposition")
+    atoms = sorted({*_atoms(first), *_atoms(second)})
+    if len(atoms) > _MAX_LETTERS:
+        raise TooComplex(f"propositions of more than {_MAX_LETTERS} letters")
+    for row in range(2 ** len(atoms)):
+        truths = {atom: bool(row >> place & 1) for place, atom in enumerate(atoms)}
+        if _truth(first, truths) != _truth(second, truths):
+            return Decision(False, "the truth tables differ")
+    return Decision(True, "the truth tables are the same")
+
+
+def is_proposition(node: Node) -> bool:
+    """Tell whether a tree is made with signs of logic, or of letters with an arrow between them."""
+    if node.op == "rel":
+        return _ARROWS.issuperset(node.args[0]) and all(
+            is_proposition(term) or (term.op == "sym" and len(term.args[0]) == 1) for term in node.args[1]
+        )
+    return node.op in _SIGNS
+
+
+def _are_boolean(left: Node, right: Node) -> bool:
+    """Tell whether both are of Boolean algebra: capitals, sums, products, and a line over a letter or a sum."""
+    parts = [*walk(left), *walk(right)]
+    lines = [part.args[1] for part in parts if part.op == "fn" and part.args[0] == "bar"]
+    return any(line.op in ("sym", "add") for line in lines) and all(
+        part.op in ("add", "mul", "xor")
+        or (part.op == "fn" and part.args[0] == "bar")
+        or (part.op == "sym" and part.args[0][0].isupper())
+        for part in parts
+    )
+
+
+def _as_proposition(node: Node) -> Node:
+    """Read a list of letters joined by words as the proposition it may be."""
+    if node.op == "list" and node.args[0] in ("and", "or"):
+        return Node(node.args[0], tuple(map(_as_proposition, node.args[1])))
+    return node
+
+
+def _parts(node: Node) -> tuple[Node, ...] | None:
+    """Return the propositions that a proposition is made of; None for one that is whole."""
+    if node.op == "rel" and _ARROWS.issuperset(node.args[0]):
+        return node.args[1]
+    if node.op in _SIGNS or node.op in ("add", "mul"):
+        return node.args
+    if node.op == "fn" and node.args[0] == "bar":
+        return node.args[1:]
+    return None
+
+
+def _atoms(node: Node) -> Iterator[str]:
+    parts = _parts(node)
+    if parts is None:
+        yield repr(node)
+        return
+    for part in parts:
+        yield from _atoms(part)
+
+
+def _truth(node: Node, truths: dict[str, bool]) -> bool:
+    parts = _parts(node)
+    if parts is None:
+        return truths[repr(node)]
+    values = [_truth(part, truths) for part in parts]
+    if node.op in ("not", "fn"):
+        return not values[0]
+    if node.op != "rel":
+        return bool(_JOINED[node.op](values))
+    result = values[-1]
+    for value, operator in zip(values[-2::-1], reversed(node.args[0]), strict=True):
+        result = result == value if operator == "<=>" else result or not value
+    return result
