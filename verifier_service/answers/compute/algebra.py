@@ -17,7 +17,8 @@ from sympy.core.random import seed
 from sympy.core.relational import Relational
 
 from verifier_service.answers.compute import numeric
-from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined, exact
+from verifier_service.answers.compute.exact import exact
+from verifier_service.answers.compute.numeric import MP, WORK, Measured, NotNumeric, Undefined
 from verifier_service.answers.tree.bounds import TooComplex
 from verifier_service.answers.tree.nodes import EULER, IMAGINARY, INFINITY, PI, Node, free_symbols, number, walk
 
@@ -85,6 +86,7 @@ class _Budget:
     def refill(self) -> None:
         """Start a new comparison."""
         self.left = MAX_CALLS
+        WORK.refill()
 
     def charge(self, calls: int) -> None:
         """Take work off the budget.
@@ -233,7 +235,7 @@ def _searched(node: Node) -> tuple[Any, int]:
     try:
         with count.running():
             found = to_sympy(node)
-    except (TooComplex, NotImplementedError, ValueError, TypeError, ZeroDivisionError, AttributeError, RecursionError):
+    except (TooComplex, *_UNKNOWN_TO_SYMPY):
         return None, count.calls
     if found.has(*_UNDONE) or found in (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan) or found.has(sympy.zoo, sympy.nan):
         return None, count.calls
@@ -246,25 +248,50 @@ def calculus_value(node: Node, values: Mapping[str, Any]) -> Any:
     Raises:
         NotNumeric: no closed form was found, and numeric integration does not settle either.
     """
-    if node.op == "int" and node.args[2] is not None:
+    definite = node.op == "int" and node.args[2] is not None
+    if definite and MP.dps <= _FEW_DIGITS:
         settled = _numeric_integral(node, values)
         if settled is not None:
             return settled
     found = _closed_form(node)
-    if found is None:
-        raise NotNumeric("no closed form was found")
+    if found is not None:
+        return _value_of(found, values)
+    if definite and MP.dps > _FEW_DIGITS:
+        settled = _numeric_integral(node, values)
+        if settled is not None:
+            return settled
+    raise NotNumeric("no closed form was found")
+
+
+_FEW_DIGITS = 120
+"""Beyond so many digits an integral is computed numerically only where it has no closed form."""
+
+_UNKNOWN_TO_SYMPY = (TypeError, ValueError, AttributeError, ZeroDivisionError, NotImplementedError, RecursionError)
+
+
+def _value_of(found: Any, values: Mapping[str, Any]) -> Any:
+    """Compute what sympy found at a point."""
     points = {sympy.Symbol(name, real=True): _rational(value) for name, value in values.items()}
-    result = found.subs(points).evalf(MP.dps + 5)
-    real, imaginary = result.as_real_imag()
+    try:
+        with BUDGET.spend():
+            result = found.subs(points).evalf(MP.dps + 5)
+            real, imaginary = (part.evalf(MP.dps + 5) for part in result.as_real_imag())
+    except _UNKNOWN_TO_SYMPY as error:
+        raise NotNumeric(f"sympy does not compute it: {error}") from None
     if not (real.is_Float or real.is_Rational) or not (imaginary.is_Float or imaginary.is_Rational):
         raise Undefined("no value here")
-    a, b = MP.mpf(str(real.evalf(MP.dps + 5))), MP.mpf(str(imaginary.evalf(MP.dps + 5)))
+    a, b = MP.mpf(str(real)), MP.mpf(str(imaginary))
     return a if abs(b) < MP.mpf(10) ** (-MP.dps + 8) * (1 + abs(a)) else MP.mpc(a, b)
 
 
 def evaluate(node: Node, values: Mapping[str, Any], real: bool = True) -> Any:
     """Compute an expression at a point; see `numeric.evaluate`."""
     return numeric.evaluate(node, values, real, calculus_value)
+
+
+def measure(node: Node, values: Mapping[str, Any], real: bool = True) -> Measured:
+    """Compute an expression at a point and say how much of it the precision shows; see `numeric.measure`."""
+    return numeric.measure(node, values, real, calculus_value)
 
 
 def _rational(value: Any) -> Any:
@@ -289,7 +316,10 @@ def _numeric_integral(node: Node, values: Mapping[str, Any]) -> Any:
             BUDGET.charge(cost)
             if left < 0:
                 raise TooComplex(f"more than {_QUADRATURE_CALLS // cost} values of an integrand")
-            return evaluate(body, {**values, variable: x})
+            value = evaluate(body, {**values, variable: x})
+            if isinstance(value, MP.matrix):
+                raise NotNumeric("an integral of a matrix")
+            return value
 
         with MP.workdps(precision):
             try:
@@ -308,7 +338,10 @@ def _end(node: Node, values: Mapping[str, Any]) -> Any:
         return MP.inf
     if node.op == "neg" and node.args[0] == INFINITY:
         return -MP.inf
-    return evaluate(node, values)
+    value = evaluate(node, values)
+    if isinstance(value, MP.matrix):
+        raise NotNumeric("a matrix as a bound")
+    return value
 
 
 def same_zeros(left: Node, right: Node) -> bool:
@@ -317,7 +350,7 @@ def same_zeros(left: Node, right: Node) -> bool:
     try:
         with BUDGET.spend():
             first, second = _factors(left), _factors(right)
-    except (NotNumeric, sympy.PolynomialError, NotImplementedError):
+    except (NotNumeric, sympy.PolynomialError, *_UNKNOWN_TO_SYMPY):
         return False
     return first is not None and first == second
 
@@ -346,7 +379,7 @@ def solve_inequality(difference: Node, operator: str, variable: str) -> list[tup
     try:
         with BUDGET.spend():
             found = _solve(difference, operator, variable)
-    except (NotImplementedError, NotNumeric, ValueError, TypeError, sympy.PolynomialError, AttributeError):
+    except (NotNumeric, sympy.PolynomialError, *_UNKNOWN_TO_SYMPY):
         return None
     return found
 

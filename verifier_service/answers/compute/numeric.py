@@ -1,30 +1,43 @@
-"""Compute trees: exactly, as fractions, and in high-precision floating point at points of our choice.
+"""Compute trees in high-precision floating point at points of our choice, and measure what the precision hides.
 
-Nothing is computed whose size is not bounded first: exponents, factorials, sums and precision have limits in `bounds`.
+Nothing is computed whose size is not bounded first: exponents, factorials, sums and precision have limits in `bounds`,
+and the work of one comparison is counted in `WORK`.
 """
 
 import hashlib
 import math
 import random
 from collections.abc import Callable, Mapping
-from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import mpmath
 
+from verifier_service.answers.compute.exact import base_value, exact
 from verifier_service.answers.tree.bounds import (
-    MAX_EXACT_BITS,
     MAX_EXPONENT_LOG2,
-    MAX_FACTORIAL,
     MAX_SUM_TERMS,
     MAX_TREE_DEPTH,
     NotMath,
     TooComplex,
 )
-from verifier_service.answers.tree.nodes import Node, free_symbols, substitute, walk
+from verifier_service.answers.tree.nodes import INFINITY, Node, free_symbols
 
 MP = mpmath.mp.clone()
 """A context of our own, so that nobody else's precision changes ours."""
+
+MAX_WORK = 800_000
+"""Units of work for one comparison: a node at up to 500 bits is one, a function value is ten, more bits are more. It is
+about two seconds of CPU time at most."""
+
+_NOISE_BITS = 24
+"""Of the bits that are computed, those at the end that rounding may have spoiled."""
+
+_LOST_TO_CALCULUS = 30
+"""Bits that a numeric integral may lack."""
+
+_SMALL_EXPONENT = 16
+_MAX_FUNCTION_BITS = 6_700
+"""Arguments above 10^2000 are not reduced: that would take long."""
 
 
 class Undefined(ArithmeticError):
@@ -35,236 +48,28 @@ class NotNumeric(NotMath):
     """The tree holds something that has no numeric value, such as a word or a set."""
 
 
-# --- exact ------------------------------------------------------------------------------------------------------
+class _Work:
+    """What is left of the work that may be done for one comparison, counted, so that a busy machine proves as much."""
+
+    def __init__(self) -> None:
+        self.left = MAX_WORK
+
+    def refill(self) -> None:
+        """Start a new comparison."""
+        self.left = MAX_WORK
+
+    def charge(self, units: int) -> None:
+        """Take work off the budget.
+
+        Raises:
+            TooComplex: it is used up.
+        """
+        self.left -= units
+        if self.left < 0:
+            raise TooComplex(f"more than {MAX_WORK} units of work")
 
 
-def exact(node: Node) -> Fraction | None:
-    """Return the rational value of a closed expression, or None where it has none that is cheap to compute."""
-    try:
-        return _exact(node)
-    except (ZeroDivisionError, TooComplex):
-        return None
-
-
-def _small(value: Fraction) -> Fraction:
-    if value.numerator.bit_length() > MAX_EXACT_BITS or value.denominator.bit_length() > MAX_EXACT_BITS:
-        raise TooComplex("a number too large to be computed exactly")
-    return value
-
-
-def _exact(node: Node) -> Fraction | None:
-    op, args = node
-    if op == "num":
-        return args[0]
-    if op in ("add", "mul"):
-        values = [_exact(arg) for arg in args]
-        total = Fraction(0 if op == "add" else 1)
-        for value in values:
-            if value is None:
-                return None
-            total = _small(total + value if op == "add" else total * value)
-        return total
-    if op in ("neg", "div", "pow", "fact", "fact2"):
-        values = [_exact(arg) for arg in args]
-        if any(value is None for value in values):
-            return None
-        return _EXACT[op](*values)  # type: ignore[arg-type]
-    if op == "fn":
-        return _exact_function(args)
-    if op == "base":
-        return Fraction(base_value(args[0], args[1]))
-    if op == "sum" or op == "prod":
-        return _exact_series(node)
-    return None
-
-
-def base_value(digits: str, base: int) -> Fraction:
-    """Return the value of a literal in a base.
-
-    Raises:
-        NotMath: a digit is not below the base.
-    """
-    whole, _, part = digits.partition(".")
-    total = Fraction(0)
-    for digit in whole:
-        value = int(digit, 36)
-        if value >= base:
-            raise NotMath(f"{digit} is not a digit in base {base}")
-        total = total * base + value
-    scale = Fraction(1)
-    for digit in part:
-        scale /= base
-        total += int(digit, 36) * scale
-    return total
-
-
-def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
-    if exponent.denominator != 1:
-        return _exact_root(base, exponent)
-    if base in (0, 1, -1):
-        if base == 0 and exponent < 0:
-            raise ZeroDivisionError
-        return base ** (int(exponent) % 2 or 2) if base else Fraction(0 if exponent else 1)
-    size = max(base.numerator.bit_length(), base.denominator.bit_length())
-    if abs(exponent) * size > MAX_EXACT_BITS:
-        raise TooComplex("a power too large to be computed exactly")
-    return base ** int(exponent)
-
-
-def _exact_root(base: Fraction, exponent: Fraction) -> Fraction | None:
-    """Return base ** exponent where it is rational and real; None otherwise."""
-    degree = exponent.denominator
-    if degree > 64 or (base < 0 and degree % 2 == 0):
-        return None
-    sign = -1 if base < 0 else 1
-    top, bottom = _integer_root(abs(base.numerator), degree), _integer_root(base.denominator, degree)
-    if top is None or bottom is None:
-        return None
-    return _exact_power(Fraction(sign * top, bottom), Fraction(exponent.numerator))
-
-
-def _integer_root(value: int, degree: int) -> int | None:
-    if degree == 2:
-        root = math.isqrt(value)
-        return root if root * root == value else None
-    if value.bit_length() > 4096:
-        return None
-    low, high = 0, 1 << (value.bit_length() // degree + 1)
-    while low < high:
-        middle = (low + high) // 2
-        if middle**degree < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low**degree == value else None
-
-
-def _exact_factorial(value: Fraction) -> Fraction | None:
-    if value.denominator != 1 or value < 0:
-        return None
-    if value > MAX_FACTORIAL:
-        raise TooComplex("a factorial too large to be computed exactly")
-    return Fraction(math.factorial(int(value)))
-
-
-def _exact_double_factorial(value: Fraction) -> Fraction | None:
-    if value.denominator != 1 or value < 0:
-        return None
-    if value > MAX_FACTORIAL:
-        raise TooComplex("a factorial too large to be computed exactly")
-    return Fraction(math.prod(range(int(value), 0, -2)))
-
-
-_EXACT: dict[str, Callable[..., Any]] = {
-    "neg": lambda a: -a,
-    "div": lambda a, b: _small(a / b),
-    "pow": _exact_power,
-    "fact": _exact_factorial,
-    "fact2": _exact_double_factorial,
-}
-
-
-def _exact_function(args: tuple[Any, ...]) -> Fraction | None:
-    name, *operands = args
-    if name not in _EXACT_FUNCTIONS or not all(isinstance(operand, Node) for operand in operands):
-        return None
-    values = [_exact(operand) for operand in operands]
-    if any(value is None for value in values):
-        return None
-    return _EXACT_FUNCTIONS[name](*values)
-
-
-def _binomial(top: Fraction, bottom: Fraction) -> Fraction | None:
-    if top.denominator != 1 or bottom.denominator != 1 or top < 0 or bottom < 0:
-        return None
-    if top > 100_000 or min(bottom, top - bottom) > MAX_FACTORIAL:
-        raise TooComplex("a binomial coefficient too large to be computed exactly")
-    return _small(Fraction(math.comb(int(top), int(bottom))))
-
-
-def _whole(function: Callable[..., int]) -> Callable[..., Fraction | None]:
-    def apply(*values: Fraction) -> Fraction | None:
-        if any(value.denominator != 1 for value in values):
-            return None
-        return Fraction(function(*(int(value) for value in values)))
-
-    return apply
-
-
-_EXACT_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "root": lambda a, n: None if n == 0 else _exact_power(a, 1 / n) if n.numerator == 1 or n.denominator == 1 else None,
-    "abs": abs,
-    "floor": lambda a: Fraction(math.floor(a)),
-    "ceil": lambda a: Fraction(math.ceil(a)),
-    "sign": lambda a: Fraction((a > 0) - (a < 0)),
-    "binom": _binomial,
-    "gcd": _whole(math.gcd),
-    "lcm": _whole(math.lcm),
-    "max": max,
-    "min": min,
-    "mod": lambda a, m: None if m == 0 else a % m,
-}
-
-
-def _exact_series(node: Node) -> Fraction | None:
-    body, variable, low, high = node.args
-    start, stop = _exact(low), _exact(high) if high.op != "const" else None
-    if start is None or stop is None or start.denominator != 1 or stop.denominator != 1:
-        return None
-    if stop - start > MAX_SUM_TERMS:
-        raise TooComplex(f"a series of more than {MAX_SUM_TERMS} terms")
-    total = Fraction(0 if node.op == "sum" else 1)
-    for index in range(int(start), int(stop) + 1):
-        term = _exact(_put(body, variable, Fraction(index)))
-        if term is None:
-            return None
-        total = _small(total + term if node.op == "sum" else total * term)
-    return total
-
-
-def _put(node: Node, name: str, value: Fraction) -> Node:
-    return substitute(node, name, Node("num", (value, False)))
-
-
-# --- floating point ---------------------------------------------------------------------------------------------
-
-
-MAX_DIGITS_COMPARED = 4_000
-
-
-def digits_needed(*nodes: Node) -> int:
-    """Estimate how many digits tell two such expressions apart: 40, plus what literals, powers and factorials add.
-
-    Raises:
-        TooComplex: more than `MAX_DIGITS_COMPARED`, so that agreement in digits would prove nothing.
-    """
-    extra = 0.0
-    for root in nodes:
-        for node in walk(root):
-            extra += _digits_of(node)
-    if extra > MAX_DIGITS_COMPARED:
-        raise TooComplex("numbers too large to be compared exactly")
-    return 40 + int(extra)
-
-
-def _digits_of(node: Node) -> float:
-    if node.op == "num":
-        return (node.args[0].numerator.bit_length() + node.args[0].denominator.bit_length()) / 3
-    if node.op == "pow" and not free_symbols(node):
-        try:
-            with MP.workdps(15):
-                base, power = evaluate(node.args[0], {}, False), evaluate(node.args[1], {}, False)
-                if base == 0 or isinstance(base, MP.matrix):
-                    return 0.0
-                size = abs(power) * (abs(MP.log(abs(base))) / 2 + (1 if abs(base) > 1 else 0))
-            return float(min(size, 10**9))
-        except (NotNumeric, Undefined):
-            return 0.0
-    if node.op in ("fact", "fact2"):
-        value = exact(node.args[0])
-        return 0.0 if value is None else float(min(abs(value), 10**6)) * 3
-    return 0.0
-
+WORK = _Work()
 
 Calculus = Callable[[Node, Mapping[str, Any]], Any]
 """Computes a series without end, a limit, a derivative or an integral at a point."""
@@ -272,6 +77,21 @@ Calculus = Callable[[Node, Mapping[str, Any]], Any]
 
 def _no_calculus(node: Node, _: Mapping[str, Any]) -> Any:
     raise NotNumeric(f"{node.op} is not computed here")
+
+
+class Measured(NamedTuple):
+    """A value (None where it is undefined), with what is known of its precision, in bits.
+
+    `lost` bits at the end of the value are rounding errors: sums that cancel, functions of large arguments. A change of
+    a part of the expression may stand `hidden` bits behind the first one: beside a larger term, in the tail of a
+    hyperbolic function, in the last digit of a literal, at the end of a range of integration. `vanished` says that a
+    part was taken for zero because nothing else was left of it in this precision.
+    """
+
+    value: Any
+    lost: int
+    hidden: int
+    vanished: bool
 
 
 def evaluate(node: Node, values: Mapping[str, Any], real: bool = True, calculus: Calculus = _no_calculus) -> Any:
@@ -290,11 +110,43 @@ def evaluate(node: Node, values: Mapping[str, Any], real: bool = True, calculus:
     return _Evaluator(values, real, calculus).value(node, 0)
 
 
+def measure(node: Node, values: Mapping[str, Any], real: bool = True, calculus: Calculus = _no_calculus) -> Measured:
+    """Compute an expression as `evaluate` does, and say how much of it the precision shows.
+
+    Raises:
+        NotNumeric: it holds what has no numeric value.
+        TooComplex: a limit is exceeded.
+    """
+    evaluator = _Evaluator(values, real, calculus)
+    try:
+        value = evaluator.value(node, 0)
+    except Undefined:
+        value = None
+    return Measured(value, evaluator.lost, evaluator.hidden, evaluator.vanished)
+
+
+def magnitude(value: Any) -> int | None:
+    """Return the position of the first bit of a number, 1 for 1 and 4 for 10; None for zero and what is not finite."""
+    if isinstance(value, MP.mpf):
+        _, digits, exponent, bits = value._mpf_
+        return exponent + bits if digits else None
+    if isinstance(value, MP.matrix):
+        parts = [magnitude(cell) for cell in value]
+    else:
+        number = MP.mpmathify(value)
+        parts = [magnitude(number.real), magnitude(number.imag)]
+    return max((part for part in parts if part is not None), default=None)
+
+
 class _Evaluator:
     def __init__(self, values: Mapping[str, Any], real: bool, calculus: Calculus) -> None:
         self.values = values
         self.real = real
+        self.lost = 0
+        self.hidden = 0
+        self.vanished = False
         self._calculus = calculus
+        self._price = 1 + MP.prec // 500
 
     @property
     def size(self) -> int:
@@ -304,10 +156,10 @@ class _Evaluator:
     def value(self, node: Node, depth: int) -> Any:  # noqa: C901 -- a flat list of operators
         if depth > MAX_TREE_DEPTH:
             raise TooComplex("nested too deeply")
+        WORK.charge(self._price)
         op, args = node
         if op == "num":
-            value = args[0]
-            return MP.mpf(value.numerator) / value.denominator if value.denominator != 1 else MP.mpf(value.numerator)
+            return self.literal(args[0])
         if op == "sym":
             if args[0] not in self.values:
                 raise NotNumeric(f"no value for {args[0]}")
@@ -317,7 +169,7 @@ class _Evaluator:
         if op in ("add", "mul"):
             return self.combine(op, [self.value(arg, depth + 1) for arg in args])
         if op in _ARITHMETIC:
-            return _ARITHMETIC[op](self, *(self.value(arg, depth + 1) for arg in args))
+            return self.apply(_ARITHMETIC[op], op, [self.value(arg, depth + 1) for arg in args])
         if op == "pow":
             return self.power(node, depth)
         if op == "fn":
@@ -327,13 +179,18 @@ class _Evaluator:
         if op in ("sum", "prod"):
             return self.series(node, depth)
         if op == "base":
-            value = base_value(args[0], args[1])
-            return MP.mpf(value.numerator) / value.denominator
+            return self.literal(base_value(args[0], args[1]))
         if op == "matrix":
             return MP.matrix([[self.scalar(cell, depth) for cell in row] for row in args])
         if op in ("int", "lim", "diff"):
-            return self.calculus(node)
+            return self.calculus(node, depth)
         raise NotNumeric(f"a {op} has no numeric value")
+
+    def literal(self, value: Any) -> Any:
+        """A number that is written with many digits may agree with another in most of them."""
+        top, bottom = value.numerator, value.denominator
+        self.hidden += max(top.bit_length() + bottom.bit_length() - 4, 0)
+        return MP.mpf(top) / bottom if bottom != 1 else MP.mpf(top)
 
     def scalar(self, node: Node, depth: int) -> Any:
         value = self.value(node, depth + 1)
@@ -346,8 +203,7 @@ class _Evaluator:
             raise NotNumeric("infinity has no numeric value")
         return {"pi": MP.pi, "e": MP.e, "i": MP.mpc(0, 1)}[name] + 0
 
-    @staticmethod
-    def combine(op: str, values: list[Any]) -> Any:
+    def combine(self, op: str, values: list[Any]) -> Any:
         total = values[0]
         for value in values[1:]:
             if op == "add" and isinstance(total, MP.matrix) != isinstance(value, MP.matrix):
@@ -356,7 +212,28 @@ class _Evaluator:
                 total = total + value if op == "add" else total * value
             except ValueError as shapes:
                 raise NotNumeric(f"matrices that do not fit: {shapes}") from None
+        return self.added(values, total) if op == "add" and not isinstance(total, MP.matrix) else total
+
+    def added(self, values: list[Any], total: Any) -> Any:
+        """Note what a sum hides and loses; what is left of it but for rounding is zero."""
+        sizes = [size for value in values if (size := magnitude(value)) is not None]
+        if not sizes:
+            return total
+        top, left = max(sizes), magnitude(total)
+        self.hidden += top - min(sizes)
+        if left is None or left < top + self.lost + _NOISE_BITS - MP.prec:
+            self.vanished = True
+            return MP.mpf(0)
+        self.lost += max(top - left, 0)
+        self.hidden += max(top - left, 0)
         return total
+
+    def is_noise(self, value: Any, beside: int = 0) -> bool:
+        """Tell whether a value may be zero but for rounding, computed from something of that magnitude."""
+        size = magnitude(value)
+        noise = size is None or size < beside + self.lost + _NOISE_BITS - MP.prec
+        self.vanished |= noise
+        return noise
 
     def power(self, node: Node, depth: int) -> Any:
         base_node, exponent_node = node.args
@@ -370,9 +247,21 @@ class _Evaluator:
             return MP.mpf(0 if exponent != 0 else 1)
         if not MP.isfinite(base) or not MP.isfinite(exponent):
             raise Undefined("not finite")
-        size = abs(exponent) * (abs(MP.log(abs(base))) + 4)
-        if size > MAX_EXPONENT_LOG2:
+        if abs(exponent) * (abs(magnitude(base) or 0) + 2) > MAX_EXPONENT_LOG2:
             raise TooComplex("a power too large to be computed")
+        WORK.charge(5 * self._price)
+        value = self.raised(base, exponent, exponent_node)
+        whole = not isinstance(exponent, MP.mpc) and exponent == MP.nint(exponent)
+        size, growth = magnitude(value), magnitude(exponent)
+        if growth is not None:
+            self.lost += max(growth, 0) + (0 if whole else (abs(magnitude(base) or 0)).bit_length())
+            if not whole:
+                self.hidden += max(-growth, 0)
+        if size is not None and abs(exponent) > _SMALL_EXPONENT and not free_symbols(node):
+            self.hidden += abs(size)  # the powers of some numbers are nearly whole
+        return value
+
+    def raised(self, base: Any, exponent: Any, exponent_node: Node) -> Any:
         if self.real and not isinstance(base, MP.mpc) and base < 0:
             rational = exact(exponent_node) if not free_symbols(exponent_node) else None
             if rational is None and not (isinstance(exponent, MP.mpf) and exponent == MP.nint(exponent)):
@@ -382,19 +271,18 @@ class _Evaluator:
                     raise Undefined("an even root of a negative number")
                 root = -((-base) ** (MP.mpf(1) / rational.denominator))
                 return root**rational.numerator
-            if rational is not None:
-                return base ** int(rational)
-            return base ** int(exponent)
-        if not isinstance(exponent, MP.mpc) and exponent == MP.nint(exponent) and abs(exponent) < 10**6:
+            return base ** int(exponent if rational is None else rational)
+        if not isinstance(exponent, MP.mpc) and exponent == MP.nint(exponent):
             return base ** int(exponent)
         return base**exponent
 
     @staticmethod
     def matrix_power(base: Any, exponent: Any) -> Any:
-        if not isinstance(exponent, MP.matrix) and exponent == 2 and base.cols == 1:
-            return sum(cell * cell for cell in base)
+        if isinstance(base, MP.matrix) and not isinstance(exponent, MP.matrix) and exponent == 2 and base.cols == 1:
+            return sum((cell * cell for cell in base), MP.mpf(0))
         if (
-            isinstance(exponent, MP.matrix)
+            not isinstance(base, MP.matrix)
+            or isinstance(exponent, MP.matrix | MP.mpc)
             or exponent != MP.nint(exponent)
             or abs(exponent) > 100
             or base.rows != base.cols
@@ -412,15 +300,42 @@ class _Evaluator:
             raise NotNumeric(f"the function {name} is not computed")
         if any(isinstance(value, MP.matrix) for value in values) and name not in _OF_MATRICES:
             raise NotNumeric(f"{name} of a matrix")
+        WORK.charge(10 * self._price)
+        value = self.apply(FUNCTIONS[name], name, values)
+        if isinstance(value, MP.matrix):
+            return value
+        if not MP.isfinite(value):
+            raise Undefined(f"{name} is not finite")
+        self.note(name, values, value)
+        return value
+
+    def apply(self, function: Callable[..., Any], name: str, values: list[Any]) -> Any:
+        """Compute an operator or function; what it does not take has no numeric value."""
         try:
-            value = FUNCTIONS[name](self, *values)
+            return function(self, *values)
         except (ZeroDivisionError, OverflowError) as error:
             raise Undefined(f"{name}: {error}") from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, NotMath):
+                raise
             raise NotNumeric(f"{name}: {error}") from None
-        if not isinstance(value, MP.matrix) and not MP.isfinite(value):
-            raise Undefined(f"{name} is not finite")
-        return value
+
+    def note(self, name: str, values: list[Any], value: Any) -> None:
+        """Note what a function hides and loses: its tail where it is flat, the digits of large arguments."""
+        if name in _SMOOTH:
+            return
+        for operand in values:
+            size = magnitude(operand)
+            if size is not None:
+                self.hidden += 2 * abs(size)
+                self.lost += max(size, 0)
+        result = magnitude(value)
+        if result is not None:
+            self.hidden += abs(result)
+            self.lost += abs(result)
+        tail = _TAILS.get(name)
+        if tail is not None:
+            self.hidden += int(min(tail(abs(MP.re(values[0]))), 1 << 40))
 
     def unknown(self, name: str, values: list[Any]) -> Any:
         """Give an unknown function a fixed, arbitrary, smooth value: equal arguments give equal values."""
@@ -428,6 +343,12 @@ class _Evaluator:
         for place, value in enumerate(values):
             if isinstance(value, MP.matrix):
                 raise NotNumeric("an unknown function of a matrix")
+            WORK.charge(10 * self._price)
+            size = magnitude(value) or 0
+            if size > _MAX_FUNCTION_BITS:
+                raise TooComplex("an argument too large to be computed")
+            self.lost += max(size, 0)
+            self.hidden += abs(size)
             seed = random.Random(hashlib.sha256(f"{name}/{place}".encode()).digest())
             a, b, c = (MP.mpf(seed.randrange(10**9, 9 * 10**9)) / 10**10 for _ in range(3))
             total += a * MP.cos(b * value + c) + value * b / (3 + place)
@@ -435,51 +356,102 @@ class _Evaluator:
 
     def series(self, node: Node, depth: int) -> Any:
         body, variable, low, high = node.args
-        if high.op == "const" and high.args[0] == "inf":
-            return self.calculus(node)
-        start, stop = self.value(low, depth + 1), self.value(high, depth + 1)
-        if any(
-            isinstance(v, MP.mpc | MP.matrix) or abs(v - MP.nint(v)) > MP.mpf(10) ** (-MP.dps + 10)
-            for v in (start, stop)
-        ):
-            raise NotNumeric("a series whose bounds are not whole")
+        if high == INFINITY:
+            return self.calculus(node, depth)
+        start, stop = (self.bound(bound, depth) for bound in (low, high))
         if stop - start > MAX_SUM_TERMS:
             raise TooComplex(f"a series of more than {MAX_SUM_TERMS} terms")
-        total = MP.mpf(0 if node.op == "sum" else 1)
-        inner = _Evaluator({**self.values, variable: MP.mpf(0)}, self.real, self._calculus)
-        for index in range(int(MP.nint(start)), int(MP.nint(stop)) + 1):
+        inner = _Evaluator({**self.values}, self.real, self._calculus)
+        lost = hidden = 0
+        terms: list[Any] = []
+        for index in range(start, stop + 1):
             inner.values[variable] = MP.mpf(index)  # type: ignore[index]
-            term = inner.value(body, depth + 1)
-            total = total + term if node.op == "sum" else total * term
-        return total
+            inner.lost = inner.hidden = 0
+            terms.append(inner.value(body, depth + 1))
+            lost, hidden = max(lost, inner.lost), max(hidden, inner.hidden)
+        self.lost += lost
+        self.hidden += hidden
+        self.vanished |= inner.vanished
+        if not terms:
+            return MP.mpf(0 if node.op == "sum" else 1)
+        return self.combine("add" if node.op == "sum" else "mul", terms)
 
-    def calculus(self, node: Node) -> Any:
-        return self._calculus(node, self.values)
+    def bound(self, node: Node, depth: int) -> int:
+        """Return the value of a bound of a series."""
+        value = self.value(node, depth + 1)
+        if isinstance(value, MP.mpc | MP.matrix) or not self.is_noise(value - MP.nint(value), magnitude(value) or 0):
+            raise NotNumeric("a series whose bounds are not whole")
+        if abs(value) > 1 << 40:
+            raise TooComplex("a series whose bounds are too large")
+        return int(MP.nint(value))
+
+    def calculus(self, node: Node, depth: int) -> Any:
+        value = self._calculus(node, self.values)
+        size = magnitude(value)
+        self.lost += _LOST_TO_CALCULUS
+        self.hidden += abs(size or 0)
+        if node.op == "int" and node.args[2] is not None:
+            self.cut_off(node, depth, size or 0)
+        return value
+
+    def cut_off(self, node: Node, depth: int, size: int) -> None:
+        """Note how little the integrand may be at the ends, where more of it would change the integral as little."""
+        body, variable, *ends = node.args
+        for end in ends:
+            if end == INFINITY or (end.op == "neg" and end.args[0] == INFINITY):
+                continue
+            inner = _Evaluator({**self.values, variable: self.scalar(end, depth)}, self.real, self._calculus)
+            try:
+                there = magnitude(inner.value(body, depth + 1))
+            except (Undefined, NotNumeric):
+                continue
+            self.hidden += inner.hidden + (0 if there is None else max(size - there, 0))
+
+
+_TAILS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("sinh", "cosh", "tanh", "coth", "sech", "csch"), lambda size: 3 * size),
+    "erf": lambda size: 1.5 * size * size,
+}
+"""How many bits the tail of a function stands behind its value at an argument of that size."""
+
+_SMOOTH = frozenset(
+    ("root", "abs", "max", "min", "Re", "Im", "conjugate", "norm", "det", "tr", "transpose", "dot", "cross")
+)
+"""Functions that hide and lose no more than their operands do."""
+
+_OF_MATRICES = frozenset(("det", "tr", "transpose", "norm", "abs", "dot", "cross"))
 
 
 def _divide(_: _Evaluator, a: Any, b: Any) -> Any:
     if isinstance(b, MP.matrix):
         raise NotNumeric("a division by a matrix")
-    if b == 0 or abs(b) < MP.mpf(10) ** (-MP.dps + 8) * (1 + (0 if isinstance(a, MP.matrix) else abs(a))):
+    if b == 0:
         raise Undefined("a division by zero")
     return a / b
 
 
-def _factorial(_: _Evaluator, a: Any) -> Any:
-    if isinstance(a, MP.matrix):
-        raise NotNumeric("a factorial of a matrix")
+def _factorial(self: _Evaluator, a: Any) -> Any:
     if abs(a) > 10**12:
         raise TooComplex("a factorial too large to be computed")
+    WORK.charge(20 * self._price)
     try:
-        return MP.factorial(a)
+        value = MP.factorial(a)
     except ValueError:
         raise Undefined("a factorial of a negative integer") from None
+    self.lost += max(magnitude(a) or 0, 0)
+    return value
 
 
-def _double_factorial(_: _Evaluator, a: Any) -> Any:
+def _double_factorial(self: _Evaluator, a: Any) -> Any:
     if abs(a) > 10**6:
         raise TooComplex("a factorial too large to be computed")
-    return MP.fac2(a)
+    WORK.charge(20 * self._price)
+    try:
+        value = MP.fac2(a)
+    except ValueError:
+        raise Undefined("a factorial of a negative integer") from None
+    self.lost += max(magnitude(a) or 0, 0)
+    return value
 
 
 _ARITHMETIC: dict[str, Callable[..., Any]] = {
@@ -511,49 +483,101 @@ def _log(self: _Evaluator, a: Any, base: Any = None) -> Any:
     if self.real and not isinstance(a, MP.mpc) and a < 0:
         raise Undefined("a logarithm of a negative number")
     if base is None:
-        return MP.log(a)
-    if base in (0, 1):
+        value = MP.log(_clean(self, a))
+        return MP.mpf(0) if self.is_noise(value) else value
+    bottom = _log(self, base)
+    if bottom == 0:
         raise Undefined("a logarithm to that base")
-    return MP.log(a) / MP.log(base)
+    return _log(self, a) / bottom
+
+
+def _clean(self: _Evaluator, value: Any) -> Any:
+    """Drop a real or imaginary part that is nothing but rounding beside the other."""
+    if not isinstance(value, MP.mpc):
+        return value
+    size = magnitude(value) or 0
+    if self.is_noise(value.imag, size):
+        return value.real
+    return MP.mpc(0, value.imag) if self.is_noise(value.real, size) else value
+
+
+def _part(take: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Take a part of a complex number after dropping what is nothing but rounding."""
+    return lambda self, value: take(_clean(self, value))
 
 
 def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
     """Refuse arguments so large that their reduction would take long."""
 
-    def apply(_: _Evaluator, *values: Any) -> Any:
-        if any(abs(value) > MP.mpf(10) ** 2000 for value in values):
+    def apply(_: _Evaluator, value: Any) -> Any:
+        if (magnitude(value) or 0) > _MAX_FUNCTION_BITS:
             raise TooComplex("an argument too large to be computed")
-        return function(*values)
+        return function(value)
 
     return apply
 
 
-def _inside(function: Callable[..., Any], allowed: Callable[[Any], bool]) -> Callable[..., Any]:
-    """Refuse real arguments outside the real domain."""
+def _periodic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the zeros of sine and cosine be zero: `sin(pi)` is, whatever rounding says."""
+    bounded = _bounded(function)
 
     def apply(self: _Evaluator, value: Any) -> Any:
-        if self.real and not isinstance(value, MP.mpc) and not allowed(value):
+        result = bounded(self, value)
+        return MP.mpf(0) if self.is_noise(result, magnitude(value) or 0) else result
+
+    return apply
+
+
+_SINE, _COSINE = _periodic(MP.sin), _periodic(MP.cos)
+
+
+def _over(numerator: Callable[..., Any], denominator: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, value: _divide(self, numerator(self, value), denominator(self, value))
+
+
+def _one(_: _Evaluator, __: Any) -> Any:
+    return MP.mpf(1)
+
+
+def _inside(function: Callable[..., Any], allowed: Callable[[Any], bool]) -> Callable[..., Any]:
+    """Refuse real arguments outside the real domain, but not where rounding has moved them across its end."""
+
+    def apply(self: _Evaluator, value: Any) -> Any:
+        if isinstance(value, MP.mpc):
+            return function(value)
+        for end in (1, -1):
+            if self.is_noise(value - end):
+                value = MP.mpf(end)
+        if self.real and not allowed(value):
             raise Undefined("outside the domain")
         return function(value)
 
     return apply
 
 
-def _discrete(function: Callable[[Any], Any]) -> Callable[..., Any]:
-    """Snap a value that is a whole number but for rounding before a jump function sees it."""
-
-    def apply(_: _Evaluator, value: Any) -> Any:
+def _nearest(self: _Evaluator, value: Any) -> Any:
+    """Return the whole number that a value is but for rounding, else the value."""
+    if isinstance(value, MP.mpc):
+        value = _clean(self, value)
         if isinstance(value, MP.mpc):
             raise NotNumeric("a jump function of a complex number")
-        nearest = MP.nint(value)
-        return function(nearest if abs(value - nearest) < MP.mpf(10) ** (-MP.dps + 10) * (1 + abs(value)) else value)
-
-    return apply
+    nearest = MP.nint(value)
+    return nearest if self.is_noise(value - nearest, max(magnitude(value) or 0, 0)) else value
 
 
-def _binomial_value(_: _Evaluator, n: Any, k: Any) -> Any:
+def _discrete(function: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Snap a value that is a whole number but for rounding before a jump function sees it."""
+    return lambda self, value: function(_nearest(self, value))
+
+
+def _remainder(self: _Evaluator, a: Any, m: Any) -> Any:
+    return a - m * MP.floor(_nearest(self, _divide(self, a, m)))
+
+
+def _binomial_value(self: _Evaluator, n: Any, k: Any) -> Any:
     if abs(n) > 10**9 or abs(k) > 10**9:
         raise TooComplex("a binomial coefficient too large to be computed")
+    WORK.charge(30 * self._price)
     return MP.binomial(n, k)
 
 
@@ -561,62 +585,14 @@ def _arccot(value: Any) -> Any:
     return MP.pi / 2 - MP.atan(value)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "root": _real_root,
-    "log": lambda self, a, base=None: _log(self, a, base if base is not None else None),
-    "ln": _log,
-    "abs": lambda _, a: _norm(a),
-    "norm": lambda _, a: _norm(a),
-    "sin": _bounded(MP.sin),
-    "cos": _bounded(MP.cos),
-    "tan": _bounded(MP.tan),
-    "cot": _bounded(lambda a: 1 / MP.tan(a)),
-    "sec": _bounded(MP.sec),
-    "csc": _bounded(MP.csc),
-    "arcsin": _inside(MP.asin, lambda a: abs(a) <= 1),
-    "arccos": _inside(MP.acos, lambda a: abs(a) <= 1),
-    "arctan": _bounded(MP.atan),
-    "arccot": _bounded(_arccot),
-    "arcsec": _inside(MP.asec, lambda a: abs(a) >= 1),
-    "arccsc": _inside(MP.acsc, lambda a: abs(a) >= 1),
-    "sinh": _bounded(MP.sinh),
-    "cosh": _bounded(MP.cosh),
-    "tanh": _bounded(MP.tanh),
-    "coth": _bounded(MP.coth),
-    "sech": _bounded(MP.sech),
-    "csch": _bounded(MP.csch),
-    "arsinh": _bounded(MP.asinh),
-    "arcosh": _inside(MP.acosh, lambda a: a >= 1),
-    "artanh": _inside(MP.atanh, lambda a: abs(a) < 1),
-    "floor": _discrete(MP.floor),
-    "ceil": _discrete(MP.ceil),
-    "sign": lambda _, a: MP.sign(a),
-    "binom": _binomial_value,
-    "max": lambda _, *a: max(a),
-    "min": lambda _, *a: min(a),
-    "gcd": lambda _, *a: MP.mpf(math.gcd(*(_integer(v) for v in a))),
-    "lcm": lambda _, *a: MP.mpf(math.lcm(*(_integer(v) for v in a))),
-    "mod": lambda _, a, m: a - m * MP.floor(a / m),
-    "Re": lambda _, a: MP.re(a),
-    "Im": lambda _, a: MP.im(a),
-    "arg": lambda _, a: MP.arg(a),
-    "conjugate": lambda _, a: MP.conj(a),
-    "erf": _bounded(MP.erf),
-    "gamma": _bounded(MP.gamma),
-    "bar": lambda self, a: self.unknown("bar", [a]) if self.real else MP.conj(a),
-    "det": lambda _, a: MP.det(_square(a)),
-    "tr": lambda _, a: sum(_square(a)[k, k] for k in range(a.rows)),
-    "transpose": lambda _, a: a.T if isinstance(a, MP.matrix) else a,
-    "vector": lambda _, a: MP.matrix([a, MP.cos(2 * a + 1) + a / 3, MP.sin(3 * a + 2) - a / 2]),
-    "unit": lambda _, place: MP.matrix([int(place == index) for index in range(3)]),
-    "dot": lambda _, a, b: sum(x * y for x, y in zip(_column(a), _column(b), strict=True)),
-    "cross": lambda _, a, b: _cross(_column(a), _column(b)),
-    "square": lambda self, a: _arbitrary(a, self.size, self.size),
-    "column": lambda self, a: _arbitrary(a, self.size, 1),
-    "identity": lambda self: MP.eye(self.size),
-}
+def _extreme(choose: Callable[..., Any]) -> Callable[..., Any]:
+    def apply(self: _Evaluator, *values: Any) -> Any:
+        cleaned = [_clean(self, value) for value in values]
+        if not cleaned or any(isinstance(value, MP.mpc) for value in cleaned):
+            raise NotNumeric("an order of complex numbers")
+        return choose(cleaned)
 
-_OF_MATRICES = ("det", "tr", "transpose", "norm", "abs", "dot", "cross")
+    return apply
 
 
 def _norm(value: Any) -> Any:
@@ -631,6 +607,10 @@ def _square(value: Any) -> Any:
     if not isinstance(value, MP.matrix) or value.rows != value.cols:
         raise NotNumeric("it is no square matrix")
     return value
+
+
+def _trace(value: Any) -> Any:
+    return sum((_square(value)[index, index] for index in range(value.rows)), MP.mpf(0))
 
 
 def _column(value: Any) -> Any:
@@ -652,7 +632,66 @@ def _arbitrary(value: Any, rows: int, columns: int) -> Any:
     return MP.matrix([[cell(row, column) for column in range(columns)] for row in range(rows)])
 
 
-def _integer(value: Any) -> int:
-    if value != MP.nint(value):
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "root": _real_root,
+    "log": _log,
+    "ln": _log,
+    "abs": lambda _, a: _norm(a),
+    "norm": lambda _, a: _norm(a),
+    "sin": _SINE,
+    "cos": _COSINE,
+    "tan": _over(_SINE, _COSINE),
+    "cot": _over(_COSINE, _SINE),
+    "sec": _over(_one, _COSINE),
+    "csc": _over(_one, _SINE),
+    "arcsin": _inside(MP.asin, lambda a: abs(a) <= 1),
+    "arccos": _inside(MP.acos, lambda a: abs(a) <= 1),
+    "arctan": _bounded(MP.atan),
+    "arccot": _bounded(_arccot),
+    "arcsec": _inside(MP.asec, lambda a: abs(a) >= 1),
+    "arccsc": _inside(MP.acsc, lambda a: abs(a) >= 1),
+    "sinh": _bounded(MP.sinh),
+    "cosh": _bounded(MP.cosh),
+    "tanh": _bounded(MP.tanh),
+    "coth": _bounded(MP.coth),
+    "sech": _bounded(MP.sech),
+    "csch": _bounded(MP.csch),
+    "arsinh": _bounded(MP.asinh),
+    "arcosh": _inside(MP.acosh, lambda a: a >= 1),
+    "artanh": _inside(MP.atanh, lambda a: abs(a) < 1),
+    "floor": _discrete(MP.floor),
+    "ceil": _discrete(MP.ceil),
+    "sign": _part(MP.sign),
+    "binom": _binomial_value,
+    "max": _extreme(max),
+    "min": _extreme(min),
+    "gcd": lambda self, *a: MP.mpf(math.gcd(*(_integer(self, v) for v in a))),
+    "lcm": lambda self, *a: MP.mpf(math.lcm(*(_integer(self, v) for v in a))),
+    "mod": _remainder,
+    "Re": _part(MP.re),
+    "Im": _part(MP.im),
+    "arg": _part(MP.arg),
+    "conjugate": lambda _, a: MP.conj(a),
+    "erf": _bounded(MP.erf),
+    "gamma": lambda self, a: _factorial(self, a - 1),
+    "bar": lambda self, a: self.unknown("bar", [a]) if self.real else MP.conj(a),
+    "det": lambda _, a: MP.det(_square(a)),
+    "tr": lambda _, a: _trace(a),
+    "transpose": lambda _, a: a.T if isinstance(a, MP.matrix) else a,
+    "vector": lambda _, a: MP.matrix([a, MP.cos(2 * a + 1) + a / 3, MP.sin(3 * a + 2) - a / 2]),
+    "unit": lambda _, place: MP.matrix([int(place == index) for index in range(3)]),
+    "dot": lambda _, a, b: sum((x * y for x, y in zip(_column(a), _column(b), strict=True)), MP.mpf(0)),
+    "cross": lambda _, a, b: _cross(_column(a), _column(b)),
+    "square": lambda self, a: _arbitrary(a, self.size, self.size),
+    "column": lambda self, a: _arbitrary(a, self.size, 1),
+    "identity": lambda self: MP.eye(self.size),
+}
+
+
+def _integer(self: _Evaluator, value: Any) -> int:
+    nearest = _nearest(self, value)
+    if nearest != MP.nint(nearest):
         raise NotNumeric("a divisor of what is not whole")
-    return int(value)
+    if (magnitude(nearest) or 0) > MP.prec - _NOISE_BITS:
+        raise TooComplex("a whole number too large for its divisors")
+    return int(nearest)

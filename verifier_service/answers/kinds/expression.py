@@ -1,25 +1,48 @@
 """Numbers and formulas: rational and irrational numbers, surds, logarithms, trigonometry, polynomials, functions of
 several variables, factorials, sums, integrals, matrices of these.
 
-Two closed expressions are equal if they are the same rational number, or agree in all of at least 40 digits, with
-more digits where their literals are longer. Two expressions with variables are equal if they agree to 40 digits at
-several points drawn for them, wherever both are defined in the reals (`x/x` equals 1, `sqrt(x^2)` is not x);
-variables of a factorial, a binomial coefficient or a power of a negative number stand for whole numbers. Difference
-at one point decides "not equal". A finite decimal is the number it writes: 0.33 is not 1/3.
+Rational numbers and rational functions are compared exactly. Any others are equal if they agree in all of at least 40
+digits, and in as many more as could hide a part of them: a term beside a larger one, the tail of a hyperbolic
+function, the last digits of a literal, the end of a sum or an integral. Where more than `MAX_DIGITS_COMPARED` were
+needed, nothing is proved. Expressions with letters are compared at the points of `points`, wherever both are defined in
+the reals (`x/x` equals 1, `sqrt(x^2)` is not x); difference at one point decides "not equal". A finite decimal is the
+number it writes: 0.33 is not 1/3.
 """
 
-import hashlib
-import random
+import enum
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from verifier_service.answers.compute.algebra import evaluate
-from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined, digits_needed, exact
-from verifier_service.answers.tree.bounds import NotMath, TooComplex
-from verifier_service.answers.tree.nodes import Node, free_symbols, walk
+from verifier_service.answers.compute.algebra import measure
+from verifier_service.answers.compute.exact import exact
+from verifier_service.answers.compute.identity import identical
+from verifier_service.answers.compute.numeric import MP, Measured, NotNumeric, magnitude
+from verifier_service.answers.compute.points import Letters, Point, letters_of, points, source_for
+from verifier_service.answers.tree.bounds import TooComplex
+from verifier_service.answers.tree.nodes import Node, rename, symbol, walk
 
-_POINTS = 6
-_TRIES = 40
-_GUARD_DIGITS = 12
+MAX_DIGITS_COMPARED = 4_000
+
+_BASE_BITS = 133
+"""Forty digits: two values that differ at all but agree in so many are not met by chance."""
+
+_GUARD_BITS = 44
+_MAX_BITS = int(MAX_DIGITS_COMPARED * 3.3219)
+_PASSES = 4
+_ENOUGH = 3
+"""Points at which two expressions must at least both be defined."""
+
+
+class _At(enum.Enum):
+    """What one point says."""
+
+    EQUAL = enum.auto()
+    DIFFERENT = enum.auto()
+    NOWHERE = enum.auto()
+    """One of them has no value there."""
+    UNDECIDED = enum.auto()
+    """More digits were needed than are compared."""
 
 
 def equal(left: Node, right: Node) -> bool:
@@ -34,196 +57,160 @@ def equal(left: Node, right: Node) -> bool:
     first, second = exact(left), exact(right)
     if first is not None and second is not None:
         return first == second
-    names = free_symbols(left) | free_symbols(right)
-    if not names:
-        return _closed_equal(left, right)
-    return _open_equal(left, right, sorted(names))
+    source = source_for(left, right)
+    decided = identical(left, right, source)
+    if decided is not None:
+        return decided
+    letters = letters_of(left, right)
+    return _open_equal(left, right, letters) if letters.names else _closed_equal(left, right, letters.real)
 
 
-def _closed_equal(left: Node, right: Node) -> bool:
-    real = not _is_complex(left) and not _is_complex(right)
-    rough = _difference(left, right, {}, 30, real)
-    if rough is None or not rough:
-        return False
-    digits = digits_needed(left, right)
-    return bool(_difference(left, right, {}, digits + _GUARD_DIGITS, real))
+def _closed_equal(left: Node, right: Node, real: bool) -> bool:
+    found = _compared(left, right, {}, real)
+    if found is _At.NOWHERE and real:
+        found = _compared(left, right, {}, False)
+    if found is _At.UNDECIDED:
+        raise TooComplex(f"more than {MAX_DIGITS_COMPARED} digits would be needed")
+    return found is _At.EQUAL
 
 
-def _is_complex(node: Node) -> bool:
-    return any(part.op == "const" and part.args[0] == "i" for part in walk(node))
+def _open_equal(left: Node, right: Node, letters: Letters) -> bool:
+    return _agree_at(left, right, letters, {}, (left, right))
 
 
-def _difference(left: Node, right: Node, values: dict[str, Any], digits: int, real: bool) -> bool | None:
-    """Tell whether the two agree at a point to the given digits; None where one of them has no value."""
-    with MP.workdps(digits):
-        try:
-            a, b = evaluate(left, values, real), evaluate(right, values, real)
-        except Undefined:
-            if values:
-                return False if real and _one_sided(left, right, values) else None
-            if not real:
-                return None
-            try:
-                a, b = evaluate(left, values, False), evaluate(right, values, False)
-            except Undefined:
-                return None
-        agree = _agree(a, b, digits)
-    if agree is not None:
-        return agree
-    return _vanishes(left, right, values, digits, real)
-
-
-def _one_sided(left: Node, right: Node, values: dict[str, Any]) -> bool:
-    """Tell whether logarithms make one expression defined where the other is not: `2 ln x` is not `ln x^2`.
-
-    Only points with one negative variable count, so that `ln(ab)` equals `ln a + ln b`. Roots do not count: variables
-    under them are mostly lengths, and `sqrt(ab)` may be written `sqrt(a) sqrt(b)`.
-    """
-    if sum(MP.re(value) < 0 for value in values.values()) != 1:
-        return False
-    if not any(part.op == "fn" and part.args[0] in ("ln", "log") for node in (left, right) for part in walk(node)):
-        return False
-    defined = []
-    for node in (left, right):
-        try:
-            evaluate(node, values)
-            defined.append(True)
-        except Undefined:
-            defined.append(False)
-    return defined[0] != defined[1]
-
-
-def _agree(a: Any, b: Any, digits: int) -> bool | None:
-    """Compare two values; None where their difference is so small beside 1 that rounding may hide it."""
-    if isinstance(a, MP.matrix) or isinstance(b, MP.matrix):
-        return _matrices_agree(a, b, digits)
-    if not (MP.isfinite(a) and MP.isfinite(b)):
-        return False
-    gap, size = abs(a - b), max(abs(a), abs(b))
-    if gap <= MP.mpf(10) ** (_GUARD_DIGITS - digits) * size:
-        return True
-    if size < MP.mpf(10) ** (_GUARD_DIGITS - digits):
-        return None
-    return False
-
-
-def _matrices_agree(a: Any, b: Any, digits: int) -> bool:
-    if not (isinstance(a, MP.matrix) and isinstance(b, MP.matrix)) or (a.rows, a.cols) != (b.rows, b.cols):
-        return False
-    scale = 1 + max((abs(cell) for cell in a), default=0)
-    return all(abs(x - y) <= MP.mpf(10) ** (_GUARD_DIGITS - digits) * scale for x, y in zip(a, b, strict=True))
-
-
-def _vanishes(left: Node, right: Node, values: dict[str, Any], digits: int, real: bool) -> bool:
-    """Decide about two tiny values: a true zero shrinks as the precision grows, a small number does not."""
-    sizes = []
-    for precision in (digits, 2 * digits + 20):
-        with MP.workdps(precision):
-            sizes.append(abs(evaluate(left, values, real) - evaluate(right, values, real)))
-    with MP.workdps(digits):
-        return bool(sizes[1] == 0 or sizes[1] < sizes[0] * MP.mpf(10) ** (-digits // 2))
-
-
-def whole_variables(*nodes: Node) -> set[str]:
-    """Name the variables that can only be whole: under a factorial, in a binomial coefficient, a bound of a series."""
-    found: set[str] = set()
-    for root in nodes:
-        for node in walk(root):
-            if node.op in ("fact", "fact2") or (node.op == "fn" and node.args[0] in ("binom", "gcd", "lcm", "mod")):
-                found |= free_symbols(node)
-            elif node.op in ("sum", "prod"):
-                found |= free_symbols(node.args[2]) | free_symbols(node.args[3])
-            elif node.op == "pow" and free_symbols(node.args[1]) and not free_symbols(node.args[0]):
-                base = exact(node.args[0])
-                if base is not None and base < 0:
-                    found |= free_symbols(node.args[1])
-    return found
-
-
-def _jumping(*nodes: Node) -> set[str]:
-    """Name the variables under a floor or ceiling: they are tried at whole and at other numbers."""
-    found: set[str] = set()
-    for root in nodes:
-        for node in walk(root):
-            if node.op == "fn" and node.args[0] in ("floor", "ceil"):
-                found |= free_symbols(node)
-    return found
-
-
-def _open_equal(left: Node, right: Node, names: list[str]) -> bool:
-    digits = digits_needed(left, right)
-    whole = whole_variables(left, right)
-    real = not _is_complex(left) and not _is_complex(right)
-    jumping = _jumping(left, right) - whole
-    seed = hashlib.sha256(repr(sorted(names)).encode()).digest()
-    source = random.Random(seed)
-    agreed = 0
-    for attempt in range(_TRIES):
-        with MP.workdps(digits + 10):
-            values = {}
-            for place, name in enumerate(names):
-                if name in whole or (name in jumping and attempt % 2 == 0):
-                    values[name] = _whole_point(source, attempt // (1 if name in whole else 2), place)
-                else:
-                    values[name] = _point(source, attempt, real)
-        agree = _difference(left, right, values, digits, real)
-        if agree is False:
+def _agree_at(left: Node, right: Node, letters: Letters, fixed: Point, drawn_for: tuple[Node, Node]) -> bool:
+    """Decide whether two expressions agree at all points that are drawn for two others, and at enough of them."""
+    agreed, undecided = 0, 0
+    for point in _all_points(*drawn_for, letters):
+        found = _compared(left, right, {**point, **fixed}, letters.real)
+        if found is _At.DIFFERENT or (found is _At.NOWHERE and letters.real and _ends_alone(*drawn_for, point)):
             return False
-        if agree:
-            agreed += 1
-            if agreed >= (2 * _POINTS if whole or jumping else _POINTS):
-                return True
-    return agreed >= 3
+        agreed += found is _At.EQUAL
+        undecided += found is _At.UNDECIDED
+    if agreed < _ENOUGH and letters.real and not fixed:
+        return _agree_at(left, right, replace(letters, real=False), fixed, drawn_for)
+    if agreed < _ENOUGH and undecided:
+        raise TooComplex(f"more than {MAX_DIGITS_COMPARED} digits would be needed")
+    return agreed >= _ENOUGH
+
+
+def _all_points(left: Node, right: Node, letters: Letters) -> Iterator[Point]:
+    """Draw the points in one precision, whatever the work between two of them is done in."""
+    drawn = points(left, right, letters, source_for(left, right))
+    while True:
+        with MP.workprec(_BASE_BITS + _GUARD_BITS):
+            point = next(drawn, None)
+        if point is None:
+            return
+        yield point
+
+
+def _compared(left: Node, right: Node, values: Point, real: bool) -> _At:
+    """Compare at a point, in as many digits as it takes."""
+    bits = _BASE_BITS + _GUARD_BITS
+    for _ in range(_PASSES):
+        with MP.workprec(bits):
+            try:
+                one, other = measure(left, values, real), measure(right, values, real)
+            except TooComplex:
+                if not values:
+                    raise
+                return _At.UNDECIDED
+            lost, hidden = one.lost + other.lost, one.hidden + other.hidden
+            needed = _BASE_BITS + _GUARD_BITS + lost + 2 * hidden
+            sharp = lost < bits - 2 * _GUARD_BITS and (needed <= bits or not (one.vanished or other.vanished))
+            if sharp and (one.value is None or other.value is None):
+                return _At.NOWHERE
+            if sharp and not _agree(one, other, bits - _GUARD_BITS - lost):
+                return _At.DIFFERENT
+        if needed <= bits:
+            return _At.EQUAL if sharp else _At.UNDECIDED
+        if needed > _MAX_BITS:
+            return _At.UNDECIDED
+        bits = needed + _GUARD_BITS
+    return _At.UNDECIDED
+
+
+def _agree(one: Measured, other: Measured, bits: int) -> bool:
+    """Tell whether two values agree in so many bits."""
+    a, b = one.value, other.value
+    if isinstance(a, MP.matrix) or isinstance(b, MP.matrix):
+        if not (isinstance(a, MP.matrix) and isinstance(b, MP.matrix)) or (a.rows, a.cols) != (b.rows, b.cols):
+            return False
+        size = max(magnitude(a) or 0, magnitude(b) or 0, 0)
+        return all(_within(x - y, size - bits) for x, y in zip(a, b, strict=True))
+    size = max((part for part in (magnitude(a), magnitude(b)) if part is not None), default=0)
+    return MP.isfinite(a) and MP.isfinite(b) and _within(a - b, size - bits)
+
+
+def _within(gap: Any, size: int) -> bool:
+    found = magnitude(gap)
+    return found is None or found <= size
+
+
+# --- where one side has a real value and the other has none -------------------------------------------------------
+
+
+def _ends_alone(left: Node, right: Node, point: Point) -> bool:
+    """Tell whether two expressions differ because one ends where the other goes on: `2 ln x` is not `ln x^2`.
+
+    With several letters only points with one negative variable count, so that `ln(ab)` equals `ln a + ln b` and
+    `sqrt(ab)` may be written `sqrt(a) sqrt(b)`.
+    """
+    if len(point) > 1 and sum(MP.re(value) < 0 for value in point.values() if not isinstance(value, MP.matrix)) != 1:
+        return False
+    try:
+        if (measure(left, point).value is None) == (measure(right, point).value is None):
+            return False
+    except NotNumeric:
+        return False
+    if any(part.op == "fn" and part.args[0] in ("ln", "log") for node in (left, right) for part in walk(node)):
+        return True
+    return _compared(left, right, point, False) is _At.DIFFERENT
+
+
+# --- constant factors -------------------------------------------------------------------------------------------
+
+
+_LEFT, _RIGHT = symbol("left here"), symbol("right here")
+"""Names that no answer can have, for the values of two expressions at one point."""
+
+_RATIO_BITS = 1_000
 
 
 def proportional(left: Node, right: Node, positive: bool = False) -> bool:
     """Decide whether one expression is a constant (if asked, positive) multiple of the other, wherever both have a
     value."""
-    names = sorted(free_symbols(left) | free_symbols(right))
-    real = not _is_complex(left) and not _is_complex(right)
-    whole = whole_variables(left, right)
-    source = random.Random(repr(names))
-    ratio, agreed = None, 0
-    with MP.workdps(50):
-        for attempt in range(_TRIES):
-            values = {
-                name: _whole_point(source, attempt, place) if name in whole else _point(source, attempt, real)
-                for place, name in enumerate(names)
-            }
+    letters = letters_of(left, right)
+    for real in dict.fromkeys((letters.real, False)):
+        here = _values_somewhere(left, right, replace(letters, real=real))
+        if here is not None:
+            break
+    else:
+        return False
+    if positive and not MP.re(here[_LEFT.args[0]] / here[_RIGHT.args[0]]) > 0:
+        return False
+    others = {name: f"{name} elsewhere" for name in letters.names}
+    products = [Node("mul", (one, rename(other, others))) for one, other in ((left, right), (right, left))]
+    decided = identical(products[0], products[1], source_for(left, right))
+    if decided is not None:
+        return decided
+    one, other = Node("mul", (left, _RIGHT)), Node("mul", (right, _LEFT))
+    return _agree_at(one, other, replace(letters, real=real), here, (left, right))
+
+
+def _values_somewhere(left: Node, right: Node, letters: Letters) -> Point | None:
+    """Return the values of two expressions at a point at which both have one that is not zero."""
+    for point in _all_points(left, right, letters):
+        with MP.workprec(_RATIO_BITS):
             try:
-                a, b = evaluate(left, values, real), evaluate(right, values, real)
-            except Undefined:
+                one, other = measure(left, point, letters.real), measure(right, point, letters.real)
+            except TooComplex:
                 continue
             except NotNumeric:
-                return False
-            if isinstance(a, MP.matrix) or isinstance(b, MP.matrix) or a == 0 or b == 0:
-                return False
-            if ratio is None:
-                ratio = a / b
-            elif abs(a / b - ratio) > MP.mpf(10) ** -30 * abs(ratio):
-                return False
-            agreed += 1
-            if agreed >= _POINTS:
-                break
-        return ratio is not None and agreed >= 3 and not (positive and not MP.re(ratio) > 0)
-
-
-def _whole_point(source: random.Random, attempt: int, place: int) -> Any:
-    """Draw a whole number from 1 to 40; even and odd ones take turns, in another rhythm for each variable."""
-    number = source.randrange(1, 12 if attempt < 4 else 40)
-    return MP.mpf(number + (number + (attempt >> place)) % 2)
-
-
-def _point(source: random.Random, attempt: int, real: bool) -> Any:
-    """Draw a value: both signs, sizes from 0.04 to 9, all digits random."""
-    digits = MP.mpf(source.randrange(10**30, 10**31)) / 10**31
-    scale = (1, 3, 0.4, 1, 8, 2)[attempt % 6]
-    value = (digits + MP.mpf("0.1")) * scale
-    if attempt % 3 == 1 or (attempt % 3 == 2 and source.random() < 0.5):
-        value = -value
-    if not real and attempt % 2:
-        return MP.mpc(value, MP.mpf(source.randrange(10**30, 10**31)) / 10**31)
-    return value
-
-
-__all__ = ["NotMath", "TooComplex", "equal", "whole_variables"]
+                return None
+            if isinstance(one.value, MP.matrix) or isinstance(other.value, MP.matrix):
+                return None
+            if one.value and other.value and one.lost + other.lost < _RATIO_BITS // 2:
+                return {_LEFT.args[0]: one.value, _RIGHT.args[0]: other.value}
+    return None

@@ -9,7 +9,7 @@ numbers.
 import math
 from fractions import Fraction
 
-from verifier_service.answers.compute.numeric import exact
+from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.kinds import expression
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.tree.nodes import Node, free_symbols, number, substitute, walk

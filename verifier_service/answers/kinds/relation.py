@@ -11,7 +11,8 @@ is the answer.
 import re
 
 from verifier_service.answers.compute import algebra
-from verifier_service.answers.compute.numeric import NotNumeric, exact
+from verifier_service.answers.compute.exact import exact
+from verifier_service.answers.compute.numeric import NotNumeric
 from verifier_service.answers.kinds import expression
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.tree.nodes import Node, free_symbols, rename, walk
@@ -199,7 +200,7 @@ def _two(left: Node, right: Node, same: Same) -> Decision:
         if not free_symbols(constant) and not contradicts_itself(constant):
             return same(constant.args[1][-1], value)
     if label_a is not None and label_b is not None:
-        if label_a == label_b or may_be_called(label_a, label_b):
+        if label_a == label_b or _may_be_called(label_a, label_b):
             direct = same(value_a, value_b)
             if direct.equal or not (free_symbols(value_a) or free_symbols(value_b)):
                 return direct
@@ -224,7 +225,7 @@ def _mixed(left: Node, right: Node) -> bool:
     return len(left.args[1]) > 2 or len(right.args[1]) > 2
 
 
-def may_be_called(one: str, other: str) -> bool:
+def _may_be_called(one: str, other: str) -> bool:
     """Tell whether two names may stand for the same thing: one is a phrase, or both are a function's value."""
     if len(one) > 3 and one.replace(" ", "").isalpha() and not one.startswith(("angle", "triangle")):
         return True

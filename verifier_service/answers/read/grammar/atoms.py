@@ -22,7 +22,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         """Read a number, a name, a bracket, a function or an environment."""
         token = self.take()
         if token.kind == "num":
-            return number(Fraction(token.value), _places(token.value) if "." in token.value else None)
+            return number(_decimal(token.value), _places(token.value) if "." in token.value else None)
         if token.kind == "sym":
             return self.letter(token)
         if token.kind == "begin":
@@ -102,6 +102,22 @@ _COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     "|": Atoms.norm,
 }
 """What reads each command; the function is given the command's name."""
+
+
+_DIGITS_AT_ONCE = 4_000
+"""Python reads no more than 4300 digits of one number."""
+
+
+def _decimal(numeral: str) -> Fraction:
+    """Return the value of `12`, `0.50` or `1.5e-3`, however many digits it has."""
+    digits, _, exponent = numeral.lower().partition("e")
+    whole, _, part = digits.partition(".")
+    digits, value = whole + part, 0
+    for start in range(0, len(digits), _DIGITS_AT_ONCE):
+        chunk = digits[start : start + _DIGITS_AT_ONCE]
+        value = value * 10 ** len(chunk) + int(chunk)
+    places = len(part) - int(exponent or 0)
+    return Fraction(value, 10**places) if places > 0 else Fraction(value * 10**-places)
 
 
 def _places(numeral: str) -> int:

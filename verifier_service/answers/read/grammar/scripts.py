@@ -100,7 +100,7 @@ class Scripts(Brackets):
         """Read a subscript: a base after a number, part of the name after a letter, an index where it is a formula."""
         self.expect("_")
         if base.op == "num":
-            return self._number_base(base)
+            return self._number_base()
         if base.op not in ("sym", "call", "const"):
             raise NotMath("a subscript stands after something that has no name")
         start = self.at
@@ -142,8 +142,9 @@ class Scripts(Brackets):
             return None
         return label
 
-    def _number_base(self, digits: Node) -> Node:
+    def _number_base(self) -> Node:
         """Read `1011_2`, `1011_{2}`, `1011_{\\text{two}}`."""
+        numeral = self._numeral()
         wrapped = self.accept("{")
         token = self.take()
         value = token.value.strip().lower()
@@ -154,8 +155,14 @@ class Scripts(Brackets):
         )
         if base is None or not 2 <= base <= 36:
             raise NotMath(f"{value!r} is not a number base")
-        literal = self.tokens[self.at - (4 if wrapped else 2) - 0]
-        return Node("base", (literal.value if literal.kind == "num" else str(digits.args[0]), base))
+        return Node("base", (numeral, base))
+
+    def _numeral(self) -> str:
+        """Return the digits before the `_` that was just read: of `1011_2`, and of `(1011)_2`."""
+        for back in (2, 3):
+            if back <= self.at and self.tokens[self.at - back].kind == "num":
+                return self.tokens[self.at - back].value
+        raise NotMath("a number base after what is no number")
 
 
 _TRANSPOSED = ("top", "intercal")

@@ -1,0 +1,199 @@
+"""Decide whether two rational functions are one and the same, exactly: by their values in a secret prime field.
+
+Letters, pi and whatever else is no rational number stand for random elements of the field of a random prime p of 192
+bits with p = 1 modulo 4, so that i has a place in it too. Two different rational functions of degree d, whose integer
+coefficients have up to b bits, agree there with a probability below (2 d + b) / 2^180: d and b stay below 2^80 by the
+limits on trees and exponents.
+"""
+
+import random
+from fractions import Fraction
+from functools import lru_cache
+
+from verifier_service.answers.compute.exact import exact
+from verifier_service.answers.compute.numeric import WORK
+from verifier_service.answers.compute.points import secret
+from verifier_service.answers.tree.bounds import MAX_TREE_DEPTH, TooComplex
+from verifier_service.answers.tree.nodes import IMAGINARY, Node, free_symbols, number, substitute, walk
+
+_PRIME_BITS = 192
+_MAX_EXPONENT = 1 << 60
+_MAX_TERMS = 500
+_TRIES = 3
+
+_ATOMS = frozenset(("fn", "call", "pow", "sum", "prod", "int", "lim", "diff", "fact", "fact2"))
+"""What is taken as a letter of its own where it is no rational function."""
+
+
+_OF_NO_NUMBER = frozenset(("square", "column", "vector", "unit", "cross", "transpose", "identity"))
+"""Functions whose values are matrices: their products have an order."""
+
+
+class _Elsewhere(ValueError):
+    """The tree is no rational function of letters and atoms."""
+
+
+def identical(left: Node, right: Node, source: random.Random) -> bool | None:
+    """Decide whether two expressions are the same rational function of the same letters and constants.
+
+    None where that says nothing: they hold other functions and differ as if these were letters.
+    """
+    for _ in range(_TRIES):
+        field = _Field(source)
+        try:
+            one = field.value(left, 1, 0)
+            atoms = set(field.atoms)
+            field.atoms.clear()
+            other = field.value(right, 1, 0)
+        except ZeroDivisionError:
+            continue
+        except (_Elsewhere, TooComplex):
+            return None
+        if atoms != field.atoms:
+            return None
+        if one == other:
+            return True
+        return None if atoms or len(field.constants) > 1 else False
+    return None
+
+
+class _Field:
+    """Computes in the integers modulo a prime, with one random element for each letter."""
+
+    def __init__(self, source: random.Random) -> None:
+        self.prime, self._imaginary = _prime(secret())
+        self._source = source
+        self._values: dict[Node, int] = {}
+        self._bound: dict[str, int] = {}
+        self.atoms: set[Node] = set()
+        self.constants: set[Node] = set()
+
+    def value(self, node: Node, weight: int, depth: int) -> int:
+        """Compute a node whose value is raised to powers that multiply to `weight`."""
+        op, args = node
+        if depth > MAX_TREE_DEPTH or weight > _MAX_EXPONENT:
+            raise _Elsewhere
+        WORK.charge(1)
+        if op == "num":
+            return self.fraction(args[0])
+        if op == "sym":
+            return self._bound[args[0]] % self.prime if args[0] in self._bound else self.letter(node)
+        if op == "const":
+            return self.constant(node)
+        if op == "add":
+            return sum(self.value(arg, weight, depth + 1) for arg in args) % self.prime
+        if op == "mul":
+            product = 1
+            for arg in args:
+                product = product * self.value(arg, weight, depth + 1) % self.prime
+            return product
+        if op == "neg":
+            return -self.value(args[0], weight, depth + 1) % self.prime
+        if op == "div":
+            top, bottom = (self.value(arg, weight, depth + 1) for arg in args)
+            return top * self.inverse(bottom) % self.prime
+        return self.other(node, weight, depth)
+
+    def other(self, node: Node, weight: int, depth: int) -> int:
+        """Compute what is a rational function by its operands only, else take it as a letter."""
+        for name, index in self._bound.items():
+            if name in free_symbols(node):
+                node = substitute(node, name, number(index))
+        op, args = node
+        if op == "pow":
+            exponent = exact(args[1])
+            if exponent is not None and exponent.denominator == 1 and abs(exponent) <= _MAX_EXPONENT:
+                base = self.value(args[0], weight * max(abs(exponent.numerator), 1), depth + 1)
+                if exponent < 0:
+                    base = self.inverse(base)
+                return pow(base, abs(exponent.numerator), self.prime)
+        elif op in ("sum", "prod"):
+            terms = _terms(node)
+            if terms is not None:
+                return self.series(node, terms, weight, depth)
+        if not free_symbols(node):
+            known = exact(node)
+            if known is not None:
+                return self.fraction(known)
+        if (
+            op not in _ATOMS
+            or (op == "fn" and args[0] in _OF_NO_NUMBER)
+            or any(part.op in ("pm", "mp", "text", "dots") for part in walk(node))
+        ):
+            raise _Elsewhere
+        if op == "int" and args[2] is None:
+            raise _Elsewhere
+        self.atoms.add(node)
+        return self.letter(node)
+
+    def series(self, node: Node, terms: range, weight: int, depth: int) -> int:
+        body, variable, *_ = node.args
+        outside = dict(self._bound)
+        total = 0 if node.op == "sum" else 1
+        for index in terms:
+            self._bound[variable] = index
+            term = self.value(body, weight * (1 if node.op == "sum" else len(terms)), depth + 1)
+            total = (total + term if node.op == "sum" else total * term) % self.prime
+        self._bound = outside
+        return total
+
+    def letter(self, node: Node) -> int:
+        if node not in self._values:
+            self._values[node] = self._source.randrange(self.prime)
+        return self._values[node]
+
+    def constant(self, node: Node) -> int:
+        if node == IMAGINARY:
+            return self._imaginary
+        if node.args[0] == "inf":
+            raise _Elsewhere
+        self.constants.add(node)
+        return self.letter(node)
+
+    def fraction(self, value: Fraction) -> int:
+        return value.numerator * self.inverse(value.denominator) % self.prime
+
+    def inverse(self, value: int) -> int:
+        if value % self.prime == 0:
+            raise ZeroDivisionError
+        return pow(value, -1, self.prime)
+
+
+def _terms(node: Node) -> range | None:
+    """Return the indices of a short finite series."""
+    start, stop = (exact(bound) for bound in node.args[2:])
+    if start is None or stop is None or start.denominator != 1 or stop.denominator != 1:
+        return None
+    return range(int(start), int(stop) + 1) if stop - start < _MAX_TERMS else None
+
+
+@lru_cache(maxsize=4)
+def _prime(key: bytes) -> tuple[int, int]:
+    """Return a prime that is 1 modulo 4, drawn by a key, and a square root of -1 modulo it."""
+    source = random.Random(b"prime" + key)
+    while True:
+        prime = source.getrandbits(_PRIME_BITS - 2) << 2 | 1 << (_PRIME_BITS - 1) | 1
+        if all(prime % small for small in (3, 5, 7, 11, 13, 17, 19, 23)) and _is_prime(prime, source):
+            break
+    while True:
+        root = pow(source.randrange(2, prime), (prime - 1) // 4, prime)
+        if root * root % prime == prime - 1:
+            return prime, root
+
+
+def _is_prime(candidate: int, source: random.Random) -> bool:
+    """Test by Miller and Rabin: a composite number passes with a probability below 4^-24."""
+    odd, twos = candidate - 1, 0
+    while odd % 2 == 0:
+        odd, twos = odd // 2, twos + 1
+    for _ in range(24):
+        power = pow(source.randrange(2, candidate), odd, candidate)
+        if power in (1, candidate - 1):
+            continue
+        for _ in range(twos - 1):
+            power = power * power % candidate
+            if power == candidate - 1:
+                break
+        else:
+            return False
+    return True

@@ -1,0 +1,464 @@
+"""Where two expressions with letters are compared: points that nobody can know who does not know the secret.
+
+The points are drawn from the secret and both trees, in no order, so that a pair always meets the same ones. They spread
+over many magnitudes and both signs, lie on both sides of every number that occurs, and on straight lines in every
+interval between the zeros of what makes an expression bend, jump or end: the operands of absolute values, maxima,
+roots and logarithms.
+"""
+
+import hashlib
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from verifier_service.answers.compute.exact import exact
+from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined, evaluate
+from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.tree.nodes import IMAGINARY, Node, children, free_symbols, number, walk
+
+Point = dict[str, Any]
+
+_secret = hashlib.sha256(b"points of comparisons outside a service").digest()
+
+
+def keep_secret(text: str) -> None:
+    """Draw all points from now on by this secret."""
+    global _secret  # noqa: PLW0603 -- one secret for a process, told once by the service
+    _secret = hashlib.sha256(text.encode()).digest()
+
+
+def secret() -> bytes:
+    """Return what the points are drawn by."""
+    return _secret
+
+
+def source_for(left: Node, right: Node) -> random.Random:
+    """Return random numbers for a pair of trees, whatever their order."""
+    digests = sorted(hashlib.sha256(_spelled(node).encode()).digest() for node in (left, right))
+    return random.Random(hashlib.sha256(_secret + b"".join(digests)).digest())
+
+
+def _spelled(item: Any) -> str:
+    """Write a tree down, with its numbers in hexadecimal: Python writes no decimal ones of any length."""
+    if isinstance(item, Fraction):
+        return f"{item.numerator:x}/{item.denominator:x}"
+    if isinstance(item, tuple):
+        return f"({','.join(map(_spelled, item))})"
+    return repr(item)
+
+
+# --- what a letter stands for -----------------------------------------------------------------------------------
+
+_WHOLE_NAMES = frozenset("nmkjlipqrNMKsd")
+_COMPLEX_NAMES = ("z", "w", "zeta", "omega")
+_COMPLEX_PARTS = frozenset(("conjugate", "Re", "Im", "arg"))
+_WAVES = frozenset(("sin", "cos", "tan", "cot", "sec", "csc", "floor", "ceil", "mod"))
+_JUMPS = frozenset(("floor", "ceil", "mod", "binom"))
+
+
+@dataclass(frozen=True)
+class Letters:
+    """The letters of two expressions: which stand for whole numbers only, for whole ones among others, and for
+    complex numbers."""
+
+    names: tuple[str, ...]
+    whole: frozenset[str] = frozenset()
+    often_whole: frozenset[str] = frozenset()
+    complex: frozenset[str] = frozenset()
+    real: bool = True
+    """Whether the real branches of roots and logarithms are meant."""
+
+
+def letters_of(left: Node, right: Node) -> Letters:
+    """Tell what the letters of two expressions stand for; the same whichever of them is first."""
+    names = free_symbols(left) | free_symbols(right)
+    whole = frozenset(name for name in names if _is_whole(name, left, right))
+    often = frozenset[str]().union(
+        *(free_symbols(part) for part in (*walk(left), *walk(right)) if part.op == "fact" or _is(part, _JUMPS))
+    )
+    beyond = _complex_letters(left, right, names) - whole
+    imaginary = any(part == IMAGINARY for node in (left, right) for part in walk(node))
+    return Letters(
+        tuple(sorted(names)),
+        whole,
+        often & names - whole,
+        beyond,
+        not (beyond or imaginary),
+    )
+
+
+def _is(node: Node, functions: frozenset[str]) -> bool:
+    return node.op == "fn" and node.args[0] in functions
+
+
+def _is_whole(name: str, left: Node, right: Node) -> bool:
+    """Tell whether a letter stands for whole numbers only.
+
+    Both sides must need that; or one needs it, and neither has a wave or a jump of that letter, by which it could be
+    another function between the whole numbers. `cos(n pi)` may be `(-1)^n` by the custom of what n stands for.
+    """
+    needs = [_needs_whole(node, name) for node in (left, right)]
+    if all(needs):
+        return True
+    if not any(needs):
+        return False
+    needing, other = (left, right) if needs[0] else (right, left)
+    if _waves(needing, name):
+        return False
+    return not _waves(other, name) or name.partition("_")[0] in _WHOLE_NAMES
+
+
+def _needs_whole(node: Node, name: str) -> bool:
+    """Tell whether an expression has no value where a letter is not whole: a bound of a series, a power of -1."""
+    for part in walk(node):
+        if part.op in ("sum", "prod"):
+            if any(name in free_symbols(bound) for bound in part.args[2:]):
+                return True
+        elif part.op == "fact2" or _is(part, frozenset(("gcd", "lcm"))):
+            if name in free_symbols(part):
+                return True
+        elif part.op == "pow" and name in free_symbols(part.args[1]) and not free_symbols(part.args[0]):
+            base = exact(part.args[0])
+            if base is not None and base < 0:
+                return True
+    return False
+
+
+def _waves(node: Node, name: str) -> bool:
+    """Tell whether a letter stands in a sine, a jump or an imaginary power, outside a series that it bounds."""
+    if name not in free_symbols(node):
+        return False
+    if node.op in ("sum", "prod") and any(name in free_symbols(bound) for bound in node.args[2:]):
+        return False
+    if _is(node, _WAVES):
+        return True
+    if node.op == "pow" and name in free_symbols(node.args[1]) and IMAGINARY in walk(node.args[1]):
+        return True
+    return any(_waves(child, name) for child in children(node))
+
+
+def _complex_letters(left: Node, right: Node, names: frozenset[str]) -> frozenset[str]:
+    """Name the letters that nobody calls real: z and w among complex numbers, and what is conjugated by itself."""
+    found: frozenset[str] = frozenset()
+    among = False
+    for part in (*walk(left), *walk(right)):
+        if _is(part, _COMPLEX_PARTS):
+            among = True
+            if IMAGINARY not in walk(part):
+                found |= free_symbols(part)
+        elif part == IMAGINARY or (_is(part, frozenset(("abs", "norm"))) and not {"x", "y"} & names):
+            among = True
+    if among:
+        found |= {name for name in names if name.partition("_")[0].strip("0123456789") in _COMPLEX_NAMES}
+    return found
+
+
+# --- points -----------------------------------------------------------------------------------------------------
+
+_SCALES = (1, 3, 0.06, 9, 45, 0.4, 300, 2500, 1, 100_000)
+"""Magnitudes of real values, the cheapest first."""
+
+_WHOLE_SCALES = (4, 9, 2, 14, 30, 6, 60, 150, 4, 400)
+_MOST_TERMS = 400
+_MAX_CONSTANTS = 16
+_LINES = 3
+_IN_A_ROW = 12
+
+
+@dataclass
+class _Draw:
+    """Draws points for two expressions."""
+
+    letters: Letters
+    source: random.Random
+    constants: list[Any] = field(default_factory=list)
+
+    def fraction(self) -> Any:
+        """Return a number between 0 and 1 with more digits than anything that occurs by chance."""
+        return (MP.mpf(self.source.getrandbits(110)) + 1) / (1 << 110)
+
+    def value(self, scale: float, signed: bool) -> Any:
+        value = (MP.mpf("0.1") + self.fraction()) * scale
+        return -value if signed and self.source.random() < 0.5 else value
+
+    def whole(self, scale: float) -> Any:
+        return MP.mpf(self.source.randrange(1, int(scale) + 2))
+
+    def of(self, name: str, attempt: int, scale: float, signed: bool) -> Any:
+        """Draw a value of a letter."""
+        if name in self.letters.whole:
+            return self.whole(_WHOLE_SCALES[attempt % len(_WHOLE_SCALES)])
+        value = self.value(scale, signed)
+        if name in self.letters.often_whole and attempt % 2 and abs(value) > 1:
+            return MP.nint(value)
+        if name in self.letters.complex:
+            return MP.mpc(value, self.value(scale, True))
+        return value
+
+    def spread(self) -> Iterator[Point]:
+        """Draw from all magnitudes: the first point positive, then any sign, at last letters of unlike size."""
+        for attempt, scale in enumerate(_SCALES):
+            yield self.point(attempt, [scale] * len(self.letters.names), attempt > 0)
+        if len(self.letters.names) > 1:
+            for attempt in range(6):
+                yield self.point(attempt, [self.source.choice(_SCALES[:8]) for _ in self.letters.names], attempt > 0)
+
+    def point(self, attempt: int, scales: list[float], signed: bool) -> Point:
+        return {
+            name: self.of(name, attempt, scale, signed) for name, scale in zip(self.letters.names, scales, strict=True)
+        }
+
+    def near(self) -> Iterator[Point]:
+        """Draw close to the numbers that occur, and to their opposites, on both sides and in the middle of two."""
+        ordered = sorted({*self.constants, *(-constant for constant in self.constants), MP.mpf(0)})
+        middles = [(one + other) / 2 for one, other in itertools.pairwise(ordered)]
+        for place in (*ordered, *middles):
+            for side in (-1, 1):
+                reach = MP.mpf(self.source.choice((1, 4, 20, 200))) / 100
+                yield self.around(place, side * self.fraction() * reach * (1 + abs(place) * MP.mpf("0.02")))
+
+    def around(self, place: Any, step: Any) -> Point:
+        """Put one letter next to a place; the others too, or anywhere."""
+        together = self.source.random() < 0.5
+        chosen = self.source.choice(self.letters.names)
+        point = self.point(
+            self.source.randrange(8), [self.source.choice(_SCALES[:4]) for _ in self.letters.names], True
+        )
+        for name in self.letters.names:
+            if not (name == chosen or together):
+                continue
+            if name in self.letters.whole:
+                point[name] = self.countable(place + self.source.choice((-1, 0, 1, 2)))
+            elif name in self.letters.complex:
+                point[name] = MP.mpc(place + step, step)
+            else:
+                point[name] = place + step * (1 if name == chosen else self.fraction())
+        return point
+
+    def countable(self, value: Any) -> Any:
+        """Return a whole number from 1 to the longest series that is computed, next to a value if possible."""
+        return max(MP.mpf(1), min(MP.nint(abs(value)), MP.mpf(_MOST_TERMS)))
+
+    def in_a_row(self) -> Iterator[Point]:
+        """Draw whole numbers that follow each other: what repeats with a period shows all its values."""
+        start = self.source.randrange(1, 20)
+        base = self.point(0, [1.0] * len(self.letters.names), False)
+        for step in range(_IN_A_ROW):
+            yield {
+                name: MP.mpf(start + (step * (place + 1)) % (_IN_A_ROW + place))
+                if name in self.letters.whole
+                else value
+                for place, (name, value) in enumerate(base.items())
+            }
+
+    def on_lines(self, turns: list[Node]) -> Iterator[Point]:
+        """Draw on lines, in every interval between the zeros of the given operands."""
+        for attempt in range(_LINES if len(self.letters.names) > 1 else 1):
+            starts, slopes = self.line(attempt)
+            zeros = sorted({zero for turn in turns for zero in _zeros(turn, starts, slopes)})
+            for where in self.between(zeros):
+                point = {name: starts[name] + slopes[name] * where for name in self.letters.names}
+                for name in self.letters.whole:
+                    point[name] = self.countable(point[name])
+                yield point
+
+    def line(self, attempt: int) -> tuple[Point, Point]:
+        """Draw a line: through anywhere, through numbers that occur, or along one letter."""
+        starts: Point = {}
+        slopes: Point = {}
+        along = self.source.choice(self.letters.names) if attempt == 2 else None
+        for name in self.letters.names:
+            start = self.value(self.source.choice((1, 3, 12)), True)
+            if attempt and self.constants:
+                start = self.source.choice(self.constants) * self.source.choice((1, -1)) + start / 50
+            starts[name] = start
+            slopes[name] = self.value(1, True) if along in (None, name) else MP.mpf(0)
+        return starts, slopes
+
+    def between(self, zeros: list[Any]) -> Iterator[Any]:
+        if not zeros:
+            return
+        width = 1 + max(abs(zero) for zero in zeros)
+        for one, other in zip([zeros[0] - width, *zeros], [*zeros, zeros[-1] + width], strict=True):
+            for _ in range(2):
+                yield one + (other - one) * (MP.mpf("0.02") + MP.mpf("0.96") * self.fraction())
+
+
+def points(left: Node, right: Node, letters: Letters, source: random.Random) -> Iterator[Point]:
+    """Draw the points at which two expressions are compared: those that cost little first.
+
+    Smooth functions need few, since they agree everywhere if they agree near a point; what bends, jumps or has a real
+    value at some places only needs one in every part.
+    """
+    draw = _Draw(letters, source)
+    bends = any(_bends(part) for node in (left, right) for part in walk(node))
+    if any(part.op in ("int", "lim", "diff") or _is_endless(part) for node in (left, right) for part in walk(node)):
+        spread = draw.spread()
+        yield from (next(spread) for _ in range(9))
+        return
+    yield from draw.spread()
+    if letters.whole:
+        yield from draw.in_a_row()
+    if not (bends or letters.whole or letters.often_whole):
+        return
+    draw.constants = _constants(left, right)
+    yield from draw.near()
+    turns = [turn for node in (left, right) for part in walk(node) for turn in _turns(part)]
+    if not letters.complex:
+        yield from draw.on_lines(list(dict.fromkeys(turns))[:_MAX_CONSTANTS])
+
+
+def _is_endless(node: Node) -> bool:
+    return node.op in ("sum", "prod") and node.args[3].op == "const" and node.args[3].args[0] == "inf"
+
+
+_BENDING = frozenset(
+    (
+        "abs", "norm", "max", "min", "sign", "floor", "ceil", "mod", "root", "ln", "log", "arcsin", "arccos", "arctan",
+        "arccot", "arcsec", "arccsc", "arsinh", "arcosh", "artanh", "arg", "Re", "Im", "conjugate",
+        "binom", "gcd", "lcm",
+    )
+)  # fmt: skip
+
+
+def _bends(node: Node) -> bool:
+    """Tell whether a node makes another function of an expression in another place."""
+    if node.op == "pow":
+        exponent = exact(node.args[1])
+        return (exponent is None and not (free_symbols(node.args[1]) and not free_symbols(node.args[0]))) or (
+            exponent is not None and exponent.denominator != 1
+        )
+    return _is(node, _BENDING)
+
+
+def _turns(node: Node) -> list[Node]:
+    """Return what vanishes where a node bends, jumps or ends."""
+    if not free_symbols(node):
+        return []
+    if node.op == "div":
+        return _factors(node.args[1])
+    if node.op == "pow":
+        return _factors(node.args[0]) if _bends(node) or (exact(node.args[1]) or 0) < 0 else []
+    if node.op != "fn":
+        return []
+    name, *operands = node.args
+    if name in ("abs", "sign", "root", "ln", "log", "norm"):
+        return _factors(operands[0])
+    if name in ("arcsin", "arccos", "arcosh", "artanh", "arcsec", "arccsc"):
+        return [Node("add", (operands[0], number(end))) for end in (1, -1)]
+    if name in ("max", "min"):
+        return [
+            Node("add", (one, Node("neg", (other,))))
+            for index, one in enumerate(operands)
+            for other in operands[index + 1 :]
+        ]
+    return []
+
+
+def _factors(node: Node) -> list[Node]:
+    """Take apart a product: it vanishes where a factor does."""
+    if node.op in ("mul", "div"):
+        return [factor for arg in node.args for factor in _factors(arg)]
+    if node.op in ("neg", "pow"):
+        return _factors(node.args[0])
+    return [node] if free_symbols(node) else []
+
+
+_MAX_DEGREE = 8
+
+
+def _zeros(node: Node, starts: Point, slopes: Point) -> list[Any]:
+    """Return where a polynomial vanishes on a line; nothing where it is no polynomial of low degree."""
+    degree = _degree(node)
+    if not degree or degree > _MAX_DEGREE:
+        return []
+    try:
+        with MP.workdps(40):
+            places = [MP.mpf(2 * index - degree) for index in range(degree + 1)]
+            heights = [evaluate(node, {name: starts[name] + slopes[name] * at for name in starts}) for at in places]
+            if not all(isinstance(height, MP.mpf) for height in heights):
+                return []
+            return _real_roots(_through(places, heights))
+    except (NotMath, Undefined, MP.NoConvergence, ValueError, ZeroDivisionError, TypeError):
+        return []
+
+
+def _through(places: list[Any], heights: list[Any]) -> list[Any]:
+    """Return the coefficients, highest first, of the polynomial through the given points (Newton)."""
+    table = list(heights)
+    for order in range(1, len(places)):
+        for index in range(len(places) - 1, order - 1, -1):
+            table[index] = (table[index] - table[index - 1]) / (places[index] - places[index - order])
+    coefficients = [table[-1]]
+    for index in range(len(places) - 2, -1, -1):
+        shifted = [*coefficients, MP.mpf(0)]
+        for power, coefficient in enumerate(coefficients):
+            shifted[power + 1] -= coefficient * places[index]
+        shifted[-1] += table[index]
+        coefficients = shifted
+    return coefficients
+
+
+def _real_roots(coefficients: list[Any]) -> list[Any]:
+    size = max(abs(coefficient) for coefficient in coefficients)
+    while coefficients and abs(coefficients[0]) <= size * MP.mpf(10) ** -25:
+        coefficients = coefficients[1:]
+    if len(coefficients) < 2:
+        return []
+    if len(coefficients) == 2:
+        return [-coefficients[1] / coefficients[0]]
+    roots = MP.polyroots(coefficients, maxsteps=200, extraprec=200, error=False)
+    return [MP.re(root) for root in roots if abs(MP.im(root)) < MP.mpf(10) ** -6 * (1 + abs(root))]
+
+
+def _degree(node: Node) -> int | None:
+    """Return the degree of a polynomial in all its letters; None for anything else."""
+    if not free_symbols(node):
+        return 0
+    op, args = node
+    if op == "sym":
+        return 1
+    if op in ("add", "mul", "neg"):
+        parts = [_degree(arg) for arg in args]
+        if None in parts:
+            return None
+        known = [part for part in parts if part is not None]
+        return sum(known) if op == "mul" else max(known)
+    if op == "div":
+        return None if free_symbols(args[1]) else _degree(args[0])
+    if op == "pow":
+        base, exponent = _degree(args[0]), exact(args[1])
+        if base is None or exponent is None or exponent.denominator != 1 or not 0 <= exponent <= _MAX_DEGREE:
+            return None
+        return base * int(exponent)
+    return None
+
+
+def _constants(left: Node, right: Node) -> list[Any]:
+    """Return the sizes of the numbers that occur, also where they are written as closed expressions."""
+    found: dict[Node, None] = {}
+    for root in (left, right):
+        _collect(root, found)
+    values: list[Any] = []
+    with MP.workdps(30):
+        for node in found:
+            try:
+                value = evaluate(node, {})
+            except (NotNumeric, NotMath, Undefined):
+                continue
+            if isinstance(value, MP.mpf) and 0 < abs(value) < MP.mpf(10) ** 30:
+                values.append(abs(value))
+    return sorted(set(values))[:_MAX_CONSTANTS]
+
+
+def _collect(node: Node, found: dict[Node, None]) -> None:
+    if node.op in ("num", "fn", "pow", "div", "mul", "add", "const", "fact") and not free_symbols(node):
+        found[node] = None
+    for child in children(node):
+        _collect(child, found)
+
+
+__all__ = ["Letters", "Point", "keep_secret", "letters_of", "points", "secret", "source_for"]
