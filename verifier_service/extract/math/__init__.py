@@ -1,0 +1,99 @@
+r"""Find the final answer in a completion, or in a reference that is a whole solution.
+
+The rules, in order of trust; the first that finds something decides, and a request may restrict them:
+
+| rule | what it takes |
+|---|---|
+| boxed | the last `\boxed{}` or `\fbox{}`; boxes joined by nothing but `and`, `or`, commas and blanks are one list |
+| tag | the last `<answer>...</answer>` (also `<final_answer>`), read by the rules below if it holds a sentence |
+| hashes | what follows the last `####` on its line |
+| phrase | what follows the last "the answer is", "Final Answer:", "A:" and the like |
+| last_line | the last line, if it is a formula or a displayed formula |
+| last_number | the last number, with its sign, currency and percent sign, and what it is listed with |
+
+What the model thought to itself is not looked at; `thoughts` says what that is. An answer that its own sentence denies,
+asks for or only offers is none (`denial`). One that is taken back later counts no more: then what follows
+is looked at, and counts if it is an answer (`retraction`). Marks and reasons around an answer are cut (`remark`,
+`reason`). Every scan is linear in the length of the text.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from verifier_service.extract.math import boxed, correction, last, marked, phrase, reference
+from verifier_service.extract.math.found import MAX_EXTRACTED_CHARS, Found
+from verifier_service.extract.math.remark import without_remark
+from verifier_service.extract.math.retraction import taken_back
+from verifier_service.extract.thoughts import without_thoughts
+from verifier_service.schema import ExtractionRule
+
+FINDERS: dict[ExtractionRule, Callable[[str], Found | None]] = {
+    ExtractionRule.BOXED: boxed.find,
+    ExtractionRule.TAG: marked.tag,
+    ExtractionRule.HASHES: marked.hashes,
+    ExtractionRule.PHRASE: phrase.find,
+    ExtractionRule.LAST_LINE: last.last_line,
+    ExtractionRule.LAST_NUMBER: last.last_value,
+}
+"""Each rule, the most trusted first."""
+
+_AFTER_RETRACTION = FINDERS | {
+    ExtractionRule.LAST_LINE: correction.find,
+    ExtractionRule.LAST_NUMBER: correction.find,
+}
+"""What may follow an answer that was taken back; a number that is only mentioned there is none."""
+
+_MAX_RETRACTIONS = 4
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """The answer as it stands in the text, and the rule that found it."""
+
+    text: str
+    rule: ExtractionRule
+
+
+def extract_answer(text: str, rules: Sequence[ExtractionRule] | None) -> Extracted | None:
+    """Return the final answer of a text by the first of the rules that finds one, or None.
+
+    `rules` are those that may be used, in any order; None means all. A hedge, a denied answer and an empty box are not
+    answers.
+    """
+    allowed = set(ExtractionRule) if rules is None else set(rules)
+    visible = without_thoughts(text, _says_anything)
+    finders = FINDERS
+    for _ in range(_MAX_RETRACTIONS):
+        rule, found = _first(visible, [(rule, find) for rule, find in finders.items() if rule in allowed])
+        if found is None or not found.text:
+            return None
+        place = taken_back(visible, found.end, found.text)
+        if place is None:
+            return Extracted(without_remark(found.text[:MAX_EXTRACTED_CHARS]), rule)
+        visible, finders = visible[place:], _AFTER_RETRACTION
+    return None
+
+
+def extract_reference(text: str) -> Extracted:
+    """Return the answer of a reference: from its box, tag or `####` where it is a solution, the value that it states
+    where it is a sentence that states one, else the text itself."""
+    found, rule = reference.find(text)
+    return Extracted(found[:MAX_EXTRACTED_CHARS], rule)
+
+
+def _first(
+    text: str, finders: Sequence[tuple[ExtractionRule, Callable[[str], Found | None]]]
+) -> tuple[ExtractionRule, Found | None]:
+    """Return what the first rule finds that finds anything."""
+    for rule, find in finders:
+        found = find(text)
+        if found is not None:
+            return rule, found
+    return ExtractionRule.LAST_NUMBER, None
+
+
+def _says_anything(text: str) -> bool:
+    return text.strip() != ""
+
+
+__all__ = ["FINDERS", "Extracted", "extract_answer", "extract_reference"]

@@ -1,0 +1,123 @@
+r"""The last `\boxed{}`, or the last boxes if they are one list."""
+
+import re
+
+from verifier_service.extract.math import denial
+from verifier_service.extract.math.found import MAX_EXTRACTED_CHARS, Found
+
+_BOX = re.compile(
+    r"(?<!\\)\\{1,4}(?:(?:boxed|fbox|framebox)\s{0,5}(?=[{\d\\A-Za-z])|box\s{0,5}(?=\{))|\x08oxed\s{0,5}(?=\{)"
+)
+"""`\\boxed{5}`, `\\boxed 5`, `\\\\boxed{5}` escaped twice; not a bare `\\boxed` at the end."""
+
+_BRACES = re.compile(r"\\\\|\\[{}]|[{}]")  # `{`; `\{` and `\\` are skipped
+_TOKEN = re.compile(r"\\[A-Za-z]+|\d+|[A-Za-z]")  # what `\boxed 5` holds without braces
+_BETWEEN = re.compile(
+    r"(?:[\s$.,;:&]|\\[()\[\]]|\\quad|\\qquad|\\[,;: ]|\\text\{|\}|and|or|und|oder|et|ou|\\\\)*", re.IGNORECASE
+)
+"""`$ and $`, `\\quad\\text{or}\\quad`; not `then`."""
+
+_OR = re.compile(r"\b(?:or|oder|ou)\b", re.IGNORECASE)
+_CONTRAST = re.compile(
+    r"[\s$,.;()\\\[\]]{0,12}(?:and\s)?(?:not|instead of|rather than|never)\b[\s$(\\\[]{0,12}", re.IGNORECASE
+)
+"""What stands between the boxes of `\\boxed{6}, not \\boxed{5}`."""
+
+_PERCENT = re.compile(
+    r"[\s$]{0,4}(?:\\\)|\\\])?\s{0,3}(\\%|%|percent\b|pct\b)"
+)  # `\boxed{20}$\%`, `\boxed{20} percent`
+_ESCAPED = re.compile(r"\\+")
+
+_MAX_BETWEEN = 60
+_MAX_BOXES = 50
+_MAX_DENIED = 8
+
+
+def find(text: str) -> Found | None:
+    """Return the last box that is affirmed; boxes joined by nothing but `and`, `or`, commas and blanks are one list."""
+    boxes = list(_BOX.finditer(text))
+    denied = 0
+    while boxes:
+        last = boxes.pop()
+        content = _content(text, last)
+        if content is None:
+            continue
+        inner, end = content
+        if not denial.is_denied(text, last.start(), end):
+            return Found(_list(text, boxes, last, inner, end), end)
+        denied += 1
+        if not boxes or denied > _MAX_DENIED or not _is_contrast(text, boxes[-1], last):
+            return Found("", end)
+    return None
+
+
+def _is_contrast(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
+    """Tell whether two boxes stand as in `\\boxed{6}, not \\boxed{5}`."""
+    content = _content(text, one)
+    return (
+        content is not None
+        and other.start() - content[1] <= _MAX_BETWEEN
+        and bool(_CONTRAST.fullmatch(text, content[1], other.start()))
+    )
+
+
+def _list(text: str, before: list[re.Match[str]], last: re.Match[str], inner: str, end: int) -> str:
+    """Return what a box holds, with the boxes before it that belong to the same list."""
+    chain = [_with_percent(inner, text[end : end + 30])]
+    left, joined_by_or = last.start(), False
+    for match in reversed(before[-_MAX_BOXES:]):
+        content = _content(text, match)
+        if content is None:
+            break
+        inner, end = content
+        if end > left:  # the box that was taken stands inside this one
+            left = min(left, match.start())
+            if inner.strip().endswith("}") and _BOX.search(inner):
+                continue
+            break
+        between = text[end:left] if left - end <= _MAX_BETWEEN else "far"
+        if not _BETWEEN.fullmatch(between):
+            break
+        joined_by_or = joined_by_or or bool(_OR.search(between))
+        chain.append(inner)
+        left = match.start()
+    if len(set(chain)) == 1:
+        chain = chain[:1]
+    return (" or " if joined_by_or else ", ").join(reversed(chain)).strip()
+
+
+def _content(text: str, match: re.Match[str]) -> tuple[str, int] | None:
+    """Return what a box holds and where it ends; a box that is never closed holds the rest of its line."""
+    start = match.end()
+    if start >= len(text):
+        return None
+    if text[start] != "{":
+        token = _TOKEN.match(text, start)
+        return (token.group(), token.end()) if token else None
+    inner, end = _in_braces(text, start)
+    return (_unescaped(inner) if match.group().startswith("\\\\") else inner), end
+
+
+def _in_braces(text: str, start: int) -> tuple[str, int]:
+    depth = 0
+    for brace in _BRACES.finditer(text, start, start + MAX_EXTRACTED_CHARS):
+        sign = brace.group()
+        if sign == "{":
+            depth += 1
+        elif sign == "}":
+            depth -= 1
+            if depth == 0:
+                return text[start + 1 : brace.start()], brace.end()
+    line = text[start + 1 : start + 1 + MAX_EXTRACTED_CHARS].split("\n", 1)[0]
+    return line.rstrip(" $"), start + 1 + len(line)
+
+
+def _unescaped(inner: str) -> str:
+    r"""Halve the backslashes of a box that was escaped twice: `\\boxed{\\frac12}`."""
+    runs = [len(run) for run in _ESCAPED.findall(inner)]
+    return _ESCAPED.sub(lambda run: run.group()[::2], inner) if all(size % 2 == 0 for size in runs) else inner
+
+
+def _with_percent(inner: str, following: str) -> str:
+    """Add a percent sign that stands right after the box."""
+    return inner + r"\%" if "%" not in inner and _PERCENT.match(following) else inner

@@ -1,0 +1,30 @@
+"""The answer that stands in the place of one that was taken back: `it should be 6`, `Correction: 6`."""
+
+import re
+from collections import deque
+
+from verifier_service.extract.math import denial
+from verifier_service.extract.math.found import Found
+from verifier_service.extract.math.statement import statement
+
+_CORRECTED = re.compile(
+    r"\b(?:should|must|has\sto|ought\sto)\s(?:instead\s|actually\s|really\s|in\sfact\s)?(?:be|have\sbeen|read)\s{0,2}:?"
+    r"|\b(?:it|that|this|answer|result|value|total|[a-z])(?:['’]s|\s(?:is|equals|=))(?:\s(?:actually|really|in\sfact|instead))?"
+    r"|\bcorrection\s?:|\bcorrect(?:ed)?\s(?:one|value|number|result|total|answer)(?:\s(?:is|would\sbe)|\s?:)|\bI\s(?:now\s)?get",
+    re.IGNORECASE,
+)
+"""`it should be`, `Correction:`."""
+_VALUE = re.compile(
+    r"[\s:*$(\\]{0,6}(?:[A-Za-z]\s?=\s?)?(?:[-−+]?\s?[$€£]?\d|\\?(?:frac|sqrt|pi|text)|[-−]?\\)"
+)  # ` $-6$`
+
+
+def find(text: str) -> Found | None:
+    """Return the last value that is put in the place of an answer which was taken back."""
+    matches = (one for one in _CORRECTED.finditer(text) if _VALUE.match(text, one.end()))
+    for match in deque(matches, maxlen=1):
+        said, is_meant = statement(text[match.end() : match.end() + 500].lstrip(" :*"))
+        if is_meant and not denial.is_denied_before(text, match.start()):
+            place = text.find(said, match.end())
+            return Found(said, place + len(said) if place >= 0 else match.end())
+    return None

@@ -1,0 +1,164 @@
+r"""Answers that their own sentence denies, asks for, or only offers or supposes.
+
+What governs an answer stands in its own clause: "the answer is not 5", "maybe 5", "I doubt that it is 5", "if the
+answer is 5", "`\boxed{5}` is wrong", "is it 5?". "Neither 3 nor 4, so the answer is 5" denies 3 and 4 only.
+"""
+
+import re
+
+from verifier_service.extract.math.sentence import clause_before
+from verifier_service.extract.math.wording import any_of, words_of
+
+_NEAR = 80
+"""How much before an answer is looked at for the words right before it."""
+
+_OPENING = r"[\s:$(\\\[{*_`\"'~]{0,12}$"
+"""What may stand between a word and the answer: blanks, and signs that open a formula."""
+CLOSING = r"[\s$.,:;)\\\]}*_`\"']{0,12}"
+"""What may stand between the answer and a word: blanks, and signs that close a formula or a sentence."""
+
+_WORD = r"\w{1,20}\s{1,3}"
+_ANY_BE = any_of("is | was | are | were | would be | might be | could be")
+
+_NOT = (  # is not 5, isn't 5, I would not choose B
+    r"(?:\bnot|\b(?:is|was|are|were|does|do|ca|could|would|wo)n['’]t)(?:\s{1,3}"
+    + any_of(
+        "be | equal(?: to)? | simply | just | really | actually | the answer | exactly | necessarily | always"
+        "| work with"
+        "| choose | pick | select | go with | take"
+    )
+    + ")?"
+)
+_OTHER_THAN = any_of(
+    r"\bcannot be | \bnever | \bn?either | \binstead of | \brather than | \bdoubt (?:it is|that) | \banything but"
+    r"| \bexcept(?: for)? | \bother than | \bdifferent from | \bunequal to"
+)
+_WRONG_ANSWER = (  # Incorrect answer: 5, a tempting guess is 5
+    words_of("wrong | incorrect | false | erroneous | invalid | mistaken | rejected | bad | naive | tempting")
+    + r"\s{1,3}(?:final\s{1,3})?"
+    + any_of("answers? | results? | values? | solutions? | guess(?:es)? | options? | choices?")
+    + rf"?(?:\s{{1,3}}{_ANY_BE}|\s{{0,2}}[:=])?"
+)
+_MAYBE = (  # maybe 5, perhaps the answer is 5
+    words_of("maybe | perhaps | possibly | conceivably")
+    + r"(?:\s{1,3}"
+    + any_of("it's | it is | they are | even | also | about | around | the (?:final )?(?:answer|result|value) is")
+    + ")?"
+)
+_COULD_BE = (  # it could be 5; not `the most that it could be is 5`
+    r"\b(?:might|may|could)\s{1,3}(?:(?:also|even|well|possibly|just|it)\s{1,3})?(?:be|equal|have\sbeen)"
+    r"(?:\s{1,3}(?:either|about|around|anything\sfrom))?"
+)
+_IF_IT_IS = (  # if the answer is 5, suppose it were 5, whether 5
+    words_of("if | suppose | supposing | assume | assuming | imagine | say | whether | pretend")
+    + r"\s{1,3}(?:that\s{1,3})?(?:the|our|my|its?)?\s{0,3}(?:(?:final|correct)\s{1,3})?(?:answer|result|value"
+    r"|solution|it)?" + r"\s{1,3}(?:is|was|were|equals|would\sbe|be)|\bwhether"
+)
+_CHINESE = "不是|并非|不为|不等于|不选|可能是|也许是|或许是|大概是"
+_DENIED_BEFORE = re.compile(
+    f"(?:{'|'.join([_NOT, _OTHER_THAN, _WRONG_ANSWER, _MAYBE, _COULD_BE, _IF_IT_IS, _CHINESE])}){_OPENING}",
+    re.IGNORECASE,
+)
+"""`it is not 5`, `maybe 5`, `if the answer is 5`; not `not all: the rest is 5`."""
+
+_NOTHING_ELSE = re.compile(
+    r"\b(?:not|nothing|never|no\s\w{1,20}|\w{1,8}n['’]t)\b[^.!?;]{0,30}\b(?:other\sthan|but|except(?:\sfor)?)"
+    + _OPENING,
+    re.IGNORECASE,
+)
+"""`it could not be anything other than 5`."""
+
+_BOUND = re.compile(
+    rf"\b(?:(?:more|less|{any_of('greater | fewer | larger | smaller | bigger | lower | higher')})\s{{1,3}}than"
+    r"(?:\s{1,3}or\sequal\sto)?|between\s[^.!?\n]{1,40}\sand)" + _OPENING,
+    re.IGNORECASE,
+)
+"""`it is less than 5`, `between 4 and 5`."""
+
+_NOT_THE_CASE = (  # It is not the case that, it is not clear whether
+    rf"(?:not|never|hardly|isn['’]t|wasn['’]t)\s{{1,3}}(?:{_WORD}){{0,2}}?"
+    + any_of(
+        "the case | true | correct | right | possible | clear | certain | known | sure | obvious | proven | likely"
+    )
+    + r"\s{1,3}(?:that|whether|if|it|the)"
+)
+_DO_NOT_KNOW = (  # We could not determine whether, I don't think it
+    r"(?:(?:can|could|did|do|does|was|were|am|is|are|would|will)\s{1,3}not|cannot|unable\s{1,3}to|fail(?:ed)?\s{1,3}to"
+    rf"|(?:ca|could|did|do|does|was|were|is|are|would|wo)n['’]t)\s{{1,3}}(?:{_WORD}){{0,3}}?"
+    + any_of(
+        "determine | decide | tell | know | say | show | prove | verify | confirm | conclude | establish"
+        "| think | believe"
+        "| see | guarantee | figure out | find out"
+    )
+    + rf"\s{{1,3}}(?:{_WORD}){{0,2}}?(?:that|whether|if|it|this|the\s(?:final\s)?(?:answer|result|value))\b"
+)
+_DOUBT = (
+    any_of(r"no way to know\b | (?:I|we) doubt\b | doubtful | unlikely that")
+    + r"|(?:unclear|unsure|uncertain)\s{1,3}(?:that|whether|if)"
+)
+_WRONG_TO_SAY = (  # It is wrong to say that
+    r"(?:wrong|incorrect|false|mistaken|a\smistake|an\serror|impossible|absurd)\s{1,3}(?:that\b|to\s{1,3}"
+    + any_of("say | think | claim | conclude | assume | believe | answer | state | write")
+    + ")"
+)
+_CLAUSE_DENIED = re.compile(
+    rf"\b(?:neither|none\s{{1,3}}of|{_NOT_THE_CASE}|{_DO_NOT_KNOW}|{_DOUBT}|{_WRONG_TO_SAY})", re.IGNORECASE
+)
+"""`It is not the case that the answer is 5`, `Neither 4 nor 5 is correct`: what denies all of its clause."""
+
+FAILS = (
+    r"(?:(?:is|was|are)n['’]t\s{1,3}(?:\w{1,20}\s){0,2}(?:right|correct|true|it\b)"
+    r"|(?:does|do|did)(?:n['’]t|\s{1,2}not)\s{1,3}(?:\w{1,20}\s)?"
+    + any_of("work | hold | fit | satisfy | check out | make sense | add up | match")
+    + r"|fails\b|won['’]t\s{1,2}work|is\s{1,3}"
+    + any_of("impossible | invalid | ruled out | excluded | too (?:big|small|large|low|high|many|much|few)")
+    + ")"
+)
+"""`does not work`, `is too big`."""
+
+_DENIED_AFTER = re.compile(
+    CLOSING + r"(?:(?:is|was|are|were|would\sbe|seems)(?:\s{1,3}(?:clearly|definitely|obviously|actually|also"
+    r"|just))?\s{1,3}(?:not\b(?!\s+"
+    + any_of(
+        "only | just | merely | less | more | greater | divisible | prime | even | odd | an? (?:multiple|prime"
+        "|perfect|square)"
+    )
+    + r")|(?:the\s|an?\s)?(?:wrong|incorrect|false)\b)"
+    + r"|(?:isn['’]t|is\sn't|cannot\sbe|can['’]t\sbe|can\snot\sbe|wasn['’]t|aren['’]t)\s|"
+    + FAILS
+    + ")",
+    re.IGNORECASE,
+)
+"""`5 is wrong`, `5 does not work`; not `5 is not only`."""
+
+_ASKED = re.compile(r"[\s$.)\\\]}*\"']{0,8}\?+")  # `is it \boxed{5}$?`
+_QUESTION = re.compile(r"[^.!?\n？]{0,160}[?？]")  # the rest of `could it be 5 apples?`
+_YES = re.compile(r"[\s*]{0,4}(?:yes|yep|yeah|correct|right|indeed|exactly|sure|true|✓|✅)", re.IGNORECASE)
+_IS_QUESTION = re.compile(r"[?？][\s})\]$.]{0,6}$")  # `5?`
+
+
+def is_denied_before(text: str, start: int) -> bool:
+    """Tell whether what stands before an answer denies it, or only offers or supposes it."""
+    near = text[max(0, start - _NEAR) : start]
+    if _DENIED_BEFORE.search(near) and not _NOTHING_ELSE.search(near):
+        return True
+    return bool(_CLAUSE_DENIED.search(clause_before(text, start)))
+
+
+def is_denied(text: str, start: int, end: int) -> bool:
+    """Tell whether the sentence around an answer denies it, asks whether it is, or only offers it."""
+    if is_denied_before(text, start) or _DENIED_AFTER.match(text, end) or _IS_QUESTION.search(text[end - 8 : end]):
+        return True
+    asked = _ASKED.match(text, end)
+    return bool(asked) and not _YES.match(text, asked.end())
+
+
+def is_asked(text: str, end: int) -> bool:
+    """Tell whether the sentence that goes on at a place is a question that no yes follows."""
+    question = _QUESTION.match(text, end)
+    return bool(question) and not _YES.match(text, question.end())
+
+
+def is_bound(text: str, start: int) -> bool:
+    """Tell whether the number at a place is only compared with: `it is less than 5`."""
+    return bool(_BOUND.search(text[max(0, start - _NEAR) : start]))

@@ -1,0 +1,27 @@
+r"""Formulas in a text: `$...$`, `$$...$$`, `\(...\)`, `\[...\]`, and lines that are nothing but mathematics."""
+
+import re
+
+FORMULAS = re.compile(
+    r"\$\$([^$]{1,2000})\$\$|(?<!\\)\$([^$\n]{1,2000})(?<!\\)\$|\\\((.{1,2000}?)\\\)|\\\[(.{1,2000}?)\\\]"
+)
+"""`$x = 5$`, `\\(x\\)`; not `\\$5`."""
+
+_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}")  # `apples`, not `ab` nor `\frac`
+_TEXT_OR_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mbox|operatorname)\s?\{[^{}]*\}|\\[A-Za-z]+")  # `\text{ cm}`
+_OF_FORMULAS = frozenset(
+    "sqrt sin cos tan log exp pi and inf infinity max min mod gcd lcm frac".split()  # noqa: SIM905 -- reads better
+)
+
+
+def inside(formula: re.Match[str]) -> str:
+    """Return what stands between the signs of a formula that `FORMULAS` matched."""
+    return next(part for part in formula.groups() if part).strip()
+
+
+def is_formula(line: str) -> bool:
+    """Tell whether a whole line is mathematics and not a sentence."""
+    bare = _TEXT_OR_COMMAND.sub(" ", line)
+    words = [word for word in _WORD.findall(bare) if word.lower() not in _OF_FORMULAS]
+    foreign = any(sign.isalpha() and not sign.isascii() and not "Α" <= sign <= "ω" for sign in bare)
+    return bool(line) and not words and not foreign and bool(re.search(r"\w", line))

@@ -1,0 +1,148 @@
+"""The end of a text that announces no answer: its last line if that is a formula, its last number, its last letter."""
+
+import re
+
+from verifier_service.extract.math import denial, offer
+from verifier_service.extract.math.formula import FORMULAS, inside, is_formula
+from verifier_service.extract.math.found import Found
+from verifier_service.extract.math.number import NUMBER, last_number
+from verifier_service.extract.math.sentence import SPECIAL, sentence_before
+
+_MAX_LINE = 3_000
+_MAX_TAIL = 4_000
+
+_AFTERWORD = re.compile(
+    r"(?<=\s)\((?=[A-Za-z]{3,20}[\s:,])[^()]{0,300}\)[.\s]{0,3}$"  # (Checked in 3 steps.)
+    r"|(?<=\s)\((?=[^()]{0,200}\b(?:not|since|because|rejected|invalid|discarded?"
+    r"|extraneous)\b)[^()]{0,300}\)[.\s]{0,3}$"  # (x = -4 is not valid)
+    r"|(?:(?<=[.!?]\s)|(?<=\n)|(?<=[.!?]\s\s))(?:I\s(?:hope|checked|verified|double|used)|hope\sthis|let\sme\sknow|feel\sfree|thank|checked|verified|checking|"
+    r"double-check|verification|check:|this\stook|we\s(?:checked|verified|used)|good\sluck|done\b)[^\n]{0,300}$",
+    re.IGNORECASE,
+)
+"""A remark at the end that is not about the answer: `(Checked in 3 steps.)`, `I hope this helps!`."""
+
+_OPTION = re.compile(
+    r"[*_`\s]{0,6}(?:(?:the|correct|right|my|final|selected|chosen)\s){0,3}(?:option|choice|answer|alternative|letter)?[\s:—–-]{0,4}"
+    r"[*_`(\[]{0,5}([A-J])[)\]*_`.。]{0,5}",
+    re.IGNORECASE,
+)
+"""`Option C`, `**Choice: D**`, `(B)`."""
+_LETTER_FIRST = re.compile(r"\(?[A-J][.)。]|[A-J](?![\x00-\x7f])")  # `B)`, `B是`
+_BARE = re.compile(r"(?!I\s|sorry|idk)[^\d]*$|(?:[-+−]|\\?\$|[€£¥])?\s?[\d.]|[A-J][.):]\s")  # a word, `5 apples`
+_BARE_FRACTION = re.compile(
+    r"-?(?:\d{1,9})?\\[dt]?frac\s?\{[^{}]{1,60}\}\s?\{[^{}]{1,60}\}|-?\d{0,9}\\sqrt\s?\{[^{}]{1,60}\}"
+)
+_PERCENT = re.compile(r"[\s$)\\]{0,4}(%|percent\b|pct\b)")
+_LETTER = re.compile(r"(?<![\w'’\\$])(?:\(([A-J])\)|([B-H]|A(?=[\s.)*]{0,5}$)))(?![\w'’$])")
+_BECAUSE = re.compile(r",?\s(?:because|since)\s(?!.*\b(?:so|thus|hence|therefore|we|giving)\b)")  # ` because 3 + 4 = 7`
+_JOINED = re.compile(
+    r"(?:(?:(?<=^)|(?<=[\s$(=:]))[-−]?\$?\d[\d,.]{0,20}%?\$?(?:\s[a-zA-Z]{1,15}){0,2}\s{0,2}(?:,\s{0,2}(?:or|and)|,(?=\s)|\bor|\band)\s{1,2}\$?){1,20}"
+    r"(?:[A-Za-z]\s?=\s?)?$"
+)
+"""`7 or `, `3, 4 and `: what stands before the last number if it is one of a list."""
+_OF_LIST = re.compile(
+    r"(?:^|[=:]|\b(?:is|are|be|was|were|equals?|gets?|gives?|get|either|values?|answers?|solutions?|roots?|have|obtain))[\s$:]{0,4}$",
+    re.IGNORECASE,
+)
+_OPEN_AND_SHUT = {"$$": "$$", "\\]": "\\[", "$": "$"}
+
+
+def last_line(text: str) -> Found | None:
+    """Return the last line if it is a formula, a displayed formula, or a short answer that is all of the text."""
+    whole = _without_end(text)
+    tail = whole[-_MAX_LINE:]
+    line = tail.rsplit("\n", 1)[-1].strip()
+    opener = _OPEN_AND_SHUT.get(line)
+    if opener:
+        start = tail.rfind(opener, 0, len(tail) - len(line))
+        if start >= 0:
+            return Found(tail[start + len(opener) : -len(line)].strip(), len(whole))
+    said = _of_line(line, is_all=whole.strip() == line)
+    return Found(said, len(whole)) if said is not None else None
+
+
+def _of_line(line: str, is_all: bool) -> str | None:
+    formula = FORMULAS.fullmatch(line)
+    if formula:
+        return inside(formula)
+    if is_formula(line):
+        return line
+    option = _OPTION.fullmatch(line)
+    if option and option.group(1).isupper():
+        return option.group(1)
+    because = _BECAUSE.search(line)
+    if because and (FORMULAS.search(line[: because.start()]) or re.search(r"\d", line[: because.start()])):
+        line = line[: because.start()]
+    formulas = list(FORMULAS.finditer(line))
+    if formulas:
+        return _last_formula(line, formulas[-1])
+    if is_all and len(line) <= 60 and len(line.split()) <= 4 and _BARE.match(line):
+        number = NUMBER.match(line)
+        return "" if number and denial.is_denied(line, 0, number.end()) else line
+    if is_all and _LETTER_FIRST.match(line):
+        return line
+    bare = _BARE_FRACTION.findall(line)
+    return bare[-1] if bare and not re.search(r"\d", line.rsplit(bare[-1], 1)[-1]) else None
+
+
+def _last_formula(line: str, match: re.Match[str]) -> str | None:
+    """Return the last formula of a line if no number follows it, or nothing if it is denied."""
+    formula, after = inside(match), line[match.end() :]
+    if re.search(r"\d", after):
+        return None
+    if denial.is_denied(line, match.start(), match.end()):
+        return ""
+    return formula + r"\%" if _PERCENT.match(after) else formula
+
+
+def last_value(text: str) -> Found | None:
+    """Return the last number of a text, with the others of its list; the last letter where there is no number."""
+    whole = _without_end(text)
+    shift = max(0, len(whole) - _MAX_TAIL)
+    tail = whole[shift:]
+    because = _BECAUSE.search(tail, tail.rfind("\n") + 1)
+    if because and re.search(r"\d", sentence_before(tail, because.start())):
+        tail = tail[: because.start()]
+    last = last_number(tail)
+    if last is None:
+        return _last_choice(tail, shift)
+    joined = _JOINED.search(tail[max(0, last.start() - 120) : last.start()])
+    start = last.start()
+    if joined and (" or" in joined.group() or _OF_LIST.search(tail[: last.start() - len(joined.group())][-40:])):
+        start = last.start() - len(joined.group())
+    end = shift + last.end()
+    if _is_none(tail, start, last.end()):
+        return Found("", end)
+    return Found(tail[start : last.end()].strip(), end)
+
+
+def _is_none(tail: str, start: int, end: int) -> bool:
+    """Tell whether the number at a place of a text is no answer: denied, asked for, offered, or only mentioned."""
+    if denial.is_denied(tail, start, end) or denial.is_asked(tail, end) or denial.is_bound(tail, start):
+        return True
+    sentence = sentence_before(tail, start) + tail[start : end + 200].split("\n", 1)[0]
+    if offer.are_candidates(sentence) or offer.gives_up(sentence):
+        return True
+    return offer.gave_up(tail, start) or offer.gives_up(tail[end : end + 400])
+
+
+def _last_choice(tail: str, shift: int) -> Found | None:
+    """Return the last letter of a choice that is not denied; only where a text has no number at all."""
+    for match in reversed(list(_LETTER.finditer(tail))):
+        if not denial.is_denied(tail, match.start(), match.end()):
+            return Found(match.group(1) or match.group(2), shift + match.end())
+    return None
+
+
+def _without_end(text: str) -> str:
+    """Cut what follows the end of the turn, and the remarks that end a text in which something stands before them."""
+    special = SPECIAL.search(text)
+    kept = (text[: special.start()] if special else text).rstrip()
+    for _ in range(3):
+        tail = kept[-400:]
+        remark = _AFTERWORD.search(tail)
+        before = kept[: len(kept) - len(tail) + remark.start()].rstrip() if remark else ""
+        if not re.search(r"\w", before[-400:]):
+            return kept
+        kept = before
+    return kept

@@ -1,0 +1,65 @@
+"""Sentences that commit to nothing: several candidates, or that the problem was not solved."""
+
+import re
+
+from verifier_service.extract.math.wording import any_of, words_of
+
+_UNSURE = re.compile(
+    words_of(
+        "or (?:maybe|perhaps|possibly|even|might|could|is it|else) | maybe | perhaps | possibly"
+        "| one of (?:these|those|them)"
+    )
+    + r"|\b(?:could|might|may)\s(?:also\s|even\s|well\s)?(?:be|have\sbeen|equal)\b|\bnot\s(?:\w{1,20}\s)?(?:sure"
+    r"|certain)\b|"
+    + words_of(
+        "unsure | uncertain | (?:cannot|can't|can not) (?:tell|decide|say) | (?:don't|do not) know | no idea"
+        "| who knows"
+        "| take your pick | either (?:way|one) | your choice"
+    ),
+    re.IGNORECASE,
+)
+"""What makes several values mere candidates: `7, or maybe 8`, `3 or 4, not sure`."""
+_SEVERAL = re.compile(r"\b(?:or|either)\b|/", re.IGNORECASE)
+
+_WORD = r"(?:\w{1,20}\s)?"
+_NOT_SOLVED = re.compile(
+    rf"\b(?:(?:I|we)\s{_WORD}(?:could|can|was|were|am|are|did|do)(?:\s?not|n['’]t)\s{_WORD}(?:able\sto\s)?{_WORD}"
+    + any_of(
+        "solve | answer | finish | complete | know | determine | figure out | find | work out | compute"
+        "| calculate | crack"
+        "| understand"
+    )
+    + r"(?:\s(?:how\sto\s(?:solve|do|answer)\s)?(?:this|it|what|which|an?\s(?:answer|solution)|the\s"
+    + any_of("problem | question | answer | task | exercise | puzzle | solution")
+    + r")\b|[.,;!])|"
+    + any_of(r"I give up | I(?:'m| am) (?:stuck|lost) | (?:is|was) (?:unsolvable|beyond me) | no idea\b")
+    + r"|(?:unable|failed|unsuccessful)\s(?:to|in)\s(?:solv|answer|find|determin)\w*)",
+    re.IGNORECASE,
+)
+"""`I could not solve this problem`, `I don't know.`; not `I could not find any other`."""
+_STILL = re.compile(
+    words_of(
+        "but | however | so | therefore | thus | hence | guess | numerically | approximately | instead | yet"
+        "| still | answer"
+    ),
+    re.IGNORECASE,
+)
+_NOT_SOLVED_BEFORE = 300
+
+
+def are_candidates(sentence: str) -> bool:
+    """Tell whether a sentence offers several answers and commits to none: `7, or maybe 8`."""
+    unsure = _UNSURE.search(sentence)
+    return bool(unsure) and bool(_SEVERAL.search(sentence) or unsure.group().lower().startswith(("could", "might")))
+
+
+def gives_up(text: str) -> bool:
+    """Tell whether a text says that the problem was not solved."""
+    return bool(_NOT_SOLVED.search(text))
+
+
+def gave_up(text: str, start: int) -> bool:
+    """Tell whether a text says so shortly before a place, and goes on with nothing like `but still`."""
+    before = text[max(0, start - _NOT_SOLVED_BEFORE) : start]
+    said = _NOT_SOLVED.search(before)
+    return bool(said) and not _STILL.search(before, said.end())

@@ -1,0 +1,107 @@
+r"""Answers that are taken back: `\boxed{5}. Wait, that's wrong.`
+
+Right after an answer "that is wrong" is enough. In a later sentence it must be plain that the author speaks of their
+own answer: after "Wait", "Actually" and the like, or by "my answer is wrong", "I made a mistake". "Wait, let me check"
+takes nothing back, nor does a sentence that calls something else wrong.
+"""
+
+import re
+
+from verifier_service.extract.math.denial import CLOSING, FAILS
+from verifier_service.extract.math.found import MAX_EXTRACTED_CHARS
+from verifier_service.extract.math.wording import any_of
+
+_WORD = r"\w{1,20}\s{1,2}"
+_BE = any_of(
+    "is | was | are | were | would be | seems(?: to be)? | looks | must be | turns out to be | turned out to be"
+    "| has to be"
+    "| (?:can|could)(?:not| not|'t|n't) be"
+)
+_SURELY = any_of(
+    "clearly | definitely | obviously | actually | also | just | plainly | simply | completely | totally"
+    "| of course | all"
+)
+_VERY = rf"(?:\s{{1,3}}{_SURELY})?"
+_WRONG = (
+    r"(?:(?:the\s|an?\s|my\s)?(?:wrong|incorrect|mistaken|erroneous)\b"
+    rf"|(?:an?\s|my\s)(?:{_WORD})?(?:mistake|error|typo|guess)\b|false\b|(?<=be\s)(?:right|correct|true)"
+    rf"|not\s{{1,3}}(?!only|just|merely)(?:{_WORD})?"
+    rf"(?:right|correct|true|(?:the|an?|my)\s(?:{_WORD})?(?:answer|solution|result)|valid|it\b|what\swe))"
+)
+_IS_WRONG = rf"(?:(?:\s{{1,3}}{_BE}|['’]s){_VERY}\s{{1,3}}{_WRONG}|\s{{1,3}}{FAILS})"
+
+_BESIDE = re.compile(
+    CLOSING
+    + rf"(?:[—–-]{{1,2}}\s?|\(\s?)?(?:{any_of('at first | initially | originally | before | earlier | once')}\s?,?\s?)?"
+    + r"(?:(?:but|and|although|though|however|yet|which|even\sthough)\b,?\s{1,3}){0,2}"
+    + rf"(?:{any_of('I think | I believe | I know | now I see | clearly')}\s)?"
+    + rf"(?:(?:that|this|it|which){_IS_WRONG}|(?:was|is)\s{_WRONG}"
+    + rf"|{any_of('wrong | incorrect | not correct | not right | rejected | crossed out')}\s?[).,!])",
+    re.IGNORECASE,
+)
+"""`5, but that is wrong`, `5. That is not right`, `5 (wrong)`; not `5. A common guess is 6, but that is wrong`."""
+
+_NO = re.compile(
+    r"[\s$.)\\\]}*]{0,8}(?:no|nope|wrong|incorrect)\s?(?:[.!—–]|,\s{0,2}(?:it|that|this|wait|the\sanswer|I)\b)",
+    re.IGNORECASE,
+)
+"""`5. No, it is 6`; not `5. No other value works`."""
+
+_NOUN = any_of(
+    "answer | result | calculation | work | reasoning | solution | guess | conclusion | arithmetic | value | box"
+)
+_MY_ANSWER = (
+    rf"(?:my\s(?:{_WORD}){{0,2}}{_NOUN}(?:\sabove)?"
+    rf"|(?:the|this|that)\s(?:above|previous|earlier|boxed|first|initial|last)(?:\s{_NOUN})?"
+    r"|(?:the|this|that)\s(?:answer|result|solution|calculation|conclusion)(?:\sabove|\sI\sgave)?)"
+)
+_INTERJECTION = any_of(
+    "wait | hmm+ | hm+ | no | nope | actually | oops | sorry | hold on | oh | ah | ugh | but | however | well"
+    "| correction"
+    "| on second thought"
+)
+_WAIT = rf"(?:{_INTERJECTION}\b[\s,.!…:—–-]{{0,6}})"
+_ERRED = (
+    rf"I(?:['’]ve|\shave)?\s(?:{_WORD})?(?:made\s(?:a|an|some)\s(?:{_WORD})?(?:mistake|error|slip)|"
+    + any_of("was wrong | messed up | miscalculated | misread | miscounted | forgot | got (?:it|that|this) wrong")
+    + ")"
+)
+_REDO = r"(?:let\sme|I\s(?:should|need\sto|must|have\sto))\s" + any_of(
+    "redo | recompute | recalculate | reconsider | start over | try again | fix | correct"
+)
+_NEW_VALUE = (  # it should be 6, the answer is actually $6$
+    rf"(?:I\sthink\s|actually,?\s)?(?:it|that|this|the\s(?:{_WORD})?(?:answer|result|value|total)|x)"
+    rf"(?:['’]s|\s(?:is|should\s(?:{_WORD})?be|must\sbe|has\sto\sbe|equals))(?:\s(?:actually|really|in\sfact|instead))?"
+    r"\s{1,2}(?=[-−+$\\(*]{0,4}\d|\\boxed|\$?\\\(?\\(?:frac|sqrt|pi))"
+)
+_FORGET_IT = (
+    any_of(
+        r"I (?:now )?take (?:that|it|this) back | I (?:now )?retract | I withdraw | I (?:was|am) (?:clearly )?wrong\b"
+    )
+    + r"|(?:please\s)?(?:scratch|ignore|disregard|forget)\s(?:that|this|it|the\s(?:above|previous)|my|what\sI)"
+    + rf"|I\s(?:have\s)?made\s(?:a|an)\s(?:{_WORD})?(?:mistake|error)\b(?!\s(?:at\sfirst|initially|earlier|before))"
+    + r"|I\s(?:could|can|was|am)\s?(?:not|n['’]t)\s(?:able\sto\s)?(?:solve|answer|finish|complete)\s(?:this|the|it)\b"
+    + r"|(?:in\sfact|actually),?\s(?:I\s)?(?:don['’]t|do\snot)\sknow"
+)
+_LATER = re.compile(
+    r"(?<=[.!?:;\n)*\]$}—>])[\s*_>(\"'$—–-]{0,6}(?:"
+    + rf"{_WAIT}{{1,5}}(?:(?:I\sthink\s|I\ssee\s|now\s)?(?:that|this|it|{_MY_ANSWER}){_IS_WRONG}|{_ERRED}"
+    rf"|{_REDO}|{_NEW_VALUE}" + rf"|(?<=no[.!])(?=\s|$))|{_MY_ANSWER}{_IS_WRONG}|{_FORGET_IT})",
+    re.IGNORECASE,
+)
+"""`Wait, that's wrong.`, `Actually no, it should be 6`, `I made a mistake.`; not `Wait, let me check: it is right.`"""
+
+_NEGATIVE_ANSWERS = frozenset(["no", "false", "wrong", "incorrect", "never"])
+_DRESS = re.compile(r"\\[A-Za-z]+|[{}$.*\s]")  # `\text{No}` is `No`
+
+
+def taken_back(text: str, end: int, answer: str) -> int | None:
+    """Return where the words that take back an answer which ended at `end` are over or begin, or None if it stands."""
+    beside = _BESIDE.match(text, end)
+    if beside:
+        return beside.end()
+    no = _NO.match(text, end)
+    if no and _DRESS.sub("", answer[:40]).lower() not in _NEGATIVE_ANSWERS:
+        return no.start()
+    later = _LATER.search(text, max(0, end - 1), end + MAX_EXTRACTED_CHARS)
+    return later.start() if later else None

@@ -1,0 +1,117 @@
+"""What the words after "the answer is" say the answer is."""
+
+import re
+
+from verifier_service.extract.math import denial, number, offer
+from verifier_service.extract.math.formula import FORMULAS, inside, is_formula
+from verifier_service.extract.math.reason import begins_with_value, without_reason
+from verifier_service.extract.math.sentence import SPECIAL
+
+_SIGNS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$"))
+_MONEY = re.compile(r"\$\s?\d[\d,.]*(?:\s|$|[,;:])")  # `$18 in all`
+_SENTENCE = re.compile(r"(?:[^.。\n]|\.(?=\d)|\.(?=\S))*")  # up to `. ` or the end of the line
+_NO = re.compile(
+    r"(?:not|never|neither|nowhere|anything but|unclear|unknown to me)\b(?!\s{1,3}(?:only|just)\b)", re.IGNORECASE
+)
+_NOT_BUT = re.compile(
+    r"not\s(?P<only>only\s|just\s)?(?P<one>.{1,60}?),?\sbut\s(?:rather\s|also\s|instead\s)?(?P<other>.{1,200})",
+    re.IGNORECASE,
+)
+"""`not 5 but 6`, `not only 5 but also 6`."""
+_MAYBE = re.compile(r"(?:maybe|perhaps|possibly|either\b(?=.*(?:sure|know|tell)))", re.IGNORECASE)
+_LETTER = re.compile(r"\(?([A-J])\)?[,;:.]\s{1,3}(?:it|as|so|the|this|that|because|since|I|we|they|there)\b")  # `D, it`
+_FOREIGN = re.compile(r"[^\W\d_a-zA-ZΑ-ω]")
+_VERB = re.compile(r"\s(?:is|are|was|equals|would be|will be|should be|must be)\s(?!(?:not|never)\b)")
+_NOUN = re.compile(
+    r"(?:the\s|an?\s)?(?:number|value|integer|fraction|expression|point|interval|letter)\s(?=[\d$\\(\[−-])"
+)  # the number 5
+_PERCENT = re.compile(r"\s{0,2}(\\?%|percent\b|pct\b)")
+_MORE = re.compile(r"\s{0,2}(,\s{0,2}and|,|and|or)\s{1,2}\$([^$]{1,80})\$")  # ` and $6$`
+_COMMAND = re.compile(r"\\[A-Za-z]+(?:\{[A-Za-z ]*\})?")
+_WORDS = re.compile(r"[^\W\d_]{2,}")
+_MANY_WORDS = 4
+
+
+def statement(rest: str) -> tuple[str, bool]:
+    """Return the answer that a text begins with, and whether it is meant: not denied, and not one of several offered.
+
+    It is a displayed or inline formula, or what the sentence says.
+    """
+    special = SPECIAL.search(rest)
+    rest = (rest[: special.start()] if special else rest).strip()
+    sentence = _first_sentence(rest)
+    if offer.are_candidates(sentence):
+        return sentence, False
+    for opener, closer in _SIGNS:
+        if rest.startswith(opener):
+            end = rest.find(closer, len(opener))
+            if end > 0 and not (opener == "$" and _is_money(rest, end)):
+                return _after_formula(rest, rest[len(opener) : end], end + len(closer)), True
+    if rest.startswith("\\begin"):
+        return rest[: rest.rfind("}") + 1], True
+    contrast = _NOT_BUT.match(sentence)
+    if contrast:
+        one, other = contrast["one"].strip(), without_reason(contrast["other"].strip())
+        return (f"{one}, {other}" if contrast["only"] else other), True
+    if _NO.match(sentence) or _MAYBE.match(sentence):
+        return sentence, False
+    return _said(without_reason(sentence))
+
+
+def _first_sentence(rest: str) -> str:
+    sentence = _SENTENCE.match(rest)
+    return sentence.group().strip(" *\"'") if sentence else rest
+
+
+def _is_money(rest: str, end: int) -> bool:
+    """Tell whether a dollar that another follows at `end` stands for money: `$18, which is $3 more`."""
+    between = rest[1:end]
+    return bool(_MONEY.match(rest)) and (
+        not is_formula(between) or (between[-1:] == " " and rest[end + 1 : end + 2].isdigit())
+    )
+
+
+def _after_formula(rest: str, formula: str, end: int) -> str:
+    """Add to an inline formula the percent sign or the further formulas that belong to the same list."""
+    following = rest[end : end + 200]
+    if _PERCENT.match(following):
+        return formula + r"\%"
+    more = _MORE.match(following)
+    return f"{formula} {more.group(1)} {more.group(2)}" if more else formula.strip()
+
+
+def _said(text: str) -> tuple[str, bool]:
+    """Return what a sentence says: what follows its last verb, its last formula there, or its last number."""
+    option = _LETTER.match(text)
+    if option:
+        return option.group(1), True
+    tail = text if begins_with_value(text) else _VERB.split(text)[-1].strip(" *:\"'")
+    tail = _NOUN.sub("", tail)
+    if not tail:
+        return text, True
+    if "$" in tail or "\\(" in tail:
+        formulas = list(FORMULAS.finditer(tail))
+        if len(formulas) == 1:
+            return inside(formulas[0]), True
+        if formulas:
+            return tail, True
+    letter = _LETTER.match(tail)
+    if letter:
+        return letter.group(1), True
+    return _amount(tail) if re.search(r"\d", tail) and _is_wordy(tail) else (tail, True)
+
+
+def _is_wordy(tail: str) -> bool:
+    """Tell whether words stand around a number that are no unit: more than four, or in another script."""
+    if _FOREIGN.search(tail):
+        return True
+    words = _WORDS.findall(_COMMAND.sub(" ", tail))
+    return len(words) > _MANY_WORDS and not re.search(r"\b(?:or|either|and)\b", tail)
+
+
+def _amount(tail: str) -> tuple[str, bool]:
+    found = number.amount(tail)
+    if found is None:
+        return tail, True
+    amount, start = found
+    return amount, not (denial.is_denied_before(tail, start) or denial.is_bound(tail, start))
