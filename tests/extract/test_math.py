@@ -51,6 +51,18 @@ def test_the_most_trusted_of_the_allowed_rules_decides(rules: list[Rule] | None,
         ("the answer is 1/3.", "1/3"),
         ("x\n\\[ x = 5 \\]", "x = 5"),
         ("She pays $18.50 in all", "$18.50"),
+        ("\\boxed{6}, not \\boxed{5}", "6"),
+        ("\\\\boxed{\\\\frac{1}{2}}", "\\frac{1}{2}"),
+        ("\\boxed{5}. Wait, that's wrong. \\boxed{6}, I mean: it is \\boxed{7}", "7"),
+        ("\\boxed{5}\n\nWait, that's wrong. The correct answer is 6.", "6"),
+        ("\\boxed{5}\n\nWait, let me double-check: 2 + 3 = 5. Correct.", "5"),
+        ("\\boxed{5}. A common mistake is to say 6, but that is wrong.", "5"),
+        ("The answer is not only 5 but also 6.", "5, 6"),
+        ("The answer is 12, which is 5 more than 7.", "12"),
+        ("It is 7 or 8.", "7 or 8"),
+        ("$x = 12$\n\n(Checked in 3 steps.)", "x = 12"),
+        ("\\boxed{5\\ \\text{(since } x>0)}", "5"),
+        ("**Option C**", "C"),
     ],
 )
 def test_what_is_extracted(text: str, expected: str) -> None:
@@ -66,7 +78,9 @@ def test_what_is_extracted(text: str, expected: str) -> None:
         "", " ", "I am not at all sure about this one.", "\\boxed{}", "\\boxed{42} is not the answer.",
         "\\boxed{42} is wrong.", "The answer is not 42.",
         "The answer is not \\boxed{42}", "It cannot be 42.", "I doubt it is 42", "<think>it is \\boxed{42}",
-        "<think>The answer is 42", "<answer></answer>",
+        "<think>The answer is 42", "<answer></answer>", "\\boxed{42}. I made a mistake.", "So is it \\boxed{42}? No.",
+        "Maybe 41 or 42.", "It is not the case that the answer is 42.", "\\boxed{42?}",
+        "If the answer is 42, then n = 6.",
     ],
 )  # fmt: skip
 def test_what_is_denied_hidden_or_empty_is_no_answer(text: str) -> None:
@@ -81,6 +95,23 @@ def test_a_reference_is_read_from_a_box_a_tag_or_hashes_and_else_taken_whole() -
     assert extract_reference(" x = 5 or so ").text == "x = 5 or so"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The mode is $1/3$.", "1/3"),
+        ("Solution is: $k=4$.", "k=4"),
+        ("The steady state current is 2 amps.", "2 amps"),
+        ("The answer is 72.", "72"),
+        ("The sequence is bounded by $3$.", "The sequence is bounded by $3$."),
+        ("The value is not $3$.", "The value is not $3$."),
+        ("The path is 5 times longer.", "The path is 5 times longer."),
+    ],
+)
+def test_a_reference_that_is_a_sentence_is_the_value_that_it_states(text: str, expected: str) -> None:
+    """A sentence that states no value is an answer in words."""
+    assert extract_reference(text).text == expected
+
+
 PIECES = [
     "a", "\\boxed{", "{", "}", "1 ", "$", "<think>", "</think>", "answer is ", "\\boxed{1} or ", "1,", " ", "not ",
     "#", "\\",
@@ -89,6 +120,7 @@ PIECES = [
     "\\frac{",
     "x^", "'", "1'000", "1.000", ",\\!", "~", "\t", "*", "9", "\\sqrt{", "(", "|", "A. ", "$1$", "\\(", "\\boxed{1}",
     "< answer", "isn't ",
+    "Wait, that's ", "hmm ", "\\boxed{5}, not ", "not the ", "my a b answer ", "or 5 ", "because ", "(since ", "✓ ",
     "\\overline{", "a.m.", "January ", "1:", "\\quad ", "\\,", "and ", "² ", "\u0660",
 ]  # fmt: skip
 

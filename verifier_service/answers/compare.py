@@ -42,7 +42,10 @@ KINDS: dict[str, Kind] = {
 """Each kind of answer that has a tree; what none of them takes is compared as an expression."""
 
 _SHOWN_CHARS = 80
-_YES_OR_NO = re.compile(r"(yes|no|true|false)(?:$|[,.;:](.*))", re.DOTALL)
+_YES_OR_NO = re.compile(
+    r"(yes|no|true|false)(?:$|[,.;:](?!yes|no|true|false|or|maybe|perhaps|but|unless)(.*))", re.DOTALL
+)
+"""`yes`, `no,because5>3`; not `yes,no`."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ FORMULAS = re.compile(
 )
 """`$x = 5$`, `\\(x\\)`; not `\\$5`."""
 
-_WORD = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{3,}")  # `apples`, not `ab` nor `\frac`
+_WORD = re.compile(r"(?<![\\A-Za-z{])(?:[A-Za-z]{3,}|(?:[Ii]t|[Ii]s|[Ss]o|[Ww]e|[Hh]e|[Mm]y)(?![A-Za-z]))")
+"""`apples`, `is`; not `ab` nor `\\frac`."""
 _TEXT_OR_COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mbox|operatorname)\s?\{[^{}]*\}|\\[A-Za-z]+")  # `\text{ cm}`
 _OF_FORMULAS = frozenset(
     "sqrt sin cos tan log exp pi and inf infinity max min mod gcd lcm frac".split()  # noqa: SIM905 -- reads better
