@@ -24,11 +24,12 @@ from verifier_service.answers.kinds import (
     solution,
 )
 from verifier_service.answers.kinds.decision import Decision, Kind
+from verifier_service.answers.kinds.qualified import Stated, disagree, renaming
 from verifier_service.answers.read.clock import same_moment
 from verifier_service.answers.read.reading import Answer, read
 from verifier_service.answers.tree import roles
 from verifier_service.answers.tree.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
-from verifier_service.answers.tree.nodes import Node, free_symbols, number, rebuild, walk
+from verifier_service.answers.tree.nodes import Node, free_symbols, number, rebuild, rename, walk
 
 KINDS: dict[str, Kind] = {
     "piecewise": piecewise.decide,
@@ -77,6 +78,13 @@ def _decide(answer: Answer, reference: Answer) -> Outcome:
         return _outcome(
             Decision(False, f"the texts differ, and {which} is not read as mathematics: {reason}"), answer, reference
         )
+    one, other = (Stated(side.qualifiers, side.trees[0]) for side in (answer, reference))
+    why = disagree(one, other)
+    if why is not None:
+        return _outcome(Decision(False, why), answer, reference)
+    names = renaming(one, other)
+    if names:
+        reference = replace(reference, trees=tuple(rename(tree, names) for tree in reference.trees))
     return _compare_trees(answer, reference)
 
 

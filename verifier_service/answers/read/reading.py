@@ -11,6 +11,7 @@ from verifier_service.answers.read.choice import Choice, read_choice
 from verifier_service.answers.read.clean import clean
 from verifier_service.answers.read.clock import Moment, read_moment
 from verifier_service.answers.read.grammar import parse
+from verifier_service.answers.read.qualifier import Qualifier, split_qualifiers
 from verifier_service.answers.read.text import is_words, normal_text
 from verifier_service.answers.tree.bounds import MAX_ANSWER_CHARS, NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Node, number
@@ -33,7 +34,8 @@ class Answer:
     """An answer as it was read.
 
     `text` is what was given, `spelling` the cleaned text without blanks, `words` its normal form as a text. `trees`
-    is empty where the text is no mathematics, and `reason` says why.
+    is empty where the text is no mathematics, and `reason` says why. `qualifiers` are what it says of its letters; the
+    trees are read without them.
     """
 
     text: str
@@ -44,6 +46,7 @@ class Answer:
     reason: str = ""
     choice: Choice | None = None
     moment: Moment | None = None
+    qualifiers: tuple[Qualifier, ...] = ()
 
 
 def read(text: str) -> Answer:
@@ -55,7 +58,11 @@ def read(text: str) -> Answer:
     if wrapped is not None:
         cleaned = clean(wrapped.group(1))
     spelling = "".join(_BETWEEN_DIGITS.sub("\0", cleaned).split())
-    trees, reason = _trees(_without_remark(cleaned))
+    answer, qualifiers = split_qualifiers(cleaned)
+    trees, reason = _trees(answer)
+    if qualifiers and not trees:
+        qualifiers = ()
+        trees, reason = _trees(cleaned)
     return Answer(
         text,
         spelling,
@@ -65,31 +72,8 @@ def read(text: str) -> Answer:
         reason,
         read_choice(cleaned),
         read_moment(cleaned),
+        qualifiers,
     )
-
-
-_RANGE = (
-    r"[a-zA-Z](?:\s*,\s*[a-zA-Z]){0,4}\s*\\in\s*(?:\\(?:mathbb|mathbf|mathrm|bf|Bbb)\s*\{?\s*[ZNR]\s*\}?|[ZN])"
-    r"(?:\s*\^\s*\{?[+*]\}?|\s*_\s*\{?[+\d]\}?)?"
-)
-_REMARK = re.compile(
-    r"(?<=[^\s,;(])\s*(?:[,;.]\s*|\\quad\s*|\\text\s*\{\s*[,(]?\s*)*(?:"
-    r"\(\s*" + _RANGE + r"\s*\)|(?<=[,;\s{])(?:where\s|for\s)?\s*(?:\}\s*)?" + _RANGE + r"|"
-    r"\(?(?:for (?:all|any|every|some|each)\b|where\b)[^<>=]{0,120})"
-    r"\s*\.?$"
-)
-
-
-def _without_remark(cleaned: str) -> str:
-    """Cut what only says that a parameter is whole or a constant arbitrary: `, k \\in \\mathbb{Z}`, `for all x`,
-    `where C is a constant`."""
-    match = _REMARK.search(cleaned[-200:]) if ("\\in" in cleaned or "for " in cleaned or "where" in cleaned) else None
-    if match is None:
-        return cleaned
-    kept = cleaned[: len(cleaned) - len(match.group())].rstrip(" ,;")
-    if kept.count("{") != kept.count("}") or kept.count("(") != kept.count(")") or not kept:
-        return cleaned
-    return kept
 
 
 def _trees(cleaned: str) -> tuple[tuple[Node, ...], str]:

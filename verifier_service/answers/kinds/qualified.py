@@ -1,0 +1,166 @@
+r"""Qualifiers of two answers, compared letter by letter.
+
+What both say of a letter must allow the same values: `k \in \mathbb{Z}` is not `k \in \mathbb{R}`. What one side alone
+says must be what the other takes for granted: `k \in \mathbb{Z}` beside `2k\pi`, `c \in \mathbb{R}` beside `cx`, the
+domain beside `f(x) = 1`; `where p is prime` is not. A letter that both sides bind may have two names.
+"""
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from verifier_service.answers.compute.algebra import evaluate
+from verifier_service.answers.compute.numeric import MP, Undefined
+from verifier_service.answers.read.qualifier import Qualifier, same_marks, settled
+from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.tree.nodes import Node, walk
+
+_WHOLE_LETTERS = frozenset("knmljNMK")
+_PERIOD_LETTERS = _WHOLE_LETTERS | frozenset("tspqr")
+_INDEX_MARKS = (
+    frozenset({"Z"}), frozenset({"N"}), frozenset({"R"}), frozenset({"Z", "positive"}), frozenset({"Z", "nonnegative"})
+)  # fmt: skip
+_DOMAIN_MARKS = frozenset({"Z", "N", "Q", "R", "positive", "nonnegative", "nonzero", "negative"})
+_SIGNS = {"positive": ">0", "negative": "<0", "nonnegative": ">=0", "nonzero": "!=0"}
+# takes `>=2`, `!=-0.5`; not `>a`
+_BOUND = re.compile(r"(<=?|>=?|!=)(-?\d{1,9}(?:\.\d{1,9})?)")
+_STEPS = (Fraction(1, 7), Fraction(1), Fraction(17, 3), Fraction(4001, 3))
+_ELSEWHERE = Fraction(100, 37)
+_NUMBER_SETS = frozenset({"Z", "N", "Q", "R"})
+
+Marks = frozenset[str]
+
+
+class Stated(NamedTuple):
+    """What one answer says of its letters, and the answer itself, if it was read."""
+
+    qualifiers: Sequence[Qualifier]
+    tree: Node | None
+
+
+def disagree(one: Stated, other: Stated) -> str | None:
+    """Say what the qualifiers of two answers differ in; None where they allow the same values."""
+    left, right = _by_name(one), _by_name(other)
+    for name in left.keys() & right.keys():
+        if not same_marks(left[name], right[name]):
+            return f"they differ in what {name} stands for" if name else "their qualifiers differ"
+    if _pairs(one, other):
+        return None
+    for alone, said, at in (
+        (left.keys() - right.keys(), left, one.tree),
+        (right.keys() - left.keys(), right, other.tree),
+    ):
+        for name in sorted(alone):
+            if not _is_granted(name, said[name], at):
+                return f"only one side says what {name or 'it'} stands for"
+    return None
+
+
+def renaming(one: Stated, other: Stated) -> dict[str, str]:
+    """Map the bound letters of the other side to those of this one that they stand for."""
+    pairs = _pairs(one, other)
+    if pairs:
+        return pairs
+    bound, other_bound = set(_by_name(one)), set(_by_name(other))
+    left, right = _names(one.tree) - _names(other.tree), _names(other.tree) - _names(one.tree)
+    if len(left) == len(right) == 1 and (left <= bound - other_bound or right <= other_bound - bound):
+        return {right.pop(): left.pop()}
+    return {}
+
+
+def _pairs(one: Stated, other: Stated) -> dict[str, str]:
+    """Pair the letters that only the other side binds with those that only this side binds; all of them or none."""
+    left, right = _by_name(one), _by_name(other)
+    only_left = sorted(left.keys() - right.keys(), key=lambda name: (sorted(settled(left[name])), name))
+    only_right = sorted(right.keys() - left.keys(), key=lambda name: (sorted(settled(right[name])), name))
+    names, other_names = _names(one.tree), _names(other.tree)
+    if len(only_left) != len(only_right) or not names - other_names >= set(only_left):
+        return {}
+    if not other_names - names >= set(only_right):
+        return {}
+    pairs = list(zip(only_left, only_right, strict=True))
+    return {new: name for name, new in pairs} if all(same_marks(left[a], right[b]) for a, b in pairs) else {}
+
+
+def _by_name(stated: Stated) -> dict[str, Marks]:
+    """Gather the marks of each letter; what names no letter stands under the empty name."""
+    found: dict[str, Marks] = {}
+    for qualifier in stated.qualifiers:
+        for name in qualifier.names or ("",):
+            found[name] = found.get(name, frozenset()) | qualifier.marks
+    return {name: _whole(marks) if name[:1] in _WHOLE_LETTERS else marks for name, marks in found.items()}
+
+
+def _whole(marks: Marks) -> Marks:
+    """Complete what is said of a letter that is whole: `n \\ge 1` is `n \\in \\mathbb{N}^*`."""
+    marks = marks - {">=1"} | {"positive"} if ">=1" in marks else marks
+    return marks | {"Z"} if marks & {"positive", "nonnegative", "negative"} and not marks & {"R", "Q"} else marks
+
+
+def _names(tree: Node | None) -> set[str]:
+    if tree is None:
+        return set()
+    return {part.args[0] for part in walk(tree) if part.op == "sym"}
+
+
+def _is_granted(name: str, marks: Marks, tree: Node | None) -> bool:
+    """Tell whether a reader takes for granted what a qualifier says of a letter of this tree."""
+    said = settled(marks)
+    if not said:
+        return True
+    if tree is None or name not in _names(tree):
+        return False
+    if all(_states_domain(name, mark, tree) for mark in said):
+        return True
+    if name in _arguments(tree):
+        return said <= _DOMAIN_MARKS and bool(marks & _NUMBER_SETS)
+    if name in _PERIOD_LETTERS and any(part.op == "deg" or part.args[:1] == ("pi",) for part in walk(tree)):
+        return said == {"Z"}
+    if name not in _WHOLE_LETTERS:
+        return said == {"R"}
+    if tree.op in ("list", "tuple", "set", "pm", "mp"):
+        return said == {"Z"}
+    if tree.op == "rel":
+        return said == {"Z"} or (said == {"R"} and len(_names(tree.args[1][-1])) > 1)
+    return said in _INDEX_MARKS
+
+
+def _arguments(tree: Node) -> set[str]:
+    """Name the letters that functions and sequences are given: the x of `f(x)`, the n of `a_n`."""
+    return {arg.args[0] for part in walk(tree) if part.op == "call" for arg in part.args[1:] if arg.op == "sym"}
+
+
+def _states_domain(name: str, mark: str, tree: Node) -> bool:
+    """Tell whether a bound excludes only values at which the answer is not defined: `x \\ne 0` of `1/x`."""
+    excluded = _excluded(mark)
+    if tree.op == "rel" and set(tree.args[0]) == {"="}:
+        tree = tree.args[1][-1]
+    if not excluded or tree.op in ("rel", "list", "set", "cases", "text"):
+        return False
+    others = sorted(_names(tree) - {name})
+    return all(_is_undefined(tree, {name: value, **{other: _ELSEWHERE + place for place, other in enumerate(others)}})
+               for value in excluded)  # fmt: skip
+
+
+def _excluded(mark: str) -> list[Fraction]:
+    """Return values that a bound like `>=2` excludes: its end if that is open, and some beyond it."""
+    mark = _SIGNS.get(mark, mark)
+    match = _BOUND.fullmatch(mark)
+    if match is None:
+        return []
+    operator, end = match.group(1), Fraction(match.group(2))
+    if operator == "!=":
+        return [end]
+    side = -1 if operator[0] == ">" else 1
+    return [end + side * step for step in (*_STEPS, *(() if operator.endswith("=") else (Fraction(0),)))]
+
+
+def _is_undefined(tree: Node, values: dict[str, Fraction]) -> bool:
+    try:
+        evaluate(tree, {name: MP.mpf(value.numerator) / value.denominator for name, value in values.items()})
+    except Undefined:
+        return True
+    except (NotMath, ArithmeticError, ValueError, TypeError):
+        return False
+    return False
