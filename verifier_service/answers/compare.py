@@ -29,7 +29,7 @@ from verifier_service.answers.read.clock import same_moment
 from verifier_service.answers.read.reading import Answer, read
 from verifier_service.answers.tree import roles
 from verifier_service.answers.tree.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
-from verifier_service.answers.tree.nodes import Node, free_symbols, number, rebuild, rename, walk
+from verifier_service.answers.tree.nodes import Node, free_symbols, number, rebuild, rename, symbol, walk
 
 KINDS: dict[str, Kind] = {
     "piecewise": piecewise.decide,
@@ -101,8 +101,8 @@ def accept(answer: Answer, reference: Answer) -> Outcome:
 
 def _compare_trees(answer: Answer, reference: Answer) -> Outcome:
     first: Decision | None = None
-    for one in answer.trees:
-        for other in reference.trees:
+    for one in _meanings(answer):
+        for other in _meanings(reference):
             try:
                 decision = same(*roles.cast(one, other))
             except (NotMath, Undefined) as limit:
@@ -113,6 +113,11 @@ def _compare_trees(answer: Answer, reference: Answer) -> Outcome:
                 return _outcome(decision, answer, reference, (one, other))
             first = first or decision
     return _outcome(first or Decision(False, "no reading"), answer, reference)
+
+
+def _meanings(answer: Answer) -> tuple[Node, ...]:
+    """Return the trees of an answer; `all real numbers` is a set."""
+    return (symbol("mathbb R"),) if answer.words == "reals" else answer.trees
 
 
 def same(left: Node, right: Node, depth: int = 0) -> Decision:

@@ -16,9 +16,9 @@ from verifier_service.answers.compute.algebra import evaluate
 from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined
 from verifier_service.answers.kinds import expression
 from verifier_service.answers.kinds.decision import Decision, Same
-from verifier_service.answers.kinds.relation import is_name
+from verifier_service.answers.kinds.relation import is_name, label_of, may_be_called
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import INFINITY, ZERO, Node, free_symbols
+from verifier_service.answers.tree.nodes import INFINITY, ZERO, Node, free_symbols, number, rebuild, symbol, walk
 
 _LESS = {"<": False, "<=": True}
 _GREATER = {">": False, ">=": True}
@@ -46,21 +46,84 @@ class RealSet:
 
 
 _WHOLE = RealSet((Piece(_MINUS_INFINITY, False, INFINITY, False),))
+_ABOVE, _BELOW = Piece(ZERO, False, INFINITY, False), Piece(_MINUS_INFINITY, False, ZERO, False)
+_NUMBER_SETS = {
+    "mathbb R": _WHOLE,
+    "R": _WHOLE,
+    "mathbb R^+": RealSet((_ABOVE,)),
+    "mathbb R^-": RealSet((_BELOW,)),
+    "mathbb R^*": RealSet((_BELOW, _ABOVE)),
+    "mathbb R>=0": RealSet((Piece(ZERO, True, INFINITY, False),)),
+    "mathbb R<=0": RealSet((Piece(_MINUS_INFINITY, False, ZERO, True),)),
+}
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
     """Compare where one side can only be a set of reals."""
     if not (_is_surely_set(left) or _is_surely_set(right)):
         return None
-    first, second = as_set(left), as_set(right)
-    if first is None or second is None:
-        return _relations(left, right, same)
-    if first.variable and second.variable and first.variable != second.variable:
-        return Decision(False, f"one is about {first.variable}, the other about {second.variable}")
+    decision: Decision | None = None
+    for one, other in _readings(left, right):
+        first, second = as_set(one), as_set(other)
+        if first is None or second is None:
+            continue
+        found = _compared(first, second, same)
+        if found.equal:
+            return found
+        decision = decision or found
+    return decision or _relations(left, right, same)
+
+
+def _compared(first: RealSet, second: RealSet, same: Same) -> Decision:
+    a, b = first.variable, second.variable
+    if a and b and a != b and not may_be_called(a, b):
+        return Decision(False, f"one is about {a}, the other about {b}")
     equal = _equal_pieces(first.pieces, second.pieces, same)
     if equal is None:
         return Decision(False, "intervals whose ends cannot be compared")
     return Decision(equal, "the same set of reals" if equal else "different sets of reals")
+
+
+def _readings(left: Node, right: Node) -> list[tuple[Node, Node]]:
+    """Return both sides as they are, and with what is bounded in them as a mere name: `0 < f(x) < 1`, `|AB| > 3`."""
+    alike = _bounded(left) & _bounded(right)
+    named = _with_names(left, alike), _with_names(right, alike)
+    return [(left, right)] if named == (left, right) else [(left, right), named]
+
+
+def _bounded(node: Node) -> frozenset[Node]:
+    """Return the terms of relations, of which each may be a name."""
+    return frozenset(term for part in walk(node) if part.op == "rel" for term in part.args[1])
+
+
+def _with_names(node: Node, alike: frozenset[Node]) -> Node:
+    """Put one letter for each `f(x)`, `a_n`, `AB` that has numbers for bounds; for `|x|` only if both sides have it."""
+    if node.op in ("list", "union"):
+        return rebuild(node, lambda child: _with_names(child, alike))
+    if node.op != "rel":
+        return node
+    operators, terms = node.args
+    places = [place for place, term in enumerate(terms) if not _is_closed(term)]
+    if len(places) != 1 or not all(operator in _FLIPPED or operator == "in" for operator in operators):
+        return node
+    term = terms[places[0]]
+    if term.op == "sym" or not is_name(term) or not (_is_value(term) or term in alike):
+        return node
+    name = "".join(part.args[0] for part in term.args) if term.op == "mul" and _is_value(term) else label_of(term)
+    return Node("rel", (operators, tuple(symbol(name) if term == one else one for one in terms)))
+
+
+def _is_closed(node: Node) -> bool:
+    return not any(part.op in ("sym", "call", "text") for part in walk(node)) or node.op in ("sym", "set", "union")
+
+
+def _is_value(node: Node) -> bool:
+    """Tell whether a name is that of one value, and no formula in a letter."""
+    if node.op == "fn" and node.args[0] == "abs":
+        return _is_value(node.args[1]) or node.args[1] in (symbol("z"), symbol("w"))
+    if node.op == "mul":
+        return all(part.op == "sym" and part.args[0][0].isupper() for part in node.args)
+    return node.op == "call" or (node.op == "fn" and node.args[0] in ("norm", "Re", "Im", "arg", "det", "vector"))
 
 
 def _is_surely_set(node: Node) -> bool:
@@ -68,6 +131,8 @@ def _is_surely_set(node: Node) -> bool:
         return True
     if node.op == "sym":
         return node.args[0].startswith("mathbb ")
+    if node.op == "add":
+        return _is_surely_set(node.args[0]) and all(part.op == "neg" for part in node.args[1:])
     if node.op == "rel":
         return any(
             operator in _LESS or operator in _GREATER or operator in ("!=", "in", "notin") for operator in node.args[0]
@@ -75,9 +140,10 @@ def _is_surely_set(node: Node) -> bool:
     if node.op == "tuple":
         return node.args[:2] in (("[", ")"), ("(", "]"), ("]", "["), ("]", "]"), ("[", "[")) or _has_infinity(node)
     if node.op == "list":
-        return any(_is_surely_set(item) for item in node.args[1]) and not any(
-            item.op == "rel" and item.args[0] == ("in",) for item in node.args[1]
-        )
+        items = node.args[1]
+        if any(map(_is_range, items)) and not all(item.op == "rel" for item in items):
+            return False
+        return any(_is_surely_set(item) for item in items if not _is_range(item))
     return False
 
 
@@ -121,9 +187,19 @@ def _points(node: Node) -> RealSet | None:
 
 
 def _symbol(node: Node) -> RealSet | None:
-    if node.args[0] in ("mathbb R", "R"):
-        return _WHOLE
-    return None
+    return _NUMBER_SETS.get(node.args[0])
+
+
+def _difference(node: Node) -> RealSet | None:
+    """Read `\\mathbb{R} - \\{0, 1\\}`."""
+    first, *rest = node.args
+    if first.op != "sym" or any(part.op != "neg" for part in rest):
+        return None
+    found = as_set(first)
+    for part in rest:
+        taken = as_set(part.args[0])
+        found = _intersect(found, _complement(taken)) if found and taken else None
+    return found
 
 
 def _union(node: Node) -> RealSet | None:
@@ -174,7 +250,7 @@ def _relation(node: Node) -> RealSet | None:
 def _single(operator: str, left: Node, right: Node) -> RealSet | None:
     if operator == "in" and is_name(left):
         inside = as_set(right)
-        return inside and RealSet(inside.pieces, left.args[0] if left.op == "sym" else None)
+        return inside and RealSet(inside.pieces, label_of(left))
     if operator == "notin" and left.op == "sym":
         inside = as_set(right)
         return inside and RealSet(_complement(inside).pieces, left.args[0])
@@ -206,37 +282,78 @@ def _ray(operator: str, end: Node) -> tuple[Piece, ...]:
 
 def _list(node: Node) -> RealSet | None:
     joiner, items = node.args
-    sets = []
-    variable: str | None = None
-    for item in items:
-        if item.op == "rel" and item.args[0] == ("in",) and item.args[1][1].op == "sym":
-            continue
-        if item.op == "rel":
-            found = as_set(item)
-        elif item.op == "sym":
-            continue
-        elif item.op in ("tuple", "union", "builder"):
-            found = as_set(item)
-        else:
-            found = RealSet((Piece(item, True, item, True),)) if joiner == "or" or _excluded(items) is None else None
-        if found is None or (variable and found.variable and variable != found.variable):
-            return None
-        variable = variable or found.variable
-        sets.append(found)
     excluded = _excluded(items)
     if excluded is not None:
         return excluded
-    if not sets:
+    ranges = [item.args[1] for item in items if _is_range(item)]
+    sets = [_member(item) for item in items if not _is_range(item)]
+    found = _joined_sets(joiner, sets)
+    if found is None or not ranges:
+        return found
+    if any(term != symbol(found.variable or "") for term, _ in ranges):
         return None
-    united = RealSet(tuple(piece for found in sets for piece in found.pieces), variable)
+    wholes = {_WHOLE_NUMBERS.get(number_set.args[0]) for _, number_set in ranges} - {None}
+    return _whole_points(found, max(wholes)) if wholes else found  # type: ignore[type-var]
+
+
+_WHOLE_NUMBERS = {"mathbb Z": -1, "Z": -1, "mathbb N": 1, "N": 1, "mathbb Z^+": 1, "mathbb N^*": 1, "mathbb N^+": 1}
+"""Sets of whole numbers: 1 where they hold no negative ones."""
+
+_REALS = ("mathbb R", "R")
+_MAX_POINTS = 200
+
+
+def _is_range(item: Node) -> bool:
+    """Tell whether an item only says what kind of number a letter is: `x \\in \\mathbb{Z}`."""
+    if item.op != "rel" or item.args[0] != ("in",) or item.args[1][1].op != "sym":
+        return False
+    return item.args[1][1].args[0] in (*_WHOLE_NUMBERS, *_REALS)
+
+
+def _member(item: Node) -> RealSet | None:
+    if item.op in ("rel", "tuple", "union", "builder", "list", "set"):
+        return as_set(item)
+    return RealSet((Piece(item, True, item, True),))
+
+
+def _joined_sets(joiner: str, sets: list[RealSet | None]) -> RealSet | None:
+    """Unite what is joined by `or`, intersect what is joined by `and`; a comma intersects if that leaves anything."""
+    found = [one for one in sets if one is not None]
+    variables = {one.variable for one in found if one.variable}
+    if not found or len(found) < len(sets) or len(variables) > 1:
+        return None
+    variable = variables.pop() if variables else None
+    united = RealSet(tuple(piece for one in found for piece in one.pieces), variable)
     if joiner == "or":
         return united
-    met = sets[0]
-    for found in sets[1:]:
-        met = _intersect(met, found)
+    met = found[0]
+    for one in found[1:]:
+        met = _intersect(met, one)
     if met.pieces or joiner == "and":
         return RealSet(met.pieces, variable)
     return united
+
+
+def _whole_points(found: RealSet, least: int) -> RealSet | None:
+    """Return the whole numbers of a bounded set, as points; None where there are too many, or 0 is in doubt."""
+    points: set[int] = set()
+    with MP.workdps(_DIGITS):
+        for piece in found.pieces:
+            low, high = _number(piece.low), _number(piece.high)
+            if not (MP.isfinite(low) and MP.isfinite(high) and high - low <= _MAX_POINTS):
+                return None
+            inside = range(int(MP.floor(low)), int(MP.ceil(high)) + 1)
+            points.update(value for value in inside if _holds_between(value, low, high, piece))
+    if least > 0 and any(value <= 0 for value in points):
+        return None
+    ends = [number(value) for value in sorted(points)]
+    return RealSet(tuple(Piece(end, True, end, True) for end in ends), found.variable)
+
+
+def _holds_between(value: int, low: Any, high: Any, piece: Piece) -> bool:
+    above = piece.low_closed if _close(MP.mpf(value), low) else value > low
+    below = piece.high_closed if _close(MP.mpf(value), high) else value < high
+    return bool(above and below)
 
 
 def _excluded(items: tuple[Node, ...]) -> RealSet | None:
@@ -253,7 +370,7 @@ def _excluded(items: tuple[Node, ...]) -> RealSet | None:
 
 _READERS = {
     "tuple": _interval, "set": _points, "sym": _symbol, "union": _union, "minus": _minus, "inter": _intersection,
-    "builder": _builder, "rel": _relation, "list": _list,
+    "builder": _builder, "rel": _relation, "list": _list, "add": _difference,
 }  # fmt: skip
 
 

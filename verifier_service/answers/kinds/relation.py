@@ -200,7 +200,7 @@ def _two(left: Node, right: Node, same: Same) -> Decision:
         if not free_symbols(constant) and not contradicts_itself(constant):
             return same(constant.args[1][-1], value)
     if label_a is not None and label_b is not None:
-        if label_a == label_b or _may_be_called(label_a, label_b):
+        if label_a == label_b or may_be_called(label_a, label_b):
             direct = same(value_a, value_b)
             if direct.equal or not (free_symbols(value_a) or free_symbols(value_b)):
                 return direct
@@ -225,7 +225,7 @@ def _mixed(left: Node, right: Node) -> bool:
     return len(left.args[1]) > 2 or len(right.args[1]) > 2
 
 
-def _may_be_called(one: str, other: str) -> bool:
+def may_be_called(one: str, other: str) -> bool:
     """Tell whether two names may stand for the same thing: one is a phrase, or both are a function's value."""
     if len(one) > 3 and one.replace(" ", "").isalpha() and not one.startswith(("angle", "triangle")):
         return True

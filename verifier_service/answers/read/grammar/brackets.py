@@ -81,6 +81,8 @@ class Brackets(Cursor):
         if inner.op == "list" and inner.args[0] != "," and all(item.op in ("rel", "list") for item in inner.args[1]):
             return inner
         if inner.op == "list":
+            if inner.args[0] in ("and", "or") and any(item.op == "rel" for item in inner.args[1]):
+                return inner
             return Node("tuple", (opener, closer, inner.args[1]))
         if (opener, closer) in (("(", ")"), ("[", "]")):
             if inner.op == "matrix":

@@ -15,6 +15,11 @@ ACCENTS = (
     "hat", "widehat", "tilde", "widetilde", "dot", "ddot", "overrightarrow", "overleftrightarrow",
     "overarc", "arc", "wideparen", "check", "breve", "acute", "vec",
 )  # fmt: skip
+_SET_MARKS = {
+    "+": "^+", ">0": "^+", "gt0": "^+", "++": "^+", "-": "^-", "<0": "^-", "lt0": "^-", "*": "^*", "ast": "^*",
+    "times": "^*", "!=0": "^*", "ne0": "^*", "neq0": "^*", ">=0": ">=0", "ge0": ">=0", "geq0": ">=0",
+    "geqslant0": ">=0", "<=0": "<=0", "le0": "<=0", "leq0": "<=0", "leqslant0": "<=0", "0": "0",
+}  # fmt: skip
 FACES = (
     *_BOLD, "mathcal", "mathfrak", "mathscr", "ensuremath", "mathop", "mathord", "underline", "boxed", "fbox",
     "mathrel", "mathbin", "vphantom", "phantom", "smash",
@@ -84,11 +89,15 @@ class Names(Scripts):
         return name in _CALLABLE or self._heads_equation()
 
     def _heads_equation(self) -> bool:
-        """Tell whether `x(t)` stands at the very beginning, with an equality sign after it."""
-        if self.at != 1:
+        """Tell whether `x(t)` begins an item of the answer, with an equality sign after its bracket."""
+        before = self.tokens[self.at - 2] if self.at > 1 else None
+        if before is not None and before.value not in (",", ";", "and", "or"):
             return False
-        for index in range(self.at + 1, min(self.at + 12, self.stop - 1)):
-            if self.tokens[index].value == ")":
+        depth = 0
+        for index in range(self.at, min(self.at + 24, self.stop - 1)):
+            value = self.tokens[index].value
+            depth += (value == "(") - (value == ")")
+            if depth == 0:
                 return self.tokens[index + 1].value in ("=", ":=")
         return False
 
@@ -111,11 +120,28 @@ class Names(Scripts):
         return symbol(name + " " + "".join(parts))
 
     def number_set(self, _: str) -> Node:
-        r"""Read `\mathbb{R}`."""
+        r"""Read `\mathbb{R}` and its parts: `\mathbb{R}^+`, `\mathbb{R}_{>0}`, `\mathbb{R}_0^+`."""
         letter = self.argument()
-        if letter.op in ("sym", "const"):
-            return symbol("mathbb " + letter.args[0])
-        raise NotMath("an unknown set")
+        if letter.op not in ("sym", "const"):
+            raise NotMath("an unknown set")
+        first = self._mark_of_set()
+        second = self._mark_of_set() if first else ""
+        mark = ">=0" if {first, second} == {"0", "^+"} else first
+        return symbol("mathbb " + letter.args[0] + mark)
+
+    def _mark_of_set(self) -> str:
+        """Take the sign that a set of numbers carries, and name it; nothing where none follows."""
+        if not self.is_sign(("^", "_")):
+            return ""
+        size = 1
+        text = self.peek(1).value
+        if text == "{":
+            size = next((ahead for ahead in range(2, 6) if self.peek(ahead).value == "}"), 0)
+            text = "".join(self.peek(ahead).value for ahead in range(2, size))
+        mark = _SET_MARKS.get(text, "") if text != "0" or self.peek().value == "_" else ""
+        if mark:
+            self.at += size + 1
+        return mark
 
     def stacked(self, _: str) -> Node:
         r"""Read `\overset{mark}{base}` as its base."""
