@@ -14,8 +14,9 @@ from verifier_service.answers.compute.algebra import BUDGET
 from verifier_service.answers.compute.numeric import NotNumeric, Undefined
 from verifier_service.answers.kinds import (
     collection,
-    expression,
+    curve,
     literal,
+    logarithm,
     logic,
     piecewise,
     quantity,
@@ -29,12 +30,13 @@ from verifier_service.answers.read.clock import same_moment
 from verifier_service.answers.read.reading import Answer, read
 from verifier_service.answers.tree import roles
 from verifier_service.answers.tree.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
-from verifier_service.answers.tree.nodes import Node, free_symbols, number, rebuild, rename, symbol, walk
+from verifier_service.answers.tree.nodes import Node, free_symbols, rename, symbol, walk
 
 KINDS: dict[str, Kind] = {
     "piecewise": piecewise.decide,
     "proposition": logic.decide,
     "set of reals": realset.decide,
+    "curve": curve.decide,
     "relation": relation.decide,
     "collection": collection.decide,
     "quantity": quantity.decide,
@@ -148,26 +150,13 @@ def _as_expressions(left: Node, right: Node) -> Decision:
     ):
         return Decision(False, "the words differ")
     try:
-        equal = expression.equal(left, right)
-        if not equal and (_bare_logarithm(left) or _bare_logarithm(right)):
-            equal = expression.equal(_to_base_ten(left), _to_base_ten(right))
+        equal = logarithm.equal(left, right)
     except (NotNumeric, NotMath) as error:
         if isinstance(error, TooComplex):
             raise
         return Decision(False, f"it was not proved: {error}")
     names = free_symbols(left) | free_symbols(right)
     return Decision(equal, ("equal for all values" if names else "equal in value") if equal else "different in value")
-
-
-def _bare_logarithm(node: Node) -> bool:
-    """Tell whether a `log` without a base occurs; it may be the natural or the decimal one."""
-    return any(part.op == "fn" and part.args[0] == "log" and len(part.args) == 2 for part in walk(node))
-
-
-def _to_base_ten(node: Node) -> Node:
-    if node.op == "fn" and node.args[0] == "log" and len(node.args) == 2:
-        return Node("fn", ("log", _to_base_ten(node.args[1]), number(10)))
-    return rebuild(node, _to_base_ten)
 
 
 # --- answers that are decided by their text ----------------------------------------------------------------------

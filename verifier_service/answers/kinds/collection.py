@@ -9,7 +9,7 @@ compared in order. Members are compared by their own kinds; ± stands for two me
 
 from verifier_service.answers.kinds import family, literal, signs
 from verifier_service.answers.kinds.decision import Decision, Same
-from verifier_service.answers.kinds.relation import assignment, base_name
+from verifier_service.answers.kinds.relation import assignment, base_name, unzipped
 from verifier_service.answers.tree.nodes import Node, free_symbols, walk
 
 _COLLECTIONS = ("list", "set", "tuple")
@@ -23,6 +23,9 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         and not (signs.has_sign(left) or signs.has_sign(right))
     ):
         return family.decide([left], [right])
+    grouped = _by_groups(left, right, same)
+    if grouped is not None:
+        return grouped
     if left.op == "tuple" and right.op == "tuple":
         return _tuples(left, right, same)
     for point, other in ((left, right), (right, left)):
@@ -35,6 +38,74 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         if options.op == "list" and options.args[0] == "or" and _distinct_labels([label for label, _ in others]):
             return Decision(False, "alternatives are not the values of several unknowns")
     return _members(a, b, left, right, same)
+
+
+def _by_groups(left: Node, right: Node, same: Same) -> Decision | None:
+    """Compare solutions that are given as groups of assignments, such as `p = 5, q = 2; p = 7, q = 2`."""
+    first, second = _groups(left), _groups(right)
+    if first is not None and second is not None:
+        if first[0] != second[0]:
+            return Decision(False, "the groups are about different unknowns")
+        return same(first[1], second[1])
+    for found, other in ((first, right), (second, left)):
+        if found is not None and other.op in _COLLECTIONS and _holds_tuples(other):
+            return same(found[1], other)
+    return None
+
+
+def _holds_tuples(node: Node) -> bool:
+    items = node.args[1] if node.op == "list" else node.args[0] if node.op == "set" else (node,)
+    return all(item.op == "tuple" for item in items)
+
+
+def _groups(node: Node) -> tuple[list[str], Node] | None:
+    """Return the unknowns and the tuples of their values; None where the answer is not made of such groups."""
+    if node.op == "set" and all(item.op == "rel" for item in node.args[0]):
+        items: tuple[Node, ...] = (node,)
+    elif node.op in ("list", "set"):
+        items = node.args[1] if node.op == "list" else node.args[0]
+    else:
+        return None
+    if all(item.op == "rel" for item in items):
+        groups = _periods([unzipped(item) or item for item in items])
+    elif unzipped(items[0]) and all(item.op == "tuple" for item in items[1:]):
+        names = items[0].args[1][0]
+        groups = _periods([unzipped(Node("rel", (("=",), (names, value)))) or value
+                           for value in (items[0].args[1][1], *items[1:])])  # fmt: skip
+    else:
+        groups = [_assignments(item) for item in items]
+    if not groups or not all(groups):
+        return None
+    names = sorted({label for label, _ in groups[0]})
+    if len(names) < 2 or not all(sorted(label for label, _ in group) == names for group in groups):
+        return None
+    order = names if all(len(name) == 1 for name in names) else [label for label, _ in groups[0]]
+    tuples = tuple(Node("tuple", ("(", ")", tuple(dict(group)[name] for name in order))) for group in groups)
+    return names, tuples[0] if len(tuples) == 1 else Node("list", (",", tuples))
+
+
+def _assignments(node: Node) -> list[tuple[str, Node]]:
+    """Return the labels and values of `x = 1, y = 2`; nothing where a part is no assignment."""
+    if node.op == "rel":
+        items: tuple[Node, ...] = (node,)
+    elif node.op in _COLLECTIONS:
+        items = node.args[_PLACES[node.op]]
+    else:
+        return []
+    found = [assignment(item) for item in items]
+    return [(label, value) for label, value in found if label] if all(label for label, _ in found) else []
+
+
+_PLACES = {"list": 1, "set": 0, "tuple": 2}
+
+
+def _periods(items: list[Node]) -> list[list[tuple[str, Node]]]:
+    """Cut `p = 5, q = 2, p = 7, q = 2` into groups that each give every unknown one value."""
+    flat = [pair for item in items for pair in _assignments(item)]
+    size = len({label for label, _ in flat})
+    if size < 2 or len(flat) < 2 * size or len(flat) % size or len(flat) < len(items):
+        return []
+    return [flat[start : start + size] for start in range(0, len(flat), size)]
 
 
 Member = tuple[str | None, Node]

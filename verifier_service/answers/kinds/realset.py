@@ -251,6 +251,8 @@ def _single(operator: str, left: Node, right: Node) -> RealSet | None:
     if operator == "in" and is_name(left):
         inside = as_set(right)
         return inside and RealSet(inside.pieces, label_of(left))
+    if operator == "=" and is_name(left) and _is_surely_set(right):
+        return as_set(right)
     if operator == "notin" and left.op == "sym":
         inside = as_set(right)
         return inside and RealSet(_complement(inside).pieces, left.args[0])

@@ -13,9 +13,10 @@ import re
 from verifier_service.answers.compute import algebra
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.compute.numeric import NotNumeric
-from verifier_service.answers.kinds import expression
+from verifier_service.answers.kinds import expression, logarithm
 from verifier_service.answers.kinds.decision import Decision, Same
-from verifier_service.answers.tree.nodes import Node, free_symbols, rename, walk
+from verifier_service.answers.read.words import GREEK
+from verifier_service.answers.tree.nodes import Node, free_symbols, rename, symbol, walk
 
 _SETS = ("list", "set", "tuple", "union", "inter", "minus", "builder", "cases", "matrix", "text")
 _TRIGONOMETRIC = ("sin", "cos", "tan", "cot", "sec", "csc")
@@ -29,6 +30,17 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         return same(a, b)
     if not (_is_equation(left) or _is_equation(right)):
         return None
+    one, other = unzipped(left), unzipped(right)
+    if (
+        one
+        and other
+        and [label_of(term.args[1][0]) for term in one.args[1]] != [label_of(term.args[1][0]) for term in other.args[1]]
+    ):
+        return same(one, other)
+    if one and right.op == "list":
+        return same(one, right)
+    if other and left.op == "list":
+        return same(left, other)
     if _is_equation(left) and _is_equation(right):
         return _two(left, right, same)
     equation, other = (left, right) if _is_equation(left) else (right, left)
@@ -56,7 +68,32 @@ def settle(node: Node) -> Node:
         return terms[1]
     if not operators:
         return terms[0]
+    terms[0] = _composed(terms[0])
     return Node("rel", (tuple(operators), tuple(terms)))
+
+
+def _composed(node: Node) -> Node:
+    r"""Read `(f \circ g)(x)` as `f(g(x))`; the grammar took the sign for a degree."""
+    if node.op != "mul" or node.args[0].op != "deg" or node.args[0].args[0].op != "sym":
+        return node
+    outer, inner, *rest = node.args[0].args[0].args[0], node.args[1], *node.args[2:]
+    if inner.op == "call" and not rest:
+        return Node("call", (outer, inner))
+    if inner.op != "sym" or len(rest) > 1:
+        return node
+    return (
+        Node("call", (outer, Node("call", (inner.args[0], *rest)))) if rest else symbol(f"{outer} of {inner.args[0]}")
+    )
+
+
+def unzipped(node: Node) -> Node | None:
+    """Read `(x, y) = (1, 2)` as `x = 1, y = 2`; None for anything else."""
+    if node.op != "rel" or node.args[0] != ("=",) or any(term.op != "tuple" for term in node.args[1]):
+        return None
+    names, values = (term.args[2] for term in node.args[1])
+    if len(names) != len(values) or not all(map(is_name, names)):
+        return None
+    return Node("list", (",", tuple(Node("rel", (("=",), pair)) for pair in zip(names, values, strict=True))))
 
 
 def _is_equation(node: Node) -> bool:
@@ -91,8 +128,8 @@ def is_name(node: Node) -> bool:
         return True
     if node.op == "const":
         return node.args[0] in ("e", "i")
-    if node.op == "lim":
-        return is_name(node.args[0])
+    if node.op in ("lim", "int", "sum", "prod", "diff"):
+        return is_name(node.args[0]) or (node.op == "int" and node.args[2] is None)
     if node.op == "fn":
         return node.args[0] in (
             *_TRIGONOMETRIC,
@@ -123,7 +160,7 @@ def is_name(node: Node) -> bool:
         return (base.op == "sym" and exact(power) == -1) or (
             base.op == "fn" and base.args[0] in _TRIGONOMETRIC and is_name(base)
         )
-    if node.op in ("mul", "add", "div", "ratio"):
+    if node.op in ("mul", "add", "div", "ratio", "union", "inter", "minus"):
         return all(is_name(arg) for arg in node.args)
     if node.op == "quantity":
         return is_name(node.args[0])
@@ -148,7 +185,7 @@ def assignment(node: Node) -> tuple[str | None, Node]:
         return first.args[0], _bind((first.args[0],), last)
     if len(terms) == 2 and not is_name(first) and last.op == "sym" and exact(first) is not None:
         first, last = last, first
-    if is_name(first) and not (_names_in(first) & free_symbols(last)) - _arguments(first):
+    if is_name(first) and not (_names_in(first) & free_symbols(last)) - _arguments(first) and not _recurs(first, last):
         return label_of(first), _bind(_arguments(first), last)
     return None, node
 
@@ -160,7 +197,7 @@ def label_of(node: Node) -> str:
     if node.op == "call" and node.args[0].endswith("_"):
         return node.args[0] + "".join(map(label_of, node.args[1:]))
     if node.op == "call":
-        plain = all(arg.op == "sym" for arg in node.args[1:])
+        plain = all(arg.op == "sym" and not arg.args[0][:1].isupper() for arg in node.args[1:])
         return f"{node.args[0]}()" if plain else f"{node.args[0]} at {node.args[1:]!r}"
     if node.op == "num":
         return str(node.args[0])
@@ -170,7 +207,9 @@ def label_of(node: Node) -> str:
 
 
 def base_name(label: str) -> str:
-    """Return the letter of a numbered unknown: `x_1`, `x_{2}` and `x` are one unknown."""
+    """Return the letter of a numbered unknown: `x_1`, `x_{2}` and `x` are one unknown, `f(1)` and `f(2)` are two."""
+    if " at " in label:
+        return label
     return re.split(r"[_()\d]", label, maxsplit=1)[0] or label
 
 
@@ -182,10 +221,19 @@ def _names_in(node: Node) -> set[str]:
 
 
 def _arguments(node: Node) -> frozenset[str]:
-    """Name the arguments of `f(x, y)` on the left of an assignment; they are bound."""
+    """Name the letters bound on the left of an assignment: the arguments of `f(x, y)`, x under `\\int f dx`."""
     if node.op == "call":
-        return frozenset(arg.args[0] for arg in node.args[1:] if arg.op == "sym")
+        return frozenset[str]().union(*(free_symbols(arg) for arg in node.args[1:]))
+    if node.op == "tuple":
+        return frozenset[str]().union(*map(_arguments, node.args[2]))
+    if node.op in ("int", "diff") and (node.op == "diff" or node.args[2] is None):
+        return frozenset((node.args[1],))
     return frozenset()
+
+
+def _recurs(name: Node, value: Node) -> bool:
+    """Tell whether a value holds the function that it is to define: `a_{n+1} = 2a_n`."""
+    return name.op == "call" and any(part.op == "call" and part.args[0] == name.args[0] for part in walk(value))
 
 
 def _bind(arguments: object, value: Node) -> Node:
@@ -227,14 +275,18 @@ def _mixed(left: Node, right: Node) -> bool:
 
 def may_be_called(one: str, other: str) -> bool:
     """Tell whether two names may stand for the same thing: one is a phrase, or both are a function's value."""
-    if len(one) > 3 and one.replace(" ", "").isalpha() and not one.startswith(("angle", "triangle")):
-        return True
-    if len(other) > 3 and other.replace(" ", "").isalpha() and not other.startswith(("angle", "triangle")):
+    if _is_phrase(one) or _is_phrase(other):
         return True
     functions = {"y", "f()", "f", "y()"}
     if one in functions and other in functions:
         return True
     return one.removesuffix("()") == other.removesuffix("()")
+
+
+def _is_phrase(label: str) -> bool:
+    """Tell whether a name is words, such as `Area`, and no Greek letter or figure."""
+    plain = label.replace(" ", "")
+    return len(label) > 3 and plain.isalpha() and label not in GREEK and not label.startswith(("angle", "triangle"))
 
 
 def _renamed(left: Node, right: Node, value_a: Node, value_b: Node) -> Node | None:
@@ -272,7 +324,7 @@ def _one(equation: Node, other: Node, same: Same) -> Decision:
 
 def _agrees(first: Node, second: Node) -> bool:
     try:
-        return expression.equal(first, second)
+        return logarithm.equal(first, second)
     except NotNumeric:
         return False
 
@@ -298,8 +350,8 @@ def _equations(left: Node, right: Node) -> Decision:
     if free_symbols(first) != free_symbols(second):
         return Decision(False, "the equations hold different variables")
     if not free_symbols(first):
-        both = expression.equal(first, second) and all(
-            expression.equal(a, b) for a, b in zip(left.args[1], right.args[1], strict=True)
+        both = logarithm.equal(first, second) and all(
+            logarithm.equal(a, b) for a, b in zip(left.args[1], right.args[1], strict=True)
         )
         return Decision(both, "equations of constants, compared side by side")
     if expression.proportional(first, second):

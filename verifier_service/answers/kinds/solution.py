@@ -31,7 +31,7 @@ def is_solved(node: Node) -> bool:
 
 
 def is_question(node: Node) -> bool:
-    """Tell whether a part of an answer is a relation that is still to be solved for its letter."""
+    """Tell whether a part of an answer is a relation that is still to be solved for its one letter."""
     node = settle(node)
     if node.op in _PARTS:
         return any(map(is_question, node.args[_PARTS[node.op]]))
@@ -39,7 +39,7 @@ def is_question(node: Node) -> bool:
         return any(map(is_question, node.args))
     if node.op == "builder":
         return is_question(node.args[1])
-    if node.op != "rel" or not free_symbols(node) or assignment(node)[0] is not None:
+    if node.op != "rel" or len(free_symbols(node)) != 1 or assignment(node)[0] is not None:
         return False
     return not _is_solved_relation(node)
 
@@ -54,7 +54,10 @@ def _is_solved_relation(node: Node) -> bool:
         return _is_alone(terms[0]) and is_solved(terms[1])
     if all(operator == "=" for operator in operators):
         named = any(_is_alone(term) or term.op == "tuple" for term in (terms[0], terms[-1]))
-        return (named or not free_symbols(node)) and is_solved(assignment(node)[1])
+        label, value = assignment(node)
+        if label is None:
+            return not free_symbols(node)
+        return named and is_solved(value)
     if not all(operator in _BOUNDS for operator in operators):
         return not free_symbols(node)
     return all(

@@ -100,6 +100,7 @@ _COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     **dict.fromkeys(("angle", "triangle", "measuredangle", "odot", "square", "Box"), Atoms.figure),
     **dict.fromkeys(("lnot", "neg", "sim"), Atoms.negation),
     "|": Atoms.norm,
+    **dict.fromkeys(("Pr", "dim"), Atoms.named),
 }
 """What reads each command; the function is given the command's name."""
 

@@ -103,7 +103,7 @@ class Brackets(Cursor):
     def bar(self, mark: str, name: str) -> Node:
         self.bars.append("||" if mark == "||" else "|")
         self.deeper()
-        inner = self.sum()
+        inner = self.set_operation()
         self.depth -= 1
         self.bars.pop()
         if not (self.accept("|") if mark in ("|", "||") else False):

@@ -98,6 +98,10 @@ class Cursor(ABC):
         """Read a chain `a < b <= c`; a lone term is returned as it is."""
 
     @abstractmethod
+    def set_operation(self) -> Node:
+        """Read unions, intersections and differences of sets, from left to right."""
+
+    @abstractmethod
     def sum(self) -> Node:
         """Read terms joined by + - ± ∓."""
 

@@ -59,14 +59,42 @@ class Names(Scripts):
         if chosen is not None:
             return chosen
         if self.is_sign(("(",)) and self._is_called(name):
-            start = self.at
-            self.at += 1
-            arguments = self.sequence()
-            if self.accept(")"):
-                items = arguments.args[1] if arguments.op == "list" else (arguments,)
-                return Node("call", (name, *items))
-            self.at = start
+            return self._call(name) or symbol(name)
         return symbol(name)
+
+    def _call(self, name: str) -> Node | None:
+        """Read the bracket with the arguments of a function; None where it is not closed by its own kind."""
+        start = self.at
+        self.at += 1
+        given = self._condition_bar()
+        arguments = self.sequence() if given is None else self._conditional(given)
+        if self.accept(")"):
+            items = arguments.args[1] if arguments.op == "list" else (arguments,)
+            return Node("call", (name, *items))
+        self.at = start
+        return None
+
+    def _condition_bar(self) -> int | None:
+        """Find the one bar of `P(A | B)`; None where the bracket has none, or two, as `f(|x|)`."""
+        depth, bars = 1, []
+        for index in range(self.at, min(self.at + 40, self.stop)):
+            value = self.tokens[index].value
+            depth += (value == "(") - (value == ")")
+            if depth == 0:
+                return bars[0] if len(bars) == 1 else None
+            if value == "|":
+                bars.append(index)
+        return None
+
+    def _conditional(self, bar: int) -> Node:
+        """Read `A | B` inside the bracket of a probability."""
+        stop, self.stop = self.stop, bar
+        event = self.sequence()
+        if self.at != bar:
+            raise NotMath("a condition is not understood")
+        self.stop = stop
+        self.at += 1
+        return Node("rel", (("mid",), (event, self.sequence())))
 
     def _combinations(self) -> Node | None:
         """Read `C(10, 3)` as a number of combinations; None for any other bracket, as that of the point `C(1, -2)`."""
@@ -91,7 +119,7 @@ class Names(Scripts):
     def _heads_equation(self) -> bool:
         """Tell whether `x(t)` begins an item of the answer, with an equality sign after its bracket."""
         before = self.tokens[self.at - 2] if self.at > 1 else None
-        if before is not None and before.value not in (",", ";", "and", "or"):
+        if before is not None and before.value.strip(" ,.") not in ("", ";", "and", "or"):
             return False
         depth = 0
         for index in range(self.at, min(self.at + 24, self.stop - 1)):
@@ -100,6 +128,11 @@ class Names(Scripts):
             if depth == 0:
                 return self.tokens[index + 1].value in ("=", ":=")
         return False
+
+    def named(self, name: str) -> Node:
+        r"""Read `\Pr[A]`, `\dim V`: what has no value by itself, with its argument."""
+        called = self._call(name) if self.is_sign(("(",)) else None
+        return called or Node("call", (name, self.power()))
 
     def face(self, name: str) -> Node:
         """Read a letter in another face: a bold letter is a vector, the rest is styling."""
@@ -124,6 +157,8 @@ class Names(Scripts):
         letter = self.argument()
         if letter.op not in ("sym", "const"):
             raise NotMath("an unknown set")
+        if letter.args[0] in ("P", "E") and self.is_sign(("(",)):
+            return self._call(letter.args[0]) or symbol("mathbb " + letter.args[0])
         first = self._mark_of_set()
         second = self._mark_of_set() if first else ""
         mark = ">=0" if {first, second} == {"0", "^+"} else first

@@ -1,0 +1,26 @@
+r"""A `\log` without a base: it may be the natural logarithm or the decimal one, but one of them throughout."""
+
+from verifier_service.answers.kinds import expression
+from verifier_service.answers.tree.nodes import Node, number, rebuild, walk
+
+
+def equal(left: Node, right: Node) -> bool:
+    """Decide whether two expressions are equal with `log` read as natural throughout, or as decimal throughout.
+
+    Raises:
+        NotNumeric, TooComplex: as `expression.equal`.
+    """
+    if expression.equal(left, right):
+        return True
+    return (_has_bare(left) or _has_bare(right)) and expression.equal(to_base_ten(left), to_base_ten(right))
+
+
+def _has_bare(node: Node) -> bool:
+    return any(part.op == "fn" and part.args[0] == "log" and len(part.args) == 2 for part in walk(node))
+
+
+def to_base_ten(node: Node) -> Node:
+    """Copy a tree with the base 10 at each `log` that has none."""
+    if node.op == "fn" and node.args[0] == "log" and len(node.args) == 2:
+        return Node("fn", ("log", to_base_ten(node.args[1]), number(10)))
+    return rebuild(node, to_base_ten)
