@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import NoReturn
 
+from sandboxes.harness.immortal import make_all_immortal
 from sandboxes.harness.limits import address_space_mb, resident_mb
 
 PID = Struct("<i")
@@ -139,6 +140,7 @@ def _import(names: Sequence[str]) -> None:
             importlib.import_module(name)
     random.seed(0)
     gc.collect()
+    make_all_immortal()
     gc.freeze()  # the collector of a child would otherwise write to, and so copy, every page
 
 

@@ -142,3 +142,16 @@ async def test_pipes_open_anew_in_their_own_direction_and_nobody_elses_do(bench:
     )
     fact = (await outcome(bench, source))[3]
     assert fact == "True True True True\nFalse False False\n[]\n"
+
+
+async def test_what_is_warm_is_not_counted_so_that_no_page_of_it_is_copied(bench: Bench) -> None:
+    source = """
+import json, sys
+print(sys.version_info >= (3, 12), *(sys.getrefcount(one) >= 1 << 30 for one in (json.dumps, json.dumps.__code__)))
+print(*(sys.getrefcount(one) >= 1 << 30 for one in (object(), sys.stdout)))
+"""
+    (fact,) = await bench.facts(source, limits=PATIENT)
+    assert isinstance(fact, TestFacts)
+    warm, own = fact.stdout.decode().splitlines()
+    assert warm in ("True True True", "False False False")
+    assert own == "False False"
