@@ -2,10 +2,12 @@
 
     python -m benchmarks.math_accuracy CASES.jsonl... [--peer/--no-peer] [--misses] [--workers N]
 
-A case is one line with `gold`, `response`, `expected` and `kind`. The judge runs as in the service: extraction,
-worker processes, limits. Math-Verify runs in its best configuration: the reference wrapped in a box, relations and
-sets comparable. Per kind the table gives the number of cases, then for each grader the share that is right, false
-acceptances and false rejections.
+A case is one line with `gold`, `response`, `expected` and `kind`, and `form` and `rounding` where it asks for them. The
+judge runs as in the service: extraction, worker processes, limits. Math-Verify runs in its best configuration: the
+reference wrapped in a box, relations and sets comparable. Per kind the table gives the number of cases, then for each
+grader the share that is right, false acceptances, false rejections, and crashes: exceptions, ended workers and limits
+that were reached. Public cases, variants of them (kinds that begin with `variant`) and hostile ones (kind `hostile`)
+stand apart, each part with a line of its own.
 """
 
 import asyncio
@@ -14,7 +16,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -25,7 +27,7 @@ from rich.table import Table
 
 from verifier_service.dispatch import judge_all
 from verifier_service.judges.math.judge import MathJudge
-from verifier_service.schema import MathResult, MathSubmission
+from verifier_service.schema import Form, MathResult, MathSubmission, Rounding, Verdict
 from verifier_service.settings import Settings
 
 PEER_TIMEOUT_S = 5
@@ -39,24 +41,53 @@ class Tally:
     cases: int = 0
     false_accepts: int = 0
     false_rejects: int = 0
-    times_s: list[float] = field(default_factory=list)
+    crashes: int = 0
 
-    def add(self, expected: bool, accepted: bool) -> None:
+    def add(self, expected: bool, accepted: bool, crashed: bool) -> None:
         """Count one case."""
         self.cases += 1
         self.false_accepts += accepted and not expected
         self.false_rejects += expected and not accepted
+        self.crashes += crashed
 
     def __str__(self) -> str:
         right = 1 - (self.false_accepts + self.false_rejects) / self.cases
-        return f"{right:6.1%}  {self.false_accepts:3d}  {self.false_rejects:3d}"
+        return f"{right:6.1%}  {self.false_accepts:3d}  {self.false_rejects:3d}  {self.crashes:3d}"
+
+
+Tallies = dict[tuple[str, str], Tally]
+"""By part and kind; the kind `ALL` holds the whole part."""
+
+ALL = ""
+PARTS = ("public", "variant", "hostile")
+_CRASHES = {Verdict.JUDGE_ERROR, Verdict.TIME_LIMIT_EXCEEDED, Verdict.MEMORY_LIMIT_EXCEEDED}
+_CRASH_WORDS = ("ended two workers", " failed with ")
+
+
+def part_of(kind: str) -> str:
+    """Tell the part that a kind of case belongs to."""
+    return "hostile" if kind == "hostile" else "variant" if kind.startswith("variant") else "public"
+
+
+def crashed(result: MathResult) -> bool:
+    """Tell whether the judge had a result only because something broke or reached a limit."""
+    return result.verdict in _CRASHES or any(words in (result.message or "") for words in _CRASH_WORDS)
 
 
 async def judge_cases(rows: list[dict[str, Any]], workers: int) -> tuple[list[MathResult], float]:
     """Judge all cases with the service's own judge; returns the results and the seconds it took."""
     judge = MathJudge(Settings(math_workers=workers))
     await judge.start()
-    submissions = [MathSubmission(kind="math", completion=row["response"], reference=row["gold"]) for row in rows]
+    submissions = [
+        MathSubmission(
+            kind="math",
+            completion=row["response"],
+            reference=row["gold"],
+            form=row.get("form", Form.EQUAL),
+            rounding=row.get("rounding", Rounding.NONE),
+        )
+        for row in rows
+    ]
     begin = time.perf_counter()
     results = await judge_all("math", judge, submissions)
     seconds = time.perf_counter() - begin
@@ -97,48 +128,53 @@ def main(
         json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
     ]
     results, seconds = asyncio.run(judge_cases(rows, workers))
-    ours: dict[str, Tally] = defaultdict(Tally)
-    theirs: dict[str, Tally] = defaultdict(Tally)
+    ours: Tallies = defaultdict(Tally)
+    theirs: Tallies = defaultdict(Tally)
     for row, result in zip(rows, results, strict=True):
         accepted = result.score == 1.0
-        for kind in (row["kind"], "all"):
-            ours[kind].add(row["expected"], accepted)
+        for kind in (row["kind"], ALL):
+            ours[part_of(row["kind"]), kind].add(row["expected"], accepted, crashed(result))
         if misses and accepted != row["expected"]:
             label = "false accept" if accepted else "false reject"
             console.print(
                 f"{label} {row['id']} gold={row['gold'][-100:]!r} {result.verdict}: {result.message}", markup=False
             )
-    if peer:
-        run_peer(rows, theirs)
+    times = run_peer(rows, theirs) if peer else []
     console.print(table(ours, theirs if peer else None))
     console.print(f"this judge: {len(rows)} cases in {seconds:.2f} s with {workers} workers")
-    if peer:
-        times = sorted(theirs["all"].times_s)
+    if times:
         console.print(
             f"Math-Verify: median {median(times) * 1000:.1f} ms, p95 {times[int(len(times) * 0.95)] * 1000:.1f} ms, "
             f"{len(times) / sum(times):.0f} items/s on a core"
         )
 
 
-def run_peer(rows: list[dict[str, Any]], tallies: dict[str, Tally]) -> None:
-    """Judge the cases with Math-Verify, one after the other."""
+def run_peer(rows: list[dict[str, Any]], tallies: Tallies) -> list[float]:
+    """Judge the cases with Math-Verify, one after the other; returns the sorted seconds that each took."""
     accepts = load_peer()
+    times_s = []
     for row in rows:
         begin = time.perf_counter()
-        accepted = accepts(row["gold"], row["response"])
-        tallies["all"].times_s.append(time.perf_counter() - begin)
-        for kind in (row["kind"], "all"):
-            tallies[kind].add(row["expected"], accepted)
+        try:
+            accepted, broke = accepts(row["gold"], row["response"]), False
+        except Exception:  # noqa: BLE001 - whatever it fails with is a crash of the peer, which is counted
+            accepted, broke = False, True
+        times_s.append(time.perf_counter() - begin)
+        for kind in (row["kind"], ALL):
+            tallies[part_of(row["kind"]), kind].add(row["expected"], accepted, broke)
+    return sorted(times_s)
 
 
-def table(ours: dict[str, Tally], theirs: dict[str, Tally] | None) -> Table:
-    """Lay out one line per kind, all cases last."""
-    made = Table("kind", "cases", "this judge: right, FA, FR")
+def table(ours: Tallies, theirs: Tallies | None) -> Table:
+    """Lay out one line per kind, part by part, each part's sum last."""
+    made = Table("kind", "cases", "this judge: right, FA, FR, crashes")
     if theirs is not None:
-        made.add_column("Math-Verify: right, FA, FR")
-    for kind in [*sorted(set(ours) - {"all"}), "all"]:
-        cells = [kind, str(ours[kind].cases), str(ours[kind])]
-        made.add_row(*cells, *([str(theirs[kind])] if theirs is not None else []))
+        made.add_column("Math-Verify: right, FA, FR, crashes")
+    for part in PARTS:
+        kinds = sorted(kind for one, kind in ours if one == part and kind != ALL)
+        for kind in [*kinds, ALL] if kinds else []:
+            cells = [kind or f"all {part}", str(ours[part, kind].cases), str(ours[part, kind])]
+            made.add_row(*cells, *([str(theirs[part, kind])] if theirs is not None else []), end_section=kind == ALL)
     return made
 
 
