@@ -41,9 +41,12 @@ _OF_NUMBERS = {
     "abs": "an absolute value", "norm": "a norm", "sign": "a sign", "floor": "a rounding", "ceil": "a rounding",
     "max": "a greatest value", "min": "a least value", "Re": "a real part", "Im": "an imaginary part",
     "arg": "an argument", "conjugate": "a conjugate", "det": "a determinant", "tr": "a trace",
-    "transpose": "a transpose",
+    "transpose": "a transpose", "cross": "a vector product", "dot": "a scalar product",
 }  # fmt: skip
 """Functions that are operations where they are applied to numbers alone; of letters they are values."""
+
+_VALUES = frozenset({"root", "unit", "vector", "bar"})
+"""Functions that write a value: a root, a unit vector, a vector, a line over a letter."""
 
 _HYPERBOLIC = frozenset({"sinh", "cosh", "tanh", "coth", "sech", "csch"})
 _RATIONAL = frozenset({"add", "mul", "div", "neg", "percent", "pm", "mp", "fact", "fact2"})
@@ -111,7 +114,7 @@ def _of_function(node: Node) -> Iterator[str]:
     name = node.args[0]
     if name in _NAMED:
         yield _NAMED[name]
-    elif name != "root" and _is_closed(node):
+    elif name not in _VALUES and _is_closed(node):
         yield _OF_NUMBERS.get(name, _FUNCTION)
 
 
@@ -241,7 +244,8 @@ def _is_rational(node: Node) -> bool:
 def _is_irrational(node: Node) -> bool:
     """Tell whether irrational or imaginary numbers occur, or functions of numbers."""
     return any(
-        (part.op == "const" and part.args[0] != "inf") or (part.op in ("pow", "fn") and not _is_rational(part))
+        (part.op == "const" and part.args[0] != "inf")
+        or (part.op in ("pow", "fn") and part.args[0] not in _VALUES - {"root"} and not _is_rational(part))
         for part in walk(node)
     )
 

@@ -110,6 +110,7 @@ _ORDINAL = re.compile(
     r"(?<=\d)\s?(?:\^\s?\{\s?\\(?:text|mathrm|textrm)\s?\{(?:st|nd|rd|th)\}\s?\}|\^\s?\{\s?(?:st|nd|rd|th)\s?\}|"
     r"\^?\s?\\(?:text|mathrm|textrm)\s?\{\s?(?:st|nd|rd|th)\s?\}|(?:st|nd|rd|th)(?![A-Za-z]))"
 )
+_FACTORIAL = re.compile(r"(?:[^\W_]|[)}\]!]|\\[A-Za-z]{1,10} )!$")  # n!, (n+1)!, \pi !; not 42 ! or \text{yes} !
 _ENDS = " \t\r\n"
 
 
@@ -193,7 +194,7 @@ def strip_sentence(text: str) -> str:
     """Cut blanks at both ends and the punctuation of the sentence at the end; three dots stay."""
     text = text.strip(_ENDS)
     while text and text[-1] in ".,;:!?" and not text.endswith(("...", "\\,", "\\;", "\\:", "\\!")):
-        if text[-1] == "!" and len(text) > 1 and (text[-2].isalnum() or text[-2] in ")}]!"):
+        if text[-1] == "!" and _FACTORIAL.search(text[-14:]):
             break
         text = text[:-1].rstrip(_ENDS)
     return text

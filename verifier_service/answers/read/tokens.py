@@ -27,6 +27,9 @@ _PATTERN = re.compile(
 
 _UNIT_TAIL = re.compile(r"(?:\^?\{?[23]\}?)?(?:\s?/\s?[a-z]{1,6}(?:\^?\{?[23]\}?)?)?\s*[.]?")
 
+_SIGNS = {"vert": ("op", "|"), "Vert": ("cmd", "|"), "lbrace": ("cmd", "{"), "rbrace": ("cmd", "}")}
+"""Commands that spell a sign in words: the token of the sign."""
+
 _TEXT_COMMANDS = frozenset(
     [
         "text",
@@ -192,8 +195,10 @@ def _command(text: str, position: int, name: str, spaced: bool, tokens: list[Tok
     if name in _WRAPPERS:
         tokens.append(Token("cmd", name, spaced))
         return position
-    tokens.append(Token("cmd", words.RENAMED_FUNCTIONS.get(name, name), spaced))
-    return position
+    kind, value = _SIGNS.get(name, ("cmd", words.RENAMED_FUNCTIONS.get(name, name)))
+    tokens.append(Token(kind, value, spaced))
+    is_name = name in words.GREEK or name in ("pi", "infty")
+    return position + 2 if is_name and text.startswith("{}", position) else position
 
 
 def _ends_value(tokens: list[Token]) -> bool:

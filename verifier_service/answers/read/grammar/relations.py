@@ -37,8 +37,8 @@ class Relations(Arithmetic):
         """Read unions, intersections and differences of sets, from left to right."""
         left = self.sum()
         while self.is_sign(SET_OPERATORS):
-            if self.peek().value == "\\" and self.peek(1).value not in ("{", "\\{"):
-                break
+            if self.peek().value == "\\" and (self.peek(1).kind, self.peek(1).value) != ("cmd", "{"):
+                break  # the end of a row, not the difference of `A \\ \{0\}`
             name = SET_OPERATORS[self.take().value]
             left = Node(name, (left, self.sum()))
         return left

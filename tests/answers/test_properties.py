@@ -1,0 +1,259 @@
+r"""Properties of reading and comparing that hold for every answer, on trees and token soups that nobody thought of.
+
+A tree is printed in many spellings: LaTeX and plain text, signs of Unicode, `\left(`, braces and blanks where they
+mean nothing. Whatever the spelling, it reads as the same answer. Whatever the answers, a comparison raises nothing and
+does not change with their order.
+"""
+
+import contextlib
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from verifier_service.answers.compare import compare
+from verifier_service.answers.read.grammar import parse
+from verifier_service.answers.read.reading import read
+from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.tree.nodes import INFINITY, PI, Node, number, symbol
+from verifier_service.extract.math import extract_answer
+from verifier_service.judges.math.reference import FAILED
+from verifier_service.judges.math.worker import judge_item
+
+thorough = settings(
+    derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150
+)
+
+# --- trees ----------------------------------------------------------------------------------------------------------
+
+NUMBERS = st.integers(0, 999).map(number) | st.sampled_from(["0.5", "3.14", "12.50", "0.007"]).map(parse)
+LEAVES = NUMBERS | st.sampled_from("xyznkmabc").map(symbol) | st.just(PI)
+FUNCTIONS = ("sin", "cos", "tan", "ln", "arctan")
+
+
+def wider(below: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+    """Make expressions of expressions."""
+    several = st.lists(below, min_size=2, max_size=3).map(tuple)
+    return st.one_of(
+        several.map(lambda args: Node("add", args)),
+        several.map(lambda args: Node("mul", args)),
+        st.tuples(below, below).map(lambda args: Node("div", args)),
+        st.tuples(below, st.integers(2, 4).map(number)).map(lambda args: Node("pow", args)),
+        st.tuples(below, st.sampled_from([2, 3])).map(lambda args: Node("fn", ("root", args[0], number(args[1])))),
+        st.tuples(st.sampled_from(FUNCTIONS), below).map(lambda args: Node("fn", args)),
+        below.map(lambda arg: Node("fn", ("abs", arg))),
+        below.map(lambda arg: Node("neg", (arg,))),
+        st.tuples(below, below).map(lambda args: Node("fn", ("binom", *args))),
+        below.map(lambda arg: Node("fact", (arg,))),
+    )
+
+
+VALUES = st.recursive(LEAVES, wider, max_leaves=6)
+FEW = st.lists(VALUES, min_size=2, max_size=3).map(tuple)
+INTERVALS = st.tuples(st.sampled_from("(["), st.sampled_from(")]"), VALUES, VALUES | st.just(INFINITY)).map(
+    lambda parts: Node("tuple", (parts[0], parts[1], parts[2:]))
+)
+ANSWERS = st.one_of(
+    VALUES,
+    FEW.map(lambda items: Node("tuple", ("(", ")", items))),
+    FEW.map(lambda items: Node("set", (items,))),
+    INTERVALS,
+    st.tuples(INTERVALS, INTERVALS).map(lambda sides: Node("union", sides)),
+    VALUES.map(lambda value: Node("rel", (("=",), (symbol("w"), value)))),
+    st.tuples(st.sampled_from(["<", "<=", ">", ">=", "!="]), VALUES).map(
+        lambda parts: Node("rel", ((parts[0],), (symbol("w"), parts[1])))
+    ),
+    st.tuples(FEW, st.integers(1, 2)).map(lambda parts: Node("matrix", (parts[0],) * parts[1])),
+)
+
+# --- spellings ------------------------------------------------------------------------------------------------------
+
+RELATIONS = {
+    "=": ["="], "<": ["<", "\\lt "], ">": [">", "\\gt "], "<=": ["<=", "\\le ", "\\leq ", "≤", "\\leqslant "],
+    ">=": [">=", "\\ge ", "\\geq ", "≥"], "!=": ["\\ne ", "\\neq ", "≠", "!="],
+}  # fmt: skip
+TIMES = ["\\cdot ", "\\times ", "*", "·", "×"]
+BLANKS = ["", "", "", " ", "  ", "\\,", "\\;", "\\! ", "~"]
+BRACKETS = [("(", ")"), ("\\left(", "\\right)"), ("\\bigl(", "\\bigr)"), ("( ", " )")]
+
+
+class Spelling:
+    """One way to write trees, drawn at random."""
+
+    def __init__(self, seed: int) -> None:
+        self.draw = random.Random(seed)
+
+    def one_of(self, *ways: str) -> str:
+        """Draw a way."""
+        return self.draw.choice(ways)
+
+    def answer(self, node: Node) -> str:
+        """Spell a whole answer, with dollars or other signs of mathematics around it."""
+        text = self.text(node)
+        return self.one_of(text, text, f"${text}$", f"\\({text}\\)", f" {text} ", f"\\[{text}\\]", f"{text}.")
+
+    def text(self, node: Node) -> str:
+        """Spell a tree."""
+        op, args = node
+        if op in SPELLED:
+            return SPELLED[op](self, *args)
+        raise AssertionError(f"no spelling for {op}")
+
+    def inner(self, node: Node) -> str:
+        """Spell a tree so that it holds together as a factor, a base or an argument."""
+        text = self.text(node)
+        if node.op in ("sym", "const") or (node.op == "num" and node.args[0] >= 0):
+            return self.one_of(text, text, f"{{{text}}}")
+        opener, closer = self.draw.choice(BRACKETS)
+        return f"{opener}{text}{closer}"
+
+    def blank(self) -> str:
+        """Draw a blank that means nothing."""
+        return self.draw.choice(BLANKS)
+
+    def joined(self, sign: str, terms: tuple[Node, ...]) -> str:
+        """Spell terms with a sign between them."""
+        return sign.join(f"{self.blank()}{self.inner(term)}{self.blank()}" for term in terms)
+
+    def fraction(self, top: Node, bottom: Node) -> str:
+        """Spell a fraction."""
+        command = self.one_of("\\frac", "\\dfrac", "\\tfrac", " \\frac ")
+        high, low = self.text(top), self.text(bottom)
+        return self.one_of(f"{command}{{{high}}}{{{low}}}", f"{{{high} \\over {low}}}",
+                           f"{self.inner(top)}/{self.inner(bottom)}")  # fmt: skip
+
+    def power(self, base: Node, exponent: Node) -> str:
+        """Spell a power with a small exponent."""
+        digit = self.text(exponent)
+        raised = digit.translate(str.maketrans("234", "²³⁴"))
+        return self.inner(base) + self.one_of(f"^{digit}", f"^{{{digit}}}", f"^{{ {digit} }}", f"**{digit}", raised)
+
+    def function(self, name: str, *operands: Node) -> str:
+        """Spell a function."""
+        inside = self.text(operands[0])
+        if name == "root" and operands[1] == number(2):
+            return self.one_of(f"\\sqrt{{{inside}}}", f"sqrt({inside})", f"√({inside})", f"\\sqrt {{{inside}}}")
+        if name == "root":
+            return f"\\sqrt[3]{{{inside}}}"
+        if name == "binom":
+            return self.one_of("\\binom", "\\dbinom") + f"{{{inside}}}{{{self.text(operands[1])}}}"
+        if name == "abs":
+            return self.one_of(f"\\left|{inside}\\right|", f"\\lvert {inside}\\rvert ", f"\\vert {inside}\\vert ")
+        return self.one_of(f"\\{name}({inside})", f"\\{name}\\left({inside}\\right)", f"\\{name}{{({inside})}}",
+                           f"{name}({inside})", f"\\operatorname{{{name}}}({inside})")  # fmt: skip
+
+    def brackets(self, opener: str, closer: str, items: tuple[Node, ...]) -> str:
+        """Spell a tuple or an interval."""
+        left, right = self.draw.choice([("", ""), ("\\left", "\\right"), ("\\big", "\\big")])
+        return left + opener + self.listed(items) + right + closer
+
+    def set(self, items: tuple[Node, ...]) -> str:
+        """Spell a set of items."""
+        ways = [("\\{", "\\}"), ("\\left\\{", "\\right\\}"), ("\\lbrace ", "\\rbrace ")]
+        return self.listed(items).join(self.draw.choice(ways))
+
+    def listed(self, items: tuple[Node, ...]) -> str:
+        """Spell items with commas between them; the blank keeps digits on both sides apart."""
+        return self.one_of(", ", " , ", ",\\ ", ",\\quad ").join(map(self.text, items))
+
+    def relation(self, operators: tuple[str, ...], terms: tuple[Node, ...]) -> str:
+        """Spell a relation of two sides."""
+        return self.text(terms[0]) + self.draw.choice(RELATIONS[operators[0]]) + self.text(terms[1])
+
+    def matrix(self, *rows: tuple[Node, ...]) -> str:
+        """Spell a matrix."""
+        name = self.one_of("pmatrix", "bmatrix")
+        body = self.one_of("\\\\", " \\\\ ", "\\\\\n").join("&".join(map(self.text, row)) for row in rows)
+        return f"\\begin{{{name}}}{body}\\end{{{name}}}"
+
+
+def numeral(spelling: Spelling, value: Any, places: int | None) -> str:
+    """Spell a literal."""
+    return str(value) if places is None else f"{float(value):.{places}f}"
+
+
+SPELLED: dict[str, Callable[..., str]] = {
+    "num": numeral,
+    "sym": lambda spelling, name: name,
+    "const": lambda spelling, name: (
+        spelling.one_of("\\pi ", "π", "\\pi{}") if name == "pi" else spelling.one_of("\\infty ", "∞", "+\\infty ")
+    ),
+    "add": lambda spelling, *terms: spelling.joined("+", terms),
+    "mul": lambda spelling, *factors: spelling.joined(spelling.draw.choice(TIMES), factors),
+    "div": Spelling.fraction,
+    "pow": Spelling.power,
+    "fn": Spelling.function,
+    "neg": lambda spelling, operand: spelling.one_of("-", "- ", "−") + spelling.inner(operand),
+    "fact": lambda spelling, operand: spelling.inner(operand) + "!",
+    "tuple": Spelling.brackets,
+    "set": Spelling.set,
+    "union": lambda spelling, *sides: spelling.one_of("\\cup ", "∪", " \\cup ").join(map(spelling.text, sides)),
+    "rel": Spelling.relation,
+    "matrix": Spelling.matrix,
+}  # fmt: skip
+
+SEEDS = st.integers(0, 10**6)
+
+
+@thorough
+@given(ANSWERS, SEEDS, SEEDS)
+def test_every_spelling_of_an_answer_is_read_and_equals_every_other(tree: Node, one: int, other: int) -> None:
+    first, second = Spelling(one).answer(tree), Spelling(other).answer(tree)
+    answer, reference = read(first), read(second)
+    assert answer.trees, (first, answer.reason)
+    assert reference.trees, (second, reference.reason)
+    assert answer.trees == reference.trees or compare(answer, reference).equal, (first, second)
+
+
+@thorough
+@given(ANSWERS, ANSWERS, SEEDS)
+def test_comparing_raises_nothing_and_does_not_change_with_the_order(one: Node, other: Node, seed: int) -> None:
+    answer, reference = (read(Spelling(seed).answer(tree)) for tree in (one, other))
+    assert compare(answer, reference).equal == compare(reference, answer).equal
+    assert compare(answer, answer).equal
+
+
+# --- token soup -----------------------------------------------------------------------------------------------------
+
+SOUP = r"""
+0 1 2 10 0.5 .5 1,000 007 x y n k e i d f C T A \pi \infty \alpha \theta + - * / ^ _ = < > <= ! ' , ; : . | & %
+$ ( ) [ ] { } \{ \} \left( \right) \left[ \right] \left| \right| \frac \sqrt \binom \sin \ln \log \max \min \gcd
+\det \sum \prod \lim \int dx \to \cdot \times \div \pm \mp \bmod \pmod \le \ge \ne \approx \in \cup \cap
+\setminus \mid \circ \degree \ldots \cdots \overline \hat \vec \bar \text{and} \text{or} \text{if} \text{cm}
+\mathrm{kg} \mathbb{R} \mathbb{Z} \emptyset \begin{pmatrix} \end{pmatrix} \begin{cases} \end{cases} \\ \quad
+\lfloor \rfloor \lceil \rceil \Re \Im \operatorname{tr} \angle \land \neg \implies and or cm feet per mod choose
+percent million yes no none B (A) 3:30 PM π ² √ ≤ ∞ ½ ° €
+"""
+TOKENS = SOUP.split()
+SOUPS = st.lists(st.sampled_from(TOKENS), min_size=1, max_size=14).map(" ".join)
+GLUED = st.lists(st.sampled_from(TOKENS), min_size=1, max_size=10).map("".join)
+
+
+@thorough
+@given(SOUPS | GLUED)
+def test_reading_what_nobody_would_write_raises_nothing_but_that_it_is_no_mathematics(soup: str) -> None:
+    read(soup)
+    extract_answer(soup, None)
+    with contextlib.suppress(NotMath):
+        parse(soup)
+
+
+@thorough
+@given(SOUPS | GLUED, SOUPS | ANSWERS.map(lambda tree: Spelling(0).answer(tree)))
+def test_a_worker_survives_what_nobody_would_write(soup: str, other: str) -> None:
+    """As an answer and as a reference, in the form and with the rounding that ask most."""
+    stages: list[str] = []
+    for completion, reference in ((soup, other), (other, soup), (soup, soup)):
+        item = {"references": [reference], "completion": f"\\boxed{{{completion}}}", "rules": None}
+        judge_item({**item, "form": "final", "rounding": "reference"}, lambda stage, value: stages.append(stage))
+    assert FAILED not in stages
+    one, two = read(soup), read(other)
+    assert compare(one, two).equal == compare(two, one).equal
+
+
+@pytest.mark.parametrize("text", ["", " ", "$", "\\", "{", "}", "\\frac", "^", "_", "\ud800", "\0", "|" * 99, "−"])
+def test_next_to_nothing_is_read(text: str) -> None:
+    assert read(text).text == text
