@@ -48,7 +48,8 @@ _OF_NUMBERS = {
 _VALUES = frozenset({"root", "unit", "vector", "bar"})
 """Functions that write a value: a root, a unit vector, a vector, a line over a letter."""
 
-_HYPERBOLIC = frozenset({"sinh", "cosh", "tanh", "coth", "sech", "csch"})
+_LOGARITHMS = {"ln", "log"}
+_HYPERBOLIC = {"sinh", "cosh", "tanh", "coth", "sech", "csch"}
 _RATIONAL = frozenset({"add", "mul", "div", "neg", "percent", "pm", "mp", "fact", "fact2"})
 _FINITE_SETS = ("union", "minus")
 
@@ -60,8 +61,10 @@ def left_to_do(answer: Node, reference: Node, rounded: bool = False) -> str | No
     """
     has = operations(reference)
     left = operations(answer)
-    if rounded or _FUNCTION in has or (EULER in walk(reference) and _is_hyperbolic(answer)):
-        left.pop(_FUNCTION, None)
+    if rounded or _has_functions(reference, has) or _functions(answer) <= _kin(reference):
+        del left[_FUNCTION]
+    if any(part.op in ("fact", "fact2") for part in walk(reference)):
+        del left[_COUNTING]
     for operation in left - has:
         return operation
     rational = not rounded and not _is_irrational(reference) and not _is_angle(reference)
@@ -255,7 +258,18 @@ def _is_angle(node: Node) -> bool:
     return any(part.op == "deg" or (part.op == "quantity" and "deg" in part.args[1].lower()) for part in walk(node))
 
 
-def _is_hyperbolic(node: Node) -> bool:
-    """Tell whether all functions of numbers in it are hyperbolic: they are values beside powers of e."""
-    functions = [part for part in walk(node) if part.op == "fn" and _FUNCTION in _of_function(part)]
-    return all(part.args[0] in _HYPERBOLIC for part in functions)
+def _has_functions(reference: Node, has: Counter[str]) -> bool:
+    """Tell whether a reference writes functions of numbers itself, or has no closed form at all."""
+    return _FUNCTION in has or any(operation in has for operation in _OPERATORS.values())
+
+
+def _functions(node: Node) -> set[str]:
+    """Name the functions of numbers in a tree, and the powers of e that are one."""
+    found = {part.args[0] for part in walk(node) if part.op == "fn" and _FUNCTION in _of_function(part)}
+    return found | {"exp" for part in walk(node) if part.op == "pow" and _FUNCTION in _of_power(*part.args)}
+
+
+def _kin(reference: Node) -> set[str]:
+    """Name the functions of numbers that belong to what a reference has: logarithms to others, hyperbolic ones to e."""
+    logarithms = any(part.op == "fn" and part.args[0] in _LOGARITHMS for part in walk(reference))
+    return (_LOGARITHMS if logarithms else set()) | (_HYPERBOLIC if EULER in walk(reference) else set())
