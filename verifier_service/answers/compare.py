@@ -18,6 +18,7 @@ from verifier_service.answers.kinds import (
     literal,
     logarithm,
     logic,
+    parameters,
     piecewise,
     quantity,
     realset,
@@ -35,6 +36,7 @@ from verifier_service.answers.tree.nodes import Node, free_symbols, rename, symb
 KINDS: dict[str, Kind] = {
     "piecewise": piecewise.decide,
     "proposition": logic.decide,
+    "parameters": parameters.decide,
     "set of reals": realset.decide,
     "curve": curve.decide,
     "relation": relation.decide,

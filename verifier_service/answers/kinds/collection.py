@@ -7,7 +7,7 @@ the same order; a set is not a tuple. A set or list of one member equals the mem
 compared in order. Members are compared by their own kinds; ± stands for two members.
 """
 
-from verifier_service.answers.kinds import family, literal, signs
+from verifier_service.answers.kinds import family, literal, parameters, progression, signs
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.kinds.relation import assignment, base_name, unzipped
 from verifier_service.answers.tree.nodes import Node, free_symbols, walk
@@ -177,7 +177,15 @@ def _tuples(left: Node, right: Node, same: Same) -> Decision:
         return Decision(False, f"the answer has {len(a)} coordinates and the reference {len(b)}")
     if len(a) == 2 and (open_a, close_a) != (open_b, close_b) and {open_a, close_a, open_b, close_b} & {"[", "]"}:
         return Decision(False, "the brackets differ")
-    return _in_order(list(a), list(b), same)
+    return _ordered(list(a), list(b), same)
+
+
+def _ordered(a: list[Node], b: list[Node], same: Same) -> Decision:
+    """Compare coordinates one by one, whatever their parameters are called."""
+    decision = _in_order(a, b, same)
+    if not decision.equal and parameters.renamed(a, b, same):
+        return Decision(True, "equal but for the names of the parameters")
+    return decision
 
 
 def _in_order(a: list[Node], b: list[Node], same: Same) -> Decision:
@@ -202,14 +210,14 @@ def _tuple_and_other(point: Node, other: Node, same: Same) -> Decision | None:
             if point.args[:2] == ("[", "]"):
                 return Decision(False, "the lists differ in length")
             return Decision(False, f"{len(items)} coordinates against {len(found)} items")
-        return _in_order(items, [value for _, value in found], same)
+        return _ordered(items, [value for _, value in found], same)
     if other.op == "matrix":
         cells = [cell for row in other.args for cell in row]
         if len(other.args) != 1 and len(other.args[0]) != 1:
             return Decision(False, "a tuple is not a matrix of several rows and columns")
         if len(cells) != len(items):
             return Decision(False, "the vectors differ in length")
-        return _in_order(items, cells, same)
+        return _ordered(items, cells, same)
     if signs.has_sign(point) and other.op == "tuple":
         return None
     return None
@@ -229,6 +237,9 @@ def _members(a: list[Member], b: list[Member], left: Node, right: Node, same: Sa
     if left.op == "set" and right.op == "set":
         a, b = _distinct(a, same), _distinct(b, same)
     if any(value.op == "dots" for _, value in a + b):
+        decision = progression.decide([value for _, value in a], [value for _, value in b], same)
+        if decision is not None:
+            return decision
         if len(a) != len(b):
             return Decision(False, "the sequences differ in length")
         return _in_order([value for _, value in a], [value for _, value in b], same)
@@ -269,9 +280,17 @@ def _labelled(a: list[Member], b: list[Member], same: Same) -> Decision:
     for label, value in a:
         match = next((m for m in rest if m[0] == label and same(value, m[1]).equal), None)
         if match is None:
-            return Decision(False, f"the values of {label} differ")
+            return _renamed_labels(a, b, same) or Decision(False, f"the values of {label} differ")
         rest.remove(match)
     return Decision(True, "every unknown has the same value")
+
+
+def _renamed_labels(a: list[Member], b: list[Member], same: Same) -> Decision | None:
+    """Compare `x = 4 + 3k, y = 5k` with `x = 4 + 3n, y = 5n`."""
+    left, right = ([value for _, value in sorted(found, key=lambda member: member[0] or "")] for found in (a, b))
+    if len({label for label, _ in a}) == len(a) and parameters.renamed(left, right, same):
+        return Decision(True, "equal but for the names of the parameters")
+    return None
 
 
 def _distinct(found: list[Member], same: Same) -> list[Member]:
@@ -289,7 +308,13 @@ def _unordered(a: list[Node], b: list[Node], same: Same) -> Decision:
     if as_family is not None and as_family.equal:
         return as_family
     rest = list(b)
+    left = []
     for one in a:
+        if one in rest:
+            rest.remove(one)
+        else:
+            left.append(one)
+    for one in left:
         match = next(
             (index for index, other in enumerate(rest) if _may_match(one, other) and same(one, other).equal), None
         )

@@ -17,7 +17,7 @@ from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined
 from verifier_service.answers.kinds import expression
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.kinds.relation import is_name, label_of, may_be_called
-from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.tree.bounds import NotMath, TooComplex
 from verifier_service.answers.tree.nodes import INFINITY, ZERO, Node, free_symbols, number, rebuild, symbol, walk
 
 _LESS = {"<": False, "<=": True}
@@ -171,11 +171,13 @@ def _ascends(low: Node, high: Node) -> bool:
     interval."""
     if low == INFINITY or high == _MINUS_INFINITY:
         return False
-    if free_symbols(low) or free_symbols(high):
+    if free_symbols(low) or free_symbols(high) or low == _MINUS_INFINITY or high == INFINITY:
         return True
     try:
         with MP.workdps(_DIGITS):
             return bool(_number(low) <= _number(high))
+    except TooComplex:
+        return True
     except (NotMath, Undefined):
         return False
 
@@ -459,7 +461,10 @@ def _overlap(one: Piece, other: Piece) -> Piece | None:
     if free_symbols(low) or free_symbols(high) or low == _MINUS_INFINITY or high == INFINITY:
         return Piece(low, low_closed, high, high_closed)
     with MP.workdps(_DIGITS):
-        a, b = _number(low), _number(high)
+        try:
+            a, b = _number(low), _number(high)
+        except TooComplex:
+            return Piece(low, low_closed, high, high_closed)
         if _close(a, b):
             return Piece(low, True, high, True) if low_closed and high_closed else None
         return Piece(low, low_closed, high, high_closed) if a < b else None
@@ -481,6 +486,8 @@ def _equal_pieces(first: tuple[Piece, ...], second: tuple[Piece, ...], same: Sam
     if not any(free_symbols(end) for piece in first + second for end in (piece.low, piece.high)):
         try:
             first, second = tuple(_merged(first)), tuple(_merged(second))
+        except TooComplex:
+            pass
         except (NotNumeric, Undefined):
             return None
     if len(first) != len(second):

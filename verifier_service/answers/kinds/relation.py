@@ -13,7 +13,7 @@ import re
 from verifier_service.answers.compute import algebra
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.compute.numeric import NotNumeric
-from verifier_service.answers.kinds import expression, logarithm
+from verifier_service.answers.kinds import expression, literal, logarithm, parameters
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.read.words import GREEK
 from verifier_service.answers.tree.nodes import Node, free_symbols, rename, symbol, walk
@@ -255,6 +255,8 @@ def _two(left: Node, right: Node, same: Same) -> Decision:
             renamed = _renamed(left, right, value_a, value_b)
             if renamed is not None and same(value_a, renamed).equal:
                 return Decision(True, "the same function but for the name of its argument")
+            if _is_family(label_a, value_a) and _is_family(label_b, value_b):
+                return Decision(parameters.renamed([value_a], [value_b], same), "compared as families")
         elif (
             _plain_heads(left, right)
             and not free_symbols(value_a)
@@ -289,6 +291,17 @@ def _is_phrase(label: str) -> bool:
     return len(label) > 3 and plain.isalpha() and label not in GREEK and not label.startswith(("angle", "triangle"))
 
 
+_UNKNOWNS = frozenset(["x", "y", "z", "n", "a", "b", "p", "q", "t", "theta", "alpha"])
+
+
+def _is_family(label: str, value: Node) -> bool:
+    """Tell whether `x = 2 + 3k` gives an unknown the values of a family: linear in a letter for whole numbers."""
+    names = free_symbols(value)
+    return (
+        label in _UNKNOWNS and len(names) == 1 and names <= parameters.WHOLE - {label} and bool(literal.linear(value))
+    )
+
+
 def _renamed(left: Node, right: Node, value_a: Node, value_b: Node) -> Node | None:
     """Rename the argument of the second function to that of the first."""
     first, second = left.args[1][0], right.args[1][0]
@@ -308,6 +321,8 @@ def _one(equation: Node, other: Node, same: Same) -> Decision:
     """Compare an equation with what is not one."""
     label, value = assignment(equation)
     if label is not None and not contradicts_itself(equation):
+        if _is_family(label, value) and _is_family(label, other) and free_symbols(value) != free_symbols(other):
+            return Decision(parameters.renamed([value], [other], same), "compared as families")
         return same(value, other)
     terms = equation.args[1]
     if equation.args[0] == ("->",):

@@ -1,0 +1,89 @@
+r"""Parameters: letters whose names do not matter.
+
+A letter is a parameter where it is bound (`\{3k+2 : k \in \mathbb{Z}\}`), where its range stands beside it
+(`2^k, k \ge 0`), or in a tuple in which no letter of the other side stands: `(4+3k, 5k)` equals `(4+3n, 5n)`. A
+parameter may also run the other way, or begin elsewhere by a whole number: `(4+3k, 5k)` equals `(7+3n, 5+5n)`.
+"""
+
+import itertools
+
+from verifier_service.answers.kinds.decision import Decision, Same
+from verifier_service.answers.kinds.literal import linear
+from verifier_service.answers.tree.nodes import Node, free_symbols, number, rename, substitute, symbol
+
+WHOLE = frozenset(["k", "n", "m", "l", "j", "K", "N", "M"])
+"""Letters that stand for whole numbers where nothing is said."""
+
+_MAX_PARAMETERS = 3
+_BOUNDS = ("<", "<=", ">", ">=", "!=", "in")
+
+
+def decide(left: Node, right: Node, same: Same) -> Decision | None:
+    """Compare where both sides state the range of a letter; None where they do not."""
+    first, second = _stated(left), _stated(right)
+    if first is None or second is None:
+        return None
+    (name, head, range_), (other_name, other, other_range) = first, second
+    if other_name != name and name in free_symbols(other):
+        return None
+    other, other_range = (rename(node, {other_name: name}) for node in (other, other_range))
+    if not same(range_, other_range).equal:
+        return Decision(False, "the parameters have different ranges")
+    decision = same(head, other)
+    whole = range_.op == "rel" and range_.args[0] == ("in",) and range_.args[1][1] == symbol("mathbb Z")
+    if decision.equal or not whole or free_symbols(head) != frozenset((name,)):
+        return decision
+    shifted = _shifted([head], [rename(other, {name: "other " + name})], name, "other " + name, same)
+    return Decision(True, "the same values") if shifted else decision
+
+
+def _stated(node: Node) -> tuple[str, Node, Node] | None:
+    """Split `\\{3k+2 : k \\in Z\\}` or `2^k, k \\ge 0` into the parameter, the values and the range."""
+    if node.op == "builder":
+        head, range_ = node.args
+    elif node.op == "list" and len(node.args[1]) == 2 and node.args[0] == ",":
+        head, range_ = node.args[1]
+    else:
+        return None
+    if range_.op != "rel" or len(range_.args[0]) != 1 or range_.args[0][0] not in _BOUNDS:
+        return None
+    letter = range_.args[1][0]
+    if letter.op != "sym" or head.op in ("sym", "rel") or letter.args[0] not in free_symbols(head):
+        return None
+    return letter.args[0], head, range_
+
+
+def renamed(a: list[Node], b: list[Node], same: Same) -> bool:
+    """Tell whether two tuples are equal but for the names of letters that stand in one of them only."""
+    left, right = _names(a), _names(b)
+    mine, others = sorted(left - right), sorted(right - left)
+    if len(a) != len(b) or len(mine) != len(others) or not 1 <= len(mine) <= _MAX_PARAMETERS:
+        return False
+    if len(set(a)) == len(a) == len(mine) and all(node.op == "sym" for node in a):
+        return False
+    for order in itertools.permutations(mine):
+        names = dict(zip(others, order, strict=True))
+        if all(same(one, rename(other, names)).equal for one, other in zip(a, b, strict=True)):
+            return True
+    return len(mine) == 1 and _shifted(a, b, mine[0], others[0], same)
+
+
+def _names(nodes: list[Node]) -> frozenset[str]:
+    return frozenset[str]().union(*map(free_symbols, nodes))
+
+
+def _shifted(a: list[Node], b: list[Node], name: str, other: str, same: Same) -> bool:
+    """Tell whether one parameter is the other, or its negative, and a whole number more."""
+    for one, two in zip(a, b, strict=True):
+        if not free_symbols(one) and not free_symbols(two):
+            continue
+        first, second = linear(one), linear(two)
+        if first is None or second is None or abs(first[1]) != abs(second[1]):
+            return False
+        shift = (second[0] - first[0]) / first[1]
+        if shift.denominator != 1:
+            return False
+        step = symbol(other) if first[1] == second[1] else Node("neg", (symbol(other),))
+        moved = Node("add", (step, number(shift)))
+        return all(same(substitute(part, name, moved), its).equal for part, its in zip(a, b, strict=True))
+    return False
