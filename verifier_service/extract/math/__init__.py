@@ -17,6 +17,7 @@ is looked at, and counts if it is an answer (`retraction`). Marks and reasons ar
 `reason`). Every scan is linear in the length of the text.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ _AFTER_RETRACTION = FINDERS | {
 """What may follow an answer that was taken back; a number that is only mentioned there is none."""
 
 _MAX_RETRACTIONS = 4
+_STRUCK_OUT = re.compile(r"(?<![^\s(*])~~(?=[^\s~])[^~\n]{1,200}~~(?![\w\\~])|<(s|del|strike)>[^<\n]{1,200}</\1>")
+"""`~~5~~`; not the blanks of `5~~\\text{and}~~6`."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ def extract_answer(text: str, rules: Sequence[ExtractionRule] | None) -> Extract
     """
     allowed = set(ExtractionRule) if rules is None else set(rules)
     visible = without_thoughts(text, _says_anything)
+    if "~~" in visible or "</" in visible:
+        visible = _STRUCK_OUT.sub(" ", visible)
     finders = FINDERS
     for _ in range(_MAX_RETRACTIONS):
         rule, found = _first(visible, [(rule, find) for rule, find in finders.items() if rule in allowed])

@@ -2,7 +2,7 @@ r"""The last `\boxed{}`, or the last boxes if they are one list."""
 
 import re
 
-from verifier_service.extract.math import denial
+from verifier_service.extract.math import denial, offer
 from verifier_service.extract.math.found import MAX_EXTRACTED_CHARS, Found
 
 _BOX = re.compile(
@@ -43,7 +43,7 @@ def find(text: str) -> Found | None:
         if content is None:
             continue
         inner, end = content
-        if not denial.is_denied(text, last.start(), end):
+        if not (denial.is_denied(text, last.start(), end) or offer.is_alternative(text, last.start())):
             return Found(_list(text, boxes, last, inner, end), end)
         denied += 1
         if not boxes or denied > _MAX_DENIED or not _is_contrast(text, boxes[-1], last):

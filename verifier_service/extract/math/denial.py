@@ -6,8 +6,8 @@ answer is 5", "`\boxed{5}` is wrong", "is it 5?". "Neither 3 nor 4, so the answe
 
 import re
 
-from verifier_service.extract.math.sentence import clause_before
-from verifier_service.extract.math.wording import any_of, words_of
+from verifier_service.extract.math.sentence import BEFORE, clause_before
+from verifier_service.extract.math.wording import any_of, listed, words_of
 
 _NEAR = 80
 """How much before an answer is looked at for the words right before it."""
@@ -25,12 +25,13 @@ _NOT = (  # is not 5, isn't 5, I would not choose B
     + any_of(
         "be | equal(?: to)? | simply | just | really | actually | the answer | exactly | necessarily | always"
         "| work with"
-        "| choose | pick | select | go with | take"
+        "| have | get | give | reach | make | come to | add up to | amount to | choose | pick | select | go with | take"
     )
     + ")?"
 )
 _OTHER_THAN = any_of(
-    r"\bcannot be | \bnever | \bn?either | \binstead of | \brather than | \bdoubt (?:it is|that) | \banything but"
+    r"\bcannot be | \bnever(?: be)? | \bn?either | \binstead of | \brather than | \bdoubt (?:it is|that)"
+    r"| \banything but"
     r"| \bexcept(?: for)? | \bother than | \bdifferent from | \bunequal to"
 )
 _WRONG_ANSWER = (  # Incorrect answer: 5, a tempting guess is 5
@@ -54,9 +55,10 @@ _IF_IT_IS = (  # if the answer is 5, suppose it were 5, whether 5
     + r"\s{1,3}(?:that\s{1,3})?(?:the|our|my|its?)?\s{0,3}(?:(?:final|correct)\s{1,3})?(?:answer|result|value"
     r"|solution|it)?" + r"\s{1,3}(?:is|was|were|equals|would\sbe|be)|\bwhether"
 )
+_STRUCK = r"\\(?:[bx]?cancel|sout|st)\s?"  # \cancel{5}
 _CHINESE = "不是|并非|不为|不等于|不选|可能是|也许是|或许是|大概是"
 _DENIED_BEFORE = re.compile(
-    f"(?:{'|'.join([_NOT, _OTHER_THAN, _WRONG_ANSWER, _MAYBE, _COULD_BE, _IF_IT_IS, _CHINESE])}){_OPENING}",
+    f"(?:{'|'.join([_NOT, _OTHER_THAN, _WRONG_ANSWER, _MAYBE, _COULD_BE, _IF_IT_IS, _STRUCK, _CHINESE])}){_OPENING}",
     re.IGNORECASE,
 )
 """`it is not 5`, `maybe 5`, `if the answer is 5`; not `not all: the rest is 5`."""
@@ -101,8 +103,19 @@ _WRONG_TO_SAY = (  # It is wrong to say that
     + any_of("say | think | claim | conclude | assume | believe | answer | state | write")
     + ")"
 )
+_THERE_IS_NONE = (  # There is no integer n such that, No solution exists for
+    r"no\s(?:(?:real|positive|such|integer|other)\s){0,2}(?:integer|number|solution|value|answer)s?\b(?!\s(?:other|but)\b)"
+    r"|impossible\sfor\b"
+)
+_SOMEBODY_SAYS = (  # My friend says that the answer is
+    any_of(
+        "friend | book | teacher | student | textbook | key | he | she | they | people | some | someone | others | you"
+    )
+    + r"\s{1,2}(?:\w{1,20}\s){0,2}?(?:say|think|claim|believe|guesse?|argue|state|answere?)[ds]?\b"
+)
 _CLAUSE_DENIED = re.compile(
-    rf"\b(?:neither|none\s{{1,3}}of|{_NOT_THE_CASE}|{_DO_NOT_KNOW}|{_DOUBT}|{_WRONG_TO_SAY})", re.IGNORECASE
+    rf"\b(?:neither|none\s{{1,3}}of|{_THERE_IS_NONE}|{_SOMEBODY_SAYS}|{_NOT_THE_CASE}|{_DO_NOT_KNOW}|{_DOUBT}|{_WRONG_TO_SAY})",
+    re.IGNORECASE,
 )
 """`It is not the case that the answer is 5`, `Neither 4 nor 5 is correct`: what denies all of its clause."""
 
@@ -125,6 +138,8 @@ _DENIED_AFTER = re.compile(
     )
     + r")|(?:the\s|an?\s)?(?:wrong|incorrect|false)\b)"
     + r"|(?:isn['’]t|is\sn't|cannot\sbe|can['’]t\sbe|can\snot\sbe|wasn['’]t|aren['’]t)\s|"
+    + r"(?:might|may|could)\s(?:not\s|also\s|even\s|well\s)?be\b(?!\s\w{1,20}(?:ed|en|wn|nd)\b)"
+    + r"|is\swhat\s(?:I|one|you)\swould\b|"
     + FAILS
     + ")",
     re.IGNORECASE,
@@ -137,12 +152,31 @@ _YES = re.compile(r"[\s*]{0,4}(?:yes|yep|yeah|correct|right|indeed|exactly|sure|
 _IS_QUESTION = re.compile(r"[?？][\s})\]$.]{0,6}$")  # `5?`
 
 
+_STEMS = (
+    "no ",
+    *listed(
+        "not | n't | n’t | never | neither | none | hardly | instead | rather | doubt | anything | except"
+        "| other | differ"
+        "| equal | wrong | correct | false | erron | error | invalid | mistak | reject | bad | naive | tempting | maybe"
+        "| perhaps | possib | conceiv | might | may | could | if | suppos | assum | imagin | say | said"
+        "| whether | pretend"
+        "| cancel | sout | st{ | unable | fail | unlikely | unclear | unsure | uncertain | absurd | think"
+        "| thought | claim"
+        "| believe | guess | argue | state | answered | answers | 不 | 并非 | 可能 | 也许 | 或许 | 大概"
+    ),
+)
+"""One of these stands in whatever denies an answer before it; most texts hold none, and are told so fast."""
+
+
 def is_denied_before(text: str, start: int) -> bool:
     """Tell whether what stands before an answer denies it, or only offers or supposes it."""
+    window = text[max(0, start - BEFORE) : start].lower()
+    if not any(stem in window for stem in _STEMS):
+        return False
     near = text[max(0, start - _NEAR) : start]
-    if _DENIED_BEFORE.search(near) and not _NOTHING_ELSE.search(near):
-        return True
-    return bool(_CLAUSE_DENIED.search(clause_before(text, start)))
+    if _NOTHING_ELSE.search(near):
+        return False
+    return bool(_DENIED_BEFORE.search(near)) or bool(_CLAUSE_DENIED.search(clause_before(text, start)))
 
 
 def is_denied(text: str, start: int, end: int) -> bool:

@@ -2,21 +2,27 @@
 
 import re
 
-from verifier_service.extract.math import denial, offer
+from verifier_service.extract.math import denial, offer, value
 from verifier_service.extract.math.formula import FORMULAS, inside, is_formula
 from verifier_service.extract.math.found import Found
 from verifier_service.extract.math.number import NUMBER, last_number
 from verifier_service.extract.math.sentence import SPECIAL, sentence_before
+from verifier_service.extract.math.wording import any_of
 
 _MAX_LINE = 3_000
 _MAX_TAIL = 4_000
 
+_THANKS = any_of(
+    "I (?:hope|checked|verified|double|used) | hope this | let me know | feel free | thank | checked | verified"
+    "| checking"
+    "| double-check | verification | check: | this took | we (?:checked|verified|used) | good luck | done\\b"
+)
 _AFTERWORD = re.compile(
-    r"(?<=\s)\((?=[A-Za-z]{3,20}[\s:,])[^()]{0,300}\)[.\s]{0,3}$"  # (Checked in 3 steps.)
-    r"|(?<=\s)\((?=[^()]{0,200}\b(?:not|since|because|rejected|invalid|discarded?"
-    r"|extraneous)\b)[^()]{0,300}\)[.\s]{0,3}$"  # (x = -4 is not valid)
-    r"|(?:(?<=[.!?]\s)|(?<=\n)|(?<=[.!?]\s\s))(?:I\s(?:hope|checked|verified|double|used)|hope\sthis|let\sme\sknow|feel\sfree|thank|checked|verified|checking|"
-    r"double-check|verification|check:|this\stook|we\s(?:checked|verified|used)|good\sluck|done\b)[^\n]{0,300}$",
+    r"(?<=\s)\((?!(?:or|and|base|mod)\b)(?=[A-Za-z]{3,20}[\s:,]|[^()]{0,200}\b"
+    + any_of("not | since | because | rejected | invalid | discarded? | extraneous")
+    + r"\b)[^()]{0,300}\)[.\s]{0,3}$|(?:(?<=[.!?]\s)|(?<=\n)|(?<=[.!?]\s\s))"
+    + _THANKS
+    + r"[^\n]{0,300}$",
     re.IGNORECASE,
 )
 """A remark at the end that is not about the answer: `(Checked in 3 steps.)`, `I hope this helps!`."""
@@ -34,16 +40,8 @@ _BARE_FRACTION = re.compile(
 )
 _PERCENT = re.compile(r"[\s$)\\]{0,4}(%|percent\b|pct\b)")
 _LETTER = re.compile(r"(?<![\w'’\\$])(?:\(([A-J])\)|([B-H]|A(?=[\s.)*]{0,5}$)))(?![\w'’$])")
+_ANOTHER_LETTER = re.compile(r"\b[A-J][)*\]]{0,3}\s?(?:,|/|,?\s(?:or|and))\s?[(*\[]{0,3}$")  # `A or `
 _BECAUSE = re.compile(r",?\s(?:because|since)\s(?!.*\b(?:so|thus|hence|therefore|we|giving)\b)")  # ` because 3 + 4 = 7`
-_JOINED = re.compile(
-    r"(?:(?:(?<=^)|(?<=[\s$(=:]))[-−]?\$?\d[\d,.]{0,20}%?\$?(?:\s[a-zA-Z]{1,15}){0,2}\s{0,2}(?:,\s{0,2}(?:or|and)|,(?=\s)|\bor|\band)\s{1,2}\$?){1,20}"
-    r"(?:[A-Za-z]\s?=\s?)?$"
-)
-"""`7 or `, `3, 4 and `: what stands before the last number if it is one of a list."""
-_OF_LIST = re.compile(
-    r"(?:^|[=:]|\b(?:is|are|be|was|were|equals?|gets?|gives?|get|either|values?|answers?|solutions?|roots?|have|obtain))[\s$:]{0,4}$",
-    re.IGNORECASE,
-)
 _OPEN_AND_SHUT = {"$$": "$$", "\\]": "\\[", "$": "$"}
 
 
@@ -106,14 +104,10 @@ def last_value(text: str) -> Found | None:
     last = last_number(tail)
     if last is None:
         return _last_choice(tail, shift)
-    joined = _JOINED.search(tail[max(0, last.start() - 120) : last.start()])
-    start = last.start()
-    if joined and (" or" in joined.group() or _OF_LIST.search(tail[: last.start() - len(joined.group())][-40:])):
-        start = last.start() - len(joined.group())
-    end = shift + last.end()
-    if _is_none(tail, start, last.end()):
-        return Found("", end)
-    return Found(tail[start : last.end()].strip(), end)
+    start, end = value.around(tail, last.start(), last.end())
+    if _is_none(tail, start, end):
+        return Found("", shift + end)
+    return Found(tail[start:end].strip(), shift + end)
 
 
 def _is_none(tail: str, start: int, end: int) -> bool:
@@ -130,7 +124,9 @@ def _last_choice(tail: str, shift: int) -> Found | None:
     """Return the last letter of a choice that is not denied; only where a text has no number at all."""
     for match in reversed(list(_LETTER.finditer(tail))):
         if not denial.is_denied(tail, match.start(), match.end()):
-            return Found(match.group(1) or match.group(2), shift + match.end())
+            is_one_of_several = _ANOTHER_LETTER.search(tail[max(0, match.start() - 20) : match.start()])
+            is_meant = not is_one_of_several and not denial.is_asked(tail, match.end())
+            return Found((match.group(1) or match.group(2)) if is_meant else "", shift + match.end())
     return None
 
 

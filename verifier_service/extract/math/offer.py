@@ -2,6 +2,7 @@
 
 import re
 
+from verifier_service.extract.math.sentence import sentence_before
 from verifier_service.extract.math.wording import any_of, words_of
 
 _UNSURE = re.compile(
@@ -19,6 +20,12 @@ _UNSURE = re.compile(
     re.IGNORECASE,
 )
 """What makes several values mere candidates: `7, or maybe 8`, `3 or 4, not sure`."""
+_COULD_BE = re.compile(
+    r"\b(?:could|might|may)\s(?:also\s|even\s|well\s)?(?:be|have\sbeen|equal)\b(?!\s\w{1,20}(?:ed|en|wn|nd)\b)",
+    re.IGNORECASE,
+)
+"""`it could also be 6`; not `as could be seen`."""
+_OR = re.compile(r"\bor(?:\selse)?[\s:$(\\\[]{1,8}$", re.IGNORECASE)  # `, or $`
 _SEVERAL = re.compile(r"\b(?:or|either)\b|/", re.IGNORECASE)
 
 _WORD = r"(?:\w{1,20}\s)?"
@@ -49,8 +56,12 @@ _NOT_SOLVED_BEFORE = 300
 
 def are_candidates(sentence: str) -> bool:
     """Tell whether a sentence offers several answers and commits to none: `7, or maybe 8`."""
-    unsure = _UNSURE.search(sentence)
-    return bool(unsure) and bool(_SEVERAL.search(sentence) or unsure.group().lower().startswith(("could", "might")))
+    return bool(_COULD_BE.search(sentence)) or bool(_UNSURE.search(sentence) and _SEVERAL.search(sentence))
+
+
+def is_alternative(text: str, start: int) -> bool:
+    """Tell whether the answer at a place is the last of several that are offered: `it may be 5, or 6`."""
+    return bool(_OR.search(text[max(0, start - 16) : start])) and are_candidates(sentence_before(text, start))
 
 
 def gives_up(text: str) -> bool:

@@ -45,7 +45,7 @@ _AFTER_VALUE = re.compile(
     r"|\s{1,3}which\s(?:is|means|gives|equals|makes)\b"
     rf"|\s{{1,3}}and\s{words_of('this | that | it | we | I | so | not | thus | hence | therefore | they')}"
     r"|\s{1,3}so\s(?:that\s)?(?:the|we|it|I|they|this|that)\b"
-    r"|;\s{1,3}(?=[^;$=]{0,60}\b(?:is|are|was|does|we|it|has|would)\b)|:\s{1,3}(?=[A-Za-z]{2})"
+    r"|;\s{1,3}(?=[^;$=]{0,60}\b(?:is|are|was|does|we|it|I|has|would)\b)|:\s{1,3}(?=[A-Za-z]{2})"
     r"|\s{1,3}(?:—|--|⟵|←)\s{0,3}(?=\S)|\s{1,3}[–-]\s{1,3}(?=[A-Za-z]{2})"
 )
 """`, which`, ` — `, `: it is`; a remark that follows what begins with a value."""

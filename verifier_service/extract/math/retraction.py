@@ -22,20 +22,29 @@ _SURELY = any_of(
     "| of course | all"
 )
 _VERY = rf"(?:\s{{1,3}}{_SURELY})?"
+_REAL = any_of("correct | right | final | actual | valid | true | real")
 _WRONG = (
     r"(?:(?:the\s|an?\s|my\s)?(?:wrong|incorrect|mistaken|erroneous)\b"
     rf"|(?:an?\s|my\s)(?:{_WORD})?(?:mistake|error|typo|guess)\b|false\b|(?<=be\s)(?:right|correct|true)"
     rf"|not\s{{1,3}}(?!only|just|merely)(?:{_WORD})?"
-    rf"(?:right|correct|true|(?:the|an?|my)\s(?:{_WORD})?(?:answer|solution|result)|valid|it\b|what\swe))"
+    rf"(?:right|correct|true|(?:the|an?|my)\s(?:{_REAL}\s)?(?:answer|solution|result)|valid|it\b|what\swe))"
 )
 _IS_WRONG = rf"(?:(?:\s{{1,3}}{_BE}|['’]s){_VERY}\s{{1,3}}{_WRONG}|\s{{1,3}}{FAILS})"
 
+_INTERJECTION = any_of(
+    "wait | hmm+ | hm+ | no | nope | actually | oops | sorry | hold on | oh | ah | ugh | but | however | well"
+    "| correction"
+    "| on second thought | edit | update | erratum | note"
+)
+
 _BESIDE = re.compile(
-    CLOSING
-    + rf"(?:[—–-]{{1,2}}\s?|\(\s?)?(?:{any_of('at first | initially | originally | before | earlier | once')}\s?,?\s?)?"
+    CLOSING + rf"(?:(?:[—–-]{{1,2}}|←|<-+)\s?"
+    rf"|\(\s?)?(?:{any_of('at first | initially | originally | before | earlier | once')}\s?,?\s?)?"
     + r"(?:(?:but|and|although|though|however|yet|which|even\sthough)\b,?\s{1,3}){0,2}"
     + rf"(?:{any_of('I think | I believe | I know | now I see | clearly')}\s)?"
-    + rf"(?:(?:that|this|it|which){_IS_WRONG}|(?:was|is)\s{_WRONG}"
+    + rf"(?:I\s(?:disagree|doubt|don['’]t\s(?:think|believe|agree))|(?:{_INTERJECTION}[\s,.…!]{{1,5}}){{0,3}}"
+    + r"\b(?:no|nope)(?:\swait)?(?=\s{0,2}(?:[.!;…]|$|,\s{0,2}(?:\d|(?:it|that|this|wait|the\sanswer|I)\b)))"
+    + rf"|(?:that|this|it|which){_IS_WRONG}|(?:was|is)\s{_WRONG}"
     + rf"|{any_of('wrong | incorrect | not correct | not right | rejected | crossed out')}\s?[).,!])",
     re.IGNORECASE,
 )
@@ -55,15 +64,13 @@ _MY_ANSWER = (
     rf"|(?:the|this|that)\s(?:above|previous|earlier|boxed|first|initial|last)(?:\s{_NOUN})?"
     r"|(?:the|this|that)\s(?:answer|result|solution|calculation|conclusion)(?:\sabove|\sI\sgave)?)"
 )
-_INTERJECTION = any_of(
-    "wait | hmm+ | hm+ | no | nope | actually | oops | sorry | hold on | oh | ah | ugh | but | however | well"
-    "| correction"
-    "| on second thought"
-)
 _WAIT = rf"(?:{_INTERJECTION}\b[\s,.!…:—–-]{{0,6}})"
 _ERRED = (
     rf"I(?:['’]ve|\shave)?\s(?:{_WORD})?(?:made\s(?:a|an|some)\s(?:{_WORD})?(?:mistake|error|slip)|"
-    + any_of("was wrong | messed up | miscalculated | misread | miscounted | forgot | got (?:it|that|this) wrong")
+    + any_of(
+        "was wrong | messed up | miscalculated | misread | miscounted | forgot(?! to (?:mention|say|add|note"
+        "|state|write)) | got (?:it|that|this) wrong"
+    )
     + ")"
 )
 _REDO = r"(?:let\sme|I\s(?:should|need\sto|must|have\sto))\s" + any_of(
@@ -76,8 +83,12 @@ _NEW_VALUE = (  # it should be 6, the answer is actually $6$
 )
 _FORGET_IT = (
     any_of(
-        r"I (?:now )?take (?:that|it|this) back | I (?:now )?retract | I withdraw | I (?:was|am) (?:clearly )?wrong\b"
+        r"I (?:now )?take (?:that|it|this) back | I (?:now )?retract | I withdraw | I made (?:this|that|it) up"
+        r"| just kidding"
+        r"| jk\b"
     )
+    + r"|I\s(?:was|am)\s(?:clearly\s)?wrong\b(?!\s(?:to|about|when|earlier|before|at\sfirst|initially))"
+    + r"|(?:actually|hmm|wait),?\s(?:but\s)?I(?:\sam|['’]m)\snot\s(?:so\s|really\s)?(?:sure|certain)"
     + r"|(?:please\s)?(?:scratch|ignore|disregard|forget)\s(?:that|this|it|the\s(?:above|previous)|my|what\sI)"
     + rf"|I\s(?:have\s)?made\s(?:a|an)\s(?:{_WORD})?(?:mistake|error)\b(?!\s(?:at\sfirst|initially|earlier|before))"
     + r"|I\s(?:could|can|was|am)\s?(?:not|n['’]t)\s(?:able\sto\s)?(?:solve|answer|finish|complete)\s(?:this|the|it)\b"
@@ -92,16 +103,18 @@ _LATER = re.compile(
 """`Wait, that's wrong.`, `Actually no, it should be 6`, `I made a mistake.`; not `Wait, let me check: it is right.`"""
 
 _NEGATIVE_ANSWERS = frozenset(["no", "false", "wrong", "incorrect", "never"])
+_AHEAD = 2_000
+_NOTHING = " \n$.*)]}\\"
 _DRESS = re.compile(r"\\[A-Za-z]+|[{}$.*\s]")  # `\text{No}` is `No`
 
 
 def taken_back(text: str, end: int, answer: str) -> int | None:
-    """Return where the words that take back an answer which ended at `end` are over or begin, or None if it stands."""
-    beside = _BESIDE.match(text, end)
-    if beside:
-        return beside.end()
-    no = _NO.match(text, end)
-    if no and _DRESS.sub("", answer[:40]).lower() not in _NEGATIVE_ANSWERS:
-        return no.start()
+    """Return where the words that take back an answer which ended at `end` begin, or None if it stands."""
+    if not text[end : end + _AHEAD].strip(_NOTHING):
+        return None
+    if _DRESS.sub("", answer[:40]).lower() not in _NEGATIVE_ANSWERS and (
+        _BESIDE.match(text, end) or _NO.match(text, end)
+    ):
+        return end
     later = _LATER.search(text, max(0, end - 1), end + MAX_EXTRACTED_CHARS)
     return later.start() if later else None

@@ -5,7 +5,7 @@ import re
 SPECIAL = re.compile(r"<\|(?:im_start|im_end|endoftext|eot_id|end_of_text|assistant|user|start_header_id)\|>|</s>")
 """A token that ends the turn."""
 
-_BEFORE = 240
+BEFORE = 240
 """How much of a text before a place is looked at."""
 
 _SENTENCE_END = re.compile(r"[.!?][\"')\]*]{0,3}\s|[。！？]|\n")  # `. `, the end of a line; not the point of `3.5`
@@ -18,7 +18,7 @@ _CLAUSE_END = re.compile(
 
 def sentence_before(text: str, start: int) -> str:
     """Return what stands before a place in its own sentence, 240 characters at most."""
-    window = text[max(0, start - _BEFORE) : start]
+    window = text[max(0, start - BEFORE) : start]
     return window[_last_end(_SENTENCE_END, window.rstrip()) :]
 
 

@@ -18,6 +18,7 @@ _NOT_BUT = re.compile(
     re.IGNORECASE,
 )
 """`not 5 but 6`, `not only 5 but also 6`."""
+_OF_VALUE = re.compile(r"\d|[$\\=]|\b[A-J]\b")  # `not 5`, `not (B)`; `not possible` is an answer in words
 _MAYBE = re.compile(r"(?:maybe|perhaps|possibly|either\b(?=.*(?:sure|know|tell)))", re.IGNORECASE)
 _LETTER = re.compile(r"\(?([A-J])\)?[,;:.]\s{1,3}(?:it|as|so|the|this|that|because|since|I|we|they|there)\b")  # `D, it`
 _FOREIGN = re.compile(r"[^\W\d_a-zA-ZΑ-ω]")
@@ -53,7 +54,7 @@ def statement(rest: str) -> tuple[str, bool]:
     if contrast:
         one, other = contrast["one"].strip(), without_reason(contrast["other"].strip())
         return (f"{one}, {other}" if contrast["only"] else other), True
-    if _NO.match(sentence) or _MAYBE.match(sentence):
+    if _MAYBE.match(sentence) or (_NO.match(sentence) and _OF_VALUE.search(sentence)):
         return sentence, False
     return _said(without_reason(sentence))
 

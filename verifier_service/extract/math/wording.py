@@ -10,7 +10,12 @@ def any_of(phrases: str) -> str:
 
     A blank takes up to three blanks or line ends, an apostrophe its curved form too; the rest is a regular expression.
     """
-    return "(?:" + "|".join(_pattern(phrase.strip()) for phrase in phrases.split("|")) + ")"
+    return "(?:" + "|".join(_pattern(phrase) for phrase in listed(phrases)) + ")"
+
+
+def listed(phrases: str) -> tuple[str, ...]:
+    """Return some phrases that a bar separates."""
+    return tuple(phrase.strip() for phrase in phrases.split("|"))
 
 
 def words_of(phrases: str) -> str:

@@ -1,0 +1,85 @@
+"""The value that a number of a text is part of: `2x + 5`, `3:45`, `3 million`, `(3, 4)`, `x > 5`, `7 or 8`."""
+
+import re
+
+from verifier_service.extract.math.wording import any_of, words_of
+
+_BEFORE = 120
+_AFTER = 60
+
+_OPERAND = r"(?:(?<![\w.])(?:\d[\d.,]{0,30}[A-Za-z]{0,2}|[A-Za-z])(?:\^\{?\d{1,9}\}?)?|\))"
+_RELATION = r"(?<![A-Za-z])[A-Za-z]\w{0,3}\s?(?:[<>≤≥≠]=?|!=|\\(?:leq?|geq?|neq?|lt|gt)(?![A-Za-z]))\s?"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?\s(?:\d{1,2},?\s)?"
+_LEFT = re.compile(
+    rf"(?:(?:{_OPERAND}(?:\s?[+*/×·÷^−–-]\s?|:|_))+|{_RELATION}|\d{{1,6}}\s|\d[\d.]{{0,20}}\s(?:to|through)\s"
+    rf"|\d\w{{0,30}}\s?[(\\]{{0,2}}(?:base|mod|pmod\{{?)\s?|{_MONTH})$"
+)
+"""What an expression has before its last number: `2x + `, `3:`, `x > `, `January 5, `; not `= ` nor `Day 3: `."""
+
+_SCALE = (
+    words_of(
+        "hundred | thousand | million | billion | trillion | dozen | squared | cubed | factorial | repeating| recurring"
+    )
+    + "|"
+    + words_of(
+        "thirds? | fourths | fifths? | sixths? | sevenths? | eighths? | ninths? | tenths? | hundredths? | thousandths?"
+    )
+)
+_RIGHT = re.compile(
+    r"(?!s\b)(?:(?:[A-Za-z]|[abcnxyz]{2,3})(?![A-Za-z])|[\^_²³π°]|!(?=[.\w*/+^)]))[\w^{}²³°]{0,30}"
+    rf"|[\s-](?:{_SCALE})|\s(?:or"
+    rf"|and)\s{any_of('more | less | fewer | above | below | up | over | under | a half | a quarter')}\b"
+)
+"""What an expression has after a number: `x`, `^2`, ` million`, ` or more`; not the `th` of `7th` nor `kg`."""
+
+_JOINED = re.compile(
+    r"(?:(?<![^\s$(=:])[-−]?\$?\d[\d,.]{0,20}%?\$?(?:\s[a-zA-Z]{1,15}){0,2}\s{0,2}"
+    r"(?:,\s{0,2}(?:or|and)|,(?=\s)|\bor|\band|\band/or)\s{1,2}\$?){1,20}(?:[A-Za-z]\s?=\s?)?$"
+)
+"""`7 or `, `3, 4 and `: what stands before the last number if it is one of a list."""
+_OF_LIST = re.compile(
+    r"(?:^|[=:]|\b"
+    + any_of(
+        "is | are | be | was | were | equals? | gets? | gives? | get | either | values? | answers? | solutions?"
+        "| roots?"
+        "| have | obtain"
+    )
+    + r")[\s$:]{0,4}$",
+    re.IGNORECASE,
+)
+"""What stands before a list of values: `x is `; not what stands before the numbers of a sum."""
+
+_CLOSING = {")": "(", "]": "[", "}": "{"}
+_CLOSED = re.compile(r"\s{0,2}\\?([)\]}])")
+_GROUP = re.compile(r"[(\[{][^()\[\]{}\n=]{0,80},[^()\[\]{}\n=]{0,80}$")  # `(3, 4`; not `(see page 4`
+
+
+def around(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return where the value begins and ends to which the number at a place of a text belongs."""
+    right = _RIGHT.match(text, end, end + _AFTER)
+    if right:
+        end = right.end()
+    start = _left(text, start)
+    closed = _CLOSED.match(text, end)
+    if closed:
+        window = text[max(0, start - _BEFORE) : end]
+        group = _GROUP.search(window)
+        opener = _CLOSING[closed.group(1)]
+        if group and group.group()[0] == opener:
+            return end - len(group.group()), closed.end()
+        if text[start:end].count(opener) > text[start:end].count(closed.group(1)):
+            end = closed.end()
+    return _list_start(text, start), end
+
+
+def _left(text: str, start: int) -> int:
+    left = _LEFT.search(text[max(0, start - _BEFORE) : start])
+    return start - len(left.group()) if left else start
+
+
+def _list_start(text: str, start: int) -> int:
+    window = text[max(0, start - _BEFORE) : start]
+    joined = _JOINED.search(window)
+    if joined and (" or" in joined.group() or _OF_LIST.search(window[: joined.start()])):
+        return start - len(joined.group())
+    return start
