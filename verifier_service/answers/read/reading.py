@@ -17,7 +17,8 @@ from verifier_service.answers.tree.bounds import MAX_ANSWER_CHARS, NotMath, TooC
 from verifier_service.answers.tree.nodes import Node, number
 
 _THOUSANDS = re.compile(r"(?<![\d.,_^])(\d{1,3}(?:,\d{3})+)(?![\d,]|\.\d{3}\.)")
-_THOUSANDS_ONLY = re.compile(r"[^\d(\[{]{0,20}\d{1,3}(?:,\d{3})+(?:\.\d+)?[^\d]{0,60}")
+_THOUSANDS_ONLY = re.compile(r"[^\d(\[{]{0,20}\d{1,3}(?:,\d{3})+(?:\.\d+)?(?:[^\d]|(?<=\^)\d|(?<=\^\{)\d){0,60}")
+"""`1,234 m^2`; not `1,234, 5`."""
 _DECIMAL_COMMA = re.compile(
     r"([^\d(\[{]{0,20})((?:\d{1,3}(?:\.\d{3})+|0|\d+)),(\d{1,2}|\d{4,}|(?<=0,)\d+)([^\d,]{0,60})"
 )
