@@ -26,11 +26,11 @@ _SCALE = (
     )
 )
 _RIGHT = re.compile(
-    r"(?!s\b)(?:(?:[A-Za-z]|[abcnxyz]{2,3})(?![A-Za-z])|[\^_²³π°]|!(?=[.\w*/+^)]))[\w^{}²³°]{0,30}"
+    r"(?!s\b)(?:(?:(?![mgshlLVAWKCFJNM])[A-Za-z]|[abcnxyz]{2,3})(?![A-Za-z])|[\^_²³π°]|!(?=[.\w*/+^)]))[\w^{}²³°]{0,30}"
     rf"|[\s-](?:{_SCALE})|\s(?:or"
     rf"|and)\s{any_of('more | less | fewer | above | below | up | over | under | a half | a quarter')}\b"
 )
-"""What an expression has after a number: `x`, `^2`, ` million`, ` or more`; not the `th` of `7th` nor `kg`."""
+"""What an expression has after a number: `x`, `^2`, ` million`, ` or more`; not the `th` of `7th` nor `m`, `kg`."""
 
 _JOINED = re.compile(
     r"(?:(?<![^\s$(=:])[-−]?\$?\d[\d,.]{0,20}%?\$?(?:\s[a-zA-Z]{1,15}){0,2}\s{0,2}"
