@@ -6,7 +6,7 @@ answer is 5", "`\boxed{5}` is wrong", "is it 5?". "Neither 3 nor 4, so the answe
 
 import re
 
-from verifier_service.extract.math.sentence import BEFORE, clause_before
+from verifier_service.extract.math.sentence import BEFORE, clause_before, sentence_before
 from verifier_service.extract.math.wording import any_of, listed, words_of
 
 _NEAR = 80
@@ -119,6 +119,14 @@ _CLAUSE_DENIED = re.compile(
 )
 """`It is not the case that the answer is 5`, `Neither 4 nor 5 is correct`: what denies all of its clause."""
 
+_LISTED_AS_WRONG = re.compile(
+    r"(?:\b(?:none|neither|not)\b|n['’]t\b)[^.!?\n:]{0,60}\b(?:correct|right|true|valid|answers?|works?|possible)\s?:"
+    r"(?!.*\b(?:is|are|gives?|giving|get|we|so|equals|then|actually|should|instead)\b|.*=)[^.!?;\n]{0,60}$"
+    r"|\b(?:is|are|was|were)\s(?:wrong|incorrect|false)\s?:[^.!?;\n=a-z]{0,40}$",
+    re.IGNORECASE,
+)
+"""`None of these is correct: 4, `; not `That can't be right: we get `."""
+
 FAILS = (
     r"(?:(?:is|was|are)n['’]t\s{1,3}(?:\w{1,20}\s){0,2}(?:right|correct|true|it\b)"
     r"|(?:does|do|did)(?:n['’]t|\s{1,2}not)\s{1,3}(?:\w{1,20}\s)?"
@@ -176,7 +184,9 @@ def is_denied_before(text: str, start: int) -> bool:
     near = text[max(0, start - _NEAR) : start]
     if _NOTHING_ELSE.search(near):
         return False
-    return bool(_DENIED_BEFORE.search(near)) or bool(_CLAUSE_DENIED.search(clause_before(text, start)))
+    if _DENIED_BEFORE.search(near) or _CLAUSE_DENIED.search(clause_before(text, start)):
+        return True
+    return bool(_LISTED_AS_WRONG.search(sentence_before(text, start)))
 
 
 def is_denied(text: str, start: int, end: int) -> bool:

@@ -40,6 +40,7 @@ _BARE_FRACTION = re.compile(
 )
 _PERCENT = re.compile(r"[\s$)\\]{0,4}(%|percent\b|pct\b)")
 _LETTER = re.compile(r"(?<![\w'’\\$])(?:\(([A-J])\)|([B-H]|A(?=[\s.)*]{0,5}$)))(?![\w'’$])")
+_BETWEEN_FORMULAS = re.compile(r"\s{0,3}(?:,\s{0,3}and\b|,|and\b|(?:,\s{0,3})?(\sor)\b)\s{0,3}")  # `$5$ or $6$`
 _ANOTHER_LETTER = re.compile(r"\b[A-J][)*\]]{0,3}\s?(?:,|/|,?\s(?:or|and))\s?[(*\[]{0,3}$")  # `A or `
 _BECAUSE = re.compile(r",?\s(?:because|since)\s(?!.*\b(?:so|thus|hence|therefore|we|giving)\b)")  # ` because 3 + 4 = 7`
 _OPEN_AND_SHUT = {"$$": "$$", "\\]": "\\[", "$": "$"}
@@ -73,7 +74,7 @@ def _of_line(line: str, is_all: bool) -> str | None:
         line = line[: because.start()]
     formulas = list(FORMULAS.finditer(line))
     if formulas:
-        return _last_formula(line, formulas[-1])
+        return _last_formula(line, formulas)
     if is_all and len(line) <= 60 and len(line.split()) <= 4 and _BARE.match(line):
         number = NUMBER.match(line)
         return "" if number and denial.is_denied(line, 0, number.end()) else line
@@ -83,14 +84,24 @@ def _of_line(line: str, is_all: bool) -> str | None:
     return bare[-1] if bare and not re.search(r"\d", line.rsplit(bare[-1], 1)[-1]) else None
 
 
-def _last_formula(line: str, match: re.Match[str]) -> str | None:
-    """Return the last formula of a line if no number follows it, or nothing if it is denied."""
+def _last_formula(line: str, formulas: list[re.Match[str]]) -> str | None:
+    """Return the last formula of a line, and what it is listed with, if no number follows; nothing if it is denied."""
+    match = formulas.pop()
     formula, after = inside(match), line[match.end() :]
     if re.search(r"\d", after):
         return None
     if denial.is_denied(line, match.start(), match.end()):
         return ""
-    return formula + r"\%" if _PERCENT.match(after) else formula
+    if _PERCENT.match(after):
+        return formula + r"\%"
+    start = match.start()
+    while formulas and len(formula) < _MAX_LINE:
+        before = formulas.pop()
+        between = _BETWEEN_FORMULAS.fullmatch(line, before.end(), start)
+        if between is None:
+            break
+        formula, start = f"{inside(before)}{between.group(1) or ','} {formula}", before.start()
+    return formula
 
 
 def last_value(text: str) -> Found | None:

@@ -73,7 +73,9 @@ def find(text: str) -> Found | None:
 
 
 def _is_followed(text: str, phrase: re.Match[str]) -> bool:
-    return bool(text[phrase.end() : phrase.end() + _MAX_AHEAD].strip(_EMPTY))
+    """Tell whether an answer may follow a phrase, as it does not in `5 is our final answer, since`."""
+    ahead = text[phrase.end() : phrase.end() + _MAX_AHEAD]
+    return bool(ahead.strip(_EMPTY)) and (ahead[0] not in ",.;)" or ahead[1:2].isdigit())
 
 
 def _is_denied_after(text: str, start: int, end: int) -> bool:

@@ -34,7 +34,7 @@ _AFTER_COMMA = (
     "which | where(?:as)? | while | so | thus | hence | therefore | but | though | although | then | after | giving"
     "| making | meaning | leaving | that is | this | it | i\\.?e\\.? | namely | equivalently | altogether"
     "| half | about"
-    "| approximately | roughly | in (?:total|all|other words|the end)"
+    "| approximately | roughly | thanks | in (?:total|all|other words|the end)"
 )
 _AFTER_AND = (
     "the | this | that | it | we | I | all | they | there | these | our | its | so | not | is | are | thus | hence"
@@ -43,7 +43,7 @@ _AFTER_AND = (
 _AFTER_VALUE = re.compile(
     rf"{_COMMA}(?:{any_of(_AFTER_COMMA)}|(?:and|as)\s{any_of(_AFTER_AND)}\b(?!\s(?:other|second|third|rest)\b))\b"
     r"|\s{1,3}which\s(?:is|means|gives|equals|makes)\b"
-    rf"|\s{{1,3}}and\s{words_of('this | that | it | we | I | so | not | thus | hence | therefore | they')}"
+    rf"|\s{{1,3}}and\s{words_of('this | that | it | we | I | so | not | thus | hence | therefore | they | nothing')}"
     r"|\s{1,3}so\s(?:that\s)?(?:the|we|it|I|they|this|that)\b"
     r"|;\s{1,3}(?=[^;$=]{0,60}\b(?:is|are|was|does|we|it|I|has|would)\b)|:\s{1,3}(?=[A-Za-z]{2})"
     r"|\s{1,3}(?:—|--|⟵|←)\s{0,3}(?=\S)|\s{1,3}[–-]\s{1,3}(?=[A-Za-z]{2})"

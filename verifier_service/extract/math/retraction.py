@@ -34,7 +34,8 @@ _IS_WRONG = rf"(?:(?:\s{{1,3}}{_BE}|['’]s){_VERY}\s{{1,3}}{_WRONG}|\s{{1,3}}{F
 _INTERJECTION = any_of(
     "wait | hmm+ | hm+ | no | nope | actually | oops | sorry | hold on | oh | ah | ugh | but | however | well"
     "| correction"
-    "| on second thought | edit | update | erratum | note"
+    "| on second thought | edit | update | erratum | note | unfortunately | sadly"
+    "| (?:on|upon) (?:reflection|checking) | looking back | after checking"
 )
 
 _BESIDE = re.compile(
@@ -90,6 +91,7 @@ _FORGET_IT = (
     + r"|I\s(?:was|am)\s(?:clearly\s)?wrong\b(?!\s(?:to|about|when|earlier|before|at\sfirst|initially))"
     + r"|(?:actually|hmm|wait),?\s(?:but\s)?I(?:\sam|['’]m)\snot\s(?:so\s|really\s)?(?:sure|certain)"
     + r"|(?:please\s)?(?:scratch|ignore|disregard|forget)\s(?:that|this|it|the\s(?:above|previous)|my|what\sI)"
+    + r"|(?:correction|no,?\swait|wait,?\sno)\s?[:,]\s{0,3}(?=[$\\(*]{0,3}[-−]?\d)"
     + rf"|I\s(?:have\s)?made\s(?:a|an)\s(?:{_WORD})?(?:mistake|error)\b(?!\s(?:at\sfirst|initially|earlier|before))"
     + r"|I\s(?:could|can|was|am)\s?(?:not|n['’]t)\s(?:able\sto\s)?(?:solve|answer|finish|complete)\s(?:this|the|it)\b"
     + r"|(?:in\sfact|actually),?\s(?:I\s)?(?:don['’]t|do\snot)\sknow"
