@@ -154,6 +154,8 @@ _DENIED_AFTER = re.compile(
 )
 """`5 is wrong`, `5 does not work`; not `5 is not only`."""
 
+_CROSS_BEFORE = re.compile(r"[✗✘❌✖]\ufe0f?[\s:$(*]{0,6}$")  # ❌ 5
+_CROSS_AFTER = re.compile(r"[\s$.)*]{0,6}(?:[✗✘❌✖]|\(\?\))")  # 5 ✗, 5 (?)
 _ASKED = re.compile(r"[\s$.)\\\]}*\"']{0,8}\?+")  # `is it \boxed{5}$?`
 _QUESTION = re.compile(r"[^.!?\n？]{0,160}[?？]")  # the rest of `could it be 5 apples?`
 _YES = re.compile(r"[\s*]{0,4}(?:yes|yep|yeah|correct|right|indeed|exactly|sure|true|✓|✅)", re.IGNORECASE)
@@ -170,7 +172,8 @@ _STEMS = (
         "| whether | pretend"
         "| cancel | sout | st{ | unable | fail | unlikely | unclear | unsure | uncertain | absurd | think"
         "| thought | claim"
-        "| believe | guess | argue | state | answered | answers | 不 | 并非 | 可能 | 也许 | 或许 | 大概"
+        "| believe | guess | argue | state | answered | answers | 不 | 并非 | 可能 | 也许 | 或许 | 大概 | ✗ | ✘ | ❌"
+        "| ✖"
     ),
 )
 """One of these stands in whatever denies an answer before it; most texts hold none, and are told so fast."""
@@ -182,6 +185,8 @@ def is_denied_before(text: str, start: int) -> bool:
     if not any(stem in window for stem in _STEMS):
         return False
     near = text[max(0, start - _NEAR) : start]
+    if _CROSS_BEFORE.search(near):
+        return True
     if _NOTHING_ELSE.search(near):
         return False
     if _DENIED_BEFORE.search(near) or _CLAUSE_DENIED.search(clause_before(text, start)):
@@ -192,6 +197,8 @@ def is_denied_before(text: str, start: int) -> bool:
 def is_denied(text: str, start: int, end: int) -> bool:
     """Tell whether the sentence around an answer denies it, asks whether it is, or only offers it."""
     if is_denied_before(text, start) or _DENIED_AFTER.match(text, end) or _IS_QUESTION.search(text[end - 8 : end]):
+        return True
+    if _CROSS_AFTER.match(text, end):
         return True
     asked = _ASKED.match(text, end)
     return bool(asked) and not _YES.match(text, asked.end())

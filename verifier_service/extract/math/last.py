@@ -28,7 +28,7 @@ _AFTERWORD = re.compile(
 """A remark at the end that is not about the answer: `(Checked in 3 steps.)`, `I hope this helps!`."""
 
 _OPTION = re.compile(
-    r"[*_`\s]{0,6}(?:(?:the|correct|right|my|final|selected|chosen)\s){0,3}(?:option|choice|answer|alternative|letter)?[\s:—–-]{0,4}"
+    r"[*_`\s]{0,6}(?:(?:it(?:['’]s|\sis)|i\s(?:think|believe)(?:\sit['’]s)?)\s)?(?:(?:the|correct|right|my|final|selected|chosen)\s){0,3}(?:option|choice|answer|alternative|letter)?[\s:—–-]{0,4}"
     r"[*_`(\[]{0,5}([A-J])[)\]*_`.。]{0,5}",
     re.IGNORECASE,
 )

@@ -45,7 +45,7 @@ _AFTER_VALUE = re.compile(
     r"|\s{1,3}which\s(?:is|means|gives|equals|makes)\b"
     rf"|\s{{1,3}}and\s{words_of('this | that | it | we | I | so | not | thus | hence | therefore | they | nothing')}"
     r"|\s{1,3}so\s(?:that\s)?(?:the|we|it|I|they|this|that)\b"
-    r"|;\s{1,3}(?=[^;$=]{0,60}\b(?:is|are|was|does|we|it|I|has|would)\b)|:\s{1,3}(?=[A-Za-z]{2})"
+    r"|;\s{1,3}(?=[^;$=]{0,60}\b(?:is|are|was|does|we|it|I|has|would)\b)|:\s{1,3}(?=[A-Za-z]{2}|\d[\d.,]{0,20}\s(?:groups|sets|rows|times|plus|minus|more|less)\b)"
     r"|\s{1,3}(?:—|--|⟵|←)\s{0,3}(?=\S)|\s{1,3}[–-]\s{1,3}(?=[A-Za-z]{2})"
 )
 """`, which`, ` — `, `: it is`; a remark that follows what begins with a value."""
@@ -53,7 +53,7 @@ _AFTER_VALUE = re.compile(
 _CONDITION = any_of(
     "as | when | whenever | while | where | if | after | before | so | by | once | provided | for which | is"
     "| are | was"
-    "| were | equals | will | would"
+    "| were | equals | will | would | unless | using | from | for(?=\\s[A-Za-z]\\s?=)"
 )
 _NO_REMARK = any_of(
     "mod | base | or | maybe | perhaps | possibly | repeating | recurring | thousand | million | billion"

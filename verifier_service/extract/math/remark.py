@@ -12,7 +12,7 @@ from verifier_service.extract.math.wording import any_of
 _BLANK = r"(?:\s|~|\\[,;:! ]|\\q?quad(?![A-Za-z]))"
 _TEXT = r"\\(?:text|textbf|textrm|textit|mathrm|mbox)\s?\{"
 _ARROWS = any_of(
-    "therefore | implies | Rightarrow | Longrightarrow | rightarrow | longrightarrow | iff | hence | because"
+    "to | therefore | implies | Rightarrow | Longrightarrow | rightarrow | longrightarrow | iff | hence | because"
 )
 _LEADING = re.compile(rf"{_BLANK}{{0,5}}(?:\\{_ARROWS}(?![A-Za-z])|[∴⇒→⟹➜➡]|=>){_BLANK}{{0,5}}(?=\S)")
 r"""`\Rightarrow 5`, `∴ 5`."""
@@ -25,12 +25,13 @@ _TRAILING = re.compile(rf"(?:{_BLANK}|[,;.])*{_MARK}(?:{_BLANK}|[,;.\ufe0f]|{_MA
 r"""`\checkmark`, `\blacksquare`, `✅` at the end."""
 
 _TITLE = re.compile(
-    rf"(?:{_TEXT})?\s{{0,3}}(?:(?:so|thus|hence|therefore),?\s{{1,3}})?(?:(?:the|our|my)\s{{1,3}})?(?:final\s|correct\s)?"
+    rf"(?:{_TEXT})?\s{{0,3}}(?:(?:(?:so|thus|hence|therefore),?\s{{1,3}})?(?:(?:the|our|my)\s{{1,3}})?(?:final\s|correct\s)?"
     r"(?:answer|result|solution|value|ans|option|choice)(?:\s{1,3}(?:is|are|equals)\s?[:=]?|\s{0,3}[:：=])"
-    r"\s{0,3}(?P<brace>\})?(?:\s|~|\\[,;: ]){0,5}(?!not\b|never\b|wrong|in?correct)(?=\S)",
+    r"|(?:so|thus|hence|therefore|finally|there\s(?:are|is))\b,?)"
+    r"\s{0,3}(?P<brace>\})?(?:\s|~|\\[,;: ]){0,5}(?!not?\b|never\b|wrong|in?correct)(?=\S)",
     re.IGNORECASE,
 )
-r"""`The answer is`, `\text{Answer: }`; not `The answer is not`."""
+r"""`The answer is`, `\text{Answer: }`, `\text{So }`; not `The answer is not`."""
 
 _KIND = any_of(
     "only | unique | final | correct | right | required | desired | smallest | largest | least | greatest | minimum"
@@ -45,7 +46,7 @@ _NOUN = any_of(
 _REASON = re.compile(
     r"\b(?:since|because|due to|given that|by symmetry"
     rf"|as (?:{any_of('required | desired | needed | wanted | expected | claimed | requested')}"
-    r"|[A-Za-z]\s?(?:[<>=]|\\[gln]e)))"
+    r"|\}?\s?[A-Za-z]\s?(?:[<>=]|\\[gln]e)))"
     rf"|\bis (?:(?:the|our|my) (?:{_KIND} ){{0,3}}{_NOUN}|correct|right|unique)(?=[\s.!}}]{{0,4}}$)"
 )
 """`since x > 0`, `is the only solution`; not `is the opposite`."""
