@@ -213,6 +213,9 @@ def _tuple_and_other(point: Node, other: Node, same: Same) -> Decision | None:
         return _ordered(items, [value for _, value in found], same)
     if other.op == "matrix":
         cells = [cell for row in other.args for cell in row]
+        if all(item.op == "tuple" and len(item.args[2]) == len(other.args[0]) for item in items):
+            rows = [cell for item in items for cell in item.args[2]]
+            return _in_order(rows, cells, same) if len(rows) == len(cells) else Decision(False, "the sizes differ")
         if len(other.args) != 1 and len(other.args[0]) != 1:
             return Decision(False, "a tuple is not a matrix of several rows and columns")
         if len(cells) != len(items):

@@ -100,6 +100,8 @@ _STYLING = re.compile(
     r"bigg|Bigg|bigm|middle|mathstrut|strut|hfill|hline|null|noindent|allowbreak|nobreak|rm|bf|it|cal|large|Large|small|"
     r"tiny|boldmath|unboldmath)(?![A-Za-z])"
 )
+_PAIRED_BAR = re.compile(r"\\(left|right)\|")  # \left|x\right|; not \left.x\right|, where the two are not as many
+_MODULE = re.compile(r"(?<![\w.])(?:np|numpy|math|cmath|sympy|sp)\.(?=[a-z])")  # np.arcsin(x); not amp.s
 _SIZE = re.compile(
     # f\left(x\right) is f(x), and f\!\big(x\big) too; not \leftarrow, not 3\! m
     r"(?:\\!\s{0,3})?\\(?:left|right|[bB]igg?[lrm]?)\s{0,3}(?=[()\[\]])|\\!\s{0,3}(?=\()"
@@ -159,6 +161,10 @@ def join_digit_groups(text: str) -> str:
     return text
 
 
+def _pair(match: re.Match[str]) -> str:
+    return r"\lvert " if match.group(1) == "left" else r"\rvert "
+
+
 def clean(text: str) -> str:
     """Make an answer ready for the grammar: one spelling, no delimiters, no styling, no sentence punctuation at its
     end."""
@@ -166,8 +172,11 @@ def clean(text: str) -> str:
         text = _BOLD.sub(r"\1", text)
     text = spell(text)
     text = join_digit_groups(text)
+    if "." in text:
+        text = _MODULE.sub("", text)
     if "\\" in text:
         text = text.replace("\\\\", "\x01")
+        text = _PAIRED_BAR.sub(_pair, text) if text.count("\\left|") == text.count("\\right|") else text
         text = _SIZE.sub("", text)
         text = _STYLING.sub(" ", text)
         text = _SPACING.sub(lambda m: "\\quad " if "quad" in m.group() else " ", text)

@@ -43,4 +43,6 @@ def is_words(cleaned: str) -> bool:
     """Tell whether a text is words and no formula: letters, hyphens, apostrophes and blanks, at least one run of
     three letters."""
     text = _COMMANDS.sub("", cleaned).replace("{", "").replace("}", "")
+    if "\\operatorname" in cleaned:
+        return False
     return bool(re.fullmatch(r"[^\W\d_][^\d\\^_=<>+*/()\[\]|]*", text)) and bool(re.search(r"[^\W\d_]{3}", text))

@@ -17,10 +17,11 @@ class Token(NamedTuple):
 
 _PATTERN = re.compile(
     r"""(?P<blank>\s+)
-      |(?P<num>\d+(?:\.\d+)?(?!\d)(?:[eE][-+]?\d{1,3}(?![\w^{.]))?|\.\d+)
+      |(?P<num>\d+(?:\.\d+|\.(?=/))?(?!\d)(?:[eE][-+]?\d{1,3}(?![\w^{.]))?|\.\d+)
       |\\(?P<cmd>[A-Za-z]+\*?|[{}|%\#&_ $\\])
       |(?P<word>[A-Za-z]+)
       |(?P<op>\.\.\.|<=|>=|!=|==|=<|=>|->|:=|<>|\^|[-+*/=<>(){}\[\],;:|!'_&%."?@`~\#])
+      |(?P<letters>[^\W\d_]+)
       |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
@@ -114,7 +115,7 @@ def _text_tokens(content: str, spaced: bool, after_value: bool) -> list[Token]:
     bare = content.strip(" .")
     if not content:
         return []
-    if len(bare) == 1 and bare.isalpha() and bare not in "a":
+    if len(bare) == 1 and bare.isalpha() and bare != "a" and bare not in words.JOINERS:
         is_unit = after_value and bare in words.SINGLE_LETTER_UNITS
         return [Token("text" if is_unit else "sym", bare, spaced)]
     name = words.RENAMED_FUNCTIONS.get(bare, bare)
@@ -144,12 +145,16 @@ def tokenize(text: str) -> list[Token]:
         if kind == "blank":
             spaced = True
             continue
-        if kind == "other":
+        if kind == "letters" and value.lower() in words.JOINERS:
+            tokens.append(Token("word", value.lower(), spaced))
+            spaced = False
+            continue
+        if kind in ("other", "letters"):
             raise NotMath(f"unexpected {value!r}")
         if kind == "num":
             if len(value) > MAX_DIGITS:
                 raise TooComplex(f"a number of {len(value)} digits, above the limit of {MAX_DIGITS}")
-            tokens.append(Token("num", value, spaced))
+            tokens.append(Token("num", value.removesuffix("."), spaced))
         elif kind == "cmd":
             position = _command(text, position, value, spaced, tokens)
         elif kind == "word":
@@ -207,6 +212,13 @@ def _ends_value(tokens: list[Token]) -> bool:
     )
 
 
+_GLUED_JOINER = re.compile(r"(or|and)([A-Za-z]?)")  # x=1or x=2, x=1orx=2; not 5order
+
+
+def _ends_item(token: Token) -> bool:
+    return token.kind == "num" or token.value in (")", "]", "}")
+
+
 def _word(word: str, spaced: bool, tokens: list[Token], following: str) -> None:
     """Add the tokens of a run of letters: a known word, a unit after a value, or single letters."""
     if len(word) == 1:
@@ -221,6 +233,11 @@ def _word(word: str, spaced: bool, tokens: list[Token], following: str) -> None:
     name = words.RENAMED_FUNCTIONS.get(word, word)
     if name in words.FUNCTIONS:
         tokens.append(Token("cmd", name, spaced))
+        return
+    joiner = _GLUED_JOINER.fullmatch(word) if not spaced and tokens and _ends_item(tokens[-1]) else None
+    if joiner is not None:
+        tokens.append(Token("word", joiner.group(1), False))
+        tokens.extend(Token("sym", letter, False) for letter in joiner.group(2))
         return
     if word.lower() in words.JOINERS and spaced:
         tokens.append(Token("word", word.lower(), spaced))

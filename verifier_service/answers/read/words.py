@@ -24,6 +24,9 @@ FUNCTIONS = frozenset(
         "arsinh",
         "arcosh",
         "artanh",
+        "arcoth",
+        "arsech",
+        "arcsch",
         "arcsinh",
         "arccosh",
         "arctanh",
@@ -67,12 +70,15 @@ RENAMED_FUNCTIONS = {
     "asinh": "arsinh", "acosh": "arcosh", "atanh": "artanh", "arcsinh": "arsinh", "arccosh": "arcosh",
     "arctanh": "artanh", "tg": "tan", "ctg": "cot", "arctg": "arctan", "arcctg": "arccot", "sh": "sinh", "ch": "cosh",
     "th": "tanh", "sgn": "sign", "ceiling": "ceil", "lcm": "lcm", "trace": "tr", "Gamma": "gamma", "cosec": "csc",
+    "cosech": "csch", "acoth": "arcoth", "arccoth": "arcoth", "asech": "arsech", "arcsech": "arsech", "acsch": "arcsch",
+    "arccsch": "arcsch",
     "Arg": "arg", "sech": "sech",
 }  # fmt: skip
 
 INVERSES = {
     "sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", "sec": "arcsec", "csc": "arccsc",
-    "sinh": "arsinh", "cosh": "arcosh", "tanh": "artanh",
+    "sinh": "arsinh", "cosh": "arcosh", "tanh": "artanh", "coth": "arcoth", "sech": "arsech",
+    "csch": "arcsch",
 }  # fmt: skip
 
 GREEK = frozenset(
@@ -146,7 +152,11 @@ PLAIN_GREEK = frozenset(
 )
 """Greek names that a plain text may spell out."""
 
-JOINERS = {"and": "and", "or": "or", "und": "and", "oder": "or", "et": "and", "ou": "or", "y": "and", "&": "and"}
+JOINERS = {
+    "and": "and", "und": "and", "et": "and", "y": "and", "&": "and", "и": "and", "和": "and", "与": "and", "及": "and",
+    "と": "and", "와": "and", "과": "and", "그리고": "and",
+    "or": "or", "oder": "or", "ou": "or", "или": "or", "或": "or", "或者": "or", "または": "or", "또는": "or",
+}  # fmt: skip
 
 CONDITION_WORDS = frozenset(
     [

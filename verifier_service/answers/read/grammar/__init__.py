@@ -10,6 +10,7 @@ what surrounds and follows a value, five rooms side by side read the kinds of va
 `Relations`, `Statements` and `Lists` are the levels above them.
 """
 
+from verifier_service.answers.read.grammar.glued import unglued
 from verifier_service.answers.read.grammar.lists import Lists
 from verifier_service.answers.read.grammar.signs import END
 from verifier_service.answers.read.tokens import tokenize
@@ -28,7 +29,7 @@ def parse(text: str) -> Node:
         NotMath: the text is not mathematics; it may still be an answer in words.
         TooComplex: a limit of `bounds` is exceeded; nothing was computed.
     """
-    parser = _Parser(tokenize(text))
+    parser = _Parser(unglued(tokenize(text)))
     node = parser.sequence(top=True)
     if parser.peek() is not END:
         raise NotMath(f"unexpected {parser.peek().value!r}")

@@ -20,7 +20,9 @@ class Arithmetic(Atoms, Units):
         self.depth -= 1
         if len(terms) > 1 and terms[-1].op == "congruent":
             return Node("congruent", (Node("add", (*terms[:-1], terms[-1].args[0])), terms[-1].args[1]))
-        return terms[0] if len(terms) == 1 else Node("add", tuple(terms))
+        if len(terms) == 1:
+            return terms[0]
+        return Node("add", tuple(terms))
 
     def signed_product(self) -> Node:
         """Read one term with its signs; `-x^2` is the negative of a square."""
@@ -72,7 +74,7 @@ class Arithmetic(Atoms, Units):
             elif self.is_sign(DOTS) and left.op in ("mul", "sym", "num", "neg"):
                 self.at += 1
                 left = Node("mul", (left, Node("dots", ())))
-            elif self.starts_factor():
+            elif self.starts_factor() and not self.at_union(left):
                 left = self._juxtaposed(left)
             else:
                 unit = self.unit()
@@ -85,7 +87,10 @@ class Arithmetic(Atoms, Units):
     def _juxtaposed(self, left: Node) -> Node:
         """Read the next factor without a sign between; a whole number before a proper fraction is a mixed number."""
         slashed = self.peek().kind == "num" and self.is_sign(("/",), 1) and self.peek(2).kind == "num"
-        fraction = self.is_sign(("frac", "dfrac", "tfrac", "cfrac"))
+        fraction = self.is_sign(("frac", "dfrac", "tfrac", "cfrac")) or self.is_sign(("over",), 2)
+        if left.op == "num" and self._at_times_ten():
+            self.at += 1
+            return self._times(left, self.power())
         if self.peek().kind == "num" and left.op == "num" and not slashed:
             raise NotMath("two numbers side by side")
         right = self.power()
@@ -97,6 +102,21 @@ class Arithmetic(Atoms, Units):
         if (fraction or slashed) and _is_whole(left) and _is_proper(right):
             return _mixed(left, right)
         return self._times(left, right)
+
+    def at_union(self, left: Node) -> bool:
+        """Tell whether the letter U stands for the sign of a union, as in `(0, 1) U (2, 3)`."""
+        return self.peek().value == "U" and left.op in ("tuple", "set", "union")
+
+    def _at_times_ten(self) -> bool:
+        """Tell whether the letter x stands for a multiplication sign, as in `3 x 10^8`."""
+        ten = self.peek(1)
+        return (
+            self.peek().value in ("x", "X")
+            and self.peek().kind == "sym"
+            and ten.kind == "num"
+            and ten.value == "10"
+            and self.is_sign(("^",), 2)
+        )
 
     def _factor_with_sign(self) -> Node:
         negative = False

@@ -46,7 +46,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
 
     def _command(self, name: str) -> Node:
         """Read a command with its arguments: one of the table below, a known function or a Greek letter."""
-        reader = _COMMANDS.get(name)
+        reader = COMMANDS.get(name)
         if reader is not None:
             return reader(self, name)
         if name in words.FUNCTIONS:
@@ -79,7 +79,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
 _CONSTANTS = {"pi": PI, "infty": INFINITY, "imath": IMAGINARY, "exponentialE": EULER,
               "emptyset": Node("set", ((),)), "varnothing": Node("set", ((),))}  # fmt: skip
 
-_COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
+COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     **dict.fromkeys(_CONSTANTS, Atoms.constant),
     **dict.fromkeys(("frac", "dfrac", "tfrac", "cfrac", "sfrac", "nicefrac"), Atoms.fraction),
     "sqrt": Atoms.root,
@@ -87,7 +87,7 @@ _COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     "{": Atoms.braced_set,
     **dict.fromkeys(("sum", "prod"), Atoms.series),
     "lim": Atoms.limit,
-    "int": Atoms.integral,
+    **dict.fromkeys(("int", "oint", "iint", "iiint"), Atoms.integral),
     **dict.fromkeys(("lfloor", "lceil", "lvert", "lVert"), Atoms.floor),
     **dict.fromkeys(ACCENTS, Atoms.accent),
     **dict.fromkeys(("overline", "bar"), Atoms.overline),

@@ -108,7 +108,7 @@ class Brackets(Cursor):
         self.bars.pop()
         if not (self.accept("|") if mark in ("|", "||") else False):
             raise NotMath("a bar is not closed")
-        return Node("fn", (name, inner))
+        return _absolute(name, inner)
 
     def floor(self, name: str) -> Node:
         closer, function = {"lfloor": ("rfloor", "floor"), "lceil": ("rceil", "ceil"), "lvert": ("rvert", "abs"),
@@ -117,4 +117,11 @@ class Brackets(Cursor):
         inner = self.sum()
         self.bars = bars
         self.expect(closer)
-        return Node("fn", (function, inner))
+        return _absolute(function, inner)
+
+
+def _absolute(name: str, inner: Node) -> Node:
+    """Make an absolute value; bars around a square matrix are its determinant."""
+    if inner.op == "matrix" and name == "abs" and len(inner.args) == len(inner.args[0]) > 1:
+        return Node("fn", ("det", inner))
+    return Node("fn", (name, inner))

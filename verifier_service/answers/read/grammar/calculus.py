@@ -2,6 +2,7 @@
 
 from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.scripts import Scripts
+from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
 from verifier_service.answers.tree.nodes import ONE, Node, symbol
 
@@ -91,38 +92,96 @@ class Calculus(Scripts):
         return Node("lim", (body, low.args[1][0].args[0], point, side))
 
     def integral(self, name: str) -> Node:
+        r"""Read an integral; its differential stands behind the integrand, before it, or over a fraction line."""
         low, high = self._bounds()
-        end = self._differential()
-        variable = self.tokens[end + 1].value
+        if self._at_differential(self.at):
+            variables = self._differentials()
+            body = self._integrand_after()
+        else:
+            end, inside = self._find_differential()
+            if inside:
+                variables = [self._cut_differential(end)]
+                body = self.product()
+            else:
+                body = self._integrand_before(end)
+                variables = self._differentials(many=name != "int")
+        if name != "int" or (low is None) != (high is None):
+            if high is not None:
+                raise NotMath("an integral with one bound")
+            return Node("call", (f"{name} over", low or symbol(""), body, *map(symbol, sorted(variables))))
+        return Node("int", (body, variables[0], low, high))
+
+    def _at_differential(self, index: int) -> bool:
+        """Tell whether `dx` or `\\mathrm{d}x` stands at a place."""
+        if index + 1 >= self.stop:
+            return False
+        token, following = self.tokens[index], self.tokens[index + 1]
+        return (
+            token.value == "d"
+            and token.kind in ("sym", "text", "word")
+            and (following.kind == "sym" or (following.kind == "cmd" and following.value in words.GREEK))
+        )
+
+    def _differentials(self, many: bool = False) -> list[str]:
+        """Take `dx`, or all of `dx\\,dy`, and name the variables."""
+        variables = []
+        while (many or not variables) and self._at_differential(self.at):
+            variables.append(self.tokens[self.at + 1].value)
+            self.at += 2
+        return variables
+
+    def _integrand_after(self) -> Node:
+        """Read the integrand that follows its differential; there may be none."""
+        if self.accept("/"):
+            return Node("div", (ONE, self.product()))
+        return self.product() if self.starts_factor() else ONE
+
+    def _integrand_before(self, end: int) -> Node:
         stop, self.stop = self.stop, end
         body = ONE if self.at == end else self.sum()
         if self.at != end:
             raise NotMath("an integrand is not understood")
         self.stop = stop
-        self.at = end + 2
-        if (low is None) != (high is None):
-            raise NotMath("an integral with one bound")
-        return Node("int", (body, variable, low, high))
+        return body
 
-    def _differential(self) -> int:
+    def _find_differential(self) -> tuple[int, bool]:
+        """Find the differential that closes this integral, and tell whether it stands over a fraction line."""
         depth = nested = 0
+        over = None
         for index in range(self.at, self.stop - 1):
             token = self.tokens[index]
             if token.kind in ("op", "cmd"):
                 if token.value in ("(", "[", "{"):
                     depth += 1
+                    if depth == 1 and token.value == "{" and self.tokens[index - 1].value in _FRACTIONS:
+                        over = index
                 elif token.value in (")", "]", "}"):
                     depth -= 1
-                elif token.value == "int" and depth == 0:
+                    over = over if depth else None
+                elif token.value in _INTEGRALS and depth == 0:
                     nested += 1
-            following = self.tokens[index + 1]
-            if (
-                depth == 0
-                and token.kind == "sym"
-                and token.value == "d"
-                and (following.kind == "sym" or following.value in words.GREEK)
-            ):
-                if nested == 0:
-                    return index
-                nested -= 1
+            elif self._at_differential(index):
+                inside = over is not None and depth == 1 and self._is_over_line(over, index)
+                if depth == 0 or inside:
+                    if nested == 0:
+                        return index, inside
+                    nested -= 1
         raise NotMath("an integral without a differential")
+
+    def _is_over_line(self, opened: int, index: int) -> bool:
+        r"""Tell whether a `dx` ends or begins a numerator, and is not that of the derivative `\frac{dy}{dx}`."""
+        if self.tokens[index + 2].value != "}" and index != opened + 1:
+            return False
+        return not (index == opened + 1 and self._at_differential(index + 4) and self.tokens[index + 3].value == "{")
+
+    def _cut_differential(self, index: int) -> str:
+        """Remove a differential from a numerator, and return its variable."""
+        variable = self.tokens[index + 1].value
+        empty = self.tokens[index - 1].value == "{" and self.tokens[index + 2].value == "}"
+        self.tokens[index : index + 2] = [Token("num", "1", False)] if empty else []
+        self.stop -= 1 if empty else 2
+        return variable
+
+
+_FRACTIONS = ("frac", "dfrac", "tfrac", "cfrac")
+_INTEGRALS = ("int", "oint", "iint", "iiint")

@@ -6,8 +6,8 @@ from verifier_service.answers.tree.bounds import NotMath
 from verifier_service.answers.tree.nodes import EULER, ONE, Node, number
 
 _STOPS_ARGUMENT = frozenset(
-    {"sum", "prod", "lim", "int", "frac", "dfrac", "tfrac", "sqrt", "lfloor", "lceil", "lvert", "dollar"}
-)
+    ["sum", "prod", "lim", "int", "oint", "iint", "iiint", "frac", "dfrac", "tfrac", "sqrt", "lfloor", "lceil"]
+).union(["lvert", "dollar"])
 """Commands before which the argument of a function without brackets ends."""
 
 

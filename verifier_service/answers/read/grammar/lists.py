@@ -46,7 +46,7 @@ class Lists(Statements):
                 joiner = words.JOINERS[token.value]
             elif token.kind == "text" and token.value.strip(" ,.").lower() in words.JOINERS:
                 joiner = words.JOINERS[token.value.strip(" ,.").lower()]
-            elif token.kind == "cmd" and token.value == "&" and top:
+            elif token.value == "&" and token.kind in ("cmd", "op") and top:
                 joiner = "and"
             elif token.kind == "cmd" and token.value in ("quad", "qquad", "\\", "newline", "cr"):
                 if token.value == "\\" and not top:

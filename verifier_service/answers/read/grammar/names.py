@@ -162,6 +162,8 @@ class Names(Scripts):
         first = self._mark_of_set()
         second = self._mark_of_set() if first else ""
         mark = ">=0" if {first, second} == {"0", "^+"} else first
+        if letter.args[0] == "N" and mark:
+            return symbol("mathbb Z" + ("^+" if mark in ("^+", "^*") else ">=0" if mark in ("0", ">=0") else mark))
         return symbol("mathbb " + letter.args[0] + mark)
 
     def _mark_of_set(self) -> str:

@@ -36,9 +36,9 @@ class Relations(Arithmetic):
     def set_operation(self) -> Node:
         """Read unions, intersections and differences of sets, from left to right."""
         left = self.sum()
-        while self.is_sign(SET_OPERATORS):
+        while self.is_sign(SET_OPERATORS) or self.at_union(left):
             if self.peek().value == "\\" and (self.peek(1).kind, self.peek(1).value) != ("cmd", "{"):
                 break  # the end of a row, not the difference of `A \\ \{0\}`
-            name = SET_OPERATORS[self.take().value]
+            name = SET_OPERATORS.get(self.take().value, "union")
             left = Node(name, (left, self.sum()))
         return left
