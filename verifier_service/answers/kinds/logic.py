@@ -11,6 +11,7 @@ from verifier_service.answers.tree.bounds import TooComplex
 from verifier_service.answers.tree.nodes import Node, walk
 
 _MAX_LETTERS = 10
+_MAX_TRUTHS = 200_000
 _SIGNS = frozenset(["not", "and", "or", "xor"])
 _ARROWS = frozenset(["->", "=>", "<=>"])
 _JOINED = {"and": all, "or": any, "mul": all, "add": any, "xor": lambda truths: sum(truths) % 2 == 1}
@@ -24,8 +25,9 @@ def decide(left: Node, right: Node, _: Same) -> Decision | None:
     if first == second:
         return Decision(True, "the same proposition")
     atoms = sorted({*_atoms(first), *_atoms(second)})
-    if len(atoms) > _MAX_LETTERS:
-        raise TooComplex(f"propositions of more than {_MAX_LETTERS} letters")
+    size = sum(1 for node in (first, second) for _ in walk(node))
+    if len(atoms) > _MAX_LETTERS or size << len(atoms) > _MAX_TRUTHS:
+        raise TooComplex(f"a truth table of {len(atoms)} letters and {size} parts")
     for row in range(2 ** len(atoms)):
         truths = {atom: bool(row >> place & 1) for place, atom in enumerate(atoms)}
         if _truth(first, truths) != _truth(second, truths):

@@ -300,7 +300,16 @@ def _list(node: Node) -> RealSet | None:
     return _whole_points(found, max(wholes)) if wholes else found  # type: ignore[type-var]
 
 
-_WHOLE_NUMBERS = {"mathbb Z": -1, "Z": -1, "mathbb N": 1, "N": 1, "mathbb Z^+": 1, "mathbb N^*": 1, "mathbb N^+": 1}
+_WHOLE_NUMBERS = {
+    "mathbb Z": -1,
+    "Z": -1,
+    "mathbb N": 1,
+    "N": 1,
+    "mathbb Z^+": 1,
+    "mathbb Z>=0": 1,
+    "mathbb N^*": 1,
+    "mathbb N^+": 1,
+}
 """Sets of whole numbers: 1 where they hold no negative ones."""
 
 _REALS = ("mathbb R", "R")

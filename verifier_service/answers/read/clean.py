@@ -82,6 +82,8 @@ _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₖₓ
 _SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
 _SUBSCRIPT_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₖₓ]+")
 
+_CIRCLED_RUN = re.compile("[①-⑳]{2,}")  # ①③ names two statements; a lone ③ is a 3
+
 _SINGLE_COMMAND = re.compile(r"(?<!\\)\\[A-Za-z(\[]")
 _DOUBLE_COMMAND = re.compile(r"\\\\[A-Za-z(\[]")
 _LOST_TAB = re.compile(r"\t(?=ext\{|imes|heta\b|an\b|frac\{|extbf\{)")
@@ -137,6 +139,7 @@ def spell(text: str) -> str:
     if not text.isascii():
         text = _SUPERSCRIPT_RUN.sub(lambda m: "^{" + m.group().translate(_SUPERSCRIPTS) + "}", text)
         text = _SUBSCRIPT_RUN.sub(lambda m: "_{" + m.group().translate(_SUBSCRIPTS) + "}", text)
+        text = _CIRCLED_RUN.sub(lambda m: "".join(rf"\textcircled{{{ord(c) - 0x245F}}}" for c in m.group()), text)
         text = ascii_digits(text.translate(_TABLE))
         if not text.isascii():
             text = unicodedata.normalize("NFKC", text)

@@ -87,6 +87,7 @@ COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     "{": Atoms.braced_set,
     **dict.fromkeys(("sum", "prod"), Atoms.series),
     "lim": Atoms.limit,
+    "bigcup": Atoms.union,
     **dict.fromkeys(("int", "oint", "iint", "iiint"), Atoms.integral),
     **dict.fromkeys(("lfloor", "lceil", "lvert", "lVert"), Atoms.floor),
     **dict.fromkeys(ACCENTS, Atoms.accent),
@@ -97,8 +98,10 @@ COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     **dict.fromkeys(("dollar", "euro", "pounds", "pound", "yen", "rupee"), Atoms.money),
     **dict.fromkeys(FACES, Atoms.face),
     "mathbb": Atoms.number_set,
+    "textcircled": Atoms.circled,
     **dict.fromkeys(("angle", "triangle", "measuredangle", "odot", "square", "Box"), Atoms.figure),
     **dict.fromkeys(("lnot", "neg", "sim"), Atoms.negation),
+    "mid": Atoms.middle,
     "|": Atoms.norm,
     **dict.fromkeys(("Pr", "dim"), Atoms.named),
 }

@@ -100,6 +100,14 @@ class Brackets(Cursor):
         r"""Read `\|x\|`."""
         return self.bar("||", "norm")
 
+    def middle(self, _: str) -> Node:
+        r"""Read `\mid x\mid` as `|x|`."""
+        bars, self.bars = self.bars, []
+        inner = self.sum()
+        self.bars = bars
+        self.expect("mid")
+        return _absolute("abs", inner)
+
     def bar(self, mark: str, name: str) -> Node:
         self.bars.append("||" if mark == "||" else "|")
         self.deeper()

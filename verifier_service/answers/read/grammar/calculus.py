@@ -4,7 +4,7 @@ from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import ONE, Node, symbol
+from verifier_service.answers.tree.nodes import INFINITY, ONE, Node, symbol
 
 
 class Calculus(Scripts):
@@ -90,6 +90,19 @@ class Calculus(Scripts):
         body = self.product()
         self.bound = bound
         return Node("lim", (body, low.args[1][0].args[0], point, side))
+
+    def union(self, _: str) -> Node:
+        r"""Read `\bigcup_{k \in \mathbb{Z}} (2k, 2k+1)` as the set and its whole parameter."""
+        low, high = self._bounds()
+        body = self.power()
+        if low is None or low.op != "rel" or low.args[1][0].op != "sym":
+            raise NotMath("a union whose index is not understood")
+        start = low.args[1][1]
+        if low.args[0] == ("in",) and high is None and start in (symbol("mathbb Z"), symbol("Z")):
+            return body
+        if low.args[0] == ("=",) and high == INFINITY and start == Node("neg", (INFINITY,)):
+            return body
+        raise NotMath("a union over a part of the whole numbers")
 
     def integral(self, name: str) -> Node:
         r"""Read an integral; its differential stands behind the integrand, before it, or over a fraction line."""

@@ -75,7 +75,7 @@ class Cursor(ABC):
             return False
         if token.kind == "op":
             if token.value == "|":
-                return not self.bars
+                return not self.bars or self._at_inner_bar()
             if token.value == "[":
                 return (
                     not self.reversed
@@ -88,6 +88,13 @@ class Cursor(ABC):
                 return "||" not in self.bars
             return token.value not in NO_FACTOR
         return False
+
+    def _at_inner_bar(self) -> bool:
+        """Tell whether a bar inside bars opens others: in `|2|x|-3|`, since nobody writes `|2|`."""
+        before = self.tokens[self.at - 2 : self.at]
+        if len(before) < 2 or before[0].value != "|" or before[1].kind != "num" or self.peek(1).kind != "sym":
+            return False
+        return sum(token.value == "|" for token in self.tokens[self.at : self.stop]) == 1 + 2 * len(self.bars)
 
     @abstractmethod
     def sequence(self, top: bool = False) -> Node:

@@ -180,6 +180,13 @@ class Names(Scripts):
             self.at += size + 1
         return mark
 
+    def circled(self, _: str) -> Node:
+        r"""Read `\textcircled{1}`, a number, or the mark of a statement where several are glued."""
+        behind = self.at >= 5 and self.tokens[self.at - 5].value == "textcircled"
+        label = self.argument()
+        glued = behind or self.is_sign(("textcircled",))
+        return symbol(f"circled {label.args[0]}") if glued else label
+
     def stacked(self, _: str) -> Node:
         r"""Read `\overset{mark}{base}` as its base."""
         self.argument()
