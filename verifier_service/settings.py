@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from verifier_service.schema.limits import MEMORY, OUTPUT, PROCESSES, TIME, WALL
@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     math_time_limit_s: float = Field(default=3.0, gt=0, description="CPU seconds for one comparison")
     math_memory_limit_mb: int = Field(
         default=1024, ge=128, description="MiB a math worker may add to what it starts with"
+    )
+    math_secret: SecretStr | None = Field(
+        default=None,
+        description="draws the points at which expressions are compared; a random one, kept in `state_dir`, when unset",
     )
 
     max_batch: int = Field(default=4096, ge=1, description="submissions in one request")

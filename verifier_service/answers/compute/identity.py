@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.compute.numeric import WORK
-from verifier_service.answers.compute.points import secret
+from verifier_service.answers.compute.secret import secret
 from verifier_service.answers.tree.bounds import MAX_TREE_DEPTH, TooComplex
 from verifier_service.answers.tree.nodes import IMAGINARY, Node, free_symbols, number, substitute, walk
 

@@ -4,15 +4,16 @@ Nothing is computed whose size is not bounded first: exponents, factorials, sums
 and the work of one comparison is counted in `WORK`.
 """
 
-import hashlib
 import math
 import random
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import mpmath
 
 from verifier_service.answers.compute.exact import base_value, exact
+from verifier_service.answers.compute.secret import secret
 from verifier_service.answers.tree.bounds import (
     MAX_EXPONENT_LOG2,
     MAX_SUM_TERMS,
@@ -35,7 +36,7 @@ _NOISE_BITS = 24
 _LOST_TO_CALCULUS = 30
 """Bits that a numeric integral may lack."""
 
-_SMALL_EXPONENT = 16
+_SMALL_EXPONENT_BITS = 4
 _MAX_FUNCTION_BITS = 6_700
 """Arguments above 10^2000 are not reduced: that would take long."""
 
@@ -247,7 +248,7 @@ class _Evaluator:
             return MP.mpf(0 if exponent != 0 else 1)
         if not MP.isfinite(base) or not MP.isfinite(exponent):
             raise Undefined("not finite")
-        if abs(exponent) * (abs(magnitude(base) or 0) + 2) > MAX_EXPONENT_LOG2:
+        if (magnitude(exponent) or 0) + (abs(magnitude(base) or 0) + 2).bit_length() > MAX_EXPONENT_LOG2.bit_length():
             raise TooComplex("a power too large to be computed")
         WORK.charge(5 * self._price)
         value = self.raised(base, exponent, exponent_node)
@@ -257,7 +258,7 @@ class _Evaluator:
             self.lost += max(growth, 0) + (0 if whole else (abs(magnitude(base) or 0)).bit_length())
             if not whole:
                 self.hidden += max(-growth, 0)
-        if size is not None and abs(exponent) > _SMALL_EXPONENT and not free_symbols(node):
+        if size is not None and (growth or 0) > _SMALL_EXPONENT_BITS and not free_symbols(node):
             self.hidden += abs(size)  # the powers of some numbers are nearly whole
         return value
 
@@ -338,7 +339,7 @@ class _Evaluator:
             self.hidden += int(min(tail(abs(MP.re(values[0]))), 1 << 40))
 
     def unknown(self, name: str, values: list[Any]) -> Any:
-        """Give an unknown function a fixed, arbitrary, smooth value: equal arguments give equal values."""
+        """Give an unknown function a fixed, secret, smooth value: equal arguments give equal values."""
         total = MP.mpf(0)
         for place, value in enumerate(values):
             if isinstance(value, MP.matrix):
@@ -349,8 +350,7 @@ class _Evaluator:
                 raise TooComplex("an argument too large to be computed")
             self.lost += max(size, 0)
             self.hidden += abs(size)
-            seed = random.Random(hashlib.sha256(f"{name}/{place}".encode()).digest())
-            a, b, c = (MP.mpf(seed.randrange(10**9, 9 * 10**9)) / 10**10 for _ in range(3))
+            a, b, c = (MP.mpf(part) / 10**10 for part in _drawn(secret() + f"{name}/{place}".encode()))
             total += a * MP.cos(b * value + c) + value * b / (3 + place)
         return total
 
@@ -406,6 +406,13 @@ class _Evaluator:
             except (Undefined, NotNumeric):
                 continue
             self.hidden += inner.hidden + (0 if there is None else max(size - there, 0))
+
+
+@lru_cache(maxsize=256)
+def _drawn(seed: bytes) -> tuple[int, int, int]:
+    """Draw three numbers of ten digits by a seed."""
+    source = random.Random(seed)
+    return source.randrange(10**9, 9 * 10**9), source.randrange(10**9, 9 * 10**9), source.randrange(10**9, 9 * 10**9)
 
 
 _TAILS: dict[str, Callable[[Any], Any]] = {

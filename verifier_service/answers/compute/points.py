@@ -16,29 +16,17 @@ from typing import Any
 
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined, evaluate
+from verifier_service.answers.compute.secret import secret
 from verifier_service.answers.tree.bounds import NotMath
 from verifier_service.answers.tree.nodes import IMAGINARY, Node, children, free_symbols, number, walk
 
 Point = dict[str, Any]
 
-_secret = hashlib.sha256(b"points of comparisons outside a service").digest()
-
-
-def keep_secret(text: str) -> None:
-    """Draw all points from now on by this secret."""
-    global _secret  # noqa: PLW0603 -- one secret for a process, told once by the service
-    _secret = hashlib.sha256(text.encode()).digest()
-
-
-def secret() -> bytes:
-    """Return what the points are drawn by."""
-    return _secret
-
 
 def source_for(left: Node, right: Node) -> random.Random:
     """Return random numbers for a pair of trees, whatever their order."""
     digests = sorted(hashlib.sha256(_spelled(node).encode()).digest() for node in (left, right))
-    return random.Random(hashlib.sha256(_secret + b"".join(digests)).digest())
+    return random.Random(hashlib.sha256(secret() + b"".join(digests)).digest())
 
 
 def _spelled(item: Any) -> str:
@@ -166,6 +154,8 @@ _MOST_TERMS = 400
 _MAX_CONSTANTS = 16
 _LINES = 3
 _IN_A_ROW = 12
+_MAX_COUNTED = 8
+_TOGETHER = 64
 
 
 @dataclass
@@ -175,6 +165,7 @@ class _Draw:
     letters: Letters
     source: random.Random
     constants: list[Any] = field(default_factory=list)
+    most: int = _MOST_TERMS
 
     def fraction(self) -> Any:
         """Return a number between 0 and 1 with more digits than anything that occurs by chance."""
@@ -193,7 +184,7 @@ class _Draw:
             return self.whole(_WHOLE_SCALES[attempt % len(_WHOLE_SCALES)])
         value = self.value(scale, signed)
         if name in self.letters.often_whole and attempt % 2 and abs(value) > 1:
-            return MP.nint(value)
+            return MP.nint(abs(value))
         if name in self.letters.complex:
             return MP.mpc(value, self.value(scale, True))
         return value
@@ -219,40 +210,53 @@ class _Draw:
             for side in (-1, 1):
                 reach = MP.mpf(self.source.choice((1, 4, 20, 200))) / 100
                 yield self.around(place, side * self.fraction() * reach * (1 + abs(place) * MP.mpf("0.02")))
+        yield from self.together(ordered)
 
     def around(self, place: Any, step: Any) -> Point:
-        """Put one letter next to a place; the others too, or anywhere."""
-        together = self.source.random() < 0.5
+        """Put one letter that is not whole next to a place, the others anywhere."""
+        scales = [self.source.choice(_SCALES[:4]) for _ in self.letters.names]
+        point = self.point(self.source.randrange(8), scales, True)
         chosen = self.source.choice(self.letters.names)
-        point = self.point(
-            self.source.randrange(8), [self.source.choice(_SCALES[:4]) for _ in self.letters.names], True
-        )
-        for name in self.letters.names:
-            if not (name == chosen or together):
-                continue
-            if name in self.letters.whole:
-                point[name] = self.countable(place + self.source.choice((-1, 0, 1, 2)))
-            elif name in self.letters.complex:
-                point[name] = MP.mpc(place + step, step)
-            else:
-                point[name] = place + step * (1 if name == chosen else self.fraction())
+        if chosen not in self.letters.whole:
+            point[chosen] = MP.mpc(place + step, step) if chosen in self.letters.complex else place + step
         return point
+
+    def together(self, places: list[Any]) -> Iterator[Point]:
+        """Put all letters next to numbers that occur."""
+        if len(self.letters.names) < 2:
+            return
+        corners = [(place,) * len(self.letters.names) for place in places]
+        if len(places) ** 2 <= _TOGETHER and len(self.letters.names) == 2:
+            corners = list(itertools.product(places, repeat=2))
+        corners += [tuple(self.source.choice(places) for _ in self.letters.names) for _ in range(_TOGETHER // 4)]
+        for attempt, corner in enumerate(corners):
+            point = self.point(attempt, [1.0] * len(self.letters.names), True)
+            for name, place in zip(self.letters.names, corner, strict=True):
+                if name not in self.letters.whole | self.letters.complex:
+                    point[name] = place + self.value(0.2, True)
+            yield point
 
     def countable(self, value: Any) -> Any:
         """Return a whole number from 1 to the longest series that is computed, next to a value if possible."""
-        return max(MP.mpf(1), min(MP.nint(abs(value)), MP.mpf(_MOST_TERMS)))
+        return max(MP.mpf(1), min(MP.nint(abs(value)), MP.mpf(self.most)))
 
-    def in_a_row(self) -> Iterator[Point]:
-        """Draw whole numbers that follow each other: what repeats with a period shows all its values."""
+    def counted(self) -> Iterator[Point]:
+        """Draw whole numbers: some that follow each other, and those next to the numbers that occur.
+
+        What repeats with a period shows all its values there, what begins at a number its first ones.
+        """
+        whole = [name for name in self.letters.names if name in self.letters.whole | self.letters.often_whole]
         start = self.source.randrange(1, 20)
-        base = self.point(0, [1.0] * len(self.letters.names), False)
         for step in range(_IN_A_ROW):
-            yield {
-                name: MP.mpf(start + (step * (place + 1)) % (_IN_A_ROW + place))
-                if name in self.letters.whole
-                else value
-                for place, (name, value) in enumerate(base.items())
-            }
+            row = {name: start + (step * (place + 1)) % (_IN_A_ROW + place) for place, name in enumerate(whole)}
+            yield self.anywhere() | {name: MP.mpf(value) for name, value in row.items()}
+        for constant in self.constants[:_MAX_COUNTED]:
+            for value in (constant - 1, constant, constant + 1, 2 * constant):
+                yield self.anywhere() | {self.source.choice(whole): self.countable(value)}
+
+    def anywhere(self) -> Point:
+        """Draw a point of small numbers."""
+        return self.point(0, [2.0] * len(self.letters.names), False)
 
     def on_lines(self, turns: list[Node]) -> Iterator[Point]:
         """Draw on lines, in every interval between the zeros of the given operands."""
@@ -300,11 +304,14 @@ def points(left: Node, right: Node, letters: Letters, source: random.Random) -> 
         yield from (next(spread) for _ in range(9))
         return
     yield from draw.spread()
-    if letters.whole:
-        yield from draw.in_a_row()
     if not (bends or letters.whole or letters.often_whole):
         return
     draw.constants = _constants(left, right)
+    if letters.whole or letters.often_whole:
+        draw.most = (
+            _MOST_TERMS if any(part.op in ("sum", "prod") for node in (left, right) for part in walk(node)) else 10**6
+        )
+        yield from draw.counted()
     yield from draw.near()
     turns = [turn for node in (left, right) for part in walk(node) for turn in _turns(part)]
     if not letters.complex:
@@ -461,4 +468,4 @@ def _collect(node: Node, found: dict[Node, None]) -> None:
         _collect(child, found)
 
 
-__all__ = ["Letters", "Point", "keep_secret", "letters_of", "points", "secret", "source_for"]
+__all__ = ["Letters", "Point", "letters_of", "points", "source_for"]

@@ -20,7 +20,7 @@ from verifier_service.answers.compute.identity import identical
 from verifier_service.answers.compute.numeric import MP, Measured, NotNumeric, magnitude
 from verifier_service.answers.compute.points import Letters, Point, letters_of, points, source_for
 from verifier_service.answers.tree.bounds import TooComplex
-from verifier_service.answers.tree.nodes import Node, rename, symbol, walk
+from verifier_service.answers.tree.nodes import Node, rename, symbol
 
 MAX_DIGITS_COMPARED = 4_000
 
@@ -152,7 +152,8 @@ def _within(gap: Any, size: int) -> bool:
 
 
 def _ends_alone(left: Node, right: Node, point: Point) -> bool:
-    """Tell whether two expressions differ because one ends where the other goes on: `2 ln x` is not `ln x^2`.
+    """Tell whether two expressions differ because one ends where the other goes on: `2 ln x` is not `ln x^2`, but
+    `e^(ln x)` is `x`, since it goes on as that through complex numbers.
 
     With several letters only points with one negative variable count, so that `ln(ab)` equals `ln a + ln b` and
     `sqrt(ab)` may be written `sqrt(a) sqrt(b)`.
@@ -164,8 +165,6 @@ def _ends_alone(left: Node, right: Node, point: Point) -> bool:
             return False
     except NotNumeric:
         return False
-    if any(part.op == "fn" and part.args[0] in ("ln", "log") for node in (left, right) for part in walk(node)):
-        return True
     return _compared(left, right, point, False) is _At.DIFFERENT
 
 

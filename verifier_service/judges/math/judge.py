@@ -9,6 +9,7 @@ import structlog
 
 from verifier_service.errors import JudgeError, ReferenceUnusable
 from verifier_service.judges.math.reference import FAILED, READING_REFERENCE
+from verifier_service.judges.math.secret import math_secret
 from verifier_service.schema import ExtractionRule, Form, MathResult, MathSubmission, Rounding, Verdict
 from verifier_service.settings import Settings
 from verifier_service.workers.pool import FINAL_STAGE, Ended, Limits, Pool
@@ -46,6 +47,7 @@ class MathJudge:
     def __init__(self, settings: Settings) -> None:
         self._workers = settings.math_workers
         self._limits = Limits(settings.math_time_limit_s, settings.math_memory_limit_mb)
+        self._secret = math_secret(settings)
         self._pool = Pool(_HANDLER, settings.math_workers, self._limits)
 
     async def start(self) -> None:
@@ -97,7 +99,7 @@ class MathJudge:
         """Cut the work: a group with the same references stays together as far as every worker gets its share."""
         groups: dict[tuple[str, ...], list[tuple[int, Any]]] = defaultdict(list)
         for item, indices in twins.items():
-            groups[item.references].append((indices[0], item._asdict()))
+            groups[item.references].append((indices[0], {**item._asdict(), "secret": self._secret}))
         size = max(1, min(_MAX_CHUNK, len(twins) // (2 * self._workers)))
         chunks: list[list[tuple[int, Any]]] = [[]]
         for group in groups.values():

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from verifier_service.answers.compare import Outcome, accept
 from verifier_service.answers.compute.algebra import warm_up
+from verifier_service.answers.compute.secret import keep_secret
 from verifier_service.answers.form import left_to_do
 from verifier_service.answers.read.reading import Answer, read
 from verifier_service.answers.rounding import rounds_to
@@ -62,6 +63,8 @@ def judge_item(item: dict[str, Any], report: Report) -> None:
     to the reference and not to the completion.
     """
     began_s = time.perf_counter()
+    if "secret" in item:
+        keep_secret(item["secret"])
 
     def conclude(verdict: Verdict | None, answer: Extracted | None, message: str) -> None:
         text, rule = (answer.text[:MAX_REPORTED_CHARS], answer.rule) if answer else (None, None)
