@@ -197,6 +197,13 @@ class _Draw:
             for attempt in range(6):
                 yield self.point(attempt, [self.source.choice(_SCALES[:8]) for _ in self.letters.names], attempt > 0)
 
+    def few(self) -> Iterator[Point]:
+        """Draw a few points, some of them beyond the numbers that occur."""
+        for attempt, scale in enumerate((1, 3, 9, 0.4, 45)):
+            yield self.point(attempt, [scale] * len(self.letters.names), attempt > 0)
+        for constant in self.constants[-2:]:
+            yield self.point(0, [max(float(constant), 1) * 3] * len(self.letters.names), False)
+
     def point(self, attempt: int, scales: list[float], signed: bool) -> Point:
         return {
             name: self.of(name, attempt, scale, signed) for name, scale in zip(self.letters.names, scales, strict=True)
@@ -299,9 +306,9 @@ def points(left: Node, right: Node, letters: Letters, source: random.Random) -> 
     """
     draw = _Draw(letters, source)
     bends = any(_bends(part) for node in (left, right) for part in walk(node))
-    if any(part.op in ("int", "lim", "diff") or _is_endless(part) for node in (left, right) for part in walk(node)):
-        spread = draw.spread()
-        yield from (next(spread) for _ in range(9))
+    if is_costly(left, right):
+        draw.constants = _constants(left, right)
+        yield from draw.few()
         return
     yield from draw.spread()
     if not (bends or letters.whole or letters.often_whole):
@@ -316,6 +323,11 @@ def points(left: Node, right: Node, letters: Letters, source: random.Random) -> 
     turns = [turn for node in (left, right) for part in walk(node) for turn in _turns(part)]
     if not letters.complex:
         yield from draw.on_lines(list(dict.fromkeys(turns))[:_MAX_CONSTANTS])
+
+
+def is_costly(left: Node, right: Node) -> bool:
+    """Tell whether a value takes an integral, a limit, a derivative or a series without end."""
+    return any(part.op in ("int", "lim", "diff") or _is_endless(part) for node in (left, right) for part in walk(node))
 
 
 def _is_endless(node: Node) -> bool:

@@ -18,7 +18,7 @@ from verifier_service.answers.compute.algebra import measure
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.compute.identity import identical
 from verifier_service.answers.compute.numeric import MP, Measured, NotNumeric, magnitude
-from verifier_service.answers.compute.points import Letters, Point, letters_of, points, source_for
+from verifier_service.answers.compute.points import Letters, Point, is_costly, letters_of, points, source_for
 from verifier_service.answers.tree.bounds import TooComplex
 from verifier_service.answers.tree.nodes import Node, rename, symbol
 
@@ -89,7 +89,7 @@ def _agree_at(left: Node, right: Node, letters: Letters, fixed: Point, drawn_for
         undecided += found is _At.UNDECIDED
     if agreed < _ENOUGH and letters.real and not fixed:
         return _agree_at(left, right, replace(letters, real=False), fixed, drawn_for)
-    if agreed < _ENOUGH and undecided:
+    if undecided and (agreed < _ENOUGH or is_costly(*drawn_for)):
         raise TooComplex(f"more than {MAX_DIGITS_COMPARED} digits would be needed")
     return agreed >= _ENOUGH
 
