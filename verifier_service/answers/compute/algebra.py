@@ -266,6 +266,10 @@ def calculus_value(node: Node, values: Mapping[str, Any]) -> Any:
 _FEW_DIGITS = 120
 """Beyond so many digits an integral is computed numerically only where it has no closed form."""
 
+_MAX_DIGITS_INTEGRATED = 250
+_DIGIT_CALLS = 200
+"""What the nodes of one numeric integration cost for each digit, in calls that take as long."""
+
 _UNKNOWN_TO_SYMPY = (TypeError, ValueError, AttributeError, ZeroDivisionError, NotImplementedError, RecursionError)
 
 
@@ -303,8 +307,9 @@ def _rational(value: Any) -> Any:
 def _numeric_integral(node: Node, values: Mapping[str, Any]) -> Any:
     """Integrate numerically; None where two precisions do not agree, as for an integrand with jumps."""
     body, variable, low, high = node.args
-    if any(part.op in ("int", "lim", "sum", "prod", "diff") for part in walk(body)):
+    if MP.dps > _MAX_DIGITS_INTEGRATED or any(part.op in ("int", "lim", "sum", "prod", "diff") for part in walk(body)):
         return None
+    BUDGET.charge(MP.dps * _DIGIT_CALLS)
     cost = _NODE_CALLS * sum(1 for _ in walk(body))
     results = []
     for precision in (MP.dps, MP.dps + 15):

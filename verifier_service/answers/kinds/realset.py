@@ -171,7 +171,7 @@ def _ascends(low: Node, high: Node) -> bool:
     interval."""
     if low == INFINITY or high == _MINUS_INFINITY:
         return False
-    if free_symbols(low) or free_symbols(high) or low == _MINUS_INFINITY or high == INFINITY:
+    if free_symbols(low) or free_symbols(high):
         return True
     try:
         with MP.workdps(_DIGITS):
@@ -472,7 +472,7 @@ def _overlap(one: Piece, other: Piece) -> Piece | None:
     with MP.workdps(_DIGITS):
         try:
             a, b = _number(low), _number(high)
-        except TooComplex:
+        except TooComplex:  # it may be empty, and then equals nothing but what is written alike
             return Piece(low, low_closed, high, high_closed)
         if _close(a, b):
             return Piece(low, True, high, True) if low_closed and high_closed else None
@@ -496,7 +496,7 @@ def _equal_pieces(first: tuple[Piece, ...], second: tuple[Piece, ...], same: Sam
         try:
             first, second = tuple(_merged(first)), tuple(_merged(second))
         except TooComplex:
-            pass
+            pass  # ends too large to be ordered are compared as they are written
         except (NotNumeric, Undefined):
             return None
     if len(first) != len(second):
