@@ -171,7 +171,7 @@ def _ascends(low: Node, high: Node) -> bool:
     interval."""
     if low == INFINITY or high == _MINUS_INFINITY:
         return False
-    if free_symbols(low) or free_symbols(high):
+    if free_symbols(low) or free_symbols(high) or low == _MINUS_INFINITY or high == INFINITY:
         return True
     try:
         with MP.workdps(_DIGITS):
