@@ -224,7 +224,7 @@ def test_a_verifier_that_is_killed_and_restarted_costs_nothing_but_time(
 
 def _submission(question: str, completion: str) -> dict[str, Any]:
     a, b = (int(word) for word in question.removeprefix("What is ").removesuffix("?").split(" + "))
-    return {"kind": "math", "completion": completion, "reference": str(a + b)}
+    return {"kind": "math", "completion": completion, "reference": str(a + b), "form": "final"}
 
 
 def test_a_verifier_that_stays_down_saves_the_run_and_resume_goes_on_in_order(
