@@ -76,6 +76,7 @@ def _decide(answer: Answer, reference: Answer) -> Outcome:
         decision = rule(answer, reference)
         if decision is not None:
             return decision if isinstance(decision, Outcome) else _outcome(decision, answer, reference)
+    answer, reference = _with_meaning(answer), _with_meaning(reference)
     if not answer.trees or not reference.trees:
         which = "the answer" if not answer.trees else "the reference"
         reason = (answer if not answer.trees else reference).reason
@@ -105,8 +106,8 @@ def accept(answer: Answer, reference: Answer) -> Outcome:
 
 def _compare_trees(answer: Answer, reference: Answer) -> Outcome:
     first: Decision | None = None
-    for one in _meanings(answer):
-        for other in _meanings(reference):
+    for one in answer.trees:
+        for other in reference.trees:
             try:
                 decision = same(*roles.cast(one, other))
             except (NotMath, Undefined) as limit:
@@ -119,9 +120,9 @@ def _compare_trees(answer: Answer, reference: Answer) -> Outcome:
     return _outcome(first or Decision(False, "no reading"), answer, reference)
 
 
-def _meanings(answer: Answer) -> tuple[Node, ...]:
-    """Return the trees of an answer; `all real numbers` is a set."""
-    return (symbol("mathbb R"),) if answer.words == "reals" else answer.trees
+def _with_meaning(answer: Answer) -> Answer:
+    """Give `all real numbers` the set as its tree."""
+    return replace(answer, trees=(symbol("mathbb R"),)) if answer.words == "reals" else answer
 
 
 def same(left: Node, right: Node, depth: int = 0) -> Decision:

@@ -255,7 +255,7 @@ def _is_irrational(node: Node) -> bool:
 
 def _is_angle(node: Node) -> bool:
     """Tell whether a value in degrees occurs: it equals a multiple of pi."""
-    return any(part.op == "deg" or (part.op == "quantity" and "deg" in part.args[1].lower()) for part in walk(node))
+    return any(part.op == "deg" or (part.op == "quantity" and part.args[1].holds_pi) for part in walk(node))
 
 
 def _has_functions(reference: Node, has: Counter[str]) -> bool:

@@ -1,26 +1,28 @@
-r"""Values with a unit, a currency, a percent sign or a degree sign.
+r"""Values with a unit, a noun, a currency, a percent sign or a degree sign.
 
-A unit, a currency, a percent sign or a degree sign that stands on one side only does not matter: `5 cm` equals 5,
-`28\%` equals 28. The percentage sign is a unit like others, so `28\%` is not the bare number 0.28. Where both sides
-name units that are known, they are converted (`50 cm` equals `0.5 m`, 50 cents equal $0.50) and units of another
-dimension make the answers different; words that are no known unit (`9 multiples`) do not matter. An angle in degrees
-equals the same angle in radians: 45° equals π/4.
+What stands on one side only does not matter: `5 cm` equals 5, `9 chickens` equals 9, `\$5` equals 5. Where both sides
+have a unit they are converted exactly (`50 cm` equals `0.5 m`, 10 °C equals 50 °F, 1 L equals 1000 cm³), and units
+that measure different things make the answers different. Nouns are equal if one phrase holds the other: `3 red
+balls` and `3 balls`, not `3 apples` and `3 oranges`. A percentage equals its number and its hundredth: `62.5\%` is
+62.5 and 5/8. An angle in degrees equals the same angle in radians: 45° equals π/4.
 """
 
-import re
-from fractions import Fraction
-from functools import lru_cache
-
+from verifier_service.answers.compute.numeric import exact
 from verifier_service.answers.kinds.decision import Decision, Same
-from verifier_service.answers.read import words
+from verifier_service.answers.read.measures import Measure, Unit, measure, times
 from verifier_service.answers.tree.nodes import PI, Node, number, rebuild, walk
 
 _MARKED = ("quantity", "percent", "deg")
-_DEGREE_WORDS = frozenset({"degree", "degrees", "deg", "°"})
-_RADIAN_WORDS = frozenset({"radian", "radians", "rad"})
-_PERCENT_WORDS = frozenset({"%", "percent", "pct", "percentage"})
-_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
-_COMPOUND = {"mph": "mile / hour", "kph": "km / hour", "kmh": "km / hour", "km/h": "km / hour", "m/s": "m / s"}
+
+
+def _known(text: str) -> Measure:
+    found = measure(text)
+    assert found is not None
+    return found
+
+
+_PERCENT, _DEGREE, _RADIAN = _known("%"), _known("°"), _known("rad")
+_ANGLE, _TEMPERATURE = _RADIAN.units[0].dimension, _known("K").units[0].dimension
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
@@ -28,48 +30,144 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
     left, right = _lift(left), _lift(right)
     if left.op not in _MARKED and right.op not in _MARKED:
         return _degrees_inside(left, right, same)
-    (a, mark_a), (b, mark_b) = _split(left), _split(right)
-    if mark_a is None or mark_b is None:
-        bare = same(a, b)
-        if bare.equal or "degree" not in (mark_a, mark_b):
-            return bare if bare.equal else Decision(False, bare.why)
-        marked, other = (a, b) if mark_a else (b, a)
-        return same(Node("mul", (marked, Node("div", (PI, number(180))))), other) if _is_radian(other) else bare
-    if mark_a == mark_b:
-        return same(a, b)
-    return _convert(a, mark_a, b, mark_b, same)
+    (a, unit_a), (b, unit_b) = _split(left), _split(right)
+    if unit_a is None:
+        return _with_bare(b, unit_b, a, same)
+    if unit_b is None:
+        return _with_bare(a, unit_a, b, same)
+    return _with_units(a, unit_a, b, unit_b, same)
 
 
 def _lift(node: Node) -> Node:
-    """Pull a unit out of a sign and out of a sum whose terms all carry it."""
+    """Pull a unit out of a sign, a product, a quotient and a sum whose terms all carry it."""
     if node.op == "neg":
         inner = _lift(node.args[0])
         if inner.op in _MARKED:
             return Node(inner.op, (Node("neg", (inner.args[0],)), *inner.args[1:]))
     if node.op == "quantity":
         inner = _lift(node.args[0])
-        if inner.op in ("percent", "deg") or (inner.op == "quantity" and inner.args[1] == "dollar"):
+        if inner.op in ("percent", "deg"):
             return inner
     if node.op == "mul" and len(node.args) == 2 and node.args[0].op in _MARKED and node.args[1].op == "text":
         return node.args[0]
+    if node.op in ("mul", "div") and any(arg.op == "quantity" for arg in node.args):
+        return _lift_product(node)
+    if node.op == "add" and all(arg.op in ("quantity", "neg") for arg in node.args):
+        return _lift_sum(node)
     return node
 
 
-def _split(node: Node) -> tuple[Node, str | None]:
-    """Return the value and its mark: degree, percent, or the words of the unit."""
+def _lift_product(node: Node) -> Node:
+    parts = [_split(arg) if arg.op == "quantity" else (arg, None) for arg in node.args]
+    signs = (1, *[1 if node.op == "mul" else -1] * (len(parts) - 1))
+    factors = [(unit.units[0], sign) for (_, unit), sign in zip(parts, signs, strict=True) if unit is not None]
+    nouns = frozenset[str]().union(*(unit.nouns for _, unit in parts if unit is not None))
+    needed = any(unit.needed for _, unit in parts if unit is not None)
+    value = Node(node.op, tuple(value for value, _ in parts))
+    return Node("quantity", (value, Measure((times(*factors),), nouns, needed=needed)))
+
+
+def _lift_sum(node: Node) -> Node:
+    """Add quantities of one kind in the unit of the first."""
+    terms = [_lift(arg) for arg in node.args]
+    units = [term.args[1].units[0] for term in terms if term.op == "quantity"]
+    first = units[0] if units else Unit()
+    if len(units) != len(terms) or any(unit.dimension != first.dimension or unit.offset for unit in units):
+        return node
+    values = [
+        Node("mul", (term.args[0], number(unit.scale / first.scale))) if unit.scale != first.scale else term.args[0]
+        for term, unit in zip(terms, units, strict=True)
+    ]
+    return Node("quantity", (Node("add", tuple(values)), terms[0].args[1]))
+
+
+def _split(node: Node) -> tuple[Node, Measure | None]:
+    """Return the value and what stands after it."""
     if node.op == "percent":
-        return node.args[0], "percent"
+        return node.args[0], _PERCENT
     if node.op == "deg":
-        return node.args[0], "degree"
+        return node.args[0], _DEGREE
     if node.op == "quantity":
-        value, unit = node.args
-        unit = unit.strip(" .,").strip()
-        if unit.lower() in _DEGREE_WORDS:
-            return value, "degree"
-        if unit.lower().split()[:1] and unit.lower().split()[0] in _PERCENT_WORDS:
-            return value, "percent"
-        return value, unit
+        return node.args[0], node.args[1]
     return node, None
+
+
+def _with_bare(value: Node, unit: Measure | None, bare: Node, same: Same) -> Decision:
+    """Compare a quantity with a value that has no unit."""
+    if unit is None or unit.needed:
+        return Decision(False, "a letter after a number is a unit only if the other side has one")
+    is_part = unit.units[0].dimension == _PERCENT.units[0].dimension
+    decision = same(value, bare)
+    if decision.equal and (not is_part or unit.units[0].scale == 1):
+        return decision
+    if is_part:
+        return same(Node("mul", (value, number(unit.units[0].scale / 100))), bare)
+    if unit == _DEGREE and _is_radian(bare):
+        return same(_in_radians(value), bare)
+    return decision
+
+
+def _with_units(a: Node, unit_a: Measure, b: Node, unit_b: Measure, same: Same) -> Decision:
+    """Compare two quantities in every meaning that their units have."""
+    if not (unit_a.nouns <= unit_b.nouns or unit_b.nouns <= unit_a.nouns):
+        return Decision(False, f"{unit_a.text} and {unit_b.text} do not count the same thing")
+    alike = False
+    for one in unit_a.units:
+        for other in unit_b.units:
+            if not _measure_alike(one, other) and not _is_remark(unit_a) and not _is_remark(unit_b):
+                continue
+            alike = True
+            decision = _converted(a, one, b, other, same)
+            if decision.equal:
+                return decision
+    why = "different in value after converting" if alike else "do not measure the same thing"
+    return Decision(False, f"{unit_a.text} and {unit_b.text}: {why}")
+
+
+def _measure_alike(one: Unit, other: Unit) -> bool:
+    if one.dimension == other.dimension or _is_degrees_of_heat(one, other) or _is_degrees_of_heat(other, one):
+        return True
+    return _is_any(one, other) or _is_any(other, one)
+
+
+def _is_remark(unit: Measure) -> bool:
+    """Tell whether what stands after a value says nothing about it: `5 in total`."""
+    return not unit.nouns and unit.units == (Unit(),)
+
+
+def _is_degrees_of_heat(one: Unit, other: Unit) -> bool:
+    """Tell whether one side says `degrees` and the other says which."""
+    return one == _DEGREE.units[0] and other.dimension == _TEMPERATURE and other.offset != 0
+
+
+def _is_any(one: Unit, other: Unit) -> bool:
+    """Tell whether one side has `units`, `square units` or `cubic units`, and the other may be what they stand for."""
+    power = dict(one.dimension).get("unit") if len(one.dimension) == 1 else None
+    lengths = dict(other.dimension).get("meter") if len(other.dimension) == 1 else None
+    return power == 1 or (power is not None and power == lengths)
+
+
+def _converted(a: Node, one: Unit, b: Node, other: Unit, same: Same) -> Decision:
+    if one.dimension != other.dimension or (one.scale, one.pi, one.offset) == (other.scale, other.pi, other.offset):
+        return same(a, b)
+    first, second = _in_base(a, one), _in_base(b, other)
+    decision = same(first, second)
+    return Decision(decision.equal, f"{decision.why} after converting")
+
+
+def _in_base(value: Node, unit: Unit) -> Node:
+    """Convert a value to the base units."""
+    plain = exact(value)
+    if plain is not None and not unit.pi:
+        return number((plain + unit.offset) * unit.scale)
+    if unit.offset:
+        value = Node("add", (value, number(unit.offset)))
+    factors = [value, number(unit.scale), *([Node("pow", (PI, number(unit.pi)))] if unit.pi else [])]
+    return Node("mul", tuple(factors))
+
+
+def _in_radians(value: Node) -> Node:
+    return Node("mul", (value, Node("div", (PI, number(180)))))
 
 
 def _is_radian(node: Node) -> bool:
@@ -78,89 +176,6 @@ def _is_radian(node: Node) -> bool:
 
 def _has_pi(node: Node) -> bool:
     return any(part == PI for part in walk(node))
-
-
-def _convert(a: Node, mark_a: str, b: Node, mark_b: str, same: Same) -> Decision:
-    first, second = _measure(mark_a), _measure(mark_b)
-    if first is None or second is None:
-        return same(a, b)
-    if first[0] != second[0]:
-        return Decision(False, f"{mark_a} and {mark_b} do not measure the same thing")
-    if first[1] == second[1]:
-        return same(a, b)
-    scaled = same(Node("mul", (a, number(first[1]))), Node("mul", (b, number(second[1]))))
-    return Decision(scaled.equal, f"{scaled.why} after converting {mark_a} and {mark_b}")
-
-
-Dimension = tuple[tuple[str, int], ...]
-
-
-@lru_cache(maxsize=4096)
-def _measure(unit: str) -> tuple[Dimension, Fraction] | None:
-    """Return the dimension and the size of a unit such as `km/h`, `square inches`, `m^2`; None where it is not
-    known."""
-    if unit == "degree":
-        return (("angle", 1),), Fraction(1)
-    if unit == "percent":
-        return (("percent", 1),), Fraction(1)
-    text = (
-        unit.strip(" .")
-        .replace("\\", " ")
-        .replace(" per ", " / ")
-        .replace("^", " ^")
-        .replace("²", " ^2")
-        .replace("³", " ^3")
-    )
-    text = _COMPOUND.get(text.lower(), text).replace("/", " / ").replace("*", " ")
-    dimension: dict[str, int] = {}
-    size, sign, pending, last = Fraction(1), 1, 1, None
-    for word in text.split():
-        if word == "/":
-            sign = -1
-        elif word.lower().strip(".") in _POWERS:
-            power = _POWERS[word.lower().strip(".")]
-            if word.lower().endswith("ed") and last:
-                dimension[last[0]] = dimension.get(last[0], 0) + last[2] * (power - 1)
-                size *= last[1] ** (last[2] * (power - 1))
-            else:
-                pending = power
-        elif re.fullmatch(r"\^\{?-?\d\}?", word) and last:
-            power = int(word.strip("^{}"))
-            dimension[last[0]] = dimension.get(last[0], 0) + last[2] * (power - 1)
-            size *= last[1] ** (last[2] * (power - 1))
-        else:
-            found = _unit(word.strip("(){},."))
-            if found is None:
-                return None
-            name, scale = found
-            dimension[name] = dimension.get(name, 0) + sign * pending
-            size *= scale ** (sign * pending)
-            last, pending = (name, scale, sign), 1
-    if not dimension:
-        return None
-    return tuple(sorted((name, power) for name, power in dimension.items() if power)), size
-
-
-_TABLES = (
-    ("length", words.LENGTHS_M), ("time", words.TIMES_S), ("mass", words.MASSES_KG), ("energy", words.ENERGIES_J),
-    ("force", words.FORCES_N), ("power", words.POWERS_W), ("frequency", words.FREQUENCIES_HZ),
-    ("voltage", words.VOLTAGES_V),
-)  # fmt: skip
-
-
-def _unit(word: str) -> tuple[str, Fraction] | None:
-    for candidate in (word, words.singular(word), words.singular(word.lower())):
-        for name, table in _TABLES:
-            if candidate in table:
-                return name, Fraction(table[candidate])
-        if candidate in words.VOLUMES_L:
-            return "volume", Fraction(words.VOLUMES_L[candidate])
-        if candidate in words.MONEY:
-            currency, scale = words.MONEY[candidate]
-            return f"money {currency}", Fraction(scale)
-    if word.lower() in _RADIAN_WORDS:
-        return "radian", Fraction(1)
-    return None
 
 
 def _degrees_inside(left: Node, right: Node, same: Same) -> Decision | None:

@@ -26,6 +26,8 @@ _SIGNS = {
     "。": ".", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u2007": " ", "\u3000": " ", "\u200b": "", "\u200c": "",
     "\u200d": "", "\ufeff": "", "\u2060": "", "\u200e": "", "\u200f": "", "\u061c": "", "\u202a": "", "\u202b": "",
     "\u202c": "",
+    "µ": r"\mu ",
+    "℃": r"^{\circ}C", "℉": r"^{\circ}F", "¢": r"\text{ cents}",
     "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "₹": r"\rupee ", "￥": r"\yen ",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
     "⅕": r"\frac{1}{5}", "⅖": r"\frac{2}{5}", "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅙": r"\frac{1}{6}",
@@ -112,7 +114,7 @@ _DELIMITERS = re.compile(r"\\[()\[\]]|\$\$|(?<!\\)\$")
 _BOLD = re.compile(r"(?<![\w)*])\*\*(?=[^\s*])([^*]{1,300})\*\*(?![\w*(])")
 _ORDINAL = re.compile(
     r"(?<=\d)\s?(?:\^\s?\{\s?\\(?:text|mathrm|textrm)\s?\{(?:st|nd|rd|th)\}\s?\}|\^\s?\{\s?(?:st|nd|rd|th)\s?\}|"
-    r"\^?\s?\\(?:text|mathrm|textrm)\s?\{\s?(?:st|nd|rd|th)\s?\}|(?:st|nd|rd|th)(?![A-Za-z]))"
+    r"\^?\s?\\(?:text|mathrm|textrm)\s?\{\s?(?:st|nd|rd|th)\s?\}|(?:(?<=1)st|(?<=2)nd|(?<=3)rd|th)(?![A-Za-z]))"
 )
 _FACTORIAL = re.compile(r"(?:[^\W_]|[)}\]!]|\\[A-Za-z]{1,10} )!$")  # n!, (n+1)!, \pi !; not 42 ! or \text{yes} !
 _ENDS = " \t\r\n"

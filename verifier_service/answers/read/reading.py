@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from verifier_service.answers.read.choice import Choice, read_choice
 from verifier_service.answers.read.clean import clean
 from verifier_service.answers.read.clock import Moment, read_moment
-from verifier_service.answers.read.grammar import parse
+from verifier_service.answers.read.grammar import readings
 from verifier_service.answers.read.qualifier import Qualifier, split_qualifiers
 from verifier_service.answers.read.text import is_words, normal_text
 from verifier_service.answers.tree.bounds import MAX_ANSWER_CHARS, NotMath, TooComplex
@@ -82,7 +82,7 @@ def _trees(cleaned: str) -> tuple[tuple[Node, ...], str]:
     reason = ""
     for candidate in _candidates(_repeating(cleaned)):
         try:
-            tree = parse(candidate)
+            found = readings(candidate)
         except TooComplex as error:
             return (), str(error)
         except RecursionError:
@@ -90,8 +90,7 @@ def _trees(cleaned: str) -> tuple[tuple[Node, ...], str]:
         except NotMath as error:
             reason = reason or str(error)
             continue
-        if tree not in trees:
-            trees.append(tree)
+        trees.extend(tree for tree in found if tree not in trees)
     return tuple(trees), "" if trees else reason
 
 

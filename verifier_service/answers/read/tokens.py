@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from verifier_service.answers.read import words
+from verifier_service.answers.read import measures, words
 from verifier_service.answers.tree.bounds import MAX_DIGITS, MAX_TOKENS, NotMath, TooComplex
 
 
@@ -19,14 +19,24 @@ _PATTERN = re.compile(
     r"""(?P<blank>\s+)
       |(?P<num>\d+(?:\.\d+|\.(?=/))?(?!\d)(?:[eE][-+]?\d{1,3}(?![\w^{.]))?|\.\d+)
       |\\(?P<cmd>[A-Za-z]+\*?|[{}|%\#&_ $\\])
-      |(?P<word>[A-Za-z]+)
+      |(?P<word>(?>[A-Za-z]+)(?![^\W\d_]))
       |(?P<op>\.\.\.|<=|>=|!=|==|=<|=>|->|:=|<>|\^|[-+*/=<>(){}\[\],;:|!'_&%."?@`~\#])
       |(?P<letters>[^\W\d_]+)
       |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
 
-_UNIT_TAIL = re.compile(r"(?:\^?\{?[23]\}?)?(?:\s?/\s?[a-z]{1,6}(?:\^?\{?[23]\}?)?)?\s*[.]?")
+_UNIT_LETTERS = frozenset("mgshLNJWVAKtlCFTHBMSΩ")
+"""A text command with one of these after a value is a unit, as in `5 \\mathrm{V}`."""
+
+_UNIT_NAMES = frozenset({"min", "sec", "in"})
+"""Units that are also a function or a relation: `5 min` and `\\min(x, y)`, `5 in` and `x in Z`."""
+
+# After a unit: the end, `. `, `,`, `)`, `/hour`, `^2`, ` later`; not `(x`, ` x`, ` [0, 1]`, `^2 x`.
+_AFTER_UNIT = re.compile(r"\s*(?:$|[.,;)\]}&/*-]|\^\s?\{?\s?-?[1-3]\s?\}?\s*(?:$|[.,;)])|(?P<word>[A-Za-z]{2,}))")
+# After `5 of`, `1 in`, `5 to`: ` 6`, ` the`, ` a mile`; not ` Z`, ` [0, 1]`.
+_AFTER_SMALL_WORD = re.compile(r"\s+(?:\d|[A-Za-z]{2}|a )")
+_SMALL_WORDS = frozenset({"of", "to", "in", "at", "on", "by", "fl"})
 
 _SIGNS = {"vert": ("op", "|"), "Vert": ("cmd", "|"), "lbrace": ("cmd", "{"), "rbrace": ("cmd", "}")}
 """Commands that spell a sign in words: the token of the sign."""
@@ -109,17 +119,19 @@ def _braced(text: str, start: int) -> tuple[str, int] | None:
     return None
 
 
-def _text_tokens(content: str, spaced: bool, after_value: bool) -> list[Token]:
+def _text_tokens(content: str, spaced: bool, tokens: list[Token], following: str) -> list[Token]:
     """Read the content of a text command: a letter is a symbol, a function's name is the function, the rest is text."""
     content = content.strip()
     bare = content.strip(" .")
     if not content:
         return []
+    after_value = _ends_value(tokens)
     if len(bare) == 1 and bare.isalpha() and bare != "a" and bare not in words.JOINERS:
-        is_unit = after_value and bare in words.SINGLE_LETTER_UNITS
+        is_unit = after_value and bare in _UNIT_LETTERS and following[:1] not in ("_", "(")
+        is_unit = is_unit or (not bare.isascii() and measures.known(bare) is not None) or _after_unit_slash(tokens)
         return [Token("text" if is_unit else "sym", bare, spaced)]
     name = words.RENAMED_FUNCTIONS.get(bare, bare)
-    if name in words.FUNCTIONS and name not in ("min", "max"):
+    if name in words.FUNCTIONS and name not in ("min", "max") and not _names_unit(bare, tokens, following):
         return [Token("cmd", name, spaced)]
     if re.fullmatch(r"[-+]?[\d.,/ ]*\d", bare):
         return tokenize(bare)
@@ -149,7 +161,7 @@ def tokenize(text: str) -> list[Token]:
             tokens.append(Token("word", value.lower(), spaced))
             spaced = False
             continue
-        if kind in ("other", "letters"):
+        if kind == "other":
             raise NotMath(f"unexpected {value!r}")
         if kind == "num":
             if len(value) > MAX_DIGITS:
@@ -157,6 +169,8 @@ def tokenize(text: str) -> list[Token]:
             tokens.append(Token("num", value.removesuffix("."), spaced))
         elif kind == "cmd":
             position = _command(text, position, value, spaced, tokens)
+        elif kind == "letters":
+            _foreign(value, spaced, tokens)
         elif kind == "word":
             _word(value, spaced, tokens, text[position : position + 12])
         else:
@@ -181,7 +195,7 @@ def _command(text: str, position: int, name: str, spaced: bool, tokens: list[Tok
         content, end = braced
         if name in ("operatorname", "operatorname*"):
             content = content.replace(" ", "")
-        tokens.extend(_text_tokens(content, spaced, _ends_value(tokens)))
+        tokens.extend(_text_tokens(content, spaced, tokens, text[end : end + 12]))
         return end
     if name in ("begin", "end"):
         braced = _braced(text, position)
@@ -219,12 +233,65 @@ def _ends_item(token: Token) -> bool:
     return token.kind == "num" or token.value in (")", "]", "}")
 
 
+def _foreign(value: str, spaced: bool, tokens: list[Token]) -> None:
+    """Add the tokens of letters outside ASCII: multipliers such as `万` and a unit or a counter."""
+    while len(value) > 1 and value[0] in measures.TIMES:
+        tokens.append(Token("word", value[0], spaced))
+        value = value[1:]
+    if value not in measures.TIMES and not measures.is_foreign(value):
+        raise NotMath(f"unexpected {value[0]!r}")
+    tokens.append(Token("word", value, spaced))
+
+
+def _after_unit_slash(tokens: list[Token]) -> bool:
+    """Tell whether a unit and a stroke or a hyphen stand before: `ft/`, `\\mathrm{m}/`, `5 g/`."""
+    if len(tokens) < 2 or tokens[-1].value not in ("/", "-"):
+        return False
+    before = tokens[-2]
+    if before.kind == "sym" and tokens[-1].value == "/" and before.spaced and before.value in _UNIT_LETTERS:
+        return len(tokens) > 2 and tokens[-3].kind == "num"
+    return before.kind in ("word", "text")
+
+
+def _names_unit(word: str, tokens: list[Token], following: str) -> bool:
+    """Tell whether `min`, `sec` or `in` is a unit here: it follows a value or a unit, and nothing it would act on
+    follows."""
+    if word not in _UNIT_NAMES or not tokens:
+        return False
+    before = tokens[-1]
+    if _after_unit_slash(tokens) or (before.value == "/" and len(tokens) > 1 and tokens[-2].kind == "sym"):
+        return True
+    if before.kind not in ("num", "word", "text") and before.value not in (")", "}", "/"):
+        return False
+    if word == "min" and following.lstrip()[:1].isdigit():
+        return True
+    match = _AFTER_UNIT.match(following)
+    return match is not None and match["word"] not in words.PLAIN_GREEK and match["word"] not in words.FUNCTIONS
+
+
+def _in_unit_bracket(word: str, tokens: list[Token], following: str) -> bool:
+    """Tell whether a bracket after a value or a point after a unit comes before a word: `5 (`, `5 J/(`, `5 sq.`."""
+    if len(tokens) < 2:
+        return False
+    before, bracket = tokens[-2:]
+    if bracket.value == "(":
+        return before.value == "/" or (before.kind == "num" and (following[:1] == ")" or len(word) > 3))
+    return bracket.value == "." and before.kind == "word"
+
+
+def _joins_numbers(word: str, tokens: list[Token], following: str) -> bool:
+    """Tell whether a small word stands between a number and a number or a noun: `5 of the`, `1 in 6`, `5 to 6`."""
+    after_number = bool(tokens) and tokens[-1].kind == "num"
+    return word in _SMALL_WORDS and after_number and _AFTER_SMALL_WORD.match(following) is not None
+
+
 def _word(word: str, spaced: bool, tokens: list[Token], following: str) -> None:
     """Add the tokens of a run of letters: a known word, a unit after a value, or single letters."""
     if len(word) == 1:
-        stands_apart = spaced and word in words.SINGLE_LETTER_UNITS and bool(tokens) and tokens[-1].kind == "num"
-        is_unit = stands_apart and _UNIT_TAIL.fullmatch(following)
-        tokens.append(Token("word" if is_unit else "sym", word, spaced))
+        tokens.append(Token("sym", word, spaced))
+        return
+    if _names_unit(word, tokens, following) or _joins_numbers(word, tokens, following):
+        tokens.append(Token("word", word, spaced))
         return
     if word in _CODE_WORDS:
         kind, value = _CODE_WORDS[word]
@@ -248,10 +315,15 @@ def _word(word: str, spaced: bool, tokens: list[Token], following: str) -> None:
     if spaced and tokens and tokens[-1].kind == "word":
         tokens.append(Token("word", word, spaced))
         return
-    if len(word) > 2 and word.isupper() and not words.is_unit(word):
+    if len(word) > 2 and word.isupper() and not measures.is_unit(word):
         tokens.append(Token("sym", word, spaced))
         return
-    if (_ends_value(tokens) and words.is_unit(word)) or len(word) > 4 or (spaced and len(word) > 2):
+    in_unit = _ends_value(tokens) or _after_unit_slash(tokens) or _in_unit_bracket(word, tokens, following)
+    if (
+        (in_unit and (measures.is_unit(word) or word == "base" or word in measures.BASES))
+        or len(word) > 4
+        or (spaced and len(word) > 2)
+    ):
         tokens.append(Token("word", word, spaced))
         return
     tokens.extend(Token("sym", letter, spaced and index == 0) for index, letter in enumerate(word))

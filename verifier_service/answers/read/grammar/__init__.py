@@ -13,8 +13,8 @@ what surrounds and follows a value, five rooms side by side read the kinds of va
 from verifier_service.answers.read.grammar.glued import unglued
 from verifier_service.answers.read.grammar.lists import Lists
 from verifier_service.answers.read.grammar.signs import END
-from verifier_service.answers.read.tokens import tokenize
-from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.read.tokens import Token, tokenize
+from verifier_service.answers.tree.bounds import NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Node
 
 
@@ -23,14 +23,50 @@ class _Parser(Lists):
 
 
 def parse(text: str) -> Node:
-    """Read a whole cleaned answer.
+    """Read a whole cleaned answer in its likeliest reading.
 
     Raises:
         NotMath: the text is not mathematics; it may still be an answer in words.
         TooComplex: a limit of `bounds` is exceeded; nothing was computed.
     """
-    parser = _Parser(unglued(tokenize(text)))
+    return readings(text)[0]
+
+
+def readings(text: str) -> tuple[Node, ...]:
+    """Read a whole cleaned answer: the likeliest reading first. `5 m` may be five metres or a product.
+
+    Raises:
+        NotMath: the text is not mathematics; it may still be an answer in words.
+        TooComplex: a limit of `bounds` is exceeded; nothing was computed.
+    """
+    tokens = unglued(tokenize(text))
+    parser = _Parser(list(tokens))
+    try:
+        first = _whole(parser)
+    except NotMath as error:
+        if isinstance(error, TooComplex) or not parser.ambiguous:
+            raise
+        return (_whole(_Parser(_as_letters(tokens), letters=True)),)
+    if not parser.ambiguous:
+        return (first,)
+    try:
+        return first, _whole(_Parser(_as_letters(tokens), letters=True))
+    except NotMath:
+        return (first,)
+
+
+def _whole(parser: _Parser) -> Node:
     node = parser.sequence(top=True)
     if parser.peek() is not END:
         raise NotMath(f"unexpected {parser.peek().value!r}")
     return node
+
+
+def _as_letters(tokens: list[Token]) -> list[Token]:
+    """Take each single letter in a text command for a variable."""
+    return [
+        Token("sym", token.value.strip(), token.spaced)
+        if token.kind == "text" and len(token.value.strip()) == 1 and token.value.strip().isalpha()
+        else token
+        for token in tokens
+    ]

@@ -1,14 +1,15 @@
 """Sums, products and their signs."""
 
-from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.atoms import Atoms
 from verifier_service.answers.read.grammar.signs import DOTS, SIGNED, TIMES
-from verifier_service.answers.read.grammar.units import Units
+from verifier_service.answers.read.grammar.units import MONEY
 from verifier_service.answers.tree.bounds import MAX_PM_SIGNS, NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Node, number
 
+_MONEY_SIGNS = frozenset(MONEY.values())
 
-class Arithmetic(Atoms, Units):
+
+class Arithmetic(Atoms):
     """Read terms and factors."""
 
     def sum(self) -> Node:
@@ -57,11 +58,11 @@ class Arithmetic(Atoms, Units):
                     self.at += 1
                     left = Node("mul", (left, Node("dots", ())))
                     continue
-                right = self._factor_with_sign()
+                right = self._measured_factor(left)
                 left = self._multiplied(sign, left, right)
             elif self.is_sign(("/", "div")):
                 self.at += 1
-                left = Node("div", (left, self._factor_with_sign()))
+                left = Node("div", (left, self._measured_factor(left)))
             elif self.is_sign((":",)):
                 self.at += 1
                 right = self._factor_with_sign()
@@ -74,18 +75,19 @@ class Arithmetic(Atoms, Units):
             elif self.is_sign(DOTS) and left.op in ("mul", "sym", "num", "neg"):
                 self.at += 1
                 left = Node("mul", (left, Node("dots", ())))
-            elif self.starts_factor() and not self.at_union(left):
-                left = self._juxtaposed(left)
             else:
-                unit = self.unit()
-                if unit is None:
+                worded = self.with_words(left)
+                if worded is not None:
+                    left = worded
+                elif self.starts_factor() and not self.at_union(left):
+                    left = self._juxtaposed(left)
+                else:
                     return left
-                if left.op == "sym" and not words.is_unit(unit.split()[0]):
-                    raise NotMath(f"the words {unit!r} after a letter")
-                left = Node("quantity", (left, unit))
 
     def _juxtaposed(self, left: Node) -> Node:
         """Read the next factor without a sign between; a whole number before a proper fraction is a mixed number."""
+        if left.op == "quantity" and left.args[1].text in _MONEY_SIGNS:
+            return Node("quantity", (self._juxtaposed(left.args[0]), left.args[1]))
         slashed = self.peek().kind == "num" and self.is_sign(("/",), 1) and self.peek(2).kind == "num"
         fraction = self.is_sign(("frac", "dfrac", "tfrac", "cfrac")) or self.is_sign(("over",), 2)
         if left.op == "num" and self._at_times_ten():
@@ -93,6 +95,8 @@ class Arithmetic(Atoms, Units):
             return self._times(left, self.power())
         if self.peek().kind == "num" and left.op == "num" and not slashed:
             raise NotMath("two numbers side by side")
+        if self.peek().kind == "num" and left.op == "quantity":
+            raise NotMath("a number after a unit")
         right = self.power()
         if fraction and right.op in ("deg", "percent") and _is_whole(left) and _is_proper(right.args[0]):
             return Node(right.op, (_mixed(left, right.args[0]),))
@@ -117,6 +121,13 @@ class Arithmetic(Atoms, Units):
             and ten.value == "10"
             and self.is_sign(("^",), 2)
         )
+
+    def _measured_factor(self, left: Node) -> Node:
+        """Read a factor, with its unit where the one before has a unit: `5 cm \\times 3 cm`."""
+        right = self._factor_with_sign()
+        if left.op == "quantity" or (left.op in ("mul", "div") and left.args[-1].op == "quantity"):
+            return self.with_words(right) or right
+        return right
 
     def _factor_with_sign(self) -> Node:
         negative = False

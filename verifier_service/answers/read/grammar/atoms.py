@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from fractions import Fraction
 
-from verifier_service.answers.read import words
+from verifier_service.answers.read import measures, words
 from verifier_service.answers.read.grammar.calculus import Calculus
 from verifier_service.answers.read.grammar.environments import Environments
 from verifier_service.answers.read.grammar.functions import Functions
 from verifier_service.answers.read.grammar.names import ACCENTS, FACES, Names
 from verifier_service.answers.read.grammar.sets import Sets
 from verifier_service.answers.read.grammar.signs import DOTS, OPENERS, RELATIONS
+from verifier_service.answers.read.grammar.units import MONEY
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
 from verifier_service.answers.tree.nodes import EULER, IMAGINARY, INFINITY, PI, Node, number, symbol
@@ -40,6 +41,8 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         value = token.value.strip()
         if self.is_sign(RELATIONS) or self.is_sign((":",)):
             return symbol(value)
+        if token.kind == "text" and len(value) == 1 and value.isalpha():
+            return self.letter(Token("sym", value, token.spaced))
         if token.kind == "text":
             return Node("text", (value,))
         raise NotMath(f"the word {value!r} stands where a value is needed")
@@ -65,7 +68,9 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
 
     def money(self, name: str) -> Node:
         """Read the value after a sign of money."""
-        return Node("quantity", (self.power(), name))
+        negative = self.accept("-")
+        value = Node("quantity", (self.power(), measures.measure(MONEY[name])))
+        return Node("neg", (value,)) if negative else value
 
     def binomial(self, _: str) -> Node:
         r"""Read `\binom{n}{k}`."""
@@ -95,7 +100,7 @@ COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     **dict.fromkeys(("overset", "underset"), Atoms.stacked),
     **dict.fromkeys(("binom", "dbinom", "tbinom"), Atoms.binomial),
     **dict.fromkeys(DOTS, Atoms.dots),
-    **dict.fromkeys(("dollar", "euro", "pounds", "pound", "yen", "rupee"), Atoms.money),
+    **dict.fromkeys(MONEY, Atoms.money),
     **dict.fromkeys(FACES, Atoms.face),
     "mathbb": Atoms.number_set,
     "textcircled": Atoms.circled,

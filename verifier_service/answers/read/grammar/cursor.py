@@ -13,9 +13,12 @@ from verifier_service.answers.tree.nodes import Node
 
 
 class Cursor(ABC):
-    """State of one reading: the tokens, the place, the nesting depth and the open bars."""
+    """State of one reading: the tokens, the place, the nesting depth and the open bars.
 
-    def __init__(self, tokens: list[Token]) -> None:
+    `letters` says that letters after a number are variables and no units; `ambiguous`, that they were read as units.
+    """
+
+    def __init__(self, tokens: list[Token], letters: bool = False) -> None:
         self.tokens = tokens
         self.at = 0
         self.stop = len(tokens)
@@ -23,6 +26,8 @@ class Cursor(ABC):
         self.bars: list[str] = []
         self.reversed = False
         self.bound: set[str] = set()
+        self.letters = letters
+        self.ambiguous = False
 
     def peek(self, ahead: int = 0) -> Token:
         index = self.at + ahead

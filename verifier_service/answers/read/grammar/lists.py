@@ -3,6 +3,7 @@
 from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.signs import END, RELATIONS
 from verifier_service.answers.read.grammar.statements import Statements
+from verifier_service.answers.read.grammar.units import joined_items
 from verifier_service.answers.tree.bounds import MAX_ITEMS, NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Node
 
@@ -32,7 +33,8 @@ class Lists(Statements):
             raise NotMath("nothing between the brackets")
         if len(items) == 1:
             return items[0]
-        return Node("list", (joiner, tuple(items)))
+        whole = joined_items(items) if joiner in ("and", ",") and items[0].op == "quantity" else None
+        return whole or Node("list", (joiner, tuple(items)))
 
     def _separator(self, top: bool) -> str | None:
         """Take what separates two items, and name it; None at the end."""

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.brackets import Brackets
 from verifier_service.answers.read.grammar.signs import END
+from verifier_service.answers.read.grammar.units import Units
 from verifier_service.answers.tree.bounds import MAX_DEPTH, NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Node, symbol
 
 
-class Scripts(Brackets):
+class Scripts(Brackets, Units):
     """Read an atom with all that hangs on it."""
 
     def power(self, first: bool = False) -> Node:
@@ -26,14 +27,17 @@ class Scripts(Brackets):
             elif self.is_sign(("!",)) and not self.is_sign(("=",), 1):
                 self.at += 1
                 base = Node("fact2" if self.accept("!") else "fact", (base,))
-            elif self.is_sign(("%",)):
+            elif self.is_sign(("%",)) and base.op != "percent":
                 self.at += 1
                 base = Node("percent", (base,))
             elif self.is_sign(("degree", "circ")):
                 self.at += 1
                 base = Node("deg", (base,))
-            elif base.op == "deg" and self.peek().value in ("C", "F") and self.peek(1) is END:
-                base = Node("quantity", (base, self.take().value))
+            elif base.op == "deg" and self.peek().kind == "num" and base.args[0].op == "num":
+                degrees, base = base, self.arc_parts(base)
+                if base is degrees:
+                    self.depth -= 1
+                    return base
             elif self.is_sign(("'", "prime")) and _named(base).op in ("sym", "call"):
                 self.at += 1
                 base = _renamed(base, lambda name: Node(name.op, (name.args[0] + "'", *name.args[1:])))
@@ -48,6 +52,9 @@ class Scripts(Brackets):
         if self.is_sign(("circ", "degree")):
             self.at += 1
             return Node("deg", (base,))
+        temperature = self.is_sign(("{",)) and self.is_sign(("circ", "degree"), 1) and self.peek(2).value in ("C", "F")
+        if temperature and self.is_sign(("}",), 3):
+            self.tokens[self.at + 2], self.tokens[self.at + 3] = self.peek(3), self.peek(2)
         if self.is_sign(("{",)) and self.is_sign(("circ", "degree", "prime", "'"), 1) and self.is_sign(("}",), 2):
             self.at += 1
             mark = self.take().value
@@ -64,8 +71,6 @@ class Scripts(Brackets):
             or (exponent.args[0] == "T" and _is_of_matrices(base))
         ):
             return _transposed(base)
-        if exponent.op == "sym" and exponent.args[0] == "C" and base.op == "num":
-            return Node("quantity", (Node("deg", (base,)), "C"))
         return Node("pow", (base, exponent))
 
     def _accept_in_braces(self, values: tuple[str, ...]) -> bool:
