@@ -89,7 +89,10 @@ def _decide(answer: Answer, reference: Answer) -> Outcome:
         return _outcome(Decision(False, why), answer, reference)
     names = renaming(one, other)
     if names:
-        reference = replace(reference, trees=tuple(rename(tree, names) for tree in reference.trees))
+        alike = replace(reference, trees=tuple(rename(tree, names) for tree in reference.trees))
+        outcome = _compare_trees(answer, alike)
+        if outcome.equal:
+            return outcome
     return _compare_trees(answer, reference)
 
 

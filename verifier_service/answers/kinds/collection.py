@@ -9,7 +9,7 @@ compared in order. Members are compared by their own kinds; ± stands for two me
 
 from verifier_service.answers.kinds import family, literal, parameters, progression, signs
 from verifier_service.answers.kinds.decision import Decision, Same
-from verifier_service.answers.kinds.relation import assignment, base_name, unzipped
+from verifier_service.answers.kinds.relation import assignment, base_name, is_family, unzipped
 from verifier_service.answers.tree.bounds import TooComplex
 from verifier_service.answers.tree.nodes import Node, free_symbols, walk
 
@@ -18,6 +18,9 @@ _COLLECTIONS = ("list", "set", "tuple")
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
     """Compare where one side is a list, set or tuple, or has ±."""
+    parts = _of_parts(left, right, same)
+    if parts is not None:
+        return parts
     if (
         left.op not in _COLLECTIONS
         and right.op not in _COLLECTIONS
@@ -39,6 +42,21 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         if options.op == "list" and options.args[0] == "or" and _distinct_labels([label for label, _ in others]):
             return Decision(False, "alternatives are not the values of several unknowns")
     return _members(a, b, left, right, same)
+
+
+def _of_parts(left: Node, right: Node, same: Same) -> Decision | None:
+    r"""Compare `1 + 2 + \\cdots + n` with `n + \\cdots + 2 + 1`, and columns whose parameters have other names."""
+    if left.op != right.op or left.op not in ("add", "mul", "matrix"):
+        return None
+    if left.op == "matrix":
+        a, b = ([cell for row in side.args for cell in row] for side in (left, right))
+        shapes = {(len(side.args), len(side.args[0])) for side in (left, right)}
+        found = len(shapes) == 1 and 1 in shapes.pop() and parameters.renamed(a, b, same)
+        return Decision(True, "equal but for the names of the parameters") if found else None
+    a, b = list(left.args), list(right.args)
+    if not all(any(part.op == "dots" for part in parts) for parts in (a, b)):
+        return None
+    return progression.decide_sums(a, b, same)
 
 
 def _by_groups(left: Node, right: Node, same: Same) -> Decision | None:
@@ -236,6 +254,8 @@ def _by_label(found: list[Member]) -> list[Member]:
 
 def _members(a: list[Member], b: list[Member], left: Node, right: Node, same: Same) -> Decision:
     as_classes = literal.classes([value for _, value in a], [value for _, value in b])
+    if as_classes is None and _are_families(a) and _are_families(b) and a != b:
+        as_classes = literal.classes([value for _, value in a], [value for _, value in b], families=True)
     if as_classes is not None and len({base_name(label) for label, _ in a + b if label}) < 2:
         return as_classes
     if left.op == "set" and right.op == "set":
@@ -261,6 +281,12 @@ def _members(a: list[Member], b: list[Member], left: Node, right: Node, same: Sa
             return decision
         return _in_order([value for _, value in a], [value for _, value in b], same)
     return _unordered([value for _, value in a], [value for _, value in b], same)
+
+
+def _are_families(found: list[Member]) -> bool:
+    """Tell whether the members are `n = 3k + 1, n = 3k + 2`: one unknown, in a letter for whole numbers."""
+    letters = {name for _, value in found for name in free_symbols(value)}
+    return all(label and is_family(label, value) for label, value in found) and len(letters) == 1
 
 
 def _if_labelled(found: list[Member]) -> list[Member]:

@@ -41,10 +41,10 @@ def _residues(left: Node, right: Node, same: Same) -> Decision:
 _MAX_MODULUS = 10_000
 
 
-def classes(a: list[Node], b: list[Node]) -> Decision | None:
+def classes(a: list[Node], b: list[Node], families: bool = False) -> Decision | None:
     """Compare two lists of classes and linear families as sets of whole numbers; None where one holds something else,
-    or neither a class."""
-    if not any(node.op == "congruent" for node in (*a, *b)):
+    or neither a class, unless their letters are known to be whole."""
+    if not families and not any(node.op == "congruent" for node in (*a, *b)):
         return None
     first, second = [_progression(node) for node in a], [_progression(node) for node in b]
     found = [row for row in (*first, *second) if row is not None]

@@ -39,6 +39,23 @@ def decide(a: list[Node], b: list[Node], same: Same) -> Decision | None:
     return None
 
 
+def decide_sums(a: list[Node], b: list[Node], same: Same) -> Decision | None:
+    """Compare the terms of two sums, or the factors of two products, which may be written backwards."""
+    if a == b:
+        return Decision(True, "the same terms")
+    decision = decide(a, b, same)
+    first, second = _read(a), _read(b)
+    left, right = first and _members(first), second and _members(second)
+    if left and right and left == right[::-1]:
+        return Decision(True, "the same terms, backwards")
+    if decision is None or not decision.equal:
+        for one, other in ((a, b[::-1]), (a[::-1], b)):
+            backwards = decide(one, other, same)
+            if backwards is not None and backwards.equal:
+                return backwards
+    return decision
+
+
 def _both(first: _Progression, second: _Progression, same: Same) -> Decision:
     left, right = _members(first), _members(second)
     if left is not None and right is not None:

@@ -14,7 +14,7 @@ from typing import Any
 from verifier_service.answers.compute import algebra
 from verifier_service.answers.compute.algebra import evaluate
 from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined
-from verifier_service.answers.kinds import expression
+from verifier_service.answers.kinds import expression, signs
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.kinds.relation import is_name, label_of, may_be_called
 from verifier_service.answers.tree.bounds import NotMath, TooComplex
@@ -71,7 +71,10 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         if found.equal:
             return found
         decision = decision or found
-    return decision or _relations(left, right, same)
+    if decision is None or left.op == right.op == "rel":
+        found = _relations(left, right, same)
+        return found if decision is None or (found and found.equal) else decision
+    return decision
 
 
 def _compared(first: RealSet, second: RealSet, same: Same) -> Decision:
@@ -109,8 +112,17 @@ def _with_names(node: Node, alike: frozenset[Node]) -> Node:
     term = terms[places[0]]
     if term.op == "sym" or not is_name(term) or not (_is_value(term) or term in alike):
         return node
-    name = "".join(part.args[0] for part in term.args) if term.op == "mul" and _is_value(term) else label_of(term)
+    name = _segment(term) or label_of(term)
     return Node("rel", (operators, tuple(symbol(name) if term == one else one for one in terms)))
+
+
+def _segment(term: Node) -> str:
+    r"""Spell `AB`, `|AB|` and `\overline{AB}`, which are one length, as one name; nothing for other terms."""
+    if term.op == "fn" and term.args[0] in ("abs", "bar"):
+        term = term.args[1]
+    if term.op != "mul" or not _is_value(term):
+        return ""
+    return "".join(part.args[0] for part in term.args)
 
 
 def _is_closed(node: Node) -> bool:
@@ -121,9 +133,15 @@ def _is_value(node: Node) -> bool:
     """Tell whether a name is that of one value, and no formula in a letter."""
     if node.op == "fn" and node.args[0] == "abs":
         return _is_value(node.args[1]) or node.args[1] in (symbol("z"), symbol("w"))
-    if node.op == "mul":
-        return all(part.op == "sym" and part.args[0][0].isupper() for part in node.args)
-    return node.op == "call" or (node.op == "fn" and node.args[0] in ("norm", "Re", "Im", "arg", "det", "vector"))
+    if node.op == "mul" and all(part.op == "sym" and part.args[0][0].isupper() for part in node.args):
+        return True
+    if node.op in ("add", "mul", "div"):
+        return len(free_symbols(node)) > 1
+    if node.op == "fn" and node.args[0] == "bar":
+        return _is_value(node.args[1])
+    return node.op in ("call", "text") or (
+        node.op == "fn" and node.args[0] in ("norm", "Re", "Im", "arg", "det", "vector")
+    )
 
 
 def _is_surely_set(node: Node) -> bool:
@@ -183,9 +201,10 @@ def _ascends(low: Node, high: Node) -> bool:
 
 
 def _points(node: Node) -> RealSet | None:
-    if any(item.op not in ("num", "neg", "div", "fn", "pow", "add", "mul", "const", "sym") for item in node.args[0]):
+    items = [value for item in node.args[0] for value in signs.expand(item)]
+    if any(item.op not in ("num", "neg", "div", "fn", "pow", "add", "mul", "const", "sym") for item in items):
         return None
-    return RealSet(tuple(Piece(item, True, item, True) for item in node.args[0]))
+    return RealSet(tuple(Piece(item, True, item, True) for item in items))
 
 
 def _symbol(node: Node) -> RealSet | None:
@@ -260,6 +279,8 @@ def _single(operator: str, left: Node, right: Node) -> RealSet | None:
         return inside and RealSet(_complement(inside).pieces, left.args[0])
     if operator not in _FLIPPED:
         return None
+    if operator == "!=" and left.op == "sym" and signs.has_sign(right):
+        return _excluded((Node("rel", (("!=",), (left, right))),))
     if right.op == "sym" and left.op != "sym":
         operator, left, right = _FLIPPED[operator], right, left
     if left.op == "sym" and left.args[0] not in free_symbols(right) and right.op not in ("set", "tuple", "union"):
@@ -374,10 +395,11 @@ def _excluded(items: tuple[Node, ...]) -> RealSet | None:
     first = items[0]
     if first.op != "rel" or first.args[0] != ("!=",) or any(item.op == "rel" for item in items[1:]):
         return None
-    found = _single("!=", first.args[1][0], first.args[1][1])
-    for item in items[1:]:
-        part = RealSet(_ray("!=", item))
-        found = _intersect(found, part) if found else None
+    name, value = first.args[1]
+    head, *values = [part for item in (value, *items[1:]) for part in signs.expand(item)]
+    found = _single("!=", name, head)
+    for value in values:
+        found = _intersect(found, RealSet(_ray("!=", value))) if found else None
     return found and RealSet(found.pieces, first.args[1][0].args[0] if first.args[1][0].op == "sym" else None)
 
 

@@ -255,7 +255,7 @@ def _two(left: Node, right: Node, same: Same) -> Decision:
             renamed = _renamed(left, right, value_a, value_b)
             if renamed is not None and same(value_a, renamed).equal:
                 return Decision(True, "the same function but for the name of its argument")
-            if _is_family(label_a, value_a) and _is_family(label_b, value_b):
+            if is_family(label_a, value_a) and is_family(label_b, value_b):
                 return Decision(parameters.renamed([value_a], [value_b], same), "compared as families")
         elif (
             _plain_heads(left, right)
@@ -294,7 +294,7 @@ def _is_phrase(label: str) -> bool:
 _UNKNOWNS = frozenset(["x", "y", "z", "n", "a", "b", "p", "q", "t", "theta", "alpha"])
 
 
-def _is_family(label: str, value: Node) -> bool:
+def is_family(label: str, value: Node) -> bool:
     """Tell whether `x = 2 + 3k` gives an unknown the values of a family: linear in a letter for whole numbers."""
     names = free_symbols(value)
     return (
@@ -321,7 +321,7 @@ def _one(equation: Node, other: Node, same: Same) -> Decision:
     """Compare an equation with what is not one."""
     label, value = assignment(equation)
     if label is not None and not contradicts_itself(equation):
-        if _is_family(label, value) and _is_family(label, other) and free_symbols(value) != free_symbols(other):
+        if is_family(label, value) and is_family(label, other) and free_symbols(value) != free_symbols(other):
             return Decision(parameters.renamed([value], [other], same), "compared as families")
         return same(value, other)
     terms = equation.args[1]

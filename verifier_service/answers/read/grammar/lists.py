@@ -16,7 +16,7 @@ class Lists(Statements):
     def sequence(self, top: bool = False) -> Node:
         """Read items separated by commas, semicolons, `and` and `or`."""
         self.deeper()
-        items, joiner = [], None
+        items, joiner, joiners = [], None, []
         while True:
             self.skip_blank()
             if self.at_close() and not (top and not items and self.is_sign(("]",))):
@@ -28,11 +28,14 @@ class Lists(Statements):
             if found is None:
                 break
             joiner = found if joiner in (None, ",") else joiner
+            joiners.append(found)
         self.depth -= 1
         if not items:
             raise NotMath("nothing between the brackets")
         if len(items) == 1:
             return items[0]
+        if {"and", "or"} <= set(joiners) and all(item.op == "rel" for item in items):
+            return _alternatives(items, joiners)
         whole = joined_items(items) if joiner in ("and", ",") and items[0].op == "quantity" else None
         return whole or Node("list", (joiner, tuple(items)))
 
@@ -64,3 +67,13 @@ class Lists(Statements):
         if joiner is not None and (self.peek() is END or self.at_close()) and start + 1 == self.at:
             return None
         return joiner
+
+
+def _alternatives(items: list[Node], joiners: list[str]) -> Node:
+    """Join relations by `and` first: `x > 0 and x < 1 or x > 5` are two alternatives."""
+    groups: list[list[Node]] = [[items[0]]]
+    for item, joiner in zip(items[1:], joiners, strict=False):
+        if joiner == "or":
+            groups.append([])
+        groups[-1].append(item)
+    return Node("list", ("or", tuple(Node("list", ("and", tuple(one))) if len(one) > 1 else one[0] for one in groups)))
