@@ -6,6 +6,9 @@ from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
 from verifier_service.answers.tree.nodes import Node
 
+_BEFORE_LISTS = {"=", ",", ";", "in"}
+"""Signs after which `[5]` may be a list of one; after a factor it only groups."""
+
 
 class Brackets(Cursor):
     """Read groups, tuples, intervals and absolute values."""
@@ -66,6 +69,7 @@ class Brackets(Cursor):
     def enclosed(self, opener: str) -> Node:
         """Read brackets: one round or square item groups, several make a tuple or an interval."""
         bars, self.bars = self.bars, []
+        begins = self.at == 1 or self.tokens[self.at - 2].value in _BEFORE_LISTS
         if self.is_sign(CLOSERS):
             closer = self.take().value
             self.bars = bars
@@ -87,7 +91,8 @@ class Brackets(Cursor):
         if (opener, closer) in (("(", ")"), ("[", "]")):
             if inner.op == "matrix":
                 return inner
-            return inner if opener == "(" or not self._is_alone() else Node("tuple", (opener, closer, (inner,)))
+            is_list = opener == "[" and begins and self._is_alone()
+            return Node("tuple", (opener, closer, (inner,))) if is_list else inner
         if opener == "<":
             return Node("tuple", (opener, closer, (inner,)))
         raise NotMath("brackets of two kinds around one item")
