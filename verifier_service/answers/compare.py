@@ -48,9 +48,10 @@ KINDS: dict[str, Kind] = {
 
 _SHOWN_CHARS = 80
 _YES_OR_NO = re.compile(
-    r"(yes|no|true|false)(?:$|[,.;:](?!yes|no|true|false|or|maybe|perhaps|but|unless)(.*))", re.DOTALL
+    r"(yes|no|true|false)(?:$|(?:[-,.;:]+|(?=because|since))(?!yes|no|true|false|or|maybe|perhaps|but|unless)(.+))",
+    re.DOTALL,
 )
-"""`yes`, `no,because5>3`; not `yes,no`."""
+"""`yes`, `no,because5>3`, `nosince5>3`; not `yes,no`, `nobody`."""
 
 
 @dataclass(frozen=True)
@@ -224,10 +225,10 @@ def _words(answer: Answer, reference: Answer) -> Decision | None:
     wordy = answer.is_words or reference.is_words or not (answer.trees or reference.trees)
     if answer.words and answer.words == reference.words and wordy:
         return Decision(True, "the same words")
+    one, other = _YES_OR_NO.fullmatch(answer.words), _YES_OR_NO.fullmatch(reference.words)
+    if one and other and one.group(1) == other.group(1) and not (one.group(2) and other.group(2)):
+        return Decision(True, "the same answer, with a reason on one side")
     if answer.is_words and reference.is_words:
-        yes = _YES_OR_NO.match(answer.words), _YES_OR_NO.match(reference.words)
-        if yes[0] and yes[1] and yes[0].group(1) == yes[1].group(1) and (not yes[0].group(2) or not yes[1].group(2)):
-            return Decision(True, "the same answer, with a reason on one side")
         return Decision(False, "the words differ")
     return None
 

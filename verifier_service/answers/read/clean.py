@@ -4,87 +4,8 @@ Every pattern is linear: no nested repetition, no repetition that can match the 
 """
 
 import re
-import unicodedata
 
-_SIGNS = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-", "－": "-", "×": r"\times ", "⋅": r"\cdot ",
-    "·": r"\cdot ",
-    "∘": r"\circ ",
-    "∙": r"\cdot ", "•": r"\cdot ", "÷": r"\div ", "∕": "/", "⁄": "/", "π": r"\pi ", "𝜋": r"\pi ", "∞": r"\infty ",
-    "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "≃": r"\approx ",
-    "≅": r"\cong ", "≡": r"\equiv ", "∈": r"\in ", "∉": r"\notin ", "∪": r"\cup ", "∩": r"\cap ", "∖": r"\setminus ",
-    "∅": r"\emptyset ", "⌀": r"\emptyset ", "±": r"\pm ", "∓": r"\mp ", "°": r"^{\circ}", "º": r"^{\circ}",
-    "√": r"\sqrt ",
-    "∛": r"\sqrt[3]", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "∂": r"\partial ", "→": r"\to ", "↦": r"\mapsto ",
-    "⇒": r"\Rightarrow ", "⟹": r"\Rightarrow ", "∧": r"\land ", "∨": r"\lor ", "¬": r"\lnot ", "∠": r"\angle ",
-    "⟨": r"\langle ", "⟩": r"\rangle ", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
-    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}",
-    "…": r"\ldots ", "⋯": r"\cdots ", "′": "'", "’": "'", "‘": "'", "″": "''", "“": '"', "”": '"', "，": ",", "、": ",",
-    "：": ":",
-    "；": ";", "（": "(", "）": ")", "［": "[", "］": "]", "｛": "{", "｝": "}", "＝": "=", "＋": "+",
-    "＜": "<", "＞": ">", "％": "%",
-    "。": ".", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u2007": " ", "\u3000": " ", "\u200b": "", "\u200c": "",
-    "\u200d": "", "\ufeff": "", "\u2060": "", "\u200e": "", "\u200f": "", "\u061c": "", "\u202a": "", "\u202b": "",
-    "\u202c": "",
-    "µ": r"\mu ",
-    "℃": r"^{\circ}C", "℉": r"^{\circ}F", "¢": r"\text{ cents}",
-    "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "₹": r"\rupee ", "￥": r"\yen ",
-    "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
-    "⅕": r"\frac{1}{5}", "⅖": r"\frac{2}{5}", "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅙": r"\frac{1}{6}",
-    "⅚": r"\frac{5}{6}", "⅛": r"\frac{1}{8}", "⅜": r"\frac{3}{8}", "⅝": r"\frac{5}{8}", "⅞": r"\frac{7}{8}",
-    "٫": ".", "٬": ",", "٪": "%", "،": ",",
-    "\x0c": r"\f", "\x08": r"\b", "\x0b": r"\v", "\x07": r"\a",
-}  # fmt: skip
-_GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξρστυφχψωΓΔΘΛΞΣΦΨΩϕϵϑ",
-        [
-            "alpha",
-            "beta",
-            "gamma",
-            "delta",
-            "epsilon",
-            "zeta",
-            "eta",
-            "theta",
-            "iota",
-            "kappa",
-            "lambda",
-            "mu",
-            "nu",
-            "xi",
-            "rho",
-            "sigma",
-            "tau",
-            "upsilon",
-            "phi",
-            "chi",
-            "psi",
-            "omega",
-            "Gamma",
-            "Delta",
-            "Theta",
-            "Lambda",
-            "Xi",
-            "Sigma",
-            "Phi",
-            "Psi",
-            "Omega",
-            "phi",
-            "epsilon",
-            "theta",
-        ],
-        strict=True,
-    )
-)
-_TABLE = str.maketrans({**_SIGNS, **{sign: f"\\{name} " for sign, name in _GREEK.items()}})
-
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ", "0123456789+-()nix")
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₖₓ", "0123456789+-()nkx")
-_SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ]+")
-_SUBSCRIPT_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋₍₎ₙₖₓ]+")
-
-_CIRCLED_RUN = re.compile("[①-⑳]{2,}")  # ①③ names two statements; a lone ③ is a 3
+from verifier_service.answers.read.signs import spell_controls, spell_signs
 
 _SINGLE_COMMAND = re.compile(r"(?<!\\)\\[A-Za-z(\[]")
 _DOUBLE_COMMAND = re.compile(r"\\\\[A-Za-z(\[]")
@@ -118,13 +39,7 @@ _ORDINAL = re.compile(
 )
 _FACTORIAL = re.compile(r"(?:[^\W_]|[)}\]!]|\\[A-Za-z]{1,10} )!$")  # n!, (n+1)!, \pi !; not 42 ! or \text{yes} !
 _ENDS = " \t\r\n"
-
-
-def ascii_digits(text: str) -> str:
-    """Replace the decimal digits of every script by 0 to 9."""
-    if text.isascii():
-        return text
-    return "".join(str(unicodedata.digit(c)) if c.isdigit() and unicodedata.category(c) == "Nd" else c for c in text)
+_QUOTES = {'"': '"', "'": "'", "`": "`"}
 
 
 def undouble_backslashes(text: str) -> str:
@@ -139,14 +54,9 @@ def undouble_backslashes(text: str) -> str:
 def spell(text: str) -> str:
     """Spell Unicode mathematics in LaTeX and undo escaping; keeps layout and dollar signs."""
     if not text.isascii():
-        text = _SUPERSCRIPT_RUN.sub(lambda m: "^{" + m.group().translate(_SUPERSCRIPTS) + "}", text)
-        text = _SUBSCRIPT_RUN.sub(lambda m: "_{" + m.group().translate(_SUBSCRIPTS) + "}", text)
-        text = _CIRCLED_RUN.sub(lambda m: "".join(rf"\textcircled{{{ord(c) - 0x245F}}}" for c in m.group()), text)
-        text = ascii_digits(text.translate(_TABLE))
-        if not text.isascii():
-            text = unicodedata.normalize("NFKC", text)
+        text = spell_signs(text)
     elif "\x0c" in text or "\x08" in text or "\x0b" in text or "\x07" in text:
-        text = text.translate(_TABLE)
+        text = spell_controls(text)
     if "\t" in text:
         text = _LOST_TAB.sub(r"\\t", text)
     if "\\\\" in text:
@@ -193,7 +103,19 @@ def clean(text: str) -> str:
     if "th" in text or "st" in text or "nd" in text or "rd" in text:
         text = _ORDINAL.sub("", text)
     text = text.replace("~", " ").replace("**", "^" if "**Final" not in text else "")
-    return strip_sentence(text)
+    text = strip_sentence(text)
+    return unquoted(text) if text[:1] in _QUOTES and text else text
+
+
+def unquoted(text: str) -> str:
+    """Cut the quotation marks around a whole answer: `"5"`, `'B'`, `` `x` ``; those of `5'`, `"a" and "b"` stay."""
+    close = _QUOTES[text[0]]
+    inner = text[1:-1]
+    if len(text) > 2 and text[-1] == close and text[0] not in inner and close not in inner and inner.strip():
+        return strip_sentence(inner)
+    if text.startswith("``") and text.endswith("''") and len(text) > 4 and "'" not in text[2:-2]:
+        return strip_sentence(text[2:-2])
+    return text
 
 
 def clean_dollars(text: str) -> str:

@@ -201,7 +201,8 @@ class _Reader:
     def _range(self, at: int) -> tuple[list[Qualifier], int] | None:
         """Read `k, n \\in \\mathbb{Z}`."""
         names, index = self._names(at)
-        if not names or index >= len(self.spans) or self.words[index] != "\\in":
+        apart = self.words[at - 1] in (",", ";", "(", "[", "and", *_BLANKS, *_OPENERS)
+        if not names or (len(names) > 1 and not apart) or index >= len(self.spans) or self.words[index] != "\\in":
             return None
         membership = self._number_set(index + 1)
         if membership is None:
@@ -229,8 +230,10 @@ class _Reader:
         return (self._statements(at, end), end) if self._known(at, end) else None
 
     def _bound(self, at: int) -> tuple[list[Qualifier], int] | None:
-        """Read `c > 0` after the comma of `f(x) = cx, c > 0`: of a letter that the equation before it holds."""
-        if self.words[at - 1] != "," or "=" not in self.words[:at] or not self._bounds(at, at - 1):
+        """Read `c > 0` after the comma of `f(x) = cx, c > 0`: of a letter before it, where no other bound stands."""
+        if self.words[at - 1] not in (",", *_BLANKS) or not self._bounds(at, at - 1):
+            return None
+        if any(word in _RELATIONS and word != "=" for word in self.words[:at]):
             return None
         end = self._end(at, splits=True, limit=_MAX_REMARK)
         return self._statements(at, end), end

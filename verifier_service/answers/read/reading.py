@@ -11,6 +11,8 @@ from verifier_service.answers.read.choice import Choice, read_choice
 from verifier_service.answers.read.clean import clean
 from verifier_service.answers.read.clock import Moment, read_moment
 from verifier_service.answers.read.grammar import readings
+from verifier_service.answers.read.labels import without_labels
+from verifier_service.answers.read.numerals import in_figures
 from verifier_service.answers.read.qualifier import Qualifier, split_qualifiers
 from verifier_service.answers.read.text import is_words, normal_text
 from verifier_service.answers.tree.bounds import MAX_ANSWER_CHARS, NotMath, TooComplex
@@ -28,6 +30,10 @@ _TEXT_ONLY = re.compile(
     r"\\(?:text|mathrm|textbf|mbox|textrm|textit|mathbf|textnormal|boxed|fbox)\s*\{((?:[^{}]|\\[{}])*)\}[.]?"
 )
 _REPEATING = re.compile(r"(\d+)?\.(\d*)(?:\\overline|\\dot|\\bar)\s*(?:\{(\d+)\}|(\d))(?![\d\\])")
+# takes `C_9^4`, `C_{10}^{3}`, `C^4_9`; not `C_1^x`
+_COMBINATIONS = re.compile(
+    r"(?<![A-Za-z\\])C(?:_\s?\{?\s?(\d{1,6})\s?\}?\s?\^\s?\{?\s?(\d{1,6})\s?\}?|\^\s?\{?\s?(\d{1,6})\s?\}?\s?_\s?\{?\s?(\d{1,6})\s?\}?)"
+)
 
 
 @dataclass(frozen=True)
@@ -58,12 +64,15 @@ def read(text: str) -> Answer:
     wrapped = _TEXT_ONLY.fullmatch(cleaned)
     if wrapped is not None:
         cleaned = clean(wrapped.group(1))
+    cleaned = in_figures(cleaned)
     spelling = "".join(_BETWEEN_DIGITS.sub("\0", cleaned).split())
     answer, qualifiers = split_qualifiers(cleaned)
-    trees, reason = _trees(answer)
+    parts = without_labels(answer)
+    trees, reason = _trees(parts)
     if qualifiers and not trees:
         qualifiers = ()
-        trees, reason = _trees(cleaned)
+        parts = without_labels(cleaned)
+        trees, reason = _trees(parts)
     return Answer(
         text,
         spelling,
@@ -71,7 +80,7 @@ def read(text: str) -> Answer:
         is_words(cleaned),
         trees,
         reason,
-        read_choice(cleaned),
+        read_choice(cleaned) if parts in (answer, cleaned) else None,
         read_moment(cleaned),
         qualifiers,
     )
@@ -106,12 +115,22 @@ def _candidates(text: str) -> list[str]:
         if decimal and (len(decimal.group(3)) > 1 or decimal.group(2) == "0" or "." in decimal.group(2)):
             before, whole, part, after = decimal.groups()
             found.append(f"{before}{whole.replace('.', '')}.{part}{after}")
+    if "C" in text and "_" in text and "^" in text:
+        chosen = _COMBINATIONS.sub(_combinations, text)
+        if chosen != text:
+            found.append(chosen)
     if text.count(".") > 1:
         points = _POINT_GROUPS.fullmatch(text)
         if points:
             found.append(points.group(1) + points.group(2).replace(".", "") + points.group(3))
     found.append(text)
     return found
+
+
+def _combinations(match: re.Match[str]) -> str:
+    """Write `C_9^4`, `C^4_9` as a binomial coefficient, where it can be one."""
+    upper, lower = (match[1], match[2]) if match[1] else (match[4], match[3])
+    return rf"\binom{{{upper}}}{{{lower}}}" if int(lower) <= int(upper) else match.group()
 
 
 def _repeating(text: str) -> str:

@@ -1,8 +1,8 @@
 r"""Answers in words: names, yes and no, parity, "no solution".
 
 Two texts are equal if they are the same words, whatever the case, the punctuation, an article, and the `\text{}`
-around them. A few phrases that mathematicians use for one thing are one: `no solution`, `none`, `\emptyset`; `all
-real numbers`, `\mathbb{R}`.
+around them. A few phrases that mathematicians use for one thing are one: `there is no solution`, `none`,
+`\emptyset`; `all real numbers`, `\mathbb{R}`; `the series diverges`, `divergent`.
 """
 
 import re
@@ -11,32 +11,60 @@ _COMMANDS = re.compile(
     r"\\(?:text|mathrm|textbf|textit|mbox|textrm|operatorname|mathbf|textsf|texttt|emph|boldsymbol|textnormal|hbox)(?![A-Za-z])\s*"
 )
 _SPACES = re.compile(r"\\(?:quad|qquad)(?![A-Za-z])|\\[,;:! ]|~|\s")
-_PHRASES = {
-    "nosolution": "empty", "nosolutions": "empty", "nosuchsolution": "empty", "norealsolution": "empty",
-    "none": "empty",
-    "norealsolutions": "empty", "emptyset": "empty", r"\emptyset": "empty", r"\varnothing": "empty",
-    "theemptyset": "empty",
-    r"\{\}": "empty", "doesnotexist": "dne", "dne": "dne", "undefined": "undefined", "notdefined": "undefined",
-    "allrealnumbers": "reals", "allreals": "reals", r"\mathbb{r}": "reals", r"(-\infty,\infty)": "reals",
-    r"(-\infty,+\infty)": "reals", "allrealnumber": "reals", "anyrealnumber": "reals", "therealnumbers": "reals",
-    "allintegers": "integers", "theintegers": "integers", "integers": "integers", "allinteger": "integers",
-    r"\mathbb{z}": "integers", "true": "true", "yes": "yes", "no": "no", "false": "false",
-    "infinitelymany": "infinitelymany",
-    "infinitelymanysolutions": "infinitelymany", "infinite": "infinitelymany", r"\infty": r"\infty",
-    "infinity": r"\infty",
+_SAID = {
+    "empty": [
+        "nosolution", "nosolutions", "nosuchsolution", "norealsolution", "norealsolutions", "nosolutionexists",
+        "nosolutionsexist", "norealroot", "norealroots", "noroots",
+        "none", "emptyset", r"\emptyset", r"\varnothing", r"\{\}",
+        "empty", "无解", "无实数解",
+    ],
+    "dne": ["doesnotexist", "doesn'texist", "dne", "notexist", "donotexist", "nonexistent", "不存在"],
+    "undefined": ["undefined", "notdefined"],
+    "reals": ["allrealnumbers", "allreals", r"\mathbb{r}", r"(-\infty,\infty)", r"(-\infty,+\infty)", "allrealnumber",
+              "anyrealnumber", "realnumbers"],
+    "integers": ["allintegers", "integers", "allinteger", r"\mathbb{z}"],
+    "infinitelymany": ["infinitelymany", "infinitelymanysolutions", "infinite", "infinitenumberofsolutions"],
+    r"\infty": [r"\infty", "infinity"],
+    "diverges": ["diverges", "diverge", "divergent", "doesnotconverge", "doesn'tconverge", "notconvergent"],
+    "converges": ["converges", "converge", "convergent"],
+    "undetermined": ["cannotbedetermined", "can'tbedetermined", "undetermined", "notenoughinformation"],
+    "impossible": ["impossible", "notpossible"],
+    "true": ["true", "正确"], "false": ["false", "错误"], "yes": ["yes", "是"], "no": ["no", "否"],
 }  # fmt: skip
+_PHRASES = {phrase: meaning for meaning, phrases in _SAID.items() for phrase in phrases}
+_SHORT = frozenset(["no", "dne", "无解", "不存在", "正确", "错误", "是", "否"])
+# takes what comes before the phrase in `there is no solution`, `the series diverges`, `it does not exist`
+_BEFORE = re.compile(
+    r"(?:(?:so|thus|hence|therefore),?\s+)?(?:there\s+(?:is|are|exists?)|(?:it|(?:the|this)\s+(?:equation|system|series|"
+    r"sequence|integral|limit|sum|inequality|set|solution\s+set|function|value))(?:\s+(?:is|has))?|is|are|has|have|we\s+have)\s+"
+    r"(?:the\s+|an?\s+)?"
+)
+_ENDS = ' .,;:"'
+# takes `**No**`, `_yes_`, `No!`; not `A*`, `5!`, `f'`
+_MARKED = re.compile(r"[*_]{0,3}([^\W\d_]{2}[^\d\\^_=<>+*/()\[\]|!?]*)[*_!?.]{0,3}")
+_COMMAND = re.compile(r"\\[a-z]")
 _ARTICLES = re.compile(r"^(?:the|an|a)\s+(?=\w{2})")
 
 
 def normal_text(cleaned: str) -> str:
     """Return a text in one form: lower case, no blanks, no formatting, no punctuation at its ends, one word for a
     phrase."""
-    text = _COMMANDS.sub("", cleaned)
-    text = _ARTICLES.sub("", text.strip(" .,;:*\"'").lower())
-    bare = _SPACES.sub("", text).strip(".,;:*\"'")
-    if "\\" not in bare or not re.search(r"\\[a-z]", bare):
-        bare = bare.replace("{", "").replace("}", "") if "\\{" not in bare else bare
-    return _PHRASES.get(bare, bare)
+    text = _COMMANDS.sub("", cleaned).strip(_ENDS).lower()
+    marked = _MARKED.fullmatch(text)
+    text = marked.group(1).strip(_ENDS) if marked else text
+    bare = _bare(_ARTICLES.sub("", text))
+    if bare in _PHRASES:
+        return _PHRASES[bare]
+    before = _BEFORE.match(text)
+    return _PHRASES.get(_bare(text[before.end() :]), bare) if before else bare
+
+
+def _bare(text: str) -> str:
+    """Cut the blanks and the braces of a text."""
+    bare = _SPACES.sub("", text).strip(_ENDS)
+    if not _COMMAND.search(bare) and "\\{" not in bare:
+        bare = bare.replace("{", "").replace("}", "")
+    return bare
 
 
 def is_words(cleaned: str) -> bool:
@@ -45,4 +73,6 @@ def is_words(cleaned: str) -> bool:
     text = _COMMANDS.sub("", cleaned).replace("{", "").replace("}", "")
     if "\\operatorname" in cleaned:
         return False
+    if len(text) < 12 and text.strip(_ENDS + "*_!?").lower() in _SHORT:
+        return True
     return bool(re.fullmatch(r"[^\W\d_][^\d\\^_=<>+*/()\[\]|]*", text)) and bool(re.search(r"[^\W\d_]{3}", text))

@@ -1,0 +1,173 @@
+r"""Numbers in words: `minus 5`, `negative 5`, `twenty-one`, `five hundred`, `two thirds`, `three and a half`, `three
+point five`, `0.3 repeating`, `0.1(6)`, `0.333...`, `5 below zero` are written as figures.
+
+A word counts as a number only where it is the answer, an item of a list, or stands before a unit.
+"""
+
+import re
+
+from verifier_service.answers.read import words
+
+_ONES = words.NUMBER_NAMES | {
+    "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
+}  # fmt: skip
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_PARTS = {
+    "half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
+    "tenth": 10, "eleventh": 11, "twelfth": 12, "twentieth": 20, "hundredth": 100, "thousandth": 1000,
+}  # fmt: skip
+_PARTS_OF_SEVERAL = {("halves" if name == "half" else name + "s"): value for name, value in _PARTS.items()}
+
+_WORDS = "|".join(sorted({*_ONES, *_SCALES, *_PARTS, *_PARTS_OF_SEVERAL, "point", "a", "an", "and"}, key=len)[::-1])
+# takes `twenty-one`, `three and a half`, `a third`; the reading decides whether it is a number
+_SPOKEN = re.compile(rf"(?<![A-Za-z\\{{-])(?:{_WORDS})(?:(?:\s+|\s?-\s?)(?:{_WORDS}))*(?![A-Za-z-])", re.IGNORECASE)
+_HINT = re.compile("|".join(sorted({*_ONES, *_SCALES, *_PARTS, "halves"})), re.IGNORECASE)
+_MAX_CHARS = 400
+
+# takes the word of `minus 5`, `\text{negative } \frac12`; not of `negative numbers`, `n minus`
+_VALUE = r"(?=[\d.(|]|\\(?:frac|dfrac|tfrac|sqrt|infty|pi)(?![A-Za-z])|infinity\b|[a-zA-Z](?![A-Za-z]))"
+_SIGNED = re.compile(
+    rf"(?:\\(?:text|mathrm|textrm|mbox)\s*\{{\s*(minus|negative|plus|positive)\s*\}}|\b(minus|negative|plus|positive)\b)"
+    rf"(?:\s|\\quad)*{_VALUE}",
+    re.IGNORECASE,
+)
+_SIGN_WORDS = {"minus": "-", "negative": "-", "plus": "+", "positive": ""}
+# takes `0.3 repeating`, `.12 \text{ (recurring)}`
+_REPEATING_WORD = re.compile(
+    r"(-?\s?\d{0,20})\.(\d{1,40})\s*(?:\\text\s*\{\s*)?\(?(?:repeating|recurring|repeated)\)?(?:\s*\})?", re.IGNORECASE
+)
+# takes `0.(3)`, `-1.1(6)`; not `2.5(x)`
+_REPEATING_BRACKET = re.compile(r"(-?\s?\d{1,20})\.(\d{0,40})\((\d{1,40})\)")
+# takes `0.333...`, `0.1666\ldots`, `0.121212…`; not `3.14159...`
+_REPEATING_DOTS = re.compile(r"(-?\s?\d{0,20})\.(\d{0,6}?)(\d{1,3}?)(\3{2,40})\s*(?:\\[lc]?dots|\.\.\.)")
+# takes `5 below zero`, `5^{\circ} below zero`
+_BELOW_ZERO = re.compile(
+    r"(\d[\d.]{0,20}\s*(?:\^\s*\{?\\circ\s*\}?\s*[CF]?|degrees?)?)\s*(?:\\text\s*\{\s*)?(?:degrees?\s*)?below\s+zero(?:\s*\})?",
+    re.IGNORECASE,
+)
+
+
+def in_figures(cleaned: str) -> str:
+    """Write the numbers of a cleaned answer that are in words as figures."""
+    if len(cleaned) > _MAX_CHARS:
+        return cleaned
+    text = _repeating(cleaned)
+    below = _BELOW_ZERO.fullmatch(text)
+    if below is not None:
+        text = "-" + below.group(1)
+    if _HINT.search(text):
+        text = _SPOKEN.sub(_figure, _unwrapped(text))
+    if "us" in text or "ive" in text.lower():
+        text = _SIGNED.sub(lambda match: _SIGN_WORDS[(match.group(1) or match.group(2)).lower()], text)
+    return text
+
+
+def _unwrapped(text: str) -> str:
+    r"""Take a number in words out of its `\text`."""
+    return re.sub(r"\\(?:text|mathrm|textrm|mbox)\s*\{([a-zA-Z -]{1,80})\}", _number_text, text)
+
+
+def _number_text(match: re.Match[str]) -> str:
+    spoken = _SPOKEN.fullmatch(match.group(1).strip())
+    return f" {match.group(1)} " if spoken and _value(spoken.group().lower()) else match.group()
+
+
+def _repeating(text: str) -> str:
+    """Write a repeating decimal with a line over its period."""
+    if "." not in text:
+        return text
+    word = _REPEATING_WORD.fullmatch(text)
+    if word is not None:
+        digits = word[2]
+        return rf"{word[1]}.\overline{{{digits[0] if len(set(digits)) == 1 else digits}}}"
+    match = _REPEATING_BRACKET.fullmatch(text)
+    if match is not None:
+        return rf"{match[1]}.{match[2]}\overline{{{match[3]}}}"
+    match = _REPEATING_DOTS.fullmatch(text)
+    return text if match is None else rf"{match[1]}.{match[2]}\overline{{{match[3]}}}"
+
+
+def _figure(match: re.Match[str]) -> str:
+    """Return the figures of a run of number words where it stands as a number, else the words themselves."""
+    before = match.string[: match.start()].rstrip()
+    after = match.string[match.end() :].lstrip(" }")
+    following = re.match(r"[A-Za-z]+", after)
+    ends = (
+        not after or after[0] in ",;.)%\\" or (following and following.group() in ("and", "or", "percent", "degrees"))
+    )
+    opens = not before or before[-1] in ",;(=-" or re.search(r"\b(?:and|or|is|minus|negative|plus)$", before)
+    if not opens or not (ends or (following and words.is_unit(following.group()))):
+        return match.group()
+    spoken = match.group().lower()
+    items = [_value(item) for item in re.split(r"\s+and\s+", spoken)]
+    return _value(spoken) or (" and ".join(map(str, items)) if all(items) else match.group())
+
+
+def _value(spoken: str) -> str | None:
+    """Return the figures of number words; None where they are no single number."""
+    parts = [part for part in re.split(r"[\s-]+", spoken) if part]
+    if "point" in parts:
+        return _decimal(parts)
+    if parts[-1] in _PARTS or parts[-1] in _PARTS_OF_SEVERAL:
+        return _fraction(parts)
+    whole = _whole(parts)
+    return None if whole is None else str(whole)
+
+
+def _decimal(parts: list[str]) -> str | None:
+    """Read `three point one four`."""
+    place = parts.index("point")
+    whole = _whole(parts[:place]) if place else 0
+    digits = [words.NUMBER_NAMES.get(part, 10) for part in parts[place + 1 :]]
+    if whole is None or not digits or max(digits) > 9:
+        return None
+    return f"{whole}." + "".join(map(str, digits))
+
+
+def _fraction(parts: list[str]) -> str | None:
+    """Read `half`, `a third`, `two thirds`, `three and a half`."""
+    *before, name = parts
+    several = name in _PARTS_OF_SEVERAL
+    bottom = _PARTS_OF_SEVERAL[name] if several else _PARTS[name]
+    whole = None
+    if "and" in before and before.index("and") and _whole(before[: before.index("and")]) is not None:
+        whole = _whole(before[: before.index("and")])
+        before = before[before.index("and") + 1 :]
+    if before in (["a"], ["an"], ["one"]) or (not before and name == "half"):
+        top = 1 if not several else None
+    else:
+        top = _whole(before) if several and len(before) == 1 else None
+    if top is None:
+        return None
+    return rf"\frac{{{top}}}{{{bottom}}}" if whole is None else rf"{whole}\frac{{{top}}}{{{bottom}}}"
+
+
+def _whole(parts: list[str]) -> int | None:
+    """Read `one hundred and five`, `twenty one thousand`; None for `two three`, `a`."""
+    if len(parts) > 1 and parts[0] in ("a", "an") and parts[1] in _SCALES:
+        parts = ["one", *parts[1:]]
+    total = group = 0
+    last = 10**15
+    if not parts or parts[-1] == "and":
+        return None
+    for place, part in enumerate(parts):
+        if part == "and":
+            if not place or parts[place - 1] not in _SCALES:
+                return None
+        elif part == "hundred":
+            if not 0 < group < 100:
+                return None
+            group, last = group * 100, 100
+        elif part in _SCALES:
+            if not group or (total and _SCALES[part] >= total):
+                return None
+            total, group, last = total + group * _SCALES[part], 0, 1000
+        elif part in _ONES:
+            value = _ONES[part]
+            size = 100 if value >= 20 else 10
+            if group and (last <= 10 or (last == 20 and value > 9)):
+                return None
+            group, last = group + value, 20 if size == 100 else 10
+        else:
+            return None
+    return total + group
