@@ -48,7 +48,7 @@ KINDS: dict[str, Kind] = {
 
 _SHOWN_CHARS = 80
 _YES_OR_NO = re.compile(
-    r"(yes|no|true|false)(?:$|(?:[-,.;:]+|(?=because|since))(?!yes|no|true|false|or|maybe|perhaps|but|unless)(.+))",
+    r"(yes|no|true|false)(?:$|(?:[-,.;:]+|(?=because|since))(?!yes|no|true|false|or|maybe|perhaps|but|unless|if|when|only|except|provided|assuming)(.+))",
     re.DOTALL,
 )
 """`yes`, `no,because5>3`, `nosince5>3`; not `yes,no`, `nobody`."""
