@@ -47,6 +47,9 @@ def disagree(one: Stated, other: Stated) -> str | None:
             return f"they differ in what {name} stands for" if name else "their qualifiers differ"
     if _pairs(one, other):
         return None
+    renamed = left.keys() - right.keys() - _names(other.tree), right.keys() - left.keys() - _names(one.tree)
+    if all(names - {""} for names in renamed):
+        return "letters that are called otherwise stand for other values"
     for alone, said, at in (
         (left.keys() - right.keys(), left, one.tree),
         (right.keys() - left.keys(), right, other.tree),
