@@ -6,7 +6,7 @@ A word counts as a number only where it is the answer, an item of a list, or sta
 
 import re
 
-from verifier_service.answers.read import words
+from verifier_service.answers.read import measures, words
 
 _ONES = words.NUMBER_NAMES | {
     "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
@@ -96,11 +96,16 @@ def _figure(match: re.Match[str]) -> str:
         not after or after[0] in ",;.)%\\" or (following and following.group() in ("and", "or", "percent", "degrees"))
     )
     opens = not before or before[-1] in ",;(=-" or re.search(r"\b(?:and|or|is|minus|negative|plus)$", before)
-    if not opens or not (ends or (following and words.is_unit(following.group()))):
+    if not opens or not (ends or (following and _counts(following.group()))):
         return match.group()
     spoken = match.group().lower()
     items = [_value(item) for item in re.split(r"\s+and\s+", spoken)]
     return _value(spoken) or (" and ".join(map(str, items)) if all(items) else match.group())
+
+
+def _counts(word: str) -> bool:
+    """Tell whether a word after a number says of what there are so many: a unit, or things."""
+    return measures.is_unit(word) or measures.is_plural(word)
 
 
 def _value(spoken: str) -> str | None:
