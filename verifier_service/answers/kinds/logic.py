@@ -1,7 +1,8 @@
 r"""Propositions: letters with `\lnot \land \lor \to \leftrightarrow`, and Boolean algebra with lines over letters.
 
 Two propositions are equal if they have the same truth table: `p \to q` equals `\lnot p \lor q` and is not `q \to p`.
-Of `\overline{A}B + A`, + is "or", a product is "and", the line is "not".
+Of `\overline{A}B + A`, + is "or", a product is "and", the line is "not". Sets named by capital letters are compared by
+what is in which of them: `A \cup (B \cap C)` equals `(A \cup B) \cap (A \cup C)`.
 """
 
 from collections.abc import Iterator
@@ -14,12 +15,23 @@ _MAX_LETTERS = 10
 _MAX_TRUTHS = 200_000
 _SIGNS = frozenset(["not", "and", "or", "xor"])
 _ARROWS = frozenset(["->", "=>", "<=>"])
-_JOINED = {"and": all, "or": any, "mul": all, "add": any, "xor": lambda truths: sum(truths) % 2 == 1}
+_OF_SETS = frozenset(["union", "inter", "minus"])
+_JOINED = {
+    "and": all,
+    "or": any,
+    "mul": all,
+    "add": any,
+    "xor": lambda truths: sum(truths) % 2 == 1,
+    "inter": all,
+    "union": any,
+    "minus": lambda truths: truths[0] and not truths[1],
+}
 
 
 def decide(left: Node, right: Node, _: Same) -> Decision | None:
     """Compare where one side is a proposition."""
-    if not (is_proposition(left) or is_proposition(right) or _are_boolean(left, right)):
+    spoken = is_spoken(left) and is_spoken(right)
+    if not (spoken or any(map(is_proposition, (left, right))) or _are_boolean(left, right) or _are_sets(left, right)):
         return None
     first, second = _as_proposition(left), _as_proposition(right)
     if first == second:
@@ -42,6 +54,22 @@ def is_proposition(node: Node) -> bool:
             is_proposition(term) or (term.op == "sym" and len(term.args[0]) == 1) for term in node.args[1]
         )
     return node.op in _SIGNS
+
+
+def is_spoken(node: Node) -> bool:
+    """Tell whether a tree is propositions joined by words, such as `p and ¬q`."""
+    return node.op == "list" and node.args[0] in ("and", "or") and any(map(is_proposition, node.args[1]))
+
+
+def _are_sets(left: Node, right: Node) -> bool:
+    r"""Tell whether both are of capital letters with signs of sets, such as `A \cap B` and `B \setminus (A \cup C)`."""
+    parts = [*walk(left), *walk(right)]
+    return any(part.op in _OF_SETS for part in parts) and all(
+        part.op in _OF_SETS
+        or (part.op == "fn" and part.args[0] == "bar")
+        or (part.op == "sym" and len(part.args[0]) == 1 and part.args[0].isupper())
+        for part in parts
+    )
 
 
 def _are_boolean(left: Node, right: Node) -> bool:
@@ -67,7 +95,7 @@ def _parts(node: Node) -> tuple[Node, ...] | None:
     """Return the propositions that a proposition is made of; None for one that is whole."""
     if node.op == "rel" and _ARROWS.issuperset(node.args[0]):
         return node.args[1]
-    if node.op in _SIGNS or node.op in ("add", "mul"):
+    if node.op in _SIGNS or node.op in _OF_SETS or node.op in ("add", "mul"):
         return node.args
     if node.op == "fn" and node.args[0] == "bar":
         return node.args[1:]

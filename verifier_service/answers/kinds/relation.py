@@ -13,14 +13,16 @@ import re
 from verifier_service.answers.compute import algebra
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.compute.numeric import NotNumeric
+from verifier_service.answers.compute.points import letters_of
 from verifier_service.answers.kinds import expression, literal, logarithm, parameters
 from verifier_service.answers.kinds.decision import Decision, Same
-from verifier_service.answers.read.words import GREEK
-from verifier_service.answers.tree.nodes import Node, free_symbols, rename, symbol, walk
+from verifier_service.answers.read.words import ACCENTS, GREEK
+from verifier_service.answers.tree.nodes import Node, free_symbols, rename, walk
 
 _SETS = ("list", "set", "tuple", "union", "inter", "minus", "builder", "cases", "matrix", "text")
 _TRIGONOMETRIC = ("sin", "cos", "tan", "cot", "sec", "csc")
 _SYMBOL_LEAVES = ("sym", "call", "text")
+_FIGURES = frozenset(["angle", "triangle", "measuredangle", "mathbb"])
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
@@ -58,6 +60,8 @@ def settle(node: Node) -> Node:
         if operators[index] == "=>":
             operators, terms = operators[index + 1 :], terms[index + 1 :]
             break
+    if operators[-1:] == ["sim"] and not (is_name(terms[-2]) and is_name(terms[-1])):
+        operators[-1] = "~"
     while operators and operators[-1] == "~":
         if len(operators) == 1 and is_name(terms[0]):
             operators[-1] = "="
@@ -68,22 +72,7 @@ def settle(node: Node) -> Node:
         return terms[1]
     if not operators:
         return terms[0]
-    terms[0] = _composed(terms[0])
     return Node("rel", (tuple(operators), tuple(terms)))
-
-
-def _composed(node: Node) -> Node:
-    r"""Read `(f \circ g)(x)` as `f(g(x))`; the grammar took the sign for a degree."""
-    if node.op != "mul" or node.args[0].op != "deg" or node.args[0].args[0].op != "sym":
-        return node
-    outer, inner, *rest = node.args[0].args[0].args[0], node.args[1], *node.args[2:]
-    if inner.op == "call" and not rest:
-        return Node("call", (outer, inner))
-    if inner.op != "sym" or len(rest) > 1:
-        return node
-    return (
-        Node("call", (outer, Node("call", (inner.args[0], *rest)))) if rest else symbol(f"{outer} of {inner.args[0]}")
-    )
 
 
 def unzipped(node: Node) -> Node | None:
@@ -197,7 +186,9 @@ def label_of(node: Node) -> str:
     if node.op == "call" and node.args[0].endswith("_"):
         return node.args[0] + "".join(map(label_of, node.args[1:]))
     if node.op == "call":
-        plain = all(arg.op == "sym" and not arg.args[0][:1].isupper() for arg in node.args[1:])
+        plain = not node.args[0].startswith("nabla") and all(
+            arg.op == "sym" and not arg.args[0][:1].isupper() for arg in node.args[1:]
+        )
         return f"{node.args[0]}()" if plain else f"{node.args[0]} at {node.args[1:]!r}"
     if node.op == "num":
         return str(node.args[0])
@@ -288,7 +279,14 @@ def may_be_called(one: str, other: str) -> bool:
 def _is_phrase(label: str) -> bool:
     """Tell whether a name is words, such as `Area`, and no Greek letter or figure."""
     plain = label.replace(" ", "")
-    return len(label) > 3 and plain.isalpha() and label not in GREEK and not label.startswith(("angle", "triangle"))
+    return len(label) > 3 and plain.isalpha() and label not in GREEK and not _is_marked(label)
+
+
+def _is_marked(label: str) -> bool:
+    """Tell whether a name is letters under an accent or of a figure: `dot x`, `hat theta`, `triangle ABC`; not `dot
+    product`."""
+    mark, _, rest = label.partition(" ")
+    return mark in _FIGURES or (mark in ACCENTS and (len(rest) < 3 or rest in GREEK))
 
 
 _UNKNOWNS = frozenset(["x", "y", "z", "n", "a", "b", "p", "q", "t", "theta", "alpha"])
@@ -371,6 +369,14 @@ def _equations(left: Node, right: Node) -> Decision:
         return Decision(both, "equations of constants, compared side by side")
     if expression.proportional(first, second):
         return Decision(True, "the equations are equal but for a constant factor")
-    if algebra.same_zeros(first, second):
+    if not _is_of_complex_parts(first, second) and algebra.same_zeros(first, second):
         return Decision(True, "the equations have the same solutions")
     return Decision(False, "the equations differ by more than a factor")
+
+
+def _is_of_complex_parts(left: Node, right: Node) -> bool:
+    r"""Tell whether a complex letter stands in `\operatorname{Re}(z)`, `|z|`, `\bar z`, which no polynomial holds."""
+    letters = letters_of(left, right).complex
+    return bool(letters) and any(
+        part.op == "fn" and letters & free_symbols(part) for node in (left, right) for part in walk(node)
+    )

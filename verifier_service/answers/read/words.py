@@ -151,6 +151,12 @@ PLAIN_GREEK = frozenset(
 )
 """Greek names that a plain text may spell out."""
 
+ACCENTS = (
+    "hat", "widehat", "tilde", "widetilde", "dot", "ddot", "overrightarrow", "overleftrightarrow",
+    "overarc", "arc", "wideparen", "check", "breve", "acute", "vec",
+)  # fmt: skip
+"""Commands that set a sign over letters and make another name of them."""
+
 JOINERS = {
     "and": "and", "und": "and", "et": "and", "y": "and", "&": "and", "и": "and", "和": "and", "与": "and", "及": "and",
     "と": "and", "와": "and", "과": "and", "그리고": "and",

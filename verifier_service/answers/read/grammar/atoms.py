@@ -7,7 +7,7 @@ from verifier_service.answers.read import measures, words
 from verifier_service.answers.read.grammar.calculus import Calculus
 from verifier_service.answers.read.grammar.environments import Environments
 from verifier_service.answers.read.grammar.functions import Functions
-from verifier_service.answers.read.grammar.names import ACCENTS, FACES, Names
+from verifier_service.answers.read.grammar.names import FACES, Names
 from verifier_service.answers.read.grammar.sets import Sets
 from verifier_service.answers.read.grammar.signs import DOTS, OPENERS, RELATIONS
 from verifier_service.answers.read.grammar.units import MONEY
@@ -95,7 +95,7 @@ COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     "bigcup": Atoms.union,
     **dict.fromkeys(("int", "oint", "iint", "iiint"), Atoms.integral),
     **dict.fromkeys(("lfloor", "lceil", "lvert", "lVert"), Atoms.floor),
-    **dict.fromkeys(ACCENTS, Atoms.accent),
+    **dict.fromkeys(words.ACCENTS, Atoms.accent),
     **dict.fromkeys(("overline", "bar"), Atoms.overline),
     **dict.fromkeys(("overset", "underset"), Atoms.stacked),
     **dict.fromkeys(("binom", "dbinom", "tbinom"), Atoms.binomial),
@@ -107,6 +107,7 @@ COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     **dict.fromkeys(("angle", "triangle", "measuredangle", "odot", "square", "Box"), Atoms.figure),
     **dict.fromkeys(("lnot", "neg", "sim"), Atoms.negation),
     "mid": Atoms.middle,
+    "nabla": Atoms.nabla,
     "|": Atoms.norm,
     **dict.fromkeys(("Pr", "dim"), Atoms.named),
 }

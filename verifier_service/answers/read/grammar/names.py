@@ -8,13 +8,12 @@ from verifier_service.answers.tree.nodes import EULER, IMAGINARY, Node, number, 
 
 _CALLABLE = frozenset(["f", "g", "h", "F", "G", "H", "P", "Q", "u"])
 _FUNCTION_LETTERS = frozenset(["f", "g", "h"])
+_MOMENTS = frozenset(["E", "V", "D"])
+_RANDOM = frozenset(["X", "Y", "Z", "W", "S", "T", "U", "N"])
+"""Letters of random variables: a bracket after E, V, D that holds one is no factor."""
 _UNITS = ("i", "j", "k")
 _BOLD = ("mathbf", "boldsymbol", "bm", "pmb")
 
-ACCENTS = (
-    "hat", "widehat", "tilde", "widetilde", "dot", "ddot", "overrightarrow", "overleftrightarrow",
-    "overarc", "arc", "wideparen", "check", "breve", "acute", "vec",
-)  # fmt: skip
 _SET_MARKS = {
     "+": "^+", ">0": "^+", "gt0": "^+", "++": "^+", "-": "^-", "<0": "^-", "lt0": "^-", "*": "^*", "ast": "^*",
     "times": "^*", "!=0": "^*", "ne0": "^*", "neq0": "^*", ">=0": ">=0", "ge0": ">=0", "geq0": ">=0",
@@ -46,6 +45,9 @@ class Names(Scripts):
             self.expect(")")
             items = arguments.args[1] if arguments.op == "list" else (arguments,)
             return Node("call", (name + "'" * primes, *items))
+        order = self._order() if name in _CALLABLE and self.is_sign(("^",)) else None
+        if order is not None:
+            return self._call(name + "'" * order) or symbol(name)
         if name in _CALLABLE and "".join(self.peek(ahead).value for ahead in range(6)) == "^{-1}(":
             self.at += 6
             arguments = self.sequence()
@@ -60,15 +62,44 @@ class Names(Scripts):
             return chosen
         if self.is_sign(("(",)) and self._is_called(name):
             return self._call(name) or symbol(name)
+        if self._is_moment(name):
+            called = self._call(name)
+            if called is not None and name == "E" and len(called.args) == 2:
+                return _mean(called.args[1])
+            return called or symbol(name)
         return symbol(name)
+
+    def _is_moment(self, name: str) -> bool:
+        """Tell whether a bracket right after a capital letter holds its argument: `E(X)`, `V[2X + 1]`, `N(A)`; not
+        `E(R + r)`, `A(B + C)`, whose brackets are factors."""
+        if not name.isupper() or not self.is_sign(("(", "[")) or self.peek().spaced:
+            return False
+        closer = ")" if self.peek().value == "(" else "]"
+        if closer == ")" and self.peek(1).kind == "sym" and self.peek(1).value.isupper() and self._ends_after_letter():
+            return True
+        if name not in _MOMENTS:
+            return False
+        for index in range(self.at + 1, min(self.at + 24, self.stop)):
+            token = self.tokens[index]
+            if token.value == closer:
+                return False
+            if token.kind == "sym" and token.value in _RANDOM:
+                return True
+        return False
+
+    def _ends_after_letter(self) -> bool:
+        """Tell whether a bracket holds one letter with or without a power, as that of `N(A)` and `N(A^2)`."""
+        if self.is_sign(("^",), 2):
+            return self.peek(3).kind == "num" and self.is_sign((")",), 4)
+        return self.is_sign((")",), 2)
 
     def _call(self, name: str) -> Node | None:
         """Read the bracket with the arguments of a function; None where it is not closed by its own kind."""
         start = self.at
-        self.at += 1
+        closer = "]" if self.take().value == "[" else ")"
         given = self._condition_bar()
         arguments = self.sequence() if given is None else self._conditional(given)
-        if self.accept(")"):
+        if self.accept(closer):
             items = arguments.args[1] if arguments.op == "list" else (arguments,)
             return Node("call", (name, *items))
         self.at = start
@@ -79,7 +110,7 @@ class Names(Scripts):
         depth, bars = 1, []
         for index in range(self.at, min(self.at + 40, self.stop)):
             value = self.tokens[index].value
-            depth += (value == "(") - (value == ")")
+            depth += (value in ("(", "[")) - (value in (")", "]"))
             if depth == 0:
                 return bars[0] if len(bars) == 1 else None
             if value == "|":
@@ -129,6 +160,23 @@ class Names(Scripts):
                 return self.tokens[index + 1].value in ("=", ":=")
         return False
 
+    def _order(self) -> int | None:
+        """Take the order of a derivative in brackets before its argument, as in `f^{(2)}(x)`; None for a power."""
+        values = [self.peek(ahead).value for ahead in range(7)]
+        if values[1:3] != ["{", "("] or values[4:] != [")", "}", "("]:
+            return None
+        if len(values[3]) > 1 or not values[3].isdigit():
+            return None
+        self.at += 6
+        return int(values[3])
+
+    def nabla(self, name: str) -> Node:
+        r"""Read what `\nabla` works on: `\nabla f`, `\nabla\times F` and `\nabla\cdot F` are three things."""
+        if self.is_sign(("times", "cdot", "bullet")):
+            sign = "times" if self.take().value == "times" else "cdot"
+            return Node("call", (f"{name} {sign}", self.power()))
+        return Node("call", (name, self.power())) if self.starts_factor() else symbol(name)
+
     def named(self, name: str) -> Node:
         r"""Read `\Pr[A]`, `\dim V`: what has no value by itself, with its argument."""
         called = self._call(name) if self.is_sign(("(",)) else None
@@ -157,7 +205,7 @@ class Names(Scripts):
         letter = self.argument()
         if letter.op not in ("sym", "const"):
             raise NotMath("an unknown set")
-        if letter.args[0] in ("P", "E") and self.is_sign(("(",)):
+        if letter.args[0] in ("P", "E") and self.is_sign(("(", "[")):
             return self._call(letter.args[0]) or symbol("mathbb " + letter.args[0])
         first = self._mark_of_set()
         second = self._mark_of_set() if first else ""
@@ -228,6 +276,24 @@ class Names(Scripts):
                 parts.append(_DOTLESS.get(token.value, token.value))
         self.at += 1
         return "".join(parts)
+
+
+def _mean(node: Node) -> Node:
+    """Take the expected value of a sum apart: `E(aX + 2)` is `aE(X) + 2`."""
+    if node.op in ("add", "neg"):
+        return Node(node.op, tuple(map(_mean, node.args)))
+    if _is_constant(node):
+        return node
+    if node.op == "mul" and any(map(_is_constant, node.args)):
+        rest = tuple(factor for factor in node.args if not _is_constant(factor))
+        inner = rest[0] if len(rest) == 1 else Node("mul", rest)
+        return Node("mul", (*filter(_is_constant, node.args), Node("call", ("E", inner))))
+    return Node("call", ("E", node))
+
+
+def _is_constant(node: Node) -> bool:
+    """Tell whether a term of an expected value is a number or a small letter."""
+    return node.op == "num" or (node.op == "sym" and node.args[0].islower())
 
 
 def _vector(name: str) -> Node:

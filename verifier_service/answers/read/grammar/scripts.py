@@ -7,7 +7,7 @@ from verifier_service.answers.read.grammar.brackets import Brackets
 from verifier_service.answers.read.grammar.signs import END
 from verifier_service.answers.read.grammar.units import Units
 from verifier_service.answers.tree.bounds import MAX_DEPTH, NotMath, TooComplex
-from verifier_service.answers.tree.nodes import Node, symbol
+from verifier_service.answers.tree.nodes import ONE, Node, number, symbol
 
 
 class Scripts(Brackets, Units):
@@ -30,6 +30,11 @@ class Scripts(Brackets, Units):
             elif self.is_sign(("%",)) and base.op != "percent":
                 self.at += 1
                 base = Node("percent", (base,))
+            elif self.is_sign(("circ",)) and _name_of_function(base) and self._composes():
+                self.at += 1
+                base = self._composed(_name_of_function(base), self.power())
+            elif self.is_sign(("(",)) and base.op == "sym" and COMPOSED in base.args[0]:
+                base = _applied(base.args[0].split(COMPOSED), self.round_group())
             elif self.is_sign(("degree", "circ")):
                 self.at += 1
                 base = Node("deg", (base,))
@@ -46,6 +51,21 @@ class Scripts(Brackets, Units):
             else:
                 self.depth -= 1
                 return base
+
+    def _composes(self) -> bool:
+        r"""Tell whether a function follows the circle of `f\circ g`; `x\circ` and `x\circ + 1` are degrees."""
+        after = self.peek(1)
+        return after.kind == "sym" or (after.kind == "cmd" and after.value in words.GREEK) or after.value == "("
+
+    @staticmethod
+    def _composed(outer: str, inner: Node) -> Node:
+        """Compose a function with one that is named or that has its argument."""
+        if inner.op == "call":
+            return Node("call", (outer, inner))
+        name = _name_of_function(inner)
+        if not name:
+            raise NotMath("a composition of what has no name")
+        return symbol(outer + COMPOSED + name)
 
     def exponent(self, base: Node) -> Node:
         self.expect("^")
@@ -168,6 +188,26 @@ class Scripts(Brackets, Units):
             if back <= self.at and self.tokens[self.at - back].kind == "num":
                 return self.tokens[self.at - back].value
         raise NotMath("a number base after what is no number")
+
+
+COMPOSED = "∘"
+"""The sign between the functions in the name of their composition."""
+
+
+def _name_of_function(node: Node) -> str:
+    """Return the name of `f` or of its inverse `f^{-1}`; nothing for what has none."""
+    if node.op == "sym":
+        return node.args[0]
+    if node.op == "pow" and node.args[0].op == "sym" and node.args[1] in (number(-1), Node("neg", (ONE,))):
+        return f"{node.args[0].args[0]}^-1"
+    return ""
+
+
+def _applied(names: list[str], argument: Node) -> Node:
+    r"""Read `(f\circ g)(x)` as `f(g(x))`."""
+    for name in reversed(names):
+        argument = Node("call", (name, argument))
+    return argument
 
 
 _TRANSPOSED = ("top", "intercal")

@@ -9,9 +9,10 @@ RELATIONS = {
     "<": "<", ">": ">", "<=": "<=", "=<": "<=", ">=": ">=", "!=": "!=", "<>": "!=",
     "lt": "<", "gt": ">", "le": "<=", "leq": "<=", "leqslant": "<=", "leqq": "<=", "ge": ">=", "geq": ">=",
     "geqslant": ">=", "geqq": ">=", "ne": "!=", "neq": "!=", "in": "in", "notin": "notin",
-    "approx": "~", "simeq": "~", "sim": "~", "propto": "propto",
+    "approx": "~", "simeq": "~", "sim": "sim", "propto": "propto",
     "->": "->", "to": "->", "rightarrow": "->", "longrightarrow": "->", "mapsto": "->",
-    "subset": "subset", "subseteq": "subset", "mid": "mid", "parallel": "parallel", "perp": "perp",
+    "subset": "subset", "subseteq": "subset", "supset": "supset", "supseteq": "supset",
+    "mid": "mid", "parallel": "parallel", "perp": "perp",
     "=>": "=>", "Rightarrow": "=>", "implies": "=>", "Longrightarrow": "=>",
     "iff": "<=>", "Leftrightarrow": "<=>", "leftrightarrow": "<=>",
 }  # fmt: skip
