@@ -18,6 +18,7 @@ from verifier_service.answers.kinds import (
     literal,
     logarithm,
     logic,
+    mutual,
     parameters,
     piecewise,
     quantity,
@@ -36,6 +37,7 @@ from verifier_service.answers.tree.nodes import Node, free_symbols, rename, symb
 KINDS: dict[str, Kind] = {
     "piecewise": piecewise.decide,
     "proposition": logic.decide,
+    "mutual relation": mutual.decide,
     "parameters": parameters.decide,
     "set of reals": realset.decide,
     "curve": curve.decide,

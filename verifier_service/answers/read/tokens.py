@@ -133,6 +133,8 @@ def _text_tokens(content: str, spaced: bool, tokens: list[Token], following: str
     name = words.RENAMED_FUNCTIONS.get(bare, bare)
     if name in words.FUNCTIONS and name not in ("min", "max") and not _names_unit(bare, tokens, following):
         return [Token("cmd", name, spaced)]
+    if bare == "mod":
+        return [Token("cmd", "mod", spaced)]
     if re.fullmatch(r"[-+]?[\d.,/ ]*\d", bare):
         return tokenize(bare)
     return [Token("text", content, spaced)]
@@ -296,6 +298,9 @@ def _word(word: str, spaced: bool, tokens: list[Token], following: str) -> None:
     if word in _CODE_WORDS:
         kind, value = _CODE_WORDS[word]
         tokens.append(Token(kind, value, spaced))
+        return
+    if word in words.NAMED and following.startswith(("(", "[")):
+        tokens.append(Token("text", word, spaced))
         return
     name = words.RENAMED_FUNCTIONS.get(word, word)
     if name in words.FUNCTIONS:

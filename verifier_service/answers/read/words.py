@@ -74,6 +74,11 @@ RENAMED_FUNCTIONS = {
     "Arg": "arg", "sech": "sech",
 }  # fmt: skip
 
+NAMED = frozenset(
+    ["Var", "var", "Cov", "cov", "Corr", "corr", "SD", "rank", "rk", "diag", "span", "ker", "adj", "ord", "Hom"]
+)
+"""Functions that are not computed; their bracket holds what they are of."""
+
 INVERSES = {
     "sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", "sec": "arcsec", "csc": "arccsc",
     "sinh": "arsinh", "cosh": "arcosh", "tanh": "artanh", "coth": "arcoth", "sech": "arsech",

@@ -25,12 +25,24 @@ def cast(left: Node, right: Node) -> tuple[Node, Node]:
     if matrices:
         left, right = _as_matrices(left, matrices), _as_matrices(right, matrices)
     if not roles & _PRODUCTS:
+        if "rel" not in (left.op, right.op):
+            left, right = _with_ordered_ends(left), _with_ordered_ends(right)
         return _without_vectors(_as_tuple(left)), _without_vectors(_as_tuple(right))
     return left, right
 
 
 def _named(node: Node) -> Iterator[str]:
     return (part.args[0] for part in walk(node) if part.op == "fn" and part.args[0] in _ROLES)
+
+
+def _with_ordered_ends(node: Node) -> Node:
+    r"""Write `\overrightarrow{BA}` as `-\overrightarrow{AB}`."""
+    if node.op == "fn" and node.args[0] == "vector":
+        name = str(node.args[1].args[0])
+        if len(name) == 2 and name.isupper() and name[0] > name[1]:
+            return Node("neg", (Node("fn", ("vector", symbol(name[::-1]))),))
+        return node
+    return rebuild(node, _with_ordered_ends)
 
 
 def _without_vectors(node: Node) -> Node:

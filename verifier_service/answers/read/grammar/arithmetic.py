@@ -144,6 +144,8 @@ class Arithmetic(Atoms):
 
     def _multiplied(self, sign: str, left: Node, right: Node) -> Node:
         """Multiply: two vectors have a scalar or a vector product, and the latter binds closer."""
+        if left.op == "tuple" and sign in _VECTOR_PRODUCTS:
+            return _of_components(_VECTOR_PRODUCTS[sign], left, right) or self._times(left, right)
         triple = sign == "times" and left.op == "fn" and left.args[0] == "dot"
         if not triple and not _is_vector(left):
             return self._times(left, right)
@@ -167,6 +169,22 @@ class Arithmetic(Atoms):
 
 
 _VECTOR_PRODUCTS = {"times": "cross", "cdot": "dot", "bullet": "dot", "cdotp": "dot"}
+
+
+def _of_components(product: str, left: Node, right: Node) -> Node | None:
+    r"""Multiply two vectors: `(1, 0, 0) \times (0, 1, 0)`; None for what are none, as intervals are."""
+    if right.op != "tuple" or len(left.args[2]) != len(right.args[2]) or "[" in (left.args[0], right.args[0]):
+        return None
+    a, b = left.args[2], right.args[2]
+    if product == "dot":
+        return Node("add", tuple(Node("mul", pair) for pair in zip(a, b, strict=True))) if len(a) > 1 else None
+    if len(a) != 3:
+        return None
+    parts = [
+        Node("add", (Node("mul", (a[j], b[k])), Node("neg", (Node("mul", (a[k], b[j])),))))
+        for j, k in ((1, 2), (2, 0), (0, 1))
+    ]
+    return Node("tuple", ("(", ")", tuple(parts)))
 
 
 def _is_vector(node: Node) -> bool:

@@ -43,6 +43,8 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
             return symbol(value)
         if token.kind == "text" and len(value) == 1 and value.isalpha():
             return self.letter(Token("sym", value, token.spaced))
+        if value in words.NAMED and self.is_sign(("(", "[")):
+            return self.of(value)
         if token.kind == "text":
             return Node("text", (value,))
         raise NotMath(f"the word {value!r} stands where a value is needed")

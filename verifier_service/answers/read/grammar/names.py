@@ -4,7 +4,7 @@ from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import EULER, IMAGINARY, Node, number, symbol, walk
+from verifier_service.answers.tree.nodes import EULER, IMAGINARY, ZERO, Node, number, symbol, walk
 
 _CALLABLE = frozenset(["f", "g", "h", "F", "G", "H", "P", "Q", "u"])
 _FUNCTION_LETTERS = frozenset(["f", "g", "h"])
@@ -14,6 +14,7 @@ _RANDOM = frozenset(["X", "Y", "Z", "W", "S", "T", "U", "N"])
 _UNITS = ("i", "j", "k")
 _BOLD = ("mathbf", "boldsymbol", "bm", "pmb")
 
+_MAX_DIAGONAL = 20
 _SET_MARKS = {
     "+": "^+", ">0": "^+", "gt0": "^+", "++": "^+", "-": "^-", "<0": "^-", "lt0": "^-", "*": "^*", "ast": "^*",
     "times": "^*", "!=0": "^*", "ne0": "^*", "neq0": "^*", ">=0": ">=0", "ge0": ">=0", "geq0": ">=0",
@@ -169,6 +170,26 @@ class Names(Scripts):
             return None
         self.at += 6
         return int(values[3])
+
+    def of(self, name: str) -> Node:
+        r"""Read `\operatorname{Var}(X)`; a covariance is the same in both orders, `diag(1, 2)` is a matrix."""
+        called = self._call(name)
+        if called is None:
+            return Node("text", (name,))
+        items = called.args[1:]
+        if name == "diag":
+            return (
+                Node(
+                    "matrix",
+                    tuple(
+                        tuple(item if row == at else ZERO for at in range(len(items))) for row, item in enumerate(items)
+                    ),
+                )
+                if len(items) <= _MAX_DIAGONAL
+                else called
+            )
+        name = name[0].upper() + name[1:] if name in ("var", "cov", "corr") else name
+        return Node("call", (name, *(sorted(items, key=repr) if name in ("Cov", "Corr") else items)))
 
     def nabla(self, name: str) -> Node:
         r"""Read what `\nabla` works on: `\nabla f`, `\nabla\times F` and `\nabla\cdot F` are three things."""

@@ -30,11 +30,8 @@ class Scripts(Brackets, Units):
             elif self.is_sign(("%",)) and base.op != "percent":
                 self.at += 1
                 base = Node("percent", (base,))
-            elif self.is_sign(("circ",)) and _name_of_function(base) and self._composes():
-                self.at += 1
-                base = self._composed(_name_of_function(base), self.power())
-            elif self.is_sign(("(",)) and base.op == "sym" and COMPOSED in base.args[0]:
-                base = _applied(base.args[0].split(COMPOSED), self.round_group())
+            elif (composed := self._composition(base)) is not None:
+                base = composed
             elif self.is_sign(("degree", "circ")):
                 self.at += 1
                 base = Node("deg", (base,))
@@ -52,10 +49,18 @@ class Scripts(Brackets, Units):
                 self.depth -= 1
                 return base
 
-    def _composes(self) -> bool:
-        r"""Tell whether a function follows the circle of `f\circ g`; `x\circ` and `x\circ + 1` are degrees."""
+    def _composition(self, base: Node) -> Node | None:
+        r"""Read on at the circle of `f \circ g`, or at the argument of `(f \circ g)(x)`; `x\circ` and `x\circ + 1` are
+        degrees."""
+        if base.op == "sym" and COMPOSED in base.args[0] and self.is_sign(("(",)):
+            return _applied(base.args[0].split(COMPOSED), self.round_group())
+        name = _name_of_function(base)
         after = self.peek(1)
-        return after.kind == "sym" or (after.kind == "cmd" and after.value in words.GREEK) or after.value == "("
+        is_name = after.kind == "sym" or (after.kind == "cmd" and after.value in words.GREEK) or after.value == "("
+        if not name or not is_name or not self.is_sign(("circ",)):
+            return None
+        self.at += 1
+        return self._composed(name, self.power())
 
     @staticmethod
     def _composed(outer: str, inner: Node) -> Node:
