@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     image_prefix: str = Field(default="grpo-verifier", description="sandbox images are called PREFIX/LANGUAGE")
 
     math_workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    math_time_limit_s: float = Field(default=3.0, gt=0, description="CPU seconds for one comparison")
+    math_time_limit_s: float = Field(default=10.0, gt=0, description="CPU seconds for one comparison")
     math_memory_limit_mb: int = Field(
         default=1024, ge=128, description="MiB a math worker may add to what it starts with"
     )

@@ -22,7 +22,7 @@ from verifier_service.answers.compute.numeric import MP, WORK, Measured, NotNume
 from verifier_service.answers.tree.bounds import TooComplex
 from verifier_service.answers.tree.nodes import EULER, IMAGINARY, INFINITY, PI, Node, free_symbols, number, walk
 
-MAX_CALLS = 1_500_000
+MAX_CALLS = 1_000_000
 """Python functions that may be called for one comparison; then the answer counts as not proved. Work is counted and not
 time, so that a slow or busy machine proves what an idle one proves. It is about a second of CPU time, far from the
 limit at which a worker is killed."""

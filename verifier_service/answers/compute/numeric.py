@@ -26,9 +26,9 @@ from verifier_service.answers.tree.nodes import INFINITY, Node, free_symbols
 MP = mpmath.mp.clone()
 """A context of our own, so that nobody else's precision changes ours."""
 
-MAX_WORK = 800_000
+MAX_WORK = 500_000
 """Units of work for one comparison: a node at up to 500 bits is one, a function value is ten, more bits are more. It is
-about two seconds of CPU time at most."""
+about a second of CPU time, far from the limit at which a worker is killed."""
 
 _NOISE_BITS = 24
 """Of the bits that are computed, those at the end that rounding may have spoiled."""

@@ -23,6 +23,10 @@ from verifier_service.answers.tree.nodes import IMAGINARY, Node, children, free_
 Point = dict[str, Any]
 
 
+class Corner(Point):
+    """A point at which something may jump or bend: there two expressions may differ, or one have no value, alone."""
+
+
 def source_for(left: Node, right: Node) -> random.Random:
     """Return random numbers for a pair of trees, whatever their order."""
     digests = sorted(hashlib.sha256(_spelled(node).encode()).digest() for node in (left, right))
@@ -152,7 +156,11 @@ _SCALES = (1, 3, 0.06, 9, 45, 0.4, 300, 2500, 1, 100_000)
 _WHOLE_SCALES = (4, 9, 2, 14, 30, 6, 60, 150, 4, 400)
 _MOST_TERMS = 400
 _MAX_CONSTANTS = 16
+_MAX_POWER = 400
 _LINES = 3
+_FAR = (1e9, 1e25, 1e60)
+_SMALL = 0.01
+_FEW = 3
 _IN_A_ROW = 12
 _MAX_COUNTED = 8
 _TOGETHER = 64
@@ -166,6 +174,9 @@ class _Draw:
     source: random.Random
     constants: list[Any] = field(default_factory=list)
     most: int = _MOST_TERMS
+    corners: bool = True
+    """Whether a letter may be put exactly where something jumps, and far out; not where it tells the cells of a
+    matrix."""
 
     def fraction(self) -> Any:
         """Return a number between 0 and 1 with more digits than anything that occurs by chance."""
@@ -212,12 +223,29 @@ class _Draw:
     def near(self) -> Iterator[Point]:
         """Draw close to the numbers that occur, and to their opposites, on both sides and in the middle of two."""
         ordered = sorted({*self.constants, *(-constant for constant in self.constants), MP.mpf(0)})
+        for place in ordered if self.corners else ():
+            yield from self.at(place)
         middles = [(one + other) / 2 for one, other in itertools.pairwise(ordered)]
         for place in (*ordered, *middles):
             for side in (-1, 1):
                 reach = MP.mpf(self.source.choice((1, 4, 20, 200))) / 100
                 yield self.around(place, side * self.fraction() * reach * (1 + abs(place) * MP.mpf("0.02")))
         yield from self.together(ordered)
+        for small in [constant for constant in self.constants if constant < _SMALL][:_FEW]:
+            for place in ordered:
+                yield self.around(place, self.source.choice((-1, 1)) * small * self.fraction())
+                yield self.around(place, self.source.choice((-1, 1)) * small * (1 + self.fraction()))
+        for scale in _FAR if self.corners else ():
+            yield self.point(0, [scale] * len(self.letters.names), True)
+
+    def at(self, place: Any) -> Iterator[Point]:
+        """Put one letter after the other exactly at a place."""
+        for name in self.letters.names:
+            if name not in self.letters.complex:
+                scales = [self.source.choice(_SCALES[:4]) for _ in self.letters.names]
+                others = self.point(self.source.randrange(8), scales, True)
+                whole = name in self.letters.whole
+                yield Corner({**others, name: max(MP.mpf(1), MP.nint(abs(place))) if whole else place})
 
     def around(self, place: Any, step: Any) -> Point:
         """Put one letter that is not whole next to a place, the others anywhere."""
@@ -314,6 +342,7 @@ def points(left: Node, right: Node, letters: Letters, source: random.Random) -> 
     if not (bends or letters.whole or letters.often_whole):
         return
     draw.constants = _constants(left, right)
+    draw.corners = not any(_is(part, _OF_CELLS) for node in (left, right) for part in walk(node))
     if letters.whole or letters.often_whole:
         draw.most = (
             _MOST_TERMS if any(part.op in ("sum", "prod") for node in (left, right) for part in walk(node)) else 10**6
@@ -343,10 +372,15 @@ _BENDING = frozenset(
 )  # fmt: skip
 
 
+_OF_CELLS = frozenset(("square", "column", "vector", "unit", "cross", "dot", "transpose", "identity"))
+
+
 def _bends(node: Node) -> bool:
     """Tell whether a node makes another function of an expression in another place."""
     if node.op == "pow":
         exponent = exact(node.args[1])
+        if exponent is None and exact(node.args[0]) == 0:
+            return True
         return (exponent is None and not (free_symbols(node.args[1]) and not free_symbols(node.args[0]))) or (
             exponent is not None and exponent.denominator != 1
         )
@@ -468,9 +502,12 @@ def _constants(left: Node, right: Node) -> list[Any]:
                 value = evaluate(node, {})
             except (NotNumeric, NotMath, Undefined):
                 continue
-            if isinstance(value, MP.mpf) and 0 < abs(value) < MP.mpf(10) ** 30:
+            if isinstance(value, MP.mpf) and 0 < abs(value) < MP.mpf(10) ** _MAX_POWER:
                 values.append(abs(value))
-    return sorted(set(values))[:_MAX_CONSTANTS]
+    ordered = sorted(set(values))
+    return (
+        ordered if len(ordered) <= _MAX_CONSTANTS else ordered[: _MAX_CONSTANTS // 2] + ordered[-_MAX_CONSTANTS // 2 :]
+    )
 
 
 def _collect(node: Node, found: dict[Node, None]) -> None:

@@ -18,7 +18,7 @@ from verifier_service.answers.compute.algebra import measure
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.compute.identity import identical
 from verifier_service.answers.compute.numeric import MP, Measured, NotNumeric, magnitude
-from verifier_service.answers.compute.points import Letters, Point, is_costly, letters_of, points, source_for
+from verifier_service.answers.compute.points import Corner, Letters, Point, is_costly, letters_of, points, source_for
 from verifier_service.answers.tree.bounds import TooComplex
 from verifier_service.answers.tree.nodes import Node, rename, symbol
 
@@ -83,7 +83,9 @@ def _agree_at(left: Node, right: Node, letters: Letters, fixed: Point, drawn_for
     agreed, undecided = 0, 0
     for point in _all_points(*drawn_for, letters):
         found = _compared(left, right, {**point, **fixed}, letters.real)
-        if found is _At.DIFFERENT or (found is _At.NOWHERE and letters.real and _ends_alone(*drawn_for, point)):
+        if found is _At.DIFFERENT or (
+            found is _At.NOWHERE and letters.real and not isinstance(point, Corner) and _ends_alone(*drawn_for, point)
+        ):
             return False
         agreed += found is _At.EQUAL
         undecided += found is _At.UNDECIDED
