@@ -437,9 +437,19 @@ def _divide(_: _Evaluator, a: Any, b: Any) -> Any:
     return a / b
 
 
+_GAMMA_BITS = 1_000
+"""In how many bits factorials between the whole numbers are computed: more take seconds, once for each precision."""
+
+
+def _bound_gamma(*values: Any) -> None:
+    if MP.prec > _GAMMA_BITS and not all(MP.isint(value) for value in values):
+        raise TooComplex("a factorial between whole numbers in too many digits")
+
+
 def _factorial(self: _Evaluator, a: Any) -> Any:
     if abs(a) > 10**12:
         raise TooComplex("a factorial too large to be computed")
+    _bound_gamma(a)
     WORK.charge(20 * self._price)
     try:
         value = MP.factorial(a)
@@ -452,6 +462,7 @@ def _factorial(self: _Evaluator, a: Any) -> Any:
 def _double_factorial(self: _Evaluator, a: Any) -> Any:
     if abs(a) > 10**6:
         raise TooComplex("a factorial too large to be computed")
+    _bound_gamma(a)
     WORK.charge(20 * self._price)
     try:
         value = MP.fac2(a)
@@ -584,6 +595,7 @@ def _remainder(self: _Evaluator, a: Any, m: Any) -> Any:
 def _binomial_value(self: _Evaluator, n: Any, k: Any) -> Any:
     if abs(n) > 10**9 or abs(k) > 10**9:
         raise TooComplex("a binomial coefficient too large to be computed")
+    _bound_gamma(n, k)
     WORK.charge(30 * self._price)
     return MP.binomial(n, k)
 
