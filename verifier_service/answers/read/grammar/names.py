@@ -9,7 +9,7 @@ from verifier_service.answers.tree.nodes import EULER, IMAGINARY, ZERO, Node, nu
 _CALLABLE = frozenset(["f", "g", "h", "F", "G", "H", "P", "Q", "u"])
 _FUNCTION_LETTERS = frozenset(["f", "g", "h"])
 _MOMENTS = frozenset(["E", "V", "D"])
-_RANDOM = frozenset(["X", "Y", "Z", "W", "S", "T", "U", "N"])
+_RANDOM = frozenset(["X", "Y", "Z"])
 """Letters of random variables: a bracket after E, V, D that holds one is no factor."""
 _UNITS = ("i", "j", "k")
 _BOLD = ("mathbf", "boldsymbol", "bm", "pmb")
@@ -48,7 +48,7 @@ class Names(Scripts):
             return Node("call", (name + "'" * primes, *items))
         order = self._order() if name in _CALLABLE and self.is_sign(("^",)) else None
         if order is not None:
-            return self._call(name + "'" * order) or symbol(name)
+            return self._call(name + order) or symbol(name)
         if name in _CALLABLE and "".join(self.peek(ahead).value for ahead in range(6)) == "^{-1}(":
             self.at += 6
             arguments = self.sequence()
@@ -161,15 +161,16 @@ class Names(Scripts):
                 return self.tokens[index + 1].value in ("=", ":=")
         return False
 
-    def _order(self) -> int | None:
-        """Take the order of a derivative in brackets before its argument, as in `f^{(2)}(x)`; None for a power."""
+    def _order(self) -> str | None:
+        """Take the order of a derivative in brackets before its argument, as in `f^{(2)}(x)` and `f^{(n)}(x)`, and
+        write it as the name's end; None for a power."""
         values = [self.peek(ahead).value for ahead in range(7)]
         if values[1:3] != ["{", "("] or values[4:] != [")", "}", "("]:
             return None
-        if len(values[3]) > 1 or not values[3].isdigit():
+        if len(values[3]) > 1 or not values[3].isalnum():
             return None
         self.at += 6
-        return int(values[3])
+        return "'" * int(values[3]) if values[3].isdecimal() else f"^({values[3]})"
 
     def of(self, name: str) -> Node:
         r"""Read `\operatorname{Var}(X)`; a covariance is the same in both orders, `diag(1, 2)` is a matrix."""
