@@ -176,7 +176,7 @@ def _ends_alone(left: Node, right: Node, point: Point) -> bool:
 _LEFT, _RIGHT = symbol("left here"), symbol("right here")
 """Names that no answer can have, for the values of two expressions at one point."""
 
-_RATIO_BITS = 1_000
+_RATIO_BITS = 4_000
 
 
 def proportional(left: Node, right: Node, positive: bool = False) -> bool:
