@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from verifier_service.extract.math import boxed, correction, last, marked, phrase, reference
 from verifier_service.extract.math.found import MAX_EXTRACTED_CHARS, Found
-from verifier_service.extract.math.remark import without_remark
+from verifier_service.extract.math.remark import is_crossed, without_remark
 from verifier_service.extract.math.retraction import taken_back
 from verifier_service.extract.thoughts import without_thoughts
 from verifier_service.schema import ExtractionRule
@@ -70,7 +70,7 @@ def extract_answer(text: str, rules: Sequence[ExtractionRule] | None) -> Extract
     finders = FINDERS
     for _ in range(_MAX_RETRACTIONS):
         rule, found = _first(visible, [(rule, find) for rule, find in finders.items() if rule in allowed])
-        if found is None or not found.text:
+        if found is None or not found.text or is_crossed(found.text):
             return None
         place = taken_back(visible, found.end, found.text)
         if place is None:

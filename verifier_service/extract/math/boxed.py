@@ -4,6 +4,7 @@ import re
 
 from verifier_service.extract.math import denial, offer
 from verifier_service.extract.math.found import MAX_EXTRACTED_CHARS, Found
+from verifier_service.extract.math.remark import is_crossed
 
 _BOX = re.compile(
     r"(?<!\\)\\{1,4}(?:(?:boxed|fbox|framebox)\s{0,5}(?=[{\d\\A-Za-z])|box\s{0,5}(?=\{))|\x08oxed\s{0,5}(?=\{)"
@@ -76,7 +77,7 @@ def _list(text: str, before: list[re.Match[str]], last: re.Match[str], inner: st
                 continue
             break
         between = text[end:left] if left - end <= _MAX_BETWEEN else "far"
-        if not _BETWEEN.fullmatch(between):
+        if not _BETWEEN.fullmatch(between) or denial.is_struck_out(text, match.start()) or is_crossed(inner):
             break
         joined_by_or = joined_by_or or bool(_OR.search(between))
         chain.append(inner)

@@ -17,6 +17,24 @@ _CORRECTED = re.compile(
 _VALUE = re.compile(
     r"[\s:*$(\\]{0,6}(?:[A-Za-z]\s?=\s?)?(?:[-−+]?\s?[$€£]?\d|\\?(?:frac|sqrt|pi|text)|[-−]?\\)"
 )  # ` $-6$`
+_OWN = re.compile(
+    r"\bI\s(?:\w{1,12}ly\s|do\s|now\s)?(?:get|got|find|found|obtain|obtained)(?=[\s:]{1,3}(?:[$\\]|[-−+]?\d))",
+    re.IGNORECASE,
+)
+"""`I get 6`, `I only found $x$`; not `I get it`."""
+_AHEAD = 300
+
+
+def own(text: str, start: int) -> Found | None:
+    """Return what the author gets, after what others say: `the book says 5; I get 6`."""
+    said_so = _OWN.search(text, start, start + _AHEAD)
+    if said_so is None:
+        return None
+    said, is_meant = statement(text[said_so.end() : said_so.end() + 500].lstrip(" :*"))
+    place = text.find(said, said_so.end())
+    if not is_meant or place < 0 or denial.is_denied(text, place, place + len(said)):
+        return None
+    return Found(said, place + len(said))
 
 
 def find(text: str) -> Found | None:

@@ -7,6 +7,7 @@ answer is 5", "`\boxed{5}` is wrong", "is it 5?". "Neither 3 nor 4, so the answe
 import re
 
 from verifier_service.extract.math.sentence import BEFORE, clause_before, sentence_before
+from verifier_service.extract.math.supposition import is_supposed
 from verifier_service.extract.math.wording import any_of, listed, words_of
 
 _NEAR = 80
@@ -55,10 +56,22 @@ _IF_IT_IS = (  # if the answer is 5, suppose it were 5, whether 5
     + r"\s{1,3}(?:that\s{1,3})?(?:the|our|my|its?)?\s{0,3}(?:(?:final|correct)\s{1,3})?(?:answer|result|value"
     r"|solution|it)?" + r"\s{1,3}(?:is|was|were|equals|would\sbe|be)|\bwhether"
 )
+_WOULD_HAVE = r"\b(?:answer|result|solution)\swould\shave\sbeen"
 _STRUCK = r"\\(?:[bx]?cancel|sout|st)\s?"  # \cancel{5}
 _CHINESE = "不是|并非|不为|不等于|不选|可能是|也许是|或许是|大概是"
+_BEFORE_DENIED = (
+    _NOT,
+    _OTHER_THAN,
+    _WRONG_ANSWER,
+    _MAYBE,
+    _COULD_BE,
+    _IF_IT_IS,
+    _WOULD_HAVE,
+    _STRUCK,
+    _CHINESE,
+)
 _DENIED_BEFORE = re.compile(
-    f"(?:{'|'.join([_NOT, _OTHER_THAN, _WRONG_ANSWER, _MAYBE, _COULD_BE, _IF_IT_IS, _STRUCK, _CHINESE])}){_OPENING}",
+    f"(?:{'|'.join(_BEFORE_DENIED)}){_OPENING}",
     re.IGNORECASE,
 )
 """`it is not 5`, `maybe 5`, `if the answer is 5`; not `not all: the rest is 5`."""
@@ -113,6 +126,7 @@ _SOMEBODY_SAYS = (  # My friend says that the answer is
     )
     + r"\s{1,2}(?:\w{1,20}\s){0,2}?(?:say|think|claim|believe|guesse?|argue|state|answere?)[ds]?\b"
 )
+_OF_OTHERS = re.compile(rf"\b{_SOMEBODY_SAYS}", re.IGNORECASE)
 _CLAUSE_DENIED = re.compile(
     rf"\b(?:neither|none\s{{1,3}}of|{_THERE_IS_NONE}|{_SOMEBODY_SAYS}|{_NOT_THE_CASE}|{_DO_NOT_KNOW}|{_DOUBT}|{_WRONG_TO_SAY})",
     re.IGNORECASE,
@@ -159,6 +173,7 @@ _CROSS_AFTER = re.compile(r"[\s$.)*]{0,6}(?:[✗✘❌✖]|\(\?\))")  # 5 ✗, 5
 _ASKED = re.compile(r"[\s$.)\\\]}*\"']{0,8}\?+")  # `is it \boxed{5}$?`
 _QUESTION = re.compile(r"[^.!?\n？]{0,160}[?？]")  # the rest of `could it be 5 apples?`
 _YES = re.compile(r"[\s*]{0,4}(?:yes|yep|yeah|correct|right|indeed|exactly|sure|true|✓|✅)", re.IGNORECASE)
+_STRUCK_OUT = re.compile(_STRUCK + r"\{\s{0,3}[$(\\]{0,3}$")  # `\sout{ | \boxed{5}}`
 _IS_QUESTION = re.compile(r"[?？][\s})\]$.]{0,6}$")  # `5?`
 
 
@@ -169,7 +184,7 @@ _STEMS = (
         "| other | differ"
         "| equal | wrong | correct | false | erron | error | invalid | mistak | reject | bad | naive | tempting | maybe"
         "| perhaps | possib | conceiv | might | may | could | if | suppos | assum | imagin | say | said"
-        "| whether | pretend"
+        "| whether | pretend | would have been"
         "| cancel | sout | st{ | unable | fail | unlikely | unclear | unsure | uncertain | absurd | think"
         "| thought | claim"
         "| believe | guess | argue | state | answered | answers | 不 | 并非 | 可能 | 也许 | 或许 | 大概 | ✗ | ✘ | ❌"
@@ -198,10 +213,20 @@ def is_denied(text: str, start: int, end: int) -> bool:
     """Tell whether the sentence around an answer denies it, asks whether it is, or only offers it."""
     if is_denied_before(text, start) or _DENIED_AFTER.match(text, end) or _IS_QUESTION.search(text[end - 8 : end]):
         return True
-    if _CROSS_AFTER.match(text, end):
+    if _CROSS_AFTER.match(text, end) or is_supposed(text, start, end):
         return True
     asked = _ASKED.match(text, end)
     return bool(asked) and not _YES.match(text, asked.end())
+
+
+def is_of_others(text: str, start: int) -> bool:
+    """Tell whether the clause of an answer says that it is somebody else's: `The book says the answer is 5`."""
+    return bool(_OF_OTHERS.search(clause_before(text, start)))
+
+
+def is_struck_out(text: str, start: int) -> bool:
+    """Tell whether what begins at a place is struck out."""
+    return bool(_STRUCK_OUT.search(text[max(0, start - 20) : start]))
 
 
 def is_asked(text: str, end: int) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections import deque
 
-from verifier_service.extract.math import denial
+from verifier_service.extract.math import correction, denial, lines
 from verifier_service.extract.math.found import MAX_EXTRACTED_CHARS, Found
 from verifier_service.extract.math.statement import statement
 
@@ -59,6 +59,9 @@ def find(text: str) -> Found | None:
             + len(text[match.end() : match.end() + 50])
             - len(text[match.end() : match.end() + 50].lstrip(" *:\n\t"))
         )
+        listed = lines.values(match.group(), text[at : at + _MAX_STATEMENT])
+        if listed and not denial.is_denied_before(text, match.start()):
+            return Found(listed[0], at + listed[1])
         said, is_meant = statement(text[at : at + _MAX_STATEMENT])
         place = text.find(said, at, at + _MAX_STATEMENT) if said else -1
         found = Found(said, place + len(said) if place >= 0 else at)
@@ -69,7 +72,10 @@ def find(text: str) -> Found | None:
         ):
             return Found("", found.end) if found.text in [one.text for one in denied] else found
         denied.append(found)
-    return Found("", denied[0].end) if denied else None
+    if not denied:
+        return None
+    others = denial.is_of_others(text, phrases[-1].start())
+    return (correction.own(text, denied[0].end) if others else None) or Found("", denied[0].end)
 
 
 def _is_followed(text: str, phrase: re.Match[str]) -> bool:

@@ -40,8 +40,16 @@ _AFTER_AND = (
     "the | this | that | it | we | I | all | they | there | these | our | its | so | not | is | are | thus | hence"
     "| therefore | nothing | no"
 )
+_WORKED_OUT = (
+    any_of("obtained | computed | calculated | derived | deduced | proven | proved | shown | verified | confirmed")
+    + r"|found\s(?:by|from|using|via|with|through)|by\s(?:the|theorem|lemma|part|step|symmetry|induction)"
+    + r"|see\s(?:above|below|the|theorem|lemma|part|step|figure|section|page|table)"
+)
+"""`obtained`, `found by`, `see part`; not `found in 5 of 7 cases`."""
 _AFTER_VALUE = re.compile(
     rf"{_COMMA}(?:{any_of(_AFTER_COMMA)}|(?:and|as)\s{any_of(_AFTER_AND)}\b(?!\s(?:other|second|third|rest)\b))\b"
+    rf"|{_COMMA}(?:{_WORKED_OUT})\b(?!.{{0,200}}?{_COMMA}and\s[^\w]{{0,3}}\d)"
+    rf"|{_COMMA}for\s(?:\d|it|we|there)\b(?=[^,;]{{0,80}}\s{any_of('is | are | equals | gives | makes')}\s)"
     r"|\s{1,3}which\s(?:is|means|gives|equals|makes)\b"
     rf"|\s{{1,3}}and\s{words_of('this | that | it | we | I | so | not | thus | hence | therefore | they | nothing')}"
     r"|\s{1,3}so\s(?:that\s)?(?:the|we|it|I|they|this|that)\b"

@@ -62,6 +62,15 @@ _TITLE_AFTER = re.compile(
 )
 r"""`(minimum)`, `\text{(the only solution)}`; not `(mod 7)`, `(dollars)`."""
 
+_CROSS = r"[✗✘❌✖]\ufe0f?"
+_CALLED_WRONG = rf"\(\s?{any_of('wrong | incorrect | not correct | not right | rejected | crossed out')}\s?[.!]?\s?\)"
+_CROSSED = re.compile(
+    rf"(?<=\S)(?:{_BLANK}{{0,5}}(?:{_TEXT})?\s{{0,3}}(?:{_CROSS}|(?<!(?-i:[A-J]))(?<!(?-i:[A-J])\s){_CALLED_WRONG})[\s}}]{{0,4}})$",
+    re.IGNORECASE,
+)
+r"""`7 ✗`, `7 \text{ (wrong)}`; not `✗` alone, nor the text of an option in `B (Incorrect)`."""
+_CROSS_FIRST = re.compile(rf"{_BLANK}{{0,5}}(?:{_TEXT})?\s{{0,3}}{_CROSS}[\s}}]{{0,3}}(?=\S)")  # `❌ 7`
+
 _ALL_TEXT = re.compile(rf"{_TEXT}([^{{}}]{{1,2000}})\}}")  # `\text{Answer: 5}`
 _OR_IN_BRACKETS = re.compile(rf"\s{{0,3}}(?:{_TEXT}\s?)?\(\s{{0,2}}(or\s[^()]{{1,200}})\)(?:\s?\}})?$")  # `5 (or 6)`
 _QUOTED = re.compile(r"(`{1,3})([^`]{1,2000})\1|(_{1,3})([^_]{1,200})\3")  # `5` in backticks, `__B__`; not `a_1`
@@ -85,6 +94,11 @@ def without_remark(answer: str) -> str:
     if alternative:
         kept = f"{kept[: len(kept) - len(alternative.group())]} {alternative.group(1)}"
     return kept or answer
+
+
+def is_crossed(answer: str) -> bool:
+    """Tell whether a cross stands beside an answer, or it is called wrong: `7 ✗`, `7 (wrong)`."""
+    return bool(_CROSS_FIRST.match(answer) or _CROSSED.search(answer[-_NEAR_END:]))
 
 
 def _without_marks(answer: str) -> str:

@@ -38,6 +38,12 @@ _INTERJECTION = any_of(
     "| (?:on|upon) (?:reflection|checking) | looking back | after checking"
 )
 
+_NOUN = any_of(
+    "answer | result | calculation | work | reasoning | solution | guess | conclusion | arithmetic | value | box"
+)
+_FORMER = any_of("previous | former | earlier | old | first | initial | original | prior")
+_BEFORE_NOW = r"before\b | earlier\b | at first | initially | originally | previously | until"
+
 _BESIDE = re.compile(
     CLOSING + rf"(?:(?:[—–-]{{1,2}}|←|<-+)\s?"
     rf"|\(\s?)?(?:{any_of('at first | initially | originally | before | earlier | once')}\s?,?\s?)?"
@@ -46,6 +52,8 @@ _BESIDE = re.compile(
     + rf"(?:I\s(?:disagree|doubt|don['’]t\s(?:think|believe|agree))|(?:{_INTERJECTION}[\s,.…!]{{1,5}}){{0,3}}"
     + r"\b(?:no|nope)(?:\swait)?(?=\s{0,2}(?:[.!;…]|$|,\s{0,2}(?:\d|(?:it|that|this|wait|the\sanswer|I)\b)))"
     + rf"|(?:that|this|it|which){_IS_WRONG}|(?:was|is)\s{_WRONG}"
+    + rf"|used\sto\sbe\smy\s(?:{_WORD}){{0,2}}{_NOUN}\b|was\smy\s(?:{_WORD})?{_NOUN}\s{any_of(_BEFORE_NOW)}"
+    + rf"|(?:was|had\sbeen)\smy\s{_FORMER}\s(?:{_WORD})?{_NOUN}\b"
     + rf"|{any_of('wrong | incorrect | not correct | not right | rejected | crossed out')}\s?[).,!])",
     re.IGNORECASE,
 )
@@ -57,9 +65,6 @@ _NO = re.compile(
 )
 """`5. No, it is 6`; not `5. No other value works`."""
 
-_NOUN = any_of(
-    "answer | result | calculation | work | reasoning | solution | guess | conclusion | arithmetic | value | box"
-)
 _MY_ANSWER = (
     rf"(?:my\s(?:{_WORD}){{0,2}}{_NOUN}(?:\sabove)?"
     rf"|(?:the|this|that)\s(?:above|previous|earlier|boxed|first|initial|last)(?:\s{_NOUN})?"
@@ -82,6 +87,10 @@ _NEW_VALUE = (  # it should be 6, the answer is actually $6$
     rf"(?:['’]s|\s(?:is|should\s(?:{_WORD})?be|must\sbe|has\sto\sbe|equals))(?:\s(?:actually|really|in\sfact|instead))?"
     r"\s{1,2}(?=[-−+$\\(*]{0,4}\d|\\boxed|\$?\\\(?\\(?:frac|sqrt|pi))"
 )
+_NEW_ANSWER = (  # my new answer is 7
+    rf"my\s{any_of('new | corrected | revised | updated | current | present')}\s(?:final\s)?{_NOUN}\sis"
+    r"\s?:?\s{0,2}(?=[-−+$\\(*]{0,4}(?:\d|boxed|frac|sqrt|pi|\(?[A-J]\b))"
+)
 _FORGET_IT = (
     any_of(
         r"I (?:now )?take (?:that|it|this) back | I (?:now )?retract | I withdraw | I made (?:this|that|it) up"
@@ -99,10 +108,33 @@ _FORGET_IT = (
 _LATER = re.compile(
     r"(?<=[.!?:;\n)*\]$}—>])[\s*_>(\"'$—–-]{0,6}(?:"
     + rf"{_WAIT}{{1,5}}(?:(?:I\sthink\s|I\ssee\s|now\s)?(?:that|this|it|{_MY_ANSWER}){_IS_WRONG}|{_ERRED}"
-    rf"|{_REDO}|{_NEW_VALUE}" + rf"|(?<=no[.!])(?=\s|$))|{_MY_ANSWER}{_IS_WRONG}|{_FORGET_IT})",
+    rf"|{_REDO}|{_NEW_VALUE}" + rf"|(?<=no[.!])(?=\s|$))|{_MY_ANSWER}{_IS_WRONG}|{_NEW_ANSWER}|{_FORGET_IT})",
     re.IGNORECASE,
 )
 """`Wait, that's wrong.`, `Actually no, it should be 6`, `I made a mistake.`; not `Wait, let me check: it is right.`"""
+
+_FORMERLY = any_of("first | initially | originally | once | previously | at first")
+_SAID = any_of("had | got | wrote | said | thought | put | guessed | answered | gave | boxed")
+_MY_FORMER = re.compile(
+    rf"\b(?:my\s(?:very\s)?{_FORMER}\s(?:\w{{1,20}}\s)?{_NOUN}\s(?:was|had\sbeen)|I\s{_FORMERLY}\s{_SAID}(?:\s(?:that\s)?it\swas)?"
+    rf"|(?P<had>I\s(?:had\s)?{_SAID}))[\s:]{{1,3}}(?=[^\s])",
+    re.IGNORECASE,
+)
+"""`My previous answer was `, `I first guessed `; `I had ` where `at first` follows the answer."""
+_AT_FIRST = re.compile(rf"{CLOSING}{any_of('at first | initially | originally | before | earlier | previously')}\b")
+_BOX_OPENS = re.compile(r"[$(\\\[*\s]{0,6}(?:f?boxed?\s?\{)?\s{0,3}")
+
+
+def _is_former(text: str, end: int, answer: str) -> bool:
+    """Tell whether an answer which ended at a place is said to be a former one: `My first guess was 5`."""
+    window = text[max(0, end - len(answer) - 120) : end]
+    for match in _MY_FORMER.finditer(window):
+        opened = _BOX_OPENS.match(window, match.end())
+        at = opened.end() if opened else match.end()
+        if window.startswith(answer, at) and len(window) - at - len(answer) <= 3:
+            return match["had"] is None or bool(_AT_FIRST.match(text, end))
+    return False
+
 
 _NEGATIVE_ANSWERS = frozenset(["no", "false", "wrong", "incorrect", "never"])
 _AHEAD = 2_000
@@ -112,6 +144,8 @@ _DRESS = re.compile(r"\\[A-Za-z]+|[{}$.*\s]")  # `\text{No}` is `No`
 
 def taken_back(text: str, end: int, answer: str) -> int | None:
     """Return where the words that take back an answer which ended at `end` begin, or None if it stands."""
+    if _is_former(text, end, answer):
+        return end
     if not text[end : end + _AHEAD].strip(_NOTHING):
         return None
     if _DRESS.sub("", answer[:40]).lower() not in _NEGATIVE_ANSWERS and (

@@ -56,7 +56,8 @@ def statement(rest: str) -> tuple[str, bool]:
         return (f"{one}, {other}" if contrast["only"] else other), True
     if _MAYBE.match(sentence) or (_NO.match(sentence) and _OF_VALUE.search(sentence)):
         return sentence, False
-    return _said(without_reason(sentence))
+    noun = _NOUN.match(sentence)
+    return _said(without_reason(sentence[noun.end() :] if noun else sentence))
 
 
 def _first_sentence(rest: str) -> str:

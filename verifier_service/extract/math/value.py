@@ -12,9 +12,10 @@ _RELATION = r"(?<![A-Za-z])[A-Za-z]\w{0,3}\s?(?:[<>≤≥≠]=?|!=|\\(?:leq?|geq
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?\s(?:\d{1,2},?\s)?"
 _LEFT = re.compile(
     rf"(?:(?:{_OPERAND}(?:\s?[+*/×·÷^−–-]\s?|:|_))+|{_RELATION}|\d{{1,6}}\s|\d[\d.]{{0,20}}\s(?:to|through)\s"
-    rf"|\d\w{{0,30}}\s?[(\\]{{0,2}}(?:base|mod|pmod\{{?)\s?|{_MONTH})$"
+    rf"|\d\w{{0,30}}\s?[(\\]{{0,2}}(?:base|mod|pmod\{{?)\s?|{_MONTH}"
+    r"|(?<=(?:is|as|of|in|to|be)\s)(?:\d[\d.]{0,20}\s:\s){1,4})$"
 )
-"""What an expression has before its last number: `2x + `, `3:`, `x > `, `January 5, `; not `= ` nor `Day 3: `."""
+"""What an expression has before its last number: `2x + `, `3:`, `x > `, `is 3 : `; not `= ` nor `Day 3: `."""
 
 _SCALE = (
     words_of(

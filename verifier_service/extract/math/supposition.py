@@ -1,0 +1,62 @@
+r"""Answers that are only supposed: `Suppose \boxed{4} were the answer`, `it would be 30 if the coin were fair, but it
+is not`."""
+
+import re
+
+from verifier_service.extract.math.sentence import sentence_before
+from verifier_service.extract.math.wording import words_of
+
+_OPENING = r"[\s:$(\\\[{*_`\"'~]{0,12}(?:[A-Za-z]\w{0,3}\s?=\s?)?[$(\\\[{]{0,3}$"
+_CLOSING = r"[\s$.,:;)\\\]}*_`\"']{0,12}"
+_NEAR = 80
+_AHEAD = 300
+
+_SUPPOSE = re.compile(
+    words_of("suppose | supposing | assume | assuming | imagine") + r"(?:,?\s{1,3}that)?" + _OPENING, re.IGNORECASE
+)
+"""`Suppose that $x = `; not `Suppose that $x = 2$. Then it is `."""
+_IF = re.compile(r"(?<!only\s)\b(?:if|had)" + _OPENING, re.IGNORECASE)  # `If $x = `, `Had `; not `only if `
+_WERE_THE_ANSWER = re.compile(
+    _CLOSING + r"(?:is|was|were|be|been)\s(?:indeed\s)?(?:the|an?|our|my)\s(?:\w{1,20}\s)?"
+    r"(?:answer|solution|result|value|root)\b",
+    re.IGNORECASE,
+)
+"""`If 4 | were the answer`, `Had 4 | been a solution`."""
+
+_WOULD_BE = re.compile(r"\bwould\s(?:then\s|just\s|only\s)?be" + _OPENING, re.IGNORECASE)
+_CONDITION = re.compile(r"\b(?:if|had|were)\b", re.IGNORECASE)
+_IS_NOT = (
+    r"(?:(?:but|yet|though|although)\s(?:\w{1,20}\s){0,2}?\w{1,20}|which\s\w{1,20}|however,?\s(?:\w{1,20}\s){0,2}?\w{1,20})"
+    r"\s?(?:(?:is|was|are|were|do|does|did|has|have)\s?(?:not|n['’]t)|(?<=[a-z])n['’]t)"
+)
+_UNMET = re.compile(
+    _CLOSING
+    + r"(?P<condition>(?:if|had|were|provided|assuming)\b[^!?\n]{1,120}?[,;.]\s{1,3})?"
+    + _IS_NOT
+    + r"(?:\s\w{1,20})?(?P<end>\s?(?:[.,;!]|$))",
+    re.IGNORECASE,
+)
+"""`30 | if the coin were fair, but it is not.`; not `30, but it is not obvious why`."""
+_BARE_NOT = re.compile(r"(?:not|n['’]t)\s?(?:[.,;!]|$)", re.IGNORECASE)
+_LAST_WORD = re.compile(r"(\w{1,20})\s?[.,;!]?$")
+
+
+def is_supposed(text: str, start: int, end: int) -> bool:
+    """Tell whether an answer is one only under a supposition: that it is the answer, or one that does not hold."""
+    near = text[max(0, start - _NEAR) : start]
+    if _SUPPOSE.search(near) or (_IF.search(near) and _WERE_THE_ANSWER.match(text, end)):
+        return True
+    return bool(_WOULD_BE.search(near)) and _is_unmet(text, start, end)
+
+
+def _is_unmet(text: str, start: int, end: int) -> bool:
+    """Tell whether the condition of an answer is said not to hold: `if it were fair, but it is not`."""
+    unmet = _UNMET.match(text, end, end + _AHEAD)
+    if unmet is None or not (unmet["condition"] or _CONDITION.search(sentence_before(text, start))):
+        return False
+    said = unmet.group().strip()
+    if _BARE_NOT.search(said[-8:]):
+        return True
+    last = _LAST_WORD.search(said)
+    stated = (unmet["condition"] or sentence_before(text, start)).lower()
+    return last is not None and last.group(1).lower() in re.findall(r"\w+", stated)
