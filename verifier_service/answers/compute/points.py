@@ -213,7 +213,12 @@ class _Draw:
         for attempt, scale in enumerate((1, 3, 9, 0.4, 45)):
             yield self.point(attempt, [scale] * len(self.letters.names), attempt > 0)
         for constant in self.constants[-2:]:
-            yield self.point(0, [max(float(constant), 1) * 3] * len(self.letters.names), False)
+            for side in (1, -1):
+                reach = side * max(constant, MP.mpf(1))
+                point = self.point(0, [1.0] * len(self.letters.names), False)
+                free = [name for name in self.letters.names if name not in {*self.letters.whole, *self.letters.complex}]
+                whole = {name: self.countable(reach * 2) for name in self.letters.whole}
+                yield {**point, **whole, **{name: reach * (MP.mpf("1.2") + 2 * self.fraction()) for name in free}}
 
     def point(self, attempt: int, scales: list[float], signed: bool) -> Point:
         return {
