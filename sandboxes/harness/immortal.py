@@ -12,7 +12,6 @@ import io
 import sys
 import sysconfig
 import types
-from typing import Any
 
 _KNOWN = (3, 12) <= sys.version_info < (3, 15) and not sysconfig.get_config_var("Py_GIL_DISABLED")
 """Whether the count lies where it is looked for here: it is the first word of an object."""
@@ -30,7 +29,7 @@ def make_all_immortal() -> int:
     value = _count(None).value
     if not _KNOWN or value < _LEAST:
         return 0
-    found: dict[int, Any] = {}
+    found: dict[int, object] = {}
     waiting = gc.get_objects()
     while waiting:
         one = waiting.pop()
@@ -43,11 +42,11 @@ def make_all_immortal() -> int:
     return len(found)
 
 
-def _count(one: Any) -> ctypes.c_uint32:
+def _count(one: object) -> ctypes.c_uint32:
     return ctypes.c_uint32.from_address(id(one))
 
 
-def _referents(one: Any) -> list[Any]:
+def _referents(one: object) -> list[object]:
     """Return what an object refers to; of a code object, which the collector does not look into, what is read often."""
     if isinstance(one, types.CodeType):
         return [one.co_consts, one.co_names, one.co_name, one.co_qualname, one.co_filename, one.co_linetable]

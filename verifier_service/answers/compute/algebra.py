@@ -18,7 +18,7 @@ from sympy.core.relational import Relational
 
 from verifier_service.answers.compute import numeric
 from verifier_service.answers.compute.exact import exact
-from verifier_service.answers.compute.numeric import MP, WORK, Measured, NotNumeric, Undefined
+from verifier_service.answers.compute.numeric import MP, WORK, Budget, Measured, NotNumeric, Undefined
 from verifier_service.answers.tree.bounds import TooComplex
 from verifier_service.answers.tree.nodes import EULER, IMAGINARY, INFINITY, PI, Node, free_symbols, number, walk
 
@@ -77,26 +77,13 @@ class _Count:
                 raise _OutOfCalls
 
 
-class _Budget:
-    """What is left of the work that may be done for one comparison."""
-
-    def __init__(self) -> None:
-        self.left = MAX_CALLS
+class _Calls(Budget):
+    """The budget of calls inside sympy; it is refilled with that of the work in floating point."""
 
     def refill(self) -> None:
         """Start a new comparison."""
-        self.left = MAX_CALLS
+        super().refill()
         WORK.refill()
-
-    def charge(self, calls: int) -> None:
-        """Take work off the budget.
-
-        Raises:
-            TooComplex: it is used up.
-        """
-        self.left -= calls
-        if self.left < 0:
-            raise TooComplex(f"more work than {MAX_CALLS} calls")
 
     @contextlib.contextmanager
     def spend(self) -> Iterator[None]:
@@ -113,7 +100,7 @@ class _Budget:
             self.left -= count.calls
 
 
-BUDGET = _Budget()
+BUDGET = _Calls(MAX_CALLS, "calls")
 
 
 @cache

@@ -49,15 +49,17 @@ class NotNumeric(NotMath):
     """The tree holds something that has no numeric value, such as a word or a set."""
 
 
-class _Work:
+class Budget:
     """What is left of the work that may be done for one comparison, counted, so that a busy machine proves as much."""
 
-    def __init__(self) -> None:
-        self.left = MAX_WORK
+    def __init__(self, at_most: int, unit: str) -> None:
+        self.left = at_most
+        self._at_most = at_most
+        self._unit = unit
 
     def refill(self) -> None:
         """Start a new comparison."""
-        self.left = MAX_WORK
+        self.left = self._at_most
 
     def charge(self, units: int) -> None:
         """Take work off the budget.
@@ -67,10 +69,10 @@ class _Work:
         """
         self.left -= units
         if self.left < 0:
-            raise TooComplex(f"more than {MAX_WORK} units of work")
+            raise TooComplex(f"more work than {self._at_most} {self._unit}")
 
 
-WORK = _Work()
+WORK = Budget(MAX_WORK, "units")
 
 Calculus = Callable[[Node, Mapping[str, Any]], Any]
 """Computes a series without end, a limit, a derivative or an integral at a point."""
@@ -446,30 +448,26 @@ def _bound_gamma(*values: Any) -> None:
         raise TooComplex("a factorial between whole numbers in too many digits")
 
 
-def _factorial(self: _Evaluator, a: Any) -> Any:
-    if abs(a) > 10**12:
-        raise TooComplex("a factorial too large to be computed")
-    _bound_gamma(a)
-    WORK.charge(20 * self._price)
-    try:
-        value = MP.factorial(a)
-    except ValueError:
-        raise Undefined("a factorial of a negative integer") from None
-    self.lost += max(magnitude(a) or 0, 0)
-    return value
+def _factorial_by(compute: Callable[..., Any], largest: int) -> Callable[[_Evaluator, Any], Any]:
+    """Make the function that `compute` is, for operands up to `largest`."""
+
+    def factorial(self: _Evaluator, a: Any) -> Any:
+        if abs(a) > largest:
+            raise TooComplex("a factorial too large to be computed")
+        _bound_gamma(a)
+        WORK.charge(20 * self._price)
+        try:
+            value = compute(a)
+        except ValueError:
+            raise Undefined("a factorial of a negative integer") from None
+        self.lost += max(magnitude(a) or 0, 0)
+        return value
+
+    return factorial
 
 
-def _double_factorial(self: _Evaluator, a: Any) -> Any:
-    if abs(a) > 10**6:
-        raise TooComplex("a factorial too large to be computed")
-    _bound_gamma(a)
-    WORK.charge(20 * self._price)
-    try:
-        value = MP.fac2(a)
-    except ValueError:
-        raise Undefined("a factorial of a negative integer") from None
-    self.lost += max(magnitude(a) or 0, 0)
-    return value
+_factorial = _factorial_by(MP.factorial, 10**12)
+_double_factorial = _factorial_by(MP.fac2, 10**6)
 
 
 _ARITHMETIC: dict[str, Callable[..., Any]] = {

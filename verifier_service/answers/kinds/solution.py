@@ -16,15 +16,21 @@ _PARTS = {"list": 1, "set": 0, "tuple": 2}
 _SETS = ("union", "inter", "minus")
 
 
+def _parts(node: Node) -> tuple[Node, ...] | None:
+    """Return what decides for a list or a set: its items, its sides, its condition; None for any other node."""
+    if node.op in _PARTS:
+        return node.args[_PARTS[node.op]]
+    if node.op in _SETS:
+        return node.args
+    return (node.args[1],) if node.op == "builder" else None
+
+
 def is_solved(node: Node) -> bool:
     """Tell whether a node holds values only: no letter but those that are given values or bounds."""
     node = settle(node)
-    if node.op in _PARTS:
-        return all(map(is_solved, node.args[_PARTS[node.op]]))
-    if node.op in _SETS:
-        return all(map(is_solved, node.args))
-    if node.op == "builder":
-        return is_solved(node.args[1])
+    parts = _parts(node)
+    if parts is not None:
+        return all(map(is_solved, parts))
     if node.op == "rel":
         return _is_solved_relation(node)
     return (node.op != "text" and not free_symbols(node)) or _is_number_set(node)
@@ -33,12 +39,9 @@ def is_solved(node: Node) -> bool:
 def is_question(node: Node) -> bool:
     """Tell whether a part of an answer is a relation that is still to be solved for its one letter."""
     node = settle(node)
-    if node.op in _PARTS:
-        return any(map(is_question, node.args[_PARTS[node.op]]))
-    if node.op in _SETS:
-        return any(map(is_question, node.args))
-    if node.op == "builder":
-        return is_question(node.args[1])
+    parts = _parts(node)
+    if parts is not None:
+        return any(map(is_question, parts))
     if node.op != "rel" or len(free_symbols(node)) != 1 or assignment(node)[0] is not None:
         return False
     return not _is_solved_relation(node)
