@@ -7,8 +7,6 @@ does not change with their order.
 
 import contextlib
 import random
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +16,27 @@ from verifier_service.answers.compare import compare
 from verifier_service.answers.read.grammar import parse
 from verifier_service.answers.read.reading import read
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import INFINITY, PI, Node, number, symbol
+from verifier_service.answers.tree.nodes import (
+    INFINITY,
+    PI,
+    Constant,
+    Factorial,
+    Function,
+    Matrix,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Relation,
+    Set,
+    SetOperation,
+    Sum,
+    Symbol,
+    Tuple,
+    number,
+)
 from verifier_service.extract.math import extract_answer
 from verifier_service.judges.math.reference import FAILED
 from verifier_service.judges.math.worker import judge_item
@@ -30,7 +48,7 @@ thorough = settings(
 # --- trees ----------------------------------------------------------------------------------------------------------
 
 NUMBERS = st.integers(0, 999).map(number) | st.sampled_from(["0.5", "3.14", "12.50", "0.007"]).map(parse)
-LEAVES = NUMBERS | st.sampled_from("xyznkmabc").map(symbol) | st.just(PI)
+LEAVES = NUMBERS | st.sampled_from("xyznkmabc").map(Symbol) | st.just(PI)
 FUNCTIONS = ("sin", "cos", "tan", "ln", "arctan")
 
 
@@ -38,35 +56,38 @@ def wider(below: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     """Make expressions of expressions."""
     several = st.lists(below, min_size=2, max_size=3).map(tuple)
     return st.one_of(
-        several.map(lambda args: Node("add", args)),
-        several.map(lambda args: Node("mul", args)),
-        st.tuples(below, below).map(lambda args: Node("div", args)),
-        st.tuples(below, st.integers(2, 4).map(number)).map(lambda args: Node("pow", args)),
-        st.tuples(below, st.sampled_from([2, 3])).map(lambda args: Node("fn", ("root", args[0], number(args[1])))),
-        st.tuples(st.sampled_from(FUNCTIONS), below).map(lambda args: Node("fn", args)),
-        below.map(lambda arg: Node("fn", ("abs", arg))),
-        below.map(lambda arg: Node("neg", (arg,))),
-        st.tuples(below, below).map(lambda args: Node("fn", ("binom", *args))),
-        below.map(lambda arg: Node("fact", (arg,))),
+        several.map(Sum),
+        several.map(Product),
+        st.builds(Quotient, below, below),
+        st.builds(Power, below, st.integers(2, 4).map(number)),
+        st.builds(Function, st.just("root"), st.tuples(below, st.sampled_from([2, 3]).map(number))),
+        st.builds(Function, st.sampled_from(FUNCTIONS), st.tuples(below)),
+        st.builds(Function, st.just("abs"), st.tuples(below)),
+        below.map(Negative),
+        st.builds(Function, st.just("binom"), st.tuples(below, below)),
+        below.map(Factorial),
     )
 
 
 VALUES = st.recursive(LEAVES, wider, max_leaves=6)
 FEW = st.lists(VALUES, min_size=2, max_size=3).map(tuple)
-INTERVALS = st.tuples(st.sampled_from("(["), st.sampled_from(")]"), VALUES, VALUES | st.just(INFINITY)).map(
-    lambda parts: Node("tuple", (parts[0], parts[1], parts[2:]))
+INTERVALS = st.builds(
+    Tuple, st.sampled_from("(["), st.sampled_from(")]"), st.tuples(VALUES, VALUES | st.just(INFINITY))
 )
+NAME = Symbol("w")
 ANSWERS = st.one_of(
     VALUES,
-    FEW.map(lambda items: Node("tuple", ("(", ")", items))),
-    FEW.map(lambda items: Node("set", (items,))),
+    FEW.map(lambda items: Tuple("(", ")", items)),
+    FEW.map(Set),
     INTERVALS,
-    st.tuples(INTERVALS, INTERVALS).map(lambda sides: Node("union", sides)),
-    VALUES.map(lambda value: Node("rel", (("=",), (symbol("w"), value)))),
-    st.tuples(st.sampled_from(["<", "<=", ">", ">=", "!="]), VALUES).map(
-        lambda parts: Node("rel", ((parts[0],), (symbol("w"), parts[1])))
+    st.builds(SetOperation, st.just("union"), INTERVALS, INTERVALS),
+    VALUES.map(lambda value: Relation(("=",), (NAME, value))),
+    st.builds(
+        lambda operator, value: Relation((operator,), (NAME, value)),
+        st.sampled_from(["<", "<=", ">", ">=", "!="]),
+        VALUES,
     ),
-    st.tuples(FEW, st.integers(1, 2)).map(lambda parts: Node("matrix", (parts[0],) * parts[1])),
+    st.builds(lambda row, rows: Matrix((row,) * rows), FEW, st.integers(1, 2)),
 )
 
 # --- spellings ------------------------------------------------------------------------------------------------------
@@ -75,6 +96,7 @@ RELATIONS = {
     "=": ["="], "<": ["<", "\\lt "], ">": [">", "\\gt "], "<=": ["<=", "\\le ", "\\leq ", "≤", "\\leqslant "],
     ">=": [">=", "\\ge ", "\\geq ", "≥"], "!=": ["\\ne ", "\\neq ", "≠", "!="],
 }  # fmt: skip
+CONSTANTS = {"pi": ["\\pi ", "π", "\\pi{}"], "inf": ["\\infty ", "∞", "+\\infty "]}
 TIMES = ["\\cdot ", "\\times ", "*", "·", "×"]
 BLANKS = ["", "", "", " ", "  ", "\\,", "\\;", "\\! ", "~"]
 BRACKETS = [("(", ")"), ("\\left(", "\\right)"), ("\\bigl(", "\\bigr)"), ("( ", " )")]
@@ -95,17 +117,46 @@ class Spelling:
         text = self.text(node)
         return self.one_of(text, text, f"${text}$", f"\\({text}\\)", f" {text} ", f"\\[{text}\\]", f"{text}.")
 
-    def text(self, node: Node) -> str:
+    def text(self, node: Node) -> str:  # noqa: C901 -- a flat list of operations
         """Spell a tree."""
-        op, args = node
-        if op in SPELLED:
-            return SPELLED[op](self, *args)
-        raise AssertionError(f"no spelling for {op}")
+        match node:
+            case Number():
+                return numeral(node)
+            case Symbol(name):
+                return name
+            case Constant(name):
+                return self.one_of(*CONSTANTS[name])
+            case Sum(terms):
+                return self.joined("+", terms)
+            case Product(factors):
+                return self.joined(self.draw.choice(TIMES), factors)
+            case Quotient(top, bottom):
+                return self.fraction(top, bottom)
+            case Power(base, exponent):
+                return self.power(base, exponent)
+            case Function(name, operands):
+                return self.function(name, *operands)
+            case Negative(operand):
+                return self.one_of("-", "- ", "−") + self.inner(operand)
+            case Factorial(operand):
+                return self.inner(operand) + "!"
+            case Tuple(opener, closer, items):
+                return self.brackets(opener, closer, items)
+            case Set(items):
+                return self.set(items)
+            case SetOperation("union", left, right):
+                return self.one_of("\\cup ", "∪", " \\cup ").join(map(self.text, (left, right)))
+            case Relation(operators, terms):
+                return self.relation(operators, terms)
+            case Matrix(rows):
+                return self.matrix(*rows)
+            case _:
+                raise AssertionError(f"no spelling for {node}")
 
     def inner(self, node: Node) -> str:
         """Spell a tree so that it holds together as a factor, a base or an argument."""
         text = self.text(node)
-        if node.op in ("sym", "const") or (node.op == "num" and node.args[0] >= 0):
+        if isinstance(node, (Symbol, Constant)) or (isinstance(node, Number) and node.value >= 0):
             return self.one_of(text, text, f"{{{text}}}")
         opener, closer = self.draw.choice(BRACKETS)
         return f"{opener}{text}{closer}"
@@ -170,30 +221,10 @@ class Spelling:
         return f"\\begin{{{name}}}{body}\\end{{{name}}}"
 
 
-def numeral(spelling: Spelling, value: Any, places: int | None) -> str:
+def numeral(literal: Number) -> str:
     """Spell a literal."""
-    return str(value) if places is None else f"{float(value):.{places}f}"
+    return str(literal.value) if literal.places is None else f"{float(literal.value):.{literal.places}f}"
 
-
-SPELLED: dict[str, Callable[..., str]] = {
-    "num": numeral,
-    "sym": lambda spelling, name: name,
-    "const": lambda spelling, name: (
-        spelling.one_of("\\pi ", "π", "\\pi{}") if name == "pi" else spelling.one_of("\\infty ", "∞", "+\\infty ")
-    ),
-    "add": lambda spelling, *terms: spelling.joined("+", terms),
-    "mul": lambda spelling, *factors: spelling.joined(spelling.draw.choice(TIMES), factors),
-    "div": Spelling.fraction,
-    "pow": Spelling.power,
-    "fn": Spelling.function,
-    "neg": lambda spelling, operand: spelling.one_of("-", "- ", "−") + spelling.inner(operand),
-    "fact": lambda spelling, operand: spelling.inner(operand) + "!",
-    "tuple": Spelling.brackets,
-    "set": Spelling.set,
-    "union": lambda spelling, *sides: spelling.one_of("\\cup ", "∪", " \\cup ").join(map(spelling.text, sides)),
-    "rel": Spelling.relation,
-    "matrix": Spelling.matrix,
-}  # fmt: skip
 
 SEEDS = st.integers(0, 10**6)
 

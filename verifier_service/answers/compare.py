@@ -8,7 +8,6 @@ was not proved.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from verifier_service.answers.compute.algebra import BUDGET
 from verifier_service.answers.compute.numeric import NotNumeric, Undefined
@@ -32,7 +31,7 @@ from verifier_service.answers.read.clock import same_moment
 from verifier_service.answers.read.reading import Answer, read
 from verifier_service.answers.tree import roles
 from verifier_service.answers.tree.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
-from verifier_service.answers.tree.nodes import Node, free_symbols, rename, symbol, walk
+from verifier_service.answers.tree.nodes import Dots, Node, Symbol, Text, free_symbols, rename, walk
 
 KINDS: dict[str, Kind] = {
     "piecewise": piecewise.decide,
@@ -128,7 +127,7 @@ def _compare_trees(answer: Answer, reference: Answer) -> Outcome:
 
 def _with_meaning(answer: Answer) -> Answer:
     """Give `all real numbers` the set as its tree."""
-    return replace(answer, trees=(symbol("mathbb R"),)) if answer.words == "reals" else answer
+    return replace(answer, trees=(Symbol("mathbb R"),)) if answer.words == "reals" else answer
 
 
 def same(left: Node, right: Node, depth: int = 0) -> Decision:
@@ -154,9 +153,7 @@ def same(left: Node, right: Node, depth: int = 0) -> Decision:
 
 
 def _as_expressions(left: Node, right: Node) -> Decision:
-    if "text" in (left.op, right.op) or any(
-        part.op in ("text", "dots") for node in (left, right) for part in walk(node)
-    ):
+    if any(isinstance(part, (Text, Dots)) for node in (left, right) for part in walk(node)):
         return Decision(False, "the words differ")
     try:
         equal = logarithm.equal(left, right)
@@ -257,4 +254,4 @@ def shown(answer: Answer) -> str:
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
-__all__ = ["KINDS", "Any", "Outcome", "accept", "compare", "same", "shown"]
+__all__ = ["KINDS", "Outcome", "accept", "compare", "same", "shown"]

@@ -10,11 +10,47 @@ Of a chain `12+34 = 46` only the value with the fewest counts.
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
-from verifier_service.answers.compute.numeric import exact
+from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.kinds.relation import is_name, settle
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import EULER, IMAGINARY, ONE, Node, children, free_symbols, number, walk
+from verifier_service.answers.tree.nodes import (
+    EULER,
+    IMAGINARY,
+    INFINITY,
+    ONE,
+    Based,
+    Call,
+    Constant,
+    Degrees,
+    Derivative,
+    Factorial,
+    Function,
+    Integral,
+    Limit,
+    Matrix,
+    Negative,
+    Node,
+    Number,
+    Percent,
+    PlusMinus,
+    Power,
+    Product,
+    Quantity,
+    Quotient,
+    Relation,
+    Series,
+    Set,
+    SetOperation,
+    Sum,
+    Text,
+    Tuple,
+    children,
+    free_symbols,
+    number,
+    walk,
+)
 
 _ADDITION = "an addition"
 _MULTIPLICATION = "a multiplication"
@@ -31,7 +67,7 @@ _OPERATORS = {
     "diff": "a derivative",
     "inter": "an intersection",
 }
-"""Nodes that are operations whatever they are applied to."""
+"""Operations whatever they are applied to."""
 
 _COUNTING = "a factorial or a binomial coefficient"
 _NAMED = {"binom": _COUNTING, "gcd": "a greatest divisor", "lcm": "a least multiple", "mod": "a remainder"}
@@ -50,8 +86,8 @@ _VALUES = frozenset({"root", "unit", "vector", "bar"})
 
 _LOGARITHMS = {"ln", "log"}
 _HYPERBOLIC = {"sinh", "cosh", "tanh", "coth", "sech", "csch"}
-_RATIONAL = frozenset({"add", "mul", "div", "neg", "percent", "pm", "mp", "fact", "fact2"})
-_FINITE_SETS = ("union", "minus")
+_ADDED = (Sum, Matrix)
+_RATIONAL = (Sum, Product, Quotient, Negative, Percent, PlusMinus, Factorial)
 
 
 def left_to_do(answer: Node, reference: Node, rounded: bool = False) -> str | None:
@@ -63,7 +99,7 @@ def left_to_do(answer: Node, reference: Node, rounded: bool = False) -> str | No
     left = operations(answer)
     if rounded or _has_functions(reference, has) or _functions(answer) <= _kin(reference):
         del left[_FUNCTION]
-    if any(part.op in ("fact", "fact2") for part in walk(reference)):
+    if any(isinstance(part, Factorial) for part in walk(reference)):
         del left[_COUNTING]
     for operation in left - has:
         return operation
@@ -74,8 +110,8 @@ def left_to_do(answer: Node, reference: Node, rounded: bool = False) -> str | No
 def operations(node: Node) -> Counter[str]:
     """Count the operations that a tree leaves to be done."""
     statement = settle(node)
-    if statement.op == "rel" and set(statement.args[0]) == {"="}:
-        return _of_chain(statement.args[1])
+    if isinstance(statement, Relation) and set(statement.operators) == {"="}:
+        return _of_chain(statement.terms)
     found = Counter(_own(statement))
     for child in children(statement):
         found += operations(child)
@@ -92,43 +128,62 @@ def _of_chain(terms: tuple[Node, ...]) -> Counter[str]:
 
 def _own(node: Node) -> Iterator[str]:
     """Yield the operations of one node, without those below it."""
-    op, args = node
-    if op in _OPERATORS:
-        yield _OPERATORS[op]
-    elif op == "fn":
-        yield from _of_function(node)
-    elif op in ("fact", "fact2") and _is_closed(node):
-        yield _COUNTING
-    elif op == "base":
-        yield f"a conversion from base {args[1]}"
-    elif op in _FINITE_SETS and all(side.op == "set" for side in args):
-        yield f"a {op} of finite sets"
-    elif op == "add":
-        yield from [_ADDITION] * _repeated(_like(term) for term in _terms(node))
-    elif op == "mul":
-        yield from [_MULTIPLICATION] * _multiplications(node)
-    elif op == "div" and _divides(*args):
-        yield _DIVISION
-    elif op == "pow" and _is_closed(node):
-        yield from _of_power(*args)
+    operator = _operator(node)
+    if operator is not None:
+        yield operator
+        return
+    match node:
+        case Function():
+            yield from _of_function(node)
+        case Factorial() if _is_closed(node):
+            yield _COUNTING
+        case Based(_, base):
+            yield f"a conversion from base {base}"
+        case SetOperation(kind, Set(), Set()):
+            yield f"a {kind} of finite sets"
+        case Sum():
+            yield from [_ADDITION] * _repeated(_like(term) for term in _terms(node))
+        case Product():
+            yield from [_MULTIPLICATION] * _multiplications(node)
+        case Quotient(top, bottom) if _divides(top, bottom):
+            yield _DIVISION
+        case Power() if _is_closed(node):
+            yield from _of_power(node)
+        case _:
+            pass
 
 
-def _of_function(node: Node) -> Iterator[str]:
-    name = node.args[0]
-    if name in _NAMED:
-        yield _NAMED[name]
-    elif name not in _VALUES and _is_closed(node):
-        yield _OF_NUMBERS.get(name, _FUNCTION)
+def _operator(node: Node) -> str | None:
+    """Name a node that is an operation whatever it is applied to."""
+    match node:
+        case Series(kind) | SetOperation("inter" as kind):
+            return _OPERATORS[kind]
+        case Integral():
+            return _OPERATORS["int"]
+        case Limit():
+            return _OPERATORS["lim"]
+        case Derivative():
+            return _OPERATORS["diff"]
+        case _:
+            return None
 
 
-def _of_power(base: Node, exponent: Node) -> Iterator[str]:
+def _of_function(node: Function) -> Iterator[str]:
+    if node.name in _NAMED:
+        yield _NAMED[node.name]
+    elif node.name not in _VALUES and _is_closed(node):
+        yield _OF_NUMBERS.get(node.name, _FUNCTION)
+
+
+def _of_power(node: Power) -> Iterator[str]:
+    base, exponent = node.base, node.exponent
     if base == EULER and IMAGINARY in walk(exponent):
         yield _FUNCTION
-    elif any(part.op in ("add", "matrix") for part in walk(base)) and not _is_rational(base) and _is_rational(exponent):
+    elif _is_rational(exponent) and not _is_rational(base) and any(isinstance(part, _ADDED) for part in walk(base)):
         yield _POWER
 
 
-def _repeated(keys: "Iterator[Node]") -> int:
+def _repeated(keys: Iterator[Node]) -> int:
     """Count the values that can be put together with one before them."""
     counts = Counter(keys)
     return counts.total() - len(counts)
@@ -136,39 +191,50 @@ def _repeated(keys: "Iterator[Node]") -> int:
 
 def _terms(node: Node) -> Iterator[Node]:
     """Yield the terms of a sum, also those of sums in it."""
-    if node.op in ("add", "neg"):
-        for arg in node.args:
-            yield from _terms(arg)
-    else:
-        yield node
+    match node:
+        case Sum(terms):
+            for term in terms:
+                yield from _terms(term)
+        case Negative(operand):
+            yield from _terms(operand)
+        case _:
+            yield node
 
 
 def _like(term: Node) -> Node:
     """Return what a term is a rational multiple of: terms with the same can be added."""
-    if _is_rational(term) and term.op != "percent":
+    if _is_rational(term) and not isinstance(term, Percent):
         return ONE
-    op, args = term
-    if op in ("neg", "pm", "mp"):
-        return _like(args[0])
-    if op in ("quantity", "percent", "deg"):
-        return Node(op, (_like(args[0]), *args[1:]))
-    if op == "mul":
-        rest = sorted((factor for factor in _factors(term) if not _is_rational(factor)), key=repr)
-        return rest[0] if len(rest) == 1 else Node("mul", tuple(rest))
-    if op == "div":
-        return _like(args[0]) if _is_rational(args[1]) else Node("div", (_like(args[0]), args[1]))
-    if op in ("tuple", "matrix") and _is_closed(term):
-        return Node(op, ())
-    return term
+    match term:
+        case Negative(operand) | PlusMinus(operand):
+            return _like(operand)
+        case Quantity():
+            return replace(term, value=_like(term.value))
+        case Percent() | Degrees():
+            return replace(term, operand=_like(term.operand))
+        case Product():
+            rest = sorted((factor for factor in _factors(term) if not _is_rational(factor)), key=repr)
+            return rest[0] if len(rest) == 1 else Product(tuple(rest))
+        case Quotient(top, bottom):
+            return _like(top) if _is_rational(bottom) else Quotient(_like(top), bottom)
+        case Tuple() if _is_closed(term):
+            return Tuple("", "", ())
+        case Matrix() if _is_closed(term):
+            return Matrix(())
+        case _:
+            return term
 
 
 def _factors(node: Node) -> Iterator[Node]:
     """Yield the factors of a product, also those of products in it."""
-    if node.op in ("mul", "neg"):
-        for arg in node.args:
-            yield from _factors(arg)
-    else:
-        yield node
+    match node:
+        case Product(factors):
+            for factor in factors:
+                yield from _factors(factor)
+        case Negative(operand):
+            yield from _factors(operand)
+        case _:
+            yield node
 
 
 def _multiplications(node: Node) -> int:
@@ -181,62 +247,65 @@ def _multiplications(node: Node) -> int:
 def _mates(factor: Node) -> Node | None:
     """Return what factors must share to be multiplied: being rational, a root, a power of one constant, a sum of
     numbers, a matrix; None for what is multiplied with nothing."""
-    op, args = factor
-    if _is_rational(factor) or (op == "quantity" and _is_rational(args[0])):
+    if _is_rational(factor) or (isinstance(factor, Quantity) and _is_rational(factor.value)):
         return ONE
     if not _is_closed(factor):
         return None
-    if op == "div":
-        return ONE if any(map(_is_rational, (part for side in args for part in _factors(side)))) else None
-    if op == "fn" and args[0] == "root":
-        return Node("fn", ("root", args[2]))
-    if op == "pow" and args[0].op == "const":
-        return args[0]
-    if op in ("add", "matrix"):
-        return Node(op, ())
-    return factor if op == "const" else None
+    match factor:
+        case Quotient(top, bottom):
+            return ONE if any(map(_is_rational, (*_factors(top), *_factors(bottom)))) else None
+        case Function("root", (_, degree)):
+            return Function("root", (degree,))
+        case Power(Constant() as base):
+            return base
+        case Sum():
+            return Sum(())
+        case Matrix():
+            return Matrix(())
+        case Constant():
+            return factor
+        case _:
+            return None
 
 
 def _is_scientific(factors: list[Node]) -> bool:
     """Tell whether the rational factors are a literal and a power of ten: `1.5 \\cdot 10^{-3}`."""
-    rational = sorted((factor for factor in factors if _is_rational(factor)), key=lambda factor: factor.op)
-    if [factor.op for factor in rational] != ["num", "pow"]:
-        return False
-    base, exponent = rational[1].args
-    return base == number(10) and _unsigned(exponent).op == "num"
+    match [factor for factor in factors if _is_rational(factor)]:
+        case [Number(), Power(base, exponent)] | [Power(base, exponent), Number()]:
+            return base == number(10) and isinstance(_unsigned(exponent), Number)
+        case _:
+            return False
 
 
 def _divides(top: Node, bottom: Node) -> bool:
     """Tell whether a fraction is more than one value over another: fractions in it, complex numbers on both sides."""
     if _is_rational(top) and _is_rational(bottom):
         return _is_fraction(top) or _is_fraction(bottom)
-    return all(_is_closed(side) and side.op == "add" and IMAGINARY in walk(side) for side in (top, bottom))
+    return all(_is_closed(side) and isinstance(side, Sum) and IMAGINARY in walk(side) for side in (top, bottom))
 
 
 def _is_fraction(node: Node) -> bool:
     node = _unsigned(node)
-    mixed = node.op == "num" and node.args[1] is None and node.args[0].denominator > 1
-    return mixed or node.op == "div"
+    mixed = isinstance(node, Number) and node.places is None and node.value.denominator > 1
+    return mixed or isinstance(node, Quotient)
 
 
 def _unsigned(node: Node) -> Node:
-    return _unsigned(node.args[0]) if node.op == "neg" else node
+    return _unsigned(node.operand) if isinstance(node, Negative) else node
 
 
 def _is_closed(node: Node) -> bool:
     """Tell whether a value holds numbers only, and no letter, unknown function or word."""
-    return not free_symbols(node) and not any(part.op in ("call", "text") for part in walk(node))
+    return not free_symbols(node) and not any(isinstance(part, (Call, Text)) for part in walk(node))
 
 
 def _is_rational(node: Node) -> bool:
     """Tell whether a value is a rational number that takes nothing but arithmetic, or an exact root."""
-    op, args = node
-    if op == "num":
+    if isinstance(node, Number):
         return True
-    if op in _RATIONAL:
-        return all(map(_is_rational, args))
-    operands = args[1:] if op == "fn" else args
-    if op not in ("pow", "fn") or not all(isinstance(arg, Node) and _is_rational(arg) for arg in operands):
+    if isinstance(node, _RATIONAL):
+        return all(map(_is_rational, children(node)))
+    if not isinstance(node, (Power, Function)) or not all(map(_is_rational, children(node))):
         return False
     try:
         return exact(node) is not None
@@ -246,16 +315,24 @@ def _is_rational(node: Node) -> bool:
 
 def _is_irrational(node: Node) -> bool:
     """Tell whether irrational or imaginary numbers occur, or functions of numbers."""
-    return any(
-        (part.op == "const" and part.args[0] != "inf")
-        or (part.op in ("pow", "fn") and part.args[0] not in _VALUES - {"root"} and not _is_rational(part))
-        for part in walk(node)
-    )
+    return any(map(_is_irrational_itself, walk(node)))
+
+
+def _is_irrational_itself(node: Node) -> bool:
+    match node:
+        case Constant():
+            return node != INFINITY
+        case Function(name):
+            return name not in _VALUES - {"root"} and not _is_rational(node)
+        case Power():
+            return not _is_rational(node)
+        case _:
+            return False
 
 
 def _is_angle(node: Node) -> bool:
     """Tell whether a value in degrees occurs: it equals a multiple of pi."""
-    return any(part.op == "deg" or (part.op == "quantity" and part.args[1].holds_pi) for part in walk(node))
+    return any(isinstance(part, Degrees) or (isinstance(part, Quantity) and part.unit.holds_pi) for part in walk(node))
 
 
 def _has_functions(reference: Node, has: Counter[str]) -> bool:
@@ -265,11 +342,12 @@ def _has_functions(reference: Node, has: Counter[str]) -> bool:
 
 def _functions(node: Node) -> set[str]:
     """Name the functions of numbers in a tree, and the powers of e that are one."""
-    found = {part.args[0] for part in walk(node) if part.op == "fn" and _FUNCTION in _of_function(part)}
-    return found | {"exp" for part in walk(node) if part.op == "pow" and _FUNCTION in _of_power(*part.args)}
+    parts = list(walk(node))
+    found = {part.name for part in parts if isinstance(part, Function) and _FUNCTION in _of_function(part)}
+    return found | {"exp" for part in parts if isinstance(part, Power) and _FUNCTION in _of_power(part)}
 
 
 def _kin(reference: Node) -> set[str]:
     """Name the functions of numbers that belong to what a reference has: logarithms to others, hyperbolic ones to e."""
-    logarithms = any(part.op == "fn" and part.args[0] in _LOGARITHMS for part in walk(reference))
+    logarithms = any(isinstance(part, Function) and part.name in _LOGARITHMS for part in walk(reference))
     return (_LOGARITHMS if logarithms else set()) | (_HYPERBOLIC if EULER in walk(reference) else set())

@@ -8,19 +8,33 @@ reference does not round to it.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from verifier_service.answers.compare import Outcome, same, shown
 from verifier_service.answers.compute.algebra import BUDGET, evaluate
-from verifier_service.answers.compute.numeric import MP, Undefined, exact
+from verifier_service.answers.compute.context import MP
+from verifier_service.answers.compute.exact import exact
+from verifier_service.answers.compute.numeric import Undefined
 from verifier_service.answers.kinds.relation import is_name, settle
 from verifier_service.answers.read.reading import Answer
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import Node, free_symbols, number
+from verifier_service.answers.tree.nodes import (
+    Degrees,
+    Negative,
+    Node,
+    Number,
+    Percent,
+    Power,
+    Product,
+    Quantity,
+    Relation,
+    free_symbols,
+    number,
+)
 
 _DIGITS = 60
-_MARKS = ("quantity", "percent", "deg", "neg")
 
 
 class _Decimal(NamedTuple):
@@ -45,14 +59,14 @@ def rounds_to(answer: Answer, reference: Answer) -> Outcome | None:
 
 def _statements(node: Node) -> Iterator[Node]:
     """Yield `x = 1/3` and `x = 0.333` of the chain `x = 1/3 = 0.333`: the signs may mean "about"."""
-    if node.op != "rel" or set(node.args[0]) != {"="}:
+    if not isinstance(node, Relation) or set(node.operators) != {"="}:
         yield node
         return
-    first, *values = node.args[1]
+    first, *values = node.terms
     if not is_name(first):
         yield first
     for value in values:
-        yield Node("rel", (("=",), (first, value))) if is_name(first) else value
+        yield Relation(("=",), (first, value)) if is_name(first) else value
 
 
 def _rounds(given: Node, wanted: Node, decimal: _Decimal) -> bool:
@@ -79,49 +93,59 @@ def _scales(given: Node, wanted: Node) -> Iterator[int | Fraction]:
 
 def _is_percentage(node: Node) -> bool:
     node = settle(node)
-    if node.op == "rel":
-        return _is_percentage(node.args[1][-1])
-    return node.op == "percent" or (node.op == "quantity" and node.args[1] in ("%", "percent"))
+    if isinstance(node, Relation):
+        return _is_percentage(node.terms[-1])
+    return isinstance(node, Percent)
 
 
 def _core(node: Node) -> Node:
     """Return the value inside a name, a unit and a sign."""
-    node = settle(node)
-    if node.op == "rel" and len(node.args[1]) == 2 and node.args[0] == ("=",) and is_name(node.args[1][0]):
-        return _core(node.args[1][1])
-    if node.op in _MARKS:
-        return _core(node.args[0]) if node.op != "neg" else _negative(_core(node.args[0]))
-    return node
+    match settle(node):
+        case Relation(("=",), (name, value)) if is_name(name):
+            return _core(value)
+        case Quantity(value) | Percent(value) | Degrees(value):
+            return _core(value)
+        case Negative(value):
+            return _negative(_core(value))
+        case settled:
+            return settled
 
 
 def _negative(node: Node) -> Node:
-    return number(-node.args[0], node.args[1]) if node.op == "num" else Node("neg", (node,))
+    return replace(node, value=-node.value) if isinstance(node, Number) else Negative(node)
 
 
 def _with_core(node: Node, value: Node) -> Node:
     """Copy a tree with another value inside its name and its unit; the sign belongs to the value."""
-    if node.op == "rel":
-        return Node("rel", (node.args[0], (node.args[1][0], _with_core(node.args[1][1], value))))
-    if node.op == "neg":
-        return _with_core(node.args[0], value)
-    if node.op in _MARKS:
-        return Node(node.op, (_with_core(node.args[0], value), *node.args[1:]))
-    return value
+    match node:
+        case Relation(terms=(name, old, *_)):
+            return replace(node, terms=(name, _with_core(old, value)))
+        case Negative(operand):
+            return _with_core(operand, value)
+        case Quantity():
+            return replace(node, value=_with_core(node.value, value))
+        case Percent() | Degrees():
+            return replace(node, operand=_with_core(node.operand, value))
+        case _:
+            return value
 
 
 def _decimal(node: Node) -> _Decimal | None:
     """Read `0.33` and `1.5 \\cdot 10^{-3}`; None for what is no decimal literal."""
     scale = Fraction(1)
-    if node.op == "neg":
-        node = _negative(node.args[0])
-    if node.op == "mul" and len(node.args) == 2 and node.args[1].op == "pow" and node.args[1].args[0] == number(10):
-        power = exact(node.args[1].args[1])
-        if power is None or power.denominator != 1 or abs(power) > _DIGITS:
-            return None
-        node, scale = node.args[0], Fraction(10) ** int(power)
-    if node.op != "num" or node.args[1] is None:
+    if isinstance(node, Negative):
+        node = _negative(node.operand)
+    match node:
+        case Product((digits, Power(base, exponent))) if base == number(10):
+            power = exact(exponent)
+            if power is None or power.denominator != 1 or abs(power) > _DIGITS:
+                return None
+            node, scale = digits, Fraction(10) ** int(power)
+        case _:
+            pass
+    if not isinstance(node, Number) or node.places is None:
         return None
-    return _Decimal(node.args[0] * scale, Fraction(10) ** -node.args[1] / 2 * scale)
+    return _Decimal(node.value * scale, Fraction(10) ** -node.places / 2 * scale)
 
 
 def _is_near(node: Node, decimal: _Decimal) -> bool:
@@ -132,8 +156,8 @@ def _is_near(node: Node, decimal: _Decimal) -> bool:
     if value is not None:
         return abs(value - decimal.value) <= decimal.half
     with MP.workdps(_DIGITS):
-        found: Any = evaluate(node, {})
-        if isinstance(found, MP.matrix | MP.mpc):
+        found = evaluate(node, {})
+        if isinstance(found, (MP.matrix, MP.mpc)):
             return False
         gap = abs(found - MP.mpf(decimal.value.numerator) / decimal.value.denominator)
         half = MP.mpf(decimal.half.numerator) / decimal.half.denominator

@@ -5,11 +5,11 @@ Trees become sympy objects node by node; no text is ever given to sympy. It runs
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cache, lru_cache
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy
 from sympy.core.cache import clear_cache
@@ -17,10 +17,38 @@ from sympy.core.random import seed
 from sympy.core.relational import Relational
 
 from verifier_service.answers.compute import numeric
+from verifier_service.answers.compute.context import MP, Real, Scalar, Value
 from verifier_service.answers.compute.exact import exact
-from verifier_service.answers.compute.numeric import MP, WORK, Budget, Measured, NotNumeric, Undefined
+from verifier_service.answers.compute.numeric import WORK, Budget, Measured, NotNumeric, OfCalculus, Undefined
 from verifier_service.answers.tree.bounds import TooComplex
-from verifier_service.answers.tree.nodes import EULER, IMAGINARY, INFINITY, PI, Node, free_symbols, number, walk
+from verifier_service.answers.tree.nodes import (
+    EULER,
+    INFINITY,
+    PI,
+    Call,
+    Constant,
+    Degrees,
+    Derivative,
+    Factorial,
+    Function,
+    Integral,
+    Limit,
+    Negative,
+    Node,
+    Number,
+    Percent,
+    Power,
+    Product,
+    Quotient,
+    Series,
+    Sum,
+    Symbol,
+    free_symbols,
+    number,
+    substitute,
+    walk,
+)
+from verifier_service.answers.tree.shape import operation
 
 MAX_CALLS = 1_000_000
 """Python functions that may be called for one comparison; then the answer counts as not proved. Work is counted and not
@@ -70,7 +98,7 @@ class _Count:
         if self.calls > self._at_most:
             raise TooComplex(f"sympy took more than {self._at_most} calls")
 
-    def _note(self, frame: FrameType, event: str, argument: Any) -> None:
+    def _note(self, frame: FrameType, event: str, argument: object) -> None:
         if event == "call":
             self.calls += 1
             if self.calls > self._at_most:
@@ -114,8 +142,14 @@ def warm_up() -> None:
     sympy.solveset(sympy.Lt((x - 1) / (x - 2), 0), x, sympy.S.Reals)
 
 
-_CONSTANTS = {PI: sympy.pi, EULER: sympy.E, IMAGINARY: sympy.I, INFINITY: sympy.oo}
-_FUNCTIONS: dict[str, Any] = {
+Piece: TypeAlias = tuple[Node, bool, Node, bool]
+"""A part of the real line: its low end and whether that belongs to it, its high end likewise."""
+
+_MINUS_INFINITY = Negative(INFINITY)
+_LINE: Piece = (_MINUS_INFINITY, False, INFINITY, False)
+
+_CONSTANTS: dict[str, sympy.Expr] = {"pi": sympy.pi, "e": sympy.E, "i": sympy.I, "inf": sympy.oo}
+_FUNCTIONS: dict[str, Callable[..., sympy.Expr]] = {
     "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "cot": sympy.cot, "sec": sympy.sec, "csc": sympy.csc,
     "arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "arccot": sympy.acot, "sinh": sympy.sinh,
     "cosh": sympy.cosh, "tanh": sympy.tanh, "coth": sympy.coth, "arsinh": sympy.asinh, "arcosh": sympy.acosh,
@@ -125,82 +159,88 @@ _FUNCTIONS: dict[str, Any] = {
     "erf": sympy.erf, "gamma": sympy.gamma,
     "Re": sympy.re, "Im": sympy.im, "root": lambda a, n: a ** (1 / n),
 }  # fmt: skip
-_ARITHMETIC: dict[str, Any] = {
-    "neg": lambda a: -a,
-    "div": lambda a, b: a / b,
-    "fact": sympy.factorial,
-    "fact2": sympy.factorial2,
-    "deg": lambda a: a * sympy.pi / 180,
-    "percent": lambda a: a / 100,
-}
 
 
-def to_sympy(node: Node, real: bool = True) -> Any:
+def to_sympy(node: Node, real: bool = True) -> sympy.Expr:  # noqa: C901 -- a flat list of operations
     """Build the sympy object of an expression; its variables are real.
 
     Raises:
         NotNumeric: it holds what has no counterpart.
         TooComplex: a power in it is too large to be built.
     """
-    op, args = node
-    if op == "num":
-        return sympy.Rational(args[0].numerator, args[0].denominator)
-    if op == "sym":
-        return sympy.Symbol(args[0], real=real)
-    if op == "const":
-        return _CONSTANTS[node]
-    if op in ("add", "mul"):
-        parts = [to_sympy(arg, real) for arg in args]
-        return sympy.Add(*parts) if op == "add" else sympy.Mul(*parts)
-    if op == "pow":
-        return _power(args[0], args[1], real)
-    if op in _ARITHMETIC:
-        if op in ("fact", "fact2") and (exact(args[0]) or 0) > 2000:
-            raise TooComplex("a factorial too large to be computed")
-        return _ARITHMETIC[op](*(to_sympy(arg, real) for arg in args))
-    if op == "fn" and args[0] in _FUNCTIONS:
-        return _FUNCTIONS[args[0]](*(to_sympy(arg, real) for arg in args[1:]))
-    if op in ("sum", "prod", "int", "lim", "diff"):
-        return _operator(node, real)
-    raise NotNumeric(f"sympy is not asked about a {op}")
+    match node:
+        case Number(value):
+            return sympy.Rational(value.numerator, value.denominator)
+        case Symbol(name):
+            return sympy.Symbol(name, real=real)
+        case Constant(name):
+            return _CONSTANTS[name]
+        case Sum(terms):
+            return sympy.Add(*(to_sympy(term, real) for term in terms))
+        case Product(factors):
+            return sympy.Mul(*(to_sympy(factor, real) for factor in factors))
+        case Negative(operand):
+            return -to_sympy(operand, real)
+        case Quotient(top, bottom):
+            return to_sympy(top, real) / to_sympy(bottom, real)
+        case Power(base, exponent):
+            return _power(base, exponent, real)
+        case Factorial(operand, step):
+            return _factorial(operand, step, real)
+        case Degrees(operand):
+            return to_sympy(operand, real) * sympy.pi / 180
+        case Percent(operand):
+            return to_sympy(operand, real) / 100
+        case Function(name, operands) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*(to_sympy(operand, real) for operand in operands))
+        case Series() | Integral() | Limit() | Derivative():
+            return _of_calculus(node, real)
+        case _:
+            raise NotNumeric(f"sympy is not asked about a {operation(node)}")
 
 
-def _power(base: Node, exponent: Node, real: bool) -> Any:
+def _factorial(operand: Node, step: int, real: bool) -> sympy.Expr:
+    if (exact(operand) or 0) > 2000:
+        raise TooComplex("a factorial too large to be computed")
+    return (sympy.factorial if step == 1 else sympy.factorial2)(to_sympy(operand, real))
+
+
+def _power(base: Node, exponent: Node, real: bool) -> sympy.Expr:
     value, power = exact(base), exact(exponent)
     if power is not None and value is not None:
         size = max(value.numerator.bit_length(), value.denominator.bit_length())
         if abs(power) * size > 20_000:
             raise TooComplex("a power too large to be computed")
-    if power is None and not free_symbols(exponent) and exponent.op == "pow":
+    if power is None and not free_symbols(exponent) and isinstance(exponent, Power):
         raise TooComplex("a tower of powers")
     if power is not None and abs(power) > 200 and free_symbols(base):
         raise TooComplex("a power too large to be expanded")
     return to_sympy(base, real) ** to_sympy(exponent, real)
 
 
-def _operator(node: Node, real: bool) -> Any:
-    body = to_sympy(node.args[0], real)
-    variable = sympy.Symbol(node.args[1], real=real)
-    if node.op == "diff":
-        return sympy.diff(body, variable, node.args[2])
-    if node.op == "lim":
-        return sympy.limit(
-            body, variable, to_sympy(node.args[2], real), "+-" if node.args[2] not in (INFINITY,) else "+"
-        )
-    low, high = node.args[2], node.args[3]
-    if node.op == "int":
-        bounds = (variable,) if low is None else (variable, to_sympy(low, real), to_sympy(high, real))
-        return sympy.integrate(body, bounds if low is not None else variable)
-    counter = sympy.Symbol(node.args[1], integer=True)
-    body = body.subs(variable, counter)
-    bounds = (counter, to_sympy(low, real), to_sympy(high, real))
-    return sympy.Sum(body, bounds).doit() if node.op == "sum" else sympy.Product(body, bounds).doit()
+def _of_calculus(node: OfCalculus, real: bool) -> sympy.Expr:
+    body = to_sympy(node.body, real)
+    variable = sympy.Symbol(node.variable, real=real)
+    match node:
+        case Derivative():
+            return sympy.diff(body, variable, node.order)
+        case Limit():
+            return sympy.limit(body, variable, to_sympy(node.point, real), "+" if node.point == INFINITY else "+-")
+        case Integral(_, _, low, high):
+            if low is None or high is None:
+                return sympy.integrate(body, variable)
+            return sympy.integrate(body, (variable, to_sympy(low, real), to_sympy(high, real)))
+        case Series():
+            counter = sympy.Symbol(node.variable, integer=True)
+            bounds = (counter, to_sympy(node.low, real), to_sympy(node.high, real))
+            over = sympy.Sum if node.kind == "sum" else sympy.Product
+            return over(body.subs(variable, counter), bounds).doit()  # type: ignore[return-value] -- an Expr, not typed
 
 
 _UNDONE = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, sympy.Derivative)
 
 
-def _closed_form(node: Node) -> Any:
+def _closed_form(node: OfCalculus) -> sympy.Expr | None:
     """Return the sympy value of a series, limit, derivative or integral, or None where it finds none."""
     if BUDGET.left <= 0:
         return None
@@ -213,7 +253,7 @@ def _closed_form(node: Node) -> Any:
 
 
 @lru_cache(maxsize=256)
-def _searched(node: Node) -> tuple[Any, int]:
+def _searched(node: OfCalculus) -> tuple[sympy.Expr | None, int]:
     """Look for a closed form with a whole budget; return it, and what it cost.
 
     What is remembered is charged as if it were computed anew: else what can be proved would depend on what came before.
@@ -229,21 +269,20 @@ def _searched(node: Node) -> tuple[Any, int]:
     return found, count.calls
 
 
-def calculus_value(node: Node, values: Mapping[str, Any]) -> Any:
+def calculus_value(node: OfCalculus, values: Mapping[str, Scalar]) -> Scalar:
     """Compute a series without end, a limit, a derivative or an integral at a point, in the precision of `MP`.
 
     Raises:
         NotNumeric: no closed form was found, and numeric integration does not settle either.
     """
-    definite = node.op == "int" and node.args[2] is not None
-    if definite and MP.dps <= _FEW_DIGITS:
+    if isinstance(node, Integral) and MP.dps <= _FEW_DIGITS:
         settled = _numeric_integral(node, values)
         if settled is not None:
             return settled
     found = _closed_form(node)
     if found is not None:
         return _value_of(found, values)
-    if definite and MP.dps > _FEW_DIGITS:
+    if isinstance(node, Integral) and MP.dps > _FEW_DIGITS:
         settled = _numeric_integral(node, values)
         if settled is not None:
             return settled
@@ -257,16 +296,19 @@ _MAX_DIGITS_INTEGRATED = 250
 _DIGIT_CALLS = 200
 """What the nodes of one numeric integration cost for each digit, in calls that take as long."""
 
+_OF_CALCULUS = (Series, Integral, Limit, Derivative)
 _UNKNOWN_TO_SYMPY = (TypeError, ValueError, AttributeError, ZeroDivisionError, NotImplementedError, RecursionError)
 
 
-def _value_of(found: Any, values: Mapping[str, Any]) -> Any:
+def _value_of(found: sympy.Expr, values: Mapping[str, Scalar]) -> Scalar:
     """Compute what sympy found at a point."""
-    points = {sympy.Symbol(name, real=True): _rational(value) for name, value in values.items()}
+    points: dict[sympy.Basic | complex, sympy.Basic | complex] = {
+        sympy.Symbol(name, real=True): _rational(value) for name, value in values.items()
+    }
     try:
         with BUDGET.spend():
-            result = found.subs(points).evalf(MP.dps + 5)
-            real, imaginary = (part.evalf(MP.dps + 5) for part in result.as_real_imag())
+            result: Any = found.subs(points)
+            real, imaginary = (part.evalf(MP.dps + 5) for part in result.evalf(MP.dps + 5).as_real_imag())
     except _UNKNOWN_TO_SYMPY as error:
         raise NotNumeric(f"sympy does not compute it: {error}") from None
     if not (real.is_Float or real.is_Rational) or not (imaginary.is_Float or imaginary.is_Rational):
@@ -275,40 +317,43 @@ def _value_of(found: Any, values: Mapping[str, Any]) -> Any:
     return a if abs(b) < MP.mpf(10) ** (-MP.dps + 8) * (1 + abs(a)) else MP.mpc(a, b)
 
 
-def evaluate(node: Node, values: Mapping[str, Any], real: bool = True) -> Any:
+def evaluate(node: Node, values: Mapping[str, Scalar], real: bool = True) -> Value:
     """Compute an expression at a point; see `numeric.evaluate`."""
     return numeric.evaluate(node, values, real, calculus_value)
 
 
-def measure(node: Node, values: Mapping[str, Any], real: bool = True) -> Measured:
+def measure(node: Node, values: Mapping[str, Scalar], real: bool = True) -> Measured:
     """Compute an expression at a point and say how much of it the precision shows; see `numeric.measure`."""
     return numeric.measure(node, values, real, calculus_value)
 
 
-def _rational(value: Any) -> Any:
+def _rational(value: Scalar) -> sympy.Expr:
     if isinstance(value, MP.mpc):
         return sympy.Float(str(value.real), MP.dps + 5) + sympy.I * sympy.Float(str(value.imag), MP.dps + 5)
     return sympy.Float(str(value), MP.dps + 5)
 
 
-def _numeric_integral(node: Node, values: Mapping[str, Any]) -> Any:
-    """Integrate numerically; None where two precisions do not agree, as for an integrand with jumps."""
-    body, variable, low, high = node.args
-    if MP.dps > _MAX_DIGITS_INTEGRATED or any(part.op in ("int", "lim", "sum", "prod", "diff") for part in walk(body)):
+def _numeric_integral(node: Integral, values: Mapping[str, Scalar]) -> Scalar | None:
+    """Integrate numerically; None where it has no ends, and where two precisions do not agree, as for an integrand
+    with jumps."""
+    body, low, high = node.body, node.low, node.high
+    if low is None or high is None:
+        return None
+    if MP.dps > _MAX_DIGITS_INTEGRATED or any(isinstance(part, _OF_CALCULUS) for part in walk(body)):
         return None
     BUDGET.charge(MP.dps * _DIGIT_CALLS)
     cost = _NODE_CALLS * sum(1 for _ in walk(body))
-    results = []
+    results: list[tuple[Scalar, Real]] = []
     for precision in (MP.dps, MP.dps + 15):
         left = _QUADRATURE_CALLS
 
-        def integrand(x: Any) -> Any:
+        def integrand(x: Real) -> Scalar:
             nonlocal left
             left -= cost
             BUDGET.charge(cost)
             if left < 0:
                 raise TooComplex(f"more than {_QUADRATURE_CALLS // cost} values of an integrand")
-            value = evaluate(body, {**values, variable: x})
+            value = evaluate(body, {**values, node.variable: x})
             if isinstance(value, MP.matrix):
                 raise NotNumeric("an integral of a matrix")
             return value
@@ -325,10 +370,10 @@ def _numeric_integral(node: Node, values: Mapping[str, Any]) -> Any:
     return second
 
 
-def _end(node: Node, values: Mapping[str, Any]) -> Any:
+def _end(node: Node, values: Mapping[str, Scalar]) -> Scalar:
     if node == INFINITY:
         return MP.inf
-    if node.op == "neg" and node.args[0] == INFINITY:
+    if node == _MINUS_INFINITY:
         return -MP.inf
     value = evaluate(node, values)
     if isinstance(value, MP.matrix):
@@ -347,7 +392,7 @@ def same_zeros(left: Node, right: Node) -> bool:
     return first is not None and first == second
 
 
-def _factors(node: Node) -> frozenset[Any] | None:
+def _factors(node: Node) -> frozenset[tuple[sympy.Expr, int]] | None:
     expression = sympy.together(to_sympy(node))
     numerator: Any = sympy.fraction(expression)[0]
     names = sorted(numerator.free_symbols, key=str)
@@ -360,11 +405,8 @@ def _factors(node: Node) -> frozenset[Any] | None:
                      for factor, power in factors if factor.free_symbols)  # fmt: skip
 
 
-def solve_inequality(difference: Node, operator: str, variable: str) -> list[tuple[Node, bool, Node, bool]] | None:
-    """Solve `difference operator 0` over the reals; None where it is not solved.
-
-    Returns pieces (low, low_closed, high, high_closed).
-    """
+def solve_inequality(difference: Node, operator: str, variable: str) -> list[Piece] | None:
+    """Solve `difference operator 0` over the reals; None where it is not solved."""
     linear = _linear(difference, variable)
     if linear is not None:
         return _solve_linear(*linear, operator)
@@ -378,36 +420,33 @@ def solve_inequality(difference: Node, operator: str, variable: str) -> list[tup
 
 def _linear(node: Node, variable: str) -> tuple[Fraction, Fraction] | None:
     """Return slope and intercept where the expression is linear with rational coefficients."""
-    from verifier_service.answers.tree.nodes import substitute
-
     if any(
-        part.op in ("fn", "pow", "fact", "call", "div") and variable in free_symbols(part) and part.op != "div"
-        for part in walk(node)
+        isinstance(part, (Function, Power, Factorial, Call)) and variable in free_symbols(part) for part in walk(node)
     ):
         return None
-    values = [exact(substitute(node, variable, number(Fraction(at)))) for at in (0, 1, 2, 5)]
-    if any(value is None for value in values):
+    values = [exact(substitute(node, variable, number(at))) for at in (0, 1, 2, 5)]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
         return None
-    start, one, two, five = values
-    slope = one - start  # type: ignore[operator]
-    if two - one != slope or five - start != 5 * slope or slope == 0:  # type: ignore[operator]
+    start, one, two, five = known
+    slope = one - start
+    if two - one != slope or five - start != 5 * slope or slope == 0:
         return None
-    return slope, start  # type: ignore[return-value]
+    return slope, start
 
 
-def _solve_linear(slope: Fraction, start: Fraction, operator: str) -> list[tuple[Node, bool, Node, bool]]:
+def _solve_linear(slope: Fraction, start: Fraction, operator: str) -> list[Piece]:
     end = number(-start / slope)
     if operator == "=":
         return [(end, True, end, True)]
-    minus_infinity = Node("neg", (INFINITY,))
     if operator == "!=":
-        return [(minus_infinity, False, end, False), (end, False, INFINITY, False)]
+        return [(_MINUS_INFINITY, False, end, False), (end, False, INFINITY, False)]
     upward = operator.startswith(">") == (slope > 0)
     closed = operator.endswith("=")
-    return [(end, closed, INFINITY, False)] if upward else [(minus_infinity, False, end, closed)]
+    return [(end, closed, INFINITY, False)] if upward else [(_MINUS_INFINITY, False, end, closed)]
 
 
-def _solve(difference: Node, operator: str, variable: str) -> list[tuple[Node, bool, Node, bool]] | None:
+def _solve(difference: Node, operator: str, variable: str) -> list[Piece] | None:
     name = sympy.Symbol(variable, real=True)
     expression = to_sympy(difference)
     relation: Relational = {
@@ -419,47 +458,57 @@ def _solve(difference: Node, operator: str, variable: str) -> list[tuple[Node, b
         "=": sympy.Eq,
     }[operator](expression, 0)
     if relation in (sympy.true, sympy.false):
-        return [(Node("neg", (INFINITY,)), False, INFINITY, False)] if relation == sympy.true else []
+        return [_LINE] if relation == sympy.true else []
     found = sympy.solveset(relation, name, sympy.S.Reals)
     return _pieces(found)
 
 
-def _pieces(found: Any) -> list[tuple[Node, bool, Node, bool]] | None:
+def _pieces(found: sympy.Basic) -> list[Piece] | None:
     if found is sympy.S.EmptySet:
         return []
     if found is sympy.S.Reals:
-        return [(Node("neg", (INFINITY,)), False, INFINITY, False)]
+        return [_LINE]
     if isinstance(found, sympy.Interval):
         low, high = from_sympy(found.start), from_sympy(found.end)
         return None if low is None or high is None else [(low, not found.left_open, high, not found.right_open)]
     if isinstance(found, sympy.FiniteSet):
-        points = [from_sympy(point) for point in found]
-        return None if None in points else [(point, True, point, True) for point in points if point is not None]
+        points = _all_from_sympy(found)
+        return None if points is None else [(point, True, point, True) for point in points]
     if isinstance(found, sympy.Union):
         parts = [_pieces(part) for part in found.args]
         return None if None in parts else [piece for part in parts for piece in part or []]
     return None
 
 
-def from_sympy(value: Any) -> Node | None:
+def from_sympy(value: sympy.Basic) -> Node | None:
     """Return the tree of a real constant that sympy found."""
     if value is sympy.oo:
         return INFINITY
     if value is -sympy.oo:
-        return Node("neg", (INFINITY,))
+        return _MINUS_INFINITY
     if value is sympy.pi:
         return PI
     if value is sympy.E:
         return EULER
-    if value.is_Rational:
+    if isinstance(value, sympy.Rational):
         return number(Fraction(int(value.p), int(value.q)))
-    if value.is_Add or value.is_Mul or value.is_Pow:
-        parts = [from_sympy(part) for part in value.args]
-        if None in parts:
-            return None
-        return Node({"Add": "add", "Mul": "mul", "Pow": "pow"}[value.func.__name__], tuple(parts))
+    parts = _all_from_sympy(value.args)
+    if parts is None:
+        return None
+    if isinstance(value, sympy.Add):
+        return Sum(parts)
+    if isinstance(value, sympy.Mul):
+        return Product(parts)
+    if isinstance(value, sympy.Pow):
+        return Power(*parts)
     for name, function in _FUNCTIONS.items():
         if isinstance(function, type) and isinstance(value, function):
-            parts = [from_sympy(part) for part in value.args]
-            return None if None in parts else Node("fn", (name, *parts))
+            return Function(name, parts)
     return None
+
+
+def _all_from_sympy(values: Iterable[sympy.Basic]) -> tuple[Node, ...] | None:
+    """Return the trees of all values, or None where one has none."""
+    trees = [from_sympy(value) for value in values]
+    known = [tree for tree in trees if tree is not None]
+    return tuple(known) if len(known) == len(trees) else None

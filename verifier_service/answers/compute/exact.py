@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from operator import add, mul
 
 from verifier_service.answers.tree.bounds import (
     MAX_EXACT_BITS,
@@ -12,7 +12,21 @@ from verifier_service.answers.tree.bounds import (
     NotMath,
     TooComplex,
 )
-from verifier_service.answers.tree.nodes import Node, number, substitute
+from verifier_service.answers.tree.nodes import (
+    Based,
+    Factorial,
+    Function,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Series,
+    Sum,
+    number,
+    substitute,
+)
 
 
 def exact(node: Node) -> Fraction | None:
@@ -30,29 +44,50 @@ def _small(value: Fraction) -> Fraction:
 
 
 def _exact(node: Node) -> Fraction | None:
-    op, args = node
-    if op == "num":
-        return args[0]
-    if op in ("add", "mul"):
-        values = [_exact(arg) for arg in args]
-        total = Fraction(0 if op == "add" else 1)
-        for value in values:
-            if value is None:
-                return None
-            total = _small(total + value if op == "add" else total * value)
-        return total
-    if op in ("neg", "div", "pow", "fact", "fact2"):
-        values = [_exact(arg) for arg in args]
-        if any(value is None for value in values):
+    match node:
+        case Number():
+            return node.value
+        case Sum():
+            return _combined(add, node.terms, _NOTHING)
+        case Product():
+            return _combined(mul, node.factors, _ONE)
+        case Negative():
+            value = _exact(node.operand)
+            return None if value is None else -value
+        case Quotient():
+            return _applied(_exact_quotient, (node.numerator, node.denominator))
+        case Power():
+            return _applied(_exact_power, (node.base, node.exponent))
+        case Factorial():
+            value = _exact(node.operand)
+            return None if value is None else _exact_factorial(value, node.step)
+        case Function():
+            return _exact_function(node)
+        case Based():
+            return base_value(node.digits, node.base)
+        case Series():
+            return _exact_series(node)
+        case _:
             return None
-        return _EXACT[op](*values)  # type: ignore[arg-type]
-    if op == "fn":
-        return _exact_function(args)
-    if op == "base":
-        return base_value(args[0], args[1])
-    if op == "sum" or op == "prod":
-        return _exact_series(node)
-    return None
+
+
+_NOTHING, _ONE = Fraction(0), Fraction(1)
+
+
+def _applied(function: Callable[..., Fraction | None], operands: tuple[Node, ...]) -> Fraction | None:
+    """Apply a function to the values of all operands; None where one has none."""
+    values = [_exact(operand) for operand in operands]
+    return None if None in values else function(*values)
+
+
+def _combined(
+    combine: Callable[[Fraction, Fraction], Fraction], operands: tuple[Node, ...], total: Fraction
+) -> Fraction | None:
+    for value in [_exact(operand) for operand in operands]:
+        if value is None:
+            return None
+        total = _small(combine(total, value))
+    return total
 
 
 def base_value(digits: str, base: int) -> Fraction:
@@ -69,6 +104,10 @@ def base_value(digits: str, base: int) -> Fraction:
             raise NotMath(f"{digit} is not a digit in base {base}")
         total = total * base + value
     return Fraction(total, base ** len(part))
+
+
+def _exact_quotient(top: Fraction, bottom: Fraction) -> Fraction:
+    return _small(top / bottom)
 
 
 def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
@@ -112,40 +151,20 @@ def _integer_root(value: int, degree: int) -> int | None:
     return low if low**degree == value else None
 
 
-def _exact_factorial(value: Fraction) -> Fraction | None:
+def _exact_factorial(value: Fraction, step: int) -> Fraction | None:
     if value.denominator != 1 or value < 0:
         return None
     if value > MAX_FACTORIAL:
         raise TooComplex("a factorial too large to be computed exactly")
-    return Fraction(math.factorial(int(value)))
+    return Fraction(math.factorial(int(value)) if step == 1 else math.prod(range(int(value), 0, -step)))
 
 
-def _exact_double_factorial(value: Fraction) -> Fraction | None:
-    if value.denominator != 1 or value < 0:
-        return None
-    if value > MAX_FACTORIAL:
-        raise TooComplex("a factorial too large to be computed exactly")
-    return Fraction(math.prod(range(int(value), 0, -2)))
-
-
-_EXACT: dict[str, Callable[..., Any]] = {
-    "neg": lambda a: -a,
-    "div": lambda a, b: _small(a / b),
-    "pow": _exact_power,
-    "fact": _exact_factorial,
-    "fact2": _exact_double_factorial,
-}
-
-
-def _exact_function(args: tuple[Any, ...]) -> Fraction | None:
-    name, *operands = args
-    if name not in _EXACT_FUNCTIONS or not all(isinstance(operand, Node) for operand in operands):
-        return None
-    values = [_exact(operand) for operand in operands]
-    if any(value is None for value in values):
+def _exact_function(node: Function) -> Fraction | None:
+    function = _EXACT_FUNCTIONS.get(node.name)
+    if function is None:
         return None
     try:
-        return _EXACT_FUNCTIONS[name](*values)
+        return _applied(function, node.operands)
     except TypeError:  # more or fewer operands than it takes
         return None
 
@@ -167,9 +186,9 @@ def _whole(function: Callable[..., int]) -> Callable[..., Fraction | None]:
     return apply
 
 
-_EXACT_FUNCTIONS: dict[str, Callable[..., Any]] = {
+_EXACT_FUNCTIONS: dict[str, Callable[..., Fraction | None]] = {
     "root": lambda a, n: None if n == 0 else _exact_power(a, 1 / n) if n.numerator == 1 or n.denominator == 1 else None,
-    "abs": abs,
+    "abs": Fraction.__abs__,
     "floor": lambda a: Fraction(math.floor(a)),
     "ceil": lambda a: Fraction(math.ceil(a)),
     "sign": lambda a: Fraction((a > 0) - (a < 0)),
@@ -182,21 +201,16 @@ _EXACT_FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _exact_series(node: Node) -> Fraction | None:
-    body, variable, low, high = node.args
-    start, stop = _exact(low), _exact(high) if high.op != "const" else None
+def _exact_series(node: Series) -> Fraction | None:
+    start, stop = _exact(node.low), _exact(node.high)
     if start is None or stop is None or start.denominator != 1 or stop.denominator != 1:
         return None
     if stop - start > MAX_SUM_TERMS:
         raise TooComplex(f"a series of more than {MAX_SUM_TERMS} terms")
-    total = Fraction(0 if node.op == "sum" else 1)
+    total = Fraction(0 if node.kind == "sum" else 1)
     for index in range(int(start), int(stop) + 1):
-        term = _exact(_put(body, variable, Fraction(index)))
+        term = _exact(substitute(node.body, node.variable, number(index)))
         if term is None:
             return None
-        total = _small(total + term if node.op == "sum" else total * term)
+        total = _small(total + term if node.kind == "sum" else total * term)
     return total
-
-
-def _put(node: Node, name: str, value: Fraction) -> Node:
-    return substitute(node, name, number(value))

@@ -14,16 +14,40 @@ from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.compute.numeric import WORK
 from verifier_service.answers.compute.secret import secret
 from verifier_service.answers.tree.bounds import MAX_TREE_DEPTH, TooComplex
-from verifier_service.answers.tree.nodes import IMAGINARY, Node, free_symbols, number, substitute, walk
+from verifier_service.answers.tree.nodes import (
+    IMAGINARY,
+    Call,
+    Constant,
+    Derivative,
+    Dots,
+    Factorial,
+    Function,
+    Integral,
+    Limit,
+    Negative,
+    Node,
+    Number,
+    PlusMinus,
+    Power,
+    Product,
+    Quotient,
+    Series,
+    Sum,
+    Symbol,
+    Text,
+    free_symbols,
+    number,
+    substitute,
+    walk,
+)
 
 _PRIME_BITS = 192
 _MAX_EXPONENT = 1 << 60
 _MAX_TERMS = 500
 _TRIES = 3
 
-_ATOMS = frozenset(("fn", "call", "pow", "sum", "prod", "int", "lim", "diff", "fact", "fact2"))
+_ATOMS = (Function, Call, Power, Series, Integral, Limit, Derivative, Factorial)
 """What is taken as a letter of its own where it is no rational function."""
-
 
 _OF_NO_NUMBER = frozenset(("square", "column", "vector", "unit", "cross", "transpose", "identity"))
 """Functions whose values are matrices: their products have an order."""
@@ -70,82 +94,78 @@ class _Field:
 
     def value(self, node: Node, weight: int, depth: int) -> int:
         """Compute a node whose value is raised to powers that multiply to `weight`."""
-        op, args = node
         if depth > MAX_TREE_DEPTH or weight > _MAX_EXPONENT:
             raise _Elsewhere
         WORK.charge(1)
-        if op == "num":
-            return self.fraction(args[0])
-        if op == "sym":
-            return self._bound[args[0]] % self.prime if args[0] in self._bound else self.letter(node)
-        if op == "const":
-            return self.constant(node)
-        if op == "add":
-            return sum(self.value(arg, weight, depth + 1) for arg in args) % self.prime
-        if op == "mul":
-            product = 1
-            for arg in args:
-                product = product * self.value(arg, weight, depth + 1) % self.prime
-            return product
-        if op == "neg":
-            return -self.value(args[0], weight, depth + 1) % self.prime
-        if op == "div":
-            top, bottom = (self.value(arg, weight, depth + 1) for arg in args)
-            return top * self.inverse(bottom) % self.prime
-        return self.other(node, weight, depth)
+        match node:
+            case Number():
+                return self.fraction(node.value)
+            case Symbol():
+                index = self._bound.get(node.name)
+                return self.letter(node) if index is None else index % self.prime
+            case Constant():
+                return self.constant(node)
+            case Sum():
+                return sum([self.value(term, weight, depth + 1) for term in node.terms]) % self.prime
+            case Product():
+                product = 1
+                for factor in node.factors:
+                    product = product * self.value(factor, weight, depth + 1) % self.prime
+                return product
+            case Negative():
+                return -self.value(node.operand, weight, depth + 1) % self.prime
+            case Quotient():
+                top = self.value(node.numerator, weight, depth + 1)
+                bottom = self.value(node.denominator, weight, depth + 1)
+                return top * self.inverse(bottom) % self.prime
+            case _:
+                return self.other(node, weight, depth)
 
     def other(self, node: Node, weight: int, depth: int) -> int:
         """Compute what is a rational function by its operands only, else take it as a letter."""
         for name, index in self._bound.items():
             if name in free_symbols(node):
                 node = substitute(node, name, number(index))
-        op, args = node
-        if op == "pow":
-            exponent = exact(args[1])
+        if isinstance(node, Power):
+            exponent = exact(node.exponent)
             if exponent is not None and exponent.denominator == 1 and abs(exponent) <= _MAX_EXPONENT:
-                base = self.value(args[0], weight * max(abs(exponent.numerator), 1), depth + 1)
+                base = self.value(node.base, weight * max(abs(exponent.numerator), 1), depth + 1)
                 if exponent < 0:
                     base = self.inverse(base)
                 return pow(base, abs(exponent.numerator), self.prime)
-        elif op in ("sum", "prod"):
-            terms = _terms(node)
-            if terms is not None:
-                return self.series(node, terms, weight, depth)
+        elif isinstance(node, Series):
+            indices = _indices(node)
+            if indices is not None:
+                return self.series(node, indices, weight, depth)
         if not free_symbols(node):
             known = exact(node)
             if known is not None:
                 return self.fraction(known)
-        if (
-            op not in _ATOMS
-            or (op == "fn" and args[0] in _OF_NO_NUMBER)
-            or any(part.op in ("pm", "mp", "text", "dots") for part in walk(node))
-        ):
-            raise _Elsewhere
-        if op == "int" and args[2] is None:
+        if not _is_atom(node):
             raise _Elsewhere
         self.atoms.add(node)
         return self.letter(node)
 
-    def series(self, node: Node, terms: range, weight: int, depth: int) -> int:
-        body, variable, *_ = node.args
+    def series(self, node: Series, indices: range, weight: int, depth: int) -> int:
         outside = dict(self._bound)
-        total = 0 if node.op == "sum" else 1
-        for index in terms:
-            self._bound[variable] = index
-            term = self.value(body, weight * (1 if node.op == "sum" else len(terms)), depth + 1)
-            total = (total + term if node.op == "sum" else total * term) % self.prime
+        total = 0 if node.kind == "sum" else 1
+        for index in indices:
+            self._bound[node.variable] = index
+            term = self.value(node.body, weight * (1 if node.kind == "sum" else len(indices)), depth + 1)
+            total = (total + term if node.kind == "sum" else total * term) % self.prime
         self._bound = outside
         return total
 
     def letter(self, node: Node) -> int:
-        if node not in self._values:
-            self._values[node] = self._source.randrange(self.prime)
-        return self._values[node]
+        value = self._values.get(node)
+        if value is None:
+            value = self._values[node] = self._source.randrange(self.prime)
+        return value
 
-    def constant(self, node: Node) -> int:
+    def constant(self, node: Constant) -> int:
         if node == IMAGINARY:
             return self._imaginary
-        if node.args[0] == "inf":
+        if node.name == "inf":
             raise _Elsewhere
         self.constants.add(node)
         return self.letter(node)
@@ -159,9 +179,18 @@ class _Field:
         return pow(value, -1, self.prime)
 
 
-def _terms(node: Node) -> range | None:
+def _is_atom(node: Node) -> bool:
+    """Tell whether a node may be taken as a letter: its value is one number, and no matrix."""
+    if not isinstance(node, _ATOMS) or (isinstance(node, Function) and node.name in _OF_NO_NUMBER):
+        return False
+    if any(isinstance(part, (PlusMinus, Text, Dots)) for part in walk(node)):
+        return False
+    return not (isinstance(node, Integral) and node.low is None)
+
+
+def _indices(node: Series) -> range | None:
     """Return the indices of a short finite series."""
-    start, stop = (exact(bound) for bound in node.args[2:])
+    start, stop = exact(node.low), exact(node.high)
     if start is None or stop is None or start.denominator != 1 or stop.denominator != 1:
         return None
     return range(int(start), int(stop) + 1) if stop - start < _MAX_TERMS else None

@@ -6,12 +6,14 @@ and the work of one comparison is counted in `WORK`.
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, assert_never
 
 import mpmath
 
+from verifier_service.answers.compute.context import MP, Real, Scalar, Value, magnitude
 from verifier_service.answers.compute.exact import base_value, exact
 from verifier_service.answers.compute.secret import secret
 from verifier_service.answers.tree.bounds import (
@@ -21,10 +23,45 @@ from verifier_service.answers.tree.bounds import (
     NotMath,
     TooComplex,
 )
-from verifier_service.answers.tree.nodes import INFINITY, Node, free_symbols
-
-MP = mpmath.mp.clone()
-"""A context of our own, so that nobody else's precision changes ours."""
+from verifier_service.answers.tree.nodes import (
+    INFINITY,
+    Based,
+    Builder,
+    Call,
+    Cases,
+    Congruent,
+    Constant,
+    Degrees,
+    Derivative,
+    Dots,
+    Factorial,
+    Function,
+    Integral,
+    Limit,
+    List,
+    Logic,
+    Matrix,
+    Negative,
+    Node,
+    Number,
+    Percent,
+    PlusMinus,
+    Power,
+    Product,
+    Quantity,
+    Quotient,
+    Ratio,
+    Relation,
+    Series,
+    Set,
+    SetOperation,
+    Sum,
+    Symbol,
+    Text,
+    Tuple,
+    free_symbols,
+)
+from verifier_service.answers.tree.shape import operation
 
 MAX_WORK = 500_000
 """Units of work for one comparison: a node at up to 500 bits is one, a function value is ten, more bits are more. It is
@@ -36,6 +73,8 @@ _NOISE_BITS = 24
 _LOST_TO_CALCULUS = 30
 """Bits that a numeric integral may lack."""
 
+_BITS_OF_A_SHORT_LITERAL = 4
+_MINUS_INFINITY = Negative(INFINITY)
 _SMALL_EXPONENT_BITS = 4
 _MAX_FUNCTION_BITS = 6_700
 """Arguments above 10^2000 are not reduced: that would take long."""
@@ -74,12 +113,15 @@ class Budget:
 
 WORK = Budget(MAX_WORK, "units")
 
-Calculus = Callable[[Node, Mapping[str, Any]], Any]
+OfCalculus: TypeAlias = Series | Integral | Limit | Derivative
+"""Operations that take calculus; a series does where it has no end."""
+
+Calculus: TypeAlias = Callable[[OfCalculus, Mapping[str, Scalar]], Scalar]
 """Computes a series without end, a limit, a derivative or an integral at a point."""
 
 
-def _no_calculus(node: Node, _: Mapping[str, Any]) -> Any:
-    raise NotNumeric(f"{node.op} is not computed here")
+def _no_calculus(node: OfCalculus, _: Mapping[str, Scalar]) -> Scalar:
+    raise NotNumeric(f"a {operation(node)} is not computed here")
 
 
 class Measured(NamedTuple):
@@ -91,13 +133,13 @@ class Measured(NamedTuple):
     part was taken for zero because nothing else was left of it in this precision.
     """
 
-    value: Any
+    value: Value | None
     lost: int
     hidden: int
     vanished: bool
 
 
-def evaluate(node: Node, values: Mapping[str, Any], real: bool = True, calculus: Calculus = _no_calculus) -> Any:
+def evaluate(node: Node, values: Mapping[str, Scalar], real: bool = True, calculus: Calculus = _no_calculus) -> Value:
     """Compute an expression in `MP` at the given values of its variables.
 
     `calculus` computes what sympy is needed for; `algebra.evaluate` is this with its own.
@@ -113,7 +155,7 @@ def evaluate(node: Node, values: Mapping[str, Any], real: bool = True, calculus:
     return _Evaluator(values, real, calculus).value(node, 0)
 
 
-def measure(node: Node, values: Mapping[str, Any], real: bool = True, calculus: Calculus = _no_calculus) -> Measured:
+def measure(node: Node, values: Mapping[str, Scalar], real: bool = True, calculus: Calculus = _no_calculus) -> Measured:
     """Compute an expression as `evaluate` does, and say how much of it the precision shows.
 
     Raises:
@@ -128,21 +170,8 @@ def measure(node: Node, values: Mapping[str, Any], real: bool = True, calculus: 
     return Measured(value, evaluator.lost, evaluator.hidden, evaluator.vanished)
 
 
-def magnitude(value: Any) -> int | None:
-    """Return the position of the first bit of a number, 1 for 1 and 4 for 10; None for zero and what is not finite."""
-    if isinstance(value, MP.mpf):
-        _, digits, exponent, bits = value._mpf_
-        return exponent + bits if digits else None
-    if isinstance(value, MP.matrix):
-        parts = [magnitude(cell) for cell in value]
-    else:
-        number = MP.mpmathify(value)
-        parts = [magnitude(number.real), magnitude(number.imag)]
-    return max((part for part in parts if part is not None), default=None)
-
-
 class _Evaluator:
-    def __init__(self, values: Mapping[str, Any], real: bool, calculus: Calculus) -> None:
+    def __init__(self, values: Mapping[str, Scalar], real: bool, calculus: Calculus) -> None:
         self.values = values
         self.real = real
         self.lost = 0
@@ -156,68 +185,87 @@ class _Evaluator:
         """Choose the size of matrices that stand for all sizes: 2 or 3, by the point."""
         return 2 + int(abs(MP.re(sum(self.values.values()))) * 1000) % 2
 
-    def value(self, node: Node, depth: int) -> Any:  # noqa: C901 -- a flat list of operators
+    def value(self, node: Node, depth: int) -> Value:  # noqa: C901 -- a flat list of operations, the frequent ones first
         if depth > MAX_TREE_DEPTH:
             raise TooComplex("nested too deeply")
         WORK.charge(self._price)
-        op, args = node
-        if op == "num":
-            return self.literal(args[0])
-        if op == "sym":
-            if args[0] not in self.values:
-                raise NotNumeric(f"no value for {args[0]}")
-            return self.values[args[0]]
-        if op == "const":
-            return self.constant(args[0])
-        if op in ("add", "mul"):
-            return self.combine(op, [self.value(arg, depth + 1) for arg in args])
-        if op in _ARITHMETIC:
-            return self.apply(_ARITHMETIC[op], op, [self.value(arg, depth + 1) for arg in args])
-        if op == "pow":
-            return self.power(node, depth)
-        if op == "fn":
-            return self.function(args, depth)
-        if op == "call":
-            return self.unknown(args[0], [self.value(arg, depth + 1) for arg in args[1:]])
-        if op in ("sum", "prod"):
-            return self.series(node, depth)
-        if op == "base":
-            return self.literal(base_value(args[0], args[1]))
-        if op == "matrix":
-            return MP.matrix([[self.scalar(cell, depth) for cell in row] for row in args])
-        if op in ("int", "lim", "diff"):
-            return self.calculus(node, depth)
-        raise NotNumeric(f"a {op} has no numeric value")
+        match node:
+            case Number():
+                return self.literal(node.value)
+            case Symbol():
+                known = self.values.get(node.name)
+                if known is None:
+                    raise NotNumeric(f"no value for {node.name}")
+                return known
+            case Product():
+                return self.combine("prod", [self.value(factor, depth + 1) for factor in node.factors])
+            case Sum():
+                return self.combine("sum", [self.value(term, depth + 1) for term in node.terms])
+            case Power():
+                return self.power(node, depth)
+            case Quotient():
+                return self.value(node.numerator, depth + 1) / _divisor(self.value(node.denominator, depth + 1))
+            case Negative():
+                return -self.value(node.operand, depth + 1)
+            case Function():
+                return self.function(node.name, [self.value(operand, depth + 1) for operand in node.operands])
+            case Constant(name):
+                return self.constant(name)
+            case Series():
+                return self.series(node, depth)
+            case Factorial(operand, step):
+                return self.apply(_FACTORIALS[step], operation(node), [self.value(operand, depth + 1)])
+            case Degrees(operand):
+                return self.value(operand, depth + 1) * MP.pi / 180
+            case Percent(operand):
+                return self.value(operand, depth + 1) / 100
+            case Call(name, operands):
+                return self.unknown(name, [self.value(operand, depth + 1) for operand in operands])
+            case Matrix(rows):
+                return MP.matrix([[self.scalar(cell, depth) for cell in row] for row in rows])
+            case Based(digits, base):
+                return self.literal(base_value(digits, base))
+            case Integral() | Limit() | Derivative():
+                return self.calculus(node, depth)
+            case (
+                Text() | Dots() | PlusMinus() | Quantity() | Ratio() | Congruent() | Tuple() | Set() | Builder()
+                | SetOperation() | List() | Cases() | Relation() | Logic()
+            ):  # fmt: skip
+                raise NotNumeric(f"a {operation(node)} has no numeric value")
+            case _:
+                assert_never(node)
 
-    def literal(self, value: Any) -> Any:
+    def literal(self, value: Fraction) -> Real:
         """A number that is written with many digits may agree with another in most of them."""
         top, bottom = value.numerator, value.denominator
-        self.hidden += max(top.bit_length() + bottom.bit_length() - 4, 0)
+        bits = top.bit_length() + bottom.bit_length()
+        if bits > _BITS_OF_A_SHORT_LITERAL:
+            self.hidden += bits - _BITS_OF_A_SHORT_LITERAL
         return MP.mpf(top) / bottom if bottom != 1 else MP.mpf(top)
 
-    def scalar(self, node: Node, depth: int) -> Any:
+    def scalar(self, node: Node, depth: int) -> Scalar:
         value = self.value(node, depth + 1)
         if isinstance(value, MP.matrix):
             raise NotNumeric("a matrix inside a matrix")
         return value
 
-    def constant(self, name: str) -> Any:
+    def constant(self, name: Literal["pi", "e", "i", "inf"]) -> Scalar:
         if name == "inf":
             raise NotNumeric("infinity has no numeric value")
-        return {"pi": MP.pi, "e": MP.e, "i": MP.mpc(0, 1)}[name] + 0
+        return MP.mpc(0, 1) if name == "i" else (MP.pi if name == "pi" else MP.e) + 0
 
-    def combine(self, op: str, values: list[Any]) -> Any:
+    def combine(self, kind: Literal["sum", "prod"], values: list[Value]) -> Value:
         total = values[0]
         for value in values[1:]:
-            if op == "add" and isinstance(total, MP.matrix) != isinstance(value, MP.matrix):
+            if kind == "sum" and isinstance(total, MP.matrix) != isinstance(value, MP.matrix):
                 raise NotNumeric("a matrix plus a number")
             try:
-                total = total + value if op == "add" else total * value
+                total = total + value if kind == "sum" else total * value
             except ValueError as shapes:
                 raise NotNumeric(f"matrices that do not fit: {shapes}") from None
-        return self.added(values, total) if op == "add" and not isinstance(total, MP.matrix) else total
+        return self.added(values, total) if kind == "sum" and not isinstance(total, MP.matrix) else total
 
-    def added(self, values: list[Any], total: Any) -> Any:
+    def added(self, values: list[Value], total: Scalar) -> Scalar:
         """Note what a sum hides and loses; what is left of it but for rounding is zero."""
         sizes = [size for value in values if (size := magnitude(value)) is not None]
         if not sizes:
@@ -231,17 +279,16 @@ class _Evaluator:
         self.hidden += max(top - left, 0)
         return total
 
-    def is_noise(self, value: Any, beside: int = 0) -> bool:
+    def is_noise(self, value: Scalar, beside: int = 0) -> bool:
         """Tell whether a value may be zero but for rounding, computed from something of that magnitude."""
         size = magnitude(value)
         noise = size is None or size < beside + self.lost + _NOISE_BITS - MP.prec
         self.vanished |= noise
         return noise
 
-    def power(self, node: Node, depth: int) -> Any:
-        base_node, exponent_node = node.args
-        base = self.value(base_node, depth + 1)
-        exponent = self.value(exponent_node, depth + 1)
+    def power(self, node: Power, depth: int) -> Value:
+        base = self.value(node.base, depth + 1)
+        exponent = self.value(node.exponent, depth + 1)
         if isinstance(base, MP.matrix) or isinstance(exponent, MP.matrix):
             return self.matrix_power(base, exponent)
         if base == 0:
@@ -253,7 +300,7 @@ class _Evaluator:
         if (magnitude(exponent) or 0) + (abs(magnitude(base) or 0) + 2).bit_length() > MAX_EXPONENT_LOG2.bit_length():
             raise TooComplex("a power too large to be computed")
         WORK.charge(5 * self._price)
-        value = self.raised(base, exponent, exponent_node)
+        value = self.raised(base, exponent, node.exponent)
         whole = not isinstance(exponent, MP.mpc) and exponent == MP.nint(exponent)
         size, growth = magnitude(value), magnitude(exponent)
         if growth is not None:
@@ -264,28 +311,34 @@ class _Evaluator:
             self.hidden += abs(size)  # the powers of some numbers are nearly whole
         return value
 
-    def raised(self, base: Any, exponent: Any, exponent_node: Node) -> Any:
+    def raised(self, base: Scalar, exponent: Scalar, exponent_node: Node) -> Scalar:
         if self.real and not isinstance(base, MP.mpc) and base < 0:
-            rational = exact(exponent_node) if not free_symbols(exponent_node) else None
-            if rational is None and not (isinstance(exponent, MP.mpf) and exponent == MP.nint(exponent)):
-                raise Undefined("a negative base with a real exponent")
-            if rational is not None and rational.denominator != 1:
-                if rational.denominator % 2 == 0:
-                    raise Undefined("an even root of a negative number")
-                root = -((-base) ** (MP.mpf(1) / rational.denominator))
-                return root**rational.numerator
-            return base ** int(exponent if rational is None else rational)
+            return self.negative_raised(base, exponent, exponent_node)
         if not isinstance(exponent, MP.mpc) and exponent == MP.nint(exponent):
             return base ** int(exponent)
         return base**exponent
 
     @staticmethod
-    def matrix_power(base: Any, exponent: Any) -> Any:
+    def negative_raised(base: Real, exponent: Scalar, exponent_node: Node) -> Scalar:
+        rational = exact(exponent_node) if not free_symbols(exponent_node) else None
+        if rational is None:
+            if isinstance(exponent, MP.mpf) and exponent == MP.nint(exponent):
+                return base ** int(exponent)
+            raise Undefined("a negative base with a real exponent")
+        if rational.denominator == 1:
+            return base**rational.numerator
+        if rational.denominator % 2 == 0:
+            raise Undefined("an even root of a negative number")
+        root = -((-base) ** (MP.mpf(1) / rational.denominator))
+        return root**rational.numerator
+
+    @staticmethod
+    def matrix_power(base: Value, exponent: Value) -> Value:
         if isinstance(base, MP.matrix) and not isinstance(exponent, MP.matrix) and exponent == 2 and base.cols == 1:
             return sum((cell * cell for cell in base), MP.mpf(0))
         if (
             not isinstance(base, MP.matrix)
-            or isinstance(exponent, MP.matrix | MP.mpc)
+            or isinstance(exponent, (MP.matrix, MP.mpc))
             or exponent != MP.nint(exponent)
             or abs(exponent) > 100
             or base.rows != base.cols
@@ -296,12 +349,11 @@ class _Evaluator:
         except ZeroDivisionError:
             raise Undefined("a singular matrix") from None
 
-    def function(self, args: tuple[Any, ...], depth: int) -> Any:
-        name, *operands = args
-        values = [self.value(operand, depth + 1) for operand in operands]
+    def function(self, name: str, values: list[Value]) -> Value:
         if name not in FUNCTIONS:
             raise NotNumeric(f"the function {name} is not computed")
-        if any(isinstance(value, MP.matrix) for value in values) and name not in _OF_MATRICES:
+        scalars = [value for value in values if not isinstance(value, MP.matrix)]
+        if len(scalars) < len(values) and name not in _OF_MATRICES:
             raise NotNumeric(f"{name} of a matrix")
         WORK.charge(10 * self._price)
         value = self.apply(FUNCTIONS[name], name, values)
@@ -309,11 +361,12 @@ class _Evaluator:
             return value
         if not MP.isfinite(value):
             raise Undefined(f"{name} is not finite")
-        self.note(name, values, value)
+        if name not in _SMOOTH:
+            self.note(name, scalars, value)
         return value
 
-    def apply(self, function: Callable[..., Any], name: str, values: list[Any]) -> Any:
-        """Compute an operator or function; what it does not take has no numeric value."""
+    def apply(self, function: Callable[..., Value], name: str, values: Sequence[Value]) -> Value:
+        """Compute a function; what it does not take has no numeric value."""
         try:
             return function(self, *values)
         except (ZeroDivisionError, OverflowError) as error:
@@ -323,11 +376,9 @@ class _Evaluator:
                 raise
             raise NotNumeric(f"{name}: {error}") from None
 
-    def note(self, name: str, values: list[Any], value: Any) -> None:
+    def note(self, name: str, operands: list[Scalar], value: Scalar) -> None:
         """Note what a function hides and loses: its tail where it is flat, the digits of large arguments."""
-        if name in _SMOOTH:
-            return
-        for operand in values:
+        for operand in operands:
             size = magnitude(operand)
             if size is not None:
                 self.hidden += 2 * abs(size)
@@ -338,11 +389,11 @@ class _Evaluator:
             self.lost += abs(result)
         tail = _TAILS.get(name)
         if tail is not None:
-            self.hidden += int(min(tail(abs(MP.re(values[0]))), 1 << 40))
+            self.hidden += int(min(tail(abs(MP.re(operands[0]))), 1 << 40))
 
-    def unknown(self, name: str, values: list[Any]) -> Any:
+    def unknown(self, name: str, values: list[Value]) -> Scalar:
         """Give an unknown function a fixed, secret, smooth value: equal arguments give equal values."""
-        total = MP.mpf(0)
+        total: Scalar = MP.mpf(0)
         for place, value in enumerate(values):
             if isinstance(value, MP.matrix):
                 raise NotNumeric("an unknown function of a matrix")
@@ -356,58 +407,56 @@ class _Evaluator:
             total += a * MP.cos(b * value + c) + value * b / (3 + place)
         return total
 
-    def series(self, node: Node, depth: int) -> Any:
-        body, variable, low, high = node.args
-        if high == INFINITY:
+    def series(self, node: Series, depth: int) -> Value:
+        if node.high == INFINITY:
             return self.calculus(node, depth)
-        start, stop = (self.bound(bound, depth) for bound in (low, high))
+        start, stop = (self.bound(bound, depth) for bound in (node.low, node.high))
         if stop - start > MAX_SUM_TERMS:
             raise TooComplex(f"a series of more than {MAX_SUM_TERMS} terms")
-        inner = _Evaluator({**self.values}, self.real, self._calculus)
+        inside = dict(self.values)
+        inner = _Evaluator(inside, self.real, self._calculus)
         lost = hidden = 0
-        terms: list[Any] = []
+        terms: list[Value] = []
         for index in range(start, stop + 1):
-            inner.values[variable] = MP.mpf(index)  # type: ignore[index]
+            inside[node.variable] = MP.mpf(index)
             inner.lost = inner.hidden = 0
-            terms.append(inner.value(body, depth + 1))
+            terms.append(inner.value(node.body, depth + 1))
             lost, hidden = max(lost, inner.lost), max(hidden, inner.hidden)
         self.lost += lost
         self.hidden += hidden
         self.vanished |= inner.vanished
         if not terms:
-            return MP.mpf(0 if node.op == "sum" else 1)
-        return self.combine("add" if node.op == "sum" else "mul", terms)
+            return MP.mpf(0 if node.kind == "sum" else 1)
+        return self.combine(node.kind, terms)
 
     def bound(self, node: Node, depth: int) -> int:
         """Return the value of a bound of a series."""
         value = self.value(node, depth + 1)
-        if isinstance(value, MP.mpc | MP.matrix) or not self.is_noise(value - MP.nint(value), magnitude(value) or 0):
+        if isinstance(value, (MP.mpc, MP.matrix)) or not self.is_noise(value - MP.nint(value), magnitude(value) or 0):
             raise NotNumeric("a series whose bounds are not whole")
         if abs(value) > 1 << 40:
             raise TooComplex("a series whose bounds are too large")
         return int(MP.nint(value))
 
-    def calculus(self, node: Node, depth: int) -> Any:
+    def calculus(self, node: OfCalculus, depth: int) -> Scalar:
         value = self._calculus(node, self.values)
         size = magnitude(value)
         self.lost += _LOST_TO_CALCULUS
         self.hidden += abs(size or 0)
-        if node.op == "int" and node.args[2] is not None:
-            self.cut_off(node, depth, size or 0)
+        if isinstance(node, Integral):
+            for end in (node.low, node.high):
+                if end not in (None, INFINITY, _MINUS_INFINITY):
+                    self.cut_off(node, end, depth, size or 0)
         return value
 
-    def cut_off(self, node: Node, depth: int, size: int) -> None:
-        """Note how little the integrand may be at the ends, where more of it would change the integral as little."""
-        body, variable, *ends = node.args
-        for end in ends:
-            if end == INFINITY or (end.op == "neg" and end.args[0] == INFINITY):
-                continue
-            inner = _Evaluator({**self.values, variable: self.scalar(end, depth)}, self.real, self._calculus)
-            try:
-                there = magnitude(inner.value(body, depth + 1))
-            except (Undefined, NotNumeric):
-                continue
-            self.hidden += inner.hidden + (0 if there is None else max(size - there, 0))
+    def cut_off(self, node: Integral, end: Node, depth: int, size: int) -> None:
+        """Note how little the integrand may be at an end, where more of it would change the integral as little."""
+        inner = _Evaluator({**self.values, node.variable: self.scalar(end, depth)}, self.real, self._calculus)
+        try:
+            there = magnitude(inner.value(node.body, depth + 1))
+        except (Undefined, NotNumeric):
+            return
+        self.hidden += inner.hidden + (0 if there is None else max(size - there, 0))
 
 
 @lru_cache(maxsize=256)
@@ -417,7 +466,7 @@ def _drawn(seed: bytes) -> tuple[int, int, int]:
     return source.randrange(10**9, 9 * 10**9), source.randrange(10**9, 9 * 10**9), source.randrange(10**9, 9 * 10**9)
 
 
-_TAILS: dict[str, Callable[[Any], Any]] = {
+_TAILS: dict[str, Callable[[Real], Real]] = {
     **dict.fromkeys(("sinh", "cosh", "tanh", "coth", "sech", "csch"), lambda size: 3 * size),
     "erf": lambda size: 1.5 * size * size,
 }
@@ -428,30 +477,34 @@ _SMOOTH = frozenset(
 )
 """Functions that hide and lose no more than their operands do."""
 
+_OfScalar: TypeAlias = Callable[["_Evaluator", Scalar], Scalar]
+
 _OF_MATRICES = frozenset(("det", "tr", "transpose", "norm", "abs", "dot", "cross"))
 
 
-def _divide(_: _Evaluator, a: Any, b: Any) -> Any:
-    if isinstance(b, MP.matrix):
+def _divisor(value: Value) -> Scalar:
+    if isinstance(value, MP.matrix):
         raise NotNumeric("a division by a matrix")
-    if b == 0:
+    if value == 0:
         raise Undefined("a division by zero")
-    return a / b
+    return value
 
 
 _GAMMA_BITS = 1_000
 """In how many bits factorials between the whole numbers are computed: more take seconds, once for each precision."""
 
 
-def _bound_gamma(*values: Any) -> None:
+def _bound_gamma(*values: Scalar) -> None:
     if MP.prec > _GAMMA_BITS and not all(MP.isint(value) for value in values):
         raise TooComplex("a factorial between whole numbers in too many digits")
 
 
-def _factorial_by(compute: Callable[..., Any], largest: int) -> Callable[[_Evaluator, Any], Any]:
+def _factorial_by(compute: Callable[[Scalar], Scalar], largest: int) -> Callable[[_Evaluator, Value], Scalar]:
     """Make the function that `compute` is, for operands up to `largest`."""
 
-    def factorial(self: _Evaluator, a: Any) -> Any:
+    def factorial(self: _Evaluator, a: Value) -> Scalar:
+        if isinstance(a, MP.matrix):
+            raise NotNumeric("a factorial of a matrix")
         if abs(a) > largest:
             raise TooComplex("a factorial too large to be computed")
         _bound_gamma(a)
@@ -466,26 +519,15 @@ def _factorial_by(compute: Callable[..., Any], largest: int) -> Callable[[_Evalu
     return factorial
 
 
-_factorial = _factorial_by(MP.factorial, 10**12)
-_double_factorial = _factorial_by(MP.fac2, 10**6)
+_FACTORIALS = {1: _factorial_by(MP.factorial, 10**12), 2: _factorial_by(MP.fac2, 10**6)}
+"""By the step from factor to factor."""
 
 
-_ARITHMETIC: dict[str, Callable[..., Any]] = {
-    "neg": lambda _, a: -a,
-    "div": _divide,
-    "fact": _factorial,
-    "fact2": _double_factorial,
-    "deg": lambda _, a: a * MP.pi / 180,
-    "percent": lambda _, a: a / 100,
-}
-
-
-def _real_root(self: _Evaluator, a: Any, n: Any) -> Any:
+def _real_root(self: _Evaluator, a: Scalar, n: Scalar) -> Scalar:
     if n == 0:
         raise Undefined("a root of degree zero")
-    whole = not isinstance(n, MP.mpc) and n == MP.nint(n) and abs(n) < 10**6
     if self.real and not isinstance(a, MP.mpc) and a < 0:
-        if whole and int(n) % 2:
+        if not isinstance(n, MP.mpc) and n == MP.nint(n) and abs(n) < 10**6 and int(n) % 2:
             return -((-a) ** (1 / n))
         raise Undefined("an even root of a negative number")
     if a == 0:
@@ -493,7 +535,7 @@ def _real_root(self: _Evaluator, a: Any, n: Any) -> Any:
     return MP.sqrt(a) if n == 2 else a ** (1 / n)
 
 
-def _log(self: _Evaluator, a: Any, base: Any = None) -> Any:
+def _log(self: _Evaluator, a: Scalar, base: Scalar | None = None) -> Scalar:
     if a == 0:
         raise Undefined("a logarithm of zero")
     if self.real and not isinstance(a, MP.mpc) and a < 0:
@@ -507,7 +549,7 @@ def _log(self: _Evaluator, a: Any, base: Any = None) -> Any:
     return _log(self, a) / bottom
 
 
-def _clean(self: _Evaluator, value: Any) -> Any:
+def _clean(self: _Evaluator, value: Scalar) -> Scalar:
     """Drop a real or imaginary part that is nothing but rounding beside the other."""
     if not isinstance(value, MP.mpc):
         return value
@@ -517,15 +559,15 @@ def _clean(self: _Evaluator, value: Any) -> Any:
     return MP.mpc(0, value.imag) if self.is_noise(value.real, size) else value
 
 
-def _part(take: Callable[[Any], Any]) -> Callable[..., Any]:
+def _part(take: Callable[[Scalar], Scalar]) -> _OfScalar:
     """Take a part of a complex number after dropping what is nothing but rounding."""
     return lambda self, value: take(_clean(self, value))
 
 
-def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
+def _bounded(function: Callable[[Scalar], Scalar]) -> _OfScalar:
     """Refuse arguments so large that their reduction would take long."""
 
-    def apply(_: _Evaluator, value: Any) -> Any:
+    def apply(_: _Evaluator, value: Scalar) -> Scalar:
         if (magnitude(value) or 0) > _MAX_FUNCTION_BITS:
             raise TooComplex("an argument too large to be computed")
         return function(value)
@@ -533,11 +575,11 @@ def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
     return apply
 
 
-def _periodic(function: Callable[..., Any]) -> Callable[..., Any]:
+def _periodic(function: Callable[[Scalar], Scalar]) -> _OfScalar:
     """Let the zeros of sine and cosine be zero: `sin(pi)` is, whatever rounding says."""
     bounded = _bounded(function)
 
-    def apply(self: _Evaluator, value: Any) -> Any:
+    def apply(self: _Evaluator, value: Scalar) -> Scalar:
         result = bounded(self, value)
         return MP.mpf(0) if self.is_noise(result, magnitude(value) or 0) else result
 
@@ -547,18 +589,18 @@ def _periodic(function: Callable[..., Any]) -> Callable[..., Any]:
 _SINE, _COSINE = _periodic(MP.sin), _periodic(MP.cos)
 
 
-def _over(numerator: Callable[..., Any], denominator: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, value: _divide(self, numerator(self, value), denominator(self, value))
+def _over(numerator: _OfScalar, denominator: _OfScalar) -> _OfScalar:
+    return lambda self, value: numerator(self, value) / _divisor(denominator(self, value))
 
 
-def _one(_: _Evaluator, __: Any) -> Any:
+def _one(_: _Evaluator, __: Scalar) -> Real:
     return MP.mpf(1)
 
 
-def _inside(function: Callable[..., Any], allowed: Callable[[Any], bool]) -> Callable[..., Any]:
+def _inside(function: Callable[[Scalar], Scalar], allowed: Callable[[Real], bool]) -> _OfScalar:
     """Refuse real arguments outside the real domain, but not where rounding has moved them across its end."""
 
-    def apply(self: _Evaluator, value: Any) -> Any:
+    def apply(self: _Evaluator, value: Scalar) -> Scalar:
         if isinstance(value, MP.mpc):
             return function(value)
         for end in (1, -1):
@@ -571,7 +613,7 @@ def _inside(function: Callable[..., Any], allowed: Callable[[Any], bool]) -> Cal
     return apply
 
 
-def _nearest(self: _Evaluator, value: Any) -> Any:
+def _nearest(self: _Evaluator, value: Scalar) -> Real:
     """Return the whole number that a value is but for rounding, else the value."""
     if isinstance(value, MP.mpc):
         value = _clean(self, value)
@@ -581,16 +623,16 @@ def _nearest(self: _Evaluator, value: Any) -> Any:
     return nearest if self.is_noise(value - nearest, max(magnitude(value) or 0, 0)) else value
 
 
-def _discrete(function: Callable[[Any], Any]) -> Callable[..., Any]:
+def _discrete(function: Callable[[Real], Real]) -> Callable[[_Evaluator, Scalar], Real]:
     """Snap a value that is a whole number but for rounding before a jump function sees it."""
     return lambda self, value: function(_nearest(self, value))
 
 
-def _remainder(self: _Evaluator, a: Any, m: Any) -> Any:
-    return a - m * MP.floor(_nearest(self, _divide(self, a, m)))
+def _remainder(self: _Evaluator, a: Scalar, m: Scalar) -> Scalar:
+    return a - m * MP.floor(_nearest(self, a / _divisor(m)))
 
 
-def _binomial_value(self: _Evaluator, n: Any, k: Any) -> Any:
+def _binomial_value(self: _Evaluator, n: Scalar, k: Scalar) -> Scalar:
     if abs(n) > 10**9 or abs(k) > 10**9:
         raise TooComplex("a binomial coefficient too large to be computed")
     _bound_gamma(n, k)
@@ -598,21 +640,22 @@ def _binomial_value(self: _Evaluator, n: Any, k: Any) -> Any:
     return MP.binomial(n, k)
 
 
-def _arccot(value: Any) -> Any:
+def _arccot(value: Scalar) -> Scalar:
     return MP.pi / 2 - MP.atan(value)
 
 
-def _extreme(choose: Callable[..., Any]) -> Callable[..., Any]:
-    def apply(self: _Evaluator, *values: Any) -> Any:
+def _extreme(choose: Callable[[list[Real]], Real]) -> Callable[..., Real]:
+    def apply(self: _Evaluator, *values: Scalar) -> Real:
         cleaned = [_clean(self, value) for value in values]
-        if not cleaned or any(isinstance(value, MP.mpc) for value in cleaned):
+        real = [value for value in cleaned if not isinstance(value, MP.mpc)]
+        if not real or len(real) < len(cleaned):
             raise NotNumeric("an order of complex numbers")
-        return choose(cleaned)
+        return choose(real)
 
     return apply
 
 
-def _norm(value: Any) -> Any:
+def _norm(value: Value) -> Real:
     if not isinstance(value, MP.matrix):
         return abs(value)
     if value.cols != 1 and value.rows != 1:
@@ -620,36 +663,37 @@ def _norm(value: Any) -> Any:
     return MP.norm(value)
 
 
-def _square(value: Any) -> Any:
+def _square(value: Value) -> mpmath.matrix:
     if not isinstance(value, MP.matrix) or value.rows != value.cols:
         raise NotNumeric("it is no square matrix")
     return value
 
 
-def _trace(value: Any) -> Any:
-    return sum((_square(value)[index, index] for index in range(value.rows)), MP.mpf(0))
+def _trace(value: Value) -> Scalar:
+    square = _square(value)
+    return sum((square[index, index] for index in range(square.rows)), MP.mpf(0))
 
 
-def _column(value: Any) -> Any:
+def _column(value: Value) -> mpmath.matrix:
     if not isinstance(value, MP.matrix) or (value.rows, value.cols) != (3, 1):
         raise NotNumeric("a product of vectors with what is no vector in space")
     return value
 
 
-def _cross(a: Any, b: Any) -> Any:
+def _cross(a: mpmath.matrix, b: mpmath.matrix) -> mpmath.matrix:
     return MP.matrix([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
-def _arbitrary(value: Any, rows: int, columns: int) -> Any:
+def _arbitrary(value: Scalar, rows: int, columns: int) -> mpmath.matrix:
     """Make a matrix of a letter's value in which no relation holds by chance."""
 
-    def cell(row: int, column: int) -> Any:
+    def cell(row: int, column: int) -> Scalar:
         return MP.cos((1 + row + 3 * column) * value + row * column) + value * (row + 1) / (column + 2)
 
     return MP.matrix([[cell(row, column) for column in range(columns)] for row in range(rows)])
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+FUNCTIONS: dict[str, Callable[..., Value]] = {
     "root": _real_root,
     "log": _log,
     "ln": _log,
@@ -693,9 +737,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "arg": _part(MP.arg),
     "conjugate": lambda _, a: MP.conj(a),
     "erf": _bounded(MP.erf),
-    "gamma": lambda self, a: _factorial(self, a - 1),
+    "gamma": lambda self, a: _FACTORIALS[1](self, a - 1),
     "bar": lambda self, a: self.unknown("bar", [a]) if self.real else MP.conj(a),
-    "det": lambda _, a: MP.det(_square(a)),
+    "det": lambda _, a: MP.mpmathify(MP.det(_square(a))),
     "tr": lambda _, a: _trace(a),
     "transpose": lambda _, a: a.T if isinstance(a, MP.matrix) else a,
     "vector": lambda _, a: MP.matrix([a, MP.cos(2 * a + 1) + a / 3, MP.sin(3 * a + 2) - a / 2]),
@@ -708,7 +752,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _integer(self: _Evaluator, value: Any) -> int:
+def _integer(self: _Evaluator, value: Scalar) -> int:
     nearest = _nearest(self, value)
     if nearest != MP.nint(nearest):
         raise NotNumeric("a divisor of what is not whole")

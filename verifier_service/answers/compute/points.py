@@ -12,15 +12,38 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import TypeAlias
 
+from verifier_service.answers.compute.context import MP, Real, Scalar
 from verifier_service.answers.compute.exact import exact
-from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined, evaluate
+from verifier_service.answers.compute.numeric import NotNumeric, Undefined, evaluate
 from verifier_service.answers.compute.secret import secret
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import IMAGINARY, Node, children, free_symbols, number, walk
+from verifier_service.answers.tree.nodes import (
+    IMAGINARY,
+    INFINITY,
+    Constant,
+    Derivative,
+    Factorial,
+    Function,
+    Integral,
+    Limit,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Series,
+    Sum,
+    Symbol,
+    children,
+    free_symbols,
+    number,
+    walk,
+)
 
-Point = dict[str, Any]
+Point: TypeAlias = dict[str, Scalar]
 
 
 class Corner(Point):
@@ -33,13 +56,16 @@ def source_for(left: Node, right: Node) -> random.Random:
     return random.Random(hashlib.sha256(secret() + b"".join(digests)).digest())
 
 
-def _spelled(item: Any) -> str:
+def _spelled(item: object) -> str:
     """Write a tree down, with its numbers in hexadecimal: Python writes no decimal ones of any length."""
     if isinstance(item, Fraction):
         return f"{item.numerator:x}/{item.denominator:x}"
     if isinstance(item, tuple):
         return f"({','.join(map(_spelled, item))})"
-    return repr(item)
+    names: tuple[str, ...] | None = getattr(item, "__match_args__", None)
+    if names is None:
+        return repr(item)
+    return f"{type(item).__name__}({','.join(_spelled(getattr(item, name)) for name in names)})"
 
 
 # --- what a letter stands for -----------------------------------------------------------------------------------
@@ -69,7 +95,7 @@ def letters_of(left: Node, right: Node) -> Letters:
     names = free_symbols(left) | free_symbols(right)
     whole = frozenset(name for name in names if _is_whole(name, left, right))
     often = frozenset[str]().union(
-        *(free_symbols(part) for part in (*walk(left), *walk(right)) if part.op == "fact" or _is(part, _JUMPS))
+        *(free_symbols(part) for part in (*walk(left), *walk(right)) if _is_factorial(part) or _is(part, _JUMPS))
     )
     beyond = _complex_letters(left, right, names) - whole
     imaginary = any(part == IMAGINARY for node in (left, right) for part in walk(node))
@@ -83,7 +109,11 @@ def letters_of(left: Node, right: Node) -> Letters:
 
 
 def _is(node: Node, functions: frozenset[str]) -> bool:
-    return node.op == "fn" and node.args[0] in functions
+    return isinstance(node, Function) and node.name in functions
+
+
+def _is_factorial(node: Node) -> bool:
+    return isinstance(node, Factorial) and node.step == 1
 
 
 def _is_whole(name: str, left: Node, right: Node) -> bool:
@@ -106,28 +136,36 @@ def _is_whole(name: str, left: Node, right: Node) -> bool:
 def _needs_whole(node: Node, name: str) -> bool:
     """Tell whether an expression has no value where a letter is not whole: a bound of a series, a power of -1."""
     for part in walk(node):
-        if part.op in ("sum", "prod"):
-            if any(name in free_symbols(bound) for bound in part.args[2:]):
-                return True
-        elif part.op == "fact2" or _is(part, frozenset(("gcd", "lcm"))):
-            if name in free_symbols(part):
-                return True
-        elif part.op == "pow" and name in free_symbols(part.args[1]) and not free_symbols(part.args[0]):
-            base = exact(part.args[0])
-            if base is not None and base < 0:
-                return True
+        match part:
+            case Series():
+                if _bounds(part, name):
+                    return True
+            case Factorial(step=2) | Function("gcd" | "lcm"):
+                if name in free_symbols(part):
+                    return True
+            case Power(below, above) if name in free_symbols(above) and not free_symbols(below):
+                base = exact(below)
+                if base is not None and base < 0:
+                    return True
+            case _:
+                pass
     return False
+
+
+def _bounds(node: Series, name: str) -> bool:
+    """Tell whether a letter stands in a bound of a series."""
+    return name in free_symbols(node.low) or name in free_symbols(node.high)
 
 
 def _waves(node: Node, name: str) -> bool:
     """Tell whether a letter stands in a sine, a jump or an imaginary power, outside a series that it bounds."""
     if name not in free_symbols(node):
         return False
-    if node.op in ("sum", "prod") and any(name in free_symbols(bound) for bound in node.args[2:]):
+    if isinstance(node, Series) and _bounds(node, name):
         return False
     if _is(node, _WAVES):
         return True
-    if node.op == "pow" and name in free_symbols(node.args[1]) and IMAGINARY in walk(node.args[1]):
+    if isinstance(node, Power) and name in free_symbols(node.exponent) and IMAGINARY in walk(node.exponent):
         return True
     return any(_waves(child, name) for child in children(node))
 
@@ -172,24 +210,24 @@ class _Draw:
 
     letters: Letters
     source: random.Random
-    constants: list[Any] = field(default_factory=list)
+    constants: list[Real] = field(default_factory=list)
     most: int = _MOST_TERMS
     corners: bool = True
     """Whether a letter may be put exactly where something jumps, and far out; not where it tells the cells of a
     matrix."""
 
-    def fraction(self) -> Any:
+    def fraction(self) -> Real:
         """Return a number between 0 and 1 with more digits than anything that occurs by chance."""
         return (MP.mpf(self.source.getrandbits(110)) + 1) / (1 << 110)
 
-    def value(self, scale: float, signed: bool) -> Any:
+    def value(self, scale: float, signed: bool) -> Real:
         value = (MP.mpf("0.1") + self.fraction()) * scale
         return -value if signed and self.source.random() < 0.5 else value
 
-    def whole(self, scale: float) -> Any:
+    def whole(self, scale: float) -> Real:
         return MP.mpf(self.source.randrange(1, int(scale) + 2))
 
-    def of(self, name: str, attempt: int, scale: float, signed: bool) -> Any:
+    def of(self, name: str, attempt: int, scale: float, signed: bool) -> Scalar:
         """Draw a value of a letter."""
         if name in self.letters.whole:
             return self.whole(_WHOLE_SCALES[attempt % len(_WHOLE_SCALES)])
@@ -243,7 +281,7 @@ class _Draw:
         for scale in _FAR if self.corners else ():
             yield self.point(0, [scale] * len(self.letters.names), True)
 
-    def at(self, place: Any) -> Iterator[Point]:
+    def at(self, place: Real) -> Iterator[Point]:
         """Put one letter after the other exactly at a place."""
         for name in self.letters.names:
             if name not in self.letters.complex:
@@ -252,7 +290,7 @@ class _Draw:
                 whole = name in self.letters.whole
                 yield Corner({**others, name: max(MP.mpf(1), MP.nint(abs(place))) if whole else place})
 
-    def around(self, place: Any, step: Any) -> Point:
+    def around(self, place: Real, step: Real) -> Point:
         """Put one letter that is not whole next to a place, the others anywhere."""
         scales = [self.source.choice(_SCALES[:4]) for _ in self.letters.names]
         point = self.point(self.source.randrange(8), scales, True)
@@ -261,7 +299,7 @@ class _Draw:
             point[chosen] = MP.mpc(place + step, step) if chosen in self.letters.complex else place + step
         return point
 
-    def together(self, places: list[Any]) -> Iterator[Point]:
+    def together(self, places: list[Real]) -> Iterator[Point]:
         """Put all letters next to numbers that occur."""
         if len(self.letters.names) < 2:
             return
@@ -276,7 +314,7 @@ class _Draw:
                     point[name] = place + self.value(0.2, True)
             yield point
 
-    def countable(self, value: Any) -> Any:
+    def countable(self, value: Real) -> Real:
         """Return a whole number from 1 to the longest series that is computed, next to a value if possible."""
         return max(MP.mpf(1), min(MP.nint(abs(value)), MP.mpf(self.most)))
 
@@ -304,15 +342,13 @@ class _Draw:
             starts, slopes = self.line(attempt)
             zeros = sorted({zero for turn in turns for zero in _zeros(turn, starts, slopes)})
             for where in self.between(zeros):
-                point = {name: starts[name] + slopes[name] * where for name in self.letters.names}
-                for name in self.letters.whole:
-                    point[name] = self.countable(point[name])
-                yield point
+                reached = {name: start + slopes[name] * where for name, start in starts.items()}
+                yield {**reached, **{name: self.countable(reached[name]) for name in self.letters.whole}}
 
-    def line(self, attempt: int) -> tuple[Point, Point]:
+    def line(self, attempt: int) -> tuple[dict[str, Real], dict[str, Real]]:
         """Draw a line: through anywhere, through numbers that occur, or along one letter."""
-        starts: Point = {}
-        slopes: Point = {}
+        starts: dict[str, Real] = {}
+        slopes: dict[str, Real] = {}
         along = self.source.choice(self.letters.names) if attempt == 2 else None
         for name in self.letters.names:
             start = self.value(self.source.choice((1, 3, 12)), True)
@@ -322,7 +358,7 @@ class _Draw:
             slopes[name] = self.value(1, True) if along in (None, name) else MP.mpf(0)
         return starts, slopes
 
-    def between(self, zeros: list[Any]) -> Iterator[Any]:
+    def between(self, zeros: list[Real]) -> Iterator[Real]:
         if not zeros:
             return
         width = 1 + max(abs(zero) for zero in zeros)
@@ -349,9 +385,8 @@ def points(left: Node, right: Node, letters: Letters, source: random.Random) -> 
     draw.constants = _constants(left, right)
     draw.corners = not any(_is(part, _OF_CELLS) for node in (left, right) for part in walk(node))
     if letters.whole or letters.often_whole:
-        draw.most = (
-            _MOST_TERMS if any(part.op in ("sum", "prod") for node in (left, right) for part in walk(node)) else 10**6
-        )
+        bounded = any(isinstance(part, Series) for node in (left, right) for part in walk(node))
+        draw.most = _MOST_TERMS if bounded else 10**6
         yield from draw.counted()
     yield from draw.near()
     turns = [turn for node in (left, right) for part in walk(node) for turn in _turns(part)]
@@ -361,11 +396,11 @@ def points(left: Node, right: Node, letters: Letters, source: random.Random) -> 
 
 def is_costly(left: Node, right: Node) -> bool:
     """Tell whether a value takes an integral, a limit, a derivative or a series without end."""
-    return any(part.op in ("int", "lim", "diff") or _is_endless(part) for node in (left, right) for part in walk(node))
+    return any(_takes_calculus(part) for node in (left, right) for part in walk(node))
 
 
-def _is_endless(node: Node) -> bool:
-    return node.op in ("sum", "prod") and node.args[3].op == "const" and node.args[3].args[0] == "inf"
+def _takes_calculus(node: Node) -> bool:
+    return isinstance(node, (Integral, Limit, Derivative)) or (isinstance(node, Series) and node.high == INFINITY)
 
 
 _BENDING = frozenset(
@@ -382,13 +417,11 @@ _OF_CELLS = frozenset(("square", "column", "vector", "unit", "cross", "dot", "tr
 
 def _bends(node: Node) -> bool:
     """Tell whether a node makes another function of an expression in another place."""
-    if node.op == "pow":
-        exponent = exact(node.args[1])
-        if exponent is None and exact(node.args[0]) == 0:
-            return True
-        return (exponent is None and not (free_symbols(node.args[1]) and not free_symbols(node.args[0]))) or (
-            exponent is not None and exponent.denominator != 1
-        )
+    if isinstance(node, Power):
+        exponent = exact(node.exponent)
+        if exponent is not None:
+            return exponent.denominator != 1
+        return exact(node.base) == 0 or not free_symbols(node.exponent) or bool(free_symbols(node.base))
     return _is(node, _BENDING)
 
 
@@ -396,39 +429,38 @@ def _turns(node: Node) -> list[Node]:
     """Return what vanishes where a node bends, jumps or ends."""
     if not free_symbols(node):
         return []
-    if node.op == "div":
-        return _factors(node.args[1])
-    if node.op == "pow":
-        return _factors(node.args[0]) if _bends(node) or (exact(node.args[1]) or 0) < 0 else []
-    if node.op != "fn":
-        return []
-    name, *operands = node.args
-    if name in ("abs", "sign", "root", "ln", "log", "norm"):
-        return _factors(operands[0])
-    if name in ("arcsin", "arccos", "arcosh", "artanh", "arcsec", "arccsc"):
-        return [Node("add", (operands[0], number(end))) for end in (1, -1)]
-    if name in ("max", "min"):
-        return [
-            Node("add", (one, Node("neg", (other,))))
-            for index, one in enumerate(operands)
-            for other in operands[index + 1 :]
-        ]
-    return []
+    match node:
+        case Quotient(_, bottom):
+            return _factors(bottom)
+        case Power(base, exponent):
+            return _factors(base) if _bends(node) or (exact(exponent) or 0) < 0 else []
+        case Function("abs" | "sign" | "root" | "ln" | "log" | "norm", operands):
+            return _factors(operands[0])
+        case Function("arcsin" | "arccos" | "arcosh" | "artanh" | "arcsec" | "arccsc", operands):
+            return [Sum((operands[0], number(end))) for end in (1, -1)]
+        case Function("max" | "min", operands):
+            return [Sum((one, Negative(other))) for one, other in itertools.combinations(operands, 2)]
+        case _:
+            return []
 
 
 def _factors(node: Node) -> list[Node]:
     """Take apart a product: it vanishes where a factor does."""
-    if node.op in ("mul", "div"):
-        return [factor for arg in node.args for factor in _factors(arg)]
-    if node.op in ("neg", "pow"):
-        return _factors(node.args[0])
-    return [node] if free_symbols(node) else []
+    match node:
+        case Product(factors):
+            return [part for factor in factors for part in _factors(factor)]
+        case Quotient(top, bottom):
+            return [*_factors(top), *_factors(bottom)]
+        case Negative(inner) | Power(inner):
+            return _factors(inner)
+        case _:
+            return [node] if free_symbols(node) else []
 
 
 _MAX_DEGREE = 8
 
 
-def _zeros(node: Node, starts: Point, slopes: Point) -> list[Any]:
+def _zeros(node: Node, starts: dict[str, Real], slopes: dict[str, Real]) -> list[Real]:
     """Return where a polynomial vanishes on a line; nothing where it is no polynomial of low degree."""
     degree = _degree(node)
     if not degree or degree > _MAX_DEGREE:
@@ -437,14 +469,13 @@ def _zeros(node: Node, starts: Point, slopes: Point) -> list[Any]:
         with MP.workdps(40):
             places = [MP.mpf(2 * index - degree) for index in range(degree + 1)]
             heights = [evaluate(node, {name: starts[name] + slopes[name] * at for name in starts}) for at in places]
-            if not all(isinstance(height, MP.mpf) for height in heights):
-                return []
-            return _real_roots(_through(places, heights))
+            real = [height for height in heights if isinstance(height, MP.mpf)]
+            return _real_roots(_through(places, real)) if len(real) == len(heights) else []
     except (NotMath, Undefined, MP.NoConvergence, ValueError, ZeroDivisionError, TypeError):
         return []
 
 
-def _through(places: list[Any], heights: list[Any]) -> list[Any]:
+def _through(places: list[Real], heights: list[Real]) -> list[Real]:
     """Return the coefficients, highest first, of the polynomial through the given points (Newton)."""
     table = list(heights)
     for order in range(1, len(places)):
@@ -460,7 +491,7 @@ def _through(places: list[Any], heights: list[Any]) -> list[Any]:
     return coefficients
 
 
-def _real_roots(coefficients: list[Any]) -> list[Any]:
+def _real_roots(coefficients: list[Real]) -> list[Real]:
     size = max(abs(coefficient) for coefficient in coefficients)
     while coefficients and abs(coefficients[0]) <= size * MP.mpf(10) ** -25:
         coefficients = coefficients[1:]
@@ -476,31 +507,41 @@ def _degree(node: Node) -> int | None:
     """Return the degree of a polynomial in all its letters; None for anything else."""
     if not free_symbols(node):
         return 0
-    op, args = node
-    if op == "sym":
-        return 1
-    if op in ("add", "mul", "neg"):
-        parts = [_degree(arg) for arg in args]
-        if None in parts:
+    match node:
+        case Symbol():
+            return 1
+        case Sum(terms):
+            degrees = _degrees(terms)
+            return None if degrees is None else max(degrees)
+        case Product(factors):
+            degrees = _degrees(factors)
+            return None if degrees is None else sum(degrees)
+        case Negative(operand):
+            return _degree(operand)
+        case Quotient(top, bottom):
+            return None if free_symbols(bottom) else _degree(top)
+        case Power(below, above):
+            base, exponent = _degree(below), exact(above)
+            if base is None or exponent is None or exponent.denominator != 1 or not 0 <= exponent <= _MAX_DEGREE:
+                return None
+            return base * int(exponent)
+        case _:
             return None
-        known = [part for part in parts if part is not None]
-        return sum(known) if op == "mul" else max(known)
-    if op == "div":
-        return None if free_symbols(args[1]) else _degree(args[0])
-    if op == "pow":
-        base, exponent = _degree(args[0]), exact(args[1])
-        if base is None or exponent is None or exponent.denominator != 1 or not 0 <= exponent <= _MAX_DEGREE:
-            return None
-        return base * int(exponent)
-    return None
 
 
-def _constants(left: Node, right: Node) -> list[Any]:
+def _degrees(nodes: tuple[Node, ...]) -> list[int] | None:
+    """Return the degrees of all nodes, or None where one has none."""
+    degrees = [_degree(node) for node in nodes]
+    known = [degree for degree in degrees if degree is not None]
+    return known if len(known) == len(degrees) else None
+
+
+def _constants(left: Node, right: Node) -> list[Real]:
     """Return the sizes of the numbers that occur, also where they are written as closed expressions."""
     found: dict[Node, None] = {}
     for root in (left, right):
         _collect(root, found)
-    values: list[Any] = []
+    values: list[Real] = []
     with MP.workdps(30):
         for node in found:
             try:
@@ -515,8 +556,11 @@ def _constants(left: Node, right: Node) -> list[Any]:
     )
 
 
+_VALUES = (Number, Function, Power, Quotient, Product, Sum, Constant)
+
+
 def _collect(node: Node, found: dict[Node, None]) -> None:
-    if node.op in ("num", "fn", "pow", "div", "mul", "add", "const", "fact") and not free_symbols(node):
+    if (isinstance(node, _VALUES) or _is_factorial(node)) and not free_symbols(node):
         found[node] = None
     for child in children(node):
         _collect(child, found)

@@ -7,13 +7,31 @@ the same order; a set is not a tuple. A set or list of one member equals the mem
 compared in order. Members are compared by their own kinds; ± stands for two members.
 """
 
+from collections.abc import Sequence
+
 from verifier_service.answers.kinds import family, literal, parameters, progression, signs
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.kinds.relation import assignment, base_name, is_family, unzipped
 from verifier_service.answers.tree.bounds import TooComplex
-from verifier_service.answers.tree.nodes import Node, free_symbols, walk
+from verifier_service.answers.tree.nodes import (
+    Congruent,
+    Dots,
+    List,
+    Matrix,
+    Node,
+    Number,
+    Product,
+    Relation,
+    Set,
+    Sum,
+    Symbol,
+    Text,
+    Tuple,
+    free_symbols,
+    walk,
+)
 
-_COLLECTIONS = ("list", "set", "tuple")
+_COLLECTIONS = (List, Set, Tuple)
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
@@ -22,41 +40,41 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
     if parts is not None:
         return parts
     if (
-        left.op not in _COLLECTIONS
-        and right.op not in _COLLECTIONS
+        not isinstance(left, _COLLECTIONS)
+        and not isinstance(right, _COLLECTIONS)
         and not (signs.has_sign(left) or signs.has_sign(right))
     ):
         return family.decide([left], [right])
     grouped = _by_groups(left, right, same)
     if grouped is not None:
         return grouped
-    if left.op == "tuple" and right.op == "tuple":
-        return _tuples(left, right, same)
-    for point, other in ((left, right), (right, left)):
-        if point.op == "tuple" and len(point.args[2]) == 1 and other.op != "tuple":
-            return same(point.args[2][0], other)
-    if "tuple" in (left.op, right.op):
-        return _tuple_and_other(*((left, right) if left.op == "tuple" else (right, left)), same)
+    if isinstance(left, Tuple):
+        return _tuples(left, right, same) if isinstance(right, Tuple) else _tuple_and_other(left, right, same)
+    if isinstance(right, Tuple):
+        return _tuple_and_other(right, left, same)
     a, b = members(left), members(right)
     for options, others in ((left, b), (right, a)):
-        if options.op == "list" and options.args[0] == "or" and _distinct_labels([label for label, _ in others]):
+        if isinstance(options, List) and options.joiner == "or" and _distinct_labels([label for label, _ in others]):
             return Decision(False, "alternatives are not the values of several unknowns")
     return _members(a, b, left, right, same)
 
 
 def _of_parts(left: Node, right: Node, same: Same) -> Decision | None:
     r"""Compare `1 + 2 + \\cdots + n` with `n + \\cdots + 2 + 1`, and columns whose parameters have other names."""
-    if left.op != right.op or left.op not in ("add", "mul", "matrix"):
-        return None
-    if left.op == "matrix":
-        a, b = ([cell for row in side.args for cell in row] for side in (left, right))
-        shapes = {(len(side.args), len(side.args[0])) for side in (left, right)}
-        found = len(shapes) == 1 and 1 in shapes.pop() and parameters.renamed(a, b, same)
-        return Decision(True, "equal but for the names of the parameters") if found else None
-    a, b = list(left.args), list(right.args)
-    if not all(any(part.op == "dots" for part in parts) for parts in (a, b)):
-        return None
-    return progression.decide_sums(a, b, same)
+    match left, right:
+        case Matrix(rows), Matrix(others):
+            shapes = {(len(side), len(side[0])) for side in (rows, others)}
+            found = len(shapes) == 1 and 1 in shapes.pop() and parameters.renamed(_cells(left), _cells(right), same)
+            return Decision(True, "equal but for the names of the parameters") if found else None
+        case (Sum(a), Sum(b)) | (Product(a), Product(b)):
+            dotted = all(any(isinstance(part, Dots) for part in parts) for parts in (a, b))
+            return progression.decide_sums(list(a), list(b), same) if dotted else None
+        case _:
+            return None
+
+
+def _cells(matrix: Matrix) -> list[Node]:
+    return [cell for row in matrix.rows for cell in row]
 
 
 def _by_groups(left: Node, right: Node, same: Same) -> Decision | None:
@@ -67,58 +85,65 @@ def _by_groups(left: Node, right: Node, same: Same) -> Decision | None:
             return Decision(False, "the groups are about different unknowns")
         return same(first[1], second[1])
     for found, other in ((first, right), (second, left)):
-        if found is not None and other.op in _COLLECTIONS and _holds_tuples(other):
+        if found is not None and isinstance(other, _COLLECTIONS) and _holds_tuples(other):
             return same(found[1], other)
     return None
 
 
 def _holds_tuples(node: Node) -> bool:
-    items = node.args[1] if node.op == "list" else node.args[0] if node.op == "set" else (node,)
-    return all(item.op == "tuple" for item in items)
+    return _are_tuples(node.items if isinstance(node, (List, Set)) else (node,))
+
+
+def _are_tuples(items: Sequence[Node]) -> bool:
+    return all(isinstance(item, Tuple) for item in items)
+
+
+Group = list[tuple[str, Node]]
 
 
 def _groups(node: Node) -> tuple[list[str], Node] | None:
     """Return the unknowns and the tuples of their values; None where the answer is not made of such groups."""
-    if node.op == "set" and all(item.op == "rel" for item in node.args[0]):
-        items: tuple[Node, ...] = (node,)
-    elif node.op in ("list", "set"):
-        items = node.args[1] if node.op == "list" else node.args[0]
-    else:
-        return None
-    if all(item.op == "rel" for item in items):
-        groups = _periods([unzipped(item) or item for item in items])
-    elif unzipped(items[0]) and all(item.op == "tuple" for item in items[1:]):
-        names = items[0].args[1][0]
-        groups = _periods([unzipped(Node("rel", (("=",), (names, value)))) or value
-                           for value in (items[0].args[1][1], *items[1:])])  # fmt: skip
-    else:
-        groups = [_assignments(item) for item in items]
+    match node:
+        case Set(items) if all(isinstance(item, Relation) for item in items):
+            groups = [_assignments(node)]
+        case List(items=items) | Set(items):
+            groups = _grouped(items)
+        case _:
+            return None
     if not groups or not all(groups):
         return None
     names = sorted({label for label, _ in groups[0]})
     if len(names) < 2 or not all(sorted(label for label, _ in group) == names for group in groups):
         return None
     order = names if all(len(name) == 1 for name in names) else [label for label, _ in groups[0]]
-    tuples = tuple(Node("tuple", ("(", ")", tuple(dict(group)[name] for name in order))) for group in groups)
-    return names, tuples[0] if len(tuples) == 1 else Node("list", (",", tuples))
+    tuples = tuple(Tuple("(", ")", tuple(dict(group)[name] for name in order)) for group in groups)
+    return names, tuples[0] if len(tuples) == 1 else List(",", tuples)
 
 
-def _assignments(node: Node) -> list[tuple[str, Node]]:
+def _grouped(items: tuple[Node, ...]) -> list[Group]:
+    """Cut the items of a list into groups of assignments, also `(p, q) = (5, 2), (7, 2)`."""
+    if all(isinstance(item, Relation) for item in items):
+        return _periods([unzipped(item) or item for item in items])
+    match items:
+        case (Relation(terms=(names, value)) as first, *others) if unzipped(first) and _are_tuples(others):
+            return _periods([unzipped(Relation(("=",), (names, point))) or point for point in (value, *others)])
+        case _:
+            return [_assignments(item) for item in items]
+
+
+def _assignments(node: Node) -> Group:
     """Return the labels and values of `x = 1, y = 2`; nothing where a part is no assignment."""
-    if node.op == "rel":
+    if isinstance(node, Relation):
         items: tuple[Node, ...] = (node,)
-    elif node.op in _COLLECTIONS:
-        items = node.args[_PLACES[node.op]]
+    elif isinstance(node, _COLLECTIONS):
+        items = node.items
     else:
         return []
     found = [assignment(item) for item in items]
     return [(label, value) for label, value in found if label] if all(label for label, _ in found) else []
 
 
-_PLACES = {"list": 1, "set": 0, "tuple": 2}
-
-
-def _periods(items: list[Node]) -> list[list[tuple[str, Node]]]:
+def _periods(items: list[Node]) -> list[Group]:
     """Cut `p = 5, q = 2, p = 7, q = 2` into groups that each give every unknown one value."""
     flat = [pair for item in items for pair in _assignments(item)]
     size = len({label for label, _ in flat})
@@ -132,17 +157,16 @@ Member = tuple[str | None, Node]
 
 def members(node: Node) -> list[Member]:
     """Return the members of a list or set with their labels; ± gives two, `n = 1, 2, 3` three with one label."""
-    items = list(node.args[1] if node.op in ("list",) else node.args[0] if node.op == "set" else (node,))
-    items = _of_one_modulus(_spread(items))
+    items = _of_one_modulus(_spread(list(node.items) if isinstance(node, (List, Set)) else [node]))
     found: list[Member] = []
     for item in items:
         if _is_remark(item):
             continue
         label, value = assignment(item)
-        if value.op == "list" and label is not None:
-            found += [(label, part) for part in value.args[1]]
-        elif value.op == "set" and label is not None and len(items) == 1:
-            found += [(None, part) for part in value.args[0]]
+        if isinstance(value, List) and label is not None:
+            found += [(label, part) for part in value.items]
+        elif isinstance(value, Set) and label is not None and len(items) == 1:
+            found += [(None, part) for part in value.items]
         else:
             found += [(label, part) for part in signs.expand(value)]
     return found
@@ -150,53 +174,63 @@ def members(node: Node) -> list[Member]:
 
 def _spread(items: list[Node]) -> list[Node]:
     """Read `x, y = 1, 2` as `x = 1, y = 2`."""
-    middle = [index for index, item in enumerate(items) if item.op == "rel"]
-    if len(items) >= 3 and len(items) % 2 and middle == [len(items) // 2]:
-        half = len(items) // 2
-        relation = items[half]
-        names = [*items[:half], relation.args[1][0]]
-        values = [relation.args[1][-1], *items[half + 1 :]]
-        if relation.args[0] == ("=",) and all(name.op == "sym" for name in names):
-            return [Node("rel", (("=",), pair)) for pair in zip(names, values, strict=True)]
-    return items
+    half = len(items) // 2
+    relations = [(index, item) for index, item in enumerate(items) if isinstance(item, Relation)]
+    if len(items) < 3 or len(items) % 2 == 0 or len(relations) != 1:
+        return items
+    place, relation = relations[0]
+    if place != half or relation.operators != ("=",):
+        return items
+    names = [*items[:half], relation.terms[0]]
+    values = [relation.terms[-1], *items[half + 1 :]]
+    if not all(isinstance(name, Symbol) for name in names):
+        return items
+    return [Relation(("=",), pair) for pair in zip(names, values, strict=True)]
 
 
 def _of_one_modulus(items: list[Node]) -> list[Node]:
     """Read `x = 1, 3 (mod 8)` as `x = 1 (mod 8), 3 (mod 8)`: the modulus belongs to all that stands before it."""
-    if len(items) < 2 or items[-1].op != "congruent":
+    if len(items) < 2:
         return items
-    modulus = items[-1].args[1]
-    if any(part.op == "congruent" for item in items[:-1] for part in walk(item)):
+    *before, last = items
+    if not isinstance(last, Congruent):
+        return items
+    if any(isinstance(part, Congruent) for item in before for part in walk(item)):
         return items
     spread: list[Node] = []
-    for place, item in enumerate(items[:-1]):
-        if item.op == "rel" and item.args[0] == ("=",) and not place:
-            spread.append(Node("rel", (item.args[0], (item.args[1][0], Node("congruent", (item.args[1][1], modulus))))))
-        elif item.op == "rel":
-            return items
-        else:
-            spread.append(Node("congruent", (item, modulus)))
-    return [*spread, items[-1]]
+    for place, item in enumerate(before):
+        match item:
+            case Relation(("=",), (name, residue)) if not place:
+                spread.append(Relation(("=",), (name, Congruent(residue, last.modulus))))
+            case Relation():
+                return items
+            case _:
+                spread.append(Congruent(item, last.modulus))
+    return [*spread, last]
+
+
+_NUMBER_SETS = frozenset(["mathbb Z", "mathbb N", "Z", "N", "mathbb R", "mathbb Z^+", "mathbb C", "mathbb Q"])
 
 
 def _is_remark(item: Node) -> bool:
     """Tell whether a member only says what a parameter ranges over, as in `k \\in \\mathbb{Z}`."""
-    if item.op == "text":
-        return True
-    if item.op != "rel" or item.args[0] != ("in",):
-        return False
-    return item.args[1][1].op == "sym" and item.args[1][1].args[0] in (
-        "mathbb Z", "mathbb N", "Z", "N", "mathbb R", "mathbb Z^+", "mathbb C", "mathbb Q",
-    )  # fmt: skip
+    match item:
+        case Text():
+            return True
+        case Relation(("in",), (_, Symbol(name))):
+            return name in _NUMBER_SETS
+        case _:
+            return False
 
 
-def _tuples(left: Node, right: Node, same: Same) -> Decision:
-    (open_a, close_a, a), (open_b, close_b, b) = left.args, right.args
+def _tuples(left: Tuple, right: Tuple, same: Same) -> Decision:
+    a, b = list(left.items), list(right.items)
     if len(a) != len(b):
         return Decision(False, f"the answer has {len(a)} coordinates and the reference {len(b)}")
-    if len(a) == 2 and (open_a, close_a) != (open_b, close_b) and {open_a, close_a, open_b, close_b} & {"[", "]"}:
+    brackets, others = (left.open, left.close), (right.open, right.close)
+    if len(a) == 2 and brackets != others and {*brackets, *others} & {"[", "]"}:
         return Decision(False, "the brackets differ")
-    return _ordered(list(a), list(b), same)
+    return _ordered(a, b, same)
 
 
 def _ordered(a: list[Node], b: list[Node], same: Same) -> Decision:
@@ -215,34 +249,44 @@ def _in_order(a: list[Node], b: list[Node], same: Same) -> Decision:
     return Decision(True, "all items are equal, in order")
 
 
-def _tuple_and_other(point: Node, other: Node, same: Same) -> Decision | None:
-    items = list(point.args[2])
-    if other.op == "set":
-        return Decision(False, "a tuple is not a set")
-    if other.op == "list":
-        found = members(other)
-        if found and all(label is not None for label, _ in found):
-            found = _by_label(found)
-        if len(found) != len(items):
-            if len(found) == 1:
-                return same(point, found[0][1])
-            if point.args[:2] == ("[", "]"):
-                return Decision(False, "the lists differ in length")
-            return Decision(False, f"{len(items)} coordinates against {len(found)} items")
+def _tuple_and_other(point: Tuple, other: Node, same: Same) -> Decision | None:
+    if len(point.items) == 1:
+        return same(point.items[0], other)
+    match other:
+        case Set():
+            return Decision(False, "a tuple is not a set")
+        case List():
+            return _tuple_and_list(point, other, same)
+        case Matrix():
+            return _tuple_and_matrix(list(point.items), other, same)
+        case _:
+            return None
+
+
+def _tuple_and_list(point: Tuple, other: List, same: Same) -> Decision:
+    items, found = list(point.items), members(other)
+    if found and all(label is not None for label, _ in found):
+        found = _by_label(found)
+    if len(found) == len(items):
         return _ordered(items, [value for _, value in found], same)
-    if other.op == "matrix":
-        cells = [cell for row in other.args for cell in row]
-        if all(item.op == "tuple" and len(item.args[2]) == len(other.args[0]) for item in items):
-            rows = [cell for item in items for cell in item.args[2]]
-            return _in_order(rows, cells, same) if len(rows) == len(cells) else Decision(False, "the sizes differ")
-        if len(other.args) != 1 and len(other.args[0]) != 1:
-            return Decision(False, "a tuple is not a matrix of several rows and columns")
-        if len(cells) != len(items):
-            return Decision(False, "the vectors differ in length")
-        return _ordered(items, cells, same)
-    if signs.has_sign(point) and other.op == "tuple":
-        return None
-    return None
+    if len(found) == 1:
+        return same(point, found[0][1])
+    if (point.open, point.close) == ("[", "]"):
+        return Decision(False, "the lists differ in length")
+    return Decision(False, f"{len(items)} coordinates against {len(found)} items")
+
+
+def _tuple_and_matrix(items: list[Node], matrix: Matrix, same: Same) -> Decision:
+    cells, width = _cells(matrix), len(matrix.rows[0])
+    rows = [item.items for item in items if isinstance(item, Tuple) and len(item.items) == width]
+    if len(rows) == len(items):
+        flat = [cell for row in rows for cell in row]
+        return _in_order(flat, cells, same) if len(flat) == len(cells) else Decision(False, "the sizes differ")
+    if len(matrix.rows) != 1 and width != 1:
+        return Decision(False, "a tuple is not a matrix of several rows and columns")
+    if len(cells) != len(items):
+        return Decision(False, "the vectors differ in length")
+    return _ordered(items, cells, same)
 
 
 def _by_label(found: list[Member]) -> list[Member]:
@@ -258,9 +302,9 @@ def _members(a: list[Member], b: list[Member], left: Node, right: Node, same: Sa
         as_classes = literal.classes([value for _, value in a], [value for _, value in b], families=True)
     if as_classes is not None and len({base_name(label) for label, _ in a + b if label}) < 2:
         return as_classes
-    if left.op == "set" and right.op == "set":
+    if isinstance(left, Set) and isinstance(right, Set):
         a, b = _distinct(a, same), _distinct(b, same)
-    if any(value.op == "dots" for _, value in a + b):
+    if any(isinstance(value, Dots) for _, value in a + b):
         decision = progression.decide([value for _, value in a], [value for _, value in b], same)
         if decision is not None:
             return decision
@@ -338,7 +382,7 @@ def _unordered(a: list[Node], b: list[Node], same: Same) -> Decision:
     if as_family is not None and as_family.equal:
         return as_family
     rest = list(b)
-    left = []
+    left: list[Node] = []
     for one in a:
         if one in rest:
             rest.remove(one)
@@ -364,10 +408,11 @@ def _are_same(one: Node, other: Node, same: Same) -> bool:
 
 def _may_match(one: Node, other: Node) -> bool:
     """Skip pairs of items that cannot be equal, so that long lists stay cheap."""
-    if one.op == "num" and other.op == "num":
-        return one.args[0] == other.args[0]
+    if isinstance(one, Number) and isinstance(other, Number):
+        return one.value == other.value
     return (
-        (one.op == "tuple") == (other.op == "tuple")
-        or "matrix" in (one.op, other.op)
+        isinstance(one, Tuple) == isinstance(other, Tuple)
+        or isinstance(one, Matrix)
+        or isinstance(other, Matrix)
         or not free_symbols(one) ^ free_symbols(other)
     )

@@ -9,10 +9,27 @@ from verifier_service.answers.compute.numeric import NotNumeric
 from verifier_service.answers.kinds import expression, signs
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import Node, free_symbols
+from verifier_service.answers.tree.nodes import (
+    Builder,
+    Call,
+    Cases,
+    Function,
+    List,
+    Matrix,
+    Negative,
+    Node,
+    Product,
+    Relation,
+    Set,
+    SetOperation,
+    Sum,
+    Text,
+    Tuple,
+    free_symbols,
+)
 
 _MAX_BRANCHES = 8
-_NOT_NUMBERS = ("list", "set", "tuple", "union", "inter", "minus", "builder", "cases", "matrix", "text", "rel", "call")
+_NOT_NUMBERS = (List, Set, Tuple, SetOperation, Builder, Cases, Matrix, Text, Relation, Call)
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
@@ -34,26 +51,30 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
 
 def _branches(node: Node) -> list[Node] | None:
     """Return what vanishes on each branch; None for what is no equation, and no equations joined by `or`."""
-    if node.op == "list" and node.args[0] == "or":
+    if isinstance(node, List) and node.joiner == "or":
         found: list[Node] = []
-        for item in node.args[1]:
+        for item in node.items:
             branch = _branches(item)
             if branch is None or len(found) + len(branch) > _MAX_BRANCHES:
                 return None
             found += branch
         return found
-    if node.op != "rel" or node.args[0] != ("=",) or any(term.op in _NOT_NUMBERS for term in node.args[1]):
+    if not isinstance(node, Relation) or node.operators != ("=",):
         return None
-    return [branch for equation in signs.expand(node) for branch in _of_absolutes(*equation.args[1])]
+    if any(isinstance(term, _NOT_NUMBERS) for term in node.terms):
+        return None
+    equations = [equation for equation in signs.expand(node) if isinstance(equation, Relation)]
+    return [branch for equation in equations for branch in _of_absolutes(*equation.terms)]
 
 
 def _of_absolutes(one: Node, other: Node) -> list[Node]:
     """Read `|a| = |b|` as `a = b` or `a = -b`."""
-    if all(term.op == "fn" and term.args[0] == "abs" for term in (one, other)):
-        one, other = one.args[1], other.args[1]
-        return [Node("add", (one, Node("neg", (other,)))), Node("add", (one, other))]
-    return [Node("add", (one, Node("neg", (other,))))]
+    match one, other:
+        case Function("abs", (a,)), Function("abs", (b,)):
+            return [Sum((a, Negative(b))), Sum((a, b))]
+        case _:
+            return [Sum((one, Negative(other)))]
 
 
 def _product(branches: list[Node]) -> Node:
-    return branches[0] if len(branches) == 1 else Node("mul", tuple(branches))
+    return branches[0] if len(branches) == 1 else Product(tuple(branches))

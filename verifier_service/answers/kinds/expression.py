@@ -12,15 +12,15 @@ number it writes: 0.33 is not 1/3.
 import enum
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from verifier_service.answers.compute.algebra import measure
+from verifier_service.answers.compute.context import MP, Value, magnitude
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.compute.identity import identical
-from verifier_service.answers.compute.numeric import MP, Measured, NotNumeric, magnitude
+from verifier_service.answers.compute.numeric import NotNumeric
 from verifier_service.answers.compute.points import Corner, Letters, Point, is_costly, letters_of, points, source_for
 from verifier_service.answers.tree.bounds import TooComplex
-from verifier_service.answers.tree.nodes import Node, rename, symbol
+from verifier_service.answers.tree.nodes import Node, Product, Symbol, rename
 
 MAX_DIGITS_COMPARED = 4_000
 
@@ -121,10 +121,11 @@ def _compared(left: Node, right: Node, values: Point, real: bool) -> _At:
             lost, hidden = one.lost + other.lost, one.hidden + other.hidden
             needed = _BASE_BITS + _GUARD_BITS + lost + 2 * hidden
             sharp = lost < bits - 2 * _GUARD_BITS and (needed <= bits or not (one.vanished or other.vanished))
-            if sharp and (one.value is None or other.value is None):
-                return _At.NOWHERE
-            if sharp and not _agree(one, other, bits - _GUARD_BITS - lost):
-                return _At.DIFFERENT
+            if sharp:
+                if one.value is None or other.value is None:
+                    return _At.NOWHERE
+                if not _agree(one.value, other.value, bits - _GUARD_BITS - lost):
+                    return _At.DIFFERENT
         if needed <= bits:
             return _At.EQUAL if sharp else _At.UNDECIDED
         if needed > _MAX_BITS:
@@ -133,9 +134,8 @@ def _compared(left: Node, right: Node, values: Point, real: bool) -> _At:
     return _At.UNDECIDED
 
 
-def _agree(one: Measured, other: Measured, bits: int) -> bool:
+def _agree(a: Value, b: Value, bits: int) -> bool:
     """Tell whether two values agree in so many bits."""
-    a, b = one.value, other.value
     if isinstance(a, MP.matrix) or isinstance(b, MP.matrix):
         if not (isinstance(a, MP.matrix) and isinstance(b, MP.matrix)) or (a.rows, a.cols) != (b.rows, b.cols):
             return False
@@ -145,7 +145,7 @@ def _agree(one: Measured, other: Measured, bits: int) -> bool:
     return MP.isfinite(a) and MP.isfinite(b) and _within(a - b, size - bits)
 
 
-def _within(gap: Any, size: int) -> bool:
+def _within(gap: Value, size: int) -> bool:
     found = magnitude(gap)
     return found is None or found <= size
 
@@ -160,7 +160,7 @@ def _ends_alone(left: Node, right: Node, point: Point) -> bool:
     With several letters only points with one negative variable count, so that `ln(ab)` equals `ln a + ln b` and
     `sqrt(ab)` may be written `sqrt(a) sqrt(b)`.
     """
-    if len(point) > 1 and sum(MP.re(value) < 0 for value in point.values() if not isinstance(value, MP.matrix)) != 1:
+    if len(point) > 1 and sum(MP.re(value) < 0 for value in point.values()) != 1:
         return False
     try:
         if (measure(left, point).value is None) == (measure(right, point).value is None):
@@ -173,7 +173,7 @@ def _ends_alone(left: Node, right: Node, point: Point) -> bool:
 # --- constant factors -------------------------------------------------------------------------------------------
 
 
-_LEFT, _RIGHT = symbol("left here"), symbol("right here")
+_LEFT, _RIGHT = Symbol("left here"), Symbol("right here")
 """Names that no answer can have, for the values of two expressions at one point."""
 
 _RATIO_BITS = 4_000
@@ -189,14 +189,14 @@ def proportional(left: Node, right: Node, positive: bool = False) -> bool:
             break
     else:
         return False
-    if positive and not MP.re(here[_LEFT.args[0]] / here[_RIGHT.args[0]]) > 0:
+    if positive and not MP.re(here[_LEFT.name] / here[_RIGHT.name]) > 0:
         return False
     others = {name: f"{name} elsewhere" for name in letters.names}
-    products = [Node("mul", (one, rename(other, others))) for one, other in ((left, right), (right, left))]
+    products = [Product((one, rename(other, others))) for one, other in ((left, right), (right, left))]
     decided = identical(products[0], products[1], source_for(left, right))
     if decided is not None:
         return decided
-    one, other = Node("mul", (left, _RIGHT)), Node("mul", (right, _LEFT))
+    one, other = Product((left, _RIGHT)), Product((right, _LEFT))
     return _agree_at(one, other, replace(letters, real=real), here, (left, right))
 
 
@@ -213,5 +213,5 @@ def _values_somewhere(left: Node, right: Node, letters: Letters) -> Point | None
             if isinstance(one.value, MP.matrix) or isinstance(other.value, MP.matrix):
                 return None
             if one.value and other.value and one.lost + other.lost < _RATIO_BITS // 2:
-                return {_LEFT.args[0]: one.value, _RIGHT.args[0]: other.value}
+                return {_LEFT.name: one.value, _RIGHT.name: other.value}
     return None

@@ -6,14 +6,26 @@ Two families are equal if the sets of their values agree in a window of many per
 """
 
 import itertools
+from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any
 
 from verifier_service.answers.compute.algebra import evaluate
-from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined
+from verifier_service.answers.compute.context import MP, Real
+from verifier_service.answers.compute.numeric import NotNumeric, Undefined
 from verifier_service.answers.kinds import expression
 from verifier_service.answers.kinds.decision import Decision
-from verifier_service.answers.tree.nodes import PI, Node, free_symbols, rename, substitute, walk
+from verifier_service.answers.tree.nodes import (
+    PI,
+    Degrees,
+    Node,
+    Product,
+    Quotient,
+    free_symbols,
+    number,
+    rename,
+    substitute,
+    walk,
+)
 
 _PARAMETERS = frozenset(["k", "n", "m", "l", "j", "t", "s", "p", "q", "r", "K", "N", "M"])
 _CONSTANTS = frozenset(
@@ -55,16 +67,17 @@ def _parameter(nodes: list[Node]) -> str | None:
     found: set[str] = set()
     for node in nodes:
         for part in walk(node):
-            if part.op in ("mul", "div", "deg") and (part.op == "deg" or _mentions_pi(part)):
+            if isinstance(part, Degrees) or (isinstance(part, (Product, Quotient)) and _mentions_pi(part)):
                 found |= free_symbols(part) & _PARAMETERS
     return found.pop() if len(found) == 1 else None
 
 
 def _mentions_pi(node: Node) -> bool:
-    return any(part == PI or part.op == "deg" for part in walk(node))
+    return any(part == PI or isinstance(part, Degrees) for part in walk(node))
 
 
 Values = set[Fraction] | None
+Line = tuple[Real, Real]
 
 
 def _values(a: list[Node], b: list[Node], parameter: str) -> tuple[Values, Values]:
@@ -79,16 +92,24 @@ def _values(a: list[Node], b: list[Node], parameter: str) -> tuple[Values, Value
         return _on_lines(left, window), _on_lines(right, window)
 
 
-def _line(node: Node, parameter: str) -> tuple[Any, Any] | None:
+def _at(node: Node, parameter: str, places: Iterable[int]) -> list[Real] | None:
+    """Return the values of a member at whole parameters; None where one is no real number."""
+    values = [evaluate(substitute(node, parameter, number(place)), {}) for place in places]
+    reals = [value for value in values if isinstance(value, MP.mpf)]
+    return reals if len(reals) == len(values) else None
+
+
+def _line(node: Node, parameter: str) -> Line | None:
     """Return start and step of a member that is linear in the parameter."""
-    first, second, third = (evaluate(substitute(node, parameter, _literal(k)), {}) for k in (0, 1, 2))
-    step = second - first
-    if isinstance(first, MP.mpc | MP.matrix) or abs(third - second - step) > MP.mpf(10) ** -30:
+    values = _at(node, parameter, (0, 1, 2))
+    if values is None:
         return None
-    return first, step
+    first, second, third = values
+    step = second - first
+    return None if abs(third - second - step) > MP.mpf(10) ** -30 else (first, step)
 
 
-def _on_lines(lines: list[tuple[Any, Any]], window: Any) -> Values:
+def _on_lines(lines: list[Line], window: Real) -> Values:
     found: set[Fraction] = set()
     for start, step in lines:
         if step == 0:
@@ -102,7 +123,7 @@ def _on_lines(lines: list[tuple[Any, Any]], window: Any) -> Values:
     return found
 
 
-def _rounded(value: Any) -> Fraction:
+def _rounded(value: Real) -> Fraction:
     return Fraction(int(MP.nint(value * 10**20)), 10**20)
 
 
@@ -113,8 +134,8 @@ def _sampled(a: list[Node], b: list[Node], parameter: str) -> tuple[Values, Valu
     for nodes in (a, b):
         found: set[Fraction] = set()
         for node in nodes:
-            values = [evaluate(substitute(node, parameter, _literal(k)), {}) for k in range(-_RANGE, _RANGE + 1)]
-            if any(isinstance(value, MP.mpc | MP.matrix) for value in values):
+            values = _at(node, parameter, range(-_RANGE, _RANGE + 1))
+            if values is None:
                 return None, None
             edge = min(_rounded(abs(values[0])), _rounded(abs(values[-1]))) * Fraction(3, 4)
             limit = edge if limit is None else min(limit, edge)
@@ -122,10 +143,6 @@ def _sampled(a: list[Node], b: list[Node], parameter: str) -> tuple[Values, Valu
         sides.append(found)
     first, second = ({value for value in side if abs(value) <= (limit or 0)} for side in sides)
     return (first, second) if first and second else (None, None)
-
-
-def _literal(value: int) -> Node:
-    return Node("num", (Fraction(value), False))
 
 
 def _others_too(a: list[Node], b: list[Node]) -> Decision | None:

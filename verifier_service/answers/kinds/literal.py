@@ -12,30 +12,45 @@ from fractions import Fraction
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.kinds import expression
 from verifier_service.answers.kinds.decision import Decision, Same
-from verifier_service.answers.tree.nodes import Node, free_symbols, number, substitute, walk
+from verifier_service.answers.tree.nodes import (
+    Based,
+    Congruent,
+    Negative,
+    Node,
+    Number,
+    Product,
+    Quotient,
+    Ratio,
+    Sum,
+    Symbol,
+    free_symbols,
+    number,
+    substitute,
+    walk,
+)
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
     """Compare where one side is a ratio or a number in a base."""
-    if "base" in (left.op, right.op):
+    if isinstance(left, Based) or isinstance(right, Based):
         return _based(left, right)
-    if "ratio" in (left.op, right.op):
+    if isinstance(left, Ratio) or isinstance(right, Ratio):
         return _ratios(left, right, same)
-    if "congruent" in (left.op, right.op):
+    if isinstance(left, Congruent) or isinstance(right, Congruent):
         return _residues(left, right, same)
     return None
 
 
 def _residues(left: Node, right: Node, same: Same) -> Decision:
-    if left.op != right.op:
+    if not isinstance(left, Congruent) or not isinstance(right, Congruent):
         decision = classes([left], [right])
         return decision or Decision(False, "a class of numbers is not one of them")
-    if not same(left.args[1], right.args[1]).equal:
+    if not same(left.modulus, right.modulus).equal:
         return Decision(False, "the moduli differ")
-    values = [exact(node) for node in (left.args[0], right.args[0], left.args[1])]
-    if any(value is None for value in values) or not values[2]:
-        return same(left.args[0], right.args[0])
-    return Decision((values[0] - values[1]) % values[2] == 0, "compared as residues")  # type: ignore[operator]
+    one, other, modulus = exact(left.residue), exact(right.residue), exact(left.modulus)
+    if one is None or other is None or not modulus:
+        return same(left.residue, right.residue)
+    return Decision((one - other) % modulus == 0, "compared as residues")
 
 
 _MAX_MODULUS = 10_000
@@ -44,7 +59,7 @@ _MAX_MODULUS = 10_000
 def classes(a: list[Node], b: list[Node], families: bool = False) -> Decision | None:
     """Compare two lists of classes and linear families as sets of whole numbers; None where one holds something else,
     or neither a class, unless their letters are known to be whole."""
-    if not families and not any(node.op == "congruent" for node in (*a, *b)):
+    if not families and not any(isinstance(node, Congruent) for node in (*a, *b)):
         return None
     first, second = [_progression(node) for node in a], [_progression(node) for node in b]
     found = [row for row in (*first, *second) if row is not None]
@@ -60,8 +75,8 @@ def classes(a: list[Node], b: list[Node], families: bool = False) -> Decision | 
 
 def _progression(node: Node) -> tuple[int, int] | None:
     """Return start and step of `7 (mod 12)` and of `12k + 7`; None for anything else."""
-    if node.op == "congruent":
-        start, step = exact(node.args[0]), exact(node.args[1])
+    if isinstance(node, Congruent):
+        start, step = exact(node.residue), exact(node.modulus)
     else:
         line = linear(node)
         if line is None:
@@ -72,10 +87,13 @@ def _progression(node: Node) -> tuple[int, int] | None:
     return int(start), abs(int(step))
 
 
+_POLYNOMIAL = (Symbol, Number, Sum, Product, Negative, Quotient)
+
+
 def linear(node: Node) -> tuple[Fraction, Fraction] | None:
     """Return the value at 0 and the slope of a polynomial of degree one in one letter; None for anything else."""
     names = free_symbols(node)
-    if len(names) != 1 or any(part.op not in ("sym", "num", "add", "mul", "neg", "div") for part in walk(node)):
+    if len(names) != 1 or not all(isinstance(part, _POLYNOMIAL) for part in walk(node)):
         return None
     name = next(iter(names))
     at = [exact(substitute(node, name, number(point))) for point in (0, 1, 2, 5)]
@@ -89,8 +107,8 @@ def linear(node: Node) -> tuple[Fraction, Fraction] | None:
 
 
 def _based(left: Node, right: Node) -> Decision:
-    if left.op == right.op and left.args[1] == right.args[1]:
-        equal = left.args[0].lstrip("0") == right.args[0].lstrip("0")
+    if isinstance(left, Based) and isinstance(right, Based) and left.base == right.base:
+        equal = left.digits.lstrip("0") == right.digits.lstrip("0")
         return Decision(equal, "compared digit by digit in one base")
     first, second = exact(left), exact(right)
     equal = first is not None and first == second
@@ -98,15 +116,16 @@ def _based(left: Node, right: Node) -> Decision:
 
 
 def _ratios(left: Node, right: Node, same: Same) -> Decision:
-    if left.op != right.op:
-        ratio, other = (left, right) if left.op == "ratio" else (right, left)
-        if len(ratio.args) != 2:
+    match left, right:
+        case Ratio(first), Ratio(second):
+            pass
+        case (Ratio((top, bottom)), other) | (other, Ratio((top, bottom))):
+            return same(Quotient(top, bottom), other)
+        case _:
             return Decision(False, "a ratio of several terms is not a number")
-        return same(Node("div", ratio.args), other)
-    if len(left.args) != len(right.args):
+    if len(first) != len(second):
         return Decision(False, "the ratios differ in length")
-    first, second = left.args, right.args
     for one, other in zip(first[1:], second[1:], strict=True):
-        if not expression.equal(Node("mul", (first[0], other)), Node("mul", (second[0], one))):
+        if not expression.equal(Product((first[0], other)), Product((second[0], one))):
             return Decision(False, "the ratios differ")
     return Decision(True, "the ratios are equal")

@@ -1,7 +1,7 @@
 r"""A `\log` without a base: it may be the natural logarithm or the decimal one, but one of them throughout."""
 
 from verifier_service.answers.kinds import expression
-from verifier_service.answers.tree.nodes import Node, number, rebuild, walk
+from verifier_service.answers.tree.nodes import Function, Node, number, rebuild, walk
 
 
 def equal(left: Node, right: Node) -> bool:
@@ -16,11 +16,13 @@ def equal(left: Node, right: Node) -> bool:
 
 
 def _has_bare(node: Node) -> bool:
-    return any(part.op == "fn" and part.args[0] == "log" and len(part.args) == 2 for part in walk(node))
+    return any(isinstance(part, Function) and part.name == "log" and len(part.operands) == 1 for part in walk(node))
 
 
 def to_base_ten(node: Node) -> Node:
     """Copy a tree with the base 10 at each `log` that has none."""
-    if node.op == "fn" and node.args[0] == "log" and len(node.args) == 2:
-        return Node("fn", ("log", to_base_ten(node.args[1]), number(10)))
-    return rebuild(node, to_base_ten)
+    match node:
+        case Function("log", (operand,)):
+            return Function("log", (to_base_ten(operand), number(10)))
+        case _:
+            return rebuild(node, to_base_ten)

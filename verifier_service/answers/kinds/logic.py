@@ -5,22 +5,29 @@ Of `\overline{A}B + A`, + is "or", a product is "and", the line is "not". Sets n
 what is in which of them: `A \cup (B \cap C)` equals `(A \cup B) \cap (A \cup C)`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.tree.bounds import TooComplex
-from verifier_service.answers.tree.nodes import Node, walk
+from verifier_service.answers.tree.nodes import (
+    Function,
+    List,
+    Logic,
+    Node,
+    Product,
+    Relation,
+    SetOperation,
+    Sum,
+    Symbol,
+    walk,
+)
 
 _MAX_LETTERS = 10
 _MAX_TRUTHS = 200_000
-_SIGNS = frozenset(["not", "and", "or", "xor"])
 _ARROWS = frozenset(["->", "=>", "<=>"])
-_OF_SETS = frozenset(["union", "inter", "minus"])
-_JOINED = {
+_JOINED: dict[str, Callable[[list[bool]], bool]] = {
     "and": all,
     "or": any,
-    "mul": all,
-    "add": any,
     "xor": lambda truths: sum(truths) % 2 == 1,
     "inter": all,
     "union": any,
@@ -49,25 +56,25 @@ def decide(left: Node, right: Node, _: Same) -> Decision | None:
 
 def is_proposition(node: Node) -> bool:
     """Tell whether a tree is made with signs of logic, or of letters with an arrow between them."""
-    if node.op == "rel":
-        return _ARROWS.issuperset(node.args[0]) and all(
-            is_proposition(term) or (term.op == "sym" and len(term.args[0]) == 1) for term in node.args[1]
+    if isinstance(node, Relation):
+        return _ARROWS.issuperset(node.operators) and all(
+            is_proposition(term) or (isinstance(term, Symbol) and len(term.name) == 1) for term in node.terms
         )
-    return node.op in _SIGNS
+    return isinstance(node, Logic)
 
 
 def is_spoken(node: Node) -> bool:
     """Tell whether a tree is propositions joined by words, such as `p and ¬q`."""
-    return node.op == "list" and node.args[0] in ("and", "or") and any(map(is_proposition, node.args[1]))
+    return isinstance(node, List) and node.joiner != "," and any(map(is_proposition, node.items))
 
 
 def _are_sets(left: Node, right: Node) -> bool:
     r"""Tell whether both are of capital letters with signs of sets, such as `A \cap B` and `B \setminus (A \cup C)`."""
     parts = [*walk(left), *walk(right)]
-    return any(part.op in _OF_SETS for part in parts) and all(
-        part.op in _OF_SETS
-        or (part.op == "fn" and part.args[0] == "bar")
-        or (part.op == "sym" and len(part.args[0]) == 1 and part.args[0].isupper())
+    return any(isinstance(part, SetOperation) for part in parts) and all(
+        isinstance(part, SetOperation)
+        or _is_bar(part)
+        or (isinstance(part, Symbol) and len(part.name) == 1 and part.name.isupper())
         for part in parts
     )
 
@@ -75,31 +82,40 @@ def _are_sets(left: Node, right: Node) -> bool:
 def _are_boolean(left: Node, right: Node) -> bool:
     """Tell whether both are of Boolean algebra: capitals, sums, products, and a line over a letter or a sum."""
     parts = [*walk(left), *walk(right)]
-    lines = [part.args[1] for part in parts if part.op == "fn" and part.args[0] == "bar"]
-    return any(line.op in ("sym", "add") for line in lines) and all(
-        part.op in ("add", "mul", "xor")
-        or (part.op == "fn" and part.args[0] == "bar")
-        or (part.op == "sym" and part.args[0][0].isupper())
+    lines = [part.operands[0] for part in parts if isinstance(part, Function) and part.name == "bar"]
+    return any(isinstance(line, (Symbol, Sum)) for line in lines) and all(
+        isinstance(part, (Sum, Product))
+        or (isinstance(part, Logic) and part.kind == "xor")
+        or _is_bar(part)
+        or (isinstance(part, Symbol) and part.name[0].isupper())
         for part in parts
     )
 
 
+def _is_bar(node: Node) -> bool:
+    return isinstance(node, Function) and node.name == "bar"
+
+
 def _as_proposition(node: Node) -> Node:
     """Read a list of letters joined by words as the proposition it may be."""
-    if node.op == "list" and node.args[0] in ("and", "or"):
-        return Node(node.args[0], tuple(map(_as_proposition, node.args[1])))
+    if isinstance(node, List) and node.joiner != ",":
+        return Logic(node.joiner, tuple(map(_as_proposition, node.items)))
     return node
 
 
 def _parts(node: Node) -> tuple[Node, ...] | None:
     """Return the propositions that a proposition is made of; None for one that is whole."""
-    if node.op == "rel" and _ARROWS.issuperset(node.args[0]):
-        return node.args[1]
-    if node.op in _SIGNS or node.op in _OF_SETS or node.op in ("add", "mul"):
-        return node.args
-    if node.op == "fn" and node.args[0] == "bar":
-        return node.args[1:]
-    return None
+    match node:
+        case Relation(operators, terms) if _ARROWS.issuperset(operators):
+            return terms
+        case Logic(_, operands) | Function("bar", operands):
+            return operands
+        case SetOperation(_, left, right):
+            return left, right
+        case Sum(terms) | Product(terms):
+            return terms
+        case _:
+            return None
 
 
 def _atoms(node: Node) -> Iterator[str]:
@@ -116,11 +132,22 @@ def _truth(node: Node, truths: dict[str, bool]) -> bool:
     if parts is None:
         return truths[repr(node)]
     values = [_truth(part, truths) for part in parts]
-    if node.op in ("not", "fn"):
-        return not values[0]
-    if node.op != "rel":
-        return bool(_JOINED[node.op](values))
-    result = values[-1]
-    for value, operator in zip(values[-2::-1], reversed(node.args[0]), strict=True):
-        result = result == value if operator == "<=>" else result or not value
+    match node:
+        case Logic("not") | Function():
+            return not values[0]
+        case Logic(kind) | SetOperation(kind):
+            return _JOINED[kind](values)
+        case Sum():
+            return any(values)
+        case Relation(operators):
+            return _implied(operators, values)
+        case _:
+            return all(values)
+
+
+def _implied(arrows: tuple[str, ...], truths: list[bool]) -> bool:
+    r"""Work out `p \to q \to r`, which is `p \to (q \to r)`."""
+    result = truths[-1]
+    for truth, arrow in zip(truths[-2::-1], reversed(arrows), strict=True):
+        result = result == truth if arrow == "<=>" else result or not truth
     return result

@@ -9,7 +9,19 @@ import itertools
 
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.kinds.literal import linear
-from verifier_service.answers.tree.nodes import Node, free_symbols, number, rename, substitute, symbol
+from verifier_service.answers.tree.nodes import (
+    Builder,
+    List,
+    Negative,
+    Node,
+    Relation,
+    Sum,
+    Symbol,
+    free_symbols,
+    number,
+    rename,
+    substitute,
+)
 
 WHOLE = frozenset(["k", "n", "m", "l", "j", "K", "N", "M"])
 """Letters that stand for whole numbers where nothing is said."""
@@ -30,27 +42,25 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
     if not same(range_, other_range).equal:
         return Decision(False, "the parameters have different ranges")
     decision = same(head, other)
-    whole = range_.op == "rel" and range_.args[0] == ("in",) and range_.args[1][1] == symbol("mathbb Z")
+    whole = range_.operators == ("in",) and range_.terms[1] == Symbol("mathbb Z")
     if decision.equal or not whole or free_symbols(head) != frozenset((name,)):
         return decision
     shifted = _shifted([head], [rename(other, {name: "other " + name})], name, "other " + name, same)
     return Decision(True, "the same values") if shifted else decision
 
 
-def _stated(node: Node) -> tuple[str, Node, Node] | None:
+def _stated(node: Node) -> tuple[str, Node, Relation] | None:
     """Split `\\{3k+2 : k \\in Z\\}` or `2^k, k \\ge 0` into the parameter, the values and the range."""
-    if node.op == "builder":
-        head, range_ = node.args
-    elif node.op == "list" and len(node.args[1]) == 2 and node.args[0] == ",":
-        head, range_ = node.args[1]
-    else:
+    match node:
+        case Builder(head, Relation((operator,), (Symbol(letter), _)) as range_):
+            pass
+        case List(",", (head, Relation((operator,), (Symbol(letter), _)) as range_)):
+            pass
+        case _:
+            return None
+    if operator not in _BOUNDS or isinstance(head, (Symbol, Relation)) or letter not in free_symbols(head):
         return None
-    if range_.op != "rel" or len(range_.args[0]) != 1 or range_.args[0][0] not in _BOUNDS:
-        return None
-    letter = range_.args[1][0]
-    if letter.op != "sym" or head.op in ("sym", "rel") or letter.args[0] not in free_symbols(head):
-        return None
-    return letter.args[0], head, range_
+    return letter, head, range_
 
 
 def renamed(a: list[Node], b: list[Node], same: Same) -> bool:
@@ -59,7 +69,7 @@ def renamed(a: list[Node], b: list[Node], same: Same) -> bool:
     mine, others = sorted(left - right), sorted(right - left)
     if len(a) != len(b) or len(mine) != len(others) or not 1 <= len(mine) <= _MAX_PARAMETERS:
         return False
-    if len(set(a)) == len(a) == len(mine) and all(node.op == "sym" for node in a):
+    if len(set(a)) == len(a) == len(mine) and all(isinstance(node, Symbol) for node in a):
         return False
     for order in itertools.permutations(mine):
         names = dict(zip(others, order, strict=True))
@@ -83,7 +93,7 @@ def _shifted(a: list[Node], b: list[Node], name: str, other: str, same: Same) ->
         shift = (second[0] - first[0]) / first[1]
         if shift.denominator != 1:
             return False
-        step = symbol(other) if first[1] == second[1] else Node("neg", (symbol(other),))
-        moved = Node("add", (step, number(shift)))
+        step = Symbol(other) if first[1] == second[1] else Negative(Symbol(other))
+        moved = Sum((step, number(shift)))
         return all(same(substitute(part, name, moved), its).equal for part, its in zip(a, b, strict=True))
     return False

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.kinds.decision import Decision, Same
-from verifier_service.answers.tree.nodes import Node
+from verifier_service.answers.tree.nodes import Dots, Node
 
 _MAX_MEMBERS = 10_000
 
@@ -33,7 +33,7 @@ def decide(a: list[Node], b: list[Node], same: Same) -> Decision | None:
     if first and second:
         return _both(first, second, same)
     for found, members in ((first, b), (second, a)):
-        if found and not any(node.op == "dots" for node in members):
+        if found and not any(isinstance(node, Dots) for node in members):
             values = _members(found)
             return None if values is None else Decision(values == [exact(node) for node in members], "spelled out")
     return None
@@ -67,7 +67,7 @@ def _both(first: _Progression, second: _Progression, same: Same) -> Decision:
 
 
 def _read(nodes: list[Node]) -> _Progression | None:
-    places = [place for place, node in enumerate(nodes) if node.op == "dots"]
+    places = [place for place, node in enumerate(nodes) if isinstance(node, Dots)]
     if len(places) != 1:
         return None
     known = [exact(node) for node in nodes[: places[0]]]

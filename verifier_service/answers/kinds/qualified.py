@@ -11,10 +11,25 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from verifier_service.answers.compute.algebra import evaluate
-from verifier_service.answers.compute.numeric import MP, Undefined
+from verifier_service.answers.compute.context import MP
+from verifier_service.answers.compute.numeric import Undefined
 from verifier_service.answers.read.qualifier import Qualifier, same_marks, settled
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import Node, walk
+from verifier_service.answers.tree.nodes import (
+    PI,
+    Call,
+    Cases,
+    Degrees,
+    List,
+    Node,
+    PlusMinus,
+    Relation,
+    Set,
+    Symbol,
+    Text,
+    Tuple,
+    walk,
+)
 
 _WHOLE_LETTERS = frozenset("knmljNMK")
 _PERIOD_LETTERS = _WHOLE_LETTERS | frozenset("tspqr")
@@ -104,7 +119,7 @@ def _whole(marks: Marks) -> Marks:
 def _names(tree: Node | None) -> set[str]:
     if tree is None:
         return set()
-    return {part.args[0] for part in walk(tree) if part.op == "sym"}
+    return {part.name for part in walk(tree) if isinstance(part, Symbol)}
 
 
 def _is_granted(name: str, marks: Marks, tree: Node | None) -> bool:
@@ -118,28 +133,29 @@ def _is_granted(name: str, marks: Marks, tree: Node | None) -> bool:
         return True
     if name in _arguments(tree):
         return said <= _DOMAIN_MARKS and bool(marks & _NUMBER_SETS)
-    if name in _PERIOD_LETTERS and any(part.op == "deg" or part.args[:1] == ("pi",) for part in walk(tree)):
+    if name in _PERIOD_LETTERS and any(isinstance(part, Degrees) or part == PI for part in walk(tree)):
         return said == {"Z"}
     if name not in _WHOLE_LETTERS:
         return said == {"R"}
-    if tree.op in ("list", "tuple", "set", "pm", "mp"):
+    if isinstance(tree, (List, Tuple, Set, PlusMinus)):
         return said == {"Z"}
-    if tree.op == "rel":
-        return said == {"Z"} or (said == {"R"} and len(_names(tree.args[1][-1])) > 1)
+    if isinstance(tree, Relation):
+        return said == {"Z"} or (said == {"R"} and len(_names(tree.terms[-1])) > 1)
     return said in _INDEX_MARKS
 
 
 def _arguments(tree: Node) -> set[str]:
     """Name the letters that functions and sequences are given: the x of `f(x)`, the n of `a_n`."""
-    return {arg.args[0] for part in walk(tree) if part.op == "call" for arg in part.args[1:] if arg.op == "sym"}
+    calls = [part for part in walk(tree) if isinstance(part, Call)]
+    return {operand.name for call in calls for operand in call.operands if isinstance(operand, Symbol)}
 
 
 def _states_domain(name: str, mark: str, tree: Node) -> bool:
     """Tell whether a bound excludes only values at which the answer is not defined: `x \\ne 0` of `1/x`."""
     excluded = _excluded(mark)
-    if tree.op == "rel" and set(tree.args[0]) == {"="}:
-        tree = tree.args[1][-1]
-    if not excluded or tree.op in ("rel", "list", "set", "cases", "text"):
+    if isinstance(tree, Relation) and set(tree.operators) == {"="}:
+        tree = tree.terms[-1]
+    if not excluded or isinstance(tree, (Relation, List, Set, Cases, Text)):
         return False
     others = sorted(_names(tree) - {name})
     return all(_is_undefined(tree, {name: value, **{other: _ELSEWHERE + place for place, other in enumerate(others)}})

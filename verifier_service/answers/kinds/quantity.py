@@ -7,12 +7,32 @@ balls` and `3 balls`, not `3 apples` and `3 oranges`. A percentage equals its nu
 62.5 and 5/8. An angle in degrees equals the same angle in radians: 45° equals π/4.
 """
 
-from verifier_service.answers.compute.numeric import exact
+from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.kinds.decision import Decision, Same
-from verifier_service.answers.read.measures import Measure, Unit, measure, times
-from verifier_service.answers.tree.nodes import PI, Node, number, rebuild, walk
+from verifier_service.answers.read.measures import measure, times
+from verifier_service.answers.tree.measure import Measure, Unit
+from verifier_service.answers.tree.nodes import (
+    PI,
+    Degrees,
+    Function,
+    Negative,
+    Node,
+    Percent,
+    PlusMinus,
+    Power,
+    Product,
+    Quantity,
+    Quotient,
+    Sum,
+    Text,
+    children,
+    number,
+    rebuild,
+    walk,
+)
 
-_MARKED = ("quantity", "percent", "deg")
+_MARKED = (Quantity, Percent, Degrees)
+_ARITHMETIC = (Sum, Product, Negative, Quotient, PlusMinus)
 
 
 def _known(text: str) -> Measure:
@@ -28,7 +48,7 @@ _ANGLE, _TEMPERATURE = _RADIAN.units[0].dimension, _known("K").units[0].dimensio
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
     """Compare where one side has a unit, a percent sign or a degree sign at its top."""
     left, right = _lift(left), _lift(right)
-    if left.op not in _MARKED and right.op not in _MARKED:
+    if not isinstance(left, _MARKED) and not isinstance(right, _MARKED):
         return _degrees_inside(left, right, same)
     (a, unit_a), (b, unit_b) = _split(left), _split(right)
     if unit_a is None:
@@ -40,56 +60,58 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
 
 def _lift(node: Node) -> Node:
     """Pull a unit out of a sign, a product, a quotient and a sum whose terms all carry it."""
-    if node.op == "neg":
-        inner = _lift(node.args[0])
-        if inner.op in _MARKED:
-            return Node(inner.op, (Node("neg", (inner.args[0],)), *inner.args[1:]))
-    if node.op == "quantity":
-        inner = _lift(node.args[0])
-        if inner.op in ("percent", "deg"):
-            return inner
-    if node.op == "mul" and len(node.args) == 2 and node.args[0].op in _MARKED and node.args[1].op == "text":
-        return node.args[0]
-    if node.op in ("mul", "div") and any(arg.op == "quantity" for arg in node.args):
-        return _lift_product(node)
-    if node.op == "add" and all(arg.op in ("quantity", "neg") for arg in node.args):
-        return _lift_sum(node)
-    return node
+    match node:
+        case Negative(operand):
+            inner = _lift(operand)
+            return rebuild(inner, Negative) if isinstance(inner, _MARKED) else node
+        case Quantity(value):
+            inner = _lift(value)
+            return inner if isinstance(inner, (Percent, Degrees)) else node
+        case Product(((Quantity() | Percent() | Degrees()) as first, Text())):
+            return first
+        case Product() | Quotient() if any(isinstance(part, Quantity) for part in children(node)):
+            return _lift_product(node)
+        case Sum(terms) if all(isinstance(term, (Quantity, Negative)) for term in terms):
+            return _lift_sum(node)
+        case _:
+            return node
 
 
-def _lift_product(node: Node) -> Node:
-    parts = [_split(arg) if arg.op == "quantity" else (arg, None) for arg in node.args]
-    signs = (1, *[1 if node.op == "mul" else -1] * (len(parts) - 1))
+def _lift_product(node: Product | Quotient) -> Quantity:
+    parts = [(part.value, part.unit) if isinstance(part, Quantity) else (part, None) for part in children(node)]
+    signs = (1, *[1 if isinstance(node, Product) else -1] * (len(parts) - 1))
     factors = [(unit.units[0], sign) for (_, unit), sign in zip(parts, signs, strict=True) if unit is not None]
     nouns = frozenset[str]().union(*(unit.nouns for _, unit in parts if unit is not None))
     needed = any(unit.needed for _, unit in parts if unit is not None)
-    value = Node(node.op, tuple(value for value, _ in parts))
-    return Node("quantity", (value, Measure((times(*factors),), nouns, needed=needed)))
+    value = rebuild(node, lambda part: part.value if isinstance(part, Quantity) else part)
+    return Quantity(value, Measure((times(*factors),), nouns, needed=needed))
 
 
-def _lift_sum(node: Node) -> Node:
+def _lift_sum(node: Sum) -> Sum | Quantity:
     """Add quantities of one kind in the unit of the first."""
-    terms = [_lift(arg) for arg in node.args]
-    units = [term.args[1].units[0] for term in terms if term.op == "quantity"]
+    terms = [term for term in map(_lift, node.terms) if isinstance(term, Quantity)]
+    units = [term.unit.units[0] for term in terms]
     first = units[0] if units else Unit()
-    if len(units) != len(terms) or any(unit.dimension != first.dimension or unit.offset for unit in units):
+    if len(units) != len(node.terms) or any(unit.dimension != first.dimension or unit.offset for unit in units):
         return node
     values = [
-        Node("mul", (term.args[0], number(unit.scale / first.scale))) if unit.scale != first.scale else term.args[0]
+        Product((term.value, number(unit.scale / first.scale))) if unit.scale != first.scale else term.value
         for term, unit in zip(terms, units, strict=True)
     ]
-    return Node("quantity", (Node("add", tuple(values)), terms[0].args[1]))
+    return Quantity(Sum(tuple(values)), terms[0].unit)
 
 
 def _split(node: Node) -> tuple[Node, Measure | None]:
     """Return the value and what stands after it."""
-    if node.op == "percent":
-        return node.args[0], _PERCENT
-    if node.op == "deg":
-        return node.args[0], _DEGREE
-    if node.op == "quantity":
-        return node.args[0], node.args[1]
-    return node, None
+    match node:
+        case Percent(value):
+            return value, _PERCENT
+        case Degrees(value):
+            return value, _DEGREE
+        case Quantity(value, unit):
+            return value, unit
+        case _:
+            return node, None
 
 
 def _with_bare(value: Node, unit: Measure | None, bare: Node, same: Same) -> Decision:
@@ -101,7 +123,7 @@ def _with_bare(value: Node, unit: Measure | None, bare: Node, same: Same) -> Dec
     if decision.equal and (not is_part or unit.units[0].scale == 1):
         return decision
     if is_part:
-        return same(Node("mul", (value, number(unit.units[0].scale / 100))), bare)
+        return same(Product((value, number(unit.units[0].scale / 100))), bare)
     if unit == _DEGREE and _is_radian(bare):
         return same(_in_radians(value), bare)
     return decision
@@ -161,17 +183,17 @@ def _in_base(value: Node, unit: Unit) -> Node:
     if plain is not None and not unit.pi:
         return number((plain + unit.offset) * unit.scale)
     if unit.offset:
-        value = Node("add", (value, number(unit.offset)))
-    factors = [value, number(unit.scale), *([Node("pow", (PI, number(unit.pi)))] if unit.pi else [])]
-    return Node("mul", tuple(factors))
+        value = Sum((value, number(unit.offset)))
+    factors = [value, number(unit.scale), *([Power(PI, number(unit.pi))] if unit.pi else [])]
+    return Product(tuple(factors))
 
 
 def _in_radians(value: Node) -> Node:
-    return Node("mul", (value, Node("div", (PI, number(180)))))
+    return Product((value, Quotient(PI, number(180))))
 
 
 def _is_radian(node: Node) -> bool:
-    return _has_pi(node) or (node.op == "fn" and str(node.args[0]).startswith("arc"))
+    return _has_pi(node) or (isinstance(node, Function) and node.name.startswith("arc"))
 
 
 def _has_pi(node: Node) -> bool:
@@ -190,18 +212,10 @@ def _degrees_inside(left: Node, right: Node, same: Same) -> Decision | None:
 
 
 def _has_degrees(node: Node) -> bool:
-    if node.op == "fn":
-        return False
-    if node.op == "deg":
-        return True
-    return node.op in ("add", "mul", "neg", "div", "pm", "mp") and any(
-        _has_degrees(arg) for arg in node.args if isinstance(arg, Node)
-    )
+    return isinstance(node, Degrees) or (isinstance(node, _ARITHMETIC) and any(map(_has_degrees, children(node))))
 
 
 def _without_degrees(node: Node) -> Node:
-    if node.op == "deg":
-        return node.args[0]
-    if node.op == "fn":
-        return node
-    return rebuild(node, _without_degrees)
+    if isinstance(node, Degrees):
+        return node.operand
+    return node if isinstance(node, Function) else rebuild(node, _without_degrees)

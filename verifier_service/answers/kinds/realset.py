@@ -9,21 +9,50 @@ factor.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from verifier_service.answers.compute import algebra
 from verifier_service.answers.compute.algebra import evaluate
-from verifier_service.answers.compute.numeric import MP, NotNumeric, Undefined
+from verifier_service.answers.compute.context import MP, Real
+from verifier_service.answers.compute.numeric import NotNumeric, Undefined
 from verifier_service.answers.kinds import expression, signs
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.kinds.relation import is_name, label_of, may_be_called
 from verifier_service.answers.tree.bounds import NotMath, TooComplex
-from verifier_service.answers.tree.nodes import INFINITY, ZERO, Node, free_symbols, number, rebuild, symbol, walk
+from verifier_service.answers.tree.nodes import (
+    INFINITY,
+    ZERO,
+    Builder,
+    Call,
+    Constant,
+    Function,
+    List,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Relation,
+    Set,
+    SetOperation,
+    Sum,
+    Symbol,
+    Text,
+    Tuple,
+    free_symbols,
+    number,
+    rebuild,
+    walk,
+)
 
 _LESS = {"<": False, "<=": True}
 _GREATER = {">": False, ">=": True}
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!=", "=": "="}
-_MINUS_INFINITY = Node("neg", (INFINITY,))
+_MINUS_INFINITY = Negative(INFINITY)
+_OF_SETS = frozenset([*_LESS, *_GREATER, "!=", "in", "notin"])
+_OF_INTERVALS = (("[", ")"), ("(", "]"), ("]", "["), ("]", "]"), ("[", "["))
+"""Brackets that no point has."""
+
 _DIGITS = 60
 
 
@@ -71,7 +100,7 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         if found.equal:
             return found
         decision = decision or found
-    if decision is None or left.op == right.op == "rel":
+    if decision is None or (isinstance(left, Relation) and isinstance(right, Relation)):
         found = _relations(left, right, same)
         return found if decision is None or (found and found.equal) else decision
     return decision
@@ -96,92 +125,108 @@ def _readings(left: Node, right: Node) -> list[tuple[Node, Node]]:
 
 def _bounded(node: Node) -> frozenset[Node]:
     """Return the terms of relations, of which each may be a name."""
-    return frozenset(term for part in walk(node) if part.op == "rel" for term in part.args[1])
+    return frozenset(term for part in walk(node) if isinstance(part, Relation) for term in part.terms)
 
 
 def _with_names(node: Node, alike: frozenset[Node]) -> Node:
     """Put one letter for each `f(x)`, `a_n`, `AB` that has numbers for bounds; for `|x|` only if both sides have it."""
-    if node.op in ("list", "union"):
+    if isinstance(node, List) or _is_union(node):
         return rebuild(node, lambda child: _with_names(child, alike))
-    if node.op != "rel":
+    if not isinstance(node, Relation):
         return node
-    operators, terms = node.args
+    operators, terms = node.operators, node.terms
     places = [place for place, term in enumerate(terms) if not _is_closed(term)]
     if len(places) != 1 or not all(operator in _FLIPPED or operator == "in" for operator in operators):
         return node
     term = terms[places[0]]
-    if term.op == "sym" or not is_name(term) or not (_is_value(term) or term in alike):
+    if isinstance(term, Symbol) or not is_name(term) or not (_is_value(term) or term in alike):
         return node
     name = _segment(term) or label_of(term)
-    return Node("rel", (operators, tuple(symbol(name) if term == one else one for one in terms)))
+    return Relation(operators, tuple(Symbol(name) if term == one else one for one in terms))
 
 
 def _segment(term: Node) -> str:
     r"""Spell `AB`, `|AB|` and `\overline{AB}`, which are one length, as one name; nothing for other terms."""
-    if term.op == "fn" and term.args[0] in ("abs", "bar"):
-        term = term.args[1]
-    if term.op != "mul" or not _is_value(term):
-        return ""
-    return "".join(part.args[0] for part in term.args)
+    match term:
+        case Function("abs" | "bar", (Product() as product,)) | (Product() as product) if _is_value(product):
+            names = [part.name for part in product.factors if isinstance(part, (Symbol, Constant, Call, Function))]
+            return "".join(names) if len(names) == len(product.factors) else ""
+        case _:
+            return ""
 
 
 def _is_closed(node: Node) -> bool:
-    return not any(part.op in ("sym", "call", "text") for part in walk(node)) or node.op in ("sym", "set", "union")
+    if isinstance(node, (Symbol, Set)) or _is_union(node):
+        return True
+    return not any(isinstance(part, (Symbol, Call, Text)) for part in walk(node))
+
+
+def _is_union(node: Node) -> bool:
+    return isinstance(node, SetOperation) and node.kind == "union"
 
 
 def _is_value(node: Node) -> bool:
     """Tell whether a name is that of one value, and no formula in a letter."""
-    if node.op == "fn" and node.args[0] == "abs":
-        return _is_value(node.args[1]) or node.args[1] in (symbol("z"), symbol("w"))
-    if node.op == "mul" and all(part.op == "sym" and part.args[0][0].isupper() for part in node.args):
-        return True
-    if node.op in ("add", "mul", "div"):
-        return len(free_symbols(node)) > 1
-    if node.op == "fn" and node.args[0] == "bar":
-        return _is_value(node.args[1])
-    return node.op in ("call", "text") or (
-        node.op == "fn" and node.args[0] in ("norm", "Re", "Im", "arg", "det", "vector")
-    )
+    match node:
+        case Call() | Text() | Function("norm" | "Re" | "Im" | "arg" | "det" | "vector"):
+            return True
+        case Function("abs", (operand,)):
+            return _is_value(operand) or operand in (Symbol("z"), Symbol("w"))
+        case Function("bar", (operand,)):
+            return _is_value(operand)
+        case Product(factors) if all(isinstance(part, Symbol) and part.name[0].isupper() for part in factors):
+            return True
+        case Sum() | Product() | Quotient():
+            return len(free_symbols(node)) > 1
+        case _:
+            return False
 
 
 def _is_surely_set(node: Node) -> bool:
-    if node.op in ("union", "inter", "minus", "builder"):
-        return True
-    if node.op == "sym":
-        return node.args[0].startswith("mathbb ")
-    if node.op == "add":
-        return _is_surely_set(node.args[0]) and all(part.op == "neg" for part in node.args[1:])
-    if node.op == "rel":
-        return any(
-            operator in _LESS or operator in _GREATER or operator in ("!=", "in", "notin") for operator in node.args[0]
-        )
-    if node.op == "tuple":
-        return node.args[:2] in (("[", ")"), ("(", "]"), ("]", "["), ("]", "]"), ("[", "[")) or _has_infinity(node)
-    if node.op == "list":
-        items = node.args[1]
-        if any(map(_is_range, items)) and not all(item.op == "rel" for item in items):
+    match node:
+        case SetOperation() | Builder():
+            return True
+        case Symbol(name):
+            return name.startswith("mathbb ")
+        case Sum((first, *rest)):
+            return _is_surely_set(first) and all(isinstance(part, Negative) for part in rest)
+        case Relation(operators):
+            return not _OF_SETS.isdisjoint(operators)
+        case Tuple(open, close, items):
+            return (open, close) in _OF_INTERVALS or (len(items) == 2 and any(map(_is_infinite, items)))
+        case List(_, items):
+            if any(map(_range_of, items)) and not all(isinstance(item, Relation) for item in items):
+                return False
+            return any(_is_surely_set(item) for item in items if not _range_of(item))
+        case _:
             return False
-        return any(_is_surely_set(item) for item in items if not _is_range(item))
-    return False
 
 
-def _has_infinity(node: Node) -> bool:
-    return len(node.args[2]) == 2 and any(item in (INFINITY, _MINUS_INFINITY) for item in node.args[2])
+def _is_infinite(end: Node) -> bool:
+    return end in (INFINITY, _MINUS_INFINITY)
 
 
 def as_set(node: Node) -> RealSet | None:
     """Read a node as a set of reals; None where it is none that is understood."""
-    reader = _READERS.get(node.op)
-    if reader is None:
-        return None
-    return reader(node)
-
-
-def _interval(node: Node) -> RealSet | None:
-    opener, closer, items = node.args
-    if len(items) != 2 or not _ascends(items[0], items[1]):
-        return None
-    return RealSet((Piece(items[0], opener == "[", items[1], closer == "]"),))
+    match node:
+        case Tuple(open, close, (low, high)) if _ascends(low, high):
+            return RealSet((Piece(low, open == "[", high, close == "]"),))
+        case Set(items):
+            return _points(items)
+        case Symbol(name):
+            return _NUMBER_SETS.get(name)
+        case SetOperation():
+            return _operation(node)
+        case Builder(head, condition):
+            return _builder(head, condition)
+        case Relation():
+            return _relation(node)
+        case List():
+            return _list(node)
+        case Sum((Symbol() as first, *rest)):
+            return _without(first, rest)
+        case _:
+            return None
 
 
 def _ascends(low: Node, high: Node) -> bool:
@@ -193,70 +238,62 @@ def _ascends(low: Node, high: Node) -> bool:
         return True
     try:
         with MP.workdps(_DIGITS):
-            return bool(_number(low) <= _number(high))
+            return _number(low) <= _number(high)
     except TooComplex:
         return True
     except (NotMath, Undefined):
         return False
 
 
-def _points(node: Node) -> RealSet | None:
-    items = [value for item in node.args[0] for value in signs.expand(item)]
-    if any(item.op not in ("num", "neg", "div", "fn", "pow", "add", "mul", "const", "sym") for item in items):
+_NUMBERS = (Number, Negative, Quotient, Function, Power, Sum, Product, Constant, Symbol)
+"""What may be a member of a set of reals."""
+
+
+def _points(members: tuple[Node, ...]) -> RealSet | None:
+    items = [value for item in members for value in signs.expand(item)]
+    if not all(isinstance(item, _NUMBERS) for item in items):
         return None
     return RealSet(tuple(Piece(item, True, item, True) for item in items))
 
 
-def _symbol(node: Node) -> RealSet | None:
-    return _NUMBER_SETS.get(node.args[0])
-
-
-def _difference(node: Node) -> RealSet | None:
+def _without(first: Symbol, rest: list[Node]) -> RealSet | None:
     """Read `\\mathbb{R} - \\{0, 1\\}`."""
-    first, *rest = node.args
-    if first.op != "sym" or any(part.op != "neg" for part in rest):
+    subtracted = [part.operand for part in rest if isinstance(part, Negative)]
+    if len(subtracted) < len(rest):
         return None
     found = as_set(first)
-    for part in rest:
-        taken = as_set(part.args[0])
+    for operand in subtracted:
+        taken = as_set(operand)
         found = _intersect(found, _complement(taken)) if found and taken else None
     return found
 
 
-def _union(node: Node) -> RealSet | None:
-    first, second = (as_set(part) for part in node.args)
+def _operation(node: SetOperation) -> RealSet | None:
+    first, second = as_set(node.left), as_set(node.right)
     if first is None or second is None:
         return None
-    return RealSet(first.pieces + second.pieces, first.variable or second.variable)
+    match node.kind:
+        case "union":
+            return RealSet(first.pieces + second.pieces, first.variable or second.variable)
+        case "inter":
+            return _intersect(first, second)
+        case "minus":
+            return _intersect(first, _complement(second))
 
 
-def _minus(node: Node) -> RealSet | None:
-    first, second = (as_set(part) for part in node.args)
-    if first is None or second is None:
-        return None
-    return _intersect(first, _complement(second))
-
-
-def _intersection(node: Node) -> RealSet | None:
-    first, second = (as_set(part) for part in node.args)
-    if first is None or second is None:
-        return None
-    return _intersect(first, second)
-
-
-def _builder(node: Node) -> RealSet | None:
-    head, condition = node.args
-    variable = head.args[1][0] if head.op == "rel" and head.args[0] == ("in",) else head
-    if variable.op != "sym":
-        return None
-    found = as_set(condition)
-    if found is None or (found.variable and found.variable != variable.args[0]):
+def _builder(head: Node, condition: Node) -> RealSet | None:
+    match head:
+        case Symbol(name) | Relation(("in",), (Symbol(name), _)):
+            found = as_set(condition)
+        case _:
+            return None
+    if found is None or (found.variable and found.variable != name):
         return None
     return RealSet(found.pieces)
 
 
-def _relation(node: Node) -> RealSet | None:
-    operators, terms = node.args
+def _relation(node: Relation) -> RealSet | None:
+    operators, terms = node.operators, node.terms
     if len(operators) == 1:
         return _single(operators[0], terms[0], terms[1])
     found: RealSet | None = None
@@ -274,22 +311,28 @@ def _single(operator: str, left: Node, right: Node) -> RealSet | None:
         return inside and RealSet(inside.pieces, label_of(left))
     if operator == "=" and is_name(left) and _is_surely_set(right):
         return as_set(right)
-    if operator == "notin" and left.op == "sym":
+    if operator == "notin" and isinstance(left, Symbol):
         inside = as_set(right)
-        return inside and RealSet(_complement(inside).pieces, left.args[0])
+        return inside and RealSet(_complement(inside).pieces, left.name)
     if operator not in _FLIPPED:
         return None
-    if operator == "!=" and left.op == "sym" and signs.has_sign(right):
-        return _excluded((Node("rel", (("!=",), (left, right))),))
-    if right.op == "sym" and left.op != "sym":
+    if operator == "!=" and isinstance(left, Symbol) and signs.has_sign(right):
+        return _excluded((Relation(("!=",), (left, right)),))
+    if isinstance(right, Symbol) and not isinstance(left, Symbol):
         operator, left, right = _FLIPPED[operator], right, left
-    if left.op == "sym" and left.args[0] not in free_symbols(right) and right.op not in ("set", "tuple", "union"):
-        return RealSet(_ray(operator, right), left.args[0])
+    is_set = isinstance(right, (Set, Tuple)) or _is_union(right)
+    if isinstance(left, Symbol) and left.name not in free_symbols(right) and not is_set:
+        return RealSet(_ray(operator, right), left.name)
+    return _solved(operator, left, right)
+
+
+def _solved(operator: str, left: Node, right: Node) -> RealSet | None:
+    """Solve a relation in one variable."""
     names = free_symbols(left) | free_symbols(right)
     if len(names) != 1:
         return None
     variable = next(iter(names))
-    pieces = algebra.solve_inequality(Node("add", (left, Node("neg", (right,)))), operator, variable)
+    pieces = algebra.solve_inequality(Sum((left, Negative(right))), operator, variable)
     if pieces is None:
         return None
     return RealSet(tuple(Piece(*piece) for piece in pieces), variable)
@@ -305,20 +348,19 @@ def _ray(operator: str, end: Node) -> tuple[Piece, ...]:
     return (Piece(_MINUS_INFINITY, False, end, False), Piece(end, False, INFINITY, False))
 
 
-def _list(node: Node) -> RealSet | None:
-    joiner, items = node.args
-    excluded = _excluded(items)
+def _list(node: List) -> RealSet | None:
+    excluded = _excluded(node.items)
     if excluded is not None:
         return excluded
-    ranges = [item.args[1] for item in items if _is_range(item)]
-    sets = [_member(item) for item in items if not _is_range(item)]
-    found = _joined_sets(joiner, sets)
+    ranges = [found for found in map(_range_of, node.items) if found]
+    sets = [_member(item) for item in node.items if not _range_of(item)]
+    found = _joined_sets(node.joiner, sets)
     if found is None or not ranges:
         return found
-    if any(term != symbol(found.variable or "") for term, _ in ranges):
+    if any(term != Symbol(found.variable or "") for term, _ in ranges):
         return None
-    wholes = {_WHOLE_NUMBERS.get(number_set.args[0]) for _, number_set in ranges} - {None}
-    return _whole_points(found, max(wholes)) if wholes else found  # type: ignore[type-var]
+    wholes = [_WHOLE_NUMBERS[name] for _, name in ranges if name in _WHOLE_NUMBERS]
+    return _whole_points(found, max(wholes)) if wholes else found
 
 
 _WHOLE_NUMBERS = {
@@ -337,15 +379,17 @@ _REALS = ("mathbb R", "R")
 _MAX_POINTS = 200
 
 
-def _is_range(item: Node) -> bool:
-    """Tell whether an item only says what kind of number a letter is: `x \\in \\mathbb{Z}`."""
-    if item.op != "rel" or item.args[0] != ("in",) or item.args[1][1].op != "sym":
-        return False
-    return item.args[1][1].args[0] in (*_WHOLE_NUMBERS, *_REALS)
+def _range_of(item: Node) -> tuple[Node, str] | None:
+    """Split what only says what kind of number a letter is, such as `x \\in \\mathbb{Z}`; None for anything else."""
+    match item:
+        case Relation(("in",), (term, Symbol(name))) if name in _WHOLE_NUMBERS or name in _REALS:
+            return term, name
+        case _:
+            return None
 
 
 def _member(item: Node) -> RealSet | None:
-    if item.op in ("rel", "tuple", "union", "builder", "list", "set"):
+    if isinstance(item, (Relation, Tuple, Builder, List, Set)) or _is_union(item):
         return as_set(item)
     return RealSet((Piece(item, True, item, True),))
 
@@ -384,35 +428,29 @@ def _whole_points(found: RealSet, least: int) -> RealSet | None:
     return RealSet(tuple(Piece(end, True, end, True) for end in ends), found.variable)
 
 
-def _holds_between(value: int, low: Any, high: Any, piece: Piece) -> bool:
+def _holds_between(value: int, low: Real, high: Real, piece: Piece) -> bool:
     above = piece.low_closed if _close(MP.mpf(value), low) else value > low
     below = piece.high_closed if _close(MP.mpf(value), high) else value < high
-    return bool(above and below)
+    return above and below
 
 
 def _excluded(items: tuple[Node, ...]) -> RealSet | None:
     """Read `x \\ne 1, 2` as a set that lacks both."""
-    first = items[0]
-    if first.op != "rel" or first.args[0] != ("!=",) or any(item.op == "rel" for item in items[1:]):
-        return None
-    name, value = first.args[1]
-    head, *values = [part for item in (value, *items[1:]) for part in signs.expand(item)]
+    match items:
+        case (Relation(("!=",), (name, value)), *others) if not any(isinstance(item, Relation) for item in others):
+            head, *values = [part for item in (value, *others) for part in signs.expand(item)]
+        case _:
+            return None
     found = _single("!=", name, head)
     for value in values:
         found = _intersect(found, RealSet(_ray("!=", value))) if found else None
-    return found and RealSet(found.pieces, first.args[1][0].args[0] if first.args[1][0].op == "sym" else None)
-
-
-_READERS = {
-    "tuple": _interval, "set": _points, "sym": _symbol, "union": _union, "minus": _minus, "inter": _intersection,
-    "builder": _builder, "rel": _relation, "list": _list, "add": _difference,
-}  # fmt: skip
+    return found and RealSet(found.pieces, name.name if isinstance(name, Symbol) else None)
 
 
 # --- arithmetic of pieces ---------------------------------------------------------------------------------------
 
 
-def _number(node: Node) -> Any:
+def _number(node: Node) -> Real:
     """Return the value of an end as a number of `MP`, infinite ends too."""
     if node == INFINITY:
         return MP.inf
@@ -420,19 +458,22 @@ def _number(node: Node) -> Any:
         return -MP.inf
     with MP.workdps(_DIGITS):
         value = evaluate(node, {})
-    if isinstance(value, MP.mpc | MP.matrix):
+    if not isinstance(value, MP.mpf):
         raise NotNumeric("an end of an interval that is no real number")
     return value
 
 
-def _close(a: Any, b: Any) -> bool:
-    return bool(a == b or (MP.isfinite(a) and MP.isfinite(b) and abs(a - b) < MP.mpf(10) ** -40 * (1 + abs(a))))
+def _close(a: Real, b: Real) -> bool:
+    return a == b or (MP.isfinite(a) and MP.isfinite(b) and abs(a - b) < MP.mpf(10) ** -40 * (1 + abs(a)))
+
+
+_Row = tuple[Real, Real, Piece]
 
 
 def _merged(pieces: tuple[Piece, ...]) -> list[Piece]:
     """Sort pieces and join those that touch; an empty piece disappears."""
     with MP.workdps(_DIGITS):
-        rows = []
+        rows: list[_Row] = []
         for piece in pieces:
             low, high = _number(piece.low), _number(piece.high)
             if _close(low, high):
@@ -442,7 +483,7 @@ def _merged(pieces: tuple[Piece, ...]) -> list[Piece]:
                 continue
             rows.append((low, high, piece))
         rows.sort(key=lambda row: (row[0], not row[2].low_closed))
-        merged: list[tuple[Any, Any, Piece]] = []
+        merged: list[_Row] = []
         for low, high, piece in rows:
             if merged:
                 last_low, last_high, last = merged[-1]
@@ -454,7 +495,7 @@ def _merged(pieces: tuple[Piece, ...]) -> list[Piece]:
     return [piece for _, _, piece in merged]
 
 
-def _joined(low: Any, last_high: Any, last: Piece, high: Any, piece: Piece) -> tuple[Any, Any, Piece]:
+def _joined(low: Real, last_high: Real, last: Piece, high: Real, piece: Piece) -> _Row:
     if _close(last_high, high):
         closed = last.high_closed or piece.high_closed
         return low, high, Piece(last.low, last.low_closed, last.high, closed)
@@ -464,23 +505,19 @@ def _joined(low: Any, last_high: Any, last: Piece, high: Any, piece: Piece) -> t
 
 
 def _complement(found: RealSet) -> RealSet:
-    low, low_closed = _MINUS_INFINITY, False
-    pieces = []
+    low: Node = _MINUS_INFINITY
+    low_closed = False
+    pieces: list[Piece] = []
     for piece in _merged(found.pieces):
         pieces.append(Piece(low, low_closed, piece.low, not piece.low_closed))
         low, low_closed = piece.high, not piece.high_closed
     pieces.append(Piece(low, low_closed, INFINITY, False))
-    kept = tuple(
-        p for p in pieces if not (p.low == p.high and (p.low in (INFINITY, _MINUS_INFINITY) or not p.low_closed))
-    )
+    kept = tuple(p for p in pieces if not (p.low == p.high and (_is_infinite(p.low) or not p.low_closed)))
     return RealSet(tuple(p for p in kept if not (p.high == _MINUS_INFINITY or p.low == INFINITY)), found.variable)
 
 
 def _intersect(first: RealSet, second: RealSet) -> RealSet:
-    pieces = []
-    for one in first.pieces:
-        for other in second.pieces:
-            pieces.append(_overlap(one, other))
+    pieces = [_overlap(one, other) for one in first.pieces for other in second.pieces]
     kept = tuple(piece for piece in pieces if piece is not None)
     return RealSet(kept, first.variable or second.variable)
 
@@ -551,8 +588,9 @@ def _same_end(one: Node, other: Node, same: Same) -> bool:
 
 def _relations(left: Node, right: Node, same: Same) -> Decision | None:
     """Compare inequalities that are no sets of reals: by a positive factor, or term by term."""
-    if left.op != "rel" or right.op != "rel":
-        return Decision(False, "a set of reals is not that") if left.op != "list" and right.op != "list" else None
+    if not isinstance(left, Relation) or not isinstance(right, Relation):
+        joined = isinstance(left, List) or isinstance(right, List)
+        return None if joined else Decision(False, "a set of reals is not that")
     a, b = _upward(left), _upward(right)
     if a[0] != b[0] or len(a[1]) != len(b[1]):
         return Decision(False, "the relations differ")
@@ -560,7 +598,7 @@ def _relations(left: Node, right: Node, same: Same) -> Decision | None:
         return Decision(True, "the relations are equal term by term")
     if len(a[1]) != 2 or a[0][0] not in ("<", "<=", "!="):
         return Decision(False, "the relations differ")
-    differences = [Node("add", (terms[1], Node("neg", (terms[0],)))) for _, terms in (a, b)]
+    differences = [Sum((terms[1], Negative(terms[0]))) for _, terms in (a, b)]
     try:
         if free_symbols(differences[0]) == free_symbols(differences[1]) and expression.proportional(
             differences[0], differences[1], positive=a[0][0] != "!="
@@ -571,8 +609,8 @@ def _relations(left: Node, right: Node, same: Same) -> Decision | None:
     return Decision(False, "the inequalities differ")
 
 
-def _upward(node: Node) -> tuple[tuple[str, ...], tuple[Node, ...]]:
-    operators, terms = node.args
+def _upward(node: Relation) -> tuple[tuple[str, ...], tuple[Node, ...]]:
+    operators, terms = node.operators, node.terms
     if all(operator in _GREATER for operator in operators):
         return tuple(_FLIPPED[operator] for operator in reversed(operators)), tuple(reversed(terms))
     return operators, terms

@@ -9,6 +9,7 @@ is the answer.
 """
 
 import re
+from typing import TypeGuard
 
 from verifier_service.answers.compute import algebra
 from verifier_service.answers.compute.exact import exact
@@ -17,11 +18,49 @@ from verifier_service.answers.compute.points import letters_of
 from verifier_service.answers.kinds import expression, literal, logarithm, parameters
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.read.words import ACCENTS, GREEK
-from verifier_service.answers.tree.nodes import Node, free_symbols, rename, walk
+from verifier_service.answers.tree.nodes import (
+    Builder,
+    Call,
+    Cases,
+    Congruent,
+    Constant,
+    Derivative,
+    Function,
+    Integral,
+    Limit,
+    List,
+    Matrix,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quantity,
+    Quotient,
+    Ratio,
+    Relation,
+    Series,
+    Set,
+    SetOperation,
+    Sum,
+    Symbol,
+    Text,
+    Tuple,
+    children,
+    free_symbols,
+    rename,
+    walk,
+)
 
-_SETS = ("list", "set", "tuple", "union", "inter", "minus", "builder", "cases", "matrix", "text")
-_TRIGONOMETRIC = ("sin", "cos", "tan", "cot", "sec", "csc")
-_SYMBOL_LEAVES = ("sym", "call", "text")
+_SETS = (List, Set, Tuple, SetOperation, Builder, Cases, Matrix, Text)
+_TRIGONOMETRIC = frozenset(["sin", "cos", "tan", "cot", "sec", "csc"])
+_OF_NAMES = _TRIGONOMETRIC | {
+    "abs", "norm", "det", "min", "max", "conjugate", "bar", "unit", "vector", "cross", "dot", "tr", "square",
+    "transpose", "Re", "Im", "arg", "gcd", "lcm",
+}  # fmt: skip
+"""Functions that name something where they are applied to names."""
+
+_LEAVES = (Symbol, Call, Text)
 _FIGURES = frozenset(["angle", "triangle", "measuredangle", "mathbb"])
 
 
@@ -33,29 +72,24 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
     if not (_is_equation(left) or _is_equation(right)):
         return None
     one, other = unzipped(left), unzipped(right)
-    if (
-        one
-        and other
-        and [label_of(term.args[1][0]) for term in one.args[1]] != [label_of(term.args[1][0]) for term in other.args[1]]
-    ):
+    if one and other and _labels(one) != _labels(other):
         return same(one, other)
-    if one and right.op == "list":
+    if one and isinstance(right, List):
         return same(one, right)
-    if other and left.op == "list":
+    if other and isinstance(left, List):
         return same(left, other)
-    if _is_equation(left) and _is_equation(right):
-        return _two(left, right, same)
-    equation, other = (left, right) if _is_equation(left) else (right, left)
-    if other.op == "rel":
-        return None
-    return _one(equation, other, same)
+    if _is_equation(left):
+        if _is_equation(right):
+            return _two(left, right, same)
+        return None if isinstance(right, Relation) else _one(left, right, same)
+    return _one(right, left, same) if _is_equation(right) and not isinstance(left, Relation) else None
 
 
 def settle(node: Node) -> Node:
     """Cut what is not the statement itself: what stands before the last `⇒`, and the approximation after `≈`."""
-    if node.op != "rel":
+    if not isinstance(node, Relation):
         return node
-    operators, terms = list(node.args[0]), list(node.args[1])
+    operators, terms = list(node.operators), list(node.terms)
     for index in range(len(operators) - 1, -1, -1):
         if operators[index] == "=>":
             operators, terms = operators[index + 1 :], terms[index + 1 :]
@@ -68,137 +102,124 @@ def settle(node: Node) -> Node:
         else:
             operators.pop()
             terms.pop()
-    if operators and operators[0] == "in" and len(operators) == 1 and terms[1].op == "list":
+    if operators and operators[0] == "in" and len(operators) == 1 and isinstance(terms[1], List):
         return terms[1]
     if not operators:
         return terms[0]
-    return Node("rel", (tuple(operators), tuple(terms)))
+    return Relation(tuple(operators), tuple(terms))
 
 
-def unzipped(node: Node) -> Node | None:
+def unzipped(node: Node) -> List | None:
     """Read `(x, y) = (1, 2)` as `x = 1, y = 2`; None for anything else."""
-    if node.op != "rel" or node.args[0] != ("=",) or any(term.op != "tuple" for term in node.args[1]):
-        return None
-    names, values = (term.args[2] for term in node.args[1])
-    if len(names) != len(values) or not all(map(is_name, names)):
-        return None
-    return Node("list", (",", tuple(Node("rel", (("=",), pair)) for pair in zip(names, values, strict=True))))
+    match node:
+        case Relation(("=",), (Tuple(items=names), Tuple(items=values))):
+            if len(names) != len(values) or not all(map(is_name, names)):
+                return None
+            return List(",", tuple(Relation(("=",), pair) for pair in zip(names, values, strict=True)))
+        case _:
+            return None
 
 
-def _is_equation(node: Node) -> bool:
-    return node.op == "rel" and all(operator in ("=", "->") for operator in node.args[0])
+def _labels(equations: List) -> list[str]:
+    """Spell what stands on the left of each equation of a list."""
+    return [label_of(equation.terms[0]) for equation in equations.items if isinstance(equation, Relation)]
+
+
+def _is_equation(node: Node) -> TypeGuard[Relation]:
+    return isinstance(node, Relation) and all(operator in ("=", "->") for operator in node.operators)
 
 
 def contradicts_itself(node: Node) -> bool:
     """Tell whether an answer is an equation of constants that is false, such as `41 = 42`."""
     if (
         not _is_equation(node)
-        or is_name(node.args[1][0])
+        or is_name(node.terms[0])
         or free_symbols(node)
-        or any(part.op in (*_SETS, "call") for part in walk(node))
+        or any(isinstance(part, (*_SETS, Call)) for part in walk(node))
     ):
         return False
-    first, *rest = node.args[1]
-    return not all(_is_in_class(first, term) if term.op == "congruent" else _agrees(first, term) for term in rest)
+    first, *rest = node.terms
+    return not all(_is_in_class(first, term) if isinstance(term, Congruent) else _agrees(first, term) for term in rest)
 
 
-def _is_in_class(node: Node, residue: Node) -> bool:
+def _is_in_class(node: Node, those: Congruent) -> bool:
     """Tell whether `2^{100} \\equiv 2 \\pmod 7` may hold; also where that cannot be computed."""
-    values = [exact(part) for part in (node, *residue.args)]
-    if any(value is None for value in values) or not values[2]:
+    value, residue, modulus = exact(node), exact(those.residue), exact(those.modulus)
+    if value is None or residue is None or not modulus:
         return True
-    return (values[0] - values[1]) % values[2] == 0  # type: ignore[operator]
+    return (value - residue) % modulus == 0
 
 
 def is_name(node: Node) -> bool:
     """Tell whether a term only names something: a letter, `f(x)`, `P(A)`, `AB`, `x + y`, `|AB|`, `(x, y)`; no number
     in it."""
-    if node.op in _SYMBOL_LEAVES:
-        return True
-    if node.op == "const":
-        return node.args[0] in ("e", "i")
-    if node.op in ("lim", "int", "sum", "prod", "diff"):
-        return is_name(node.args[0]) or (node.op == "int" and node.args[2] is None)
-    if node.op == "fn":
-        return node.args[0] in (
-            *_TRIGONOMETRIC,
-            "abs",
-            "norm",
-            "det",
-            "min",
-            "max",
-            "conjugate",
-            "bar",
-            "unit",
-            "vector",
-            "cross",
-            "dot",
-            "tr",
-            "square",
-            "transpose",
-            "Re",
-            "Im",
-            "arg",
-            "gcd",
-            "lcm",
-        ) and all(is_name(arg) for arg in node.args[1:])
-    if node.op == "tuple":
-        return all(is_name(item) for item in node.args[2])
-    if node.op == "pow":
-        base, power = node.args
-        return (base.op == "sym" and exact(power) == -1) or (
-            base.op == "fn" and base.args[0] in _TRIGONOMETRIC and is_name(base)
-        )
-    if node.op in ("mul", "add", "div", "ratio", "union", "inter", "minus"):
-        return all(is_name(arg) for arg in node.args)
-    if node.op == "quantity":
-        return is_name(node.args[0])
-    return False
+    match node:
+        case Symbol() | Call() | Text():
+            return True
+        case Constant(name):
+            return name in ("e", "i")
+        case Integral(body, _, low):
+            return is_name(body) or low is None
+        case Limit(body) | Series(_, body) | Derivative(body):
+            return is_name(body)
+        case Function(name, operands):
+            return name in _OF_NAMES and all(map(is_name, operands))
+        case Power(base, exponent):
+            inverse = isinstance(base, Symbol) and exact(exponent) == -1
+            return inverse or (isinstance(base, Function) and base.name in _TRIGONOMETRIC and is_name(base))
+        case Product() | Sum() | Quotient() | Ratio() | SetOperation() | Tuple():
+            return all(map(is_name, children(node)))
+        case Quantity(value):
+            return is_name(value)
+        case _:
+            return False
 
 
 def assignment(node: Node) -> tuple[str | None, Node]:
     """Split an assignment into a label and its value; a node that is none has the label None."""
     node = settle(node)
-    if (
-        node.op == "ratio"
-        and len(node.args) == 2
-        and node.args[0].op in ("sym", "text")
-        and len(node.args[0].args[0]) > 1
-    ):
-        return node.args[0].args[0], node.args[1]
-    if not _is_equation(node):
-        return None, node
-    terms = node.args[1]
+    match node:
+        case Ratio((Symbol(name) | Text(name), value)) if len(name) > 1:
+            return name, value
+        case Relation(("->",), (Symbol(name), limit)):
+            return name, limit
+        case _:
+            return _assigned(node) if _is_equation(node) else (None, node)
+
+
+def _assigned(equation: Relation) -> tuple[str | None, Node]:
+    terms = equation.terms
     first, last = terms[0], terms[-1]
-    if node.args[0] == ("->",) and first.op == "sym":
-        return first.args[0], _bind((first.args[0],), last)
-    if len(terms) == 2 and not is_name(first) and last.op == "sym" and exact(first) is not None:
+    if len(terms) == 2 and not is_name(first) and isinstance(last, Symbol) and exact(first) is not None:
         first, last = last, first
     if is_name(first) and not (_names_in(first) & free_symbols(last)) - _arguments(first) and not _recurs(first, last):
-        return label_of(first), _bind(_arguments(first), last)
-    return None, node
+        return label_of(first), last
+    return None, equation
 
 
 def label_of(node: Node) -> str:
     """Spell the name on the left of an assignment."""
-    if node.op in ("sym", "text"):
-        return node.args[0]
-    if node.op == "call" and node.args[0].endswith("_"):
-        return node.args[0] + "".join(map(label_of, node.args[1:]))
-    if node.op == "call":
-        plain = not node.args[0].startswith("nabla") and all(
-            arg.op == "sym" and not arg.args[0][:1].isupper() for arg in node.args[1:]
-        )
-        return f"{node.args[0]}()" if plain else f"{node.args[0]} at {node.args[1:]!r}"
-    if node.op == "num":
-        return str(node.args[0])
-    if node.op == "tuple":
-        return "(" + ",".join(label_of(item) for item in node.args[2]) + ")"
-    return repr(node)
+    match node:
+        case Symbol(name) | Text(name):
+            return name
+        case Call(name, operands) if name.endswith("_"):
+            return name + "".join(map(label_of, operands))
+        case Call(name, operands):
+            plain = not name.startswith("nabla") and all(
+                isinstance(operand, Symbol) and not operand.name[:1].isupper() for operand in operands
+            )
+            return f"{name}()" if plain else f"{name} at {operands!r}"
+        case Number(value):
+            return str(value)
+        case Tuple(items=items):
+            return "(" + ",".join(map(label_of, items)) + ")"
+        case _:
+            return f"formula({node!r})"
 
 
 def base_name(label: str) -> str:
-    """Return the letter of a numbered unknown: `x_1`, `x_{2}` and `x` are one unknown, `f(1)` and `f(2)` are two."""
+    """Return the letter of a numbered unknown: `x_1`, `x_{2}` and `x` are one unknown, `f(1)` and `f(2)` are two.
+    All formulas, such as `xy` and `x + y`, count as one."""
     if " at " in label:
         return label
     return re.split(r"[_()\d]", label, maxsplit=1)[0] or label
@@ -206,38 +227,36 @@ def base_name(label: str) -> str:
 
 def _names_in(node: Node) -> set[str]:
     names = set(free_symbols(node))
-    if node.op == "call":
-        names.add(node.args[0])
+    if isinstance(node, Call):
+        names.add(node.name)
     return names
 
 
 def _arguments(node: Node) -> frozenset[str]:
     """Name the letters bound on the left of an assignment: the arguments of `f(x, y)`, x under `\\int f dx`."""
-    if node.op == "call":
-        return frozenset[str]().union(*(free_symbols(arg) for arg in node.args[1:]))
-    if node.op == "tuple":
-        return frozenset[str]().union(*map(_arguments, node.args[2]))
-    if node.op in ("int", "diff") and (node.op == "diff" or node.args[2] is None):
-        return frozenset((node.args[1],))
-    return frozenset()
+    match node:
+        case Call(_, operands):
+            return frozenset[str]().union(*map(free_symbols, operands))
+        case Tuple(items=items):
+            return frozenset[str]().union(*map(_arguments, items))
+        case Derivative(_, variable) | Integral(_, variable, None):
+            return frozenset((variable,))
+        case _:
+            return frozenset()
 
 
 def _recurs(name: Node, value: Node) -> bool:
     """Tell whether a value holds the function that it is to define: `a_{n+1} = 2a_n`."""
-    return name.op == "call" and any(part.op == "call" and part.args[0] == name.args[0] for part in walk(value))
+    return isinstance(name, Call) and any(isinstance(part, Call) and part.name == name.name for part in walk(value))
 
 
-def _bind(arguments: object, value: Node) -> Node:
-    return value
-
-
-def _two(left: Node, right: Node, same: Same) -> Decision:
+def _two(left: Relation, right: Relation, same: Same) -> Decision:
     """Compare two equations or assignments."""
     (label_a, value_a), (label_b, value_b) = assignment(left), assignment(right)
     if (label_a is None) != (label_b is None):
         constant, value = (left, value_b) if label_a is None else (right, value_a)
         if not free_symbols(constant) and not contradicts_itself(constant):
-            return same(constant.args[1][-1], value)
+            return same(constant.terms[-1], value)
     if label_a is not None and label_b is not None:
         if label_a == label_b or may_be_called(label_a, label_b):
             direct = same(value_a, value_b)
@@ -258,12 +277,12 @@ def _two(left: Node, right: Node, same: Same) -> Decision:
     return _equations(left, right)
 
 
-def _plain_heads(left: Node, right: Node) -> bool:
-    return all(equation.args[1][0].op in _SYMBOL_LEAVES for equation in (left, right))
+def _plain_heads(left: Relation, right: Relation) -> bool:
+    return all(isinstance(equation.terms[0], _LEAVES) for equation in (left, right))
 
 
-def _mixed(left: Node, right: Node) -> bool:
-    return len(left.args[1]) > 2 or len(right.args[1]) > 2
+def _mixed(left: Relation, right: Relation) -> bool:
+    return len(left.terms) > 2 or len(right.terms) > 2
 
 
 def may_be_called(one: str, other: str) -> bool:
@@ -300,32 +319,32 @@ def is_family(label: str, value: Node) -> bool:
     )
 
 
-def _renamed(left: Node, right: Node, value_a: Node, value_b: Node) -> Node | None:
+def _renamed(left: Relation, right: Relation, value_a: Node, value_b: Node) -> Node | None:
     """Rename the argument of the second function to that of the first."""
-    first, second = left.args[1][0], right.args[1][0]
-    if first.op != "call" or second.op != "call" or len(first.args) != len(second.args):
+    first, second = left.terms[0], right.terms[0]
+    if not isinstance(first, Call) or not isinstance(second, Call) or len(first.operands) != len(second.operands):
         return None
-    names = {}
-    for one, other in zip(first.args[1:], second.args[1:], strict=True):
-        if one.op != "sym" or other.op != "sym":
+    names: dict[str, str] = {}
+    for one, other in zip(first.operands, second.operands, strict=True):
+        if not isinstance(one, Symbol) or not isinstance(other, Symbol):
             return None
-        names[other.args[0]] = one.args[0]
+        names[other.name] = one.name
     if set(names.values()) & (free_symbols(value_b) - set(names)):
         return None
     return rename(value_b, names)
 
 
-def _one(equation: Node, other: Node, same: Same) -> Decision:
+def _one(equation: Relation, other: Node, same: Same) -> Decision:
     """Compare an equation with what is not one."""
     label, value = assignment(equation)
     if label is not None and not contradicts_itself(equation):
         if is_family(label, value) and is_family(label, other) and free_symbols(value) != free_symbols(other):
             return Decision(parameters.renamed([value], [other], same), "compared as families")
         return same(value, other)
-    terms = equation.args[1]
-    if equation.args[0] == ("->",):
+    terms = equation.terms
+    if equation.operators == ("->",):
         return Decision(False, "a limit statement is not its value")
-    if other.op in _SETS:
+    if isinstance(other, _SETS):
         return Decision(False, "an equation is not its solution")
     if all(_agrees(terms[0], term) for term in terms[1:]):
         return same(terms[-1], other)
@@ -342,30 +361,26 @@ def _agrees(first: Node, second: Node) -> bool:
         return False
 
 
-def _difference(equation: Node) -> Node:
-    terms = equation.args[1]
-    return Node("add", (terms[0], Node("neg", (terms[-1],))))
+def _difference(equation: Relation) -> Node:
+    return Sum((equation.terms[0], Negative(equation.terms[-1])))
 
 
-def _equations(left: Node, right: Node) -> Decision:
+def _equations(left: Relation, right: Relation) -> Decision:
     """Compare two equations by the set of their solutions."""
-    if len(left.args[1]) != len(right.args[1]):
+    if len(left.terms) != len(right.terms):
         return Decision(False, "the chains differ")
-    if len(left.args[1]) > 2:
-        pairs = zip(left.args[1], right.args[1], strict=True)
+    pairs = list(zip(left.terms, right.terms, strict=True))
+    if len(pairs) > 2:
         if all(_agrees(one, other) for one, other in pairs):
             return Decision(True, "the chains are equal term by term")
         return Decision(False, "the chains differ")
-    if any(term.op in _SETS for term in (*left.args[1], *right.args[1])):
-        pairs = zip(left.args[1], right.args[1], strict=True)
-        return Decision(all(one == other for one, other in pairs), "compared sign by sign")
+    if any(isinstance(term, _SETS) for pair in pairs for term in pair):
+        return Decision(left.terms == right.terms, "compared sign by sign")
     first, second = _difference(left), _difference(right)
     if free_symbols(first) != free_symbols(second):
         return Decision(False, "the equations hold different variables")
     if not free_symbols(first):
-        both = logarithm.equal(first, second) and all(
-            logarithm.equal(a, b) for a, b in zip(left.args[1], right.args[1], strict=True)
-        )
+        both = logarithm.equal(first, second) and all(logarithm.equal(one, other) for one, other in pairs)
         return Decision(both, "equations of constants, compared side by side")
     if expression.proportional(first, second):
         return Decision(True, "the equations are equal but for a constant factor")
@@ -378,5 +393,5 @@ def _is_of_complex_parts(left: Node, right: Node) -> bool:
     r"""Tell whether a complex letter stands in `\operatorname{Re}(z)`, `|z|`, `\bar z`, which no polynomial holds."""
     letters = letters_of(left, right).complex
     return bool(letters) and any(
-        part.op == "fn" and letters & free_symbols(part) for node in (left, right) for part in walk(node)
+        isinstance(part, Function) and letters & free_symbols(part) for node in (left, right) for part in walk(node)
     )

@@ -3,12 +3,12 @@
 `1 ± sqrt(2)` equals the list `1 + sqrt(2), 1 - sqrt(2)`; it does not equal one of the two.
 """
 
-from verifier_service.answers.tree.nodes import Node, rebuild, walk
+from verifier_service.answers.tree.nodes import Negative, Node, PlusMinus, rebuild, walk
 
 
 def has_sign(node: Node) -> bool:
     """Tell whether ± or ∓ stands anywhere in the tree."""
-    return any(part.op in ("pm", "mp") for part in walk(node))
+    return any(isinstance(part, PlusMinus) for part in walk(node))
 
 
 def expand(node: Node) -> list[Node]:
@@ -19,7 +19,7 @@ def expand(node: Node) -> list[Node]:
 
 
 def _choose(node: Node, positive: bool) -> Node:
-    if node.op in ("pm", "mp"):
-        inner = _choose(node.args[0], positive)
-        return inner if positive == (node.op == "pm") else Node("neg", (inner,))
+    if isinstance(node, PlusMinus):
+        inner = _choose(node.operand, positive)
+        return inner if positive == (node.upper == "+") else Negative(inner)
     return rebuild(node, lambda child: _choose(child, positive))

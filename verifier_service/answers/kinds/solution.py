@@ -9,20 +9,37 @@ This is the one rule that asks more of the answer than of the reference.
 from itertools import pairwise
 
 from verifier_service.answers.kinds.relation import assignment, settle
-from verifier_service.answers.tree.nodes import Node, free_symbols
+from verifier_service.answers.tree.nodes import (
+    Builder,
+    Call,
+    Function,
+    List,
+    Negative,
+    Node,
+    Product,
+    Relation,
+    Set,
+    SetOperation,
+    Symbol,
+    Text,
+    Tuple,
+    free_symbols,
+)
 
 _BOUNDS = ("<", "<=", ">", ">=", "!=")
-_PARTS = {"list": 1, "set": 0, "tuple": 2}
-_SETS = ("union", "inter", "minus")
 
 
 def _parts(node: Node) -> tuple[Node, ...] | None:
     """Return what decides for a list or a set: its items, its sides, its condition; None for any other node."""
-    if node.op in _PARTS:
-        return node.args[_PARTS[node.op]]
-    if node.op in _SETS:
-        return node.args
-    return (node.args[1],) if node.op == "builder" else None
+    match node:
+        case List(items=items) | Set(items) | Tuple(items=items):
+            return items
+        case SetOperation(_, left, right):
+            return left, right
+        case Builder(_, condition):
+            return (condition,)
+        case _:
+            return None
 
 
 def is_solved(node: Node) -> bool:
@@ -31,9 +48,9 @@ def is_solved(node: Node) -> bool:
     parts = _parts(node)
     if parts is not None:
         return all(map(is_solved, parts))
-    if node.op == "rel":
+    if isinstance(node, Relation):
         return _is_solved_relation(node)
-    return (node.op != "text" and not free_symbols(node)) or _is_number_set(node)
+    return (not isinstance(node, Text) and not free_symbols(node)) or _is_number_set(node)
 
 
 def is_question(node: Node) -> bool:
@@ -42,21 +59,21 @@ def is_question(node: Node) -> bool:
     parts = _parts(node)
     if parts is not None:
         return any(map(is_question, parts))
-    if node.op != "rel" or len(free_symbols(node)) != 1 or assignment(node)[0] is not None:
+    if not isinstance(node, Relation) or len(free_symbols(node)) != 1 or assignment(node)[0] is not None:
         return False
     return not _is_solved_relation(node)
 
 
 def _is_number_set(node: Node) -> bool:
-    return node.op == "sym" and node.args[0].startswith("mathbb ")
+    return isinstance(node, Symbol) and node.name.startswith("mathbb ")
 
 
-def _is_solved_relation(node: Node) -> bool:
-    operators, terms = node.args
+def _is_solved_relation(node: Relation) -> bool:
+    operators, terms = node.operators, node.terms
     if len(operators) == 1 and operators[0] in ("in", "notin"):
         return _is_alone(terms[0]) and is_solved(terms[1])
     if all(operator == "=" for operator in operators):
-        named = any(_is_alone(term) or term.op == "tuple" for term in (terms[0], terms[-1]))
+        named = any(_is_alone(term) or isinstance(term, Tuple) for term in (terms[0], terms[-1]))
         label, value = assignment(node)
         if label is None:
             return not free_symbols(node)
@@ -71,8 +88,12 @@ def _is_solved_relation(node: Node) -> bool:
 
 def _is_alone(node: Node) -> bool:
     """Tell whether a term is one name: `x`, `-x`, `|x|`, `a_n`, `f(x)`, `AB`."""
-    if node.op == "neg" or (node.op == "fn" and node.args[0] in ("abs", "norm", "Re", "Im", "arg")):
-        return _is_alone(node.args[-1])
-    if node.op == "mul":
-        return all(part.op == "sym" and part.args[0].isupper() for part in node.args)
-    return node.op in ("sym", "call", "text")
+    match node:
+        case Negative(operand):
+            return _is_alone(operand)
+        case Function("abs" | "norm" | "Re" | "Im" | "arg", operands):
+            return _is_alone(operands[-1])
+        case Product(factors):
+            return all(isinstance(factor, Symbol) and factor.name.isupper() for factor in factors)
+        case _:
+            return isinstance(node, (Symbol, Call, Text))

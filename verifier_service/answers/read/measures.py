@@ -8,40 +8,13 @@ known units (`kg m/s^2`, `miles per hour`, `fl. oz.`), of a noun phrase (`red ba
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from itertools import islice, product
 from pathlib import Path
 
-Dimension = tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What is measured, how large one is (`scale` times a power of π), and what is added to a value before scaling."""
-
-    dimension: Dimension = ()
-    scale: Fraction = Fraction(1)
-    pi: int = 0
-    offset: Fraction = Fraction(0)
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What stands after a value: the meanings of its units, and its nouns. `needed` marks letters after a value that
-    are a unit only where the other answer has one."""
-
-    units: tuple[Unit, ...]
-    nouns: frozenset[str] = frozenset()
-    text: str = field(default="", compare=False)
-    needed: bool = False
-
-    @property
-    def holds_pi(self) -> bool:
-        """Tell whether the unit is a multiple of π, as a degree is."""
-        return any(unit.pi for unit in self.units)
-
+from verifier_service.answers.tree.measure import Measure, Unit
 
 _MAX_MEANINGS = 8
 _MAX_PIECES = 40
@@ -247,6 +220,14 @@ def measure(text: str, one: bool = False) -> Measure | None:
         return None
     reader = _Reader(pieces, one)
     return reader.read(text) if reader.understood() else None
+
+
+def unit(text: str) -> Measure:
+    """Read the name of a unit that the tables hold."""
+    found = measure(text)
+    if found is None:
+        raise LookupError(f"no unit {text!r}")
+    return found
 
 
 class _Reader:

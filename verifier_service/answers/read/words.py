@@ -1,5 +1,7 @@
 """The vocabulary of answers: functions, constants, Greek letters, and the small words between them."""
 
+from typing import Literal
+
 FUNCTIONS = frozenset(
     [
         "sin",
@@ -162,7 +164,7 @@ ACCENTS = (
 )  # fmt: skip
 """Commands that set a sign over letters and make another name of them."""
 
-JOINERS = {
+JOINERS: dict[str, Literal["and", "or"]] = {
     "and": "and", "und": "and", "et": "and", "y": "and", "&": "and", "и": "and", "和": "and", "与": "and", "及": "and",
     "と": "and", "와": "and", "과": "and", "그리고": "and",
     "or": "or", "oder": "or", "ou": "or", "или": "or", "或": "or", "或者": "or", "または": "or", "또는": "or",

@@ -1,70 +1,358 @@
-"""The tree that an answer is read into: immutable nodes, compared by structure.
+"""The tree that an answer is read into: immutable nodes, compared by structure, one class for each operation.
 
-| op | args |
-|---|---|
-| num | (Fraction, places): a mixed number is one too; places are the digits after its point, None without a point |
-| sym | (name,) |
-| const | ("pi" \\| "e" \\| "i" \\| "inf",) |
-| add, mul | terms, factors |
-| neg, fact, fact2, pm, mp, deg, percent | (operand,) |
-| div, pow | (numerator, denominator), (base, exponent) |
-| fn | (name, *operands): a known function; also bar, conjugate, vector, unit (number of the axis), cross, dot |
-| call | (name, *operands): an unknown function, `f(x)`, `a_{n+1}` |
-| sum, prod, int | (body, variable, low, high); an indefinite integral has None for both |
-| lim | (body, variable, point, side): side is -1, 0 or 1 |
-| diff | (body, variable, order) |
-| matrix | rows, each a tuple of nodes |
-| tuple | (open, close, items): brackets as written, so `[0,1)` is an interval and `(0,1)` may be one |
-| set | items |
-| builder | (head, condition) |
-| list | (joiner, items): joiner is "," or "and" or "or" |
-| rel | (operators, terms): a chain has one operator fewer than terms |
-| union, inter, minus | (left, right): of sets |
-| not, and, or, xor | propositions |
-| text | (string,) |
-| quantity | (value, unit) |
-| base | (digits, base) |
-| ratio | terms |
-| congruent | (residue, modulus) |
-| cases | rows: (value, condition or None) |
-| dots | () |
+`Node` is the union of all of them. Code that has to know every operation is a `match` over a node that ends with
+`assert_never`: pyright then names each place that a new operation has to be added to. Code that knows a few asks with
+`isinstance` or `match`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from verifier_service.answers.tree.measure import Measure
 
 
-class Node(NamedTuple):
-    """One node of the tree; `args` holds nodes, strings and numbers as the table above says."""
-
-    op: str
-    args: tuple[Any, ...]
+class _Node:
+    __slots__ = ()
 
 
-def number(value: int | Fraction, places: int | None = None) -> Node:
-    """Make a literal; `places` counts the digits after its decimal point, less the exponent in `1.50e3`."""
-    return Node("num", (Fraction(value), places))
+# --- numbers and names --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Number(_Node):
+    """A literal, also a mixed number. `places` counts the digits after its decimal point, less the exponent in
+    `1.50e3`; None without a point."""
+
+    value: Fraction
+    places: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Based(_Node):
+    """A literal in another base than ten: `1011_2`."""
+
+    digits: str
+    base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol(_Node):
+    """A variable."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(_Node):
+    """A number that has a name."""
+
+    name: Literal["pi", "e", "i", "inf"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text(_Node):
+    """Words that are no mathematics."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dots(_Node):
+    """The `…` in what goes on as it began."""
+
+
+# --- arithmetic ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sum(_Node):
+    """Terms that are added."""
+
+    terms: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Product(_Node):
+    """Factors that are multiplied."""
+
+    factors: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Negative(_Node):
+    """`-x`."""
+
+    operand: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class PlusMinus(_Node):
+    """`\\pm x`, and `\\mp x` where `upper` is "-"."""
+
+    operand: "Node"
+    upper: Literal["+", "-"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient(_Node):
+    """A fraction or a division."""
+
+    numerator: "Node"
+    denominator: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Power(_Node):
+    """`x^n`."""
+
+    base: "Node"
+    exponent: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Factorial(_Node):
+    """`n!`, and `n!!` with a step of 2."""
+
+    operand: "Node"
+    step: Literal[1, 2] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Degrees(_Node):
+    """`30^\\circ`."""
+
+    operand: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Percent(_Node):
+    """`5\\%`."""
+
+    operand: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity(_Node):
+    """A value with its unit."""
+
+    value: "Node"
+    unit: Measure
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio(_Node):
+    """`2:3:4`."""
+
+    terms: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Congruent(_Node):
+    """A class of numbers: `3 \\pmod 7`."""
+
+    residue: "Node"
+    modulus: "Node"
+
+
+# --- functions and calculus ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Function(_Node):
+    """A known function of its operands; also bar, conjugate, vector, unit (number of the axis), cross, dot."""
+
+    name: str
+    operands: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(_Node):
+    """An unknown function of its operands: `f(x)`, `a_{n+1}`."""
+
+    name: str
+    operands: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Series(_Node):
+    """A sum or product over an index."""
+
+    kind: Literal["sum", "prod"]
+    body: "Node"
+    variable: str
+    low: "Node"
+    high: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Integral(_Node):
+    """An integral; an indefinite one has None for both ends."""
+
+    body: "Node"
+    variable: str
+    low: "Node | None"
+    high: "Node | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit(_Node):
+    """A limit from below (-1), from above (1) or from both sides (0)."""
+
+    body: "Node"
+    variable: str
+    point: "Node"
+    side: Literal[-1, 0, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Derivative(_Node):
+    """A derivative of some order."""
+
+    body: "Node"
+    variable: str
+    order: int
+
+
+# --- collections --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix(_Node):
+    """Rows of equal length."""
+
+    rows: "tuple[tuple[Node, ...], ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple(_Node):
+    """Items in brackets, which are as written: `[0,1)` is an interval and `(0,1)` may be one."""
+
+    open: str
+    close: str
+    items: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Set(_Node):
+    """A set of the items listed."""
+
+    items: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Builder(_Node):
+    """A set of all `head` for which the condition holds: `\\{2k \\mid k \\in \\mathbb Z\\}`."""
+
+    head: "Node"
+    condition: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class SetOperation(_Node):
+    """A union, intersection or difference of two sets."""
+
+    kind: Literal["union", "inter", "minus"]
+    left: "Node"
+    right: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class List(_Node):
+    """Several answers side by side."""
+
+    joiner: Literal[",", "and", "or"]
+    items: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Cases(_Node):
+    """A function by pieces: rows of a value and its condition, None where there is none."""
+
+    rows: "tuple[tuple[Node, Node | None], ...]"
+
+
+# --- statements ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Relation(_Node):
+    """A chain such as `0 < x \\le 1`: one operator fewer than terms."""
+
+    operators: tuple[str, ...]
+    terms: "tuple[Node, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Logic(_Node):
+    """Propositions that are joined, or one that is denied."""
+
+    kind: Literal["not", "and", "or", "xor"]
+    operands: "tuple[Node, ...]"
+
+
+Node: TypeAlias = (
+    Number | Based | Symbol | Constant | Text | Dots
+    | Sum | Product | Negative | PlusMinus | Quotient | Power | Factorial | Degrees | Percent | Quantity | Ratio
+    | Congruent
+    | Function | Call | Series | Integral | Limit | Derivative
+    | Matrix | Tuple | Set | Builder | SetOperation | List | Cases
+    | Relation | Logic
+)  # fmt: skip
+
+Binder: TypeAlias = Series | Integral | Limit
+"""What binds a variable."""
+
+_BINDERS = (Series, Integral, Limit)
+_NONE: frozenset[str] = frozenset()
+
+_Some = TypeVar("_Some", bound=_Node)
+
+
+# --- making -------------------------------------------------------------------------------------------------------
+
+
+def number(value: int | Fraction, places: int | None = None) -> Number:
+    """Make a literal."""
+    return Number(Fraction(value), places)
 
 
 ZERO, ONE = number(0), number(1)
-PI, EULER, IMAGINARY, INFINITY = (Node("const", (name,)) for name in ("pi", "e", "i", "inf"))
+PI, EULER, IMAGINARY, INFINITY = Constant("pi"), Constant("e"), Constant("i"), Constant("inf")
 
 
-def symbol(name: str) -> Node:
-    """Make a variable."""
-    return Node("sym", (name,))
+# --- walking ------------------------------------------------------------------------------------------------------
 
 
-def children(node: Node) -> Iterator[Node]:
-    """Yield the nodes directly below, also those in tuples of items or rows."""
-    stack = list(reversed(node.args))
-    while stack:
-        item = stack.pop()
-        if isinstance(item, Node):
-            yield item
-        elif isinstance(item, tuple):
-            stack.extend(reversed(item))
+@cache
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
+
+
+@cache
+def _fields_with_nodes(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if "Node" in str(field.type))
+
+
+def children(node: Node) -> list[Node]:
+    """Return the nodes directly below, also those in tuples of items or rows."""
+    found: list[Node] = []
+    for name in _fields_with_nodes(type(node)):
+        _gather(getattr(node, name), found)
+    return found
+
+
+_Below: TypeAlias = "Node | tuple[_Below, ...] | None"
+
+
+def _gather(item: _Below, found: list[Node]) -> None:
+    if isinstance(item, tuple):
+        for part in item:
+            _gather(part, found)
+    elif item is not None:
+        found.append(item)
 
 
 def walk(node: Node) -> Iterator[Node]:
@@ -76,58 +364,45 @@ def walk(node: Node) -> Iterator[Node]:
         stack.extend(children(current))
 
 
-_BINDERS = {"sum": 1, "prod": 1, "int": 1, "lim": 1}
-
-
 def free_symbols(node: Node) -> frozenset[str]:
     """Name the variables that are not bound by a sum, product, integral or limit."""
-    if node.op == "sym":
-        return frozenset((node.args[0],))
-    below: frozenset[str] = frozenset()
-    if node.op in _BINDERS:
-        body, variable, *rest = node.args
-        below = free_symbols(body)
-        if node.op != "int" or rest[0] is not None:
-            below -= {variable}
-        for bound in rest:
-            if isinstance(bound, Node):
-                below |= free_symbols(bound)
-        return below
-    for child in children(node):
-        below |= free_symbols(child)
-    return below
+    if isinstance(node, Symbol):
+        return frozenset((node.name,))
+    if not isinstance(node, _BINDERS):
+        return _NONE.union(*map(free_symbols, children(node)))
+    bounds = (node.point,) if isinstance(node, Limit) else (node.low, node.high)
+    bound = {node.variable} if any(end is not None for end in bounds) else set[str]()
+    outer = (free_symbols(end) for end in bounds if end is not None)
+    return (free_symbols(node.body) - bound).union(*outer)
 
 
-def rebuild(node: Node, change: Any) -> Node:
+def rebuild(node: _Some, change: Callable[[Node], Node]) -> _Some:
     """Copy a node with `change` applied to each child node."""
 
     def visit(item: Any) -> Any:
-        if isinstance(item, Node):
-            return change(item)
+        if isinstance(item, _Node):
+            return change(item)  # type: ignore[arg-type]
         if isinstance(item, tuple):
-            return tuple(visit(part) for part in item)
+            return tuple(map(visit, item))  # type: ignore[arg-type]
         return item
 
-    return Node(node.op, tuple(visit(item) for item in node.args))
+    return type(node)(*(visit(getattr(node, name)) for name in _fields(type(node))))
 
 
 def rename(node: Node, names: dict[str, str]) -> Node:
     """Copy a tree with free and bound variables renamed."""
-    if node.op == "sym":
-        name: str = node.args[0]
-        return symbol(names.get(name, name))
+    if isinstance(node, Symbol):
+        return Symbol(names.get(node.name, node.name))
     renamed = rebuild(node, lambda child: rename(child, names))
-    if node.op in _BINDERS or node.op == "diff":
-        args = list(renamed.args)
-        args[1] = names.get(args[1], args[1])
-        return Node(node.op, tuple(args))
+    if isinstance(renamed, (*_BINDERS, Derivative)):
+        return replace(renamed, variable=names.get(renamed.variable, renamed.variable))
     return renamed
 
 
 def substitute(node: Node, name: str, value: Node) -> Node:
     """Copy a tree with a free variable replaced by an expression."""
-    if node.op == "sym":
-        return value if node.args[0] == name else node
-    if node.op in _BINDERS and node.args[1] == name:
+    if isinstance(node, Symbol):
+        return value if node.name == name else node
+    if isinstance(node, _BINDERS) and node.variable == name:
         return node
     return rebuild(node, lambda child: substitute(child, name, value))

@@ -8,7 +8,26 @@ unknown size where it stands under a determinant, a trace or a transposition: th
 
 from collections.abc import Iterator
 
-from verifier_service.answers.tree.nodes import IMAGINARY, ZERO, Node, free_symbols, number, rebuild, symbol, walk
+from verifier_service.answers.tree.nodes import (
+    ONE,
+    ZERO,
+    Call,
+    Constant,
+    Function,
+    Matrix,
+    Negative,
+    Node,
+    Number,
+    Product,
+    Quotient,
+    Relation,
+    Sum,
+    Symbol,
+    Tuple,
+    free_symbols,
+    rebuild,
+    walk,
+)
 
 _PRODUCTS = frozenset(["cross", "dot"])
 _OF_MATRICES = frozenset(["det", "tr", "transpose"])
@@ -25,33 +44,36 @@ def cast(left: Node, right: Node) -> tuple[Node, Node]:
     if matrices:
         left, right = _as_matrices(left, matrices), _as_matrices(right, matrices)
     if not roles & _PRODUCTS:
-        if "rel" not in (left.op, right.op):
+        if not isinstance(left, Relation) and not isinstance(right, Relation):
             left, right = _with_ordered_ends(left), _with_ordered_ends(right)
         return _without_vectors(_as_tuple(left)), _without_vectors(_as_tuple(right))
     return left, right
 
 
 def _named(node: Node) -> Iterator[str]:
-    return (part.args[0] for part in walk(node) if part.op == "fn" and part.args[0] in _ROLES)
+    return (part.name for part in walk(node) if isinstance(part, Function) and part.name in _ROLES)
 
 
 def _with_ordered_ends(node: Node) -> Node:
     r"""Write `\overrightarrow{BA}` as `-\overrightarrow{AB}`."""
-    if node.op == "fn" and node.args[0] == "vector":
-        name = str(node.args[1].args[0])
-        if len(name) == 2 and name.isupper() and name[0] > name[1]:
-            return Node("neg", (Node("fn", ("vector", symbol(name[::-1]))),))
-        return node
-    return rebuild(node, _with_ordered_ends)
+    match node:
+        case Function("vector", (Symbol(name),)) if len(name) == 2 and name.isupper() and name[0] > name[1]:
+            return Negative(Function("vector", (Symbol(name[::-1]),)))
+        case Function("vector"):
+            return node
+        case _:
+            return rebuild(node, _with_ordered_ends)
 
 
 def _without_vectors(node: Node) -> Node:
     """Copy a tree with vectors as plain names."""
-    if node.op == "fn" and node.args[0] == "vector":
-        return node.args[1]
-    if node.op == "fn" and node.args[0] == "unit":
-        return symbol("unit " + _UNITS[int(node.args[1].args[0])])
-    return rebuild(node, _without_vectors)
+    match node:
+        case Function("vector", (name,)):
+            return name
+        case Function("unit", (Number(place),)):
+            return Symbol("unit " + _UNITS[int(place)])
+        case _:
+            return rebuild(node, _without_vectors)
 
 
 # --- matrices ---------------------------------------------------------------------------------------------------
@@ -61,26 +83,30 @@ def _matrices(node: Node) -> frozenset[str]:
     """Name the letters that can only be matrices, or columns, since they stand under a determinant and the like."""
     found: set[str] = set()
     for part in walk(node):
-        if part.op == "fn" and part.args[0] in _OF_MATRICES:
+        if isinstance(part, Function) and part.name in _OF_MATRICES:
             found |= {name for name in free_symbols(part) if name[0].isupper()}
-            if part.args[0] == "transpose" and part.args[1].op == "sym":
-                found.add(part.args[1].args[0])
+            if part.name == "transpose" and isinstance(part.operands[0], Symbol):
+                found.add(part.operands[0].name)
     return frozenset(found)
 
 
 def _as_matrices(node: Node, names: frozenset[str]) -> Node:
-    if node.op == "sym":
-        name: str = node.args[0]
-        if name not in names:
-            return node
-        if name == "I":
-            return Node("fn", ("identity",))
-        if len(name) > 1 and name.isalpha():
-            return Node("mul", tuple(Node("fn", ("square", symbol(letter))) for letter in name))
-        return Node("fn", ("square" if name[0].isupper() else "column", node))
-    if node.op == "fn" and node.args[0] == "vector" and node.args[1].args[0] in names:
-        return _as_matrices(node.args[1], names)
-    return rebuild(node, lambda child: _as_matrices(child, names))
+    match node:
+        case Symbol(name):
+            return _as_matrix(node) if name in names else node
+        case Function("vector", (Symbol(name) | Call(name) as letter,)) if name in names:
+            return _as_matrices(letter, names)
+        case _:
+            return rebuild(node, lambda child: _as_matrices(child, names))
+
+
+def _as_matrix(symbol: Symbol) -> Node:
+    name = symbol.name
+    if name == "I":
+        return Function("identity", ())
+    if len(name) > 1 and name.isalpha():
+        return Product(tuple(Function("square", (Symbol(letter),)) for letter in name))
+    return Function("square" if name[0].isupper() else "column", (symbol,))
 
 
 # --- unit vectors -----------------------------------------------------------------------------------------------
@@ -88,47 +114,56 @@ def _as_matrices(node: Node, names: frozenset[str]) -> Node:
 
 def _with_plain_units(left: Node, right: Node) -> tuple[Node, Node]:
     """Read `2i + 3j` beside a vector as unit vectors."""
-    if "tuple" in (left.op, right.op) or "matrix" in (left.op, right.op):
+    if isinstance(left, (Tuple, Matrix)) or isinstance(right, (Tuple, Matrix)):
         return _as_tuple(left), _as_tuple(right)
     return left, right
 
 
 def _as_tuple(node: Node) -> Node:
     """Write a sum of multiples of unit vectors as a vector, alone or beside a relation sign."""
-    if node.op == "rel":
-        return Node("rel", (node.args[0], tuple(_as_tuple(term) for term in node.args[1])))
-    if node.op != "add":
+    if isinstance(node, Relation):
+        return Relation(node.operators, tuple(map(_as_tuple, node.terms)))
+    if not isinstance(node, Sum):
         return node
     parts: dict[str, Node] = {}
-    for term in node.args:
+    for term in node.terms:
         multiple = _multiple_of_unit(term)
         if multiple is None or multiple[0] in parts:
             return node
         parts[multiple[0]] = multiple[1]
     items = [parts.get(name, ZERO) for name in _UNITS]
-    return Node("tuple", ("(", ")", tuple(items if "k" in parts else items[:2])))
+    return Tuple("(", ")", tuple(items if "k" in parts else items[:2]))
 
 
 def _multiple_of_unit(node: Node) -> tuple[str, Node] | None:
     """Split `-3\\mathbf j` into the unit vector's name and its factor; None for what is no such term."""
     name = _unit(node)
     if name is not None:
-        return name, number(1)
-    if node.op in ("neg", "div"):
-        inner = _multiple_of_unit(node.args[0])
-        return inner and (inner[0], Node(node.op, (inner[1], *node.args[1:])))
-    if node.op != "mul":
-        return None
-    units = [index for index, factor in enumerate(node.args) if _unit(factor) is not None]
-    if len(units) != 1:
-        return None
-    rest = [factor for index, factor in enumerate(node.args) if index != units[0]]
-    return _unit(node.args[units[0]]) or "", rest[0] if len(rest) == 1 else Node("mul", tuple(rest))
+        return name, ONE
+    match node:
+        case Negative(operand):
+            inner = _multiple_of_unit(operand)
+            return inner and (inner[0], Negative(inner[1]))
+        case Quotient(numerator, denominator):
+            inner = _multiple_of_unit(numerator)
+            return inner and (inner[0], Quotient(inner[1], denominator))
+        case Product(factors):
+            names = [name for name in map(_unit, factors) if name is not None]
+            rest = tuple(factor for factor in factors if _unit(factor) is None)
+            if len(names) != 1:
+                return None
+            return names[0], rest[0] if len(rest) == 1 else Product(rest)
+        case _:
+            return None
 
 
 def _unit(node: Node) -> str | None:
-    if node.op == "fn" and node.args[0] == "unit":
-        return _UNITS[int(node.args[1].args[0])]
-    if node == IMAGINARY:
-        return "i"
-    return node.args[0] if node.op == "sym" and node.args[0] in ("j", "k") else None
+    match node:
+        case Function("unit", (Number(place),)):
+            return _UNITS[int(place)]
+        case Constant("i"):
+            return "i"
+        case Symbol("j" | "k" as name):
+            return name
+        case _:
+            return None

@@ -1,9 +1,17 @@
 """The shape of a tree: its operations without its letters, numbers and words. What a log may hold of an answer."""
 
-from verifier_service.answers.tree.nodes import Node, children
+from verifier_service.answers.tree import nodes
+from verifier_service.answers.tree.nodes import Factorial, Function, Logic, Node, PlusMinus, Series, SetOperation
 
 MAX_SHAPE_DEPTH = 6
 MAX_SHAPE_CHARS = 200
+
+_SHORT: dict[type[Node], str] = {
+    nodes.Number: "num", nodes.Based: "base", nodes.Symbol: "sym", nodes.Constant: "const", nodes.Sum: "add",
+    nodes.Product: "mul", nodes.Negative: "neg", nodes.Quotient: "div", nodes.Power: "pow", nodes.Degrees: "deg",
+    nodes.Integral: "int", nodes.Limit: "lim", nodes.Derivative: "diff", nodes.Relation: "rel",
+}  # fmt: skip
+"""The words that are not the names of the classes."""
 
 
 def shape(node: Node) -> str:
@@ -13,8 +21,22 @@ def shape(node: Node) -> str:
 
 
 def _spell(node: Node, depth: int) -> str:
-    name = node.args[0] if node.op == "fn" else node.op
     if not depth:
         return "…"
-    below = ",".join(_spell(child, depth - 1) for child in children(node))
-    return f"{name}({below})" if below else name
+    below = ",".join(_spell(child, depth - 1) for child in nodes.children(node))
+    return f"{operation(node)}({below})" if below else operation(node)
+
+
+def operation(node: Node) -> str:
+    """Name the operation of a node in a word, such as `pow`; a function by its own name."""
+    match node:
+        case Function(name):
+            return name
+        case Series(kind) | SetOperation(kind) | Logic(kind):
+            return kind
+        case PlusMinus(_, upper):
+            return "pm" if upper == "+" else "mp"
+        case Factorial(_, step):
+            return "fact" if step == 1 else "fact2"
+        case _:
+            return _SHORT.get(type(node)) or type(node).__name__.lower()

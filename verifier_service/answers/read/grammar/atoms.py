@@ -13,7 +13,22 @@ from verifier_service.answers.read.grammar.signs import DOTS, OPENERS, RELATIONS
 from verifier_service.answers.read.grammar.units import MONEY
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import EULER, IMAGINARY, INFINITY, PI, Node, number, symbol
+from verifier_service.answers.tree.nodes import (
+    EULER,
+    IMAGINARY,
+    INFINITY,
+    PI,
+    Dots,
+    Function,
+    Logic,
+    Negative,
+    Node,
+    Quantity,
+    Set,
+    Symbol,
+    Text,
+    number,
+)
 
 
 class Atoms(Functions, Calculus, Sets, Environments, Names):
@@ -40,13 +55,13 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         """Read a text command where a value is needed: a label before a relation, or a word that stands for a value."""
         value = token.value.strip()
         if self.is_sign(RELATIONS) or self.is_sign((":",)):
-            return symbol(value)
+            return Symbol(value)
         if token.kind == "text" and len(value) == 1 and value.isalpha():
             return self.letter(Token("sym", value, token.spaced))
         if value in words.NAMED and self.is_sign(("(", "[")):
             return self.of(value)
         if token.kind == "text":
-            return Node("text", (value,))
+            return Text(value)
         raise NotMath(f"the word {value!r} stands where a value is needed")
 
     def _command(self, name: str) -> Node:
@@ -57,26 +72,26 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         if name in words.FUNCTIONS:
             return self.function(name)
         if name in words.GREEK:
-            return symbol(name)
+            return Symbol(name)
         raise NotMath(f"the command \\{name} is not known")
 
     def dots(self, _: str) -> Node:
         """Read three dots."""
-        return Node("dots", ())
+        return Dots()
 
     def negation(self, _: str) -> Node:
         r"""Read `\lnot p`."""
-        return Node("not", (self.power(),))
+        return Logic("not", (self.power(),))
 
     def money(self, name: str) -> Node:
         """Read the value after a sign of money."""
         negative = self.accept("-")
-        value = Node("quantity", (self.power(), measures.measure(MONEY[name])))
-        return Node("neg", (value,)) if negative else value
+        value = Quantity(self.power(), measures.unit(MONEY[name]))
+        return Negative(value) if negative else value
 
     def binomial(self, _: str) -> Node:
         r"""Read `\binom{n}{k}`."""
-        return Node("fn", ("binom", self.argument(), self.argument()))
+        return Function("binom", (self.argument(), self.argument()))
 
     def constant(self, name: str) -> Node:
         """Return what a command stands for."""
@@ -84,7 +99,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
 
 
 _CONSTANTS = {"pi": PI, "infty": INFINITY, "imath": IMAGINARY, "exponentialE": EULER,
-              "emptyset": Node("set", ((),)), "varnothing": Node("set", ((),))}  # fmt: skip
+              "emptyset": Set(()), "varnothing": Set(())}  # fmt: skip
 
 COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     **dict.fromkeys(_CONSTANTS, Atoms.constant),

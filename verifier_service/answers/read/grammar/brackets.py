@@ -4,7 +4,7 @@ from verifier_service.answers.read.grammar.cursor import Cursor
 from verifier_service.answers.read.grammar.signs import CLOSERS, END
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import Node
+from verifier_service.answers.tree.nodes import Dots, Function, List, Matrix, Node, Quotient, Relation, Tuple
 
 _BEFORE_LISTS = {"=", ",", ";", "in"}
 """Signs after which `[5]` may be a list of one; after a factor it only groups."""
@@ -23,7 +23,7 @@ class Brackets(Cursor):
         if self.is_sign(("choose", "over", "atop", "brace")):
             name = self.take().value
             right = self.sequence()
-            node = Node("fn", ("binom", node, right)) if name == "choose" else Node("div", (node, right))
+            node = Function("binom", (node, right)) if name == "choose" else Quotient(node, right)
         self.bars = bars
         self.expect("}")
         return node
@@ -61,7 +61,7 @@ class Brackets(Cursor):
         if opener == "]":
             return self.enclosed("]")
         if opener == "...":
-            return Node("dots", ())
+            return Dots()
         if opener == "%":
             raise NotMath("a percent sign without a value")
         raise NotMath(f"unexpected {opener!r}")
@@ -73,7 +73,7 @@ class Brackets(Cursor):
         if self.is_sign(CLOSERS):
             closer = self.take().value
             self.bars = bars
-            return Node("tuple", (opener, closer, ()))
+            return Tuple(opener, closer, ())
         outer, self.reversed = self.reversed, opener == "]"
         inner = self.sequence()
         self.bars, self.reversed = bars, outer
@@ -82,19 +82,15 @@ class Brackets(Cursor):
             raise NotMath(f"expected a closing bracket but saw {token.value!r}")
         opener = {"lbrack": "[", "lparen": "(", "langle": "<"}.get(opener, opener)
         closer = {"rbrack": "]", "rparen": ")", "rangle": ">"}.get(token.value, token.value)
-        if inner.op == "list" and inner.args[0] != "," and all(item.op in ("rel", "list") for item in inner.args[1]):
-            return inner
-        if inner.op == "list":
-            if inner.args[0] in ("and", "or") and any(item.op == "rel" for item in inner.args[1]):
-                return inner
-            return Node("tuple", (opener, closer, inner.args[1]))
+        if isinstance(inner, List):
+            return inner if _is_statement(inner) else Tuple(opener, closer, inner.items)
         if (opener, closer) in (("(", ")"), ("[", "]")):
-            if inner.op == "matrix":
+            if isinstance(inner, Matrix):
                 return inner
             is_list = opener == "[" and begins and self._is_alone()
-            return Node("tuple", (opener, closer, (inner,))) if is_list else inner
+            return Tuple(opener, closer, (inner,)) if is_list else inner
         if opener == "<":
-            return Node("tuple", (opener, closer, (inner,)))
+            return Tuple(opener, closer, (inner,))
         raise NotMath("brackets of two kinds around one item")
 
     def _is_alone(self) -> bool:
@@ -135,6 +131,13 @@ class Brackets(Cursor):
 
 def _absolute(name: str, inner: Node) -> Node:
     """Make an absolute value; bars around a square matrix are its determinant."""
-    if inner.op == "matrix" and name == "abs" and len(inner.args) == len(inner.args[0]) > 1:
-        return Node("fn", ("det", inner))
-    return Node("fn", (name, inner))
+    if isinstance(inner, Matrix) and name == "abs" and len(inner.rows) == len(inner.rows[0]) > 1:
+        return Function("det", (inner,))
+    return Function(name, (inner,))
+
+
+def _is_statement(node: List) -> bool:
+    """Tell whether items joined by words are statements, around which brackets only group."""
+    if node.joiner == ",":
+        return False
+    return any(isinstance(item, Relation) for item in node.items) or all(isinstance(item, List) for item in node.items)

@@ -4,7 +4,23 @@ from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import INFINITY, ONE, Node, symbol
+from verifier_service.answers.tree.nodes import (
+    INFINITY,
+    ONE,
+    Call,
+    Constant,
+    Derivative,
+    Integral,
+    Limit,
+    Negative,
+    Node,
+    Power,
+    Quotient,
+    Relation,
+    Series,
+    Symbol,
+    Text,
+)
 
 
 class Calculus(Scripts):
@@ -16,7 +32,7 @@ class Calculus(Scripts):
             return derivative
         top = self.argument()
         bottom = self.argument()
-        return Node("div", (top, bottom))
+        return Quotient(top, bottom)
 
     def _derivative(self) -> Node | None:
         r"""Read `\frac{d}{dx}` with what it acts on, or `\frac{dy}{dx}` as one name; None for any other fraction."""
@@ -47,11 +63,10 @@ class Calculus(Scripts):
             return None
         self.at += ahead + 1
         if subject is not None:
-            return symbol(f"{mark}^{order} {subject}/{mark} {variable.value}")
+            return Symbol(f"{mark}^{order} {subject}/{mark} {variable.value}")
         if not self.starts_factor():
-            return symbol(f"{mark}^{order}/{mark} {variable.value}")
-        body = self.product()
-        return Node("diff", (body, variable.value, order))
+            return Symbol(f"{mark}^{order}/{mark} {variable.value}")
+        return Derivative(self.product(), variable.value, order)
 
     def _bounds(self) -> tuple[Node | None, Node | None]:
         low = high = None
@@ -72,37 +87,40 @@ class Calculus(Scripts):
     def series(self, name: str) -> Node:
         bound = set(self.bound)
         low, high = self._bounds()
-        if low is None or low.op != "rel" or low.args[0] != ("=",) or low.args[1][0].op != "sym" or high is None:
-            raise NotMath(f"\\{name} without bounds that are understood")
-        variable = low.args[1][0].args[0]
-        body = self.signed_product() if self.is_sign(("-",)) else self.product()
-        self.bound = bound
-        return Node(name, (body, variable, low.args[1][1], high))
+        match low:
+            case Relation(("=",), (Symbol(variable), start)) if high is not None:
+                body = self.signed_product() if self.is_sign(("-",)) else self.product()
+                self.bound = bound
+                return Series("sum" if name == "sum" else "prod", body, variable, start, high)
+            case _:
+                raise NotMath(f"\\{name} without bounds that are understood")
 
     def limit(self, name: str) -> Node:
         bound = set(self.bound)
         low, _ = self._bounds()
-        if low is None or low.op != "rel" or low.args[0] != ("->",) or low.args[1][0].op != "sym":
-            raise NotMath("a limit without a point")
-        point, side = low.args[1][1], 0
-        if point.op == "pow" and point.args[1].op in ("sym", "text"):
-            raise NotMath("a limit whose side is not understood")
-        body = self.product()
-        self.bound = bound
-        return Node("lim", (body, low.args[1][0].args[0], point, side))
+        match low:
+            case Relation(("->",), (Symbol(), Power(_, Symbol() | Text()))):
+                raise NotMath("a limit whose side is not understood")
+            case Relation(("->",), (Symbol(variable), point)):
+                body = self.product()
+                self.bound = bound
+                return Limit(body, variable, point, 0)
+            case _:
+                raise NotMath("a limit without a point")
 
     def union(self, _: str) -> Node:
         r"""Read `\bigcup_{k \in \mathbb{Z}} (2k, 2k+1)` as the set and its whole parameter."""
         low, high = self._bounds()
         body = self.power()
-        if low is None or low.op != "rel" or low.args[1][0].op != "sym":
-            raise NotMath("a union whose index is not understood")
-        start = low.args[1][1]
-        if low.args[0] == ("in",) and high is None and start in (symbol("mathbb Z"), symbol("Z")):
-            return body
-        if low.args[0] == ("=",) and high == INFINITY and start == Node("neg", (INFINITY,)):
-            return body
-        raise NotMath("a union over a part of the whole numbers")
+        match low:
+            case Relation(("in",), (Symbol(), Symbol("mathbb Z" | "Z"))) if high is None:
+                return body
+            case Relation(("=",), (Symbol(), Negative(Constant("inf")))) if high == INFINITY:
+                return body
+            case Relation(_, (Symbol(), *_)):
+                raise NotMath("a union over a part of the whole numbers")
+            case _:
+                raise NotMath("a union whose index is not understood")
 
     def integral(self, name: str) -> Node:
         r"""Read an integral; its differential stands behind the integrand, before it, or over a fraction line."""
@@ -121,8 +139,8 @@ class Calculus(Scripts):
         if name != "int" or (low is None) != (high is None):
             if high is not None:
                 raise NotMath("an integral with one bound")
-            return Node("call", (f"{name} over", low or symbol(""), body, *map(symbol, sorted(variables))))
-        return Node("int", (body, variables[0], low, high))
+            return Call(f"{name} over", (low or Symbol(""), body, *map(Symbol, sorted(variables))))
+        return Integral(body, variables[0], low, high)
 
     def _at_differential(self, index: int) -> bool:
         """Tell whether `dx` or `\\mathrm{d}x` stands at a place."""
@@ -137,7 +155,7 @@ class Calculus(Scripts):
 
     def _differentials(self, many: bool = False) -> list[str]:
         """Take `dx`, or all of `dx\\,dy`, and name the variables."""
-        variables = []
+        variables: list[str] = []
         while (many or not variables) and self._at_differential(self.at):
             variables.append(self.tokens[self.at + 1].value)
             self.at += 2
@@ -146,7 +164,7 @@ class Calculus(Scripts):
     def _integrand_after(self) -> Node:
         """Read the integrand that follows its differential; there may be none."""
         if self.accept("/"):
-            return Node("div", (ONE, self.product()))
+            return Quotient(ONE, self.product())
         return self.product() if self.starts_factor() else ONE
 
     def _integrand_before(self, end: int) -> Node:

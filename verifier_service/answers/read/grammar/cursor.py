@@ -2,14 +2,10 @@
 
 from abc import ABC, abstractmethod
 
-from verifier_service.answers.read.grammar.signs import (
-    CLOSERS,
-    END,
-    NO_FACTOR,
-)
+from verifier_service.answers.read.grammar.signs import CLOSERS, END, NO_FACTOR
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import MAX_DEPTH, NotMath, TooComplex
-from verifier_service.answers.tree.nodes import Node
+from verifier_service.answers.tree.nodes import List, Node
 
 
 class Cursor(ABC):
@@ -132,3 +128,8 @@ class Cursor(ABC):
     @abstractmethod
     def atom(self, first: bool = False) -> Node:
         """Read a number, a name, a bracket, a function or an environment."""
+
+
+def listed(node: Node) -> tuple[Node, ...]:
+    """Return the items of a list; what is no list is one item."""
+    return node.items if isinstance(node, List) else (node,)

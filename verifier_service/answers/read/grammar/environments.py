@@ -4,7 +4,7 @@ from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.read.grammar.signs import END
 from verifier_service.answers.tree.bounds import MAX_ITEMS, NotMath
-from verifier_service.answers.tree.nodes import Node
+from verifier_service.answers.tree.nodes import Cases, Function, List, Matrix, Node, Relation, Text
 
 _MATRICES = {"matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "array",
              "smallmatrix", "psmallmatrix", "bsmallmatrix"}  # fmt: skip
@@ -18,20 +18,20 @@ class Environments(Scripts):
         if name in _MATRICES:
             rows = self._rows(name)
             if name == "array" and self._looks_like_cases(rows):
-                return Node("list", (",", tuple(row[0] for row in rows)))
-            node = Node("matrix", tuple(rows))
-            return Node("fn", ("det", node)) if name == "vmatrix" else node
+                return List(",", tuple(row[0] for row in rows))
+            node = Matrix(tuple(rows))
+            return Function("det", (node,)) if name == "vmatrix" else node
         if name in ("cases", "dcases", "rcases"):
             return self._cases(name)
         if name in _ROWS:
             rows = self._rows(name, joined=True)
             items = tuple(row[0] for row in rows)
-            return items[0] if len(items) == 1 else Node("list", (",", items))
+            return items[0] if len(items) == 1 else List(",", items)
         raise NotMath(f"the environment {name} is not known")
 
     @staticmethod
     def _looks_like_cases(rows: list[tuple[Node, ...]]) -> bool:
-        return all(len(row) == 1 and row[0].op == "rel" for row in rows)
+        return all(len(row) == 1 and isinstance(row[0], Relation) for row in rows)
 
     def _rows(self, name: str, joined: bool = False) -> list[tuple[Node, ...]]:
         bars, self.bars = self.bars, []
@@ -84,7 +84,7 @@ class Environments(Scripts):
             if separated and not (self.is_sign(("\\", "cr")) or self.peek().kind == "end"):
                 condition = self._condition()
             elif separated and self.tokens[self.at - 1].kind in ("text", "word"):
-                condition = Node("text", ("otherwise",))
+                condition = Text("otherwise")
             rows.append((value, condition))
             while self.is_sign((",", ".", ";")):
                 self.at += 1
@@ -92,8 +92,8 @@ class Environments(Scripts):
         if not rows or len(rows) > MAX_ITEMS:
             raise NotMath("a case distinction without cases")
         if all(condition is None for _, condition in rows):
-            return rows[0][0] if len(rows) == 1 else Node("list", (",", tuple(value for value, _ in rows)))
-        return Node("cases", tuple(rows))
+            return rows[0][0] if len(rows) == 1 else List(",", tuple(value for value, _ in rows))
+        return Cases(tuple(rows))
 
     def _condition_word(self) -> bool:
         token = self.peek()
@@ -106,5 +106,5 @@ class Environments(Scripts):
             if self.is_sign(("\\", "cr")) or self.peek().kind == "end":
                 break
             joiner = "or" if "or" in token.value.lower().split() else "and"
-            first = Node("list", (joiner, (first, self.relation())))
+            first = List(joiner, (first, self.relation()))
         return first

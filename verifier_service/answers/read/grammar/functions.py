@@ -1,9 +1,20 @@
 """Functions that are known by name, and roots."""
 
 from verifier_service.answers.read import words
+from verifier_service.answers.read.grammar.cursor import listed
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import EULER, ONE, Node, number
+from verifier_service.answers.tree.nodes import (
+    EULER,
+    ONE,
+    Function,
+    Negative,
+    Node,
+    Power,
+    Product,
+    Quotient,
+    number,
+)
 
 _STOPS_ARGUMENT = frozenset(
     ["sum", "prod", "lim", "int", "oint", "iint", "iiint", "frac", "dfrac", "tfrac", "sqrt", "lfloor", "lceil"]
@@ -26,7 +37,7 @@ class Functions(Scripts):
             self.deeper()
             radicand = self.atom()
             self.depth -= 1
-        return Node("fn", ("root", radicand, degree))
+        return Function("root", (radicand, degree))
 
     def function(self, name: str) -> Node:
         """Read a function with its exponent, its base and its argument; `\\sin^{-1}` is the inverse."""
@@ -50,17 +61,14 @@ class Functions(Scripts):
         elif base is not None and name not in ("max", "min", "gcd", "lcm"):
             raise NotMath(f"a subscript after {name}")
         else:
-            inner = self._function_argument()
-            arguments = inner.args[1] if inner.op == "list" else (inner,)
+            arguments = listed(self._function_argument())
         if name == "exp" and len(arguments) == 1:
-            node = Node("pow", (EULER, arguments[0]))
-        elif exponent == Node("neg", (ONE,)) or exponent == number(-1):
-            if name in words.INVERSES:
-                return Node("fn", (words.INVERSES[name], *arguments))
-            node = Node("fn", (name, *arguments))
+            node = Power(EULER, arguments[0])
+        elif exponent in (Negative(ONE), number(-1)) and name in words.INVERSES:
+            return Function(words.INVERSES[name], arguments)
         else:
-            node = Node("fn", (name, *arguments))
-        return node if exponent is None else Node("pow", (node, exponent))
+            node = Function(name, arguments)
+        return node if exponent is None else Power(node, exponent)
 
     def _function_argument(self) -> Node:
         """Read an argument: exactly the bracket if one follows, else the product up to the next function or sign."""
@@ -86,9 +94,9 @@ class Functions(Scripts):
             and not (self.peek().value == "e" and self.peek(1).value == "^")
         ):
             factors.append(self.power())
-        node = factors[0] if len(factors) == 1 else Node("mul", tuple(factors))
+        node = factors[0] if len(factors) == 1 else Product(tuple(factors))
         if self.is_sign(("/",)) and self.peek(1).kind == "num":
             self.at += 1
-            node = Node("div", (node, self.power()))
+            node = Quotient(node, self.power())
         self.depth -= 1
-        return Node("neg", (node,)) if negative else node
+        return Negative(node) if negative else node

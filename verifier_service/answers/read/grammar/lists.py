@@ -1,11 +1,15 @@
 """Lists: what is joined by commas, semicolons, `and` and `or`."""
 
+from typing import Literal, TypeAlias
+
 from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.signs import END, RELATIONS
 from verifier_service.answers.read.grammar.statements import Statements
 from verifier_service.answers.read.grammar.units import joined_items
 from verifier_service.answers.tree.bounds import MAX_ITEMS, NotMath, TooComplex
-from verifier_service.answers.tree.nodes import Node
+from verifier_service.answers.tree.nodes import List, Node, Quantity, Relation
+
+_Joiner: TypeAlias = Literal[",", "and", "or"]
 
 _SEPARATORS = {",", ";"}
 
@@ -16,7 +20,9 @@ class Lists(Statements):
     def sequence(self, top: bool = False) -> Node:
         """Read items separated by commas, semicolons, `and` and `or`."""
         self.deeper()
-        items, joiner, joiners = [], None, []
+        items: list[Node] = []
+        joiner: _Joiner = ","
+        joiners: list[_Joiner] = []
         while True:
             self.skip_blank()
             if self.at_close() and not (top and not items and self.is_sign(("]",))):
@@ -27,21 +33,21 @@ class Lists(Statements):
             found = self._separator(top)
             if found is None:
                 break
-            joiner = found if joiner in (None, ",") else joiner
+            joiner = found if joiner == "," else joiner
             joiners.append(found)
         self.depth -= 1
         if not items:
             raise NotMath("nothing between the brackets")
         if len(items) == 1:
             return items[0]
-        if {"and", "or"} <= set(joiners) and all(item.op == "rel" for item in items):
+        if {"and", "or"} <= set(joiners) and all(isinstance(item, Relation) for item in items):
             return _alternatives(items, joiners)
-        whole = joined_items(items) if joiner in ("and", ",") and items[0].op == "quantity" else None
-        return whole or Node("list", (joiner, tuple(items)))
+        whole = joined_items(items) if joiner in ("and", ",") and isinstance(items[0], Quantity) else None
+        return whole or List(joiner, tuple(items))
 
-    def _separator(self, top: bool) -> str | None:
+    def _separator(self, top: bool) -> _Joiner | None:
         """Take what separates two items, and name it; None at the end."""
-        joiner = None
+        joiner: _Joiner | Literal["quad"] | None = None
         start = self.at
         while True:
             token = self.peek()
@@ -69,11 +75,11 @@ class Lists(Statements):
         return joiner
 
 
-def _alternatives(items: list[Node], joiners: list[str]) -> Node:
+def _alternatives(items: list[Node], joiners: list[_Joiner]) -> Node:
     """Join relations by `and` first: `x > 0 and x < 1 or x > 5` are two alternatives."""
     groups: list[list[Node]] = [[items[0]]]
     for item, joiner in zip(items[1:], joiners, strict=False):
         if joiner == "or":
             groups.append([])
         groups[-1].append(item)
-    return Node("list", ("or", tuple(Node("list", ("and", tuple(one))) if len(one) > 1 else one[0] for one in groups)))
+    return List("or", tuple(List("and", tuple(one)) if len(one) > 1 else one[0] for one in groups))

@@ -1,10 +1,29 @@
 """Names: letters, accented letters, letters in another face, and what is called with arguments."""
 
 from verifier_service.answers.read import words
+from verifier_service.answers.read.grammar.cursor import listed
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import EULER, IMAGINARY, ZERO, Node, number, symbol, walk
+from verifier_service.answers.tree.nodes import (
+    EULER,
+    IMAGINARY,
+    ZERO,
+    Call,
+    Constant,
+    Function,
+    Matrix,
+    Negative,
+    Node,
+    Number,
+    Product,
+    Relation,
+    Sum,
+    Symbol,
+    Text,
+    number,
+    walk,
+)
 
 _CALLABLE = frozenset(["f", "g", "h", "F", "G", "H", "P", "Q", "u"])
 _FUNCTION_LETTERS = frozenset(["f", "g", "h"])
@@ -36,7 +55,7 @@ class Names(Scripts):
     def letter(self, token: Token) -> Node:
         name = token.value
         if name in self.bound:
-            return symbol(name)
+            return Symbol(name)
         primes = 0
         while name in _CALLABLE and self.is_sign(("'", "prime"), primes):
             primes += 1
@@ -44,16 +63,15 @@ class Names(Scripts):
             self.at += primes + 1
             arguments = self.sequence()
             self.expect(")")
-            items = arguments.args[1] if arguments.op == "list" else (arguments,)
-            return Node("call", (name + "'" * primes, *items))
+            return Call(name + "'" * primes, listed(arguments))
         order = self._order() if name in _CALLABLE and self.is_sign(("^",)) else None
         if order is not None:
-            return self._call(name + order) or symbol(name)
+            return self._call(name + order) or Symbol(name)
         if name in _CALLABLE and "".join(self.peek(ahead).value for ahead in range(6)) == "^{-1}(":
             self.at += 6
             arguments = self.sequence()
             self.expect(")")
-            return Node("call", (f"{name}^-1", *(arguments.args[1] if arguments.op == "list" else (arguments,))))
+            return Call(f"{name}^-1", listed(arguments))
         if name == "e":
             return EULER
         if name == "i":
@@ -62,13 +80,13 @@ class Names(Scripts):
         if chosen is not None:
             return chosen
         if self.is_sign(("(",)) and self._is_called(name):
-            return self._call(name) or symbol(name)
+            return self._call(name) or Symbol(name)
         if self._is_moment(name):
             called = self._call(name)
-            if called is not None and name == "E" and len(called.args) == 2:
-                return _mean(called.args[1])
-            return called or symbol(name)
-        return symbol(name)
+            if called is not None and name == "E" and len(called.operands) == 1:
+                return _mean(called.operands[0])
+            return called or Symbol(name)
+        return Symbol(name)
 
     def _is_moment(self, name: str) -> bool:
         """Tell whether a bracket right after a capital letter holds its argument: `E(X)`, `V[2X + 1]`, `N(A)`; not
@@ -94,21 +112,20 @@ class Names(Scripts):
             return self.peek(3).kind == "num" and self.is_sign((")",), 4)
         return self.is_sign((")",), 2)
 
-    def _call(self, name: str) -> Node | None:
+    def _call(self, name: str) -> Call | None:
         """Read the bracket with the arguments of a function; None where it is not closed by its own kind."""
         start = self.at
         closer = "]" if self.take().value == "[" else ")"
         given = self._condition_bar()
         arguments = self.sequence() if given is None else self._conditional(given)
         if self.accept(closer):
-            items = arguments.args[1] if arguments.op == "list" else (arguments,)
-            return Node("call", (name, *items))
+            return Call(name, listed(arguments))
         self.at = start
         return None
 
     def _condition_bar(self) -> int | None:
         """Find the one bar of `P(A | B)`; None where the bracket has none, or two, as `f(|x|)`."""
-        depth, bars = 1, []
+        depth, bars = 1, list[int]()
         for index in range(self.at, min(self.at + 40, self.stop)):
             value = self.tokens[index].value
             depth += (value in ("(", "[")) - (value in (")", "]"))
@@ -126,7 +143,7 @@ class Names(Scripts):
             raise NotMath("a condition is not understood")
         self.stop = stop
         self.at += 1
-        return Node("rel", (("mid",), (event, self.sequence())))
+        return Relation(("mid",), (event, self.sequence()))
 
     def _combinations(self) -> Node | None:
         """Read `C(10, 3)` as a number of combinations; None for any other bracket, as that of the point `C(1, -2)`."""
@@ -140,7 +157,7 @@ class Names(Scripts):
         if max(len(upper.value), len(lower.value)) > 6 or int(lower.value) > int(upper.value):
             return None
         self.at += 5
-        return Node("fn", ("binom", number(int(upper.value)), number(int(lower.value))))
+        return Function("binom", (number(int(upper.value)), number(int(lower.value))))
 
     def _is_called(self, name: str) -> bool:
         """Tell whether the bracket after a letter holds its arguments and is no factor."""
@@ -176,40 +193,29 @@ class Names(Scripts):
         r"""Read `\operatorname{Var}(X)`; a covariance is the same in both orders, `diag(1, 2)` is a matrix."""
         called = self._call(name)
         if called is None:
-            return Node("text", (name,))
-        items = called.args[1:]
+            return Text(name)
+        items = called.operands
         if name == "diag":
-            return (
-                Node(
-                    "matrix",
-                    tuple(
-                        tuple(item if row == at else ZERO for at in range(len(items))) for row, item in enumerate(items)
-                    ),
-                )
-                if len(items) <= _MAX_DIAGONAL
-                else called
-            )
+            return _diagonal(items) if len(items) <= _MAX_DIAGONAL else called
         name = name[0].upper() + name[1:] if name in ("var", "cov", "corr") else name
-        return Node("call", (name, *(sorted(items, key=repr) if name in ("Cov", "Corr") else items)))
+        return Call(name, tuple(sorted(items, key=repr)) if name in ("Cov", "Corr") else items)
 
     def nabla(self, name: str) -> Node:
         r"""Read what `\nabla` works on: `\nabla f`, `\nabla\times F` and `\nabla\cdot F` are three things."""
         if self.is_sign(("times", "cdot", "bullet")):
             sign = "times" if self.take().value == "times" else "cdot"
-            return Node("call", (f"{name} {sign}", self.power()))
-        return Node("call", (name, self.power())) if self.starts_factor() else symbol(name)
+            return Call(f"{name} {sign}", (self.power(),))
+        return Call(name, (self.power(),)) if self.starts_factor() else Symbol(name)
 
     def named(self, name: str) -> Node:
         r"""Read `\Pr[A]`, `\dim V`: what has no value by itself, with its argument."""
         called = self._call(name) if self.is_sign(("(",)) else None
-        return called or Node("call", (name, self.power()))
+        return called or Call(name, (self.power(),))
 
     def face(self, name: str) -> Node:
         """Read a letter in another face: a bold letter is a vector, the rest is styling."""
         node = self.argument()
-        if name not in _BOLD or node.op not in ("sym", "const"):
-            return node
-        return _vector("i" if node == IMAGINARY else str(node.args[0]))
+        return _vector(node.name) if name in _BOLD and isinstance(node, (Symbol, Constant)) else node
 
     def figure(self, name: str) -> Node:
         """Read `\\angle ABC` as one name."""
@@ -218,23 +224,21 @@ class Names(Scripts):
             parts.append(self.take().value)
         if not parts and self.is_sign(("{",)):
             return self.group()
-        if not parts:
-            return symbol(name)
-        return symbol(name + " " + "".join(parts))
+        return Symbol(f"{name} {''.join(parts)}" if parts else name)
 
     def number_set(self, _: str) -> Node:
         r"""Read `\mathbb{R}` and its parts: `\mathbb{R}^+`, `\mathbb{R}_{>0}`, `\mathbb{R}_0^+`."""
         letter = self.argument()
-        if letter.op not in ("sym", "const"):
+        if not isinstance(letter, (Symbol, Constant)):
             raise NotMath("an unknown set")
-        if letter.args[0] in ("P", "E") and self.is_sign(("(", "[")):
-            return self._call(letter.args[0]) or symbol("mathbb " + letter.args[0])
+        if letter.name in ("P", "E") and self.is_sign(("(", "[")):
+            return self._call(letter.name) or Symbol("mathbb " + letter.name)
         first = self._mark_of_set()
         second = self._mark_of_set() if first else ""
         mark = ">=0" if {first, second} == {"0", "^+"} else first
-        if letter.args[0] == "N" and mark:
-            return symbol("mathbb Z" + ("^+" if mark in ("^+", "^*") else ">=0" if mark in ("0", ">=0") else mark))
-        return symbol("mathbb " + letter.args[0] + mark)
+        if letter.name == "N" and mark:
+            return Symbol("mathbb Z" + ("^+" if mark in ("^+", "^*") else ">=0" if mark in ("0", ">=0") else mark))
+        return Symbol("mathbb " + letter.name + mark)
 
     def _mark_of_set(self) -> str:
         """Take the sign that a set of numbers carries, and name it; nothing where none follows."""
@@ -255,7 +259,7 @@ class Names(Scripts):
         behind = self.at >= 5 and self.tokens[self.at - 5].value == "textcircled"
         label = self.argument()
         glued = behind or self.is_sign(("textcircled",))
-        return symbol(f"circled {label.args[0]}") if glued else label
+        return Symbol(f"circled {_label(label)}") if glued else label
 
     def stacked(self, _: str) -> Node:
         r"""Read `\overset{mark}{base}` as its base."""
@@ -270,8 +274,8 @@ class Names(Scripts):
         if name in ("overrightarrow", "vec") or (name in ("hat", "widehat") and text in _UNITS):
             return _vector(text)
         if name in ("overleftrightarrow", "overarc", "arc", "wideparen"):
-            return symbol(text)
-        return symbol(f"{name} {text}")
+            return Symbol(text)
+        return Symbol(f"{name} {text}")
 
     def overline(self, _: str) -> Node:
         r"""Read `\bar z`, the conjugate, or `\overline{A}`, which is another thing than A: its complement, its mean."""
@@ -281,9 +285,9 @@ class Names(Scripts):
             raise NotMath("a repeating decimal without its beginning")
         self.at = start
         inner = self.argument()
-        if inner.op == "text":
+        if isinstance(inner, Text):
             raise NotMath("a line over words")
-        return Node("fn", ("conjugate" if any(map(_is_complex, walk(inner))) else "bar", inner))
+        return Function("conjugate" if any(map(_is_complex, walk(inner))) else "bar", (inner,))
 
     def _accented(self) -> str | None:
         """Take the letters under an accent; None where it stands over a formula."""
@@ -302,28 +306,46 @@ class Names(Scripts):
 
 def _mean(node: Node) -> Node:
     """Take the expected value of a sum apart: `E(aX + 2)` is `aE(X) + 2`."""
-    if node.op in ("add", "neg"):
-        return Node(node.op, tuple(map(_mean, node.args)))
-    if _is_constant(node):
-        return node
-    if node.op == "mul" and any(map(_is_constant, node.args)):
-        rest = tuple(factor for factor in node.args if not _is_constant(factor))
-        inner = rest[0] if len(rest) == 1 else Node("mul", rest)
-        return Node("mul", (*filter(_is_constant, node.args), Node("call", ("E", inner))))
-    return Node("call", ("E", node))
+    match node:
+        case Sum(terms):
+            return Sum(tuple(map(_mean, terms)))
+        case Negative(operand):
+            return Negative(_mean(operand))
+        case Product(factors) if any(map(_is_constant, factors)):
+            rest = tuple(factor for factor in factors if not _is_constant(factor))
+            inner = rest[0] if len(rest) == 1 else Product(rest)
+            return Product((*filter(_is_constant, factors), Call("E", (inner,))))
+        case _:
+            return node if _is_constant(node) else Call("E", (node,))
 
 
 def _is_constant(node: Node) -> bool:
     """Tell whether a term of an expected value is a number or a small letter."""
-    return node.op == "num" or (node.op == "sym" and node.args[0].islower())
+    return isinstance(node, Number) or (isinstance(node, Symbol) and node.name.islower())
+
+
+def _diagonal(items: tuple[Node, ...]) -> Matrix:
+    places = range(len(items))
+    return Matrix(tuple(tuple(items[row] if row == column else ZERO for column in places) for row in places))
+
+
+def _label(node: Node) -> object:
+    """Return what stands in a circle."""
+    match node:
+        case Number(value):
+            return value
+        case Symbol(text) | Constant(text) | Text(text):
+            return text
+        case _:
+            return node
 
 
 def _vector(name: str) -> Node:
-    return Node("fn", ("unit", number(_UNITS.index(name))) if name in _UNITS else ("vector", symbol(name)))
+    return Function("unit", (number(_UNITS.index(name)),)) if name in _UNITS else Function("vector", (Symbol(name),))
 
 
 def _is_complex(node: Node) -> bool:
     """Tell whether a part of a formula says that it is complex: i, or a letter that stands for complex numbers."""
-    if node.op in ("sym", "call"):
-        return node.args[0].partition("_")[0] in ("z", "w", "zeta")
+    if isinstance(node, (Symbol, Call)):
+        return node.name.partition("_")[0] in ("z", "w", "zeta")
     return node == IMAGINARY

@@ -2,7 +2,7 @@
 
 from verifier_service.answers.read.grammar.arithmetic import Arithmetic
 from verifier_service.answers.read.grammar.signs import RELATIONS, SET_OPERATORS
-from verifier_service.answers.tree.nodes import Node
+from verifier_service.answers.tree.nodes import Congruent, Function, Node, Relation, SetOperation
 
 
 class Relations(Arithmetic):
@@ -10,12 +10,11 @@ class Relations(Arithmetic):
 
     def relation(self) -> Node:
         """Read a chain `a < b <= c`; a lone term is returned as it is."""
-        terms, operators = self.chain()
-        return Node("rel", (tuple(operators), tuple(terms))) if operators else terms[0]
+        return related(*self.chain())
 
     def chain(self) -> tuple[list[Node], list[str]]:
         """Read terms and the relation signs between them."""
-        terms, operators = [], []
+        terms, operators = list[Node](), list[str]()
         if self.is_sign(RELATIONS) and self.peek().value in ("=", "approx", "in", "cong", "equiv"):
             self.at += 1
         terms.append(self.set_operation())
@@ -28,8 +27,8 @@ class Relations(Arithmetic):
             self.skip_blank()
             operators.append(name)
             term = self.set_operation()
-            if sign == "equiv" and term.op == "fn" and term.args[0] == "mod":
-                term = Node("congruent", term.args[1:])
+            if sign == "equiv" and isinstance(term, Function) and term.name == "mod":
+                term = Congruent(*term.operands)
             terms.append(term)
         return terms, operators
 
@@ -39,6 +38,11 @@ class Relations(Arithmetic):
         while self.is_sign(SET_OPERATORS) or self.at_union(left):
             if self.peek().value == "\\" and (self.peek(1).kind, self.peek(1).value) != ("cmd", "{"):
                 break  # the end of a row, not the difference of `A \\ \{0\}`
-            name = SET_OPERATORS.get(self.take().value, "union")
-            left = Node(name, (left, self.sum()))
+            kind = SET_OPERATORS.get(self.take().value, "union")
+            left = SetOperation(kind, left, self.sum())
         return left
+
+
+def related(terms: list[Node], operators: list[str]) -> Node:
+    """Make a relation of a chain; a lone term is none."""
+    return Relation(tuple(operators), tuple(terms)) if operators else terms[0]

@@ -1,13 +1,35 @@
 """What follows a value above, below or behind it: exponents, subscripts, factorials, primes, percent and degrees."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.brackets import Brackets
+from verifier_service.answers.read.grammar.cursor import listed
 from verifier_service.answers.read.grammar.signs import END
 from verifier_service.answers.read.grammar.units import Units
 from verifier_service.answers.tree.bounds import MAX_DEPTH, NotMath, TooComplex
-from verifier_service.answers.tree.nodes import ONE, Node, number, symbol
+from verifier_service.answers.tree.nodes import (
+    ONE,
+    Based,
+    Call,
+    Constant,
+    Degrees,
+    Factorial,
+    Function,
+    Matrix,
+    Negative,
+    Node,
+    Number,
+    Percent,
+    PlusMinus,
+    Power,
+    Product,
+    Sum,
+    Symbol,
+    Tuple,
+    number,
+)
 
 
 class Scripts(Brackets, Units):
@@ -26,23 +48,23 @@ class Scripts(Brackets, Units):
                 base = self.exponent(base)
             elif self.is_sign(("!",)) and not self.is_sign(("=",), 1):
                 self.at += 1
-                base = Node("fact2" if self.accept("!") else "fact", (base,))
-            elif self.is_sign(("%",)) and base.op != "percent":
+                base = Factorial(base, 2 if self.accept("!") else 1)
+            elif self.is_sign(("%",)) and not isinstance(base, Percent):
                 self.at += 1
-                base = Node("percent", (base,))
+                base = Percent(base)
             elif (composed := self._composition(base)) is not None:
                 base = composed
             elif self.is_sign(("degree", "circ")):
                 self.at += 1
-                base = Node("deg", (base,))
-            elif base.op == "deg" and self.peek().kind == "num" and base.args[0].op == "num":
+                base = Degrees(base)
+            elif isinstance(base, Degrees) and self.peek().kind == "num" and isinstance(base.operand, Number):
                 degrees, base = base, self.arc_parts(base)
                 if base is degrees:
                     self.depth -= 1
                     return base
-            elif self.is_sign(("'", "prime")) and _named(base).op in ("sym", "call"):
+            elif self.is_sign(("'", "prime")) and isinstance(_unaccented(base), (Symbol, Call)):
                 self.at += 1
-                base = _renamed(base, lambda name: Node(name.op, (name.args[0] + "'", *name.args[1:])))
+                base = _renamed(base, _primed)
             elif self.is_sign(("_",)):
                 base = _renamed(base, self.subscript)
             else:
@@ -52,8 +74,8 @@ class Scripts(Brackets, Units):
     def _composition(self, base: Node) -> Node | None:
         r"""Read on at the circle of `f \circ g`, or at the argument of `(f \circ g)(x)`; `x\circ` and `x\circ + 1` are
         degrees."""
-        if base.op == "sym" and COMPOSED in base.args[0] and self.is_sign(("(",)):
-            return _applied(base.args[0].split(COMPOSED), self.round_group())
+        if isinstance(base, Symbol) and COMPOSED in base.name and self.is_sign(("(",)):
+            return _applied(base.name.split(COMPOSED), self.round_group())
         name = _name_of_function(base)
         after = self.peek(1)
         is_name = after.kind == "sym" or (after.kind == "cmd" and after.value in words.GREEK) or after.value == "("
@@ -65,18 +87,18 @@ class Scripts(Brackets, Units):
     @staticmethod
     def _composed(outer: str, inner: Node) -> Node:
         """Compose a function with one that is named or that has its argument."""
-        if inner.op == "call":
-            return Node("call", (outer, inner))
+        if isinstance(inner, Call):
+            return Call(outer, (inner,))
         name = _name_of_function(inner)
         if not name:
             raise NotMath("a composition of what has no name")
-        return symbol(outer + COMPOSED + name)
+        return Symbol(outer + COMPOSED + name)
 
     def exponent(self, base: Node) -> Node:
         self.expect("^")
         if self.is_sign(("circ", "degree")):
             self.at += 1
-            return Node("deg", (base,))
+            return Degrees(base)
         temperature = self.is_sign(("{",)) and self.is_sign(("circ", "degree"), 1) and self.peek(2).value in ("C", "F")
         if temperature and self.is_sign(("}",), 3):
             self.tokens[self.at + 2], self.tokens[self.at + 3] = self.peek(3), self.peek(2)
@@ -84,19 +106,19 @@ class Scripts(Brackets, Units):
             self.at += 1
             mark = self.take().value
             self.at += 1
-            return Node("deg", (base,)) if mark in ("circ", "degree") else Node("call", ("prime", base))
+            return Degrees(base) if mark in ("circ", "degree") else Call("prime", (base,))
         if self.is_sign(("'", "prime")):
             self.at += 1
-            return Node("call", ("prime", base))
+            return Call("prime", (base,))
         if self._accept_in_braces(_TRANSPOSED):
             return _transposed(base)
         exponent = self.script()
-        if exponent.op == "sym" and (
-            (exponent.args[0] in ("T", "t") and base.op in ("matrix", "tuple"))
-            or (exponent.args[0] == "T" and _is_of_matrices(base))
+        if isinstance(exponent, Symbol) and (
+            (exponent.name in ("T", "t") and isinstance(base, (Matrix, Tuple)))
+            or (exponent.name == "T" and _is_of_matrices(base))
         ):
             return _transposed(base)
-        return Node("pow", (base, exponent))
+        return Power(base, exponent)
 
     def _accept_in_braces(self, values: tuple[str, ...]) -> bool:
         """Take one of these signs, alone or in braces; False where something else stands."""
@@ -116,7 +138,7 @@ class Scripts(Brackets, Units):
         if self.is_sign(("-", "+", "pm")):
             sign = self.take().value
             inner = self.script(bound)
-            return {"-": Node("neg", (inner,)), "+": inner, "pm": Node("pm", (inner,))}[sign]
+            return {"-": Negative(inner), "+": inner, "pm": PlusMinus(inner, "+")}[sign]
         if self.is_sign(("{",)):
             return self.group()
         self.deeper()
@@ -129,28 +151,27 @@ class Scripts(Brackets, Units):
     def subscript(self, base: Node) -> Node:
         """Read a subscript: a base after a number, part of the name after a letter, an index where it is a formula."""
         self.expect("_")
-        if base.op == "num":
+        if isinstance(base, Number):
             return self._number_base()
-        if base.op not in ("sym", "call", "const"):
+        if not isinstance(base, (Symbol, Call, Constant)):
             raise NotMath("a subscript stands after something that has no name")
         start = self.at
-        name = base.args[0]
+        name = base.name
         if self.accept("{"):
             flat = self._flat_until_brace()
             if flat is not None:
-                return symbol(f"{name}_{flat}")
+                return Symbol(f"{name}_{flat}")
             self.at = start
             index = self.group()
         else:
             token = self.take()
             if token.kind in ("num", "text", "word") or (token.kind == "sym" and token.value not in self.bound):
                 if token.kind == "sym":
-                    return Node("call", (f"{name}_", symbol(token.value)))
-                return symbol(f"{name}_{token.value.strip()}")
+                    return Call(f"{name}_", (Symbol(token.value),))
+                return Symbol(f"{name}_{token.value.strip()}")
             self.at -= 1
             index = self.atom()
-        items = index.args[1] if index.op == "list" else (index,)
-        return Node("call", (f"{name}_", *items))
+        return Call(f"{name}_", listed(index))
 
     def _flat_until_brace(self) -> str | None:
         """Take a subscript that is a mere label (digits, words, capitals) up to its brace; None if it is a formula."""
@@ -185,7 +206,7 @@ class Scripts(Brackets, Units):
         )
         if base is None or not 2 <= base <= 36:
             raise NotMath(f"{value!r} is not a number base")
-        return Node("base", (numeral, base))
+        return Based(numeral, base)
 
     def _numeral(self) -> str:
         """Return the digits before the `_` that was just read: of `1011_2`, and of `(1011)_2`."""
@@ -201,17 +222,19 @@ COMPOSED = "∘"
 
 def _name_of_function(node: Node) -> str:
     """Return the name of `f` or of its inverse `f^{-1}`; nothing for what has none."""
-    if node.op == "sym":
-        return node.args[0]
-    if node.op == "pow" and node.args[0].op == "sym" and node.args[1] in (number(-1), Node("neg", (ONE,))):
-        return f"{node.args[0].args[0]}^-1"
-    return ""
+    match node:
+        case Symbol(name):
+            return name
+        case Power(Symbol(name), exponent) if exponent in (number(-1), Negative(ONE)):
+            return f"{name}^-1"
+        case _:
+            return ""
 
 
 def _applied(names: list[str], argument: Node) -> Node:
     r"""Read `(f\circ g)(x)` as `f(g(x))`."""
     for name in reversed(names):
-        argument = Node("call", (name, argument))
+        argument = Call(name, (argument,))
     return argument
 
 
@@ -220,24 +243,36 @@ _TRANSPOSED = ("top", "intercal")
 
 def _transposed(base: Node) -> Node:
     """Transpose a matrix; `(1, 2)^T` is a column."""
-    if base.op == "tuple":
-        return Node("matrix", tuple((item,) for item in base.args[2]))
-    return Node("fn", ("transpose", base))
+    if isinstance(base, Tuple):
+        return Matrix(tuple((item,) for item in base.items))
+    return Function("transpose", (base,))
 
 
 def _is_of_matrices(node: Node) -> bool:
     """Tell whether a base is written in capital letters only, so that `(AB)^T` is no power."""
-    if node.op in ("mul", "add"):
-        return all(map(_is_of_matrices, node.args))
-    return node.op == "sym" and node.args[0][0].isupper()
+    match node:
+        case Product(parts) | Sum(parts):
+            return all(map(_is_of_matrices, parts))
+        case _:
+            return isinstance(node, Symbol) and node.name[0].isupper()
 
 
-def _named(node: Node) -> Node:
-    """Return the name under an accent."""
-    return node.args[1] if node.op == "fn" and node.args[0] in ("bar", "conjugate", "vector") else node
+def _unaccented(node: Node) -> Node:
+    """Return what stands under an accent."""
+    match node:
+        case Function("bar" | "conjugate" | "vector", (inner,)):
+            return inner
+        case _:
+            return node
 
 
 def _renamed(node: Node, change: Callable[[Node], Node]) -> Node:
     r"""Change a name, also under an accent: `\bar z_1` is the conjugate of `z_1`."""
-    name = _named(node)
-    return change(node) if name is node else Node("fn", (node.args[0], change(name)))
+    inner = _unaccented(node)
+    if isinstance(node, Function) and inner is not node:
+        return replace(node, operands=(change(inner),))
+    return change(node)
+
+
+def _primed(node: Node) -> Node:
+    return replace(node, name=node.name + "'") if isinstance(node, (Symbol, Call)) else node

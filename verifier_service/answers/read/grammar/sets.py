@@ -1,8 +1,9 @@
 """Sets in braces: their members, or a head with a condition."""
 
+from verifier_service.answers.read.grammar.cursor import listed
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import Node
+from verifier_service.answers.tree.nodes import Builder, Node, Set
 
 
 class Sets(Scripts):
@@ -14,12 +15,12 @@ class Sets(Scripts):
         bars, self.bars = self.bars, []
         if self.accept("\\}") or (self.peek().kind == "cmd" and self.peek().value == "}" and self.take()):
             self.bars = bars
-            return Node("set", ((),))
+            return Set(())
         if divider is None:
             inner = self.sequence()
             self._close_set()
             self.bars = bars
-            return Node("set", (inner.args[1] if inner.op == "list" else (inner,),))
+            return Set(listed(inner))
         stop, self.stop = self.stop, divider
         head = self.sequence()
         if self.at != divider:
@@ -29,7 +30,7 @@ class Sets(Scripts):
         condition = self.sequence(top=True)
         self._close_set()
         self.bars = bars
-        return Node("builder", (head, condition))
+        return Builder(head, condition)
 
     def _close_set(self) -> None:
         token = self.take()

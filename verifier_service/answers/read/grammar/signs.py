@@ -1,5 +1,7 @@
 """The signs that more than one room of the grammar knows."""
 
+from typing import Literal
+
 from verifier_service.answers.read.tokens import Token
 
 END = Token("end of text", "", False)
@@ -16,7 +18,7 @@ RELATIONS = {
     "=>": "=>", "Rightarrow": "=>", "implies": "=>", "Longrightarrow": "=>",
     "iff": "<=>", "Leftrightarrow": "<=>", "leftrightarrow": "<=>",
 }  # fmt: skip
-SET_OPERATORS = {
+SET_OPERATORS: dict[str, Literal["union", "inter", "minus"]] = {
     "cup": "union", "bigcup": "union", "cupdot": "union", "sqcup": "union", "uplus": "union",
     "cap": "inter", "bigcap": "inter",
     "setminus": "minus", "smallsetminus": "minus", "backslash": "minus", "\\": "minus",

@@ -2,14 +2,14 @@ r"""Statements: relations and propositions joined by the signs of logic, `\land`
 
 from itertools import pairwise
 
-from verifier_service.answers.read.grammar.relations import Relations
+from verifier_service.answers.read.grammar.relations import Relations, related
 from verifier_service.answers.tree.bounds import MAX_ITEMS, TooComplex
-from verifier_service.answers.tree.nodes import Node
+from verifier_service.answers.tree.nodes import Call, List, Logic, Node, Relation, Symbol
 
 _CONNECTIVES = {"land": "and", "wedge": "and", "lor": "or", "vee": "or", "oplus": "xor", "veebar": "xor"}
 _STRENGTH = {"and": 5, "xor": 4, "or": 3, "->": 2, "=>": 2, "<=>": 1}
 _ARROWS = frozenset(["->", "=>", "<=>"])
-_PROPOSITIONS = frozenset(["sym", "call", "not", "and", "or", "xor"])
+_PROPOSITIONS = (Symbol, Call, Logic)
 
 
 class Statements(Relations):
@@ -19,7 +19,7 @@ class Statements(Relations):
         """Read a relation, or several with signs of logic between them."""
         first = self.chain()
         if not self.is_sign(_CONNECTIVES):
-            return _relation(*first)
+            return related(*first)
         parts, joiners = _at_arrows(*first)
         while self.is_sign(_CONNECTIVES):
             joiners.append(_CONNECTIVES[self.take().value])
@@ -29,18 +29,14 @@ class Statements(Relations):
             joiners += arrows
             if len(parts) > MAX_ITEMS:
                 raise TooComplex(f"more than {MAX_ITEMS} statements")
-        return _joined(parts, joiners, all(part.op not in _PROPOSITIONS for part in parts))
-
-
-def _relation(terms: list[Node], operators: list[str]) -> Node:
-    return Node("rel", (tuple(operators), tuple(terms))) if operators else terms[0]
+        return _joined(parts, joiners, not any(isinstance(part, _PROPOSITIONS) for part in parts))
 
 
 def _at_arrows(terms: list[Node], operators: list[str]) -> tuple[list[Node], list[str]]:
     """Part a chain of relations at its arrows, which bind more loosely than the signs of logic."""
     cuts = [index for index, operator in enumerate(operators) if operator in _ARROWS]
     parts = [
-        _relation(terms[start + 1 : stop + 1], operators[start + 1 : stop])
+        related(terms[start + 1 : stop + 1], operators[start + 1 : stop])
         for start, stop in pairwise((-1, *cuts, len(operators)))
     ]
     return parts, [operators[index] for index in cuts]
@@ -67,9 +63,9 @@ def _reduce(values: list[Node], waiting: list[str], as_lists: bool) -> None:
         count += 1
     items = tuple(values[-count:])
     del values[-count:]
-    if joiner in _ARROWS:
-        values.append(Node("rel", ((joiner,), items)))
-    elif as_lists and joiner != "xor":
-        values.append(Node("list", (joiner, items)))
+    if joiner == "xor" or (joiner in ("and", "or") and not as_lists):
+        values.append(Logic(joiner, items))
+    elif joiner in ("and", "or"):
+        values.append(List(joiner, items))
     else:
-        values.append(Node(joiner, items))
+        values.append(Relation((joiner,), items))

@@ -1,14 +1,31 @@
 """What stands after a value in words: units, nouns, multipliers, a base, and a second number."""
 
 import re
+from dataclasses import replace
 
 from verifier_service.answers.read import measures, words
 from verifier_service.answers.read.grammar.cursor import Cursor
 from verifier_service.answers.read.grammar.signs import END
-from verifier_service.answers.read.measures import Measure
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
-from verifier_service.answers.tree.nodes import Node, free_symbols, number
+from verifier_service.answers.tree.measure import Measure
+from verifier_service.answers.tree.nodes import (
+    Based,
+    Degrees,
+    Factorial,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quantity,
+    Quotient,
+    Ratio,
+    Sum,
+    Symbol,
+    free_symbols,
+    number,
+)
 
 MONEY = {"dollar": "$", "euro": "€", "pounds": "£", "pound": "£", "yen": "¥", "rupee": "₹"}
 
@@ -23,12 +40,15 @@ _SQUARED_LETTERS = frozenset({"m"})
 
 # `base 8`, `(base 8)`, `in base eight`, `(binary)`; not `base of 8`
 _BASE = re.compile(r"\(? ?(?:in )?(?:base[ -]?(?P<base>\w+)|(?P<name>[a-z]+))(?: ?\))?")
-_RATIO_WORDS = {"out of": "div", "in": "div", "in every": "div", "out of every": "div", "to": "ratio",
-                "for every": "ratio", "is to": "ratio"}  # fmt: skip
+_QUOTIENT_WORDS = frozenset({"out of", "in", "in every", "out of every"})
+_RATIO_WORDS = frozenset({"to", "for every", "is to"})
 # The beginning of `a day`, `each week` after money.
 _RATE = re.compile(r"^(?:an?|each|every) ")
 _TEMPERATURES = frozenset({"C", "F", "celsius", "fahrenheit", "centigrade"})
 _ARC_PARTS = {"minute": "arcminute", "min": "arcminute", "second": "arcsecond", "sec": "arcsecond", "s": "arcsecond"}
+_DEGREES = measures.unit("°")
+_VALUES = (Number, Sum, Quotient, Product)
+"""What a quantity's value is made of where a smaller part may follow."""
 
 
 class Units(Cursor):
@@ -63,8 +83,11 @@ class Units(Cursor):
         if based is not None:
             return based
         text = self._unit_text()
-        if self.peek().kind == "num" and text.strip().lower() in _RATIO_WORDS and left.op == "num":
-            return Node(_RATIO_WORDS[text.strip().lower()], (left, self.power()))
+        if self.peek().kind == "num" and isinstance(left, Number):
+            if text.strip().lower() in _QUOTIENT_WORDS:
+                return Quotient(left, self.power())
+            if text.strip().lower() in _RATIO_WORDS:
+                return Ratio((left, self.power()))
         return _measured(left, text)
 
     def _unit_text(self) -> str:
@@ -117,7 +140,7 @@ class Units(Cursor):
     def _plain_script(self) -> str:
         """Take an exponent that belongs to a unit and return its text."""
         if self.accept("{"):
-            parts = []
+            parts: list[str] = []
             while not self.is_sign(("}",)):
                 parts.append(self.take().value)
             self.at += 1
@@ -139,7 +162,7 @@ class Units(Cursor):
     def _based(self, left: Node) -> Node | None:
         """Read `(base 8)` and the like after digits."""
         literal = self.tokens[self.at - 1]
-        if left.op != "num" or literal.kind != "num":
+        if not isinstance(left, Number) or literal.kind != "num":
             return None
         text, taken, found = "", 0, 0
         for ahead in range(min(6, self.stop - self.at)):
@@ -151,14 +174,14 @@ class Units(Cursor):
         if not taken:
             return None
         self.at += taken
-        return Node("base", (literal.value, found))
+        return Based(literal.value, found)
 
     # --- letters, signs and second parts ----------------------------------------------------------------------
 
     def _lettered(self, left: Node) -> Node | None:
         """Read letters after a number as a unit, where the item ends behind them: `5 m`, `3 kg`, `2 m s^{-1}`."""
         first = self.peek()
-        if left.op == "deg" and first.value in ("C", "F") and self._ends_item(1):
+        if isinstance(left, Degrees) and first.value in ("C", "F") and self._ends_item(1):
             self.at += 1
             return _measured(left, first.value)
         prefixed = first.value in "mkMG" and self.is_sign(("Omega",), 1)
@@ -172,9 +195,8 @@ class Units(Cursor):
             return None
         self.ambiguous = True
         node = _measured(left, text)
-        if node is not None and (touching or text[0] in _FAINT_LETTERS):
-            value, unit = node.args
-            return Node("quantity", (value, Measure(unit.units, unit.nouns, unit.text, needed=True)))
+        if isinstance(node, Quantity) and (touching or text[0] in _FAINT_LETTERS):
+            return replace(node, unit=replace(node.unit, needed=True))
         return node
 
     def _ends_item(self, ahead: int = 0) -> bool:
@@ -210,37 +232,37 @@ class Units(Cursor):
 
     def _second_part(self, left: Node) -> Node | None:
         """Read the smaller part of a quantity: `1 hour 30 minutes`, `5 ft 6 in`, `60 degrees 42 minutes`."""
-        if left.op not in ("quantity", "deg") or not isinstance(_measure_of(left), Measure):
+        measured = _measure_of(left)
+        if measured is None:
             return None
         value = self.power()
         if self.is_sign(("/",)) and self.peek(1).kind == "num":
             self.at += 1
-            value = Node("div", (value, self.power()))
-        if value.op not in ("num", "div"):
+            value = Quotient(value, self.power())
+        if not isinstance(value, (Number, Quotient)):
             return None
-        degrees = _measure_of(left) == measures.measure("°")
-        if degrees and self.peek().kind in ("word", "text"):
+        if measured == _DEGREES and self.peek().kind in ("word", "text"):
             word = measures.singular(self.peek().value.strip(" .").lower())
             if word in _ARC_PARTS:
                 self.at += 1
-                return joined(left, Node("quantity", (value, measures.measure(_ARC_PARTS[word]))))
+                return joined(left, Quantity(value, measures.unit(_ARC_PARTS[word])))
         part = self.with_words(value)
         return None if part is None else joined(left, part)
 
-    def arc_parts(self, degrees: Node) -> Node:
+    def arc_parts(self, degrees: Degrees) -> Degrees:
         """Read the minutes and seconds of an angle after its degrees: `60^\\circ 42'`, `30^\\circ 15' 20''`."""
-        terms = [degrees.args[0]]
+        terms = [degrees.operand]
         for marks, size in ((1, 60), (2, 3600)):
             if self.peek().kind == "num":
                 start, value = self.at, self.atom()
                 if self._primes() == marks:
-                    terms.append(Node("div", (value, number(size))))
+                    terms.append(Quotient(value, number(size)))
                 else:
                     self.at = start
         if len(terms) == 1:
             return degrees
-        negative = terms[0].op == "num" and terms[0].args[0] < 0
-        return Node("deg", (Node("add", tuple(terms)),)) if not negative else degrees
+        negative = isinstance(terms[0], Number) and terms[0].value < 0
+        return degrees if negative else Degrees(Sum(tuple(terms)))
 
     def _primes(self) -> int:
         """Take the primes after a number and count them."""
@@ -259,33 +281,32 @@ def joined_items(items: list[Node]) -> Node | None:
     """Add the parts of one quantity that are written as a list: `2 dollars and 50 cents`, `5 feet, 6 inches`."""
     whole: Node | None = items[0]
     for item in items[1:]:
-        whole = joined(whole, item) if whole is not None and whole.op == "quantity" else None
+        whole = joined(whole, item) if isinstance(whole, Quantity) else None
     return whole
 
 
 def joined(left: Node, right: Node) -> Node | None:
     """Add a smaller part to a quantity: 5 ft and 6 in; None where it is no part of it."""
     first, second = _measure_of(left), _measure_of(right)
-    if first is None or second is None or right.op != "quantity" or first.nouns or second.nouns:
+    if not isinstance(left, (Degrees, Quantity)) or not isinstance(right, Quantity):
         return None
+    if first is None or second is None or first.nouns or second.nouns:
+        return None
+    large, small = left.operand if isinstance(left, Degrees) else left.value, right.value
     for one in first.units:
         for other in second.units:
             ratio = other.scale / one.scale
-            part = right.args[0]
             fits = one.dimension == other.dimension and one.pi == other.pi and one.dimension and ratio < 1
-            if fits and part.op == "num" and part.args[0] * ratio < 1 and not one.offset:
-                value = Node("add", (left.args[0], Node("mul", (part, number(ratio)))))
-                return Node("quantity", (value, Measure((one,), text=f"{first.text} {second.text}")))
+            if fits and isinstance(small, Number) and small.value * ratio < 1 and not one.offset:
+                value = Sum((large, Product((small, number(ratio)))))
+                return Quantity(value, Measure((one,), text=f"{first.text} {second.text}"))
     return None
 
 
 def _measure_of(node: Node) -> Measure | None:
-    if node.op == "deg":
-        return measures.measure("°")
-    if node.op != "quantity" or node.args[0].op not in ("num", "add", "div", "mul"):
-        return None
-    unit: Measure = node.args[1]
-    return unit
+    if isinstance(node, Degrees):
+        return _DEGREES
+    return node.unit if isinstance(node, Quantity) and isinstance(node.value, _VALUES) else None
 
 
 def _is_joiner(token: Token) -> bool:
@@ -326,23 +347,21 @@ def _is_plausible(text: str) -> bool:
 
 def _measured(left: Node, text: str) -> Node | None:
     """Put a text after a value to it; None where the text is neither a unit nor a plain noun phrase."""
-    if left.op == "deg":
+    if isinstance(left, Degrees):
         if text.strip(" .").lower() in _TEMPERATURES or text.strip() in _TEMPERATURES:
-            return Node("quantity", (left.args[0], measures.measure("°" + text.strip(" .")[0].upper())))
-        return left if measures.measure(text) == measures.measure("°") else None
+            return Quantity(left.operand, measures.unit("°" + text.strip(" .")[0].upper()))
+        return left if measures.measure(text) == _DEGREES else None
     left, text = _multiplied(left, text)
     if not text.strip("()[]"):
         return left
     if text in ("factorial", "squared", "cubed", "repeating", "recurring"):
         return _changed(left, text)
-    if left.op == "quantity":
+    if isinstance(left, Quantity):
         text = _RATE.sub("per ", text)
     unit = measures.measure(text, _is_at_most_one(left))
     if unit is None or (free_symbols(left) and not any(meaning.dimension for meaning in unit.units)):
         return None
-    if left.op == "quantity":
-        return _measured_again(left, unit)
-    return Node("quantity", (left, unit))
+    return _measured_again(left, unit) if isinstance(left, Quantity) else Quantity(left, unit)
 
 
 def _multiplied(left: Node, text: str) -> tuple[Node, str]:
@@ -354,48 +373,51 @@ def _multiplied(left: Node, text: str) -> tuple[Node, str]:
         lower = word.lower().strip(".,-")
         singular = measures.singular(lower)
         size = measures.TIMES.get(singular)
-        value = left.args[0] if left.op == "quantity" else left
-        if size is None or value.op not in ("num", "div", "add", "mul", "neg"):
+        value = left.value if isinstance(left, Quantity) else left
+        if size is None or not isinstance(value, (*_VALUES, Negative)):
             return left, rest
         if size < 1 and lower == singular and value != number(1):
             return left, text
-        value = Node("mul", (value, number(size)))
-        left = Node("quantity", (value, left.args[1])) if left.op == "quantity" else value
+        value = Product((value, number(size)))
+        left = replace(left, value=value) if isinstance(left, Quantity) else value
         rest = after.strip()
     return left, rest
 
 
 def _changed(left: Node, word: str) -> Node | None:
     """Read `5 squared`, `5 factorial`, `0.3 repeating`."""
-    if left.op not in ("num", "sym"):
+    if not isinstance(left, (Number, Symbol)):
         return None
     if word in measures.POWERS:
-        return Node("pow", (left, number(measures.POWERS[word])))
+        return Power(left, number(measures.POWERS[word]))
     if word == "factorial":
-        return Node("fact", (left,))
-    tenths = left.args[0] * 10 if left.op == "num" else None
-    if tenths is None or not left.args[1] or tenths.denominator != 1 or not tenths:
+        return Factorial(left)
+    if isinstance(left, Symbol) or not left.places or not left.value or (left.value * 10).denominator != 1:
         return None
-    whole = int(abs(left.args[0]))
-    value = whole + (abs(left.args[0]) - whole) * 10 / 9
-    return number(value if left.args[0] > 0 else -value)
+    size = abs(left.value)
+    size = int(size) + (size - int(size)) * 10 / 9
+    return number(size if left.value > 0 else -size)
 
 
 def _is_at_most_one(value: Node) -> bool:
-    if value.op == "div" and all(part.op == "num" for part in value.args):
-        return abs(value.args[0].args[0]) <= abs(value.args[1].args[0])
-    return value.op == "num" and abs(value.args[0]) <= 1
+    match value:
+        case Number(top):
+            return abs(top) <= 1
+        case Quotient(Number(top), Number(bottom)):
+            return abs(top) <= abs(bottom)
+        case _:
+            return False
 
 
-def _measured_again(left: Node, unit: Measure) -> Node | None:
+def _measured_again(left: Quantity, unit: Measure) -> Quantity | None:
     """Read a second text after a unit: `\\$5 per hour`, `\\$5 dollars`."""
-    value, first = left.args
+    first = left.unit
     if any(meaning in first.units for meaning in unit.units):
-        return Node("quantity", (value, Measure(first.units, first.nouns | unit.nouns, first.text)))
+        return Quantity(left.value, Measure(first.units, first.nouns | unit.nouns, first.text))
     if not unit.text.startswith(("per ", "/")) and any(u.dimension for u in unit.units):
         return None
     units = tuple(measures.times((one, 1), (other, 1)) for one in first.units for other in unit.units)
-    return Node("quantity", (value, Measure(units, first.nouns | unit.nouns, f"{first.text} {unit.text}")))
+    return Quantity(left.value, Measure(units, first.nouns | unit.nouns, f"{first.text} {unit.text}"))
 
 
 __all__ = ["MONEY", "NotMath", "Units", "joined_items"]
