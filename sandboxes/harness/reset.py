@@ -15,7 +15,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sandboxes.harness.limits import other_pids, uid_of
-from sandboxes.harness.user import as_owner, as_uid
+from sandboxes.harness.user import as_owner, kill_all_of
 
 PATIENCE_S = 5.0
 OPEN_TO_ALL = 0o777
@@ -118,8 +118,8 @@ def _kill_uids(uids: Collection[int]) -> None:
     """Kill all processes of each uid in one stroke: those that fork faster than they can be counted. (In a namespace
     of its own a program has a first process, and all others end with that one.)"""
     for uid in uids if os.getuid() == 0 else ():
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # those may kill ours first; then come again
-            as_uid(uid, lambda: os.kill(-1, signal.SIGKILL))
+        if uid != 0:
+            kill_all_of(uid)
 
 
 def _remove_empty(path: str) -> bool:

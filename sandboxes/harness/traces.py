@@ -13,8 +13,6 @@ import os
 import random
 from collections.abc import Sequence
 
-from sandboxes.harness.user import forks
-
 NETWORK_FILES = ("/proc/net/dev", "/proc/net/snmp", "/proc/net/snmp6", "/proc/net/netstat")
 """Every packet over the loopback moves the first one, an attempt to reach another address the second or third."""
 TRIED_FILES = NETWORK_FILES[:3]
@@ -36,7 +34,6 @@ class Traces:
 
     def __init__(self, folders: Sequence[str], shows_pids: bool) -> None:
         self.processes = 0
-        self._forks = forks()
         self._inodes = {folder: number for folder in folders if (number := _inode(folder)) is not None}
         self._network = {path: fd for path in NETWORK_FILES if (fd := _opened(path)) is not None}
         self._pids = _opened("/proc/loadavg") if shows_pids else None
@@ -81,12 +78,11 @@ class Traces:
     def _settle_pids(self) -> str:
         if self._pids is None:
             return ""
-        own = self.processes + forks() - self._forks
-        moved = self._newest_pid() - self._last_pid - own  # below 0 where the kernel does not tell
+        moved = self._newest_pid() - self._last_pid - self.processes  # below 0 where the kernel does not tell
         if 0 < moved <= MAX_PROCESSES:
             for _ in range(_chance.randrange(AT_LEAST + 2 * moved)):
                 self._use_a_pid()
-        self._last_pid, self.processes, self._forks = self._newest_pid(), 0, forks()
+        self._last_pid, self.processes = self._newest_pid(), 0
         return "" if moved <= MAX_PROCESSES else "very many processes were made"
 
     def _use_a_pid(self) -> None:
