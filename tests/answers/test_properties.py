@@ -256,11 +256,65 @@ $ ( ) [ ] { } \{ \} \left( \right) \left[ \right] \left| \right| \frac \sqrt \bi
 \setminus \mid \circ \degree \ldots \cdots \overline \hat \vec \bar \text{and} \text{or} \text{if} \text{cm}
 \mathrm{kg} \mathbb{R} \mathbb{Z} \emptyset \begin{pmatrix} \end{pmatrix} \begin{cases} \end{cases} \\ \quad
 \lfloor \rfloor \lceil \rceil \Re \Im \operatorname{tr} \angle \land \neg \implies and or cm feet per mod choose
-percent million yes no none B (A) 3:30 PM π ² √ ≤ ∞ ½ ° €
+percent million yes no none B (A) 3:30 PM π ² √ ≤ ∞ ½ ° € \oint \iint FF_{16} 或 {}^
 """
 TOKENS = SOUP.split()
 SOUPS = st.lists(st.sampled_from(TOKENS), min_size=1, max_size=14).map(" ".join)
 GLUED = st.lists(st.sampled_from(TOKENS), min_size=1, max_size=10).map("".join)
+
+
+WHOLE = [
+    r"\int_{-\infty}^{\infty} \frac{\cos x^{50}}{1+x^2} dx",
+    r"\det(\oint x\,dx)",
+    r"\int \frac{dx}{x^2+1}",
+    r"|x|y||",
+    r"\sum_{k=1}^{n} \frac{(-1)^k}{k!}",
+    r"\lim_{x\to 0} \frac{\sin x}{x}",
+    r"\frac{d^2 y}{dx^2} + y' = 0",
+    r"{}^{8}C_{3}",
+    r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}^{T}",
+    r"f^{(2)}(x) = \sqrt[3]{x}",
+    r"A(1, 2), C(4, 3)",
+    r"1A_{16}",
+    r"\mathbb{R}_{>0} \setminus \{1\}",
+    r"P(\overline{A} \mid B)",
+    r"\left\lfloor \frac{n}{2} \right\rfloor",
+    r"60^{\circ} 42'",
+    r"\begin{cases} x & x \ge 0 \\ -x & x < 0 \end{cases}",
+    r"(f \circ g)(x)",
+    r"\text{(a) } 5 \text{ m/s}, \text{(b) } 6",
+    r"\{x \in \mathbb{Z} : x > 3\}",
+    r"\bigcup_{k \in \mathbb{Z}} (2k, 2k+1)",
+    r"(x, y) = \pm(2, 3), k \in \mathbb{Z}",
+    r"\overrightarrow{AB} \times \nabla f",
+    r"\text{the ratio is } 7 \text{ to } 2",
+    r"12 \text{ and a half}",
+    r"1:4 \text{ odds}",
+]
+
+
+def without(text: str, places: list[int]) -> str:
+    """Cut a sign of a text at each place, as an answer that was cut or mistyped lacks one."""
+    for place in places:
+        text = text[: place % len(text)] + text[place % len(text) + 1 :]
+    return text
+
+
+DAMAGED = st.builds(without, st.sampled_from(WHOLE), st.lists(st.integers(0, 99), max_size=3))
+
+
+@thorough
+@given(DAMAGED, DAMAGED)
+def test_formulas_that_lack_a_sign_raise_nothing(one: str, other: str) -> None:
+    answer, reference = read(one), read(other)
+    assert compare(answer, reference).equal == compare(reference, answer).equal
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_a_formula_may_lack_any_one_sign_or_end_anywhere(text: str) -> None:
+    for place in range(len(text)):
+        for damaged in (text[:place] + text[place + 1 :], text[:place]):
+            assert read(damaged).text == damaged
 
 
 @thorough

@@ -8,6 +8,7 @@ compared in order. Members are compared by their own kinds; ± stands for two me
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from verifier_service.answers.kinds import family, literal, parameters, progression, signs
 from verifier_service.answers.kinds.decision import Decision, Same
@@ -45,6 +46,7 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         and not (signs.has_sign(left) or signs.has_sign(right))
     ):
         return family.decide([left], [right])
+    left, right = _as_alternatives(left, right), _as_alternatives(right, left)
     grouped = _by_groups(left, right, same)
     if grouped is not None:
         return grouped
@@ -57,6 +59,13 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         if isinstance(options, List) and options.joiner == "or" and _distinct_labels([label for label, _ in others]):
             return Decision(False, "alternatives are not the values of several unknowns")
     return _members(a, b, left, right, same)
+
+
+def _as_alternatives(node: Node, other: Node) -> Node:
+    r"""Write the point `(1, \pm 2)` as two points, beside several."""
+    if isinstance(node, Tuple) and isinstance(other, List) and _are_tuples(other.items):
+        return List(",", tuple(signs.expand(node))) if signs.has_one_sign(node) else node
+    return node
 
 
 def _of_parts(left: Node, right: Node, same: Same) -> Decision | None:
@@ -81,12 +90,12 @@ def _by_groups(left: Node, right: Node, same: Same) -> Decision | None:
     """Compare solutions that are given as groups of assignments, such as `p = 5, q = 2; p = 7, q = 2`."""
     first, second = _groups(left), _groups(right)
     if first is not None and second is not None:
-        if first[0] != second[0]:
+        if first.names != second.names:
             return Decision(False, "the groups are about different unknowns")
-        return same(first[1], second[1])
+        return same(first.by_name, second.by_name)
     for found, other in ((first, right), (second, left)):
         if found is not None and isinstance(other, _COLLECTIONS) and _holds_tuples(other):
-            return same(found[1], other)
+            return same(found.given, other)
     return None
 
 
@@ -101,8 +110,16 @@ def _are_tuples(items: Sequence[Node]) -> bool:
 Group = list[tuple[str, Node]]
 
 
-def _groups(node: Node) -> tuple[list[str], Node] | None:
-    """Return the unknowns and the tuples of their values; None where the answer is not made of such groups."""
+class _Groups(NamedTuple):
+    """The unknowns, and the tuples of their values: in the order of the names, and in the order that was given."""
+
+    names: list[str]
+    by_name: Node
+    given: Node
+
+
+def _groups(node: Node) -> _Groups | None:
+    """Read an answer that is made of such groups; None for any other."""
     match node:
         case Set(items) if all(isinstance(item, Relation) for item in items):
             groups = [_assignments(node)]
@@ -115,9 +132,21 @@ def _groups(node: Node) -> tuple[list[str], Node] | None:
     names = sorted({label for label, _ in groups[0]})
     if len(names) < 2 or not all(sorted(label for label, _ in group) == names for group in groups):
         return None
-    order = names if all(len(name) == 1 for name in names) else [label for label, _ in groups[0]]
+    alphabetical = all(len(name) == 1 for name in names) and not _heads_with_names(node)
+    given = names if alphabetical else [label for label, _ in groups[0]]
+    return _Groups(names, _rows(groups, names), _rows(groups, given))
+
+
+def _rows(groups: list[Group], order: list[str]) -> Node:
+    """Write groups of assignments as tuples of the values in this order."""
     tuples = tuple(Tuple("(", ")", tuple(dict(group)[name] for name in order)) for group in groups)
-    return names, tuples[0] if len(tuples) == 1 else List(",", tuples)
+    return tuples[0] if len(tuples) == 1 else List(",", tuples)
+
+
+def _heads_with_names(node: List | Set) -> bool:
+    """Tell whether the order of the unknowns is given, as in `(n, k) = (1, 1), (3, 2)`."""
+    first = node.items[0]
+    return isinstance(first, Relation) and isinstance(first.terms[0], Tuple)
 
 
 def _grouped(items: tuple[Node, ...]) -> list[Group]:

@@ -15,7 +15,7 @@ from verifier_service.answers.compute import algebra
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.compute.numeric import NotNumeric
 from verifier_service.answers.compute.points import letters_of
-from verifier_service.answers.kinds import expression, literal, logarithm, parameters
+from verifier_service.answers.kinds import expression, literal, logarithm, parameters, signs
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.read.words import ACCENTS, GREEK
 from verifier_service.answers.tree.nodes import (
@@ -66,7 +66,7 @@ _FIGURES = frozenset(["angle", "triangle", "measuredangle", "mathbb"])
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
     """Compare where one side is an equation, an assignment or a chain of equalities."""
-    a, b = settle(left), settle(right)
+    a, b = _one_by_one(settle(left)), _one_by_one(settle(right))
     if (a, b) != (left, right):
         return same(a, b)
     if not (_is_equation(left) or _is_equation(right)):
@@ -107,6 +107,20 @@ def settle(node: Node) -> Node:
     if not operators:
         return terms[0]
     return Relation(tuple(operators), tuple(terms))
+
+
+def _one_by_one(node: Node) -> Node:
+    r"""Write `(x, y) = \pm(2, 3)`, `(x, y) \in \{(1, 2), (3, 4)\}` as `(x, y) = (2, 3), (-2, -3)`."""
+    match node:
+        case Relation(("=",), (Tuple() as names, value)) if signs.has_one_sign(value):
+            points = tuple(signs.expand(value))
+        case Relation(("in",), (Tuple() as names, Set(points))) if points:
+            pass
+        case _:
+            return node
+    if not all(map(is_name, names.items)) or not all(isinstance(point, Tuple) for point in points):
+        return node
+    return List(",", (Relation(("=",), (names, points[0])), *points[1:]))
 
 
 def unzipped(node: Node) -> List | None:

@@ -3,12 +3,19 @@
 `1 ± sqrt(2)` equals the list `1 + sqrt(2), 1 - sqrt(2)`; it does not equal one of the two.
 """
 
-from verifier_service.answers.tree.nodes import Negative, Node, PlusMinus, rebuild, walk
+from dataclasses import replace
+
+from verifier_service.answers.tree.nodes import Negative, Node, PlusMinus, Tuple, rebuild, walk
 
 
 def has_sign(node: Node) -> bool:
     """Tell whether ± or ∓ stands anywhere in the tree."""
     return any(isinstance(part, PlusMinus) for part in walk(node))
+
+
+def has_one_sign(node: Node) -> bool:
+    """Tell whether ± or ∓ stands once in the tree, so that nobody asks whether two go together."""
+    return sum(isinstance(part, PlusMinus) for part in walk(node)) == 1
 
 
 def expand(node: Node) -> list[Node]:
@@ -21,5 +28,12 @@ def expand(node: Node) -> list[Node]:
 def _choose(node: Node, positive: bool) -> Node:
     if isinstance(node, PlusMinus):
         inner = _choose(node.operand, positive)
-        return inner if positive == (node.upper == "+") else Negative(inner)
+        return inner if positive == (node.upper == "+") else _negative(inner)
     return rebuild(node, lambda child: _choose(child, positive))
+
+
+def _negative(node: Node) -> Node:
+    """Negate a value; a vector is negated in each of its coordinates."""
+    if isinstance(node, Tuple) and (node.open, node.close) == ("(", ")"):
+        return replace(node, items=tuple(map(_negative, node.items)))
+    return Negative(node)

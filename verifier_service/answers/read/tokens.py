@@ -15,13 +15,20 @@ class Token(NamedTuple):
     spaced: bool
 
 
+_EAST = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+"""Signs of Chinese, Japanese and Korean, which need no blanks between words: `x=2或x=3`, `3个和4个`."""
+
+_BASE = r"(?=_\{?\s?(?:(?:1[1-9]|2[0-9]|3[0-6])(?![0-9,])|\\text\{(?:hex|sixteen)))"
+# `digits` takes `1A_{16}`, `2B_{12}`, `FF_{16}`; not `A_{16}`, `AB_{12}`, `2A_n`
+
 _PATTERN = re.compile(
-    r"""(?P<blank>\s+)
-      |(?P<num>\d+(?:\.\d+|\.(?=/))?(?!\d)(?:[eE][-+]?\d{1,3}(?![\w^{.]))?|\.\d+)
-      |\\(?P<cmd>[A-Za-z]+\*?|[{}|%\#&_ $\\])
-      |(?P<word>(?>[A-Za-z]+)(?![^\W\d_]))
-      |(?P<op>\.\.\.|<=|>=|!=|==|=<|=>|->|:=|<>|\^|[-+*/=<>(){}\[\],;:|!'_&%."?@`~\#])
-      |(?P<letters>[^\W\d_]+)
+    rf"""(?P<blank>\s+)
+      |(?P<digits>(?:[0-9]{{1,20}}[A-Z][0-9A-Z]{{0,20}}|[A-F][0-9A-F]{{1,20}}(?=_\{{?\s?(?:16|\\text))){_BASE})
+      |(?P<num>\d+(?:\.\d+|\.(?=/))?(?!\d)(?:[eE][-+]?\d{{1,3}}(?![\w^{{.]))?|\.\d+)
+      |\\(?P<cmd>[A-Za-z]+\*?|[{{}}|%\#&_ $\\])
+      |(?P<word>(?>[A-Za-z]+)(?![^\W\d_{_EAST}]))
+      |(?P<op>\.\.\.|<=|>=|!=|==|=<|=>|->|:=|<>|\^|[-+*/=<>(){{}}\[\],;:|!'_&%."?@`~\#])
+      |(?P<letters>或者|或是|以及|[或和与及且]|(?:(?![或和与及且])[{_EAST}])+|[^\W\d_]+)
       |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
@@ -176,7 +183,7 @@ def tokenize(text: str) -> list[Token]:
         elif kind == "word":
             _word(value, spaced, tokens, text[position : position + 12])
         else:
-            tokens.append(Token("op", value, spaced))
+            tokens.append(Token("digits" if kind == "digits" else "op", value, spaced))
         spaced = False
         if len(tokens) > MAX_TOKENS:
             raise TooComplex(f"more than {MAX_TOKENS} tokens")
@@ -220,6 +227,12 @@ def _command(text: str, position: int, name: str, spaced: bool, tokens: list[Tok
     tokens.append(Token(kind, value, spaced))
     is_name = name in words.GREEK or name in ("pi", "infty")
     return position + 2 if is_name and text.startswith("{}", position) else position
+
+
+def letters_of(digits: Token) -> list[Token]:
+    """Part digits above nine into a number and letters: `2B` may be twice B."""
+    found = [Token("num" if part.isdigit() else "sym", part, False) for part in re.findall(r"\d+|[A-Z]", digits.value)]
+    return [found[0]._replace(spaced=digits.spaced), *found[1:]]
 
 
 def _ends_value(tokens: list[Token]) -> bool:

@@ -167,7 +167,8 @@ ACCENTS = (
 JOINERS: dict[str, Literal["and", "or"]] = {
     "and": "and", "und": "and", "et": "and", "y": "and", "&": "and", "и": "and", "和": "and", "与": "and", "及": "and",
     "と": "and", "와": "and", "과": "and", "그리고": "and",
-    "or": "or", "oder": "or", "ou": "or", "или": "or", "或": "or", "或者": "or", "または": "or", "또는": "or",
+    "且": "and", "以及": "and", "or": "or", "oder": "or", "ou": "or", "или": "or", "或": "or", "或者": "or",
+    "或是": "or", "または": "or", "또는": "or",
 }  # fmt: skip
 
 CONDITION_WORDS = frozenset(

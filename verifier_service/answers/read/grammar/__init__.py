@@ -13,7 +13,7 @@ what surrounds and follows a value, five rooms side by side read the kinds of va
 from verifier_service.answers.read.grammar.glued import unglued
 from verifier_service.answers.read.grammar.lists import Lists
 from verifier_service.answers.read.grammar.signs import END
-from verifier_service.answers.read.tokens import Token, tokenize
+from verifier_service.answers.read.tokens import Token, letters_of, tokenize
 from verifier_service.answers.tree.bounds import NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Node
 
@@ -40,6 +40,35 @@ def readings(text: str) -> tuple[Node, ...]:
         TooComplex: a limit of `bounds` is exceeded; nothing was computed.
     """
     tokens = unglued(tokenize(text))
+    try:
+        return _readings(tokens)
+    except NotMath as error:
+        found = None if isinstance(error, TooComplex) else _with_inner_bars(tokens)
+        if found is None:
+            raise
+        return (found,)
+
+
+def _with_inner_bars(tokens: list[Token]) -> Node | None:
+    """Read `|x|y||`, where a bar after a letter opens others; None where no one bar can."""
+    places = [place for place, token in enumerate(tokens) if token.kind == "op" and token.value == "|"]
+    if len(places) % 2 or not 4 <= len(places) <= _MAX_BARS:
+        return None
+    for place in places[1:-2]:
+        parser = _Parser(list(tokens))
+        parser.opening = place
+        try:
+            return _whole(parser)
+        except NotMath:
+            continue
+    return None
+
+
+_MAX_BARS = 8
+"""Among more bars nobody sees which ones belong together."""
+
+
+def _readings(tokens: list[Token]) -> tuple[Node, ...]:
     parser = _Parser(list(tokens))
     try:
         first = _whole(parser)
@@ -63,10 +92,12 @@ def _whole(parser: _Parser) -> Node:
 
 
 def _as_letters(tokens: list[Token]) -> list[Token]:
-    """Take each single letter in a text command for a variable."""
-    return [
-        Token("sym", token.value.strip(), token.spaced)
-        if token.kind == "text" and len(token.value.strip()) == 1 and token.value.strip().isalpha()
-        else token
-        for token in tokens
-    ]
+    """Take each single letter in a text command and in a numeral for a variable."""
+    return [letter for token in tokens for letter in _in_letters(token)]
+
+
+def _in_letters(token: Token) -> list[Token]:
+    text = token.value.strip()
+    if token.kind == "text" and len(text) == 1 and text.isalpha():
+        return [Token("sym", text, token.spaced)]
+    return letters_of(token) if token.kind == "digits" else [token]

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Literal
 
 from verifier_service.answers.read.grammar.atoms import Atoms
+from verifier_service.answers.read.grammar.names import chosen
 from verifier_service.answers.read.grammar.signs import DOTS, SIGNED, TIMES
 from verifier_service.answers.read.grammar.units import MONEY
 from verifier_service.answers.tree.bounds import MAX_PM_SIGNS, NotMath, TooComplex
@@ -113,6 +114,8 @@ class Arithmetic(Atoms):
         if isinstance(left, Number) and self._at_times_ten():
             self.at += 1
             return self._times(left, self.power())
+        if isinstance(left, Number) and self.peek().value in ("C", "P") and self._is_glued_number(1):
+            return chosen(self.take().value, left, self.atom())
         if self.peek().kind == "num" and isinstance(left, Number) and not slashed:
             raise NotMath("two numbers side by side")
         if self.peek().kind == "num" and isinstance(left, Quantity):
@@ -126,6 +129,11 @@ class Arithmetic(Atoms):
             right = Quotient(right, self.power())
         mixed = _mixed(left, right) if fraction or slashed else None
         return mixed if mixed is not None else self._times(left, right)
+
+    def _is_glued_number(self, ahead: int) -> bool:
+        """Tell whether a whole number stands right behind a letter, as in `8C3`."""
+        token = self.peek(ahead)
+        return token.kind == "num" and token.value.isdigit() and not token.spaced and not self.peek(ahead - 1).spaced
 
     def at_union(self, left: Node) -> bool:
         """Tell whether the letter U stands for the sign of a union, as in `(0, 1) U (2, 3)`."""

@@ -41,6 +41,8 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
             return number(_decimal(token.value), _places(token.value) if "." in token.value else None)
         if token.kind == "sym":
             return self.letter(token)
+        if token.kind == "digits":
+            return self.numeral(token.value)
         if token.kind == "begin":
             return self.environment(token.value)
         if token.kind in ("text", "word"):

@@ -17,6 +17,8 @@ class Brackets(Cursor):
         """Read `{...}`; the braces only group."""
         self.expect("{")
         if self.accept("}"):
+            if self.is_sign(("^", "_")):
+                return self.prescript(self.take().value)
             raise NotMath("an empty group stands where a value is needed")
         bars, self.bars = self.bars, []
         node = self.sequence()
@@ -58,6 +60,8 @@ class Brackets(Cursor):
             return self.bar("|", "abs")
         if opener in "([":
             return self.enclosed(opener)
+        if opener in "^_":
+            return self.prescript(opener)
         if opener == "]":
             return self.enclosed("]")
         if opener == "...":

@@ -139,7 +139,7 @@ class Calculus(Scripts):
         if name != "int" or (low is None) != (high is None):
             if high is not None:
                 raise NotMath("an integral with one bound")
-            return Call(f"{name} over", (low or Symbol(""), body, *map(Symbol, sorted(variables))))
+            return Call(f"{name} over", (low or Symbol("no region"), body, *map(Symbol, sorted(variables))))
         return Integral(body, variables[0], low, high)
 
     def _at_differential(self, index: int) -> bool:
@@ -201,14 +201,14 @@ class Calculus(Scripts):
 
     def _is_over_line(self, opened: int, index: int) -> bool:
         r"""Tell whether a `dx` ends or begins a numerator, and is not that of the derivative `\frac{dy}{dx}`."""
-        if self.tokens[index + 2].value != "}" and index != opened + 1:
+        if self.token(index + 2).value != "}" and index != opened + 1:
             return False
-        return not (index == opened + 1 and self._at_differential(index + 4) and self.tokens[index + 3].value == "{")
+        return not (index == opened + 1 and self._at_differential(index + 4) and self.token(index + 3).value == "{")
 
     def _cut_differential(self, index: int) -> str:
         """Remove a differential from a numerator, and return its variable."""
         variable = self.tokens[index + 1].value
-        empty = self.tokens[index - 1].value == "{" and self.tokens[index + 2].value == "}"
+        empty = self.tokens[index - 1].value == "{" and self.token(index + 2).value == "}"
         self.tokens[index : index + 2] = [Token("num", "1", False)] if empty else []
         self.stop -= 1 if empty else 2
         return variable

@@ -12,6 +12,7 @@ class Cursor(ABC):
     """State of one reading: the tokens, the place, the nesting depth and the open bars.
 
     `letters` says that letters after a number are variables and no units; `ambiguous`, that they were read as units.
+    `opening` is the place of a bar that opens others inside bars.
     """
 
     def __init__(self, tokens: list[Token], letters: bool = False) -> None:
@@ -20,13 +21,18 @@ class Cursor(ABC):
         self.stop = len(tokens)
         self.depth = 0
         self.bars: list[str] = []
+        self.opening: int | None = None
         self.reversed = False
         self.bound: set[str] = set()
         self.letters = letters
+        self.points: bool | None = None
         self.ambiguous = False
 
     def peek(self, ahead: int = 0) -> Token:
-        index = self.at + ahead
+        return self.token(self.at + ahead)
+
+    def token(self, index: int) -> Token:
+        """Return the token at a place of the text."""
         return self.tokens[index] if index < self.stop else END
 
     def take(self) -> Token:
@@ -70,13 +76,13 @@ class Cursor(ABC):
 
     def starts_factor(self) -> bool:
         token = self.peek()
-        if token.kind in ("num", "sym", "begin"):
+        if token.kind in ("num", "digits", "sym", "begin"):
             return True
         if token.kind == "word":
             return False
         if token.kind == "op":
             if token.value == "|":
-                return not self.bars or self._at_inner_bar()
+                return self._at_inner_bar() if self.bars else self.peek(1).value != "+"
             if token.value == "[":
                 return (
                     not self.reversed
@@ -92,10 +98,16 @@ class Cursor(ABC):
 
     def _at_inner_bar(self) -> bool:
         """Tell whether a bar inside bars opens others: in `|2|x|-3|`, since nobody writes `|2|`."""
+        if self.at == self.opening:
+            return True
         before = self.tokens[self.at - 2 : self.at]
         if len(before) < 2 or before[0].value != "|" or before[1].kind != "num" or self.peek(1).kind != "sym":
             return False
         return sum(token.value == "|" for token in self.tokens[self.at : self.stop]) == 1 + 2 * len(self.bars)
+
+    @abstractmethod
+    def prescript(self, mark: str) -> Node:
+        """Read what begins with a small number, as `^8C_3`."""
 
     @abstractmethod
     def sequence(self, top: bool = False) -> Node:

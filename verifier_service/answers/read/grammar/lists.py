@@ -7,7 +7,18 @@ from verifier_service.answers.read.grammar.signs import END, RELATIONS
 from verifier_service.answers.read.grammar.statements import Statements
 from verifier_service.answers.read.grammar.units import joined_items
 from verifier_service.answers.tree.bounds import MAX_ITEMS, NotMath, TooComplex
-from verifier_service.answers.tree.nodes import List, Node, Quantity, Relation
+from verifier_service.answers.tree.nodes import (
+    Call,
+    List,
+    Node,
+    Product,
+    Quantity,
+    Relation,
+    Symbol,
+    Text,
+    Tuple,
+    free_symbols,
+)
 
 _Joiner: TypeAlias = Literal[",", "and", "or"]
 
@@ -27,7 +38,8 @@ class Lists(Statements):
             self.skip_blank()
             if self.at_close() and not (top and not items and self.is_sign(("]",))):
                 break
-            items.append(self.statement())
+            item = self.statement()
+            items.append(_point(item) if top else item)
             if len(items) > MAX_ITEMS:
                 raise TooComplex(f"more than {MAX_ITEMS} items")
             found = self._separator(top)
@@ -73,6 +85,26 @@ class Lists(Statements):
         if joiner is not None and (self.peek() is END or self.at_close()) and start + 1 == self.at:
             return None
         return joiner
+
+
+def _point(item: Node) -> Node:
+    """Read the point `A(2, 3)` as `A = (2, 3)`; any other item is returned as it is."""
+    match item:
+        case Product((Text("point" | "Point" | "点"), *factors)) if len(factors) > 1:
+            return _point(Product(tuple(factors)))
+        case Product((Symbol(name), Tuple("(", ")", items) as place)) if len(items) > 1 and _is_label(name):
+            return Relation(("=",), (Symbol(name), place))
+        case Call(name, items) if len(items) > 1 and _is_label(name):
+            if any(name[:1].isupper() for operand in items for name in free_symbols(operand)):
+                return item
+            return Relation(("=",), (Symbol(name), Tuple("(", ")", items)))
+        case _:
+            return item
+
+
+def _is_label(name: str) -> bool:
+    """Tell whether a name is that of a point: `A`, `A'`, `P_1`."""
+    return name[:1].isupper() and name[1:2] in ("", "'", "_") and not name.endswith("_")
 
 
 def _alternatives(items: list[Node], joiners: list[_Joiner]) -> Node:

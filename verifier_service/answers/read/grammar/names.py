@@ -11,12 +11,14 @@ from verifier_service.answers.tree.nodes import (
     ZERO,
     Call,
     Constant,
+    Factorial,
     Function,
     Matrix,
     Negative,
     Node,
     Number,
     Product,
+    Quotient,
     Relation,
     Sum,
     Symbol,
@@ -27,6 +29,7 @@ from verifier_service.answers.tree.nodes import (
 
 _CALLABLE = frozenset(["f", "g", "h", "F", "G", "H", "P", "Q", "u"])
 _FUNCTION_LETTERS = frozenset(["f", "g", "h"])
+_POINTS = frozenset("ABDEFGHIJKLMNOPQRSTUVWXYZ")
 _MOMENTS = frozenset(["E", "V", "D"])
 _RANDOM = frozenset(["X", "Y", "Z"])
 """Letters of random variables: a bracket after E, V, D that holds one is no factor."""
@@ -156,8 +159,28 @@ class Names(Scripts):
             return None
         if max(len(upper.value), len(lower.value)) > 6 or int(lower.value) > int(upper.value):
             return None
+        if self._among_points():
+            return None
         self.at += 5
         return Function("binom", (number(int(upper.value)), number(int(lower.value))))
+
+    def _among_points(self) -> bool:
+        """Tell whether another capital letter than C is called like a point, as in `A(0, 0), B(4, 0), C(4, 3)`."""
+        if self.points is None:
+            rows = zip(self.tokens, self.tokens[1:], self.tokens[3:], strict=False)
+            self.points = any(
+                (opener.value, comma.value) == ("(", ",") and name.kind == "sym" and name.value in _POINTS
+                for name, opener, comma in rows
+            )
+        return self.points
+
+    def prescript(self, mark: str) -> Node:
+        r"""Read `^8C_3`, `{}_nC_r` as a binomial coefficient and `^nP_r` as a number of arrangements."""
+        upper = self.script(bound=True)
+        name = self.take().value
+        if name not in ("C", "P") or not self.accept("_", "^" if mark == "^" else "_"):
+            raise NotMath(f"{mark!r} without anything that it belongs to")
+        return chosen(name, upper, self.script(bound=True))
 
     def _is_called(self, name: str) -> bool:
         """Tell whether the bracket after a letter holds its arguments and is no factor."""
@@ -302,6 +325,18 @@ class Names(Scripts):
                 parts.append(_DOTLESS.get(token.value, token.value))
         self.at += 1
         return "".join(parts)
+
+
+def chosen(name: str, upper: Node, lower: Node) -> Node:
+    """Return how many ways there are to choose, in order where the name is P."""
+    if name == "C":
+        return Function("binom", (upper, lower))
+    rest = Sum((upper, Negative(lower)))
+    if isinstance(upper, Number) and isinstance(lower, Number):
+        if lower.value > upper.value:
+            raise NotMath("more are arranged than there are")
+        rest = number(upper.value - lower.value)
+    return Quotient(Factorial(upper), Factorial(rest))
 
 
 def _mean(node: Node) -> Node:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from verifier_service.answers.read import words
+from verifier_service.answers.read import measures, words
 from verifier_service.answers.read.grammar.brackets import Brackets
 from verifier_service.answers.read.grammar.cursor import listed
 from verifier_service.answers.read.grammar.signs import END
@@ -193,17 +193,27 @@ class Scripts(Brackets, Units):
             return None
         return label
 
+    def numeral(self, digits: str) -> Node:
+        r"""Read `FF_{16}`, digits above nine; a second reading takes them for letters, as in `2B_{12}`."""
+        self.ambiguous = True
+        self.expect("_")
+        based = self._based_on(digits)
+        if any(int(digit, 36) >= based.base for digit in digits):
+            raise NotMath(f"a digit that is too large for base {based.base}")
+        return based
+
     def _number_base(self) -> Node:
         """Read `1011_2`, `1011_{2}`, `1011_{\\text{two}}`."""
-        numeral = self._numeral()
+        return self._based_on(self._numeral())
+
+    def _based_on(self, numeral: str) -> Based:
         wrapped = self.accept("{")
         token = self.take()
         value = token.value.strip().lower()
         if wrapped:
             self.expect("}")
-        base = (
-            words.NUMBER_NAMES.get(value) if token.kind in ("word", "text") else int(value) if value.isdigit() else None
-        )
+        named = words.NUMBER_NAMES.get(value) or measures.BASES.get(value)
+        base = named if token.kind in ("word", "text") else int(value) if value.isdigit() else None
         if base is None or not 2 <= base <= 36:
             raise NotMath(f"{value!r} is not a number base")
         return Based(numeral, base)
