@@ -302,10 +302,9 @@ Node: TypeAlias = (
     | Relation | Logic
 )  # fmt: skip
 
-Binder: TypeAlias = Series | Integral | Limit
+_BINDERS = (Series, Integral, Limit)
 """What binds a variable."""
 
-_BINDERS = (Series, Integral, Limit)
 _NONE: frozenset[str] = frozenset()
 
 _Some = TypeVar("_Some", bound=_Node)
