@@ -11,20 +11,21 @@ The rules, in order of trust; the first that finds something decides, and a requ
 | last_line | the last line, if it is a formula or a displayed formula |
 | last_number | the last number, with its sign, currency and percent sign, and what it is listed with |
 
-What the model thought to itself is not looked at; `thoughts` says what that is. An answer that its own sentence denies,
-asks for or only offers is none (`denial`). One that is taken back later counts no more: then what follows
-is looked at, and counts if it is an answer (`retraction`). Marks and reasons around an answer are cut (`remark`,
-`reason`). Every scan is linear in the length of the text.
+What the model thought to itself is not looked at, nor are comments (`thoughts`, `visible`). An answer that its own
+sentence denies, asks for or only offers is none (`denial`). One that is taken back later counts no more: then what
+follows is looked at, and counts if it is an answer (`retraction`); so it is with one that is announced after a box and
+differs from it (`later`). Marks and reasons around an answer are cut (`remark`, `reason`). Every scan is linear in the
+length of the text.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from verifier_service.extract.math import boxed, correction, last, marked, phrase, reference
+from verifier_service.extract.math import boxed, correction, last, later, marked, phrase, reference
 from verifier_service.extract.math.found import MAX_EXTRACTED_CHARS, Found
 from verifier_service.extract.math.remark import is_crossed, without_remark
 from verifier_service.extract.math.retraction import taken_back
+from verifier_service.extract.math.visible import is_turned, seen
 from verifier_service.extract.thoughts import without_thoughts
 from verifier_service.schema import ExtractionRule
 
@@ -44,9 +45,10 @@ _AFTER_RETRACTION = FINDERS | {
 }
 """What may follow an answer that was taken back; a number that is only mentioned there is none."""
 
+_MARKED = frozenset([ExtractionRule.BOXED, ExtractionRule.TAG, ExtractionRule.HASHES])
+"""Rules that find an answer which stands between marks, wherever that is: one announced later may replace it."""
+
 _MAX_RETRACTIONS = 4
-_STRUCK_OUT = re.compile(r"(?<![^\s(*])~~(?=[^\s~])[^~\n]{1,200}~~(?![\w\\~])|<(s|del|strike)>[^<\n]{1,200}</\1>")
-"""`~~5~~`; not the blanks of `5~~\\text{and}~~6`."""
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,18 @@ def extract_answer(text: str, rules: Sequence[ExtractionRule] | None) -> Extract
     answers.
     """
     allowed = set(ExtractionRule) if rules is None else set(rules)
-    visible = without_thoughts(text, _says_anything)
-    if "~~" in visible or "</" in visible:
-        visible = _STRUCK_OUT.sub(" ", visible)
+    visible = seen(without_thoughts(text, _says_anything))
     finders = FINDERS
     for _ in range(_MAX_RETRACTIONS):
         rule, found = _first(visible, [(rule, find) for rule, find in finders.items() if rule in allowed])
-        if found is None or not found.text or is_crossed(found.text):
+        if found is None or not found.text or is_crossed(found.text) or is_turned(visible, found.end, found.text):
             return None
         place = taken_back(visible, found.end, found.text)
+        if place is None and rule in _MARKED and ExtractionRule.PHRASE in allowed:
+            replaced = later.announced(visible, found.end, found.text)
+            if replaced is not None:
+                rule, found = ExtractionRule.PHRASE, replaced
+                place = taken_back(visible, found.end, found.text)
         if place is None:
             return Extracted(without_remark(found.text[:MAX_EXTRACTED_CHARS]), rule)
         visible, finders = visible[place:], _AFTER_RETRACTION

@@ -13,14 +13,19 @@ _BOX = re.compile(
 
 _BRACES = re.compile(r"\\\\|\\[{}]|[{}]")  # `{`; `\{` and `\\` are skipped
 _TOKEN = re.compile(r"\\[A-Za-z]+|\d+|[A-Za-z]")  # what `\boxed 5` holds without braces
+_NAME = r"(?P<name>(?<![A-Za-z\\])[A-Za-z](?:_(?:\w|\{\w{1,3}\}))?)\s?=\s?"
 _BETWEEN = re.compile(
-    r"(?:[\s$.,;:&]|\\[()\[\]]|\\quad|\\qquad|\\[,;: ]|\\text\{|\}|and|or|und|oder|et|ou|\\\\)*", re.IGNORECASE
+    r"(?:[\s$.,;:&]|\\[()\[\]]|\\quad|\\qquad|\\[,;: ]|\\text\{|\}|(?:and|or|und|oder|et|ou)\b|\\\\)*"
+    + f"(?:{_NAME})?",
+    re.IGNORECASE,
 )
-"""`$ and $`, `\\quad\\text{or}\\quad`; not `then`."""
+"""`$ and $`, `\\quad\\text{or}\\quad`, `$ or $x = `; not `then`."""
+_NAMED = re.compile(_NAME + "$")  # what stands before a box in `x_1 = \\boxed{5}`
 
 _OR = re.compile(r"\b(?:or|oder|ou)\b", re.IGNORECASE)
 _CONTRAST = re.compile(
-    r"[\s$,.;()\\\[\]]{0,12}(?:and\s)?(?:not|instead of|rather than|never)\b[\s$(\\\[]{0,12}", re.IGNORECASE
+    r"[\s$,.;()\\\[\]]{0,12}(?:and\s)?(?:not|instead of|rather than|never)\b[\s$(\\\[]{0,12}(?:[A-Za-z]\s?=\s?)?",
+    re.IGNORECASE,
 )
 """What stands between the boxes of `\\boxed{6}, not \\boxed{5}`."""
 
@@ -30,6 +35,7 @@ _PERCENT = re.compile(
 _ESCAPED = re.compile(r"\\+")
 
 _MAX_BETWEEN = 60
+_MAX_NAME = 12
 _MAX_BOXES = 50
 _MAX_DENIED = 8
 
@@ -65,6 +71,7 @@ def _is_contrast(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
 def _list(text: str, before: list[re.Match[str]], last: re.Match[str], inner: str, end: int) -> str:
     """Return what a box holds, with the boxes before it that belong to the same list."""
     chain = [_with_percent(inner, text[end : end + 30])]
+    names = [_name(text, last.start())]
     left, joined_by_or = last.start(), False
     for match in reversed(before[-_MAX_BOXES:]):
         content = _content(text, match)
@@ -81,10 +88,19 @@ def _list(text: str, before: list[re.Match[str]], last: re.Match[str], inner: st
             break
         joined_by_or = joined_by_or or bool(_OR.search(between))
         chain.append(inner)
+        names.append(_name(text, match.start()))
         left = match.start()
     if len(set(chain)) == 1:
-        chain = chain[:1]
+        return chain[0].strip()
+    if all(names) and len({name[0] for name in names}) == len(names):
+        chain = [f"{name} = {inner}" for name, inner in zip(names, chain, strict=True)]
     return (" or " if joined_by_or else ", ").join(reversed(chain)).strip()
+
+
+def _name(text: str, start: int) -> str:
+    """Return the name to which a box at a place is equated: `x_1` of `x_1 = \\boxed{5}`."""
+    named = _NAMED.search(text[max(0, start - _MAX_NAME) : start])
+    return named["name"] if named else ""
 
 
 def _content(text: str, match: re.Match[str]) -> tuple[str, int] | None:

@@ -13,8 +13,8 @@ from verifier_service.extract.math.wording import any_of, listed, words_of
 _NEAR = 80
 """How much before an answer is looked at for the words right before it."""
 
-_OPENING = r"[\s:$(\\\[{*_`\"'~]{0,12}$"
-"""What may stand between a word and the answer: blanks, and signs that open a formula."""
+_OPENING = r"[\s:$(\\\[{*_`\"'~]{0,12}(?:[A-Za-z]\w{0,3}\s?=\s?)?[$(\\\[{]{0,3}$"
+"""What may stand between a word and the answer: blanks, signs that open a formula, and a name: `$x = `."""
 CLOSING = r"[\s$.,:;)\\\]}*_`\"']{0,12}"
 """What may stand between the answer and a word: blanks, and signs that close a formula or a sentence."""
 

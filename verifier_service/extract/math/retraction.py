@@ -25,7 +25,8 @@ _VERY = rf"(?:\s{{1,3}}{_SURELY})?"
 _REAL = any_of("correct | right | final | actual | valid | true | real")
 _WRONG = (
     r"(?:(?:the\s|an?\s|my\s)?(?:wrong|incorrect|mistaken|erroneous)\b"
-    rf"|(?:an?\s|my\s)(?:{_WORD})?(?:mistake|error|typo|guess)\b|false\b|(?<=be\s)(?:right|correct|true)"
+    rf"|(?:an?\s|my\s)(?:{_WORD})?(?:mistake|error|typo|guess|placeholder|dummy|joke|bluff)\b|false\b|(?<=be\s)(?:right|correct|true)"
+    rf"|(?:only|just|merely)\san?\s(?:{_WORD})?(?:bound|estimate|guess|placeholder|dummy|example)\b"
     rf"|not\s{{1,3}}(?!only|just|merely)(?:{_WORD})?"
     rf"(?:right|correct|true|(?:the|an?|my)\s(?:{_REAL}\s)?(?:answer|solution|result)|valid|it\b|what\swe))"
 )
@@ -68,7 +69,8 @@ _NO = re.compile(
 _MY_ANSWER = (
     rf"(?:my\s(?:{_WORD}){{0,2}}{_NOUN}(?:\sabove)?"
     rf"|(?:the|this|that)\s(?:above|previous|earlier|boxed|first|initial|last)(?:\s{_NOUN})?"
-    r"|(?:the|this|that)\s(?:answer|result|solution|calculation|conclusion)(?:\sabove|\sI\sgave)?)"
+    r"|(?:the|this|that)\s(?:answer|result|solution|calculation|conclusion)(?:\sabove|\sI\sgave)?"
+    rf"|(?:the|this|that|my)\s(?:{_NOUN}\s(?:in|inside)\s(?:the|that|my)\s)?box(?:ed\s{_NOUN})?(?:\sabove)?)"
 )
 _WAIT = rf"(?:{_INTERJECTION}\b[\s,.!…:—–-]{{0,6}})"
 _ERRED = (
@@ -99,16 +101,25 @@ _FORGET_IT = (
     )
     + r"|I\s(?:was|am)\s(?:clearly\s)?wrong\b(?!\s(?:to|about|when|earlier|before|at\sfirst|initially))"
     + r"|(?:actually|hmm|wait),?\s(?:but\s)?I(?:\sam|['’]m)\snot\s(?:so\s|really\s)?(?:sure|certain)"
-    + r"|(?:please\s)?(?:scratch|ignore|disregard|forget)\s(?:that|this|it|the\s(?:above|previous)|my|what\sI)"
+    + r"|(?:please\s)?(?:scratch|ignore|disregard|forget)\s(?:that|this|it|my|what\sI"
+    + r"|the\s(?:above|previous|answer|[^.!?;,\n]{0,40}\bbox(?:ed)?\b|[^.!?;,\n]{0,40}\babove\b))"
+    + r"|I\s(?:no\slonger|do\snot|don['’]t)\s(?:believe|think|stand\sby)\s(?:that\s)?"
+    + r"(?:this|that|it|the\sbox|my\sanswer)\b"
+    + r"(?=[^.!?\n]{0,40}\b(?:right|correct|true|answer|anymore|any\smore|above)\b)"
     + r"|(?:correction|no,?\swait|wait,?\sno)\s?[:,]\s{0,3}(?=[$\\(*]{0,3}[-−]?\d)"
     + rf"|I\s(?:have\s)?made\s(?:a|an)\s(?:{_WORD})?(?:mistake|error)\b(?!\s(?:at\sfirst|initially|earlier|before))"
     + r"|I\s(?:could|can|was|am)\s?(?:not|n['’]t)\s(?:able\sto\s)?(?:solve|answer|finish|complete)\s(?:this|the|it)\b"
     + r"|(?:in\sfact|actually),?\s(?:I\s)?(?:don['’]t|do\snot)\sknow"
 )
+_HAS_NONE = (  # Actually, the problem has no solution.
+    r"(?:the\s(?:problem|equation|system|question)|this|there|it)\s(?:(?:actually|really)\s)?(?:has|is|are)\s(?:actually\s)?"
+    r"no\s(?:(?:real|valid|such|integer)\s)?(?:solutions?|answers?)(?=\s?(?:[.!;\n]|$))"
+)
 _LATER = re.compile(
     r"(?<=[.!?:;\n)*\]$}—>])[\s*_>(\"'$—–-]{0,6}(?:"
     + rf"{_WAIT}{{1,5}}(?:(?:I\sthink\s|I\ssee\s|now\s)?(?:that|this|it|{_MY_ANSWER}){_IS_WRONG}|{_ERRED}"
-    rf"|{_REDO}|{_NEW_VALUE}" + rf"|(?<=no[.!])(?=\s|$))|{_MY_ANSWER}{_IS_WRONG}|{_NEW_ANSWER}|{_FORGET_IT})",
+    rf"|{_REDO}|{_NEW_VALUE}|(?:wrong|incorrect)(?:[.!,;]|\s(?:box|answer|number|value|one)\b)|{_HAS_NONE}"
+    + rf"|(?<=no[.!])(?=\s|$))|{_MY_ANSWER}{_IS_WRONG}|{_NEW_ANSWER}|{_FORGET_IT})",
     re.IGNORECASE,
 )
 """`Wait, that's wrong.`, `Actually no, it should be 6`, `I made a mistake.`; not `Wait, let me check: it is right.`"""

@@ -1,0 +1,101 @@
+r"""A final answer that is announced after a box and says another value: `\boxed{12}. After the fix the answer is 10`.
+
+The last one is what the author commits to. It has to be as plain as the box (a number, the letter of a choice, a
+formula), and to stand under no condition: `with n = 2 the answer is 4` checks the box. What only writes the value of
+the box in another way, or rounds it, replaces nothing.
+"""
+
+import re
+from collections import deque
+from fractions import Fraction
+
+from verifier_service.extract.math import denial
+from verifier_service.extract.math.found import Found
+from verifier_service.extract.math.sentence import sentence_before
+from verifier_service.extract.math.statement import statement
+from verifier_service.extract.math.wording import any_of, words_of
+
+_IS = r"(?:\s{1,3}(?:is|should\sbe|must\sbe|equals)\b(?:\s(?:actually|really|in\sfact|therefore|thus))?|\s{0,2}[:：])"
+_SURE = any_of("final | correct | right | actual | real | true | corrected | new | revised | proper")
+_ANNOUNCED = re.compile(
+    rf"\b(?P<surely>{_SURE})\s{{1,3}}"
+    rf"(?:final\s{{1,3}})?(?:answer|result|value){_IS}"
+    rf"|(?P<thus>\b(?:so|thus|hence|therefore|and|then)\b,?\s{{1,3}})?(?:\b(?:the|my|our)\s{{1,3}})?\banswer{_IS}",
+    re.IGNORECASE,
+)
+"""`the final answer is`, `so the answer is`; `the answer is` where the sentence corrects something."""
+_CORRECTS = re.compile(
+    words_of(
+        "wait | oops | sorry | actually | however | but | correction | edit | mistake | error | fix(?:ed)? | instead"
+    ),
+    re.IGNORECASE,
+)
+_NOT_MINE = re.compile(
+    words_of(
+        "if | when | for | case | cases | check | example | with | unless | were | would | had | some | says? | key"
+        "| book | part"
+    ),
+    re.IGNORECASE,
+)
+"""One of these in the sentence before an announcement makes it one of something else."""
+_CONDITION = re.compile(words_of("if | when | unless | otherwise | would | instead of | compared"), re.IGNORECASE)
+
+_DRESS = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s?\{[^{}]{0,40}\}|\\[,;:! ]|\\(?:left|right|[()\[\]])|[\s$*_€£¥]")
+_NUMBER = re.compile(
+    r"(?P<sign>[-−]?)(?:(?:\\[dt]?frac\{(?P<top>\d{1,30})\}\{(?P<low>\d{1,30})\}|\\[dt]?frac(?P<top1>\d)(?P<low1>\d))"
+    r"|(?P<whole>\d{1,30}|\d{1,3}(?:,\d{3}){1,9})(?P<part>\.\d{1,30})?(?:/(?P<by>\d{1,30}))?)(?:\\?%)?(?:[A-Za-z]{0,30}[.]?)"
+)
+"""`-\\frac{1}{2}`, `1,234.5`, `3/4`, `20\\%`, `12 apples` without its blank; not `2+3`, `x`."""
+_LETTER = re.compile(r"\(?([A-J])\)?\.?")
+_MAX_STATEMENT = 300
+_MAX_TRIED = 10
+
+
+def announced(text: str, end: int, answer: str) -> Found | None:
+    """Return the last final answer after a place that says another value than `answer`, which ended there."""
+    for match in reversed(deque(_ANNOUNCED.finditer(text, max(0, end - 1)), maxlen=_MAX_TRIED)):
+        before = sentence_before(text, match.start())
+        if not (match["surely"] or match["thus"] or _CORRECTS.search(before)) or _NOT_MINE.search(before):
+            continue
+        rest = text[match.end() : match.end() + _MAX_STATEMENT].lstrip(" *_:\n\t")
+        said, is_meant = statement(rest)
+        place = text.find(said, match.end())
+        found = Found(said, place + len(said))
+        if (
+            not is_meant
+            or place < 0
+            or denial.is_denied(text, place, found.end)
+            or denial.is_denied_before(text, match.start())
+        ):
+            continue
+        if _CONDITION.search(rest[len(said) :].split("\n", 1)[0].split(". ", 1)[0]):
+            continue
+        return found if _is_another(said, answer, is_sure=match["surely"] is not None) else None
+    return None
+
+
+def _is_another(said: str, answer: str, *, is_sure: bool) -> bool:
+    """Tell whether an announced value is as plain as the one in a box, and another."""
+    one, other = _plain(said), _plain(answer)
+    if isinstance(one, str) and isinstance(other, str):
+        return one != other
+    if isinstance(one, Fraction) and isinstance(other, Fraction):
+        is_same = one in (other, 100 * other) or 100 * one == other
+        return not is_same and not ("." in said + answer and abs(one - other) * 100 <= abs(other))
+    if isinstance(one, Fraction) and other is None:
+        return is_sure and "." not in said and not re.search(r"\d", _DRESS.sub("", answer))
+    return False
+
+
+def _plain(said: str) -> Fraction | str | None:
+    """Return the number or the letter of a choice that an answer is, else None."""
+    bare = _DRESS.sub("", said[:_MAX_STATEMENT]).rsplit("=", 1)[-1]
+    letter = _LETTER.fullmatch(bare)
+    if letter:
+        return letter.group(1)
+    number = _NUMBER.fullmatch(bare)
+    if number is None:
+        return None
+    top = number["top"] or number["top1"] or number["whole"].replace(",", "") + (number["part"] or "")
+    low = int(number["low"] or number["low1"] or number["by"] or 1)
+    return Fraction(top) / low * (-1 if number["sign"] else 1) if low else None
