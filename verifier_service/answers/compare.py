@@ -24,6 +24,7 @@ from verifier_service.answers.kinds import (
     realset,
     relation,
     solution,
+    whole,
 )
 from verifier_service.answers.kinds.decision import Decision, Kind
 from verifier_service.answers.kinds.qualified import Stated, disagree, renaming
@@ -37,6 +38,7 @@ KINDS: dict[str, Kind] = {
     "piecewise": piecewise.decide,
     "proposition": logic.decide,
     "mutual relation": mutual.decide,
+    "set of whole numbers": whole.decide,
     "parameters": parameters.decide,
     "set of reals": realset.decide,
     "curve": curve.decide,
@@ -74,6 +76,7 @@ def compare(answer: Answer, reference: Answer) -> Outcome:
 
 
 def _decide(answer: Answer, reference: Answer) -> Outcome:
+    answer, reference = _with_letters(answer), _with_letters(reference)
     for rule in _TEXT_RULES:
         decision = rule(answer, reference)
         if decision is not None:
@@ -123,6 +126,13 @@ def _compare_trees(answer: Answer, reference: Answer) -> Outcome:
                 return _outcome(decision, answer, reference, (one, other))
             first = first or decision
     return _outcome(first or Decision(False, "no reading"), answer, reference)
+
+
+def _with_letters(answer: Answer) -> Answer:
+    """Keep the readings that hold the letters which the answer speaks of: in `x = 5m, m \\in \\mathbb{Z}` no metres."""
+    names = {name for qualifier in answer.qualifiers for name in qualifier.names}
+    kept = tuple(tree for tree in answer.trees if names <= free_symbols(tree))
+    return replace(answer, trees=kept) if kept else answer
 
 
 def _with_meaning(answer: Answer) -> Answer:
@@ -220,6 +230,11 @@ def _clock_and_number(answer: Answer, reference: Answer) -> Decision | None:
     return None
 
 
+def _whole_numbers(answer: Answer, reference: Answer) -> Decision | None:
+    one, other = (Stated(side.qualifiers, side.trees[0] if side.trees else None) for side in (answer, reference))
+    return whole.decide_stated(one, answer.words, other, reference.words)
+
+
 def _words(answer: Answer, reference: Answer) -> Decision | None:
     wordy = answer.is_words or reference.is_words or not (answer.trees or reference.trees)
     if answer.words and answer.words == reference.words and wordy:
@@ -237,6 +252,7 @@ _TEXT_RULES: tuple[Callable[[Answer, Answer], Decision | Outcome | None], ...] =
     _choice,
     _moment,
     _clock_and_number,
+    _whole_numbers,
     _words,
 )
 

@@ -458,6 +458,29 @@ def _factors(node: Node) -> list[Node]:
 
 
 _MAX_DEGREE = 8
+_PLACE_DIGITS = 30
+
+
+def bending_places(node: Node, variable: str) -> list[Node] | None:
+    """Return where an expression in one letter bends or ends, to thirty digits; None where that is not found."""
+    found: list[Node] = []
+    for part in walk(node):
+        if variable not in free_symbols(part):
+            continue
+        if _is(part, _JUMPS | {"gcd", "lcm"}):
+            return None
+        for turn in _turns(part):
+            if _degree(turn) is None or free_symbols(turn) != {variable}:
+                if _is(part, _CORNERED):
+                    return None
+                continue
+            for zero in _zeros(turn, {variable: MP.mpf(0)}, {variable: MP.mpf(1)}):
+                with MP.workdps(2 * _PLACE_DIGITS):
+                    found.append(number(Fraction(int(MP.nint(zero * 10**_PLACE_DIGITS)), 10**_PLACE_DIGITS)))
+    return found
+
+
+_CORNERED = frozenset(("abs", "norm", "sign", "max", "min"))
 
 
 def _zeros(node: Node, starts: dict[str, Real], slopes: dict[str, Real]) -> list[Real]:
@@ -566,4 +589,4 @@ def _collect(node: Node, found: dict[Node, None]) -> None:
         _collect(child, found)
 
 
-__all__ = ["Letters", "Point", "letters_of", "points", "source_for"]
+__all__ = ["Letters", "Point", "bending_places", "letters_of", "points", "source_for"]

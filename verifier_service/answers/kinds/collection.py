@@ -282,7 +282,9 @@ def _tuple_and_other(point: Tuple, other: Node, same: Same) -> Decision | None:
     if len(point.items) == 1:
         return same(point.items[0], other)
     match other:
-        case Set():
+        case Set(items):
+            if (point.open, point.close) == ("[", "]") and len(items) == 1 and len(point.items) == 2:
+                return _ordered(list(point.items), [items[0], items[0]], same)
             return Decision(False, "a tuple is not a set")
         case List():
             return _tuple_and_list(point, other, same)
@@ -332,6 +334,7 @@ def _members(a: list[Member], b: list[Member], left: Node, right: Node, same: Sa
     if as_classes is not None and len({base_name(label) for label, _ in a + b if label}) < 2:
         return as_classes
     if isinstance(left, Set) and isinstance(right, Set):
+        same = _between_members(same)
         a, b = _distinct(a, same), _distinct(b, same)
     if any(isinstance(value, Dots) for _, value in a + b):
         decision = progression.decide([value for _, value in a], [value for _, value in b], same)
@@ -354,6 +357,17 @@ def _members(a: list[Member], b: list[Member], left: Node, right: Node, same: Sa
             return decision
         return _in_order([value for _, value in a], [value for _, value in b], same)
     return _unordered([value for _, value in a], [value for _, value in b], same)
+
+
+def _between_members(same: Same) -> Same:
+    """Compare members of sets: `\\{2\\}` is not the member 2."""
+
+    def compared(one: Node, other: Node) -> Decision:
+        if isinstance(one, Set) != isinstance(other, Set):
+            return Decision(False, "a set is not its member")
+        return same(one, other)
+
+    return compared
 
 
 def _are_families(found: list[Member]) -> bool:

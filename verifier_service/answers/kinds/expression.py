@@ -45,8 +45,9 @@ class _At(enum.Enum):
     """More digits were needed than are compared."""
 
 
-def equal(left: Node, right: Node) -> bool:
-    """Decide whether two expressions have the same value; False also where that cannot be shown.
+def equal(left: Node, right: Node, whole: frozenset[str] = frozenset()) -> bool:
+    """Decide whether two expressions have the same value, given the letters that are known to stand for whole numbers;
+    False also where that cannot be shown.
 
     Raises:
         TooComplex: a limit was exceeded before it could be decided.
@@ -62,6 +63,7 @@ def equal(left: Node, right: Node) -> bool:
     if decided is not None:
         return decided
     letters = letters_of(left, right)
+    letters = replace(letters, whole=letters.whole | whole.intersection(letters.names)) if whole else letters
     return _open_equal(left, right, letters) if letters.names else _closed_equal(left, right, letters.real)
 
 

@@ -7,6 +7,7 @@ numbers.
 """
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 from verifier_service.answers.compute.exact import exact
@@ -59,9 +60,9 @@ _MAX_MODULUS = 10_000
 def classes(a: list[Node], b: list[Node], families: bool = False) -> Decision | None:
     """Compare two lists of classes and linear families as sets of whole numbers; None where one holds something else,
     or neither a class, unless their letters are known to be whole."""
-    if not families and not any(isinstance(node, Congruent) for node in (*a, *b)):
+    if not families and not any(isinstance(part, Congruent) for node in (*a, *b) for part in walk(node)):
         return None
-    first, second = [_progression(node) for node in a], [_progression(node) for node in b]
+    first, second = [residue_class(node) for node in a], [residue_class(node) for node in b]
     found = [row for row in (*first, *second) if row is not None]
     if len(found) < len(a) + len(b):
         return None
@@ -73,8 +74,10 @@ def classes(a: list[Node], b: list[Node], families: bool = False) -> Decision | 
     return Decision(sides[0] == sides[1], "compared as classes of whole numbers")
 
 
-def _progression(node: Node) -> tuple[int, int] | None:
+def residue_class(node: Node) -> tuple[int, int] | None:
     """Return start and step of `7 (mod 12)` and of `12k + 7`; None for anything else."""
+    if isinstance(node, Negative) and isinstance(node.operand, Congruent):
+        node = replace(node.operand, residue=Negative(node.operand.residue))
     if isinstance(node, Congruent):
         start, step = exact(node.residue), exact(node.modulus)
     else:

@@ -2,52 +2,93 @@ r"""Functions given by cases.
 
 Two piecewise functions are equal if they have the same values at every break point, between any two neighbouring ones
 and beyond the outermost, wherever at least one of them is defined. The order of the cases, `otherwise`, and which
-case holds a break point where both give the same value do not matter.
+case holds a break point where both give the same value do not matter. A formula is a function of one case: `|x|` equals
+`x` for `x \ge 0` and `-x` for `x < 0`; it bends at places of its own. Where a condition is about whole numbers, such as
+`n` even, the functions are compared for each residue.
 """
 
+import random
 from itertools import pairwise
 
 from verifier_service.answers.compute.algebra import evaluate
 from verifier_service.answers.compute.context import MP, Real
 from verifier_service.answers.compute.numeric import NotNumeric, Undefined
-from verifier_service.answers.kinds import expression
+from verifier_service.answers.compute.points import bending_places, source_for
+from verifier_service.answers.kinds import expression, whole
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.kinds.realset import RealSet, as_set
 from verifier_service.answers.kinds.relation import assignment
 from verifier_service.answers.tree.nodes import (
     INFINITY,
+    Builder,
+    Call,
     Cases,
+    List,
+    Logic,
+    Matrix,
     Negative,
     Node,
+    Product,
     Quotient,
+    Relation,
+    Set,
+    SetOperation,
+    Sum,
+    Symbol,
     Text,
+    Tuple,
     free_symbols,
     number,
+    rename,
     substitute,
+    walk,
 )
 
 _MINUS_INFINITY = Negative(INFINITY)
+_NO_FORMULA = (Relation, List, Set, Tuple, SetOperation, Builder, Matrix, Text, Logic)
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
     """Compare where one side is a case distinction."""
-    left, right = assignment(left)[1], assignment(right)[1]
-    if not isinstance(left, Cases) and not isinstance(right, Cases):
+    one, other = _value(left), _value(right)
+    if not isinstance(one, Cases) and not isinstance(other, Cases):
         return None
-    if not isinstance(left, Cases) or not isinstance(right, Cases):
-        return Decision(False, "a case distinction is not a single formula")
-    literal = _by_rows(left, right, same)
+    if isinstance(one, _NO_FORMULA) or isinstance(other, _NO_FORMULA):
+        return Decision(False, "a case distinction is not that")
+    name, other_name = _argument(left), _argument(right)
+    if name and other_name and name != other_name and name not in free_symbols(other):
+        other = rename(other, {other_name: name})
+    first, second = _as_cases(one), _as_cases(other)
+    literal = _by_rows(first, second, same)
     if literal.equal:
         return literal
     try:
-        return _by_values(left, right)
+        return _by_residues(first, second) or _by_values(first, second) or literal
     except (NotNumeric, Undefined):
         return literal
 
 
+def _value(node: Node) -> Node:
+    """Return what a function is, without its name."""
+    return assignment(node)[1]
+
+
+def _argument(node: Node) -> str | None:
+    """Return the x of `f(x) = ...`."""
+    match node:
+        case Relation(("=",), (Call(_, (Symbol(name),)), _)):
+            return name
+        case _:
+            return None
+
+
+def _as_cases(node: Node) -> Cases:
+    return node if isinstance(node, Cases) else Cases(((node, None),))
+
+
 def _conditions(node: Cases) -> list[tuple[Node, Node | None]]:
     """Return the values with their conditions, None for `otherwise`."""
-    return [(value, None if isinstance(condition, Text) else condition) for value, condition in node.rows]
+    return [(value, None if condition == Text("otherwise") else condition) for value, condition in node.rows]
 
 
 def _by_rows(left: Cases, right: Cases, same: Same) -> Decision:
@@ -57,10 +98,9 @@ def _by_rows(left: Cases, right: Cases, same: Same) -> Decision:
     for value, condition in _conditions(left):
         for row in rest:
             other, its = row
-            if condition is None or its is None:
-                alike = condition is its
-            else:
-                alike = condition == its or same(condition, its).equal
+            alike = condition == its
+            if not alike and condition is not None and its is not None and not _is_worded(condition, its):
+                alike = same(condition, its).equal
             if alike and same(value, other).equal:
                 rest.remove(row)
                 break
@@ -69,20 +109,99 @@ def _by_rows(left: Cases, right: Cases, same: Same) -> Decision:
     return Decision(True, "the same cases")
 
 
-def _by_values(left: Cases, right: Cases) -> Decision:
+Row = tuple[Node, RealSet | None]
+
+
+def _is_worded(*conditions: Node) -> bool:
+    """Tell whether words stand in a condition, which decide then."""
+    return any(isinstance(part, Text) for condition in conditions for part in walk(condition))
+
+
+def _by_values(left: Cases, right: Cases) -> Decision | None:
+    """Compare at points in each part of the line; None where a condition is no inequality in one variable."""
     first, second = _rows(left), _rows(right)
     variable = _variable(left) or _variable(right)
     if first is None or second is None or variable is None:
-        return Decision(False, "the cases differ, and their conditions are not all inequalities in one variable")
-    for point in _points(first + second):
-        a, b = _value_at(first, point), _value_at(second, point)
-        if (a is None) != (b is None):
-            return Decision(False, "the functions are not defined at the same points")
-        if a is None or b is None:
+        return None
+    bends: list[Node] = []
+    for value, _ in first + second:
+        places = bending_places(value, variable)
+        if places is None:
+            return Decision(False, "it was not proved: a case that bends or jumps at places that are not found")
+        bends += places
+    for point in _points(_ends(first + second) + bends, source_for(left, right)):
+        a, b = (_at(side, variable, point) for side in (first, second))
+        if a is None and b is None:
             continue
-        if not expression.equal(substitute(a, variable, point), substitute(b, variable, point)):
+        if a is None or b is None:
+            return Decision(False, "the functions are not defined at the same points")
+        if not expression.equal(a, b):
             return Decision(False, "the functions differ at a point")
     return Decision(True, "the functions agree at all break points and between them")
+
+
+def _at(rows: list[Row], variable: str, point: Node) -> Node | None:
+    """Return the value at a point, as an expression; None where the function has none."""
+    value = _value_at(rows, point)
+    if value is None:
+        return None
+    here = substitute(value, variable, point)
+    if not free_symbols(here):
+        try:
+            evaluate(here, {})
+        except Undefined:
+            return None
+    return here
+
+
+_MAX_RESIDUES = 60
+
+
+def _by_residues(left: Cases, right: Cases) -> Decision | None:
+    """Compare functions of a whole number; None where a condition is no set of whole numbers."""
+    variable = _variable(left) or _variable(right)
+    if variable is None or not {*_names(left), *_names(right)} <= {variable}:
+        return None
+    sets = [[_numbers_of(condition) for _, condition in _conditions(side)] for side in (left, right)]
+    both = whole.joined([part for side in sets for part in side if part is not None])
+    if all(part is None or part.real or part.listed or part is whole.ALL for part in sets[0] + sets[1]):
+        return None
+    if both is None or None in sets[0] + sets[1] or both[0] + 2 * both[1] > _MAX_RESIDUES:
+        return None
+    for at, value in _numbers(*both, variable):
+        a, b = (_row_of(side, its, at) for side, its in ((left, sets[0]), (right, sets[1])))
+        if (a is None) != (b is None):
+            return Decision(False, "the functions are not defined for the same numbers")
+        if a is None or b is None:
+            continue
+        if not expression.equal(substitute(a, variable, value), substitute(b, variable, value), frozenset((variable,))):
+            return Decision(False, "the functions differ")
+    return Decision(True, "the functions agree for each residue")
+
+
+def _numbers_of(condition: Node | None) -> whole.WholeSet | None:
+    return whole.ALL if condition is None else whole.as_whole(condition, 1)
+
+
+def _numbers(period: int, reach: int, variable: str) -> list[tuple[int, Node]]:
+    """Return the numbers within a reach, and beyond it each residue: a number that has it, and all of them by a
+    letter."""
+    inside: list[tuple[int, Node]] = [(value, number(value)) for value in range(-reach, reach + 1)]
+    beyond = [*range(reach + 1, reach + 1 + period), *range(-reach - period, -reach)]
+    steps = Product((number(period), Symbol(variable)))
+    return inside + [(value, Sum((steps, number(value)))) for value in beyond]
+
+
+def _names(node: Cases) -> frozenset[str]:
+    return frozenset[str]().union(*(free_symbols(condition) for _, condition in _conditions(node) if condition))
+
+
+def _row_of(node: Cases, sets: list[whole.WholeSet | None], value: int) -> Node | None:
+    """Return the case that holds for a whole number."""
+    for (row, _), found in zip(node.rows, sets, strict=True):
+        if found is None or found.holds(value):
+            return row
+    return None
 
 
 def _variable(node: Cases) -> str | None:
@@ -92,9 +211,6 @@ def _variable(node: Cases) -> str | None:
             if len(names) == 1:
                 return next(iter(names))
     return None
-
-
-Row = tuple[Node, RealSet | None]
 
 
 def _rows(node: Cases) -> list[Row] | None:
@@ -116,18 +232,19 @@ def _ends(rows: list[Row]) -> list[Node]:
     return ends
 
 
-def _points(rows: list[Row]) -> list[Node]:
+def _points(places: list[Node], source: random.Random) -> list[Node]:
     """Return break points, and four points in each gap between them and on either side."""
     with MP.workdps(50):
-        ends = sorted(((_real(end), end) for end in _ends(rows)), key=lambda pair: pair[0])
+        ends = sorted(((_real(end), end) for end in places), key=lambda pair: pair[0])
         values = [value for value, _ in ends]
         points = [end for _, end in ends]
         edges = [values[0] - 7, *values, values[-1] + 7] if values else [MP.mpf(-5), MP.mpf(5)]
         for low, high in pairwise(edges):
             if high - low > MP.mpf(10) ** -20:
-                for share in ("0.137", "0.391", "0.618", "0.893"):
-                    scaled = int(MP.floor((low + (high - low) * MP.mpf(share)) * 10**12))
-                    points.append(Quotient(number(scaled), number(10**12)))
+                for quarter in range(4):
+                    share = (quarter + MP.mpf(source.getrandbits(40) + 1) / (1 << 41)) / 4
+                    scaled = int(MP.floor((low + (high - low) * share) * 10**24))
+                    points.append(Quotient(number(scaled), number(10**24)))
     return points
 
 

@@ -68,10 +68,12 @@ class Piece:
 
 @dataclass(frozen=True)
 class RealSet:
-    """Pieces, as written, and the variable they are about, if one is named."""
+    """Pieces, as written, the variable they are about, if one is named, and the numbers among which they are meant,
+    where these are not all the reals: `\\{x \\in \\mathbb{Q} : x > 3\\}`."""
 
     pieces: tuple[Piece, ...]
     variable: str | None = None
+    among: str | None = None
 
 
 _WHOLE = RealSet((Piece(_MINUS_INFINITY, False, INFINITY, False),))
@@ -110,6 +112,8 @@ def _compared(first: RealSet, second: RealSet, same: Same) -> Decision:
     a, b = first.variable, second.variable
     if a and b and a != b and not may_be_called(a, b):
         return Decision(False, f"one is about {a}, the other about {b}")
+    if first.among != second.among:
+        return Decision(False, "sets of different kinds of numbers")
     equal = _equal_pieces(first.pieces, second.pieces, same)
     if equal is None:
         return Decision(False, "intervals whose ends cannot be compared")
@@ -149,7 +153,7 @@ def _segment(term: Node) -> str:
     r"""Spell `AB`, `|AB|` and `\overline{AB}`, which are one length, as one name; nothing for other terms."""
     match term:
         case Function("abs" | "bar", (Product() as product,)) | (Product() as product) if _is_value(product):
-            names = [part.name for part in product.factors if isinstance(part, (Symbol, Constant, Call, Function))]
+            names = [part.name for part in product.factors if isinstance(part, Symbol)]
             return "".join(names) if len(names) == len(product.factors) else ""
         case _:
             return ""
@@ -283,13 +287,28 @@ def _operation(node: SetOperation) -> RealSet | None:
 
 def _builder(head: Node, condition: Node) -> RealSet | None:
     match head:
-        case Symbol(name) | Relation(("in",), (Symbol(name), _)):
-            found = as_set(condition)
+        case Symbol(name):
+            among: Node = Symbol("mathbb R")
+        case Relation(("in",), (Symbol(name), among)):
+            pass
         case _:
             return None
+    if isinstance(condition, Relation) and condition.terms[-1] == Symbol(name):
+        condition = _turned(condition)
+    found = as_set(condition)
     if found is None or (found.variable and found.variable != name):
         return None
-    return RealSet(found.pieces)
+    within = as_set(among)
+    if within is None:
+        return RealSet(found.pieces, among=among.name) if isinstance(among, Symbol) else None
+    return RealSet(_intersect(found, within).pieces)
+
+
+def _turned(node: Relation) -> Relation:
+    """Write `a < x` as `x > a`; a relation that cannot be turned round is left as it is."""
+    if not all(operator in _FLIPPED for operator in node.operators):
+        return node
+    return Relation(tuple(_FLIPPED[operator] for operator in reversed(node.operators)), node.terms[::-1])
 
 
 def _relation(node: Relation) -> RealSet | None:
@@ -426,6 +445,28 @@ def _whole_points(found: RealSet, least: int) -> RealSet | None:
         return None
     ends = [number(value) for value in sorted(points)]
     return RealSet(tuple(Piece(end, True, end, True) for end in ends), found.variable)
+
+
+def whole_span(piece: Piece) -> tuple[int | None, int | None]:
+    """Return the least and the greatest whole number of a piece, None where there is none.
+
+    Raises:
+        NotMath, Undefined: an end has no value.
+    """
+    with MP.workdps(_DIGITS):
+        low, high = _number(piece.low), _number(piece.high)
+        return (
+            int(_first_whole(low, piece.low_closed)) if MP.isfinite(low) else None,
+            -int(_first_whole(-high, piece.high_closed)) if MP.isfinite(high) else None,
+        )
+
+
+def _first_whole(low: Real, closed: bool) -> Real:
+    """Return the least whole number from an end on."""
+    nearest = MP.nint(low)
+    if _close(low, nearest):
+        return nearest if closed else nearest + 1
+    return MP.ceil(low)
 
 
 def _holds_between(value: int, low: Real, high: Real, piece: Piece) -> bool:

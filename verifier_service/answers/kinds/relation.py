@@ -232,9 +232,9 @@ def label_of(node: Node) -> str:
 
 
 def base_name(label: str) -> str:
-    """Return the letter of a numbered unknown: `x_1`, `x_{2}` and `x` are one unknown, `f(1)` and `f(2)` are two.
-    All formulas, such as `xy` and `x + y`, count as one."""
-    if " at " in label:
+    """Return the letter of a numbered unknown: `x_1`, `x_{2}` and `x` are one unknown, `f(1)` and `f(2)` are two, as
+    are `xy` and `x + y`."""
+    if " at " in label or label.startswith("formula"):
         return label
     return re.split(r"[_()\d]", label, maxsplit=1)[0] or label
 
@@ -270,6 +270,8 @@ def _two(left: Relation, right: Relation, same: Same) -> Decision:
     if (label_a is None) != (label_b is None):
         constant, value = (left, value_b) if label_a is None else (right, value_a)
         if not free_symbols(constant) and not contradicts_itself(constant):
+            if isinstance(constant.terms[0], Number) or constant.terms[0] in constant.terms[1:]:
+                return Decision(False, "an equation of a number with itself gives no letter a value")
             return same(constant.terms[-1], value)
     if label_a is not None and label_b is not None:
         if label_a == label_b or may_be_called(label_a, label_b):

@@ -1,10 +1,26 @@
 """Environments with rows: matrices, systems, case distinctions."""
 
+import re
+
 from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.read.grammar.signs import END
 from verifier_service.answers.tree.bounds import MAX_ITEMS, NotMath
-from verifier_service.answers.tree.nodes import Cases, Function, List, Matrix, Node, Relation, Text
+from verifier_service.answers.tree.nodes import (
+    ONE,
+    ZERO,
+    Cases,
+    Congruent,
+    Function,
+    List,
+    Matrix,
+    Node,
+    Product,
+    Relation,
+    Symbol,
+    Text,
+    number,
+)
 
 _MATRICES = {"matrix", "pmatrix", "bmatrix", "Bmatrix", "vmatrix", "Vmatrix", "array",
              "smallmatrix", "psmallmatrix", "bsmallmatrix"}  # fmt: skip
@@ -76,16 +92,7 @@ class Environments(Scripts):
                 self.at += 1
                 continue
             value = self.relation()
-            separated = False
-            while self.is_sign((",", "&", "quad", "qquad", ";", ":", ".")) or self._condition_word():
-                separated = True
-                self.at += 1
-            condition: Node | None = None
-            if separated and not (self.is_sign(("\\", "cr")) or self.peek().kind == "end"):
-                condition = self._condition()
-            elif separated and self.tokens[self.at - 1].kind in ("text", "word"):
-                condition = Text("otherwise")
-            rows.append((value, condition))
+            rows.append((value, self._row_condition()))
             while self.is_sign((",", ".", ";")):
                 self.at += 1
         self.bars = bars
@@ -95,16 +102,93 @@ class Environments(Scripts):
             return rows[0][0] if len(rows) == 1 else List(",", tuple(value for value, _ in rows))
         return Cases(tuple(rows))
 
+    def _row_condition(self) -> Node | None:
+        """Read what stands behind the value of a case; None where nothing does."""
+        separated, said = False, ""
+        while self.is_sign((",", "&", "quad", "qquad", ";", ":", ".")) or self._condition_word():
+            separated = True
+            token = self.take()
+            said += f" {token.value}" if token.kind in ("text", "word") else ""
+        if not separated:
+            return None
+        said = " ".join(word for word in _words_of(said) if word not in words.CONDITION_WORDS or word in _ELSE)
+        if self._at_row_end():
+            return _spoken(said) if said else None
+        condition = self._condition()
+        if not said or (isinstance(condition, Symbol) and _spoken(said) == _OTHERWISE):
+            return _OTHERWISE if said else condition
+        return List("and", (_spoken(said), condition))
+
+    def _at_row_end(self) -> bool:
+        return self.is_sign(("\\", "cr")) or self.peek().kind == "end"
+
     def _condition_word(self) -> bool:
         token = self.peek()
         return token.kind in ("text", "word") and token.value.split()[0].strip(" ,.:").lower() in words.CONDITION_WORDS
 
     def _condition(self) -> Node:
-        first = self.relation()
+        """Read conditions joined by commas and words; words may also say something of the letter before them."""
+        done: Node | None = None
+        last, joiner, next_joiner = self.relation(), "and", "and"
         while self.is_sign((",",)) or self.peek().kind in ("text", "word"):
-            token = self.take()
-            if self.is_sign(("\\", "cr")) or self.peek().kind == "end":
+            said = _words_of(self.take().value)
+            next_joiner = "or" if "or" in said else next_joiner
+            said = [word for word in said if word not in _JOINING]
+            last = _told(last, " ".join(said)) if said else last
+            if self._at_row_end():
                 break
-            joiner = "or" if "or" in token.value.lower().split() else "and"
-            first = List(joiner, (first, self.relation()))
-        return first
+            if not (self.is_sign((",",)) or self.peek().kind in ("text", "word")):
+                done = last if done is None else List(joiner, (done, last))
+                last, joiner, next_joiner = self.relation(), next_joiner, "and"
+        last = _settled(last)
+        return last if done is None else List(joiner, (done, last))
+
+
+_JOINING = frozenset([",", "and", "or"])
+_ELSE = frozenset(["otherwise", "else"])
+_REST = frozenset(
+    ["otherwise", "else", "elsewhere", "other", "others", "all", "any", "cases", "case", "values", "value", "of", "the",
+     "rest", "remaining", "not"]
+)  # fmt: skip
+"""Words of which the condition of all other cases is made."""
+
+_OTHERWISE = Text("otherwise")
+
+_PARITIES = {"even": ZERO, "odd": ONE}
+# takes `is even`, `odd`, `is an odd integer`, `are even`
+_PARITY = re.compile(r"(?:(?:is|are|be) )?(?:an? )?(even|odd)(?: (?:integer|number|natural number))?")
+# takes `n is even`, `n odd`, `even n`
+_OF_LETTER = re.compile(r"(?:([a-z]) )?(.{2,60}?)(?: ([a-z]))?")
+
+
+def _words_of(said: str) -> list[str]:
+    return [word for word in said.lower().replace("~", " ").strip(" ,.;:").split() if word.strip(" ,.;:")]
+
+
+def _spoken(said: str) -> Node:
+    """Read a condition that is in words only."""
+    if set(said.split()) <= _REST:
+        return _OTHERWISE
+    match = _OF_LETTER.fullmatch(said)
+    if match is not None and (match[1] is None) != (match[3] is None) and _PARITY.fullmatch(match[2]):
+        return _told(Symbol(match[1] or match[3]), match[2])
+    return Text(said)
+
+
+def _settled(condition: Node) -> Node:
+    """Read `n even` and `even n` that stand for a whole condition."""
+    match condition:
+        case Text(said):
+            return _spoken(" ".join(_words_of(said)))
+        case Product((Text(said), Symbol() as subject)):
+            return _told(subject, said)
+        case _:
+            return condition
+
+
+def _told(subject: Node, said: str) -> Node:
+    """Read what words say of a letter: `n` with `is even`."""
+    match = _PARITY.fullmatch(said.lower())
+    if match is not None and isinstance(subject, Symbol):
+        return Relation(("=",), (subject, Congruent(_PARITIES[match[1]], number(2))))
+    return List("and", (subject, Text(said)))
