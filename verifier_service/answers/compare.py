@@ -188,6 +188,9 @@ def _spelling(answer: Answer, reference: Answer) -> Decision | None:
 
 def _choice(answer: Answer, reference: Answer) -> Decision | Outcome | None:
     """Compare two choices by their letters, and by their options where both give them; an option alone is its text."""
+    several, others = answer.letters, reference.letters
+    if several is not None and others is not None and several.glued != others.glued:
+        return Decision(several.chosen == others.chosen, "compared by the letters of the choices")
     one, other = answer.choice, reference.choice
     if one is not None and other is not None:
         if one.letter == other.letter and one.text and other.text:
@@ -239,12 +242,24 @@ def _words(answer: Answer, reference: Answer) -> Decision | None:
     wordy = answer.is_words or reference.is_words or not (answer.trees or reference.trees)
     if answer.words and answer.words == reference.words and wordy:
         return Decision(True, "the same words")
+    if _say_the_same(answer, reference):
+        return Decision(True, "one says of something what the other says")
     one, other = _YES_OR_NO.fullmatch(answer.words), _YES_OR_NO.fullmatch(reference.words)
     if one and other and one.group(1) == other.group(1) and not (one.group(2) and other.group(2)):
         return Decision(True, "the same answer, with a reason on one side")
     if answer.is_words and reference.is_words:
         return Decision(False, "the words differ")
     return None
+
+
+def _say_the_same(answer: Answer, reference: Answer) -> bool:
+    """Compare `The slope is undefined` with `undefined`; two sentences that name two things say nothing alike."""
+    one, other = answer.predicate, reference.predicate
+    if one is not None and other is not None:
+        return one.words == other.words and (one.dummy or other.dummy)
+    if one is not None:
+        return one.words == reference.words
+    return other is not None and other.words == answer.words
 
 
 _TEXT_RULES: tuple[Callable[[Answer, Answer], Decision | Outcome | None], ...] = (

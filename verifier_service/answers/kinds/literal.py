@@ -1,9 +1,9 @@
 """Numbers in a base, ratios, and residues.
 
 `1011_2` equals `1011_{2}` and the number 11; it is not `1011_3`, and not the bare `1011`. `5:8` equals `10:16` and
-`5/8`. Classes of residues (`7 (mod 12)`) are equal if their moduli are and they differ by a multiple of it; lists of
-classes and of families such as `12k + 7` are equal if they hold the same whole numbers. A class is not one of its
-numbers.
+`5/8`; odds equal a ratio, and no number. Classes of residues (`7 (mod 12)`) are equal if their moduli are and they
+differ by a multiple of it; lists of classes and of families such as `12k + 7` are equal if they hold the same whole
+numbers. A class is not one of its numbers.
 """
 
 import math
@@ -15,6 +15,7 @@ from verifier_service.answers.kinds import expression
 from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.tree.nodes import (
     Based,
+    Call,
     Congruent,
     Negative,
     Node,
@@ -35,6 +36,9 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
     """Compare where one side is a ratio or a number in a base."""
     if isinstance(left, Based) or isinstance(right, Based):
         return _based(left, right)
+    odds = _odds(left, right, same)
+    if odds is not None:
+        return odds
     if isinstance(left, Ratio) or isinstance(right, Ratio):
         return _ratios(left, right, same)
     if isinstance(left, Congruent) or isinstance(right, Congruent):
@@ -116,6 +120,17 @@ def _based(left: Node, right: Node) -> Decision:
     first, second = exact(left), exact(right)
     equal = first is not None and first == second
     return Decision(equal, "compared by value")
+
+
+def _odds(left: Node, right: Node, same: Same) -> Decision | None:
+    """Compare odds with odds and with a ratio; None where neither side is odds."""
+    match left, right:
+        case (Call("odds" | "odds in favour", (first,)), Call("odds" | "odds in favour", (second,))):
+            return same(first, second)
+        case (Call("odds" | "odds in favour", (odds,)), other) | (other, Call("odds" | "odds in favour", (odds,))):
+            return same(odds, other) if isinstance(other, Ratio) else Decision(False, "odds are no probability")
+        case _:
+            return None
 
 
 def _ratios(left: Node, right: Node, same: Same) -> Decision:

@@ -305,6 +305,8 @@ def may_be_called(one: str, other: str) -> bool:
     """Tell whether two names may stand for the same thing: one is a phrase, or both are a function's value."""
     if _is_phrase(one) or _is_phrase(other):
         return True
+    if one.count("'") == other.count("'"):
+        one, other = one.replace("'", ""), other.replace("'", "")
     functions = {"y", "f()", "f", "y()"}
     if one in functions and other in functions:
         return True

@@ -75,6 +75,31 @@ def read_choice(cleaned: str) -> Choice | None:
     return None if option is None else Choice(letter.upper(), option)
 
 
+class Letters(NamedTuple):
+    """Several choices, and whether they are written as one word, as `ACD`."""
+
+    glued: bool
+    chosen: frozenset[str]
+
+
+# takes `ACD`; not `CAD`, `A`
+_GLUED = re.compile(r"(?=[A-J]{2})A?B?C?D?E?F?G?H?I?J?")
+# takes `A, C, D`, `(A) and (C)`, `A C`; not `A`, `A + C`
+_SEPARATED = re.compile(r"\(?[A-J]\)?(?:(?:\s?[,;&]\s?|\s)(?:(?:and|和|与)\s)?\(?[A-J]\)?){1,9}")
+
+
+def read_letters(cleaned: str) -> Letters | None:
+    """Read the letters of several choices, or None."""
+    if len(cleaned) > _MAX_CHARS:
+        return None
+    text = _DRESS.sub("", cleaned).replace("\\ ", " ").replace("\\quad", " ").strip(_ENDS)
+    heading = _HEADING.match(text)
+    text = text[heading.end() :] if heading else text
+    if _GLUED.fullmatch(text):
+        return Letters(True, frozenset(text))
+    return Letters(False, frozenset(re.findall("[A-J]", text))) if _SEPARATED.fullmatch(text) else None
+
+
 def _option(groups: dict[str, str | None], rest: str) -> str | None:
     """Return the option's text after a letter, empty if there is none; None where the letter is no choice."""
     text = (groups["text"] or "").strip(_ENDS)

@@ -19,6 +19,7 @@ _PARTS = {
 _PARTS_OF_SEVERAL = {("halves" if name == "half" else name + "s"): value for name, value in _PARTS.items()}
 
 _WORDS = "|".join(sorted({*_ONES, *_SCALES, *_PARTS, *_PARTS_OF_SEVERAL, "point", "a", "an", "and"}, key=len)[::-1])
+_PART_NAMES = "|".join(sorted({*_PARTS, *_PARTS_OF_SEVERAL}, key=len)[::-1])
 # takes `twenty-one`, `three and a half`, `a third`; the reading decides whether it is a number
 _SPOKEN = re.compile(rf"(?<![A-Za-z\\{{-])(?:{_WORDS})(?:(?:\s+|\s?-\s?)(?:{_WORDS}))*(?![A-Za-z-])", re.IGNORECASE)
 _HINT = re.compile("|".join(sorted({*_ONES, *_SCALES, *_PARTS, "halves"})), re.IGNORECASE)
@@ -47,6 +48,28 @@ _BELOW_ZERO = re.compile(
 )
 
 
+_OPEN, _CLOSE = r"(?:\\(?:text|mathrm|textrm|mbox)\s?\{\s{0,3})?", r"(?:\s{0,3}\})?"
+# takes `12 and a half`, `12\text{ and three quarters}`; not `12 and a half of x`, `1.5 and a half`, `3 and 5`
+_AND_PART = re.compile(
+    rf"(?<![\d./}}])(\d{{1,9}})\s{{0,3}}(?P<open>{_OPEN})\band\s{{1,3}}(?P<part>(?:an?|[a-z]{{3,9}})[\s-](?:{_PART_NAMES})|half)\b"
+    rf"(?!\s{{1,3}}of\b)(?P<close>{_CLOSE})",
+    re.IGNORECASE,
+)
+_TIMES = {"twice": 2, "double": 2, "thrice": 3, "triple": 3, "treble": 3, "quadruple": 4}
+_FACTOR = r"-?\d[\d.,]{0,20}[a-z]?|[a-zA-Z]|\\[dt]?frac\{[^{}]{1,20}\}\{[^{}]{1,20}\}|\\sqrt\{[^{}]{1,20}\}|\\pi"
+# takes `twice 8`, `half of 10`, `\text{a third of }12`, `20\% of 50 cm`; not `twice 8 + 1`, `half of the students`
+_MULTIPLE = re.compile(
+    rf"{_OPEN}(?:(?P<times>{'|'.join(_TIMES)})|(?P<part>(?:(?:an?|[a-z]{{3,9}})[\s-])?(?:{_PART_NAMES}))(?:\s{{1,3}}of)?|"
+    rf"(?P<share>\d{{1,9}}/\d{{1,9}}|\\[dt]?frac\{{\d{{1,9}}\}}\{{\d{{1,9}}\}}|\\[dt]?frac\d\d|\d[\d.]{{0,9}}\s?\\?%)\s{{0,3}}{_OPEN}of)"
+    rf"(?:\s{{0,3}}\}}\s{{0,3}}|\s{{1,3}})(?P<factor>{_FACTOR})(?P<unit>\s{{1,3}}[a-z]{{2,15}})?",
+    re.IGNORECASE,
+)
+# takes `half an hour`, `half a mile`, `a quarter of an hour`; not `half of a`
+_PART_OF_UNIT = re.compile(
+    rf"{_OPEN}(?:half an?|(?P<part>an?\s(?:{_PART_NAMES})) of an?)\s(?P<unit>[a-z]{{3,12}}){_CLOSE}", re.IGNORECASE
+)
+
+
 def in_figures(cleaned: str) -> str:
     """Write the numbers of a cleaned answer that are in words as figures."""
     if len(cleaned) > _MAX_CHARS:
@@ -55,11 +78,41 @@ def in_figures(cleaned: str) -> str:
     below = _BELOW_ZERO.fullmatch(text)
     if below is not None:
         text = "-" + below.group(1)
+    text = _multiple(text)
+    if " and " in text or "{and " in text:
+        text = _AND_PART.sub(_mixed, text)
     if _HINT.search(text):
         text = _SPOKEN.sub(_figure, _unwrapped(text))
     if "us" in text or "ive" in text.lower():
         text = _SIGNED.sub(lambda match: _SIGN_WORDS[(match.group(1) or match.group(2)).lower()], text)
     return text
+
+
+def _multiple(text: str) -> str:
+    """Write `twice 8`, `half of 10`, `20% of 50`, `half an hour` as products."""
+    whole = _PART_OF_UNIT.fullmatch(text)
+    if whole is not None:
+        part = _part(whole["part"] or "half")
+        return rf"{part} \text{{{whole['unit']}}}" if part and measures.is_unit(whole["unit"].lower()) else text
+    match = _MULTIPLE.fullmatch(text)
+    if match is None or not (match["unit"] is None or _counts(match["unit"].strip())):
+        return text
+    if match["times"]:
+        share: str | None = str(_TIMES[match["times"].lower()])
+    else:
+        share = match["share"] or _part(match["part"])
+    return rf"{share} \cdot {match['factor']}{match['unit'] or ''}" if share else text
+
+
+def _mixed(match: re.Match[str]) -> str:
+    part = _part(match["part"])
+    bracket = match["open"] if match["open"] and not match["close"] else "" if match["open"] else match["close"]
+    return f"{match[1]}{part} {bracket}" if part else match.group()
+
+
+def _part(spoken: str) -> str | None:
+    """Return the fraction that words are: `a half`, `three quarters`."""
+    return _fraction(re.split(r"[\s-]+", spoken.lower()))
 
 
 def _unwrapped(text: str) -> str:

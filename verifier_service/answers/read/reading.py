@@ -6,15 +6,18 @@ several; two answers are equal if any of their readings are.
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from verifier_service.answers.read.choice import Choice, read_choice
+from verifier_service.answers.read.choice import Choice, Letters, read_choice, read_letters
 from verifier_service.answers.read.clean import clean
 from verifier_service.answers.read.clock import Moment, read_moment
 from verifier_service.answers.read.grammar import readings
 from verifier_service.answers.read.labels import without_labels
 from verifier_service.answers.read.numerals import in_figures
+from verifier_service.answers.read.odds import read_odds
 from verifier_service.answers.read.qualifier import Qualifier, split_qualifiers
-from verifier_service.answers.read.text import is_words, normal_text
+from verifier_service.answers.read.sentence import Statement, in_symbols, stated
+from verifier_service.answers.read.text import is_words, normal_text, unstyled
 from verifier_service.answers.tree.bounds import MAX_ANSWER_CHARS, NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Node, number
 
@@ -36,13 +39,21 @@ _COMBINATIONS = re.compile(
 )
 
 
+class Predicate(NamedTuple):
+    """What a sentence in words says of its subject, and whether that is an empty word, as `it`."""
+
+    words: str
+    dummy: bool
+
+
 @dataclass(frozen=True)
 class Answer:
     """An answer as it was read.
 
     `text` is what was given, `spelling` the cleaned text without blanks, `words` its normal form as a text. `trees`
     is empty where the text is no mathematics, and `reason` says why. `qualifiers` are what it says of its letters; the
-    trees are read without them.
+    trees are read without them. A sentence in words has a `predicate`; of one that states a value, the trees are those
+    of the value.
     """
 
     text: str
@@ -54,6 +65,8 @@ class Answer:
     choice: Choice | None = None
     moment: Moment | None = None
     qualifiers: tuple[Qualifier, ...] = ()
+    predicate: Predicate | None = None
+    letters: Letters | None = None
 
 
 def read(text: str) -> Answer:
@@ -64,8 +77,8 @@ def read(text: str) -> Answer:
     wrapped = _TEXT_ONLY.fullmatch(cleaned)
     if wrapped is not None:
         cleaned = clean(wrapped.group(1))
-    cleaned = in_figures(cleaned)
-    spelling = "".join(_BETWEEN_DIGITS.sub("\0", cleaned).split())
+    cleaned = in_symbols(in_figures(cleaned))
+    spelling = "".join(_BETWEEN_DIGITS.sub("\0", unstyled(cleaned)).split())
     answer, qualifiers = split_qualifiers(cleaned)
     parts = without_labels(answer)
     trees, reason = _trees(parts)
@@ -73,6 +86,12 @@ def read(text: str) -> Answer:
         qualifiers = ()
         parts = without_labels(cleaned)
         trees, reason = _trees(parts)
+    odds = read_odds(cleaned)
+    if odds is not None:
+        trees, qualifiers = (odds,), ()
+    statement = stated(cleaned)
+    if statement is not None and (inner := read(statement.said)).trees:
+        trees, qualifiers = inner.trees, inner.qualifiers
     return Answer(
         text,
         spelling,
@@ -83,7 +102,16 @@ def read(text: str) -> Answer:
         read_choice(cleaned) if parts in (answer, cleaned) else None,
         read_moment(cleaned),
         qualifiers,
+        _predicate(statement),
+        read_letters(cleaned),
     )
+
+
+def _predicate(statement: Statement | None) -> Predicate | None:
+    """Return the words that a sentence says of its subject, where that is all it says."""
+    if statement is None or not statement.links or not is_words(statement.said):
+        return None
+    return Predicate(normal_text(statement.said), statement.dummy)
 
 
 def _trees(cleaned: str) -> tuple[tuple[Node, ...], str]:

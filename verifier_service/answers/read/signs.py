@@ -66,6 +66,8 @@ _NAMES = (
     (re.compile(r"CHECK MARK|^END OF PROOF|VARIATION SELECTOR|FILLER$"), ""),
 )  # fmt: skip
 """What the name of a character says; the first that fits counts."""
+_REVERSING = "\u202e"
+"""What follows this character is shown backwards: `12` as 21, so that it is no number that could be trusted."""
 _LETTER_NAME = re.compile(r"(?:NEGATIVE )?(?:CIRCLED|SQUARED) LATIN CAPITAL LETTER ([A-Z])")
 _WIDE = ("<font>", "<wide>", "<narrow>", "<compat>", "<small>", "<noBreak>", "<initial>", "<vertical>")
 
@@ -88,7 +90,7 @@ def _derived(char: str) -> str:
     if category[0] == "Z":
         return " " if category == "Zs" else "\n"
     if category == "Cf":
-        return ""
+        return char if char == _REVERSING else ""
     if category == "Pd":
         return "-"
     kind, *codes = unicodedata.decomposition(char).split() or [""]

@@ -7,6 +7,8 @@ around them. A few phrases that mathematicians use for one thing are one: `there
 
 import re
 
+from verifier_service.answers.read.words import PLAIN_GREEK
+
 _COMMANDS = re.compile(
     r"\\(?:text|mathrm|textbf|textit|mbox|textrm|operatorname|mathbf|textsf|texttt|emph|boldsymbol|textnormal|hbox)(?![A-Za-z])\s*"
 )
@@ -57,6 +59,20 @@ def normal_text(cleaned: str) -> str:
         return _PHRASES[bare]
     before = _BEFORE.match(text)
     return _PHRASES.get(_bare(text[before.end() :]), bare) if before else bare
+
+
+# takes `\text{reject }`; not `\text{m}`, `\text{Area: 5}`
+_PLAIN_TEXT = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s?\{([A-Za-z ]{4,80})\}")
+_CAPITALIZED = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]{3,}(?![A-Za-z])")  # Reject; not \Delta, AB, Tr
+
+
+def unstyled(cleaned: str) -> str:
+    r"""Write words beside a formula in one way: `\text{Reject }H_0` as `reject H_0`."""
+    if "\\" in cleaned:
+        cleaned = _PLAIN_TEXT.sub(lambda match: match[1] if re.search(r"\w{4}", match[1]) else match.group(), cleaned)
+    return _CAPITALIZED.sub(
+        lambda match: match.group() if match.group().lower() in PLAIN_GREEK else match.group().lower(), cleaned
+    )
 
 
 def _bare(text: str) -> str:

@@ -8,6 +8,8 @@ unknown size where it stands under a determinant, a trace or a transposition: th
 
 from collections.abc import Iterator
 
+from verifier_service.answers.tree.derivatives import with_primes
+from verifier_service.answers.tree.events import of_events
 from verifier_service.answers.tree.nodes import (
     ONE,
     ZERO,
@@ -37,6 +39,8 @@ _UNITS = ("i", "j", "k")
 
 def cast(left: Node, right: Node) -> tuple[Node, Node]:
     """Give the letters of two answers the roles that either of them tells."""
+    left, right = with_primes(left, right)
+    left, right = of_events(left), of_events(right)
     roles = frozenset(name for node in (left, right) for name in _named(node))
     if not roles:
         return _with_plain_units(left, right)

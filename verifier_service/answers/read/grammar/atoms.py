@@ -63,7 +63,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         if value in words.NAMED and self.is_sign(("(", "[")):
             return self.of(value)
         if token.kind == "text":
-            return Text(value)
+            return Text(value.lower() if len(value) > 3 else value)
         raise NotMath(f"the word {value!r} stands where a value is needed")
 
     def _command(self, name: str) -> Node:
@@ -100,7 +100,8 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         return _CONSTANTS[name]
 
 
-_CONSTANTS = {"pi": PI, "infty": INFINITY, "imath": IMAGINARY, "exponentialE": EULER,
+_CONSTANTS = {"pi": PI, "complement": Symbol("complement"),
+              "infty": INFINITY, "imath": IMAGINARY, "exponentialE": EULER,
               "emptyset": Set(()), "varnothing": Set(())}  # fmt: skip
 
 COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {

@@ -90,7 +90,7 @@ class Lists(Statements):
 def _point(item: Node) -> Node:
     """Read the point `A(2, 3)` as `A = (2, 3)`; any other item is returned as it is."""
     match item:
-        case Product((Text("point" | "Point" | "点"), *factors)) if len(factors) > 1:
+        case Product((Text("point" | "点"), *factors)) if len(factors) > 1:
             return _point(Product(tuple(factors)))
         case Product((Symbol(name), Tuple("(", ")", items) as place)) if len(items) > 1 and _is_label(name):
             return Relation(("=",), (Symbol(name), place))

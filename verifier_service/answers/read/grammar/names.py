@@ -60,9 +60,9 @@ class Names(Scripts):
         if name in self.bound:
             return Symbol(name)
         primes = 0
-        while name in _CALLABLE and self.is_sign(("'", "prime"), primes):
+        while name.isalpha() and self.is_sign(("'", "prime"), primes):
             primes += 1
-        if primes and self.is_sign(("(",), primes):
+        if primes and self.is_sign(("(",), primes) and (name in _CALLABLE or self._is_derived(name, primes + 1)):
             self.at += primes + 1
             arguments = self.sequence()
             self.expect(")")
@@ -90,6 +90,10 @@ class Names(Scripts):
                 return _mean(called.operands[0])
             return called or Symbol(name)
         return Symbol(name)
+
+    def _is_derived(self, name: str, ahead: int) -> bool:
+        """Tell whether a bracket after primes holds one letter, as that of `y'(x)`."""
+        return name.islower() and self.peek(ahead).kind == "sym" and self.is_sign((")",), ahead + 1)
 
     def _is_moment(self, name: str) -> bool:
         """Tell whether a bracket right after a capital letter holds its argument: `E(X)`, `V[2X + 1]`, `N(A)`; not
