@@ -70,11 +70,30 @@ _PART_OF_UNIT = re.compile(
 )
 
 
+# takes `0xFF`, `(FF)_{16}`, `\text{1A}_{16}`, `1A (base 16)`, `FF in base sixteen`, `ff hex`; not `FF`, `255 base 16`
+_HIGH_DIGITS = re.compile(
+    r"(?:0x(?P<code>[0-9A-Fa-f]{1,20})|"
+    r"(?:\(|\{|\\(?:text|mathrm)\s?\{)(?P<marked>[0-9A-F]{2,20})[)}]\s?_\{?(?P<low>16)\}?|"
+    r"(?P<digits>[0-9A-Fa-f]{2,20})\s\(?(?:in )?(?:base[ -]?(?P<base>1[1-9]|sixteen|twelve)|hex(?:adecimal)?)\)?)"
+)
+_BASES = {"twelve": "12", "sixteen": "16"}
+
+
+def _high_digits(text: str) -> str:
+    """Write digits above nine with their base as a subscript."""
+    match = _HIGH_DIGITS.fullmatch(text)
+    if match is None:
+        return text
+    digits = match["code"] or match["marked"] or match["digits"]
+    base = match["base"] or "16"
+    return text if digits.isdigit() else f"{digits.upper()}_{{{_BASES.get(base, base)}}}"
+
+
 def in_figures(cleaned: str) -> str:
     """Write the numbers of a cleaned answer that are in words as figures."""
     if len(cleaned) > _MAX_CHARS:
         return cleaned
-    text = _repeating(cleaned)
+    text = _repeating(_high_digits(cleaned))
     below = _BELOW_ZERO.fullmatch(text)
     if below is not None:
         text = "-" + below.group(1)
@@ -96,6 +115,8 @@ def _multiple(text: str) -> str:
         return rf"{part} \text{{{whole['unit']}}}" if part and measures.is_unit(whole["unit"].lower()) else text
     match = _MULTIPLE.fullmatch(text)
     if match is None or not (match["unit"] is None or _counts(match["unit"].strip())):
+        return text
+    if match["unit"] and match["factor"] in ("a", "A"):  # 3/4 of a mile
         return text
     if match["times"]:
         share: str | None = str(_TIMES[match["times"].lower()])

@@ -11,7 +11,7 @@ _MAX_CHARS = 300
 
 _VERB = (
     r"(?:is|are|was|were|will be|must be|equals?|comes? to|amounts? to|takes?|took|costs?|weighs?|has|have|contains?|"
-    r"needs?|earns?|pays?|travels?|falls on|(?:is|are) equal to|(?:is|are) given by|turns? out to be)"
+    r"needs?|earns?|pays?|travels?|(?:falls|lands|is|was|will be) on|(?:is|are)(?: located)? at(?= ?\()|(?:is|are) equal to|(?:is|are) given by|turns? out to be)"
 )
 # takes `the ratio is`, `There are exactly`, `\text{It takes }`, `Anna has`; not `x is`, `The first of which is`
 _FRAME = re.compile(
@@ -32,7 +32,7 @@ _NO_SUBJECT = re.compile(
 _ONE_OF_SEVERAL = re.compile(
     r"\b(?:first|second|third|fourth|last|other|others|former|latter|left|right|one|two|larger|smaller|upper|lower)\b|\b[A-Z]\b|\d"
 )
-_LINKING = ("is", "are", "was", "were", "falls on")
+_LINKING = ("is", "are", "was", "were", "falls on", "lands on", "is on", "was on", "will be on", "will be")
 _NAMED = re.compile(r"([A-Za-z]) (?:is|equals|is equal to) (?=[-\d\\(])")  # x is 5; not `a is b`
 _SUCH = re.compile(r"(\d{1,9}) such (?=[a-z]{3,20}$)")  # 15 such numbers
 
@@ -43,6 +43,14 @@ _IS_TO = re.compile(r"(?<=\d)\s{0,3}(?:\\text\s?\{\s{0,3}is to\s{0,3}\}|\bis to\
 
 # takes `dy/dx`, `d^2y/dx^2`; not `dy/dxz`, `ad/dx`
 _SLASHED = re.compile(r"(?<![A-Za-z\\])d(\^\d)?\s?([a-zA-Z])\s?/\s?d\s?([a-zA-Z])(\^\d)?(?![A-Za-z^])")
+
+
+_ORDERS = {
+    "at least": r"\ge", "at most": r"\le", "greater than or equal to": r"\ge", "less than or equal to": r"\le",
+    "greater than": ">", "more than": ">", "less than": "<", "smaller than": "<",
+}  # fmt: skip
+# takes the words of `x is at least 5`; not of `it is less than 5`
+_ORDERED = re.compile(rf"(?<![A-Za-z\\])([A-Za-z]) is ({'|'.join(_ORDERS)}) (?=[-\d\\])")
 
 
 class Statement(NamedTuple):
@@ -77,6 +85,7 @@ def in_symbols(cleaned: str) -> str:
     if " is " in cleaned or " equals " in cleaned:
         named = _NAMED.match(cleaned)
         cleaned = f"{named[1]} = {cleaned[named.end() :]}" if named else cleaned
+        cleaned = _ORDERED.sub(lambda match: f"{match[1]} {_ORDERS[match[2]]} ", cleaned)
     if "/" in cleaned and "d" in cleaned:
         cleaned = _SLASHED.sub(r"\\frac{d\1 \2}{d\3\4}", cleaned)
     if "is to" in cleaned:

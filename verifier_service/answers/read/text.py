@@ -45,7 +45,8 @@ _ENDS = ' .,;:"'
 # takes `**No**`, `_yes_`, `No!`; not `A*`, `5!`, `f'`
 _MARKED = re.compile(r"[*_]{0,3}([^\W\d_]{2}[^\d\\^_=<>+*/()\[\]|!?]*)[*_!?.]{0,3}")
 _COMMAND = re.compile(r"\\[a-z]")
-_ARTICLES = re.compile(r"^(?:the|an|a)\s+(?=\w{2})")
+# takes the words before the noun of `a circle`, `on a Tuesday`, `on Friday`; not of `on the left`
+_ARTICLES = re.compile(r"^(?:on\s+(?:an?\s+)?(?=\w{2,6}days?$)|(?:the|an|a)\s+(?=\w{2}))")
 
 
 def normal_text(cleaned: str) -> str:

@@ -38,8 +38,7 @@ class Lists(Statements):
             self.skip_blank()
             if self.at_close() and not (top and not items and self.is_sign(("]",))):
                 break
-            item = self.statement()
-            items.append(_point(item) if top else item)
+            items.append(self.statement())
             if len(items) > MAX_ITEMS:
                 raise TooComplex(f"more than {MAX_ITEMS} items")
             found = self._separator(top)
@@ -51,7 +50,9 @@ class Lists(Statements):
         if not items:
             raise NotMath("nothing between the brackets")
         if len(items) == 1:
-            return items[0]
+            return _point(items[0], alone=True) if top else items[0]
+        if top:
+            items = list(map(_point, items))
         if {"and", "or"} <= set(joiners) and all(isinstance(item, Relation) for item in items):
             return _alternatives(items, joiners)
         whole = joined_items(items) if joiner in ("and", ",") and isinstance(items[0], Quantity) else None
@@ -87,11 +88,13 @@ class Lists(Statements):
         return joiner
 
 
-def _point(item: Node) -> Node:
-    """Read the point `A(2, 3)` as `A = (2, 3)`; any other item is returned as it is."""
+def _point(item: Node, alone: bool = False) -> Node:
+    """Read the point `A(2, 3)` as `A = (2, 3)`; any other item is returned as it is, as the distribution `N(0, 1)`."""
     match item:
         case Product((Text("point" | "点"), *factors)) if len(factors) > 1:
             return _point(Product(tuple(factors)))
+        case Product((Symbol("N" | "U"), _)) if alone:
+            return item
         case Product((Symbol(name), Tuple("(", ")", items) as place)) if len(items) > 1 and _is_label(name):
             return Relation(("=",), (Symbol(name), place))
         case Call(name, items) if len(items) > 1 and _is_label(name):
