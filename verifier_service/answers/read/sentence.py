@@ -10,8 +10,9 @@ from typing import NamedTuple
 _MAX_CHARS = 300
 
 _VERB = (
-    r"(?:is|are|was|were|will be|must be|equals?|comes? to|amounts? to|takes?|took|costs?|weighs?|has|have|contains?|"
-    r"needs?|earns?|pays?|travels?|(?:falls|lands|is|was|will be) on|(?:is|are)(?: located)? at(?= ?\()|(?:is|are) equal to|(?:is|are) given by|turns? out to be)"
+    r"(?:(?:is|are)(?: located)? at(?= ?\()|(?:falls|lands|is|was|will be) on|(?:is|are) (?:equal to|given by)|"
+    r"is|are|was|were|will be|must be|equals?|comes? to|amounts? to|turns? out to be|takes?|took|costs?|weighs?|has|have|"
+    r"contains?|needs?|earns?|pays?|travels?)"
 )
 # takes `the ratio is`, `There are exactly`, `\text{It takes }`, `Anna has`; not `x is`, `The first of which is`
 _FRAME = re.compile(

@@ -31,8 +31,11 @@ _SENTENCE = re.compile(
 """`The mode is $1/3$.`, `The steady state current is 2 amps.`; not `The sequence is bounded by $3$.`"""
 
 _UNSURE = re.compile(
-    r"\b(?:not|never|neither|no|if|when|whether|either|maybe|unless|except|cannot)\b|n['’]t\b", re.IGNORECASE
+    r"\b(?:not|never|neither|no|if|when|whether|either|maybe|unless|except|cannot|at\s(?:least|most))\b|n['’]t\b|"
+    r"\b(?:is|are|was|were)\b.{1,200}\band\b.{1,200}\b(?:is|are|was|were)\b",
+    re.IGNORECASE | re.DOTALL,
 )
+# takes `No angle is 5`, `Alice is 5 and Bob is 6`; not `The sum of a and b is 5`
 _LAST_SENTENCE = re.compile(r"(?:^|[.\n]\s{0,3})[^.\n]{0,60}\banswer\sis[:\s][^\n]{1,300}$")
 
 
