@@ -11,8 +11,8 @@ _MAX_CHARS = 300
 
 _VERB = (
     r"(?:(?:is|are)(?: located)? at(?= ?\()|(?:falls|lands|is|was|will be) on|(?:is|are) (?:equal to|given by)|"
-    r"is|are|was|were|will be|must be|equals?|comes? to|amounts? to|turns? out to be|takes?|took|costs?|weighs?|has|have|"
-    r"contains?|needs?|earns?|pays?|travels?)"
+    r"is|are|was|were|will be|must be|equals?|comes? to|amounts? to|turns? out to be|takes?|took|costs?|weighs?|has|"
+    r"have|contains?|needs?|earns?|pays?|travels?)"
 )
 # takes `the ratio is`, `There are exactly`, `\text{It takes }`, `Anna has`; not `x is`, `The first of which is`
 _FRAME = re.compile(
