@@ -77,6 +77,7 @@ class Processes:
             prelude=job.prelude,
             module=job.module,
             entry_point=job.entry_point,
+            exact_answers=job.exact_answers,
         )
         return replace(orders, **more)
 

@@ -88,6 +88,7 @@ class Orders:
     prelude: bytes = b""
     module: str
     entry_point: str | None
+    exact_answers: bool = False
     tests: TestOrders | None = None
 
     def to_bytes(self) -> bytes:

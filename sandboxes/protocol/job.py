@@ -102,12 +102,13 @@ class BuiltFile:
 class Job:
     """One program with the inputs of its tests. What tests expect is not in it where the service can compare by itself.
 
-    `calls` are `[args, kwargs]` in the form of `sandboxes.protocol.plain`. `side_files` lie beside the program in every
-    run and while it is compiled, and are not its to change. `built` is what an earlier compile of this very program
-    made (paths relative to the program's folder): with it nothing is compiled. `keep_build` asks for it.
-    `keep_stderr` asks for the whole stderr and not only its end. `prelude` is run in the program's namespace before it,
-    by the warm interpreter only; with a toolchain that runs another, it is empty. Without `budget` each test has its
-    own limits only.
+    `calls` are `[args, kwargs]` in the form of `sandboxes.protocol.plain`. With `exact_answers` an answer has to be of
+    exact builtin types, and no coroutine is awaited: it is what a statement beside the program would get. `side_files`
+    lie beside the program in every run and while it is compiled, and are not its to change. `built` is what an earlier
+    compile of this very program made (paths relative to the program's folder): with it nothing is compiled.
+    `keep_build` asks for it. `keep_stderr` asks for the whole stderr and not only its end. `prelude` is run in the
+    program's namespace before it, by the warm interpreter only; with a toolchain that runs another, it is empty.
+    Without `budget` each test has its own limits only.
 
     With `twins` the tests share a process with the program: one run for each of them, and a test has passed if its
     unchanged copies passed and its changed ones failed; `twinned` are the tests that can be changed. Without, `apart`
@@ -124,6 +125,7 @@ class Job:
     runs: tuple[Run, ...] = ()
     calls: tuple[bytes, ...] = ()
     side_files: dict[str, bytes] = field(default_factory=dict)
+    exact_answers: bool = False
     entry_point: str | None = None
     tests: dict[str, str] = field(default_factory=dict)
     module: str = "solution"

@@ -266,12 +266,18 @@ def _answer_calls(orders: Orders) -> None:
         def one_call(arguments: bytes = arguments, result: list[bytes] = result) -> None:
             args, kwargs = plain.decode(arguments)
             value = _entry_point(module, orders.entry_point or "")(*args, **kwargs)
-            if isinstance(value, types.CoroutineType):
+            if isinstance(value, types.CoroutineType) and not orders.exact_answers:
                 value = _finish(value)
-            result.append(plain.encode(value))
+            result.append(plain.encode(value, handle=_refuse if orders.exact_answers else None))
 
         if _guarded(one_call):
             answer(Answer.RETURNED, result[0])
+
+
+def _refuse(value: object) -> None:
+    from sandboxes.protocol import plain
+
+    raise plain.NotPlain(f"a {type(value).__name__} is of no builtin type")
 
 
 def _guarded(action: Callable[[], None]) -> bool:

@@ -283,6 +283,11 @@ async def _take(progress: Progress, fact: Fact) -> None:
             progress.take_compile(fact)
         case TesterFacts():
             progress.take_tester(fact)
+        case TestFacts() if progress.answers is not None:
+            if len(fact.value) > BIG_ANSWER_BYTES:
+                await asyncio.to_thread(progress.answers.take, fact)
+            else:
+                progress.answers.take(fact)
         case TestFacts():
             fact = replace(fact, index=progress.first + fact.index)
             if progress.suite.special_judge is not None:
@@ -334,23 +339,24 @@ def _job(one: Admitted, placed: preludes.Placed, progress: Progress) -> Job:
     suite, own = one.suite, one.own_output_limit
     turn = slice(progress.first, progress.last)
     limit_kb = one.limits.output_limit_kb if own else max(one.limits.output_limit_kb, suite.value_kb)
-    twins, twinned = guards.of_shared(suite.twin_plan, suite.files) if suite.is_shared else ((), frozenset[str]())
-    return Job(
+    job = Job(
         mode=suite.mode,
         source=placed.source.encode(),
         prelude=placed.prelude.encode(),
         toolchain=one.language.toolchain,
         limits=replace(one.limits, output_limit_kb=limit_kb),
         budget=progress.budget_left,
-        runs=tuple(replace(run, output_limit_kb=_run_limit_kb(run, limit_kb, own)) for run in suite.runs[turn]),
-        calls=suite.calls[turn],
-        entry_point=suite.entry_point,
-        tests=dict(suite.files),
         module=suite.module,
-        twins=twins,
-        apart=suite.copies_apart,
-        twinned=tuple(sorted(twinned)),
+        entry_point=suite.entry_point,
     )
+    if suite.literal is not None and progress.answers is not None:
+        literal = suite.literal
+        return replace(job, mode=Mode.CALL, calls=literal.calls, entry_point=literal.entry_point, exact_answers=True)
+    if not suite.files:
+        runs = tuple(replace(run, output_limit_kb=_run_limit_kb(run, limit_kb, own)) for run in suite.runs[turn])
+        return replace(job, runs=runs, calls=suite.calls[turn])
+    twins, twinned = guards.of_shared(suite.twin_plan, suite.files) if suite.is_shared else ((), frozenset[str]())
+    return replace(job, tests=dict(suite.files), twins=twins, apart=suite.copies_apart, twinned=tuple(sorted(twinned)))
 
 
 def _run_limit_kb(run: protocol.Run, limit_kb: int, own: bool) -> int | None:

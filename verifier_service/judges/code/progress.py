@@ -13,6 +13,7 @@ from verifier_service.checkers import Checked
 from verifier_service.errors import BoxDied
 from verifier_service.execution.executor import Times
 from verifier_service.judges.code import special, verdicts
+from verifier_service.judges.code.literal_asserts import Answers
 from verifier_service.judges.code.special import Judged
 from verifier_service.judges.code.tests import Suite
 from verifier_service.judges.code.verdicts import Tally
@@ -44,6 +45,8 @@ class Progress:
         self._kept_counted_s = 0.0
         self._slow_judgements = 0
         self._is_over = False
+        self.answers = Answers(self.suite.literal) if self.suite.literal is not None else None
+        """What it answered to tests that are calls; None where a tester runs them."""
 
     # Which tests a turn runs
 
@@ -80,6 +83,7 @@ class Progress:
         self.tally = self._kept.copy()
         self._counted_s = self._kept_counted_s
         self.outputs.clear()
+        self.answers = self.answers and self.answers.restart()
 
     def take_compile(self, fact: CompileFacts) -> None:
         """Take what the compiler did."""
@@ -111,7 +115,7 @@ class Progress:
     @property
     def has_heard_enough(self) -> bool:
         """Whether the rest of the turn's tests need not run, or has to wait."""
-        if self.result is not None or self.tally.enough():
+        if self.result is not None or self.tally.enough() or (self.answers and self.answers.has_heard_enough):
             return True
         slow = sum(map(verdicts.is_slow, self.outputs))
         return slow >= verdicts.MAX_TIME_LIMIT_FAILURES or sum(map(_size, self.outputs)) > WAITING_BYTES
@@ -122,11 +126,23 @@ class Progress:
         Raises:
             BoxDied: facts are missing for no reason.
         """
+        if self.answers is not None:
+            return self._end_of_answers(self.answers, is_cut=is_cut)
         missing = self.last - len(self.tally.tests) - len(self.outputs)
         has_failed = self.tally.has_failed or not all(map(verdicts.answered, self.outputs))
         if not is_cut and self.result is None and (not self.suite.weights or (missing > 0 and not has_failed)):
             raise BoxDied(f"the box ended without {missing} of {self.last} tests")
         self._is_over = not is_cut and missing > 0
+        return None
+
+    def _end_of_answers(self, answers: Answers, *, is_cut: bool) -> None:
+        """Make a result of the answers, or leave the next turn to a tester."""
+        if answers.is_for_the_tester:
+            self.answers = None
+        elif answers.is_whole:
+            self.result = verdicts.tester_result(answers.facts())
+        elif not is_cut:
+            raise BoxDied("the box ended without all answers")
 
     def take_judged(self, judged: Judged) -> None:
         """Take what became of the first outputs."""

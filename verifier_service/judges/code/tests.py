@@ -17,7 +17,8 @@ from verifier_service.checkers import TEXT_CHECKERS, VALUE_CHECKERS, Checked
 from verifier_service.errors import JudgeError
 from verifier_service.extract import wanted
 from verifier_service.extract.wanted import Wanted
-from verifier_service.judges.code import guards
+from verifier_service.judges.code import guards, literal_asserts
+from verifier_service.judges.code.literal_asserts import LiteralTests
 from verifier_service.judges.code.twins import TwinPlan, sites
 from verifier_service.schema import (
     AssertTests,
@@ -40,7 +41,8 @@ class Suite:
     """Tests made ready for the box once, however many submissions share them.
 
     `key` is the same for the same tests. `compare` is there for tests whose answers are compared here. `value_kb` is
-    what the longest expected value takes. `wanted` are the names that the tests ask of a program.
+    what the longest expected value takes. `wanted` are the names that the tests ask of a program. `literal` are tests
+    in a file that can be made as calls.
     """
 
     key: object
@@ -59,6 +61,7 @@ class Suite:
     special_judge: SpecialJudge | None = None
     cases: tuple[StdioCase, ...] = ()
     wanted: Wanted = wanted.NOTHING
+    literal: LiteralTests | None = None
 
     @property
     def kind(self) -> Literal["assert", "pytest"]:
@@ -181,14 +184,17 @@ def _encode(index: int, value: Any) -> bytes:
 
 
 def _assert(tests: AssertTests) -> Suite:
+    entry_point = tests.entry_point and _entry_point(tests.entry_point)
+    is_shared = tests.process is Process.SHARED
     return Suite(
         _key(tests),
         Mode.ASSERT,
         prelude=tests.prelude,
         files={"tests.py": tests.code},
-        entry_point=tests.entry_point and _entry_point(tests.entry_point),
-        wanted=wanted.by_asserts(tests.code, tests.entry_point and _entry_point(tests.entry_point)),
-        is_shared=tests.process is Process.SHARED,
+        entry_point=entry_point,
+        wanted=wanted.by_asserts(tests.code, entry_point),
+        is_shared=is_shared,
+        literal=None if is_shared else literal_asserts.read(tests.code, entry_point),
     )
 
 

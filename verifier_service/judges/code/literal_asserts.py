@@ -1,0 +1,450 @@
+"""Assert code that compares what one function returns for literal arguments with literals.
+
+Most tests of data sets are of this form (`assert add(1, 2) == 3`), and nothing but the calls needs the submission: they
+are made in its process, and what it returns is compared here, where no submission is. That takes one process in place
+of three, and proves as much as a run across the wall and one in plain Python together: an answer is of an exact builtin
+type, whatever the submission overrides, and so compares as it would beside the tests.
+
+What cannot be told in this way is told by the tester: tests of any other form, and submissions that raise, end, print
+too much or return something else. `read` decides the first, `Answers` the second.
+"""
+
+import ast
+import builtins
+import importlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import NoneType
+from typing import Any
+
+from sandboxes.protocol import plain
+from sandboxes.protocol.facts import End, TesterFacts, TesterTest, TestFacts, TestOutcome
+from verifier_service.errors import BoxDied
+
+MAX_CHARS = 64 * 1024
+MAX_SHOWN_CHARS = 200
+"""How much of a statement, of a value and of an assert's own message a failure shows; the tester shows as much."""
+
+_ALWAYS_THERE = frozenset([
+    "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools", "json", "math",
+    "operator", "random", "re", "statistics", "string", "sys", "typing",
+])  # fmt: skip
+"""Modules that tests may import here without effect."""
+_TYPES = {kind.__name__: kind for kind in (bool, complex, dict, float, int, list, set, str, tuple)}
+_MAX_DIGITS = 300
+_EASY_SET = 256  # so few elements take no time, however they were chosen to collide
+
+
+def _round(value: Any, digits: int | None = None) -> Any:
+    if digits is not None and not -_MAX_DIGITS <= digits <= _MAX_DIGITS:
+        raise ValueError("too many digits")
+    return round(value, digits)
+
+
+def _set(value: Any = ()) -> set[Any]:
+    if len(value) > _EASY_SET:
+        raise ValueError("too many elements")
+    return set(value)
+
+
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "abs": abs,
+    "len": len,
+    "list": list,
+    "math.isclose": math.isclose,
+    "round": _round,
+    "set": _set,
+    "sorted": sorted,
+    "tuple": tuple,
+}
+"""What may be done with an answer: the same in every Python, quick, and of nothing but builtin types."""
+_COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: lambda left, right: left == right,
+    ast.NotEq: lambda left, right: left != right,
+    ast.Lt: lambda left, right: left < right,
+    ast.LtE: lambda left, right: left <= right,
+    ast.Gt: lambda left, right: left > right,
+    ast.GtE: lambda left, right: left >= right,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+    ast.Is: lambda left, right: left is right,
+    ast.IsNot: lambda left, right: left is not right,
+}
+_FINAL_ENDS = frozenset({End.CPU_LIMIT, End.WALL_LIMIT, End.BUDGET})
+
+_PYTHONS_OWN = frozenset(dir(builtins)) | {"math"}
+_NAMES_WITH_A_MEANING = frozenset({"check", "candidate", "math"})
+
+Evaluate = Callable[[Any], Any]
+"""Computes a part of an assert from what the submission returned."""
+
+
+class _OtherForm(Exception):
+    """The tests are of another form."""
+
+
+@dataclass(frozen=True, eq=False)
+class LiteralAssert:
+    """One assert: the arguments of its call, and what is computed from the answer. `left` is the left side of a
+    comparison; `statement` is None where the tester has to say how it failed."""
+
+    arguments: bytes
+    holds: Evaluate
+    left: Evaluate | None
+    line: int
+    statement: str | None
+    note: str | None
+
+    def describe(self, value: Any) -> str:
+        """Say how it failed, as the tester says it."""
+        left = "" if self.left is None else f", the left side was {_shown(self.left(value))}"
+        note = "" if self.note is None else f": {_shown(self.note)}"
+        return f"line {self.line}: {self.statement}{left}{note}"
+
+
+@dataclass(frozen=True, eq=False)
+class LiteralTest:
+    """A test: its asserts are made in turn, up to the first that fails."""
+
+    id: str
+    asserts: tuple[LiteralAssert, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LiteralTests:
+    """Tests that are calls of one function, or of one method of a fresh instance each time."""
+
+    entry_point: str
+    tests: tuple[LiteralTest, ...]
+
+    @property
+    def calls(self) -> tuple[bytes, ...]:
+        """The arguments of all calls in their order."""
+        return tuple(one.arguments for test in self.tests for one in test.asserts)
+
+
+# Reading
+
+
+@lru_cache(maxsize=256)
+def read(code: str, entry_point: str | None, module: str = "solution") -> LiteralTests | None:
+    """Return the tests that `code` holds; None if any of it is of another form."""
+    if len(code) > MAX_CHARS:
+        return None
+    try:
+        tree = ast.parse(code)
+        return _Reader(code, entry_point, module).read(tree)
+    except (_OtherForm, plain.NotPlain, SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+class _Reader:
+    def __init__(self, code: str, entry_point: str | None, module: str) -> None:
+        self._lines = code.splitlines()
+        self._entry_point = entry_point
+        self._module = module
+        self._functions: set[str] = set()
+        self._bound: set[str] = set()
+        self._used: set[str] = set()
+
+    def read(self, tree: ast.Module) -> LiteralTests | None:
+        statements: list[LiteralTest] = []
+        check: LiteralTest | None = None
+        for node in tree.body:
+            if isinstance(node, ast.Assert):
+                one = self._assert(node, None)
+                seen = sum(test.asserts[0].line == node.lineno for test in statements)
+                statements.append(LiteralTest(f"line {node.lineno}{f' ({seen + 1})' if seen else ''}", (one,)))
+            elif isinstance(node, ast.FunctionDef) and node.name == "check" and self._entry_point and check is None:
+                check = LiteralTest("check", tuple(self._body(node)))
+            elif not self._is_call_of_check(node):
+                self._bind(node)
+        tests = (*statements, *([check] if check else []))
+        if len(self._functions) != 1 or not self._bound.isdisjoint(self._used) or not all(t.asserts for t in tests):
+            return None
+        return LiteralTests(self._functions.pop(), tests)
+
+    def _bind(self, node: ast.stmt) -> None:
+        """Take a statement that only binds names; none of them may matter."""
+        match node:
+            case ast.Expr(value=ast.Constant(value=str())):
+                pass
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name not in _NAMES_WITH_A_MEANING:
+                ast.literal_eval(value)
+                self._bound.add(name)
+            case ast.Import(names=names) if all(alias.name in _ALWAYS_THERE for alias in names):
+                self._bound |= {alias.asname or alias.name for alias in names} - {"math"}
+                if any(alias.asname == "math" and alias.name != "math" for alias in names):
+                    raise _OtherForm
+            case ast.ImportFrom(module=self._module, level=0, names=names) if all(a.asname is None for a in names):
+                pass
+            case ast.ImportFrom(module=str(module), level=0, names=names) if module in _ALWAYS_THERE:
+                holder = importlib.import_module(module)
+                if not all(hasattr(holder, alias.name) for alias in names):
+                    raise _OtherForm
+                self._bound |= {alias.asname or alias.name for alias in names}
+            case _:
+                raise _OtherForm
+
+    def _is_call_of_check(self, node: ast.stmt) -> bool:
+        match node:
+            case ast.Expr(value=ast.Call(func=ast.Name(id="check"), args=[ast.Name(id=name)], keywords=[])):
+                return self._entry_point is not None and name in (self._entry_point, "candidate")
+            case _:
+                return False
+
+    def _body(self, function: ast.FunctionDef) -> Sequence[LiteralAssert]:
+        """Read `def check(candidate)`, in which all is asserted of the entry point."""
+        arguments = function.args
+        names = [argument.arg for argument in arguments.args]
+        if len(names) != 1 or function.decorator_list or ast.unparse(arguments) != names[0] or names[0] in _PYTHONS_OWN:
+            raise _OtherForm
+        found: list[LiteralAssert] = []
+        for node in function.body:
+            match node:
+                case ast.Assert(test=ast.Constant(value=True)) | ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
+                    pass
+                case ast.Assert():
+                    found.append(self._assert(node, names[0]))
+                case _:
+                    raise _OtherForm
+        return found
+
+    def _assert(self, node: ast.Assert, candidate: str | None) -> LiteralAssert:
+        expression = _Expression(candidate, self._entry_point)
+        holds = expression.read(node.test)
+        if expression.arguments is None:
+            raise _OtherForm
+        self._functions.add(expression.function)
+        self._used |= expression.used
+        is_one_line = node.end_lineno == node.lineno
+        note = node.msg.value if isinstance(node.msg, ast.Constant) and isinstance(node.msg.value, str) else None
+        is_told = is_one_line and (node.msg is None or note is not None)
+        return LiteralAssert(
+            arguments=expression.arguments,
+            holds=holds,
+            left=expression.left,
+            line=node.lineno,
+            statement=self._lines[node.lineno - 1].strip()[:MAX_SHOWN_CHARS] if is_told else None,
+            note=note,
+        )
+
+
+class _Expression:
+    """Reads what one assert asserts. There has to be one call of the submission in it."""
+
+    def __init__(self, candidate: str | None, entry_point: str | None) -> None:
+        self._candidate = candidate
+        self._entry_point = entry_point
+        self.function = ""
+        self.arguments: bytes | None = None
+        self.left: Evaluate | None = None
+        self.used: set[str] = set()
+
+    def read(self, node: ast.expr) -> Evaluate:
+        match node:
+            case ast.Compare(left=left, ops=[operator], comparators=[right]):
+                self.left = self._value(left)
+                return self._compared(self.left, operator, right)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                inner = self.read(operand)
+                self.left = None
+                return lambda value: not inner(value)
+            case _:
+                return self._value(node)
+
+    def _compared(self, left: Evaluate, operator: ast.cmpop, right: ast.expr) -> Evaluate:
+        is_identity = isinstance(operator, (ast.Is, ast.IsNot))
+        if is_identity and not (isinstance(right, ast.Constant) and isinstance(right.value, (bool, NoneType))):
+            raise _OtherForm
+        compare, other = _COMPARISONS[type(operator)], self._value(right)
+        return lambda value: compare(left(value), other(value))
+
+    def _value(self, node: ast.expr) -> Evaluate:
+        match node:
+            case ast.Call(func=func, args=args, keywords=keywords):
+                return self._of_call(func, args, keywords)
+            case ast.BinOp(left=left, op=ast.Sub(), right=right) if not _is_literal(node):
+                one, other = self._value(left), self._value(right)
+                return lambda value: _number(one(value)) - _number(other(value))
+            case _:
+                literal = ast.literal_eval(node)
+                return lambda _: literal
+
+    def _of_call(self, func: ast.expr, args: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> Evaluate:
+        name = ast.unparse(func)
+        if name == "isinstance" and len(args) == 2 and not keywords:
+            kinds = [self._kind(kind) for kind in (args[1].elts if isinstance(args[1], ast.Tuple) else [args[1]])]
+            checked = self._value(args[0])
+            self.used.add(name)
+            return lambda value: isinstance(checked(value), tuple(kinds))
+        if name in _FUNCTIONS:
+            function = _FUNCTIONS[name]
+            self.used.add(name.partition(".")[0])
+            parts = [self._value(arg) for arg in args]
+            options = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in keywords}
+            return lambda value: function(*(part(value) for part in parts), **options)
+        return self._submission(func, args, keywords)
+
+    def _kind(self, node: ast.expr) -> type:
+        if not isinstance(node, ast.Name) or node.id not in _TYPES:
+            raise _OtherForm
+        self.used.add(node.id)
+        return _TYPES[node.id]
+
+    def _submission(self, func: ast.expr, args: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> Evaluate:
+        if self.arguments is not None or any(_holds_a_set(part) for part in (*args, *(k.value for k in keywords))):
+            raise _OtherForm
+        self.function = self._function(func)
+        values = [ast.literal_eval(arg) for arg in args]
+        named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in keywords}
+        if None in named:
+            raise _OtherForm
+        self.arguments = plain.encode([values, named])
+        return lambda value: value
+
+    def _function(self, func: ast.expr) -> str:
+        match func:
+            case ast.Name(id=name) if self._candidate is not None:
+                if name != self._candidate or not self._entry_point:
+                    raise _OtherForm
+                return self._entry_point
+            case ast.Name(id=name) if name not in _PYTHONS_OWN | _NAMES_WITH_A_MEANING:
+                self.used.add(name)
+                return name
+            case ast.Attribute(value=ast.Call(func=ast.Name(id=name), args=[], keywords=[]), attr=method) if (
+                self._candidate is None and name not in _PYTHONS_OWN and not method.startswith("_")
+            ):
+                self.used.add(name)
+                return f"{name}.{method}"
+            case _:
+                raise _OtherForm
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _holds_a_set(node: ast.expr) -> bool:
+    """Tell whether there is a set, whose order would be another one here than beside the tests."""
+    return any(isinstance(part, (ast.Set, ast.Call)) for part in ast.walk(node))
+
+
+def _number(value: Any) -> int | float:
+    if type(value) not in (int, float):
+        raise TypeError("not a number")
+    return value
+
+
+def _shown(value: Any) -> str:
+    """Return a short `repr`, as the tester shows it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError, MemoryError) as error:
+        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}..."
+
+
+# Judging
+
+
+class Answers:
+    """What a submission answered to the calls of literal tests, while the answers come in."""
+
+    def __init__(self, tests: LiteralTests) -> None:
+        self._tests = tests
+        self._places = [(test, one) for test in tests.tests for one in test.asserts]
+        self._told: dict[str, TesterTest] = {}
+        self._memory_mb = 0.0
+        self._ended_by: TestFacts | None = None
+        self._taken = 0
+        self.is_for_the_tester = False
+        """Whether something happened that only the tester can tell."""
+
+    def restart(self) -> "Answers":
+        """Return one that has taken nothing yet."""
+        return Answers(self._tests)
+
+    @property
+    def has_heard_enough(self) -> bool:
+        """Whether what is still to come makes no difference."""
+        return self.is_for_the_tester or self._ended_by is not None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that is needed has come."""
+        return self._ended_by is not None or self._taken == len(self._places)
+
+    def take(self, fact: TestFacts) -> None:
+        """Take the next answer.
+
+        Raises:
+            BoxDied: it is not the next one.
+        """
+        if fact.index != self._taken:
+            raise BoxDied(f"answer {self._taken} is missing: the box went on with answer {fact.index}")
+        test, one = self._places[fact.index]
+        self._taken += 1
+        self._memory_mb = max(self._memory_mb, fact.memory_mb)
+        if fact.end in _FINAL_ENDS or fact.end is End.NOT_COMPILED:
+            self._ended_by = fact
+        elif fact.end is not End.RETURNED:
+            self.is_for_the_tester = True
+        else:
+            self._compare(test, one, fact)
+
+    def _compare(self, test: LiteralTest, one: LiteralAssert, fact: TestFacts) -> None:
+        known = self._told.get(test.id)
+        if known is not None and known.outcome is not TestOutcome.PASSED:
+            return  # its first failure has ended it
+        time_s = fact.wall_s + (known.time_s if known else 0.0)
+        told = TesterTest(id=test.id, outcome=TestOutcome.PASSED, time_s=round(time_s, 6))
+        try:
+            value = plain.decode(fact.value)
+            if not one.holds(value):
+                if one.statement is None:
+                    self.is_for_the_tester = True
+                    return
+                message = one.describe(value).removeprefix(f"{test.id}: ")
+                told = replace(told, outcome=TestOutcome.FAILED, message=message)
+        except (
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            LookupError,
+            RecursionError,
+            MemoryError,
+        ):  # what the comparison raises, the tester tells
+            self.is_for_the_tester = True
+            return
+        self._told[test.id] = told
+
+    def facts(self) -> TesterFacts:
+        """Return what it comes to, as a tester tells it."""
+        ended = self._ended_by
+        tests = tuple(self._outcome(test) for test in self._tests.tests)
+        message = ""
+        if ended is not None:
+            is_limit = ended.end is not End.NOT_COMPILED and ended.end is not End.BUDGET
+            message = f"the program was ended: {ended.end.replace('_', ' ')}" if is_limit else ended.message
+        return TesterFacts(
+            tests=tests,
+            finished=ended is None,
+            program_end=None if ended is None else ended.end,
+            message=message,
+            memory_mb=self._memory_mb,
+        )
+
+    def _outcome(self, test: LiteralTest) -> TesterTest:
+        """Return what a test came to; one that the end of the program has cut short has not passed."""
+        told = self._told.get(test.id)
+        is_cut = self._ended_by is not None and test is self._places[self._ended_by.index][0]
+        if told is None or (is_cut and told.outcome is TestOutcome.PASSED):
+            return TesterTest(id=test.id, outcome=TestOutcome.MISSING)
+        return told
