@@ -10,10 +10,9 @@ import ctypes
 import gc
 import io
 import sys
-import sysconfig
 import types
 
-_KNOWN = (3, 12) <= sys.version_info < (3, 15) and not sysconfig.get_config_var("Py_GIL_DISABLED")
+_KNOWN = (3, 12) <= sys.version_info < (3, 15) and "t" not in sys.abiflags
 """Whether the count lies where it is looked for here: it is the first word of an object."""
 _LEAST = 1 << 30
 """No count of an object that is not immortal gets as far."""
@@ -29,17 +28,23 @@ def make_all_immortal() -> int:
     value = _count(None).value
     if not _KNOWN or value < _LEAST:
         return 0
-    found: dict[int, object] = {}
+    made = 0
+    types_seen: set[int] = set()
     waiting = gc.get_objects()
     while waiting:
         one = waiting.pop()
-        if id(one) in found or one is waiting or one is found or isinstance(one, _MORTAL):
+        count = _count(one)
+        if one is waiting or one is types_seen or isinstance(one, _MORTAL):
             continue
-        found[id(one)] = one
+        if count.value < _LEAST:
+            count.value = value
+            made += 1
+        elif isinstance(one, type) and id(one) not in types_seen:
+            types_seen.add(id(one))  # of what was immortal before, they alone refer to what is not
+        else:
+            continue
         waiting += _referents(one)
-    for one in found.values():
-        _count(one).value = value
-    return len(found)
+    return made
 
 
 def _count(one: object) -> ctypes.c_uint32:

@@ -38,6 +38,10 @@ PRELOADED = (
 """What most programs import: without it each of them would pay for it again."""
 
 
+ZONES = "/usr/share/zoneinfo:/usr/lib/zoneinfo:/usr/share/lib/zoneinfo:/etc/zoneinfo"
+"""Where Python looks for time zones. Without being told, `zoneinfo` reads all that is known of how Python was built to
+find that out, which is more than everything else that is loaded."""
+_malloc_trim = ctypes.CDLL(None).malloc_trim
 _fork = ctypes.PyDLL(None).fork
 """fork(2) without the interpreter's hooks, which would make the child copy a third more pages than it needs to: the
 zygote has one thread and holds no lock, so there is nothing to mend. The generator of `random` is not seeded anew, so
@@ -135,11 +139,14 @@ def _fork_program(ours: socket.socket, fds: Sequence[int]) -> None:
 
 def _import(names: Sequence[str]) -> None:
     """Import modules for all children to come; what cannot be imported, they will find out for themselves."""
+    os.environ["PYTHONTZPATH"] = ZONES
     for name in names:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    del os.environ["PYTHONTZPATH"]
     random.seed(0)
     gc.collect()
+    _malloc_trim(0)
     make_all_immortal()
     gc.freeze()  # the collector of a child would otherwise write to, and so copy, every page
 

@@ -7,7 +7,7 @@ allowed, which is stricter; a list of what is denied needs no table of all syste
 
 import ctypes
 import errno
-import platform
+import os
 from struct import pack
 
 # Numbers from the kernel's asm/unistd.h: (x86_64, aarch64).
@@ -101,7 +101,7 @@ def build(machine: str) -> bytes:
     return b"".join(steps)
 
 
-_filter = build(platform.machine()) if platform.machine() in _MACHINES else b""
+_filter = build(os.uname().machine) if os.uname().machine in _MACHINES else b""
 _c_prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
@@ -112,7 +112,7 @@ def enter() -> None:
         OSError: the kernel refused, or the machine is not known.
     """
     if not _filter:
-        build(platform.machine())
+        build(os.uname().machine)
     program = _Program(len(_filter) // 8, _filter)
     if _c_prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "the seccomp filter was refused")
