@@ -57,7 +57,7 @@ class Stated(NamedTuple):
 def disagree(one: Stated, other: Stated) -> str | None:
     """Say what the qualifiers of two answers differ in; None where they allow the same values."""
     left, right = _by_name(one), _by_name(other)
-    for name in left.keys() & right.keys():
+    for name in sorted(left.keys() & right.keys()):
         if not same_marks(left[name], right[name]):
             return f"they differ in what {name} stands for" if name else "their qualifiers differ"
     if _pairs(one, other):
