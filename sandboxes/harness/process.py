@@ -114,6 +114,11 @@ class Channel:
         return self._answers.take()
 
     @property
+    def next_kind(self) -> int | None:
+        """The kind of the next answer, complete or not, if any of it has come."""
+        return self._answers.next_kind
+
+    @property
     def ahead(self) -> bool:
         """Whether the process has said more than it was asked."""
         return len(self._answers) > 0

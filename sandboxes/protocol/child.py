@@ -156,6 +156,11 @@ class Answers:
         announced = ANSWER.unpack_from(self._buffer)[1]
         return max(announced, len(self._buffer) - ANSWER.size) > self._max_bytes
 
+    @property
+    def next_kind(self) -> int | None:
+        """The kind of the next answer, complete or not, if any of it has come."""
+        return self._buffer[0] if self._buffer else None
+
     def take(self) -> tuple[int, bytes] | None:
         """Return the kind and the payload of the next answer if it is complete."""
         if len(self._buffer) < ANSWER.size:

@@ -67,6 +67,7 @@ def test_one_function_of_literals_is_made_as_calls(code: str) -> None:
         "import numpy\nassert f(1) == 2",
         "def f(x): return 2\nassert f(1) == 2",
         "abs = 3\nassert abs(f(1)) == 2",
+        "from solution import f, g\nassert f(1) == 2",
         "import os as math\nassert math.isclose(f(1), 2)",
         "f = 2\nassert f(1) == 2",
         "assert eval(f(1)) == 2",
@@ -88,6 +89,42 @@ def test_a_check_of_the_entry_point_is_one_test() -> None:
         assert read(CHECK.format(other), "f") is None
     assert read("def check(abs):\n    assert abs(1) == 2", "f") is None
     assert read(CHECK.format("assert candidate(1) == 2"), None) is None
+
+
+FILE = "from solution import f\n\n\ndef test_one():\n    assert f(1) == 2\n\n\ndef test_two():\n    assert f(2) == 3\n"
+
+
+def test_a_lone_file_for_pytest_is_made_as_calls() -> None:
+    tests = literal_asserts.read_pytest({"tests/test_f.py": f"import pytest\n{FILE}"}, "solution")
+    assert tests is not None
+    assert [test.id for test in tests.tests] == ["tests/test_f.py::test_one", "tests/test_f.py::test_two"]
+    answers = Answers(tests)
+    answers.take(_fact(0, 0))
+    assert answers.is_for_the_tester  # pytest says how it failed
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"test_f.py": FILE, "conftest.py": ""},
+        {"test_f.py": FILE.replace("import f", "import f as g")},
+        {"test_f.py": FILE.replace("import f", "import f, g")},
+        {"test_f.py": FILE.replace("from solution", "from other")},
+        {"test_f.py": FILE.replace("test_two", "test_one")},
+        {"test_f.py": FILE.replace("test_two", "helper")},
+        {"test_f.py": FILE.replace("test_two()", "test_two(tmp_path)")},
+        {"test_f.py": FILE.replace("def test_two", "async def test_two")},
+        {"test_f.py": FILE.replace("def test_two", "@pytest.mark.skip\ndef test_two")},
+        {"test_f.py": FILE.replace("assert f(2) == 3", "pass")},
+        {"test_f.py": FILE.replace("assert f(2) == 3", "with pytest.raises(ValueError):\n        f(2)")},
+        {"test_f.py": FILE + "assert f(3) == 4\n"},
+        {"test_f.py": FILE.replace("from solution import f", "")},
+        {"test_f.py": f"__test__ = False\n{FILE}"},
+        {"test_f.py": f"pytest_plugins = 'other'\n{FILE}"},
+    ],
+)
+def test_any_other_file_is_for_pytest(files: dict[str, str]) -> None:
+    assert literal_asserts.read_pytest(files, "solution") is None
 
 
 def _fact(index: int, value: Any) -> TestFacts:
@@ -190,12 +227,22 @@ PROGRAMS = {
 }
 
 
-async def test_a_submission_comes_to_the_same_as_with_a_tester(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = {"time_limit_s": 1}
-    batch = [submission(text, {"kind": "assert", "code": TESTS}, limits=limits) for text in PROGRAMS.values()]
+@pytest.mark.parametrize(
+    "tests",
+    [
+        {"kind": "assert", "code": TESTS},
+        {"kind": "pytest", "files": {"test_f.py": FILE.replace("f(2) == 3", "f(2) == [3]")}},
+    ],
+    ids=["assert", "pytest"],
+)
+async def test_a_submission_comes_to_the_same_as_with_a_tester(
+    tests: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = [submission(text, tests, limits={"time_limit_s": 1}) for text in PROGRAMS.values()]
     async with open_service() as service:
         as_calls = await judge_all(service, batch)
         monkeypatch.setattr(literal_asserts, "read", lambda *_: None)
+        monkeypatch.setattr(literal_asserts, "read_pytest", lambda *_: None)
         with_a_tester = await judge_all(service, batch)
     for name, one, other in zip(PROGRAMS, as_calls, with_a_tester, strict=True):
         assert _told(one) == _told(other), name
@@ -203,8 +250,8 @@ async def test_a_submission_comes_to_the_same_as_with_a_tester(monkeypatch: pyte
 
 
 def _told(result: CodeResult) -> dict[str, Any]:
-    """Return all of a result but times, memory and where things lie in memory."""
+    """Return all of a result but times, memory, where things lie in memory and names drawn by chance."""
     told = result.model_dump(exclude={"tests": {"__all__": {"time_s", "memory_mb"}}})
     left_out = ("queue_s", "start_s", "run_s", "judge_s")
     text = repr({name: value for name, value in told.items() if name not in left_out})
-    return {"told": re.sub(r"0x[0-9a-f]+", "0x", text)}
+    return {"told": re.sub(r"x[0-9a-f]{6,}|[0-9a-f]{16}", "…", text)}

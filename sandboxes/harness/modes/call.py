@@ -21,6 +21,7 @@ _LOAD_ENDS = {
     Answer.NOT_COMPILED: End.NOT_COMPILED,
 }
 """What an answer means: to a question, and while the module is loaded."""
+_EXPECTED = frozenset({None, Answer.READY, Answer.LEFT_PROCESSES, *_ENDS, *_LOAD_ENDS})
 
 
 def carry_out(processes: Processes) -> None:
@@ -102,8 +103,8 @@ class _Calls:
                 continue
             if answer is not None or process.ended is not None or process.killed_for:
                 return answer if process.killed_for is None else None
-            if process.channel.ended:
-                process.kill()  # it has closed its channel: there is nothing more to come
+            if process.channel.ended or process.channel.next_kind not in _EXPECTED:
+                process.kill()  # it has closed its channel, or writes there what is no answer: none is to come
             self._box.turn()
 
     def _fact(self, case: int, end: End, *, value: bytes = b"", message: str = "") -> TestFacts:

@@ -1,4 +1,4 @@
-"""Assert code that compares what one function returns for literal arguments with literals.
+"""Tests that compare what one function returns for literal arguments with literals: `assert` code, files for pytest.
 
 Most tests of data sets are of this form (`assert add(1, 2) == 3`), and nothing but the calls needs the submission: they
 are made in its process, and what it returns is compared here, where no submission is. That takes one process in place
@@ -130,12 +130,25 @@ class LiteralTests:
 
 @lru_cache(maxsize=256)
 def read(code: str, entry_point: str | None, module: str = "solution") -> LiteralTests | None:
-    """Return the tests that `code` holds; None if any of it is of another form."""
+    """Return the tests that `assert` code holds; None if any of it is of another form."""
+    return _read(code, lambda tree: _Reader(code, entry_point, module).read(tree))
+
+
+def read_pytest(files: Mapping[str, str], module: str) -> LiteralTests | None:
+    """Return the tests of a lone file for pytest; None where there are more, or it holds anything of another form."""
+    return _read_file(*next(iter(files.items())), module) if len(files) == 1 else None
+
+
+@lru_cache(maxsize=256)
+def _read_file(name: str, code: str, module: str) -> LiteralTests | None:
+    return _read(code, lambda tree: _Reader(code, None, module).read_file(name, tree))
+
+
+def _read(code: str, by: Callable[[ast.Module], LiteralTests | None]) -> LiteralTests | None:
     if len(code) > MAX_CHARS:
         return None
     try:
-        tree = ast.parse(code)
-        return _Reader(code, entry_point, module).read(tree)
+        return by(ast.parse(code))
     except (_OtherForm, plain.NotPlain, SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return None
 
@@ -148,6 +161,7 @@ class _Reader:
         self._functions: set[str] = set()
         self._bound: set[str] = set()
         self._used: set[str] = set()
+        self._imported: set[str] = set()  # from the submission
 
     def read(self, tree: ast.Module) -> LiteralTests | None:
         statements: list[LiteralTest] = []
@@ -158,20 +172,38 @@ class _Reader:
                 seen = sum(test.asserts[0].line == node.lineno for test in statements)
                 statements.append(LiteralTest(f"line {node.lineno}{f' ({seen + 1})' if seen else ''}", (one,)))
             elif isinstance(node, ast.FunctionDef) and node.name == "check" and self._entry_point and check is None:
-                check = LiteralTest("check", tuple(self._body(node)))
+                check = LiteralTest("check", tuple(self._body(node, parameters=1)))
             elif not self._is_call_of_check(node):
                 self._bind(node)
-        tests = (*statements, *([check] if check else []))
+        return self._all((*statements, *([check] if check else [])))
+
+    def read_file(self, name: str, tree: ast.Module) -> LiteralTests | None:
+        """Read a file for pytest: functions `test*` without parameters; how one failed, pytest has to say."""
+        tests: list[LiteralTest] = []
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
+                asserts = (replace(one, statement=None) for one in self._body(node, parameters=0))
+                tests.append(LiteralTest(f"{name}::{node.name}", tuple(asserts)))
+            elif not (isinstance(node, ast.Import) and [alias.name for alias in node.names] == ["pytest"]):
+                self._bind(node)
+        if not self._used & self._imported and "*" not in self._imported:
+            return None
+        return self._all(tests) if len({test.id for test in tests}) == len(tests) else None
+
+    def _all(self, tests: Sequence[LiteralTest]) -> LiteralTests | None:
+        """Return all tests if they are of one function, and no name stands for anything else than it seems to."""
         if len(self._functions) != 1 or not self._bound.isdisjoint(self._used) or not all(t.asserts for t in tests):
             return None
-        return LiteralTests(self._functions.pop(), tests)
+        (function,) = self._functions
+        others = self._imported - {function.partition(".")[0], "*"}
+        return None if others else LiteralTests(function, tuple(tests))
 
     def _bind(self, node: ast.stmt) -> None:
         """Take a statement that only binds names; none of them may matter."""
         match node:
             case ast.Expr(value=ast.Constant(value=str())):
                 pass
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name not in _NAMES_WITH_A_MEANING:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if not _has_a_meaning(name):
                 ast.literal_eval(value)
                 self._bound.add(name)
             case ast.Import(names=names) if all(alias.name in _ALWAYS_THERE for alias in names):
@@ -179,7 +211,7 @@ class _Reader:
                 if any(alias.asname == "math" and alias.name != "math" for alias in names):
                     raise _OtherForm
             case ast.ImportFrom(module=self._module, level=0, names=names) if all(a.asname is None for a in names):
-                pass
+                self._imported |= {alias.name for alias in names}
             case ast.ImportFrom(module=str(module), level=0, names=names) if module in _ALWAYS_THERE:
                 holder = importlib.import_module(module)
                 if not all(hasattr(holder, alias.name) for alias in names):
@@ -195,11 +227,15 @@ class _Reader:
             case _:
                 return False
 
-    def _body(self, function: ast.FunctionDef) -> Sequence[LiteralAssert]:
-        """Read `def check(candidate)`, in which all is asserted of the entry point."""
-        arguments = function.args
-        names = [argument.arg for argument in arguments.args]
-        if len(names) != 1 or function.decorator_list or ast.unparse(arguments) != names[0] or names[0] in _PYTHONS_OWN:
+    def _body(self, function: ast.FunctionDef, parameters: int) -> Sequence[LiteralAssert]:
+        """Read a function that asserts: `check(candidate)`, in which all is of the entry point, or `test_something()`.
+
+        Raises:
+            _OtherForm: it does anything else.
+        """
+        names = [argument.arg for argument in function.args.args]
+        is_plain = ast.unparse(function.args) == ", ".join(names) and not function.decorator_list
+        if len(names) != parameters or not is_plain or not _PYTHONS_OWN.isdisjoint(names):
             raise _OtherForm
         found: list[LiteralAssert] = []
         for node in function.body:
@@ -207,7 +243,7 @@ class _Reader:
                 case ast.Assert(test=ast.Constant(value=True)) | ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
                     pass
                 case ast.Assert():
-                    found.append(self._assert(node, names[0]))
+                    found.append(self._assert(node, names[0] if names else None))
                 case _:
                     raise _OtherForm
         return found
@@ -321,6 +357,11 @@ class _Expression:
                 return f"{name}.{method}"
             case _:
                 raise _OtherForm
+
+
+def _has_a_meaning(name: str) -> bool:
+    """Tell whether what a name holds may change what the tests are: `__test__`, `pytest_plugins`."""
+    return name in _NAMES_WITH_A_MEANING or name.startswith(("_", "pytest"))
 
 
 def _is_literal(node: ast.expr) -> bool:

@@ -199,6 +199,7 @@ def _assert(tests: AssertTests) -> Suite:
 
 
 def _pytest(tests: PytestTests) -> Suite:
+    is_shared = tests.process is Process.SHARED
     return Suite(
         _key(tests),
         Mode.PYTEST,
@@ -206,7 +207,8 @@ def _pytest(tests: PytestTests) -> Suite:
         prelude=tests.prelude,
         files=dict(tests.files),
         module=tests.module,
-        is_shared=tests.process is Process.SHARED,
+        is_shared=is_shared,
+        literal=None if is_shared else literal_asserts.read_pytest(tests.files, tests.module),
     )
 
 
