@@ -37,13 +37,13 @@ _MAX_DIGITS = 300
 _EASY_SET = 256  # so few elements take no time, however they were chosen to collide
 
 
-def _round(value: Any, digits: int | None = None) -> Any:
+def _round(value: float, digits: int | None = None) -> float:
     if digits is not None and not -_MAX_DIGITS <= digits <= _MAX_DIGITS:
         raise ValueError("too many digits")
     return round(value, digits)
 
 
-def _set(value: Any = ()) -> set[Any]:
+def _set(value: Sequence[object] = ()) -> set[object]:
     if len(value) > _EASY_SET:
         raise ValueError("too many elements")
     return set(value)
@@ -97,7 +97,7 @@ class LiteralAssert:
     statement: str | None
     note: str | None
 
-    def describe(self, value: Any) -> str:
+    def describe(self, value: object) -> str:
         """Say how it failed, as the tester says it."""
         left = "" if self.left is None else f", the left side was {_shown(self.left(value))}"
         note = "" if self.note is None else f": {_shown(self.note)}"
@@ -377,13 +377,13 @@ def _holds_a_set(node: ast.expr) -> bool:
     return any(isinstance(part, (ast.Set, ast.Call)) for part in ast.walk(node))
 
 
-def _number(value: Any) -> int | float:
-    if type(value) not in (int, float):
+def _number(value: object) -> int | float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError("not a number")
     return value
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """Return a short `repr`, as the tester shows it."""
     try:
         text = repr(value)
