@@ -1,0 +1,86 @@
+"""What a benchmark found: on the screen, as JSON for programs, and as Markdown for docs/measured.md."""
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich import progress
+from rich.console import Console
+from rich.table import Table as ScreenTable
+
+FOLDER = Path("runs/benchmarks")
+Item = TypeVar("Item")
+BUSY_LOAD = 0.5
+console = Console(width=None if sys.stdout.isatty() else 150)
+
+
+@dataclass
+class Table:
+    """Rows of words under a title."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]] = field(default_factory=list)
+
+    def add(self, *cells: str) -> None:
+        """Add a row."""
+        self.rows.append(list(cells))
+
+    def markdown(self) -> str:
+        """Return it as Markdown."""
+        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
+        return f"**{self.title}**\n\n" + "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+    def show(self) -> None:
+        """Print it."""
+        table = ScreenTable(*self.columns, title=self.title)
+        for row in self.rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+def track(items: Sequence[Item], description: str) -> Iterator[Item]:
+    """Pass items on and show how many are done: a bar on a terminal, else a line at each tenth."""
+    if console.is_terminal:
+        yield from progress.track(items, description, console=console)
+        return
+    shown = -1
+    for n, item in enumerate(items):
+        if n * 10 // len(items) > shown:
+            shown = n * 10 // len(items)
+            console.print(f"{time.strftime('%H:%M:%S')} {description}: {n} of {len(items)}")
+        yield item
+
+
+def machine() -> dict[str, Any]:
+    """Describe this machine, and how busy it was before: seconds of a busy machine are worth nothing."""
+    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    load = os.getloadavg()[0]
+    if load > BUSY_LOAD:
+        console.print(f"[yellow]the machine was busy in the last minute (load {load:.1f}): do not publish this[/]")
+    return {
+        "cpu": model[0].partition(":")[2].strip() if model else platform.machine(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load before": round(load, 2),
+        "date": time.strftime("%Y-%m-%d %H:%M"),
+    }
+
+
+def save(name: str, about: dict[str, Any], data: dict[str, Any], tables: list[Table], folder: Path = FOLDER) -> None:
+    """Write `NAME.json` and `NAME.md`, and print the tables."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps({"machine": about, **data}, indent=1) + "\n", encoding="utf-8")
+    described = ", ".join(f"{key} {value}" for key, value in about.items())
+    text = "\n".join([f"`python -m benchmarks.{name}`; {described}.\n", *(table.markdown() for table in tables)])
+    (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    for table in tables:
+        table.show()
+    console.print(f"written: {folder / name}.json, {folder / name}.md")

@@ -1,0 +1,142 @@
+"""Does the service hold after a long day what it held in the morning?
+
+    python -m benchmarks.soak                  # 20,000 submissions; writes runs/benchmarks/soak.json and .md
+    python -m benchmarks.soak --count 1024     # a short try
+
+First one box alone: what it holds idle, and after its first job of each kind. Then batches through HTTP, of every kind
+of test, right and wrong, and some that are hostile: what service and boxes hold after the warm-up, on the way, and at
+the end. It ends with 1 if the end is more than the warm-up allows, or if anything could not be judged. Memory is PSS,
+which counts a page that several share only once; reading it needs root. A sample waits until the boxes are idle.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks import workloads
+from benchmarks.processes import Footprint, footprint
+from benchmarks.results import Table, console, machine, save, track
+from benchmarks.service import Service, running
+from benchmarks.workloads import Kind, Submission, fresh
+
+SAMPLES = 20
+SETTLE_S = 2.0
+MORE_MEMORY = 1.1
+MORE_THINGS = 5
+"""What the end may hold above the warm-up: a tenth of the memory, and a few of what is counted."""
+HOSTILE = (
+    "import subprocess; subprocess.Popen(['sleep', '60'])",
+    "import os\nif os.fork() == 0:\n    os.setsid()\n    import time; time.sleep(60)",
+    "open('/tmp/left', 'w').write('x' * 100000); print('y' * 100000)",
+    "import multiprocessing.shared_memory as m; m.SharedMemory(create=True, size=100000)",
+    "x = bytearray(200 << 20); raise SystemExit(3)",
+)
+SHARES: tuple[tuple[Kind, int], ...] = (
+    (workloads.call, 80),
+    (workloads.stdio, 60),
+    (workloads.math, 60),
+    (workloads.asserted, 24),
+    (workloads.asserted_wrong, 16),
+    (workloads.pytested, 10),
+)
+
+
+def mixed_batch() -> list[Submission]:
+    """Return one batch of every kind."""
+    batch = [one for kind, count in SHARES for one in fresh(kind, count)]
+    return [*batch, *(workloads.program(text, "") for text in HOSTILE)]
+
+
+def boxes_alone() -> dict[str, Footprint]:
+    """Return what a service with a single box holds, idle and after its first job of each kind, one after the other."""
+    kinds = {
+        "call": workloads.call,
+        "stdio": workloads.stdio,
+        "assert": workloads.asserted,
+        "pytest": workloads.pytested,
+    }
+    with running(boxes="1") as service:
+        time.sleep(SETTLE_S)
+        found = {"idle": footprint(service.pid)}
+        for name, kind in track(list(kinds.items()), "one box"):
+            service.seconds(fresh(kind, 1))
+            time.sleep(SETTLE_S)
+            found[f"after {name}"] = footprint(service.pid)
+    return found
+
+
+def soak(service: Service, batches: int) -> list[tuple[int, Footprint, float]]:
+    """Send so many batches; return samples: submissions so far, what is held, and median seconds of a batch.
+
+    Raises:
+        SystemExit: the service could not judge a submission.
+    """
+    samples, seconds = [], []
+    every = max(1, batches // SAMPLES)
+    if "cpp" in service.languages:
+        service.seconds(fresh(workloads.cpp, 1))
+    for n in track(range(1, batches + 1), "batches"):
+        started = time.perf_counter()
+        results = service.verify(mixed_batch())
+        seconds.append(time.perf_counter() - started)
+        broken = [one for one in results if one["verdict"] == "judge_error"]
+        if broken:
+            raise SystemExit(f"not judged: {broken[0]}")
+        if n % every == 0 or n == batches:
+            time.sleep(SETTLE_S)
+            samples.append((n * len(results), footprint(service.pid), statistics.median(seconds)))
+            seconds = []
+    return samples
+
+
+def grown(warm: Footprint, end: Footprint) -> list[str]:
+    """Name what the end holds more of than the warm-up allows."""
+    before, after = asdict(warm), asdict(end)
+    allowed = {
+        name: value * MORE_MEMORY + MORE_THINGS if name.endswith("_mb") else value + MORE_THINGS
+        for name, value in before.items()
+    }
+    allowed["containers"] = before["containers"]
+    return [f"{name} from {before[name]} to {after[name]}" for name in before if after[name] > allowed[name]]
+
+
+def row_of(name: str, held: Footprint) -> list[str]:
+    """Return a table's row."""
+    counts = [held.descriptors, held.processes, held.containers]
+    return [name, f"{held.service_mb:.1f}", f"{held.math_workers_mb:.1f}", f"{held.boxes_mb:.1f}", *map(str, counts)]
+
+
+def main() -> None:
+    """Measure, print and write; the exit code tells whether it holds."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=20_000, help="submissions (default 20,000)")
+    options = parser.parse_args()
+    about = machine()
+    columns = ["service, MiB PSS", "math workers", "boxes", "descriptors", "processes", "containers"]
+    size = len(mixed_batch())
+    alone = boxes_alone()
+    with running() as service:
+        started = footprint(service.pid)
+        samples = soak(service, max(3, -(-options.count // size)))
+    warm, end = samples[min(1, len(samples) - 2)][1], samples[-1][1]
+    box = Table("One box", ["", *columns], [row_of(name, held) for name, held in alone.items()])
+    long = Table(f"{samples[-1][0]} mixed submissions", ["after", *columns, "seconds a batch"])
+    long.add(*row_of("the start", started), "")
+    for done, held, batch_s in samples:
+        long.add(*row_of(f"{done}", held), f"{batch_s:.2f}")
+    data: dict[str, Any] = {
+        "one_box": {name: asdict(held) for name, held in alone.items()},
+        "start": asdict(started),
+        "samples": [{"submissions": done, "batch_s": batch_s, **asdict(held)} for done, held, batch_s in samples],
+        "grown": grown(warm, end),
+    }
+    save("soak", about, data, [box, long])
+    console.print("[red]grown: " + "; ".join(data["grown"]) if data["grown"] else "[green]nothing has grown")
+    sys.exit(bool(data["grown"]))
+
+
+if __name__ == "__main__":
+    main()
