@@ -25,7 +25,9 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
 
 def main() -> None:
     """Run every part."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--try", dest="short", action="store_true", help="little of everything")
     short = parser.parse_args().short
     failed = []

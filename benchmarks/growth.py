@@ -2,7 +2,7 @@
 
     python -m benchmarks.growth                       # some ten minutes; writes runs/benchmarks/growth*.svg, .json, .md
     python -m benchmarks.growth --plots docs          # the plots go where docs/measured.md shows them
-    python -m benchmarks.growth --only cases,output   # some of: cases, groups, output, batches, cores, runners
+    python -m benchmarks.growth --only cases output   # some of: cases, groups, output, batches, cores, runners
     python -m benchmarks.growth --largest 16 --repeats 1      # a short try
 
 A point is the median of repeats of one request of that size, on the clock. The table names the steepest step of each
@@ -263,19 +263,21 @@ CHARTS: dict[str, Callable[[Measuring], Chart]] = {
 def main() -> None:
     """Measure, draw and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default=",".join(CHARTS), help="which plots, separated by commas (default: all)")
+    parser.add_argument("--only", nargs="+", choices=CHARTS, default=list(CHARTS), help="which plots (default: all)")
     parser.add_argument("--repeats", type=int, default=5, help="requests of each size (default 5)")
     parser.add_argument("--largest", type=int, help="the largest size, in units of the smallest (default: no limit)")
     parser.add_argument("--plots", type=Path, default=FOLDER, help=f"where plots go (default {FOLDER})")
     options = parser.parse_args()
     about = machine()
     measuring = Measuring(options.largest, options.repeats)
-    charts = [CHARTS[name](measuring) for name in options.only.split(",")]
     options.plots.mkdir(parents=True, exist_ok=True)
     table = Table("How cost grows", ["", "smallest", "largest", "each more, ms", "steepest, clock", "steepest, CPU"])
-    for chart in charts:
+    charts = []
+    for name in options.only:
+        chart = CHARTS[name](measuring)
         draw(chart, options.plots / f"growth-{chart.name}.svg")
         table.rows += chart.rows()
+        charts.append(chart)
     save("growth", about, {chart.name: chart.data() for chart in charts}, [table])
 
 
