@@ -3,8 +3,8 @@
     python -m benchmarks                       # half an hour; tables and JSON in runs/benchmarks/, plots in docs/
     python -m benchmarks --try                 # the same with little of everything, plots in runs/benchmarks/
 
-Every part can be had alone: python -m benchmarks.code_speed, .run_speed, .growth, .soak, .math_speed; each has --help.
-It goes on when a part fails, names what failed, and ends with 1 then.
+Each part can be had alone, as `python -m benchmarks.code_speed`, and has --help: code_speed, run_speed, growth, soak,
+stalls, math_speed. It goes on when a part fails, names what failed, and ends with 1 then.
 """
 
 import argparse
@@ -18,6 +18,7 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     "run_speed": ([], ["--rounds", "1", "--count", "64"]),
     "growth": (["--plots", "docs"], ["--largest", "8", "--repeats", "1"]),
     "soak": ([], ["--count", "600"]),
+    "stalls": ([], ["--mb", "2"]),
     "math_speed": ([], ["--groups", "5", "--singles", "20"]),
 }
 """Each module with its arguments, and with those of a short try."""

@@ -150,9 +150,9 @@ def output(measuring: Measuring) -> Chart:
             return seconds
 
         sends = {
-            "stdio, text": one_with(service, printing),
             "call, a text": one_with(service, returning),
             "call, a list of integers": one_with(service, returning_list),
+            "stdio, text": one_with(service, printing),
             "/v1/run, text": run,
         }
         curves = [
