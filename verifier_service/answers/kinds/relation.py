@@ -261,7 +261,9 @@ def _arguments(node: Node) -> frozenset[str]:
 
 def _recurs(name: Node, value: Node) -> bool:
     """Tell whether a value holds the function that it is to define: `a_{n+1} = 2a_n`."""
-    return isinstance(name, Call) and any(isinstance(part, Call) and part.name == name.name for part in walk(value))
+    if not isinstance(name, Call) or name.name in ("P", "Pr", "mathbb P"):
+        return False
+    return any(isinstance(part, Call) and part.name == name.name for part in walk(value))
 
 
 def _two(left: Relation, right: Relation, same: Same) -> Decision:

@@ -33,9 +33,9 @@ _TEXT_ONLY = re.compile(
     r"\\(?:text|mathrm|textbf|mbox|textrm|textit|mathbf|textnormal|boxed|fbox)\s*\{((?:[^{}]|\\[{}])*)\}[.]?"
 )
 _REPEATING = re.compile(r"(\d+)?\.(\d*)(?:\\overline|\\dot|\\bar)\s*(?:\{(\d+)\}|(\d))(?![\d\\])")
-# takes `C_9^4`, `C_{10}^{3}`, `C^4_9`; not `C_1^x`
+# takes `C_9^4`, `C_{10}^{3}`, `C^4_9`, `A_5^2`; not `C_1^x`
 _COMBINATIONS = re.compile(
-    r"(?<![A-Za-z\\])C(?:_\s?\{?\s?(\d{1,6})\s?\}?\s?\^\s?\{?\s?(\d{1,6})\s?\}?|\^\s?\{?\s?(\d{1,6})\s?\}?\s?_\s?\{?\s?(\d{1,6})\s?\}?)"
+    r"(?<![A-Za-z\\])([CAP])(?:_\s?\{?\s?(\d{1,6})\s?\}?\s?\^\s?\{?\s?(\d{1,6})\s?\}?|\^\s?\{?\s?(\d{1,6})\s?\}?\s?_\s?\{?\s?(\d{1,6})\s?\}?)"
 )
 
 
@@ -143,7 +143,8 @@ def _candidates(text: str) -> list[str]:
         if decimal and (len(decimal.group(3)) > 1 or decimal.group(2) == "0" or "." in decimal.group(2)):
             before, whole, part, after = decimal.groups()
             found.append(f"{before}{whole.replace('.', '')}.{part}{after}")
-    if "C" in text and "_" in text and "^" in text:
+    text = _spelled_choice(text)
+    if "_" in text and "^" in text and ("C" in text or "A" in text or "P" in text):
         chosen = _COMBINATIONS.sub(_combinations, text)
         if chosen != text:
             found.append(chosen)
@@ -156,9 +157,21 @@ def _candidates(text: str) -> list[str]:
 
 
 def _combinations(match: re.Match[str]) -> str:
-    """Write `C_9^4`, `C^4_9` as a binomial coefficient, where it can be one."""
-    upper, lower = (match[1], match[2]) if match[1] else (match[4], match[3])
-    return rf"\binom{{{upper}}}{{{lower}}}" if int(lower) <= int(upper) else match.group()
+    """Write `C_9^4`, `C^4_9` as a binomial coefficient and `A_9^4` as arrangements, where they can be such."""
+    upper, lower = (match[2], match[3]) if match[2] else (match[5], match[4])
+    return f"{{}}^{{{upper}}}{match[1]}_{{{lower}}}" if int(lower) <= int(upper) else match.group()
+
+
+# takes `nCr(5, 2)`, `nPr(5,2)`, the letter of `5\text{C}2`; not `5\text{C}`
+_CALLED_CHOICE = re.compile(r"\bn([CP])r\s?\(\s?(\d{1,6})\s?,\s?(\d{1,6})\s?\)")
+_SET_LETTER = re.compile(r"(?<=\d)\s?\\(?:text|mathrm|textrm)\s?\{([CP])\}\s?(?=\d)")
+
+
+def _spelled_choice(text: str) -> str:
+    """Write `nCr(5, 2)` and `5\\text{C}2` as `5C2`."""
+    if "nCr" in text or "nPr" in text:
+        text = _CALLED_CHOICE.sub(r"{}^{\2}\1_{\3}", text)
+    return _SET_LETTER.sub(r"\1", text) if "{C}" in text or "{P}" in text else text
 
 
 def _repeating(text: str) -> str:

@@ -35,6 +35,7 @@ _ONE_OF_SEVERAL = re.compile(
 )
 _LINKING = ("is", "are", "was", "were", "falls on", "lands on", "is on", "was on", "will be on", "will be")
 _NAMED = re.compile(r"([A-Za-z]) (?:is|equals|is equal to) (?=[-\d\\(])")  # x is 5; not `a is b`
+_POINT = re.compile(r"(?:the )?point (?=[A-Z]?\s?\()", re.IGNORECASE)  # the point A(1, 2); not `point`, `points (1, 2)`
 _SUCH = re.compile(r"(\d{1,9}) such (?=[a-z]{3,20}$)")  # 15 such numbers
 
 
@@ -87,6 +88,8 @@ def in_symbols(cleaned: str) -> str:
         named = _NAMED.match(cleaned)
         cleaned = f"{named[1]} = {cleaned[named.end() :]}" if named else cleaned
         cleaned = _ORDERED.sub(lambda match: f"{match[1]} {_ORDERS[match[2]]} ", cleaned)
+    if "point " in cleaned.lower():
+        cleaned = _POINT.sub("", cleaned, count=1)
     if "/" in cleaned and "d" in cleaned:
         cleaned = _SLASHED.sub(r"\\frac{d\1 \2}{d\3\4}", cleaned)
     if "is to" in cleaned:

@@ -29,6 +29,8 @@ def _derivative(node: Node) -> _Derivative | None:
     match node:
         case Symbol(name) if name.startswith("d^") and (parted := _FRACTION.fullmatch(name)):
             return _Derivative(parted["function"], int(parted["order"]), parted["variable"])
+        case Symbol("dot x" | "dot y" | "dot z" | "ddot x" | "ddot y" | "ddot z" as name):
+            return _Derivative(name[-1], 2 if name.startswith("dd") else 1, "t")
         case Symbol(name) if name.endswith("'"):
             return _Derivative(name.rstrip("'"), len(name) - len(name.rstrip("'")), "")
         case Call(name, (Symbol(variable),)) if name.endswith("'"):

@@ -91,8 +91,8 @@ class Lists(Statements):
 def _point(item: Node, alone: bool = False) -> Node:
     """Read the point `A(2, 3)` as `A = (2, 3)`; any other item is returned as it is, as the distribution `N(0, 1)`."""
     match item:
-        case Product((Text("point" | "点"), *factors)) if len(factors) > 1:
-            return _point(Product(tuple(factors)))
+        case Product((Text("point" | "点"), *factors)):
+            return _point(Product(tuple(factors)) if len(factors) > 1 else factors[0])
         case Product((Symbol("N" | "U"), _)) if alone:
             return item
         case Product((Symbol(name), Tuple("(", ")", items) as place)) if len(items) > 1 and _is_label(name):

@@ -29,7 +29,7 @@ from verifier_service.answers.tree.nodes import (
 
 _CALLABLE = frozenset(["f", "g", "h", "F", "G", "H", "P", "Q", "u"])
 _FUNCTION_LETTERS = frozenset(["f", "g", "h"])
-_POINTS = frozenset("ABDEFGHIJKLMNOPQRSTUVWXYZ")
+_POINTS = frozenset("ABDEFGHIJKLMNOQRSTUVWXYZ")
 _MOMENTS = frozenset(["E", "V", "D"])
 _RANDOM = frozenset(["X", "Y", "Z"])
 """Letters of random variables: a bracket after E, V, D that holds one is no factor."""
@@ -79,9 +79,9 @@ class Names(Scripts):
             return EULER
         if name == "i":
             return IMAGINARY
-        chosen = self._combinations() if name == "C" else None
-        if chosen is not None:
-            return chosen
+        choice = self._choice(name) if name in ("C", "P") else None
+        if choice is not None:
+            return choice
         if self.is_sign(("(",)) and self._is_called(name):
             return self._call(name) or Symbol(name)
         if self._is_moment(name):
@@ -92,8 +92,10 @@ class Names(Scripts):
         return Symbol(name)
 
     def _is_derived(self, name: str, ahead: int) -> bool:
-        """Tell whether a bracket after primes holds one letter, as that of `y'(x)`."""
-        return name.islower() and self.peek(ahead).kind == "sym" and self.is_sign((")",), ahead + 1)
+        """Tell whether a bracket after primes holds one letter, as that of `y'(x)` and `V'(t)`."""
+        argument = self.peek(ahead)
+        known = name.islower() or argument.value in ("t", "x", "r", "s")
+        return known and argument.kind == "sym" and self.is_sign((")",), ahead + 1)
 
     def _is_moment(self, name: str) -> bool:
         """Tell whether a bracket right after a capital letter holds its argument: `E(X)`, `V[2X + 1]`, `N(A)`; not
@@ -152,8 +154,20 @@ class Names(Scripts):
         self.at += 1
         return Relation(("mid",), (event, self.sequence()))
 
-    def _combinations(self) -> Node | None:
-        """Read `C(10, 3)` as a number of combinations; None for any other bracket, as that of the point `C(1, -2)`."""
+    def _choice(self, name: str) -> Node | None:
+        """Read `C(10, 3)` as a number of combinations, and in the second reading `P(10, 3)` as one of arrangements;
+        None for any other bracket, as that of the point `C(1, -2)`."""
+        pair = self._pair_to_choose()
+        if pair is None:
+            return None
+        if name == "P" and not self.letters:
+            self.ambiguous = True
+            return None
+        self.at += 5
+        return chosen(name, *map(number, pair))
+
+    def _pair_to_choose(self) -> tuple[int, int] | None:
+        """Look at the two numbers of a bracket of which the first may be chosen from; None for any other bracket."""
         ahead = [self.peek(index) for index in range(6)]
         values = [token.value for token in ahead]
         if values[0] != "(" or ahead[0].spaced or values[2] != "," or values[4] != ")" or values[5] == "=":
@@ -163,13 +177,10 @@ class Names(Scripts):
             return None
         if max(len(upper.value), len(lower.value)) > 6 or int(lower.value) > int(upper.value):
             return None
-        if self._among_points():
-            return None
-        self.at += 5
-        return Function("binom", (number(int(upper.value)), number(int(lower.value))))
+        return None if self._among_points() else (int(upper.value), int(lower.value))
 
     def _among_points(self) -> bool:
-        """Tell whether another capital letter than C is called like a point, as in `A(0, 0), B(4, 0), C(4, 3)`."""
+        """Tell whether another capital letter than C and P is called like a point: `A(0, 0), B(4, 0), C(4, 3)`."""
         if self.points is None:
             rows = zip(self.tokens, self.tokens[1:], self.tokens[3:], strict=False)
             self.points = any(
@@ -182,7 +193,7 @@ class Names(Scripts):
         r"""Read `^8C_3`, `{}_nC_r` as a binomial coefficient and `^nP_r` as a number of arrangements."""
         upper = self.script(bound=True)
         name = self.take().value
-        if name not in ("C", "P") or not self.accept("_", "^" if mark == "^" else "_"):
+        if name not in ("C", "P", "A") or not self.accept("_", "^" if mark == "^" else "_"):
             raise NotMath(f"{mark!r} without anything that it belongs to")
         return chosen(name, upper, self.script(bound=True))
 
@@ -332,7 +343,7 @@ class Names(Scripts):
 
 
 def chosen(name: str, upper: Node, lower: Node) -> Node:
-    """Return how many ways there are to choose, in order where the name is P."""
+    """Return how many ways there are to choose, in order where the name is P or A."""
     if name == "C":
         return Function("binom", (upper, lower))
     rest = Sum((upper, Negative(lower)))
