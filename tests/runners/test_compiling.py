@@ -176,3 +176,49 @@ async def test_what_was_built_is_gone_with_its_job(shell: Box) -> None:
     _, fact = await compiled_by(shell, "printf '#!/bin/sh\\nls -A . /tmp' > made; chmod +x made", Run())
     assert isinstance(fact, TestFacts)
     assert fact.stdout.split() == [b".:", b"made", b"solution.c", b"/tmp:"]
+
+
+# What makes compilers fast in an image
+
+FIRST_INCLUDES = ("bits/stdc++.h", "iostream")
+EVERYTHING = b"#include <bits/stdc++.h>\n"
+
+
+async def told_by(box: Box, source: bytes, *options: str) -> CompileFacts:
+    """Return what the language's own compiler says with more options."""
+    toolchain = replace(box.language.toolchain, compile=(*box.language.toolchain.compile, *options))
+    fact, *_ = await facts_of(box, source, toolchain=toolchain)
+    assert isinstance(fact, CompileFacts)
+    return fact
+
+
+@pytest.fixture(scope="session")
+async def cpp(runner: Runner) -> AsyncIterator[Box]:
+    """A box for C++ from an image of this project: other machines' compilers have nothing precompiled."""
+    if runner.name != "docker" or "cpp" not in await runner.languages():
+        pytest.skip(f"the {runner.name} runner has no image for C++ here")
+    made = await runner.start_box(runner.known_languages["cpp"])
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize("header", FIRST_INCLUDES)
+async def test_the_first_include_is_read_precompiled(cpp: Box, header: str) -> None:
+    source = f"#include <{header}>\n#include <vector>\nint main() {{ return 0; }}\n"
+    fact = await told_by(cpp, source.encode(), "-H", "-Winvalid-pch", "-Werror")
+    assert fact.succeeded, fact
+    first = fact.stderr.decode().splitlines()[0]
+    assert first.startswith("! ")
+    assert f"/{header}.gch/" in first
+
+
+@pytest.mark.parametrize("before", ['#pragma GCC target("avx2")', "#define _GLIBCXX_DEBUG"])
+async def test_a_header_that_would_mean_something_else_is_read_anew(cpp: Box, before: str) -> None:
+    fact = await told_by(cpp, before.encode() + b"\n" + EVERYTHING + b"signed main() {}\n", "-H")
+    assert fact.succeeded, fact
+    assert not [line for line in fact.stderr.decode().splitlines() if line.startswith("! ")]
+
+
+async def test_the_linker_is_the_fast_one(cpp: Box) -> None:
+    fact = await told_by(cpp, b"int main() { return 0; }\n", "-Wl,--version")
+    assert fact.stdout.startswith(b"mold "), fact
