@@ -1,6 +1,7 @@
 """The command line: `python -m verifier_service serve | verify FILE.jsonl | run FILE.jsonl | doctor | bench`."""
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -56,8 +57,11 @@ def serve(
 
     settings = _settings()
     configure(settings)
+    app = create_app(settings)
+    gc.collect()
+    gc.freeze()  # what is loaded stays: to walk it in search of garbage would hold up every request for 50 ms
     uvicorn.run(
-        create_app(settings),
+        app,
         host=host or settings.host,
         port=settings.port if port is None else port,
         log_level=settings.log_level,
