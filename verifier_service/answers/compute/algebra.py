@@ -405,6 +405,22 @@ def _factors(node: Node) -> frozenset[tuple[sympy.Expr, int]] | None:
                      for factor, power in factors if factor.free_symbols)  # fmt: skip
 
 
+_MAX_RESULTANT_DEGREE = 8
+
+
+def resultant(one: Node, other: Node, variable: str) -> int | None:
+    """Return the resultant of two polynomials with whole coefficients; None where they are none, or of high degree."""
+    try:
+        with BUDGET.spend():
+            name = sympy.Symbol(variable, real=True)
+            polynomials = [sympy.Poly(to_sympy(node), name) for node in (one, other)]
+            if any(poly.degree() > _MAX_RESULTANT_DEGREE or not poly.domain.is_ZZ for poly in polynomials):
+                return None
+            return int(sympy.resultant(*polynomials))
+    except (NotNumeric, sympy.PolynomialError, *_UNKNOWN_TO_SYMPY):
+        return None
+
+
 def solve_inequality(difference: Node, operator: str, variable: str) -> list[Piece] | None:
     """Solve `difference operator 0` over the reals; None where it is not solved."""
     linear = _linear(difference, variable)

@@ -9,7 +9,7 @@ roots and logarithms.
 import hashlib
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
@@ -71,9 +71,11 @@ def _spelled(item: object) -> str:
 # --- what a letter stands for -----------------------------------------------------------------------------------
 
 _WHOLE_NAMES = frozenset("nmkjlipqrNMKsd")
+_COUNTING = frozenset("nmk")
 _COMPLEX_NAMES = ("z", "w", "zeta", "omega")
 _COMPLEX_PARTS = frozenset(("conjugate", "Re", "Im", "arg"))
 _WAVES = frozenset(("sin", "cos", "tan", "cot", "sec", "csc", "floor", "ceil", "mod"))
+_STEPS = frozenset(("floor", "ceil"))
 _JUMPS = frozenset(("floor", "ceil", "mod", "binom"))
 
 
@@ -119,11 +121,14 @@ def _is_factorial(node: Node) -> bool:
 def _is_whole(name: str, left: Node, right: Node) -> bool:
     """Tell whether a letter stands for whole numbers only.
 
-    Both sides must need that; or one needs it, and neither has a wave or a jump of that letter, by which it could be
-    another function between the whole numbers. `cos(n pi)` may be `(-1)^n` by the custom of what n stands for.
+    Both sides must need that, or have a jump of a letter that always counts: n, m, k. Or one needs it, and neither has
+    a wave or a jump of that letter, by which it could be another function between the whole numbers. `cos(n pi)` may be
+    `(-1)^n` by the custom of what n stands for.
     """
     needs = [_needs_whole(node, name) for node in (left, right)]
     if all(needs):
+        return True
+    if name in _COUNTING and all(_jumps(node, name) for node in (left, right)):
         return True
     if not any(needs):
         return False
@@ -131,6 +136,11 @@ def _is_whole(name: str, left: Node, right: Node) -> bool:
     if _waves(needing, name):
         return False
     return not _waves(other, name) or name.partition("_")[0] in _WHOLE_NAMES
+
+
+def _jumps(node: Node, name: str) -> bool:
+    """Tell whether a letter stands under a floor or a ceiling."""
+    return any(_is(part, _STEPS) and name in free_symbols(part) for part in walk(node))
 
 
 def _needs_whole(node: Node, name: str) -> bool:
@@ -358,6 +368,17 @@ class _Draw:
             slopes[name] = self.value(1, True) if along in (None, name) else MP.mpf(0)
         return starts, slopes
 
+    def at_steps(self, levels: list[Node]) -> Iterator[Point]:
+        """Draw on both sides of where the given values pass a whole number, and of the first such places far out."""
+        for attempt in range(_LINES if len(self.letters.names) > 1 else 1):
+            starts, slopes = self.line(attempt)
+            for level in levels:
+                for where in _steps(level, starts, slopes):
+                    for share in (-1, 1):
+                        step = share * (abs(where) + 1) * self.fraction() / 1000
+                        reached = {name: start + slopes[name] * (where + step) for name, start in starts.items()}
+                        yield {**reached, **{name: self.countable(reached[name]) for name in self.letters.whole}}
+
     def between(self, zeros: list[Real]) -> Iterator[Real]:
         if not zeros:
             return
@@ -392,6 +413,8 @@ def points(left: Node, right: Node, letters: Letters, source: random.Random) -> 
     turns = [turn for node in (left, right) for part in walk(node) for turn in _turns(part)]
     if not letters.complex:
         yield from draw.on_lines(list(dict.fromkeys(turns))[:_MAX_CONSTANTS])
+        levels = [level for node in (left, right) for part in walk(node) for level in _levels(part)]
+        yield from draw.at_steps(list(dict.fromkeys(levels))[:_MAX_LEVELS])
 
 
 def is_costly(left: Node, right: Node) -> bool:
@@ -442,6 +465,62 @@ def _turns(node: Node) -> list[Node]:
             return [Sum((one, Negative(other))) for one, other in itertools.combinations(operands, 2)]
         case _:
             return []
+
+
+_MAX_LEVELS = 4
+_MAX_STEPS = 6
+_HALVINGS = 40
+_GRID = [MP.mpf(1 << power) / 16 for power in range(19)]
+
+
+def _levels(node: Node) -> list[Node]:
+    """Return what a node jumps with, where it passes a whole number, or bends with, where it passes zero and that is
+    no zero of a polynomial."""
+    if not free_symbols(node):
+        return []
+    match node:
+        case Function("floor" | "ceil", (operand,)):
+            return [operand]
+        case Function("mod", (operand, modulus)):
+            return [Quotient(operand, modulus)]
+        case Function("abs" | "sign" | "max" | "min"):
+            return [Function("sign", (turn,)) for turn in _turns(node) if _degree(turn) is None]
+        case _:
+            return []
+
+
+def _steps(level: Node, starts: dict[str, Real], slopes: dict[str, Real]) -> list[Real]:
+    """Return places on a line, to twelve digits, at which a value passes a whole number: from zero outwards."""
+
+    def floor(where: Real) -> Real | None:
+        try:
+            value = evaluate(level, {name: start + slopes[name] * where for name, start in starts.items()})
+        except (NotMath, Undefined, ValueError, TypeError):
+            return None
+        return MP.floor(value) if isinstance(value, MP.mpf) else None
+
+    found: list[Real] = []
+    with MP.workdps(40):
+        for side in (1, -1):
+            low, at_low = MP.mpf(0), floor(MP.mpf(0))
+            count = 0
+            for size in _GRID:
+                high, at_high = side * size, floor(side * size)
+                if at_low is not None and at_high is not None and at_low != at_high and count < _MAX_STEPS:
+                    count += 1
+                    found.append(_halved(floor, low, at_low, high))
+                low, at_low = high, at_high
+    return found
+
+
+def _halved(floor: Callable[[Real], Real | None], low: Real, at_low: Real, high: Real) -> Real:
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if floor(middle) == at_low:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def _factors(node: Node) -> list[Node]:

@@ -8,6 +8,7 @@ compared in order. Members are compared by their own kinds; ± stands for two me
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from verifier_service.answers.kinds import family, literal, parameters, progression, signs
@@ -15,13 +16,18 @@ from verifier_service.answers.kinds.decision import Decision, Same
 from verifier_service.answers.kinds.relation import assignment, base_name, is_family, unzipped
 from verifier_service.answers.tree.bounds import TooComplex
 from verifier_service.answers.tree.nodes import (
+    ONE,
+    Call,
     Congruent,
     Dots,
     List,
     Matrix,
+    Negative,
     Node,
     Number,
+    PlusMinus,
     Product,
+    Quotient,
     Relation,
     Set,
     Sum,
@@ -29,6 +35,7 @@ from verifier_service.answers.tree.nodes import (
     Text,
     Tuple,
     free_symbols,
+    number,
     walk,
 )
 
@@ -37,6 +44,9 @@ _COLLECTIONS = (List, Set, Tuple)
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
     """Compare where one side is a list, set or tuple, or has ±."""
+    one, other = _multiplied(left), _multiplied(right)
+    if (one, other) != (left, right):
+        return same(one, other)
     parts = _of_parts(left, right, same)
     if parts is not None:
         return parts
@@ -68,6 +78,37 @@ def _as_alternatives(node: Node, other: Node) -> Node:
     return node
 
 
+def _multiplied(node: Node) -> Node:
+    r"""Write `\frac12 (1, 2)` and `-(1, 2)` as the vector that they are."""
+    match node:
+        case Negative(operand):
+            vector, factor = _multiplied(operand), number(-1)
+        case Quotient(operand, divisor) if _is_scalar(divisor):
+            vector, factor = _multiplied(operand), Quotient(ONE, divisor)
+        case Product(factors):
+            vectors = [_multiplied(factor) for factor in factors if not _is_scalar(factor)]
+            if len(vectors) != 1:
+                return node
+            vector, factor = vectors[0], Product(tuple(part for part in factors if _is_scalar(part)))
+        case _:
+            return node
+    return _times(vector, factor) if isinstance(vector, Tuple) and vector.open == "(" else node
+
+
+_NO_SCALARS = (Tuple, List, Set, Text, Dots, Matrix, Relation, Call, PlusMinus)
+
+
+def _is_scalar(node: Node) -> bool:
+    """Tell whether a factor is a number or a small letter; a capital one may be the name of a point."""
+    return not any(isinstance(part, _NO_SCALARS) for part in walk(node)) and not any(
+        name[0].isupper() for name in free_symbols(node)
+    )
+
+
+def _times(vector: Tuple, factor: Node) -> Tuple:
+    return replace(vector, items=tuple(Product((factor, item)) for item in vector.items))
+
+
 def _of_parts(left: Node, right: Node, same: Same) -> Decision | None:
     r"""Compare `1 + 2 + \\cdots + n` with `n + \\cdots + 2 + 1`, and columns whose parameters have other names."""
     match left, right:
@@ -76,10 +117,13 @@ def _of_parts(left: Node, right: Node, same: Same) -> Decision | None:
             found = len(shapes) == 1 and 1 in shapes.pop() and parameters.renamed(_cells(left), _cells(right), same)
             return Decision(True, "equal but for the names of the parameters") if found else None
         case (Sum(a), Sum(b)) | (Product(a), Product(b)):
-            dotted = all(any(isinstance(part, Dots) for part in parts) for parts in (a, b))
-            return progression.decide_sums(list(a), list(b), same) if dotted else None
+            dotted = [any(isinstance(part, Dots) for part in parts) for parts in (a, b)]
+            if all(dotted):
+                return progression.decide_sums(list(a), list(b), same)
         case _:
-            return None
+            pass
+    one, other = progression.as_series(left), progression.as_series(right)
+    return same(one, other) if (one, other) != (left, right) else None
 
 
 def _cells(matrix: Matrix) -> list[Node]:

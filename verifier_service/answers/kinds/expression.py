@@ -13,6 +13,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import replace
 
+from verifier_service.answers.compute import divisors
 from verifier_service.answers.compute.algebra import measure
 from verifier_service.answers.compute.context import MP, Value, magnitude
 from verifier_service.answers.compute.exact import exact
@@ -77,6 +78,9 @@ def _closed_equal(left: Node, right: Node, real: bool) -> bool:
 
 
 def _open_equal(left: Node, right: Node, letters: Letters) -> bool:
+    for value in range(1, divisors.period(left, right) + 1):
+        if _compared(left, right, {letters.names[0]: MP.mpf(value)}, letters.real) is _At.DIFFERENT:
+            return False
     return _agree_at(left, right, letters, {}, (left, right))
 
 

@@ -17,9 +17,12 @@ from verifier_service.answers.kinds.decision import Decision
 from verifier_service.answers.tree.nodes import (
     PI,
     Degrees,
+    Negative,
     Node,
     Product,
     Quotient,
+    Sum,
+    Symbol,
     free_symbols,
     number,
     rename,
@@ -39,6 +42,8 @@ def decide(a: list[Node], b: list[Node]) -> Decision | None:
     """Compare two lists of values as families; None where they are not families in one parameter."""
     if not any(free_symbols(node) for node in a) or not any(free_symbols(node) for node in b):
         return None
+    if len(a) == len(b) == 1 and _differ_by_a_constant(a[0], b[0]):
+        return Decision(True, "equal but for the value of the arbitrary constant")
     left, right = _parameter(a), _parameter(b)
     if left is None or right is None:
         return _constants(a, b)
@@ -154,6 +159,42 @@ def _others_too(a: list[Node], b: list[Node]) -> Decision | None:
             return None
         rest.remove(match)
     return Decision(True, "the same families") if not rest else None
+
+
+def _differ_by_a_constant(one: Node, other: Node) -> bool:
+    r"""Tell whether both end in an arbitrary constant and differ in its value only: `\ln|2x| + C` and `\ln|x| + C`."""
+    left, right = _without_constant(one), _without_constant(other)
+    if left is None or right is None:
+        return False
+    names = free_symbols(left) & free_symbols(right)
+    arguments = names & _ARGUMENTS if len(names & _ARGUMENTS) == 1 else names
+    if not arguments:
+        return False
+    elsewhere = {name: f"{name} elsewhere" for name in arguments}
+    first, second = (Sum((node, Negative(rename(node, elsewhere)))) for node in (left, right))
+    try:
+        return expression.equal(first, second)
+    except NotNumeric:
+        return False
+
+
+def _without_constant(node: Node) -> Node | None:
+    """Cut the C of `F(x) + C`; None where none stands there, or more than one."""
+    if not isinstance(node, Sum):
+        return None
+    added = [term for term in node.terms if _is_constant(term)]
+    rest = tuple(term for term in node.terms if not _is_constant(term))
+    if len(added) != 1 or not rest or any(name[0] in "Cc" for term in rest for name in free_symbols(term)):
+        return None
+    return Sum(rest)
+
+
+def _is_constant(node: Node) -> bool:
+    match node:
+        case Negative(Symbol(name)) | Symbol(name):
+            return name[0] in "Cc" and name in _CONSTANTS
+        case _:
+            return False
 
 
 def _constants(a: list[Node], b: list[Node]) -> Decision | None:

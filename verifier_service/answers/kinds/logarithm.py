@@ -1,7 +1,24 @@
-r"""A `\log` without a base: it may be the natural logarithm or the decimal one, but one of them throughout."""
+r"""A `\log` without a base: it may be the natural logarithm or the decimal one, but one of them throughout.
 
+An equation of a logarithm alone, `\ln a = b`, is `a = e^b`.
+"""
+
+from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.kinds import expression
-from verifier_service.answers.tree.nodes import Function, Node, number, rebuild, walk
+from verifier_service.answers.tree.nodes import (
+    EULER,
+    Function,
+    Negative,
+    Node,
+    Power,
+    Quotient,
+    Relation,
+    Sum,
+    free_symbols,
+    number,
+    rebuild,
+    walk,
+)
 
 
 def equal(left: Node, right: Node) -> bool:
@@ -26,3 +43,23 @@ def to_base_ten(node: Node) -> Node:
             return Function("log", (to_base_ten(operand), number(10)))
         case _:
             return rebuild(node, to_base_ten)
+
+
+def solved(equation: Relation) -> Node | None:
+    r"""Return what vanishes where `\log_c a = b` holds, as `a - c^b`.
+
+    None where no logarithm of letters stands alone, or the other side ends somewhere.
+    """
+    if len(equation.terms) != 2:
+        return None
+    for one, other in (equation.terms, equation.terms[::-1]):
+        match one:
+            case Function("ln", (operand,)):
+                base: Node = EULER
+            case Function("log", (operand, base)) if (exact(base) or 0) > 0 and exact(base) != 1:
+                pass
+            case _:
+                continue
+        if free_symbols(operand) and not any(isinstance(part, (Function, Quotient)) for part in walk(other)):
+            return Sum((operand, Negative(Power(base, other))))
+    return None

@@ -4,13 +4,28 @@ What stands before the dots must be two members with one difference, or three wi
 compared in order.
 """
 
+import math
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.kinds.decision import Decision, Same
-from verifier_service.answers.tree.nodes import Dots, Node
+from verifier_service.answers.tree.nodes import (
+    ZERO,
+    Dots,
+    Node,
+    Number,
+    Product,
+    Series,
+    Sum,
+    Symbol,
+    free_symbols,
+    number,
+    rename,
+    substitute,
+)
 
 _MAX_MEMBERS = 10_000
 
@@ -30,6 +45,8 @@ class _Progression(NamedTuple):
 def decide(a: list[Node], b: list[Node], same: Same) -> Decision | None:
     """Compare two lists of which one has an ellipsis; None where it is not known how the dots go on."""
     first, second = _read(a), _read(b)
+    if _same_general_term(a, b, same):
+        return Decision(True, "the same first member and the same general one")
     if first and second:
         return _both(first, second, same)
     for found, members in ((first, b), (second, a)):
@@ -37,6 +54,101 @@ def decide(a: list[Node], b: list[Node], same: Same) -> Decision | None:
             values = _members(found)
             return None if values is None else Decision(values == [exact(node) for node in members], "spelled out")
     return None
+
+
+def as_series(node: Node) -> Node:
+    r"""Write `1 + 2 + \cdots + 50` and `1^2 + 2^2 + \cdots + n^2` as sums over an index, products likewise.
+
+    A node whose terms are not known to go on in one way only is left as it is.
+    """
+    match node:
+        case Sum(terms):
+            kind: Literal["sum", "prod"] = "sum"
+        case Product(factors):
+            kind, terms = "prod", tuple(_flat(factors))
+        case _:
+            return node
+    places = [place for place, term in enumerate(terms) if isinstance(term, Dots)]
+    if len(places) != 1 or places[0] != len(terms) - 2 or places[0] < 2:
+        return node
+    known, last = terms[:-2], terms[-1]
+    general = _general_term(known, last)
+    if general is not None:
+        name, start = general
+        return Series(kind, rename(last, {name: _INDEX}), _INDEX, number(start), Symbol(name))
+    line = _arithmetic(known, last)
+    if line is None:
+        return node
+    first, step, count = line
+    return Series(kind, Sum((number(first), Product((number(step), Symbol(_INDEX))))), _INDEX, ZERO, number(count))
+
+
+_INDEX = "index of dots"
+
+
+def _flat(factors: tuple[Node, ...]) -> Iterator[Node]:
+    for factor in factors:
+        if isinstance(factor, Product):
+            yield from _flat(factor.factors)
+        else:
+            yield factor
+
+
+def _arithmetic(known: tuple[Node, ...], last: Node) -> tuple[Fraction, Fraction, int] | None:
+    """Return the first term, the step and the number of steps of terms that are numbers as they are written."""
+    values = [exact(node) for node in (*known, last) if isinstance(node, Number)]
+    steps = {high - low for low, high in pairwise(value for value in values[:-1] if value is not None)}
+    end = values[-1] if values else None
+    if len(values) <= len(known) or len(steps) != 1 or end is None or values[0] is None:
+        return None
+    (step,) = steps
+    count = (end - values[0]) / step if step else Fraction(-1)
+    if count.denominator != 1 or not len(known) <= count < _MAX_MEMBERS:
+        return None
+    return None if len(known) == 2 and _goes_on_otherwise(*known, last) else (values[0], step, int(count))
+
+
+def _goes_on_otherwise(one: Node, other: Node, last: Node) -> bool:
+    """Tell whether two terms and the last may be powers or squares: `1 + 2 + \\cdots + 64`, `1 + 4 + \\cdots + 100`."""
+    first, second, end = (exact(node) or Fraction(0) for node in (one, other, last))
+    if all(value > 0 and math.isqrt(int(value)) ** 2 == value for value in (first, second, end)):
+        return True
+    ratio = second / first if first else Fraction(0)
+    value = second
+    while abs(ratio) > 1 and abs(value) < abs(end):
+        value *= ratio
+    return value == end and abs(ratio) > 1
+
+
+def _general_term(known: tuple[Node, ...], last: Node) -> tuple[str, int] | None:
+    """Return the letter of the last term and the number that gives the first one: in `1 + 2 + 4 + ... + 2^{n-1}` n
+    and 1."""
+    names = free_symbols(last)
+    if len(names) != 1:
+        return None
+    name = next(iter(names))
+    values = [exact(node) for node in known]
+    if None in values:
+        return None
+    found = [
+        start
+        for start in range(3)
+        if [exact(substitute(last, name, number(start + place))) for place in range(len(values))] == values
+    ]
+    return (name, found[0]) if len(found) == 1 else None
+
+
+def _same_general_term(a: list[Node], b: list[Node], same: Same) -> bool:
+    """Tell whether two sequences begin alike and end alike, and the end is the general member of both."""
+    ends: list[tuple[int, Node]] = []
+    for nodes in (a, b):
+        if len(nodes) < 4 or not isinstance(nodes[-2], Dots) or any(isinstance(node, Dots) for node in nodes[:-2]):
+            return False
+        found = _general_term(tuple(nodes[:-2]), nodes[-1])
+        if found is None:
+            return False
+        ends.append((found[1], nodes[-1]))
+    return ends[0][0] == ends[1][0] and same(ends[0][1], ends[1][1]).equal
 
 
 def decide_sums(a: list[Node], b: list[Node], same: Same) -> Decision | None:

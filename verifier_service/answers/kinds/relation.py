@@ -404,6 +404,9 @@ def _equations(left: Relation, right: Relation) -> Decision:
         return Decision(both, "equations of constants, compared side by side")
     if expression.proportional(first, second):
         return Decision(True, "the equations are equal but for a constant factor")
+    solved = [logarithm.solved(equation) for equation in (left, right)]
+    if any(solved) and expression.proportional(solved[0] or first, solved[1] or second):
+        return Decision(True, "the equations are equal with a logarithm written as a power")
     if not _is_of_complex_parts(first, second) and algebra.same_zeros(first, second):
         return Decision(True, "the equations have the same solutions")
     return Decision(False, "the equations differ by more than a factor")

@@ -41,6 +41,9 @@ def cast(left: Node, right: Node) -> tuple[Node, Node]:
     """Give the letters of two answers the roles that either of them tells."""
     left, right = with_primes(left, right)
     left, right = of_events(left), of_events(right)
+    moments = _moments(left) | _moments(right)
+    if moments:
+        left, right = _with_moments(left, moments), _with_moments(right, moments)
     roles = frozenset(name for node in (left, right) for name in _named(node))
     if not roles:
         return _with_plain_units(left, right)
@@ -78,6 +81,41 @@ def _without_vectors(node: Node) -> Node:
             return Symbol("unit " + _UNITS[int(place)])
         case _:
             return rebuild(node, _without_vectors)
+
+
+# --- moments ----------------------------------------------------------------------------------------------------
+
+_OF_CHANCE = frozenset("EDV")
+
+
+def _moments(node: Node) -> frozenset[str]:
+    """Name the letters that an answer puts before a random variable in brackets: the E of `E(X)`."""
+    return frozenset(
+        part.name
+        for part in walk(node)
+        if isinstance(part, Call) and part.name in _OF_CHANCE and _is_variable(part.operands)
+    )
+
+
+def _with_moments(node: Node, names: frozenset[str]) -> Node:
+    """Read `EX` as `E(X)` where the other answer writes that."""
+    match node:
+        case Product((Symbol(name), Symbol() as variable, *rest)) if name in names and _is_variable((variable,)):
+            moment = Call(name, (variable,))
+            return Product((moment, *rest)) if rest else moment
+        case Product((first, Symbol(name), Symbol() as variable)) if name in names and _is_variable((variable,)):
+            return Product((first, Call(name, (variable,))))
+        case _:
+            return rebuild(node, lambda child: _with_moments(child, names))
+
+
+def _is_variable(operands: tuple[Node, ...]) -> bool:
+    """Tell whether the operand is one capital letter."""
+    match operands:
+        case (Symbol(name),):
+            return name[0].isupper() and name not in _OF_CHANCE
+        case _:
+            return False
 
 
 # --- matrices ---------------------------------------------------------------------------------------------------

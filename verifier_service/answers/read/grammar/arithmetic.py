@@ -87,6 +87,8 @@ class Arithmetic(Atoms):
             elif self.is_sign((":",)):
                 self.at += 1
                 right = self._factor_with_sign()
+                while self.is_sign(("sqrt", "pi")):
+                    right = self._juxtaposed(right)
                 left = Ratio((*left.terms, right) if isinstance(left, Ratio) else (left, right))
             elif self.is_sign(("bmod", "mod", "pmod")) or (self.is_sign(("(",)) and self.is_sign(("mod", "bmod"), 1)):
                 left = self._modulus(left)

@@ -76,6 +76,9 @@ class Scripts(Brackets, Units):
         degrees."""
         if isinstance(base, Symbol) and COMPOSED in base.name and self.is_sign(("(",)):
             return _applied(base.name.split(COMPOSED), self.round_group())
+        if self._at_operation(base):
+            self.at += 1
+            return Call(COMPOSED, (base, self.power()))
         name = _name_of_function(base)
         after = self.peek(1)
         is_name = after.kind == "sym" or (after.kind == "cmd" and after.value in words.GREEK) or after.value == "("
@@ -83,6 +86,11 @@ class Scripts(Brackets, Units):
             return None
         self.at += 1
         return self._composed(name, self.power())
+
+    def _at_operation(self, base: Node) -> bool:
+        r"""Tell whether a circle between two numbers is an operation, `2 \circ 3`; not in `30\circ 15'`."""
+        minutes = self.is_sign(("'", "prime", "^"), 2)
+        return isinstance(base, Number) and self.is_sign(("circ",)) and self.peek(1).kind == "num" and not minutes
 
     @staticmethod
     def _composed(outer: str, inner: Node) -> Node:

@@ -1,0 +1,78 @@
+r"""Greatest common divisors of letters: what has to be known before two expressions with them count as equal.
+
+`\gcd(n^{17}+9, (n+1)^{17}+9)` is 1 for each n that anybody has tried, and not for all: that two such expressions agree
+at any number of points says little. It says enough where the operands are linear or one product of letters. The
+divisor of two polynomials in one letter repeats with their resultant, and is compared at each number up to that.
+"""
+
+from verifier_service.answers.compute import algebra
+from verifier_service.answers.tree.bounds import TooComplex
+from verifier_service.answers.tree.nodes import (
+    Function,
+    Negative,
+    Node,
+    Number,
+    Power,
+    Product,
+    Sum,
+    Symbol,
+    free_symbols,
+    walk,
+)
+
+_MAX_PERIOD = 500
+_DIVISORS = ("gcd", "lcm")
+
+
+def period(left: Node, right: Node) -> int:
+    """Return up to which number two expressions have to be compared at each whole one; 0 where drawn points do.
+
+    Raises:
+        TooComplex: that is too large, or not known.
+    """
+    longest = 0
+    for part in {*walk(left), *walk(right)}:
+        if isinstance(part, Function) and part.name in _DIVISORS and not all(map(_is_plain, part.operands)):
+            longest = max(longest, _period(part))
+    return longest
+
+
+def _period(node: Function) -> int:
+    names = free_symbols(node)
+    inner = any(isinstance(part, Function) for operand in node.operands for part in walk(operand))
+    if len(names) == 1 and len(node.operands) == 2 and not inner:
+        found = algebra.resultant(*node.operands, next(iter(names)))
+        if found and abs(found) <= _MAX_PERIOD:
+            return abs(found)
+    raise TooComplex("the divisors of such numbers are not known")
+
+
+def _is_plain(node: Node) -> bool:
+    """Tell whether an operand is linear, or one product of letters and numbers."""
+    match node:
+        case Sum(terms):
+            return all(_degree(term) in (0, 1) for term in terms)
+        case _:
+            return _degree(node) is not None
+
+
+def _degree(node: Node) -> int | None:
+    """Return the degree of a product of letters and numbers; None for anything else."""
+    match node:
+        case Number():
+            return 0
+        case Symbol():
+            return 1
+        case Negative(operand):
+            return _degree(operand)
+        case Product(factors):
+            degrees = [_degree(factor) for factor in factors]
+            return None if None in degrees else sum(degree or 0 for degree in degrees)
+        case Power(Symbol(), Number(value)) if value.denominator == 1 and value > 0:
+            return int(value)
+        case Power() if not free_symbols(node):
+            return 0
+        case Function(name, operands) if name in _DIVISORS and all(map(_is_plain, operands)):
+            return 1
+        case _:
+            return None
