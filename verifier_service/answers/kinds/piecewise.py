@@ -55,10 +55,10 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
         return None
     if isinstance(one, _NO_FORMULA) or isinstance(other, _NO_FORMULA):
         return Decision(False, "a case distinction is not that")
-    name, other_name = _argument(left), _argument(right)
-    if name and other_name and name != other_name and name not in free_symbols(other):
-        other = rename(other, {other_name: name})
     first, second = _as_cases(one), _as_cases(other)
+    name, other_name = _argument(left) or _variable(first), _argument(right) or _variable(second)
+    if name and other_name and name != other_name and name not in free_symbols(second):
+        second = _as_cases(rename(second, {other_name: name}))
     literal = _by_rows(first, second, same)
     if literal.equal:
         return literal
@@ -121,7 +121,7 @@ def _by_values(left: Cases, right: Cases) -> Decision | None:
     """Compare at points in each part of the line; None where a condition is no inequality in one variable."""
     first, second = _rows(left), _rows(right)
     variable = _variable(left) or _variable(right)
-    if first is None or second is None or variable is None:
+    if first is None or second is None or variable is None or not {*_names(left), *_names(right)} <= {variable}:
         return None
     bends: list[Node] = []
     for value, _ in first + second:
@@ -205,6 +205,7 @@ def _row_of(node: Cases, sets: list[whole.WholeSet | None], value: int) -> Node 
 
 
 def _variable(node: Cases) -> str | None:
+    """Return the letter of the first condition that has one only."""
     for _, condition in _conditions(node):
         if condition is not None:
             names = free_symbols(condition)

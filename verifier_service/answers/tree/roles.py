@@ -3,7 +3,7 @@ r"""What letters stand for, where both answers together say so: vectors, unit ve
 `\vec a`, `\mathbf a` and `a` are one name in most answers. They are vectors where a vector or scalar product of two
 such letters occurs: then `\vec a\times\vec b` is not `\vec b\times\vec a`. A capital letter is a square matrix of
 unknown size where it stands under a determinant, a trace or a transposition: then `\det(2A)` is not `2\det A`.
-`2\mathbf i+3\mathbf j` is the vector `(2, 3)`.
+`2\mathbf i+3\mathbf j` is the vector `(2, 3)`. Beside `E(X)` also `EX` is the moment of X.
 """
 
 from collections.abc import Iterator
