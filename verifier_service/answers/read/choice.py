@@ -88,9 +88,13 @@ _GLUED = re.compile(r"(?=[A-J]{2})A?B?C?D?E?F?G?H?I?J?")
 _SEPARATED = re.compile(r"\(?[A-J]\)?(?:(?:\s?[,;&]\s?|\s)(?:(?:and|和|与)\s)?\(?[A-J]\)?){1,9}")
 
 
+_LETTER_OF_CHOICE = re.compile("[A-J]")
+_MAX_LETTERS_CHARS = 120
+
+
 def read_letters(cleaned: str) -> Letters | None:
     """Read the letters of several choices, or None."""
-    if len(cleaned) > _MAX_CHARS:
+    if len(cleaned) > _MAX_LETTERS_CHARS or len(cleaned) < 2 or not _LETTER_OF_CHOICE.search(cleaned):
         return None
     text = _DRESS.sub("", cleaned).replace("\\ ", " ").replace("\\quad", " ").strip(_ENDS)
     heading = _HEADING.match(text)

@@ -68,6 +68,7 @@ _NAMES = (
 """What the name of a character says; the first that fits counts."""
 _REVERSING = "\u202e"
 """What follows this character is shown backwards: `12` as 21, so that it is no number that could be trusted."""
+_REVERSED = re.compile(f"{_REVERSING}([^{_REVERSING}\u202c]*)\u202c?")  # one digit is shown as it is
 _LETTER_NAME = re.compile(r"(?:NEGATIVE )?(?:CIRCLED|SQUARED) LATIN CAPITAL LETTER ([A-Z])")
 _WIDE = ("<font>", "<wide>", "<narrow>", "<compat>", "<small>", "<noBreak>", "<initial>", "<vertical>")
 
@@ -165,6 +166,8 @@ def spell_signs(text: str) -> str:
     text = _RAISED_O.sub("°", text)
     text = _UP_RUN.sub(lambda match: "^{" + match.group().translate(_PLAIN) + "}", text)
     text = _DOWN_RUN.sub(lambda match: "_{" + match.group().translate(_PLAIN) + "}", text)
+    if _REVERSING in text:
+        text = _REVERSED.sub(lambda match: match[1] if match[1] == match[1][::-1] else match.group(), text)
     return text.translate(_TABLE)
 
 

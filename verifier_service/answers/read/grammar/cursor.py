@@ -29,7 +29,8 @@ class Cursor(ABC):
         self.ambiguous = False
 
     def peek(self, ahead: int = 0) -> Token:
-        return self.token(self.at + ahead)
+        index = self.at + ahead
+        return self.tokens[index] if index < self.stop else END
 
     def token(self, index: int) -> Token:
         """Return the token at a place of the text."""
