@@ -162,6 +162,7 @@ _DENIED_AFTER = re.compile(
     + r"|(?:isn['’]t|is\sn't|cannot\sbe|can['’]t\sbe|can\snot\sbe|wasn['’]t|aren['’]t)\s|"
     + r"(?:might|may|could)\s(?:not\s|also\s|even\s|well\s)?be\b(?!\s\w{1,20}(?:ed|en|wn|nd)\b)"
     + r"|is\swhat\s(?:I|one|you)\swould\b|"
+    + r"(?:is|was)\s(?:only\s|just\s|merely\s|but\s)?an?\s(?:\w{1,20}\s)?(?:guess|placeholder|arbitrary\schoice)\b|"
     + FAILS
     + ")",
     re.IGNORECASE,

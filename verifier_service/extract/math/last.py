@@ -5,6 +5,7 @@ import re
 from verifier_service.extract.math import denial, offer, value
 from verifier_service.extract.math.formula import FORMULAS, inside, is_formula
 from verifier_service.extract.math.found import Found
+from verifier_service.extract.math.mention import without_mentions
 from verifier_service.extract.math.number import NUMBER, last_number
 from verifier_service.extract.math.sentence import SPECIAL, sentence_before
 from verifier_service.extract.math.wording import any_of
@@ -33,6 +34,16 @@ _OPTION = re.compile(
     re.IGNORECASE,
 )
 """`Option C`, `**Choice: D**`, `(B)`."""
+_BOLD_END = re.compile(
+    r"(?:\b(?:is|are|was|be|on|as|equals|called|named|becomes|gives|get|obtain|falls)|[=:])\s(?:(?:an?|the|thus|therefore)\s)?"
+    r"\*\*(?P<said>[^*\n]{1,60})\*\*[.!\s]{0,4}$",
+    re.IGNORECASE,
+)
+"""`will be a **Friday**.`, `is **x^2**`; not `this is **very** hard`."""
+_UNSURE = re.compile(
+    r"\b(?:maybe|perhaps|possibly|might|could|may|unsure|guess|if|whether|not\s(?:sure|certain))\b", re.IGNORECASE
+)
+_MAX_BOLD_WORDS = 4
 _LETTER_FIRST = re.compile(r"\(?[A-J][.)。]|[A-J](?![\x00-\x7f])")  # `B)`, `B是`
 _BARE = re.compile(r"(?!I\s|sorry|idk)[^\d]*$|(?:[-+−]|\\?\$|[€£¥])?\s?[\d.]|[A-J][.):]\s")  # a word, `5 apples`
 _BARE_FRACTION = re.compile(
@@ -42,7 +53,21 @@ _PERCENT = re.compile(r"[\s$)\\]{0,4}(%|percent\b|pct\b)")
 _LETTER = re.compile(r"(?<![\w'’\\$])(?:\(([A-J])\)|([B-H]|A(?=[\s.)*]{0,5}$)))(?![\w'’$])")
 _BETWEEN_FORMULAS = re.compile(r"\s{0,3}(?:,\s{0,3}and\b|,|and\b|(?:,\s{0,3})?(\sor)\b)\s{0,3}")  # `$5$ or $6$`
 _ANOTHER_LETTER = re.compile(r"\b[A-J][)*\]]{0,3}\s?(?:,|/|,?\s(?:or|and))\s?[(*\[]{0,3}$")  # `A or `
-_BECAUSE = re.compile(r",?\s(?:because|since)\s(?!.*\b(?:so|thus|hence|therefore|we|giving)\b)")  # ` because 3 + 4 = 7`
+_CUT_OFF = re.compile(
+    r"(?:[+×÷·^<({\[,;=/]|\s[*−–—-]|\\(?:times|cdot|div|pm|mp|leq?|geq?|neq?|frac|sqrt|left|text|mathrm|approx|equiv)"
+    r"|[\s,](?:and|or|plus|minus|times|the|an|by|than|because|which|we|he|she|they|then|so|equals|if|when|from|into|of"
+    r"|his|their|our|my|its|but|let|each|every|has|have|are|is))\s{0,20}$"
+)
+"""`45 +`, `45 apples and`: a text that ends in the middle of a sentence; not `**45**`."""
+_MERE_EXAMPLE = re.compile(
+    r"\b(?:"
+    + any_of(
+        "for example | for instance | such as | something like | e\\.g\\. | say , | (?:value|number|answer)s? like"
+    )
+    + r")[\s,:$(]{0,5}$",
+    re.IGNORECASE,
+)
+_FOR_EXAMPLE = re.compile(r"[\s,$)]{1,4}(?:for\s(?:example|instance)|say)\b", re.IGNORECASE)  # `100, for example`
 _OPEN_AND_SHUT = {"$$": "$$", "\\]": "\\[", "$": "$"}
 
 
@@ -69,9 +94,10 @@ def _of_line(line: str, is_all: bool) -> str | None:
     option = _OPTION.fullmatch(line)
     if option and option.group(1).isupper():
         return option.group(1)
-    because = _BECAUSE.search(line)
-    if because and (FORMULAS.search(line[: because.start()]) or re.search(r"\d", line[: because.start()])):
-        line = line[: because.start()]
+    line = without_mentions(line)
+    bold = _bold_end(line)
+    if bold is not None:
+        return bold
     formulas = list(FORMULAS.finditer(line))
     if formulas:
         return _last_formula(line, formulas)
@@ -82,6 +108,19 @@ def _of_line(line: str, is_all: bool) -> str | None:
         return line
     bare = _BARE_FRACTION.findall(line)
     return bare[-1] if bare and not re.search(r"\d", line.rsplit(bare[-1], 1)[-1]) else None
+
+
+def _bold_end(line: str) -> str | None:
+    """Return the word or formula in bold that ends a sentence which says what it is; nothing if that is not sure."""
+    bold = _BOLD_END.search(line)
+    said = bold["said"].strip(" .") if bold else ""
+    if not bold or not re.search(r"[^\W\d_]", said) or len(said.split()) > _MAX_BOLD_WORDS:
+        return None
+    if re.search(r"\d", said) and not is_formula(said):
+        return None
+    sentence = sentence_before(line, bold.start("said"))
+    is_none = denial.is_denied(line, bold.start("said"), bold.end("said")) or _UNSURE.search(sentence)
+    return "" if is_none or offer.gave_up(line, bold.start()) else said
 
 
 def _last_formula(line: str, formulas: list[re.Match[str]]) -> str | None:
@@ -109,13 +148,15 @@ def last_value(text: str) -> Found | None:
     whole = _without_end(text)
     shift = max(0, len(whole) - _MAX_TAIL)
     tail = whole[shift:]
-    because = _BECAUSE.search(tail, tail.rfind("\n") + 1)
-    if because and re.search(r"\d", sentence_before(tail, because.start())):
-        tail = tail[: because.start()]
-    last = last_number(tail)
+    if _CUT_OFF.search(tail[-40:]):
+        return Found("", len(whole))
+    kept = without_mentions(tail)
+    last = last_number(kept)
+    if kept is not tail and not re.search(r"\d", sentence_before(kept, len(kept))):
+        return Found("", len(whole))
     if last is None:
         return _last_choice(tail, shift)
-    start, end = value.around(tail, last.start(), last.end())
+    start, end = value.around(kept, last.start(), last.end())
     if _is_none(tail, start, end):
         return Found("", shift + end)
     return Found(tail[start:end].strip(), shift + end)
@@ -125,8 +166,12 @@ def _is_none(tail: str, start: int, end: int) -> bool:
     """Tell whether the number at a place of a text is no answer: denied, asked for, offered, or only mentioned."""
     if denial.is_denied(tail, start, end) or denial.is_asked(tail, end) or denial.is_bound(tail, start):
         return True
+    if _MERE_EXAMPLE.search(tail[max(0, start - 40) : start]) or _FOR_EXAMPLE.match(tail, end):
+        return True
     sentence = sentence_before(tail, start) + tail[start : end + 200].split("\n", 1)[0]
     if offer.are_candidates(sentence) or offer.gives_up(sentence):
+        return True
+    if offer.found_nothing(tail[end : end + 200].split("\n", 1)[0]):
         return True
     return offer.gave_up(tail, start) or offer.gives_up(tail[end : end + 400])
 

@@ -44,6 +44,33 @@ _NOT_SOLVED = re.compile(
     re.IGNORECASE,
 )
 """`I could not solve this problem`, `I don't know.`; not `I could not find any other`."""
+_NOBODY_CAN = (
+    r"(?:(?:could|can|was|were|am|are|is|did|do)(?:\s?not|n['’]t)|cannot|(?:was|were|am|are|is)\sunable\sto"
+    rf"|failed\sto|(?:is|was)(?:\snot|n['’]t)\spossible\sto|(?:is|was)\simpossible\sto)\s{_WORD}(?:able\sto\s|possible\sto\s)?{_WORD}"
+)
+_NOT_FOUND = re.compile(
+    _NOBODY_CAN
+    + any_of(
+        "solve | answer | finish | complete | determine | figure out | find | work out | compute | calculate | obtain"
+        "| reach | get | give | provide | come up with | help with | assist with | help | assist | commit to"
+    )
+    + r"\s(?:(?:the|an?|its|their|his|her|any|your|this|that)\s(?!other|more|further|larger|smaller|greater)"
+    + r"(?:\w{1,20}\s)?"
+    + any_of(
+        "values? | answers? | results? | solutions? | number | amount | total | sum | request | question | problem"
+    )
+    + r"\b|with\b|you\b|(?:questions?|problems?|this)\b)"
+    r"|(?:answer|value|it|this|that|result|solution|number)\s(?:(?:can|could)(?:\s?not|n['’]t)|cannot)\sbe\s"
+    + any_of("determined | found | solved | computed | calculated | known | decided | answered | given | worked out")
+    + r"\b(?!\sby\b)|"
+    + words_of(
+        "not enough (?:information|data|details) | insufficient (?:information|data) | none of (?:them|these|which)"
+        " (?:led|leads|gave|gives|works|worked|succeeded|helped) | ran out of (?:time|space|tokens|room)"
+        "| (?:only|just) got (?:to|as far as) | (?:will|must|have to) stop here | (?:do not|don't) commit to"
+    ),
+    re.IGNORECASE,
+)
+"""`it could not be determined`, `we cannot find their values`; not `we cannot find any other value`."""
 _STILL = re.compile(
     words_of(
         "but | however | so | therefore | thus | hence | guess | numerically | approximately | instead | yet"
@@ -69,8 +96,13 @@ def gives_up(text: str) -> bool:
     return bool(_NOT_SOLVED.search(text))
 
 
+def found_nothing(sentence: str) -> bool:
+    """Tell whether the rest of a sentence says that what was looked for was not found."""
+    return bool(_NOT_FOUND.search(sentence))
+
+
 def gave_up(text: str, start: int) -> bool:
     """Tell whether a text says so shortly before a place, and goes on with nothing like `but still`."""
     before = text[max(0, start - _NOT_SOLVED_BEFORE) : start]
-    said = _NOT_SOLVED.search(before)
+    said = _NOT_SOLVED.search(before) or _NOT_FOUND.search(before)
     return bool(said) and not _STILL.search(before, said.end())

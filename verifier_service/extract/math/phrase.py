@@ -6,6 +6,7 @@ from collections import deque
 from verifier_service.extract.math import correction, denial, lines
 from verifier_service.extract.math.found import MAX_EXTRACTED_CHARS, Found
 from verifier_service.extract.math.statement import statement
+from verifier_service.extract.math.supposition import is_its_own_condition
 
 _ENGLISH = (
     r"\bfinal\s{1,3}answer(?:\s{1,3}(?:is|to\s{1,3}[^.\n]{1,80}?\s{1,3}is))?"  # the final answer to question 3 is
@@ -67,6 +68,7 @@ def find(text: str) -> Found | None:
         found = Found(said, place + len(said) if place >= 0 else at)
         if (
             is_meant
+            and not is_its_own_condition(text, match.start(), said, found.end)
             and not denial.is_denied_before(text, match.start())
             and not _is_denied_after(text, place, found.end)
         ):

@@ -41,6 +41,28 @@ _BARE_NOT = re.compile(r"(?:not|n['’]t)\s?(?:[.,;!]|$)", re.IGNORECASE)
 _LAST_WORD = re.compile(r"(\w{1,20})\s?[.,;!]?$")
 
 
+_IF_BEFORE = re.compile(
+    r"\b(?:if|when|whenever|suppose|assuming)\b[^.!?\n]{1,60}?\b(?:is|be|was|were|equals|says|accepts)\s", re.I
+)
+"""`If the answer is | 100, then my answer is`."""
+_OTHERWISE = re.compile(
+    r"[;,.]\s(?:and\s)?(?:otherwise|or\selse|if\snot),?\s(?:it|the\sanswer|my\sanswer|I|that|this)\b"
+    r"|[,\s]if\s(?:that|this|it)(?:['’]s|\sis)\s(?:right|correct|wrong|accepted|the\s(?:\w{1,20}\s)?answer)\b"
+    r"|,\sunless\s(?:it|that|this|the\sanswer)\s(?:is|was)\b",
+    re.IGNORECASE,
+)
+"""`; otherwise it is`, ` if that is right`; not `1 if n is even, otherwise 0`."""
+
+
+def is_its_own_condition(text: str, start: int, said: str, end: int) -> bool:
+    """Tell whether an answer is one only if it is right: `if it is 5, my answer is 5`, `it is 5, unless it is 6`."""
+    before = sentence_before(text, start)
+    supposed = _IF_BEFORE.search(before)
+    if supposed and said and before[supposed.end() :].lstrip("$(\\ ").startswith(said):
+        return True
+    return bool(_OTHERWISE.search(text[end : end + _NEAR].split("\n", 1)[0]))
+
+
 def is_supposed(text: str, start: int, end: int) -> bool:
     """Tell whether an answer is one only under a supposition: that it is the answer, or one that does not hold."""
     near = text[max(0, start - _NEAR) : start]

@@ -50,6 +50,14 @@ _OF_LIST = re.compile(
 )
 """What stands before a list of values: `x is `; not what stands before the numbers of a sum."""
 
+_MEASURE = any_of(
+    "years? | months? | weeks? | days? | hours? | hrs? | minutes? | mins? | seconds? | secs? | feet | foot | ft"
+    "| yards? | miles? | inch(?:es)? | pounds? | lbs? | ounces? | oz | dollars? | cents? | degrees?"
+)
+_PARTS = re.compile(rf"(?<![\w.])(?:\d[\d.,]{{0,12}}\s{_MEASURE}(?:,?\sand|,)?\s){{1,3}}$", re.IGNORECASE)
+_LAST_PART = re.compile(rf"\s{_MEASURE}\b", re.IGNORECASE)
+"""`3 hours and ` before `15 minutes`."""
+
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 _CLOSED = re.compile(r"\s{0,2}\\?([)\]}])")
 _GROUP = re.compile(r"[(\[{][^()\[\]{}\n=]{0,80},[^()\[\]{}\n=]{0,80}$")  # `(3, 4`; not `(see page 4`
@@ -60,6 +68,10 @@ def around(text: str, start: int, end: int) -> tuple[int, int]:
     right = _RIGHT.match(text, end, end + _AFTER)
     if right:
         end = right.end()
+    part = _LAST_PART.match(text, end)
+    parts = _PARTS.search(text[max(0, start - _BEFORE) : start]) if part else None
+    if part and parts:
+        return start - len(parts.group()), part.end()
     start = _left(text, start)
     closed = _CLOSED.match(text, end)
     if closed:

@@ -1,0 +1,89 @@
+r"""Numbers at the end of a text that are only mentioned beside its answer.
+
+They stand in a reason (`it is 2/5, as 4 of the 10 balls are red`), in a bracket (`15 (10 boys and 5 girls)`), in a
+comparison (`58 left out of 85`, `24, which is 6 fewer than 30`), or name something (`problem 3`). The answer is looked
+for before them.
+"""
+
+import re
+
+from verifier_service.extract.math.number import last_number
+from verifier_service.extract.math.sentence import sentence_before
+from verifier_service.extract.math.wording import any_of
+
+_BECAUSE = re.compile(
+    r"(?:,?\s(?:because|since|given\sthat|due\sto)\s|,\sas\s(?!"
+    + any_of(
+        "well | many | much | long | soon | far | follows | usual | a result | a consequence | expected | required"
+        "| shown | stated | desired | claimed | before"
+    )
+    + r"\b)|\sas\s(?:it|there|they)\s(?:is|are|was|were|has|have)\s)"
+    r"(?!.*\b(?:so|thus|hence|therefore|we|giving)\b)"
+)
+"""` because 3 + 4 = 7`, `, as 4 of the 10 balls are red`; not `, as well as`, `since n is 5, we get`."""
+
+_OPENS = r"[\s:$(\\*_]{0,6}$"
+_WHOLE = r"(?:\s(?:the|an?|his|her|their|its|our|every|all))?(?:\s(?:original|initial|total(?:\sof)?|first|whole))?"
+_FROM_WHOLE = any_of(
+    r"compared (?:with|to) | as opposed to | instead of | rather than | in contrast (?:with|to) | versus | vs\."
+    r"| down from | up from"
+)
+_MORE_OR_LESS = any_of(
+    "more | less | fewer | greater | larger | smaller | higher | lower | longer | shorter | older | younger"
+)
+_OWNER = (
+    r"\s(?:the|his|her|their|its|our|all|these|those|an?)(?:\s(?:original|initial|total|previous|first|whole|other))?"
+)
+_COMPARED = re.compile(
+    rf"\s(?:(?P<ratio>(?<=\d\s)out\sof)|out\sof|{_FROM_WHOLE}){_WHOLE}{_OPENS}"
+    rf"|\s(?:of|from(?=\s\w{{1,5}}\s(?:original|initial|total|previous|first))){_OWNER}{_OPENS}"
+    r"|(?:,?\s(?:which|that|this)\s(?:is|are|was))?(?:,?\s|^)[$(]{0,2}\d[\d.,]{0,20}%?[$)]{0,2}(?:\s[^\W\d_]{1,15}){0,2}"
+    rf"\s{_MORE_OR_LESS}(?:\s[^\W\d_]{{1,15}}){{0,2}}\sthan(?:{_OWNER})?{_OPENS}",
+    re.IGNORECASE,
+)
+"""` out of `, ` of the `, `, which is 6 fewer than `; not `less than `, which has no number before it."""
+_NAMED = re.compile(
+    rf"\s?\b(?:in|of|for|to|with|solves?|answer|finish(?:es)?|completes?)?\s?(?:the\s)?"
+    rf"{any_of('question | problem | exercise | puzzle')}\s(?:number\s|no\.?\s)?#?$",
+    re.IGNORECASE,
+)
+"""`question `, `in problem #`."""
+_BRACKET = re.compile(r"(?<=\s)\((?!(?:or|and|base|mod)\b)[^()=\n]{0,300}$", re.IGNORECASE)  # `(10 boys and `
+_REMARK = re.compile(
+    r"[^()=\n]{0,300}(?:(?<![\\A-Za-z])(?!and\b)[^\W\d_]{3}|\d\s?[-+*/×·]\s?\d)[^()=\n]{0,300}\)", re.IGNORECASE
+)
+"""`10 boys and 5 girls)`, `10 + 5)`; not `3, 4)`."""
+_MORE = re.compile(r"[\d\\]")
+_MAX_CUTS = 4
+
+
+def without_mentions(text: str) -> str:
+    """Cut the end of a text from where the numbers are only mentioned; nothing is left where no other stands there."""
+    line = text.rfind("\n") + 1
+    because = _BECAUSE.search(text, line)
+    if because and re.search(r"\d", sentence_before(text, because.start())):
+        text = text[: because.start()]
+    for _ in range(_MAX_CUTS):
+        number = last_number(text)
+        place = _mention(text, number) if number else None
+        if place is None:
+            return text
+        text = text[:place]
+    return text
+
+
+def _mention(text: str, number: re.Match[str]) -> int | None:
+    """Return where the words begin that make a number only a mention, or None if it is more."""
+    if _MORE.search(text, number.end()):
+        return None
+    window = max(0, number.start() - 330)
+    before = text[window : number.start()]
+    bracket = _BRACKET.search(before)
+    if bracket and _REMARK.match(text, window + bracket.start() + 1):
+        place = window + bracket.start()
+        return place if re.search(r"\d", sentence_before(text, place)) else None
+    compared = _COMPARED.search(before[-120:])
+    if compared and not compared["ratio"]:
+        return number.start() - len(compared.group())
+    named = _NAMED.search(before[-40:])
+    return number.start() - len(named.group()) if named else None
