@@ -10,7 +10,7 @@ from verifier_service.extract.math.statement import statement
 _CORRECTED = re.compile(
     r"\b(?:should|must|has\sto|ought\sto)\s(?:instead\s|actually\s|really\s|in\sfact\s)?(?:be|have\sbeen|read)\s{0,2}:?"
     r"|\b(?:it|that|this|answer|result|value|total|[a-z])(?:['’]s|\s(?:is|equals|=))(?:\s(?:actually|really|in\sfact|instead))?"
-    r"|\bcorrection\s?:|\bcorrect(?:ed)?\s(?:one|value|number|result|total|answer)(?:\s(?:is|would\sbe)|\s?:)|\bI\s(?:now\s)?get",
+    r"|\b(?:correction|sorry|oops|make\sthat|I\smeant?)\b\s?[:,.!]?|\bcorrect(?:ed)?\s(?:one|value|number|result|total|answer)(?:\s(?:is|would\sbe)|\s?:)|\bI\s(?:now\s)?get",
     re.IGNORECASE,
 )
 """`it should be`, `Correction:`."""

@@ -85,10 +85,11 @@ _NOTHING_ELSE = re.compile(
 
 _BOUND = re.compile(
     rf"\b(?:(?:more|less|{any_of('greater | fewer | larger | smaller | bigger | lower | higher')})\s{{1,3}}than"
-    r"(?:\s{1,3}or\sequal\sto)?|between\s[^.!?\n]{1,40}\sand)" + _OPENING,
+    r"(?:\s{1,3}or\sequal\sto)?|between\s[^.!?\n]{1,40}\sand|exceeds|(?:is|are)\s(?:below|above|under|over)"
+    r"|(?:double|twice|triple|half)(?:\sof)?)" + _OPENING,
     re.IGNORECASE,
 )
-"""`it is less than 5`, `between 4 and 5`."""
+"""`it is less than 5`, `between 4 and 5`, `twice 5`."""
 
 _NOT_THE_CASE = (  # It is not the case that, it is not clear whether
     rf"(?:not|never|hardly|isn['’]t|wasn['’]t)\s{{1,3}}(?:{_WORD}){{0,2}}?"
@@ -145,7 +146,7 @@ FAILS = (
     r"(?:(?:is|was|are)n['’]t\s{1,3}(?:\w{1,20}\s){0,2}(?:right|correct|true|it\b)"
     r"|(?:does|do|did)(?:n['’]t|\s{1,2}not)\s{1,3}(?:\w{1,20}\s)?"
     + any_of("work | hold | fit | satisfy | check out | make sense | add up | match")
-    + r"|fails\b|won['’]t\s{1,2}work|is\s{1,3}"
+    + r"|fails\b|contradicts\sthe\s(?:conditions?|problem|statement|constraints?|data)\b|won['’]t\s{1,2}work|is\s{1,3}"
     + any_of("impossible | invalid | ruled out | excluded | too (?:big|small|large|low|high|many|much|few)")
     + ")"
 )

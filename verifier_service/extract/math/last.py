@@ -5,7 +5,7 @@ import re
 from verifier_service.extract.math import denial, offer, value
 from verifier_service.extract.math.formula import FORMULAS, inside, is_formula
 from verifier_service.extract.math.found import Found
-from verifier_service.extract.math.mention import without_mentions
+from verifier_service.extract.math.mention import without_because, without_mentions
 from verifier_service.extract.math.number import NUMBER, last_number
 from verifier_service.extract.math.sentence import SPECIAL, sentence_before
 from verifier_service.extract.math.wording import any_of
@@ -17,6 +17,10 @@ _THANKS = any_of(
     "I (?:hope|checked|verified|double|used) | hope this | let me know | feel free | thank | checked | verified"
     "| checking"
     "| double-check | verification | check: | this took | we (?:checked|verified|used) | good luck | done\\b"
+    "| would you like | do you want | want me to | shall I | is there anything | if you (?:have|need|want|would)"
+    "| we can (?:check|verify|confirm)"
+    "| to (?:check|verify|confirm)(?: (?:this|it|that|our answer|the answer))?\\s?[,:]"
+    "| note:"
 )
 _AFTERWORD = re.compile(
     r"(?<=\s)\((?!(?:or|and|base|mod)\b)(?=[A-Za-z]{3,20}[\s:,]|[^()]{0,200}\b"
@@ -29,7 +33,7 @@ _AFTERWORD = re.compile(
 """A remark at the end that is not about the answer: `(Checked in 3 steps.)`, `I hope this helps!`."""
 
 _OPTION = re.compile(
-    r"[*_`\s]{0,6}(?:(?:it(?:['’]s|\sis)|i\s(?:think|believe)(?:\sit['’]s)?)\s)?(?:(?:the|correct|right|my|final|selected|chosen)\s){0,3}(?:option|choice|answer|alternative|letter)?[\s:—–-]{0,4}"
+    r"[*_`\s]{0,6}(?:(?:so|thus|hence|therefore)\b[,:]?\s)?(?:(?:it(?:['’]s|\sis)|i\s(?:think|believe)(?:\sit['’]s)?)\s)?(?:(?:the|correct|right|my|final|selected|chosen)\s){0,3}(?:option|choice|answer|alternative|letter)?[\s:—–-]{0,4}"
     r"[*_`(\[]{0,5}([A-J])[)\]*_`.。]{0,5}",
     re.IGNORECASE,
 )
@@ -152,7 +156,7 @@ def last_value(text: str) -> Found | None:
         return Found("", len(whole))
     kept = without_mentions(tail)
     last = last_number(kept)
-    if kept is not tail and not re.search(r"\d", sentence_before(kept, len(kept))):
+    if kept is not tail and (kept.endswith("\n") or not re.search(r"\d", sentence_before(kept, len(kept)))):
         return Found("", len(whole))
     if last is None:
         return _last_choice(tail, shift)
@@ -178,6 +182,7 @@ def _is_none(tail: str, start: int, end: int) -> bool:
 
 def _last_choice(tail: str, shift: int) -> Found | None:
     """Return the last letter of a choice that is not denied; only where a text has no number at all."""
+    tail = without_because(tail, _LETTER)
     for match in reversed(list(_LETTER.finditer(tail))):
         if not denial.is_denied(tail, match.start(), match.end()):
             is_one_of_several = _ANOTHER_LETTER.search(tail[max(0, match.start() - 20) : match.start()])

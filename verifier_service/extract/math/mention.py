@@ -42,27 +42,44 @@ _COMPARED = re.compile(
     re.IGNORECASE,
 )
 """` out of `, ` of the `, `, which is 6 fewer than `; not `less than `, which has no number before it."""
-_NAMED = re.compile(
-    rf"\s?\b(?:in|of|for|to|with|solves?|answer|finish(?:es)?|completes?)?\s?(?:the\s)?"
-    rf"{any_of('question | problem | exercise | puzzle')}\s(?:number\s|no\.?\s)?#?$",
+_ADJUNCT = re.compile(
+    r"\s(?:(?:by|after|before|from|when|while|without)\s(?:\w{1,20}\s)?\w{2,20}ing|(?:left|remaining)?\s?from\sthe|left\safter"
+    r"|ways?\s(?:to|of|in\swhich|for))\s(?=[^=,;:]{0,120}$)"
+    r"(?!.*\b(?:so|thus|hence|is|are|was|were|equals|gives|makes|leaves|leaving|giving|then|total)\b)",
     re.IGNORECASE,
 )
-"""`question `, `in problem #`."""
+"""`18 dollars| by selling 9`, `7 ways| to choose 3`; not `by adding 3 the total is 7`."""
+_OPERAND = re.compile(
+    r",?\s(?:and\s)?\b(?:divid|multipl|add|subtract)\w{1,6}\s(?:(?:it|this|that|both\ssides|everything|all)\s)?(?:by\s)?$",
+    re.IGNORECASE,
+)
+"""`now we divide by `; not `35 divided by `, which has a value."""
+_NAMED = re.compile(
+    rf"\s?\b(?:in|of|for|to|with|solves?|answer|finish(?:es)?|completes?)?\s?(?:the\s)?"
+    rf"{any_of('question | problem | exercise | puzzle')}\s(?:number\s|no\.?\s)?#?$"
+    rf"|(?:^|(?<=\n))[ *_#]{{0,8}}{any_of('step | part | case | method | example | section')}\s$",
+    re.IGNORECASE,
+)
+"""`question `, `in problem #`, `### Step ` that begins a line; not `the error is in step `."""
 _BRACKET = re.compile(r"(?<=\s)\((?!(?:or|and|base|mod)\b)[^()=\n]{0,300}$", re.IGNORECASE)  # `(10 boys and `
 _REMARK = re.compile(
     r"[^()=\n]{0,300}(?:(?<![\\A-Za-z])(?!and\b)[^\W\d_]{3}|\d\s?[-+*/×·]\s?\d)[^()=\n]{0,300}\)", re.IGNORECASE
 )
 """`10 boys and 5 girls)`, `10 + 5)`; not `3, 4)`."""
+_DIGIT = re.compile(r"\d")
 _MORE = re.compile(r"[\d\\]")
 _MAX_CUTS = 4
 
 
+def without_because(text: str, value: re.Pattern[str]) -> str:
+    """Cut the reason that follows a value in the last line of a text."""
+    because = _BECAUSE.search(text, text.rfind("\n") + 1)
+    return text[: because.start()] if because and value.search(sentence_before(text, because.start())) else text
+
+
 def without_mentions(text: str) -> str:
     """Cut the end of a text from where the numbers are only mentioned; nothing is left where no other stands there."""
-    line = text.rfind("\n") + 1
-    because = _BECAUSE.search(text, line)
-    if because and re.search(r"\d", sentence_before(text, because.start())):
-        text = text[: because.start()]
+    text = without_because(text, _DIGIT)
     for _ in range(_MAX_CUTS):
         number = last_number(text)
         place = _mention(text, number) if number else None
@@ -85,5 +102,12 @@ def _mention(text: str, number: re.Match[str]) -> int | None:
     compared = _COMPARED.search(before[-120:])
     if compared and not compared["ratio"]:
         return number.start() - len(compared.group())
+    sentence = sentence_before(text, number.start())
+    adjunct = _ADJUNCT.search(sentence)
+    if adjunct and re.search(r"\d", sentence[: adjunct.start()]):
+        return number.start() - len(sentence) + adjunct.start()
+    operand = _OPERAND.search(before[-60:])
+    if operand and not before[: len(before) - len(operand.group())].rstrip()[-1:].isdigit():
+        return number.start() - len(operand.group())
     named = _NAMED.search(before[-40:])
     return number.start() - len(named.group()) if named else None

@@ -25,7 +25,7 @@ _VERY = rf"(?:\s{{1,3}}{_SURELY})?"
 _REAL = any_of("correct | right | final | actual | valid | true | real")
 _WRONG = (
     r"(?:(?:the\s|an?\s|my\s)?(?:wrong|incorrect|mistaken|erroneous)\b"
-    rf"|(?:an?\s|my\s)(?:{_WORD})?(?:mistake|error|typo|guess|placeholder|dummy|joke|bluff)\b|false\b|(?<=be\s)(?:right|correct|true)"
+    rf"|(?:an?\s|my\s)(?:{_WORD})?(?:mistake|error|typo|guess|placeholder|dummy|joke|bluff)\b|false\b|off\b|(?<=be\s)(?:right|correct|true)"
     rf"|(?:only|just|merely)\san?\s(?:{_WORD})?(?:bound|estimate|guess|placeholder|dummy|example)\b"
     rf"|not\s{{1,3}}(?!only|just|merely)(?:{_WORD})?"
     rf"(?:right|correct|true|(?:the|an?|my)\s(?:{_REAL}\s)?(?:answer|solution|result)|valid|it\b|what\swe))"
@@ -45,8 +45,12 @@ _NOUN = any_of(
 _FORMER = any_of("previous | former | earlier | old | first | initial | original | prior")
 _BEFORE_NOW = r"before\b | earlier\b | at first | initially | originally | previously | until"
 
+_I_MEAN = (  # sorry, 8
+    r"(?:sorry|oops|whoops|I\smeant?|make\sthat|correction)[\s,:.!…—–-]{1,5}(?:I\smeant?\s|make\sthat\s)?"
+    r"(?:it(?:['’]s|\sis)\s|the\sanswer\sis\s)?(?=[$\\(*]{0,3}[-−]?\d|\(?[B-J]\b)"
+)
 _BESIDE = re.compile(
-    CLOSING + rf"(?:(?:[—–-]{{1,2}}|←|<-+)\s?"
+    CLOSING + rf"(?:[—–-]{{1,2}}\s)?{_I_MEAN}|" + CLOSING + rf"(?:(?:[—–-]{{1,2}}|←|<-+)\s?"
     rf"|\(\s?)?(?:{any_of('at first | initially | originally | before | earlier | once')}\s?,?\s?)?"
     + r"(?:(?:but|and|although|though|however|yet|which|even\sthough)\b,?\s{1,3}){0,2}"
     + rf"(?:{any_of('I think | I believe | I know | now I see | clearly')}\s)?"
@@ -115,11 +119,15 @@ _HAS_NONE = (  # Actually, the problem has no solution.
     r"(?:the\s(?:problem|equation|system|question)|this|there|it)\s(?:(?:actually|really)\s)?(?:has|is|are)\s(?:actually\s)?"
     r"no\s(?:(?:real|valid|such|integer)\s)?(?:solutions?|answers?)(?=\s?(?:[.!;\n]|$))"
 )
+_ANEW = (  # Let me reconsider. The count is 8.
+    r"let\sme\s(?:reconsider|recount|redo\sthis|redo\sit|start\sover|try\sagain)\b"
+    r"(?![^\n]{0,400}(?:✓|✅|correct|confirm|match|same|indeed|verified|right|holds))"
+)
 _LATER = re.compile(
     r"(?<=[.!?:;\n)*\]$}—>])[\s*_>(\"'$—–-]{0,6}(?:"
     + rf"{_WAIT}{{1,5}}(?:(?:I\sthink\s|I\ssee\s|now\s)?(?:that|this|it|{_MY_ANSWER}){_IS_WRONG}|{_ERRED}"
     rf"|{_REDO}|{_NEW_VALUE}|(?:wrong|incorrect)(?:[.!,;]|\s(?:box|answer|number|value|one)\b)|{_HAS_NONE}"
-    + rf"|(?<=no[.!])(?=\s|$))|{_MY_ANSWER}{_IS_WRONG}|{_NEW_ANSWER}|{_FORGET_IT})",
+    + rf"|(?<=no[.!])(?=\s|$))|{_MY_ANSWER}{_IS_WRONG}|{_NEW_ANSWER}|{_FORGET_IT}|{_I_MEAN}|{_ANEW})",
     re.IGNORECASE,
 )
 """`Wait, that's wrong.`, `Actually no, it should be 6`, `I made a mistake.`; not `Wait, let me check: it is right.`"""

@@ -11,7 +11,8 @@ _OPERAND = r"(?:(?<![\w.])(?:\d[\d.,]{0,30}[A-Za-z]{0,2}|[A-Za-z])(?:\^\{?\d{1,9
 _RELATION = r"(?<![A-Za-z])[A-Za-z]\w{0,3}\s?(?:[<>≤≥≠]=?|!=|\\(?:leq?|geq?|neq?|lt|gt)(?![A-Za-z]))\s?"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?\s(?:\d{1,2},?\s)?"
 _LEFT = re.compile(
-    rf"(?:(?:{_OPERAND}(?:\s?[+*/×·÷^−–-]\s?|:|_))+|{_RELATION}|\d{{1,6}}\s|\d[\d.]{{0,20}}\s(?:to|through)\s"
+    rf"(?:(?:{_OPERAND}(?:\s?[+*/×·÷^−–-]\s?|:|_))+|{_RELATION}|\d{{1,6}}\s|\d[\d.]{{0,20}}\s(?:to|through|out\sof|times|plus|minus"
+    rf"|divided\sby|multiplied\sby)\s|(?:(?<=\ba\s)|(?<=is\s))1\sin\s"
     rf"|\d\w{{0,30}}\s?[(\\]{{0,2}}(?:base|mod|pmod\{{?)\s?|{_MONTH}"
     r"|(?<=(?:is|as|of|in|to|be)\s)(?:\d[\d.]{0,20}\s:\s){1,4})$"
 )
