@@ -24,7 +24,7 @@ _ANY_BE = any_of("is | was | are | were | would be | might be | could be")
 _NOT = (  # is not 5, isn't 5, I would not choose B
     r"(?:\bnot|\b(?:is|was|are|were|does|do|ca|could|would|wo)n['’]t)(?:\s{1,3}"
     + any_of(
-        "be | equal(?: to)? | simply | just | really | actually | the answer | exactly | necessarily | always"
+        "even | be | equal(?: to)? | simply | just | really | actually | the answer | exactly | necessarily | always"
         "| work with"
         "| have | get | give | reach | make | come to | add up to | amount to | choose | pick | select | go with | take"
     )

@@ -40,7 +40,7 @@ _OPTION = re.compile(
 """`Option C`, `**Choice: D**`, `(B)`."""
 _BOLD_END = re.compile(
     r"(?:\b(?:is|are|was|be|on|as|equals|called|named|becomes|gives|get|obtain|falls)|[=:])\s(?:(?:an?|the|thus|therefore)\s)?"
-    r"\*\*(?P<said>[^*\n]{1,60})\*\*[.!\s]{0,4}$",
+    r"\*{1,3}(?P<said>[^*\n]{1,60})\*{1,3}[.!\s]{0,4}$",
     re.IGNORECASE,
 )
 """`will be a **Friday**.`, `is **x^2**`; not `this is **very** hard`."""

@@ -23,10 +23,13 @@ _BECAUSE = re.compile(
 """` because 3 + 4 = 7`, `, as 4 of the 10 balls are red`; not `, as well as`, `since n is 5, we get`."""
 
 _OPENS = r"[\s:$(\\*_]{0,6}$"
-_WHOLE = r"(?:\s(?:the|an?|his|her|their|its|our|every|all))?(?:\s(?:original|initial|total(?:\sof)?|first|whole))?"
+_EARLIER = any_of(
+    r"original | initial | total(?:\sof)? | first | whole | usual | regular | normal | previous | planned"
+)
+_WHOLE = rf"(?:\s(?:the|an?|his|her|their|its|our|every|all))?(?:\s{_EARLIER})?"
 _FROM_WHOLE = any_of(
     r"compared (?:with|to) | as opposed to | instead of | rather than | in contrast (?:with|to) | versus | vs\."
-    r"| down from | up from"
+    r"| down from | up from | (?:change|back|left) from | (?<=,\s)not"
 )
 _MORE_OR_LESS = any_of(
     "more | less | fewer | greater | larger | smaller | higher | lower | longer | shorter | older | younger"
@@ -49,6 +52,11 @@ _ADJUNCT = re.compile(
     re.IGNORECASE,
 )
 """`18 dollars| by selling 9`, `7 ways| to choose 3`; not `by adding 3 the total is 7`."""
+_WHERE = re.compile(
+    r"\b(?:is|are|was|equals|be)\s[$*(\\]{0,4}[-−]?\d[\d.,/]{0,20}[$*)\\]{0,4}(?:\s[^\W\d_]{1,12}){0,2}"
+    r"(?P<where>,?\s(?:(?:and\sis\s)?(?:attained|reached|achieved|obtained)\s)?(?:at|when|for|where|if)\s[$(\\]{0,3}[A-Za-z]\s?=\s?)$"
+)
+"""`is 7|, attained at x = `, `is 7| when n = `; not `the minimum is at x = `."""
 _OPERAND = re.compile(
     r",?\s(?:and\s)?\b(?:divid|multipl|add|subtract)\w{1,6}\s(?:(?:it|this|that|both\ssides|everything|all)\s)?(?:by\s)?$",
     re.IGNORECASE,
@@ -67,7 +75,7 @@ _REMARK = re.compile(
 )
 """`10 boys and 5 girls)`, `10 + 5)`; not `3, 4)`."""
 _DIGIT = re.compile(r"\d")
-_MORE = re.compile(r"[\d\\]")
+_MORE = re.compile(r"\d|\\[A-Za-z]")  # what still follows a number: `2`, `\\frac`; not the end of `\\(x = 2\\)`
 _MAX_CUTS = 4
 
 
@@ -106,6 +114,9 @@ def _mention(text: str, number: re.Match[str]) -> int | None:
     adjunct = _ADJUNCT.search(sentence)
     if adjunct and re.search(r"\d", sentence[: adjunct.start()]):
         return number.start() - len(sentence) + adjunct.start()
+    where = _WHERE.search(before[-120:])
+    if where:
+        return number.start() - len(where["where"])
     operand = _OPERAND.search(before[-60:])
     if operand and not before[: len(before) - len(operand.group())].rstrip()[-1:].isdigit():
         return number.start() - len(operand.group())

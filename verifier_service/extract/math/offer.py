@@ -60,6 +60,7 @@ _NOT_FOUND = re.compile(
         "values? | answers? | results? | solutions? | number | amount | total | sum | request | question | problem"
     )
     + r"\b|with\b|you\b|(?:questions?|problems?|this)\b)"
+    r"|\b(?:is|are)\s(?:undetermined|indeterminate)\b|\bI\s(?:can(?:\s?not|['’]t))\s(?:say|tell)\b"
     r"|(?:answer|value|it|this|that|result|solution|number)\s(?:(?:can|could)(?:\s?not|n['’]t)|cannot)\sbe\s"
     + any_of("determined | found | solved | computed | calculated | known | decided | answered | given | worked out")
     + r"\b(?!\sby\b)|"

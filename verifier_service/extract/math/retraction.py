@@ -13,7 +13,8 @@ from verifier_service.extract.math.wording import any_of
 
 _WORD = r"\w{1,20}\s{1,2}"
 _BE = any_of(
-    "is | was | are | were | would be | seems(?: to be)? | looks | must be | turns out to be | turned out to be"
+    "is | was | are | were | would be | should be | is hereby"
+    "| seems(?: to be)? | looks | must be | turns out to be | turned out to be"
     "| has to be"
     "| (?:can|could)(?:not| not|'t|n't) be"
 )
@@ -25,7 +26,7 @@ _VERY = rf"(?:\s{{1,3}}{_SURELY})?"
 _REAL = any_of("correct | right | final | actual | valid | true | real")
 _WRONG = (
     r"(?:(?:the\s|an?\s|my\s)?(?:wrong|incorrect|mistaken|erroneous)\b"
-    rf"|(?:an?\s|my\s)(?:{_WORD})?(?:mistake|error|typo|guess|placeholder|dummy|joke|bluff)\b|false\b|off\b|(?<=be\s)(?:right|correct|true)"
+    rf"|(?:an?\s|my\s)(?:{_WORD})?(?:mistake|error|typo|guess|placeholder|dummy|joke|bluff)\b|(?:false|off|discarded|retracted|withdrawn|ignored|disregarded|outdated|void)\b|(?<=be\s)(?:right|correct|true)"
     rf"|(?:only|just|merely)\san?\s(?:{_WORD})?(?:bound|estimate|guess|placeholder|dummy|example)\b"
     rf"|not\s{{1,3}}(?!only|just|merely)(?:{_WORD})?"
     rf"(?:right|correct|true|(?:the|an?|my)\s(?:{_REAL}\s)?(?:answer|solution|result)|valid|it\b|what\swe))"
@@ -107,6 +108,12 @@ _FORGET_IT = (
     + r"|(?:actually|hmm|wait),?\s(?:but\s)?I(?:\sam|['’]m)\snot\s(?:so\s|really\s)?(?:sure|certain)"
     + r"|(?:please\s)?(?:scratch|ignore|disregard|forget)\s(?:that|this|it|my|what\sI"
     + r"|the\s(?:above|previous|answer|[^.!?;,\n]{0,40}\bbox(?:ed)?\b|[^.!?;,\n]{0,40}\babove\b))"
+    + r"|(?:I\s(?:now\s)?(?:realize|realise|see|notice)d?\s(?:now\s)?(?:that\s)?there|there)\s(?:is|was)\san?\s"
+    + r"(?:\w{1,20}\s)?(?:mistake|error)\sin\s(?:my|the)\s(?:calculation|work|reasoning|answer|solution|above)"
+    + r"|I\s(?:now\s)?(?:realize|realise|see|notice)d?\s(?:now\s)?(?:that\s)?I\s(?:have\s)?made\san?\s"
+    + r"(?:\w{1,20}\s)?(?:mistake|error)"
+    + r"|(?:please\s)?(?:do\snot|don['’]t)\suse\s(?:this|that|the\sboxed|my)\s(?:value|answer|result)"
+    + r"|(?:the|my)\s(?:box|boxed\s(?:answer|value)|answer\sabove)\sshould\s(?:read|say|be|have\sbeen|contain)\b"
     + r"|I\s(?:no\slonger|do\snot|don['’]t)\s(?:believe|think|stand\sby)\s(?:that\s)?"
     + r"(?:this|that|it|the\sbox|my\sanswer)\b"
     + r"(?=[^.!?\n]{0,40}\b(?:right|correct|true|answer|anymore|any\smore|above)\b)"

@@ -28,7 +28,7 @@ _SCALE = (
     )
 )
 _RIGHT = re.compile(
-    r"(?!s\b)(?:(?:(?![mgshlLVAWKCFJNM])[A-Za-z]|[abcnxyz]{2,3})(?![A-Za-z])|[\^_²³π°]|!(?=[.\w*/+^)]))[\w^{}²³°]{0,30}"
+    r"(?!s\b)(?:(?:(?![mgshlLVAWKCFJNM])[A-Za-z]|[abcnxyz]{2,3})(?![A-Za-z])|[\^_²³π°]|!(?=[.\w*/+^)]))[\w^{}²³°]{0,30}|\s?[+×·÷]\s?[A-Za-z](?![A-Za-z])"
     rf"|[\s-](?:{_SCALE})|\s(?:or"
     rf"|and)\s{any_of('more | less | fewer | above | below | up | over | under | a half | a quarter')}\b"
 )
