@@ -19,7 +19,9 @@ from verifier_service.answers.tree.nodes import (
     ONE,
     Call,
     Congruent,
+    Derivative,
     Dots,
+    Integral,
     List,
     Matrix,
     Negative,
@@ -29,6 +31,7 @@ from verifier_service.answers.tree.nodes import (
     Product,
     Quotient,
     Relation,
+    Series,
     Set,
     Sum,
     Symbol,
@@ -90,6 +93,8 @@ def _multiplied(node: Node) -> Node:
             if len(vectors) != 1:
                 return node
             vector, factor = vectors[0], Product(tuple(part for part in factors if _is_scalar(part)))
+        case Integral(body) | Series(_, body) | Derivative(body):
+            return _by_coordinates(node, _multiplied(body))
         case _:
             return node
     return _times(vector, factor) if isinstance(vector, Tuple) and vector.open == "(" else node
@@ -103,6 +108,17 @@ def _is_scalar(node: Node) -> bool:
     return not any(isinstance(part, _NO_SCALARS) for part in walk(node)) and not any(
         name[0].isupper() for name in free_symbols(node)
     )
+
+
+def _by_coordinates(node: Integral | Series | Derivative, body: Node) -> Node:
+    """Integrate, sum or derive a vector or a matrix by its coordinates."""
+    match body:
+        case Tuple(open="(" | "<", items=items):
+            return replace(body, items=tuple(replace(node, body=item) for item in items))
+        case Matrix(rows):
+            return Matrix(tuple(tuple(replace(node, body=cell) for cell in row) for row in rows))
+        case _:
+            return node
 
 
 def _times(vector: Tuple, factor: Node) -> Tuple:
