@@ -20,8 +20,19 @@ from verifier_service.answers.compute.exact import exact
 from verifier_service.answers.compute.identity import identical
 from verifier_service.answers.compute.numeric import NotNumeric
 from verifier_service.answers.compute.points import Corner, Letters, Point, is_costly, letters_of, points, source_for
-from verifier_service.answers.tree.bounds import TooComplex
-from verifier_service.answers.tree.nodes import Node, Product, Symbol, rename
+from verifier_service.answers.tree.bounds import NotMath, TooComplex
+from verifier_service.answers.tree.nodes import (
+    INFINITY,
+    Node,
+    Product,
+    Series,
+    Sum,
+    Symbol,
+    free_symbols,
+    number,
+    rename,
+    substitute,
+)
 
 MAX_DIGITS_COMPARED = 4_000
 
@@ -63,9 +74,31 @@ def equal(left: Node, right: Node, whole: frozenset[str] = frozenset()) -> bool:
     decided = identical(left, right, source)
     if decided is not None:
         return decided
+    if isinstance(left, Series) and isinstance(right, Series) and _equal_term_by_term(left, right):
+        return True
     letters = letters_of(left, right)
     letters = replace(letters, whole=letters.whole | whole.intersection(letters.names)) if whole else letters
     return _open_equal(left, right, letters) if letters.names else _closed_equal(left, right, letters.real)
+
+
+def _equal_term_by_term(left: Series, right: Series) -> bool:
+    r"""Tell whether two sums, or products, without end have the same terms: `\sum_{n=0}^\infty (-x^2)^n` and
+    `\sum_{k=1}^\infty (-1)^{k-1} x^{2k-2}`; False also where they may be equal in another way."""
+    start, other = exact(left.low), exact(right.low)
+    if left.kind != right.kind or not left.high == right.high == INFINITY or start is None or other is None:
+        return False
+    shift = other - start
+    if shift.denominator != 1 or start.denominator != 1:
+        return False
+    index, taken = left.variable, free_symbols(right.body) - {right.variable}
+    if index in taken:
+        return False
+    there = Sum((Symbol(index), number(shift))) if shift else Symbol(index)
+    body = substitute(right.body, right.variable, there)
+    try:
+        return equal(left.body, body, frozenset((index,)))
+    except (NotMath, NotNumeric):
+        return False
 
 
 def _closed_equal(left: Node, right: Node, real: bool) -> bool:

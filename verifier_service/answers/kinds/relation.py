@@ -260,10 +260,14 @@ def _arguments(node: Node) -> frozenset[str]:
 
 
 def _recurs(name: Node, value: Node) -> bool:
-    """Tell whether a value holds the function that it is to define: `a_{n+1} = 2a_n`."""
+    """Tell whether a value holds the function that it is to define: `a_{n+1} = 2a_n`; not its value at a number, as in
+    `y(t) = y(0) e^t`."""
     if not isinstance(name, Call) or name.name in ("P", "Pr", "mathbb P"):
         return False
-    return any(isinstance(part, Call) and part.name == name.name for part in walk(value))
+    return any(
+        isinstance(part, Call) and part.name == name.name and (free_symbols(part) or not free_symbols(name))
+        for part in walk(value)
+    )
 
 
 def _two(left: Relation, right: Relation, same: Same) -> Decision:

@@ -6,7 +6,7 @@ unknown size where it stands under a determinant, a trace or a transposition: th
 `2\mathbf i+3\mathbf j` is the vector `(2, 3)`. Beside `E(X)` also `EX` is the moment of X.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from verifier_service.answers.tree.derivatives import with_primes
 from verifier_service.answers.tree.events import of_events
@@ -53,7 +53,8 @@ def cast(left: Node, right: Node) -> tuple[Node, Node]:
     if not roles & _PRODUCTS:
         if not isinstance(left, Relation) and not isinstance(right, Relation):
             left, right = _with_ordered_ends(left), _with_ordered_ends(right)
-        return _without_vectors(_as_tuple(left)), _without_vectors(_as_tuple(right))
+        left, right = _as_tuples(left, right)
+        return _without_vectors(left), _without_vectors(right)
     return left, right
 
 
@@ -157,24 +158,67 @@ def _as_matrix(symbol: Symbol) -> Node:
 def _with_plain_units(left: Node, right: Node) -> tuple[Node, Node]:
     """Read `2i + 3j` beside a vector as unit vectors."""
     if isinstance(left, (Tuple, Matrix)) or isinstance(right, (Tuple, Matrix)):
-        return _as_tuple(left), _as_tuple(right)
+        return _as_tuples(left, right)
     return left, right
 
 
-def _as_tuple(node: Node) -> Node:
+def _as_tuples(left: Node, right: Node) -> tuple[Node, Node]:
+    r"""Write multiples of unit vectors as vectors; one has a third coordinate where the other has one."""
+    in_space = any(
+        _is_in_space(term)
+        for node in (left, right)
+        for term in (node.terms if isinstance(node, Relation) else (node,))
+    )
+    return _as_tuple(left, in_space), _as_tuple(right, in_space)
+
+
+def _is_in_space(node: Node) -> bool:
+    """Tell whether a vector has three coordinates."""
+    match node:
+        case Tuple(items=items):
+            return len(items) == 3
+        case Matrix(rows):
+            return {len(rows), len(rows[0])} == {1, 3}
+        case _:
+            return "k" in (_coordinates(node) or ())
+
+
+def _as_tuple(node: Node, in_space: bool) -> Node:
     """Write a sum of multiples of unit vectors as a vector, alone or beside a relation sign."""
     if isinstance(node, Relation):
-        return Relation(node.operators, tuple(map(_as_tuple, node.terms)))
-    if not isinstance(node, Sum):
+        return Relation(node.operators, tuple(_as_tuple(term, in_space) for term in node.terms))
+    parts = _coordinates(node)
+    if parts is None:
         return node
-    parts: dict[str, Node] = {}
-    for term in node.terms:
-        multiple = _multiple_of_unit(term)
-        if multiple is None or multiple[0] in parts:
-            return node
-        parts[multiple[0]] = multiple[1]
     items = [parts.get(name, ZERO) for name in _UNITS]
-    return Tuple("(", ")", tuple(items if "k" in parts else items[:2]))
+    return Tuple("(", ")", tuple(items if in_space else items[:2]))
+
+
+def _coordinates(node: Node) -> dict[str, Node] | None:
+    """Name the factor of each unit vector in a sum of their multiples, or in one that is written as a vector; None for
+    anything else."""
+    match node:
+        case Sum(terms):
+            multiples = [_multiple_of_unit(term) for term in terms]
+            parts = dict(multiple for multiple in multiples if multiple is not None)
+            return parts if len(parts) == len(terms) else None
+        case Negative(Sum() as inner):
+            return _each(_coordinates(inner), Negative)
+        case Quotient(Sum() as inner, divisor):
+            return _each(_coordinates(inner), lambda part: Quotient(part, divisor))
+        case Product((factor, Sum() as inner)):
+            return _each(_coordinates(inner), lambda part: Product((factor, part)))
+        case _:
+            multiple = _multiple_of_unit(node) if _holds_unit(node) else None
+            return multiple and dict((multiple,))
+
+
+def _each(parts: dict[str, Node] | None, change: Callable[[Node], Node]) -> dict[str, Node] | None:
+    return parts and {name: change(part) for name, part in parts.items()}
+
+
+def _holds_unit(node: Node) -> bool:
+    return any(isinstance(part, Function) and part.name == "unit" for part in walk(node))
 
 
 def _multiple_of_unit(node: Node) -> tuple[str, Node] | None:

@@ -336,7 +336,11 @@ class Names(Scripts):
             token = self.take()
             if token.kind not in ("sym", "num") and (token.kind != "cmd" or token.value not in _ACCENTED):
                 return None
-            if token.value not in _BOLD:
+            if token.value in _BOLD and self.accept("{"):
+                parts.append(self.take().value)
+                if not self.accept("}"):
+                    return None
+            elif token.value not in _BOLD:
                 parts.append(_DOTLESS.get(token.value, token.value))
         self.at += 1
         return "".join(parts)

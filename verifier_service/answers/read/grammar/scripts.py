@@ -10,6 +10,7 @@ from verifier_service.answers.read.grammar.signs import END
 from verifier_service.answers.read.grammar.units import Units
 from verifier_service.answers.tree.bounds import MAX_DEPTH, NotMath, TooComplex
 from verifier_service.answers.tree.nodes import (
+    INFINITY,
     ONE,
     Based,
     Call,
@@ -25,6 +26,7 @@ from verifier_service.answers.tree.nodes import (
     PlusMinus,
     Power,
     Product,
+    Series,
     Sum,
     Symbol,
     Tuple,
@@ -67,9 +69,21 @@ class Scripts(Brackets, Units):
                 base = _renamed(base, _primed)
             elif self.is_sign(("_",)):
                 base = _renamed(base, self.subscript)
+            elif isinstance(base, Symbol) and self.is_sign(("(",)) and self._is_called_with_number(base.name):
+                self.at += 1
+                base = _function_at(base.name, self.atom())
+                self.expect(")")
             else:
                 self.depth -= 1
                 return base
+
+    def _is_called_with_number(self, name: str) -> bool:
+        r"""Tell whether a bracket holds the one number that a function is taken at: `I(0)`, `\theta_1(0)`, `y'(2)`,
+        `\varphi(100)`; nobody multiplies by `(0)`."""
+        value = self.peek(1)
+        if value.kind != "num" or not self.is_sign((")",), 2) or name in self.bound:
+            return False
+        return value.value == "0" or name in _FUNCTIONS_OF_WHOLE or name.endswith("'")
 
     def _composition(self, base: Node) -> Node | None:
         r"""Read on at the circle of `f \circ g`, or at the argument of `(f \circ g)(x)`; `x\circ` and `x\circ + 1` are
@@ -234,8 +248,18 @@ class Scripts(Brackets, Units):
         raise NotMath("a number base after what is no number")
 
 
+_FUNCTIONS_OF_WHOLE = frozenset(["phi", "varphi", "sigma", "tau", "zeta", "Gamma"])
+"""Greek letters that before a number in brackets are functions."""
+
 COMPOSED = "∘"
 """The sign between the functions in the name of their composition."""
+
+
+def _function_at(name: str, value: Node) -> Node:
+    r"""Return a function at a number; `\zeta(2)` is the sum that it stands for."""
+    if name != "zeta" or not isinstance(value, Number) or value.value.denominator != 1 or value.value < 2:
+        return Call(name, (value,))
+    return Series("sum", Power(Symbol("k"), Negative(value)), "k", ONE, INFINITY)
 
 
 def _name_of_function(node: Node) -> str:
