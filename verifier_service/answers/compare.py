@@ -29,6 +29,7 @@ from verifier_service.answers.kinds import (
 from verifier_service.answers.kinds.decision import Decision, Kind
 from verifier_service.answers.kinds.qualified import Stated, disagree, renaming
 from verifier_service.answers.read.clock import same_moment
+from verifier_service.answers.read.reaction import read_reaction
 from verifier_service.answers.read.reading import Answer, read
 from verifier_service.answers.tree import roles
 from verifier_service.answers.tree.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
@@ -226,6 +227,28 @@ def _moment(answer: Answer, reference: Answer) -> Decision | None:
     return None
 
 
+# takes what only a formula or a reaction holds: a capital letter before a digit, a brace or an end; not `x+1`
+_MAY_BE_CHEMICAL = re.compile(r"[A-Z][a-z]?(?:[_^\d{}()\s+]|$)")
+
+
+def _reaction(answer: Answer, reference: Answer) -> Decision | None:
+    """Compare two reactions by their molecules, and find two formulas equal that differ in dress."""
+    if not _MAY_BE_CHEMICAL.search(answer.text) or not _MAY_BE_CHEMICAL.search(reference.text):
+        return None
+    one, other = read_reaction(answer.text), read_reaction(reference.text)
+    if one is None or other is None or not (one.is_told and other.is_told):
+        return None
+    arrows = {">", "~"} & {*one.signs, *other.signs}
+    if not arrows and (one.signs or other.signs):
+        return None
+    signs = [tuple(sign.replace("=", ">") for sign in side.signs) for side in (one, other)]
+    same_states = one.states == other.states or not (one.states and other.states)
+    equal = signs[0] == signs[1] and one.sides == other.sides and same_states
+    if arrows:
+        return Decision(equal, "compared as reactions")
+    return Decision(True, "the same formula") if equal else None
+
+
 def _clock_and_number(answer: Answer, reference: Answer) -> Decision | None:
     for one, other in ((answer, reference), (reference, answer)):
         if one.moment is not None and ":" in one.spelling and other.trees and ":" not in other.spelling:
@@ -266,6 +289,7 @@ _TEXT_RULES: tuple[Callable[[Answer, Answer], Decision | Outcome | None], ...] =
     _spelling,
     _choice,
     _moment,
+    _reaction,
     _clock_and_number,
     _whole_numbers,
     _words,

@@ -9,6 +9,7 @@ is the answer.
 """
 
 import re
+from dataclasses import replace
 from typing import TypeGuard
 
 from verifier_service.answers.compute import algebra
@@ -272,6 +273,7 @@ def _recurs(name: Node, value: Node) -> bool:
 
 def _two(left: Relation, right: Relation, same: Same) -> Decision:
     """Compare two equations or assignments."""
+    left, right = _named_by(left, right), _named_by(right, left)
     (label_a, value_a), (label_b, value_b) = assignment(left), assignment(right)
     if (label_a is None) != (label_b is None):
         constant, value = (left, value_b) if label_a is None else (right, value_a)
@@ -297,6 +299,16 @@ def _two(left: Relation, right: Relation, same: Same) -> Decision:
         ):
             return Decision(False, f"{label_a} is not {label_b}")
     return _equations(left, right)
+
+
+def _named_by(equation: Relation, other: Relation) -> Relation:
+    r"""Read the letters `pH` on the left of `pH = 3` as the one name that they are in `\mathrm{pH} = 3`."""
+    match equation.terms[0], other.terms[0]:
+        case Product(factors), Symbol(name) if all(isinstance(factor, Symbol) for factor in factors):
+            spelled = "".join(factor.name for factor in factors if isinstance(factor, Symbol))
+            return replace(equation, terms=(other.terms[0], *equation.terms[1:])) if spelled == name else equation
+        case _:
+            return equation
 
 
 def _plain_heads(left: Relation, right: Relation) -> bool:

@@ -165,9 +165,7 @@ def _with_plain_units(left: Node, right: Node) -> tuple[Node, Node]:
 def _as_tuples(left: Node, right: Node) -> tuple[Node, Node]:
     r"""Write multiples of unit vectors as vectors; one has a third coordinate where the other has one."""
     in_space = any(
-        _is_in_space(term)
-        for node in (left, right)
-        for term in (node.terms if isinstance(node, Relation) else (node,))
+        _is_in_space(term) for node in (left, right) for term in (node.terms if isinstance(node, Relation) else (node,))
     )
     return _as_tuple(left, in_space), _as_tuple(right, in_space)
 

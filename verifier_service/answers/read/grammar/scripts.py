@@ -54,8 +54,8 @@ class Scripts(Brackets, Units):
             elif self.is_sign(("%",)) and not isinstance(base, Percent):
                 self.at += 1
                 base = Percent(base)
-            elif (composed := self._composition(base)) is not None:
-                base = composed
+            elif (applied := self._applied(base)) is not None:
+                base = applied
             elif self.is_sign(("degree", "circ")):
                 self.at += 1
                 base = Degrees(base)
@@ -69,13 +69,18 @@ class Scripts(Brackets, Units):
                 base = _renamed(base, _primed)
             elif self.is_sign(("_",)):
                 base = _renamed(base, self.subscript)
-            elif isinstance(base, Symbol) and self.is_sign(("(",)) and self._is_called_with_number(base.name):
-                self.at += 1
-                base = _function_at(base.name, self.atom())
-                self.expect(")")
             else:
                 self.depth -= 1
                 return base
+
+    def _applied(self, base: Node) -> Node | None:
+        """Read on where a function has a number as its argument, or is composed with another."""
+        if isinstance(base, Symbol) and self.is_sign(("(",)) and self._is_called_with_number(base.name):
+            self.at += 1
+            called = _function_at(base.name, self.atom())
+            self.expect(")")
+            return called
+        return self._composition(base)
 
     def _is_called_with_number(self, name: str) -> bool:
         r"""Tell whether a bracket holds the one number that a function is taken at: `I(0)`, `\theta_1(0)`, `y'(2)`,
