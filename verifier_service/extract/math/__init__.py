@@ -9,7 +9,7 @@ The rules, in order of trust; the first that finds something decides, and a requ
 | hashes | what follows the last `####` on its line |
 | phrase | what follows the last "the answer is", "Final Answer:", "A:" and the like |
 | last_line | the last line, if it is a formula or a displayed formula |
-| last_number | the last number, with its sign, currency and percent sign, and what it is listed with |
+| last_number | the last number, with its sign, currency and unit, what it is listed with, or the value in bold |
 
 What the model thought to itself is not looked at, nor are comments (`thoughts`, `visible`). An answer that its own
 sentence denies, asks for or only offers is none (`denial`). One that is taken back later counts no more: then what

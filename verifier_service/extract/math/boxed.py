@@ -2,7 +2,7 @@ r"""The last `\boxed{}`, or the last boxes if they are one list."""
 
 import re
 
-from verifier_service.extract.math import denial, offer
+from verifier_service.extract.math import denial, dependent, offer, value
 from verifier_service.extract.math.found import MAX_EXTRACTED_CHARS, Found
 from verifier_service.extract.math.remark import is_crossed
 
@@ -14,12 +14,13 @@ _BOX = re.compile(
 _BRACES = re.compile(r"\\\\|\\[{}]|[{}]")  # `{`; `\{` and `\\` are skipped
 _TOKEN = re.compile(r"\\[A-Za-z]+|\d+|[A-Za-z]")  # what `\boxed 5` holds without braces
 _NAME = r"(?P<name>(?<![A-Za-z\\])[A-Za-z](?:_(?:\w|\{\w{1,3}\}))?)\s?=\s?"
+_PART = r"(?P<part>[*_\s]{0,6}(?:part\s{0,2}|question\s{0,2})?\((?:[a-h]|i{1,3}|iv|vi?|[1-8])\)[\s*_:.)]{0,6})"
 _BETWEEN = re.compile(
     r"(?:[\s$.,;:&]|\\[()\[\]]|\\quad|\\qquad|\\[,;: ]|\\text\{|\}|(?:and|or|und|oder|et|ou)\b|\\\\)*"
-    + f"(?:{_NAME})?",
+    + rf"(?:{_PART}[\s$]{{0,3}}(?:\\[(\[])?\s{{0,3}})?(?:{_NAME})?",
     re.IGNORECASE,
 )
-"""`$ and $`, `\\quad\\text{or}\\quad`, `$ or $x = `; not `then`."""
+"""`$ and $`, `\\quad\\text{or}\\quad`, `$ or $x = `, `$\n**Part (b):** $`; not `then`."""
 _NAMED = re.compile(_NAME + "$")  # what stands before a box in `x_1 = \\boxed{5}`
 
 _OR = re.compile(r"\b(?:or|oder|ou)\b", re.IGNORECASE)
@@ -32,6 +33,8 @@ _CONTRAST = re.compile(
 _PERCENT = re.compile(
     r"[\s$]{0,4}(?:\\\)|\\\])?\s{0,3}(\\%|%|percent\b|pct\b)"
 )  # `\boxed{20}$\%`, `\boxed{20} percent`
+_UNIT_AFTER = re.compile(r"(?:\$|\\\))?(?=\s)")  # `$` between a box and its unit
+_HAS_UNIT = re.compile(r"\\(?:text|mathrm)|%|[A-Za-z]{2}|=")
 _ESCAPED = re.compile(r"\\+")
 
 _MAX_BETWEEN = 60
@@ -50,12 +53,22 @@ def find(text: str) -> Found | None:
         if content is None:
             continue
         inner, end = content
+        if _depends(text, boxes, last, end):
+            return Found("", end)
         if not (denial.is_denied(text, last.start(), end) or offer.is_alternative(text, last.start())):
             return Found(_list(text, boxes, last, inner, end), end)
         denied += 1
         if not boxes or denied > _MAX_DENIED or not _is_contrast(text, boxes[-1], last):
             return Found("", end)
     return None
+
+
+def _depends(text: str, before: list[re.Match[str]], last: re.Match[str], end: int) -> bool:
+    """Tell whether a box holds one of two values, each under its own condition."""
+    if dependent.is_one_of_two(text, end):
+        return True
+    content = _content(text, before[-1]) if before else None
+    return content is not None and dependent.are_two(text, content[1], last.start(), end)
 
 
 def _is_contrast(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
@@ -70,7 +83,7 @@ def _is_contrast(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
 
 def _list(text: str, before: list[re.Match[str]], last: re.Match[str], inner: str, end: int) -> str:
     """Return what a box holds, with the boxes before it that belong to the same list."""
-    chain = [_with_percent(inner, text[end : end + 30])]
+    chain = [_with_unit(inner, text[end : end + 60])]
     names = [_name(text, last.start())]
     left, joined_by_or = last.start(), False
     for match in reversed(before[-_MAX_BOXES:]):
@@ -135,6 +148,11 @@ def _unescaped(inner: str) -> str:
     return _ESCAPED.sub(lambda run: run.group()[::2], inner) if all(size % 2 == 0 for size in runs) else inner
 
 
-def _with_percent(inner: str, following: str) -> str:
-    """Add a percent sign that stands right after the box."""
+def _with_unit(inner: str, following: str) -> str:
+    """Add a percent sign, or a unit, that stands right after the box."""
+    unit = _UNIT_AFTER.match(following)
+    if unit and not _HAS_UNIT.search(inner):
+        said = value.unit_after(following, unit.end())
+        if said:
+            return rf"{inner}\text{{{said}}}"
     return inner + r"\%" if "%" not in inner and _PERCENT.match(following) else inner

@@ -152,6 +152,16 @@ FAILS = (
 )
 """`does not work`, `is too big`."""
 
+_UNMET = (  # , but they are not; which does not hold; yet this fails
+    r"(?:but|yet|which|although|though|however|and),?\s(?:\w{1,20}\s){0,5}?(?:\w{1,10}n['’]t|not|fails?|false|untrue|never)\b"
+)
+_HELD_IF = (  # would be right if, is true only when they are independent, but they are not
+    r"would\s(?:only\s|then\s)?(?:be|have\sbeen)\s(?:only\s)?(?:right|correct|true|valid|fine|the\s(?:\w{1,20}\s)?(?:answer|result|value))\s"
+    r"(?:only\s)?(?:if|when|had|were|provided|assuming|under|for)\b(?![^.!?\n]{0,160}[\s,](?:and|which|as)\s(?:indeed\s)?(?:\w{1,20}\s)?"
+    r"(?:is|are|do|does|was|were)\b(?!\s(?:not|n['’]t)))"
+    r"|(?:is|was|holds|works|applies)\s(?:(?:right|correct|true|valid|the\sanswer)\s)?(?:only\s)?(?:if|when|provided|assuming|under)\b"
+    rf"[^.!?\n]{{1,160}}?[,;]\s{_UNMET}"
+)
 _DENIED_AFTER = re.compile(
     CLOSING + r"(?:(?:is|was|are|were|would\sbe|seems)(?:\s{1,3}(?:clearly|definitely|obviously|actually|also"
     r"|just))?\s{1,3}(?:not\b(?!\s+"
@@ -162,6 +172,8 @@ _DENIED_AFTER = re.compile(
     + r")|(?:the\s|an?\s)?(?:wrong|incorrect|false)\b)"
     + r"|(?:isn['’]t|is\sn't|cannot\sbe|can['’]t\sbe|can\snot\sbe|wasn['’]t|aren['’]t)\s|"
     + r"(?:might|may|could)\s(?:not\s|also\s|even\s|well\s)?be\b(?!\s\w{1,20}(?:ed|en|wn|nd)\b)"
+    + r"|"
+    + _HELD_IF
     + r"|is\swhat\s(?:I|one|you)\swould\b|"
     + r"(?:is|was)\s(?:only\s|just\s|merely\s|but\s)?an?\s(?:\w{1,20}\s)?(?:guess|placeholder|arbitrary\schoice)\b|"
     + FAILS

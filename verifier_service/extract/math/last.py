@@ -2,7 +2,7 @@
 
 import re
 
-from verifier_service.extract.math import denial, offer, value
+from verifier_service.extract.math import denial, emphasis, offer, value
 from verifier_service.extract.math.formula import FORMULAS, inside, is_formula
 from verifier_service.extract.math.found import Found
 from verifier_service.extract.math.mention import without_because, without_mentions
@@ -98,6 +98,9 @@ def _of_line(line: str, is_all: bool) -> str | None:
     option = _OPTION.fullmatch(line)
     if option and option.group(1).isupper():
         return option.group(1)
+    bold = _bold_formula(line)
+    if bold is not None:
+        return bold
     line = without_mentions(line)
     bold = _bold_end(line)
     if bold is not None:
@@ -112,6 +115,17 @@ def _of_line(line: str, is_all: bool) -> str | None:
         return line
     bare = _BARE_FRACTION.findall(line)
     return bare[-1] if bare and not re.search(r"\d", line.rsplit(bare[-1], 1)[-1]) else None
+
+
+def _bold_formula(line: str) -> str | None:
+    """Return the formula in bold that ends a line, or the clause in bold that states something."""
+    place = emphasis.formula_at_end(line)
+    clause = emphasis.clause_at_end(line)
+    if place is None and clause is None:
+        return None
+    start, said = (place[0], line[place[0] : place[1]]) if place else clause or (0, "")
+    end = start + len(said)
+    return "" if _is_none(line, start, end) or _UNSURE.search(sentence_before(line, start)) else said
 
 
 def _bold_end(line: str) -> str | None:
@@ -137,6 +151,7 @@ def _last_formula(line: str, formulas: list[re.Match[str]]) -> str | None:
         return ""
     if _PERCENT.match(after):
         return formula + r"\%"
+    formula += value.unit_after(line, match.end())
     start = match.start()
     while formulas and len(formula) < _MAX_LINE:
         before = formulas.pop()
@@ -160,7 +175,8 @@ def last_value(text: str) -> Found | None:
         return Found("", len(whole))
     if last is None:
         return _last_choice(tail, shift)
-    start, end = value.around(kept, last.start(), last.end())
+    bold = emphasis.around(kept, last.start(), last.end())
+    start, end = bold or value.around(kept, last.start(), last.end())
     if _is_none(tail, start, end):
         return Found("", shift + end)
     return Found(tail[start:end].strip(), shift + end)

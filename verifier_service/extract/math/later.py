@@ -20,6 +20,9 @@ _SURE = any_of("final | correct | right | actual | real | true | corrected | new
 _ANNOUNCED = re.compile(
     rf"\b(?P<surely>{_SURE})\s{{1,3}}"
     rf"(?:final\s{{1,3}})?(?:answer|result|value){_IS}"
+    r"|(?P<must>\b(?:so|thus|hence|therefore|then|and|making\sit|which\smeans)\b,?\s(?:it|that|this|x|n|the\s(?:\w{1,20}\s)?"
+    r"(?:answer|value|result|number|total|count))\s(?:(?:must|should|has\sto|ought\sto)\s(?:actually\s|really\s|instead\s|in\sfact\s)?(?:be|equal)"
+    r"|(?:is|equals)\s(?:actually|really|in\sfact|instead)))"
     rf"|(?P<thus>\b(?:so|thus|hence|therefore|and|then)\b,?\s{{1,3}})?(?:\b(?:the|my|our)\s{{1,3}})?\banswer{_IS}",
     re.IGNORECASE,
 )
@@ -30,6 +33,10 @@ _CORRECTS = re.compile(
     ),
     re.IGNORECASE,
 )
+_OOPS = re.compile(
+    words_of("wait | oops | whoops | sorry | hmm+ | mistake | error | hold on | ah | oh no | no"), re.IGNORECASE
+)
+"""What makes `so it must be 5` after an answer a correction."""
 _NOT_MINE = re.compile(
     words_of(
         "if | when | for | case | cases | check | example | with | unless | were | would | had | some | says? | key"
@@ -55,7 +62,7 @@ def announced(text: str, end: int, answer: str) -> Found | None:
     """Return the last final answer after a place that says another value than `answer`, which ended there."""
     for match in reversed(deque(_ANNOUNCED.finditer(text, max(0, end - 1)), maxlen=_MAX_TRIED)):
         before = sentence_before(text, match.start())
-        if not (match["surely"] or match["thus"] or _CORRECTS.search(before)) or _NOT_MINE.search(before):
+        if not _is_meant(text[max(end, match.start() - _MAX_STATEMENT) : match.start()], match, before):
             continue
         rest = text[match.end() : match.end() + _MAX_STATEMENT].lstrip(" *_:\n\t")
         said, is_meant = statement(rest)
@@ -72,6 +79,12 @@ def announced(text: str, end: int, answer: str) -> Found | None:
             continue
         return found if _is_another(said, answer, is_sure=match["surely"] is not None) else None
     return None
+
+
+def _is_meant(since: str, match: re.Match[str], before: str) -> bool:
+    """Tell whether an announcement is one of the final answer: it says so, or what stands since then corrects it."""
+    corrects = _OOPS.search(since) if match["must"] else match["surely"] or match["thus"] or _CORRECTS.search(before)
+    return bool(corrects) and not _NOT_MINE.search(before)
 
 
 def _is_another(said: str, answer: str, *, is_sure: bool) -> bool:

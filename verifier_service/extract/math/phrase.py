@@ -3,7 +3,7 @@
 import re
 from collections import deque
 
-from verifier_service.extract.math import correction, denial, lines
+from verifier_service.extract.math import correction, denial, dependent, lines
 from verifier_service.extract.math.found import MAX_EXTRACTED_CHARS, Found
 from verifier_service.extract.math.statement import statement
 from verifier_service.extract.math.supposition import is_its_own_condition
@@ -19,7 +19,7 @@ _ENGLISH = (
     r"|(?:^|\n)[\s*_#>]{0,6}(?:the\s)?(?:option|choice)\s{0,2}[:：]",
 )
 _OTHERS = (
-    r"|答案(?:就是|应该是|是|为|為|选|：|:)|(?:故|应|所以|因此|我|(?:^|[\s，。,]))选(?:择)?[:：]?(?=\s{0,2}[(（]?[A-J])|正确(?:选项|答案)(?:是|为|：|:)|答え(?:は|：|:)"
+    r"|答案(?:就是|应该是|是|为|為|选|：|:)|(?:故|应|所以|因此|我|(?:^|[\s，。,]))选(?:择)?[:：]?(?=\s{0,2}[(（]?[A-J])|正确的?(?:选项|答案|结论|命题|说法|判断|序号|叙述|描述)?(?:的?(?:序号|编号|个数))?(?:是|为|：|:|有(?=\s{0,2}[①-⑩(（]?[①-⑩\dA-J]))|答え(?:は|：|:)"
     r"|r[ée]ponse(?:\s{1,2}(?:finale\s{1,2})?(?:est|:)|\s?:)|respuesta(?:\s{1,2}(?:final\s{1,2})?(?:es|:)|\s?:)"
     r"|risposta(?:\s{1,2}(?:è|:)|\s?:)|resposta(?:\s{1,2}(?:é|:)|\s?:)|antwort(?:\s{1,2}(?:ist|lautet|:)|\s?:)"
     r"|ответ\s?(?::|—|-|равен)|정답(?:은|:)|답(?:은|:)|الإجابة(?:\s{1,2}(?:هي|:)|\s?:)|उत्तर(?:\s?:|\s{1,2}है)"
@@ -68,6 +68,7 @@ def find(text: str) -> Found | None:
         found = Found(said, place + len(said) if place >= 0 else at)
         if (
             is_meant
+            and not dependent.is_one_of_two(text, found.end)
             and not is_its_own_condition(text, match.start(), said, found.end)
             and not denial.is_denied_before(text, match.start())
             and not _is_denied_after(text, place, found.end)

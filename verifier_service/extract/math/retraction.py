@@ -112,6 +112,9 @@ _FORGET_IT = (
     + r"(?:\w{1,20}\s)?(?:mistake|error)\sin\s(?:my|the)\s(?:calculation|work|reasoning|answer|solution|above)"
     + r"|I\s(?:now\s)?(?:realize|realise|see|notice)d?\s(?:now\s)?(?:that\s)?I\s(?:have\s)?made\san?\s"
     + r"(?:\w{1,20}\s)?(?:mistake|error)"
+    + r"|(?:but\s)?I\s(?:(?:do|did|ca|could)n['’]t|(?:do|did|can|could)\s?not|have\sno|ran\sout\sof)\s"
+    + r"(?:have\s)?(?:(?:the\s|enough\s)?time\s(?:left\s)?)?(?:to\s)?(?:find|locate|see|spot|fix|correct|redo)\s"
+    + r"(?:(?:the|my)\s(?:mistake|error|bug|slip)|it)(?=\s?(?:[.!;,\n]|now\b|$))"
     + r"|(?:please\s)?(?:do\snot|don['’]t)\suse\s(?:this|that|the\sboxed|my)\s(?:value|answer|result)"
     + r"|(?:the|my)\s(?:box|boxed\s(?:answer|value)|answer\sabove)\sshould\s(?:read|say|be|have\sbeen|contain)\b"
     + r"|I\s(?:no\slonger|do\snot|don['’]t)\s(?:believe|think|stand\sby)\s(?:that\s)?"
@@ -151,6 +154,44 @@ _AT_FIRST = re.compile(rf"{CLOSING}{any_of('at first | initially | originally | 
 _BOX_OPENS = re.compile(r"[$(\\\[*\s]{0,6}(?:f?boxed?\s?\{)?\s{0,3}")
 
 
+_CALLED = re.compile(
+    rf"{CLOSING}(?:{_IS_WRONG}|(?:isn['’]t|is\snot|can(?:not|['’]t)\sbe|wasn['’]t|was\snot)\s(?:the\s)?{_REAL}\b)",
+    re.IGNORECASE,
+)
+"""` is not correct`, ` can't be right`: what a later sentence says of the answer."""
+_NOT_HERE = re.compile(
+    r"\b(?:if|suppose|would|claim|say|says|said|thinks?|why|whether|other|another|unless|not\sthe\scase)\b[^.!?\n]*$"
+    r"|(?:[-−+*/^_\d=<>]|\\[a-z]+|\d[.,])\s?[${(]?$",
+    re.IGNORECASE,
+)
+_WANTED_WRONG = re.compile(
+    r"\b(?:incorrect|wrong|false|not\s\w{1,10}|extraneous|invalid|fails?|n['’]t)\b", re.IGNORECASE
+)
+_MAX_CALLED = 60
+
+
+def _called_wrong(text: str, end: int, answer: str) -> int | None:
+    """Return where a later sentence calls the very answer wrong: `So 156 is not correct.`
+
+    Not where it was what is wrong that was asked for: `The extraneous root is 5. Indeed 5 does not work.`
+    """
+    value = answer.strip(_NOTHING + "$").rsplit("=", 1)[-1].strip()
+    if not value or len(value) > _MAX_CALLED or not re.search(r"\d|\\", value):
+        return None
+    if _WANTED_WRONG.search(text[max(0, end - len(answer) - 160) : end]):
+        return None
+    at = text.find(value, end)
+    for _ in range(_MAX_CALLED):
+        if at < 0:
+            return None
+        before = re.split(r"[.!?]\s|\n", text[max(0, at - 160) : at])[-1]
+        is_part = text[at + len(value) : at + len(value) + 1].isalnum() or _NOT_HERE.search(before)
+        if not is_part and _CALLED.match(text, at + len(value)):
+            return at
+        at = text.find(value, at + len(value))
+    return None
+
+
 def _is_former(text: str, end: int, answer: str) -> bool:
     """Tell whether an answer which ended at a place is said to be a former one: `My first guess was 5`."""
     window = text[max(0, end - len(answer) - 120) : end]
@@ -179,4 +220,4 @@ def taken_back(text: str, end: int, answer: str) -> int | None:
     ):
         return end
     later = _LATER.search(text, max(0, end - 1), end + MAX_EXTRACTED_CHARS)
-    return later.start() if later else None
+    return later.start() if later else _called_wrong(text, end, answer)

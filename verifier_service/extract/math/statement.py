@@ -2,7 +2,7 @@
 
 import re
 
-from verifier_service.extract.math import denial, number, offer
+from verifier_service.extract.math import denial, dependent, number, offer, value
 from verifier_service.extract.math.formula import FORMULAS, inside, is_formula
 from verifier_service.extract.math.reason import begins_with_value, without_reason
 from verifier_service.extract.math.sentence import SPECIAL
@@ -27,7 +27,11 @@ _NOUN = re.compile(
     r"(?:the\s|an?\s)?(?:number|value|integer|fraction|expression|point|interval|letter)\s(?=[\d$\\(\[−-])"
 )  # the number 5
 _PERCENT = re.compile(r"\s{0,2}(\\?%|percent\b|pct\b)")
-_MORE = re.compile(r"\s{0,2}(,\s{0,2}and|,|and|or)\s{1,2}\$([^$]{1,80})\$")  # ` and $6$`
+_MORE = re.compile(
+    r"\s{0,2}(,\s{0,2}(?:and|or)|,|and|or|或者?|和|与|、|，)\s{0,2}\$([^$]{1,80})\$"
+)  # ` and $6$`, ` 或 $6$`
+_JOINERS = {"或": " or ", "或者": " or ", "和": ", ", "与": ", ", "、": ", ", "，": ", ", ",": ", "}
+_MAX_MORE = 30
 _COMMAND = re.compile(r"\\[A-Za-z]+(?:\{[A-Za-z ]*\})?")
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _MANY_WORDS = 4
@@ -78,8 +82,13 @@ def _after_formula(rest: str, formula: str, end: int) -> str:
     following = rest[end : end + 200]
     if _PERCENT.match(following):
         return formula + r"\%"
-    more = _MORE.match(following)
-    return f"{formula} {more.group(1)} {more.group(2)}" if more else formula.strip()
+    listed = formula.strip()
+    for _ in range(_MAX_MORE):
+        more = _MORE.match(rest, end, end + 200)
+        if more is None:
+            break
+        listed, end = f"{listed}{_JOINERS.get(more.group(1), f' {more.group(1)} ')}{more.group(2)}", more.end()
+    return listed + value.unit_after(rest, end)
 
 
 def _said(text: str) -> tuple[str, bool]:
@@ -115,5 +124,7 @@ def _amount(tail: str) -> tuple[str, bool]:
     found = number.amount(tail)
     if found is None:
         return tail, True
+    if dependent.begins_with_two(tail):
+        return tail, False
     amount, start = found
     return amount, not (denial.is_denied_before(tail, start) or denial.is_bound(tail, start))

@@ -34,6 +34,10 @@ _RIGHT = re.compile(
 )
 """What an expression has after a number: `x`, `^2`, ` million`, ` or more`; not the `th` of `7th` nor `m`, `kg`."""
 
+_OF_DAY = re.compile(
+    r"\s?(?:[ap]\.\s?m\.|[ap]m\b)|\s(?:noon|midnight|o['’]clock)\b", re.IGNORECASE
+)  # `5:00| AM`, `5| p.m.`
+
 _JOINED = re.compile(
     r"(?:(?<![^\s$(=:])[-−]?\$?\d[\d,.]{0,20}%?\$?(?:\s[a-zA-Z]{1,15}){0,2}\s{0,2}"
     r"(?:,\s{0,2}(?:or|and)|,(?=\s)|\bor|\band|\band/or)\s{1,2}\$?){1,20}(?:[A-Za-z]\s?=\s?)?$"
@@ -55,24 +59,42 @@ _MEASURE = any_of(
     "years? | months? | weeks? | days? | hours? | hrs? | minutes? | mins? | seconds? | secs? | feet | foot | ft"
     "| yards? | miles? | inch(?:es)? | pounds? | lbs? | ounces? | oz | dollars? | cents? | degrees?"
 )
+_METRIC = any_of(
+    "(?:kilo|centi|milli|deci)?(?:meters?|metres?|grams?|lit(?:er|re)s?) | km | cm | mm | kg | mg | ml | mph | km/h"
+    "| kph | watts? | joules? | newtons? | volts? | amps? | ohms? | euros?"
+)
 _PARTS = re.compile(rf"(?<![\w.])(?:\d[\d.,]{{0,12}}\s{_MEASURE}(?:,?\sand|,)?\s){{1,3}}$", re.IGNORECASE)
 _LAST_PART = re.compile(rf"\s{_MEASURE}\b", re.IGNORECASE)
 """`3 hours and ` before `15 minutes`."""
+
+_UNIT = re.compile(
+    rf"\s(?:(?:square|cubic)\s)?(?:{_MEASURE}|{_METRIC})(?:\^?[23²³]|\s(?:squared|cubed)|\sper\s\w{{1,10}}|/[a-z]{{1,3}})?(?![\w-])",
+    re.IGNORECASE,
+)
+"""`5| km`, `5| square meters`, `5| miles per hour`; not `5| second graders`."""
 
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 _CLOSED = re.compile(r"\s{0,2}\\?([)\]}])")
 _GROUP = re.compile(r"[(\[{][^()\[\]{}\n=]{0,80},[^()\[\]{}\n=]{0,80}$")  # `(3, 4`; not `(see page 4`
 
 
+def unit_after(text: str, end: int) -> str:
+    """Return the unit, or AM or PM, that follows what ends at a place of a text: ` km` after `$5$`; else nothing."""
+    unit = _UNIT.match(text, end, end + _AFTER) or _OF_DAY.match(text, end, end + _AFTER)
+    return unit.group() if unit else ""
+
+
 def around(text: str, start: int, end: int) -> tuple[int, int]:
     """Return where the value begins and ends to which the number at a place of a text belongs."""
-    right = _RIGHT.match(text, end, end + _AFTER)
+    right = _OF_DAY.match(text, end, end + _AFTER) or _RIGHT.match(text, end, end + _AFTER)
     if right:
         end = right.end()
+    unit = _UNIT.match(text, end, end + _AFTER)
     part = _LAST_PART.match(text, end)
     parts = _PARTS.search(text[max(0, start - _BEFORE) : start]) if part else None
     if part and parts:
         return start - len(parts.group()), part.end()
+    end = unit.end() if unit else end
     start = _left(text, start)
     closed = _CLOSED.match(text, end)
     if closed:
