@@ -17,6 +17,7 @@ from verifier_service.answers.kinds import (
     literal,
     logarithm,
     logic,
+    multiples,
     mutual,
     parameters,
     piecewise,
@@ -90,6 +91,9 @@ def _decide(answer: Answer, reference: Answer) -> Outcome:
             Decision(False, f"the texts differ, and {which} is not read as mathematics: {reason}"), answer, reference
         )
     one, other = (Stated(side.qualifiers, side.trees[0]) for side in (answer, reference))
+    lines = multiples.decide_stated(one, other)
+    if lines is not None:
+        return _outcome(lines, answer, reference)
     why = disagree(one, other)
     if why is not None:
         return _outcome(Decision(False, why), answer, reference)

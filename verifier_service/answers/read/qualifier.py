@@ -405,7 +405,7 @@ class _Reader:
         operator = _RELATIONS[self.words[at]]
         listed = operator == "=" and any(word in ("\\ldots", "\\dots", "\\cdots") for word in self.words[at:end])
         stop = at + 1
-        while stop < end and (listed or self.words[stop] not in (",", "and", "or", ";")):
+        while stop < end and (listed or not (self.words[stop] in (",", "and", "or", ";") or self._marks(stop, end))):
             stop += 1
         values = [word for word in self.words[at + 1 : stop] if word not in _BLANKS]
         if listed and "\\pm" in values:
@@ -414,6 +414,12 @@ class _Reader:
             return {"Z", "nonnegative" if values[0] == "0" else "positive"}, stop
         said = operator + "".join(values)
         return {_SIGN_MARKS.get(said, said)}, stop
+
+    def _marks(self, at: int, end: int) -> bool:
+        r"""Tell whether a token begins what else is said of a letter after its bound: `k \ge 0 is an integer`."""
+        for ahead in (("is", "are"), ("a", "an")):
+            at += at + 1 < end and self.words[at] in ahead
+        return _PLURALS.get(self.words[at], self.words[at]).replace("-", "") in _MARKS
 
 
 def _unwrapped(match: re.Match[str]) -> str:
