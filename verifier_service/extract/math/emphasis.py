@@ -15,10 +15,11 @@ _VALUE_FIRST = re.compile(
 """`5 apples`, `-$3.50`, `x = 4`; not `5` of `Step 5`."""
 _WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:and|or|per|AM|PM|am|pm)\b)[^\W\d_]{2,}")
 _CHANGES = re.compile(
-    words_of("is | are | was | not | of | than | after | before | more | less | fewer | from | since | because"),
+    words_of("is | are | was | not | of | than | after | before | more | less | fewer | from | since | because")
+    + r"|\s\([A-Za-z]|\s[a-z]{3,20}ed$",
     re.IGNORECASE,
 )
-"""A word that makes of a value a sentence, or another value."""
+"""What makes of a value a sentence, another value, or says it twice: `5 students passed`, `12 (twelve)`."""
 _OPERATION = re.compile(r"[=√]|\\[A-Za-z]|\d\s?[+^·×]\s?\d")  # `x = 5`, `1 + √2`; not `5`
 _END = re.compile(r"\*{1,3}[.!。\s]{0,4}$")
 _CLAUSE = re.compile(
