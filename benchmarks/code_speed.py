@@ -118,17 +118,25 @@ def make_rows(service: Service, python: str, batch: int) -> list[Row]:
     system, own = f"{python} -c", f"{os.path.relpath(sys.executable)} -c"
     pytest = f"{python} -m pytest"
     few = max(4, batch // 8)
+    wrong = "wrong_answer"
+    through_tester = workloads.through_tester
     return [
         Row(system, batch, bare(python), sandboxed=False),
         Row(own, batch // 2, bare(sys.executable), sandboxed=False, beside=system),
         Row("call, 5 cases", batch, judged(service, workloads.call), beside=system),
         Row("assert, 5 lines, accepted", batch, judged(service, workloads.asserted), beside=system),
+        Row("assert, 5 lines, failing", batch, judged(service, workloads.asserted_wrong, wrong), beside=system),
+        Row("assert through a tester, accepted", batch // 2, judged(service, through_tester), beside=system),
         Row(
-            "assert, 5 lines, failing", batch, judged(service, workloads.asserted_wrong, "wrong_answer"), beside=system
+            "assert through a tester, failing",
+            batch // 2,
+            judged(service, lambda n: through_tester(n, wrong=True), wrong),
+            beside=system,
         ),
         Row("stdio, 1 case", batch, judged(service, workloads.stdio), beside=system),
         Row(pytest, few, bare_pytest(python), sandboxed=False, beside=system),
         Row("pytest, 1 file, 5 tests", batch // 2, judged(service, workloads.pytested), beside=pytest),
+        Row("pytest with a fixture, 5 tests", few, judged(service, workloads.with_fixture), beside=pytest),
         Row("math, one reference each", batch, judged(service, workloads.math)),
     ]
 
@@ -161,6 +169,7 @@ def lone_latencies_ms(service: Service, count: int) -> dict[str, tuple[float, fl
         "call, 5 cases": (workloads.call, "accepted"),
         "assert, 5 lines, accepted": (workloads.asserted, "accepted"),
         "assert, 5 lines, failing": (workloads.asserted_wrong, "wrong_answer"),
+        "assert through a tester, accepted": (workloads.through_tester, "accepted"),
         "stdio, 1 case": (workloads.stdio, "accepted"),
         "pytest, 1 file, 5 tests": (workloads.pytested, "accepted"),
         "math": (workloads.math, "accepted"),
