@@ -38,9 +38,10 @@ SHARES: tuple[tuple[Kind, int], ...] = (
     (workloads.call, 80),
     (workloads.stdio, 60),
     (workloads.math, 60),
-    (workloads.asserted, 24),
-    (workloads.asserted_wrong, 16),
-    (workloads.pytested, 10),
+    (workloads.asserted, 16),
+    (workloads.asserted_wrong, 12),
+    (workloads.through_tester, 12),
+    (workloads.with_fixture, 10),
 )
 
 
@@ -55,8 +56,8 @@ def boxes_alone() -> dict[str, Footprint]:
     kinds = {
         "call": workloads.call,
         "stdio": workloads.stdio,
-        "assert": workloads.asserted,
-        "pytest": workloads.pytested,
+        "assert through a tester": workloads.through_tester,
+        "pytest with a fixture": workloads.with_fixture,
     }
     with running(boxes="1") as service:
         time.sleep(SETTLE_S)

@@ -14,7 +14,7 @@ from sandboxes.harness.modes import MODES
 from sandboxes.harness.process import HarnessFailed
 from sandboxes.harness.processes import Processes
 from sandboxes.harness.reset import NotReset
-from sandboxes.harness.zygote import Zygote
+from sandboxes.harness.zygote import Zygote, give_back
 from sandboxes.protocol.config import BoxConfig
 from sandboxes.protocol.constants import FOLDER
 from sandboxes.protocol.digest import digest
@@ -27,6 +27,7 @@ ALIVE_S = 1.0
 def serve(config: BoxConfig, zygote: Zygote) -> NoReturn:
     """Run one job after the other until the stream to the service ends; then the process ends."""
     box = Box(config, zygote)
+    give_back()
     os.umask(0o022)
     box.clean()
     box.accounts.note_idle()

@@ -30,9 +30,9 @@ WARM = Struct("<dd")  # MiB of address space, MiB resident
 MAX_FD = 4096
 
 PRELOADED = (
-    "abc", "array", "bisect", "calendar", "cmath", "collections", "collections.abc", "contextlib", "copy",
+    "abc", "array", "bisect", "cmath", "collections", "collections.abc", "contextlib", "copy",
     "dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "heapq", "inspect", "io", "itertools",
-    "json", "math", "numbers", "operator", "random", "re", "statistics", "string", "textwrap", "threading", "time",
+    "json", "math", "numbers", "operator", "random", "re", "string", "textwrap", "threading", "time",
     "traceback", "types", "typing", "weakref",
 )  # fmt: skip
 """What most programs import: without it each of them would pay for it again."""
@@ -145,10 +145,15 @@ def _import(names: Sequence[str]) -> None:
             importlib.import_module(name)
     del os.environ["PYTHONTZPATH"]
     random.seed(0)
-    gc.collect()
-    _malloc_trim(0)
+    give_back()
     make_all_immortal()
     gc.freeze()  # the collector of a child would otherwise write to, and so copy, every page
+
+
+def give_back() -> None:
+    """Give the kernel back what loading has left free."""
+    gc.collect()
+    _malloc_trim(0)
 
 
 def _leave_the_supervisors_streams(keep_fd: int) -> None:
