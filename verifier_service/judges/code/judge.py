@@ -22,6 +22,7 @@ from verifier_service.execution.turns import Share
 from verifier_service.extract.code import extract_code
 from verifier_service.judges.base import guarded
 from verifier_service.judges.code import guards, preludes, special, verdicts
+from verifier_service.judges.code.ordinary import is_ordinary
 from verifier_service.judges.code.progress import Progress
 from verifier_service.judges.code.tests import Suite, prepare
 from verifier_service.judges.code.turns import BatchInTurns, TurnTaker
@@ -271,10 +272,18 @@ def _works(
         if program is None:
             on_result(index, CodeResult.no_answer(one.id, f"the completion holds no {one.language.title} code"))
             continue
-        progress = Progress(one.suite, one.budget)
-        work = found.setdefault(one.key(program), _Work(one, program, progress, on_result))
+        work = found.get(key := one.key(program))
+        if work is None:
+            progress = Progress(one.suite, one.budget, one.limits, as_calls=_as_calls(one.suite, program))
+            work = found[key] = _Work(one, program, progress, on_result)
         work.told[index] = one.id
     return found.values()
+
+
+def _as_calls(suite: Suite, program: str) -> bool:
+    """Tell whether the tests of a program come to the same when they are made as calls."""
+    literal = suite.literal
+    return literal is not None and not suite.prelude and is_ordinary(program, literal.entry_point)
 
 
 async def _take(progress: Progress, fact: Fact) -> None:

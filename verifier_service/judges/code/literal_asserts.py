@@ -11,8 +11,10 @@ too much or return something else. `read` decides the first, `Answers` the secon
 
 import ast
 import builtins
-import importlib
+import itertools
 import math
+import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,17 +23,20 @@ from typing import Any
 
 from sandboxes.protocol import plain
 from sandboxes.protocol.facts import End, TesterFacts, TesterTest, TestFacts, TestOutcome
+from sandboxes.protocol.job import Limits
 from verifier_service.errors import BoxDied
 
 MAX_CHARS = 64 * 1024
+_TEST_FILE = re.compile(r"(tests?/)?test_[a-z0-9_]+\.py")  # test_add.py, tests/test_add.py; not json.py, a/test_b.py
 MAX_SHOWN_CHARS = 200
 """How much of a statement, of a value and of an assert's own message a failure shows; the tester shows as much."""
 
-_ALWAYS_THERE = frozenset([
-    "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools", "json", "math",
-    "operator", "random", "re", "statistics", "string", "sys", "typing",
-])  # fmt: skip
+_ALWAYS_THERE = frozenset(
+    ["collections", "functools", "itertools", "json", "math", "operator", "re", "string", "typing"]
+)
 """Modules that tests may import here without effect."""
+_TYPE_NAMES = frozenset(["Any", "Callable", "Dict", "List", "Optional", "Sequence", "Set", "Tuple", "Union"])
+"""What they may import by name, all of `typing`."""
 _TYPES = {kind.__name__: kind for kind in (bool, complex, dict, float, int, list, set, str, tuple)}
 _MAX_DIGITS = 300
 _EASY_SET = 256  # so few elements take no time, however they were chosen to collide
@@ -136,7 +141,11 @@ def read(code: str, entry_point: str | None, module: str = "solution") -> Litera
 
 def read_pytest(files: Mapping[str, str], module: str) -> LiteralTests | None:
     """Return the tests of a lone file for pytest; None where there are more, or it holds anything of another form."""
-    return _read_file(*next(iter(files.items())), module) if len(files) == 1 else None
+    if len(files) != 1 or module != "solution":
+        return None
+    ((name, code),) = files.items()
+    is_usual = _TEST_FILE.fullmatch(name) and "coding" not in code[:200]
+    return _read_file(name, code, module) if is_usual else None
 
 
 @lru_cache(maxsize=256)
@@ -148,9 +157,17 @@ def _read(code: str, by: Callable[[ast.Module], LiteralTests | None]) -> Literal
     if len(code) > MAX_CHARS:
         return None
     try:
-        return by(ast.parse(code))
+        tree = ast.parse(code)
+        with warnings.catch_warnings(action="ignore"):
+            compile(tree, "tests", "exec", dont_inherit=True)  # some errors are found only then
+        return by(tree) if _are_on_lines_of_their_own(tree.body) else None
     except (_OtherForm, plain.NotPlain, SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return None
+
+
+def _are_on_lines_of_their_own(nodes: Sequence[ast.stmt]) -> bool:
+    """Tell whether no two statements share a line: then their lines are their names."""
+    return all(one.end_lineno < other.lineno for one, other in itertools.pairwise(nodes) if one.end_lineno)
 
 
 class _Reader:
@@ -161,6 +178,7 @@ class _Reader:
         self._functions: set[str] = set()
         self._bound: set[str] = set()
         self._used: set[str] = set()
+        self._modules: set[str] = set()
         self._imported: set[str] = set()  # from the submission
 
     def read(self, tree: ast.Module) -> LiteralTests | None:
@@ -168,9 +186,7 @@ class _Reader:
         check: LiteralTest | None = None
         for node in tree.body:
             if isinstance(node, ast.Assert):
-                one = self._assert(node, None)
-                seen = sum(test.asserts[0].line == node.lineno for test in statements)
-                statements.append(LiteralTest(f"line {node.lineno}{f' ({seen + 1})' if seen else ''}", (one,)))
+                statements.append(LiteralTest(f"line {node.lineno}", (self._assert(node, None),)))
             elif isinstance(node, ast.FunctionDef) and node.name == "check" and self._entry_point and check is None:
                 check = LiteralTest("check", tuple(self._body(node, parameters=1)))
             elif not self._is_call_of_check(node):
@@ -184,17 +200,24 @@ class _Reader:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
                 asserts = (replace(one, statement=None) for one in self._body(node, parameters=0))
                 tests.append(LiteralTest(f"{name}::{node.name}", tuple(asserts)))
-            elif not (isinstance(node, ast.Import) and [alias.name for alias in node.names] == ["pytest"]):
+            elif isinstance(node, ast.Assign):
+                return None
+            elif not (isinstance(node, ast.Import) and ast.unparse(node) == "import pytest"):
                 self._bind(node)
-        if not self._used & self._imported and "*" not in self._imported:
+        names = {test.id for test in tests}
+        if len(names) != len(tests) or "*" in self._imported or not self._used & self._imported:
             return None
-        return self._all(tests) if len({test.id for test in tests}) == len(tests) else None
+        if any(function.startswith("test") for function in self._functions):
+            return None
+        return self._all(tests) if "math" in self._modules or "math" not in self._used else None
 
     def _all(self, tests: Sequence[LiteralTest]) -> LiteralTests | None:
         """Return all tests if they are of one function, and no name stands for anything else than it seems to."""
         if len(self._functions) != 1 or not self._bound.isdisjoint(self._used) or not all(t.asserts for t in tests):
             return None
         (function,) = self._functions
+        if function.partition(".")[0] in _PYTHONS_OWN or not self._used.isdisjoint(self._modules - {"math"}):
+            return None
         others = self._imported - {function.partition(".")[0], "*"}
         return None if others else LiteralTests(function, tuple(tests))
 
@@ -206,17 +229,14 @@ class _Reader:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if not _has_a_meaning(name):
                 ast.literal_eval(value)
                 self._bound.add(name)
-            case ast.Import(names=names) if all(alias.name in _ALWAYS_THERE for alias in names):
-                self._bound |= {alias.asname or alias.name for alias in names} - {"math"}
-                if any(alias.asname == "math" and alias.name != "math" for alias in names):
-                    raise _OtherForm
+            case ast.Import(names=names) if all(a.name in _ALWAYS_THERE and a.asname is None for a in names):
+                self._modules |= {alias.name for alias in names}
             case ast.ImportFrom(module=self._module, level=0, names=names) if all(a.asname is None for a in names):
                 self._imported |= {alias.name for alias in names}
-            case ast.ImportFrom(module=str(module), level=0, names=names) if module in _ALWAYS_THERE:
-                holder = importlib.import_module(module)
-                if not all(hasattr(holder, alias.name) for alias in names):
-                    raise _OtherForm
-                self._bound |= {alias.asname or alias.name for alias in names}
+            case ast.ImportFrom(module="typing", level=0, names=names) if all(
+                alias.name in _TYPE_NAMES and alias.asname is None for alias in names
+            ):
+                self._bound |= {alias.name for alias in names}
             case _:
                 raise _OtherForm
 
@@ -235,6 +255,8 @@ class _Reader:
         """
         names = [argument.arg for argument in function.args.args]
         is_plain = ast.unparse(function.args) == ", ".join(names) and not function.decorator_list
+        if function.returns is not None or not _are_on_lines_of_their_own(function.body):
+            raise _OtherForm
         if len(names) != parameters or not is_plain or not _PYTHONS_OWN.isdisjoint(names):
             raise _OtherForm
         found: list[LiteralAssert] = []
@@ -377,6 +399,21 @@ def _holds_a_set(node: ast.expr) -> bool:
     return any(isinstance(part, (ast.Set, ast.Call)) for part in ast.walk(node))
 
 
+def _is_simple(value: object) -> bool:
+    """Tell whether a value is made of what is quick to compare and to show, and the same in every Python."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, (list, tuple)):
+            waiting += one
+        elif isinstance(one, dict):
+            waiting += one
+            waiting += one.values()
+        elif one is not None and not isinstance(one, (bool, int, float, str)):
+            return False
+    return True
+
+
 def _number(value: object) -> int | float:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         raise TypeError("not a number")
@@ -384,11 +421,12 @@ def _number(value: object) -> int | float:
 
 
 def _shown(value: object) -> str:
-    """Return a short `repr`, as the tester shows it."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError, MemoryError) as error:
-        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    """Return a short `repr`, as the tester shows it.
+
+    Raises:
+        ValueError, RecursionError: there is none; the tester says so in its own way.
+    """
+    text = repr(value)
     return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}..."
 
 
@@ -398,10 +436,12 @@ def _shown(value: object) -> str:
 class Answers:
     """What a submission answered to the calls of literal tests, while the answers come in."""
 
-    def __init__(self, tests: LiteralTests) -> None:
+    def __init__(self, tests: LiteralTests, limits: Limits) -> None:
         self._tests = tests
+        self._limits = limits
         self._places = [(test, one) for test in tests.tests for one in test.asserts]
         self._told: dict[str, TesterTest] = {}
+        self._used_s: dict[str, tuple[float, float]] = {}  # of each test, CPU time and time on the clock
         self._memory_mb = 0.0
         self._ended_by: TestFacts | None = None
         self._taken = 0
@@ -410,17 +450,22 @@ class Answers:
 
     def restart(self) -> "Answers":
         """Return one that has taken nothing yet."""
-        return Answers(self._tests)
+        return Answers(self._tests, self._limits)
 
     @property
     def has_heard_enough(self) -> bool:
         """Whether what is still to come makes no difference."""
-        return self.is_for_the_tester or self._ended_by is not None
+        return self.is_for_the_tester or self._ended_by is not None or self._last_has_failed
 
     @property
     def is_whole(self) -> bool:
         """Whether all that is needed has come."""
-        return self._ended_by is not None or self._taken == len(self._places)
+        return self._ended_by is not None or self._last_has_failed or self._taken == len(self._places)
+
+    @property
+    def _last_has_failed(self) -> bool:
+        told = self._told.get(self._tests.tests[-1].id)
+        return told is not None and told.outcome is TestOutcome.FAILED
 
     def take(self, fact: TestFacts) -> None:
         """Take the next answer.
@@ -435,35 +480,32 @@ class Answers:
         self._memory_mb = max(self._memory_mb, fact.memory_mb)
         if fact.end in _FINAL_ENDS or fact.end is End.NOT_COMPILED:
             self._ended_by = fact
-        elif fact.end is not End.RETURNED:
+        elif fact.end is not End.RETURNED or fact.signals or self._is_over_time(test, fact):
             self.is_for_the_tester = True
         else:
             self._compare(test, one, fact)
+
+    def _is_over_time(self, test: LiteralTest, fact: TestFacts) -> bool:
+        """Tell whether the calls of a test took longer together than a test may, each of which had that time."""
+        cpu_s, wall_s = self._used_s.get(test.id, (0.0, 0.0))
+        self._used_s[test.id] = cpu_s, wall_s = cpu_s + fact.time_s, wall_s + fact.wall_s
+        return len(test.asserts) > 1 and (cpu_s > self._limits.time_limit_s or wall_s > self._limits.wall_limit_s)
 
     def _compare(self, test: LiteralTest, one: LiteralAssert, fact: TestFacts) -> None:
         known = self._told.get(test.id)
         if known is not None and known.outcome is not TestOutcome.PASSED:
             return  # its first failure has ended it
-        time_s = fact.wall_s + (known.time_s if known else 0.0)
-        told = TesterTest(id=test.id, outcome=TestOutcome.PASSED, time_s=round(time_s, 6))
+        told = TesterTest(id=test.id, outcome=TestOutcome.PASSED, time_s=round(self._used_s[test.id][1], 6))
         try:
             value = plain.decode(fact.value)
-            if not one.holds(value):
-                if one.statement is None:
-                    self.is_for_the_tester = True
-                    return
+            if not _is_simple(value):
+                self.is_for_the_tester = True
+            elif not one.holds(value):
+                self.is_for_the_tester = one.statement is None
                 message = one.describe(value).removeprefix(f"{test.id}: ")
                 told = replace(told, outcome=TestOutcome.FAILED, message=message)
-        except (
-            TypeError,
-            ValueError,
-            ArithmeticError,
-            LookupError,
-            RecursionError,
-            MemoryError,
-        ):  # what the comparison raises, the tester tells
-            self.is_for_the_tester = True
-            return
+        except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError):
+            self.is_for_the_tester = True  # what the comparison raises, the tester tells
         self._told[test.id] = told
 
     def facts(self) -> TesterFacts:

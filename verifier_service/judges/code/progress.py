@@ -8,7 +8,7 @@ over, so that nobody holds one box while waiting for another; when they are many
 from dataclasses import dataclass, field
 
 from sandboxes.protocol.facts import CompileFacts, TesterFacts, TestFacts
-from sandboxes.protocol.job import Budget
+from sandboxes.protocol.job import Budget, Limits
 from verifier_service.checkers import Checked
 from verifier_service.errors import BoxDied
 from verifier_service.execution.executor import Times
@@ -31,6 +31,9 @@ class Progress:
 
     suite: Suite
     budget: Budget
+    limits: Limits
+    as_calls: bool = False
+    """Whether its tests, if they are literal, may be made as calls."""
     times: Times = field(default_factory=Times)
     judge_s: float = 0.0
     comparing_s: float = 0.0
@@ -45,7 +48,8 @@ class Progress:
         self._kept_counted_s = 0.0
         self._slow_judgements = 0
         self._is_over = False
-        self.answers = Answers(self.suite.literal) if self.suite.literal is not None else None
+        literal = self.suite.literal if self.as_calls else None
+        self.answers = None if literal is None else Answers(literal, self.limits)
         """What it answered to tests that are calls; None where a tester runs them."""
 
     # Which tests a turn runs
