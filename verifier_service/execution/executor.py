@@ -141,9 +141,9 @@ class Executor:
             limits=limits.fill(Limits(), self._settings),
             runs=(Run(),),
         )
-        ends_s = time.monotonic() + min(max(HARMLESS_FACTOR * lived_s, HARMLESS_LEAST_S), HARMLESS_MOST_S)
         try:
             async with self._pool.lease(asked.language, asked.share, fresh=True) as lease:
+                ends_s = time.monotonic() + min(max(HARMLESS_FACTOR * lived_s, HARMLESS_LEAST_S), HARMLESS_MOST_S)
                 await self._run_through(lease.box, harmless)
                 await asyncio.sleep(ends_s - time.monotonic())
                 await self._run_through(lease.box, harmless)
