@@ -55,6 +55,8 @@ class WholeSet:
 
 def decide(left: Node, right: Node, _: Same) -> Decision | None:
     """Compare where one side can only be a set of whole numbers and the other is one too."""
+    if all(found is None or found.listed for found in (_by_form(left, 0), _by_form(right, 0))):
+        return None  # before the solving of equations that others do as well
     return _decided(lambda first: (as_whole(left, first), as_whole(right, first)), _natural_numbers(left, right))
 
 
@@ -133,22 +135,26 @@ def _natural_numbers(*nodes: Node) -> Sequence[int]:
 
 def as_whole(node: Node, first: int) -> WholeSet | None:
     """Read a node as a set of whole numbers, or of reals; None where it is neither, or has letters in its ends."""
+    return _by_form(node, first) or _of_reals(node)
+
+
+def _by_form(node: Node, first: int) -> WholeSet | None:
+    """Read what says by its form that it is a set of whole numbers."""
     match node:
         case Symbol(name):
-            found = _from(first) if name == "mathbb N" else _NAMED.get(name)
+            return _from(first) if name == "mathbb N" else _NAMED.get(name)
         case Set(items):
-            found = _progression(items) if any(isinstance(item, Dots) for item in items) else _listed(items)
+            return _progression(items) if any(isinstance(item, Dots) for item in items) else _listed(items)
         case Builder(head, condition):
-            found = _builder(head, condition, first)
+            return _builder(head, condition, first)
         case SetOperation():
-            found = _operation(node, first)
+            return _operation(node, first)
         case Relation():
-            found = _relation(node, first)
+            return _relation(node, first)
         case List():
-            found = _list(node, first)
+            return _list(node, first)
         case _:
-            found = _line(node) if _is_lattice(node) else None
-    return found or _of_reals(node)
+            return _line(node) if _is_lattice(node) else None
 
 
 def _is_lattice(node: Node) -> bool:

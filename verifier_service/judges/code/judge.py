@@ -22,7 +22,6 @@ from verifier_service.execution.turns import Share
 from verifier_service.extract.code import extract_code
 from verifier_service.judges.base import guarded
 from verifier_service.judges.code import guards, preludes, special, verdicts
-from verifier_service.judges.code.ordinary import is_ordinary
 from verifier_service.judges.code.progress import Progress
 from verifier_service.judges.code.tests import Suite, prepare
 from verifier_service.judges.code.turns import BatchInTurns, TurnTaker
@@ -170,6 +169,7 @@ class CodeJudge:
         one, progress = work.one, work.progress
         placed = preludes.place(one.suite.prelude, work.program, one.language)
         listen = partial(self._listen, work, batch)
+        progress.choose()
         job = _job(one, placed, progress)
         execution = await self._executor.run(one.language, job, listen, batch.share, progress.times)
         work.waited_s, work.done_share = progress.times.waited_s, progress.done_share
@@ -272,18 +272,10 @@ def _works(
         if program is None:
             on_result(index, CodeResult.no_answer(one.id, f"the completion holds no {one.language.title} code"))
             continue
-        work = found.get(key := one.key(program))
-        if work is None:
-            progress = Progress(one.suite, one.budget, one.limits, as_calls=_as_calls(one.suite, program))
-            work = found[key] = _Work(one, program, progress, on_result)
+        progress = Progress(one.suite, one.budget, one.limits, program)
+        work = found.setdefault(one.key(program), _Work(one, program, progress, on_result))
         work.told[index] = one.id
     return found.values()
-
-
-def _as_calls(suite: Suite, program: str) -> bool:
-    """Tell whether the tests of a program come to the same when they are made as calls."""
-    literal = suite.literal
-    return literal is not None and not suite.prelude and is_ordinary(program, literal.entry_point)
 
 
 async def _take(progress: Progress, fact: Fact) -> None:
@@ -292,18 +284,18 @@ async def _take(progress: Progress, fact: Fact) -> None:
             progress.take_compile(fact)
         case TesterFacts():
             progress.take_tester(fact)
-        case TestFacts() if progress.answers is not None:
-            if len(fact.value) > BIG_ANSWER_BYTES:
-                await asyncio.to_thread(progress.answers.take, fact)
-            else:
-                progress.answers.take(fact)
         case TestFacts():
             fact = replace(fact, index=progress.first + fact.index)
             if progress.suite.special_judge is not None:
                 progress.take_output(fact)
                 return
             began_s = time.monotonic()
-            progress.take(fact, await _compare(progress.suite, fact))
+            if progress.answers is None:
+                progress.take(fact, await _compare(progress.suite, fact))
+            elif len(fact.value) > BIG_ANSWER_BYTES:
+                await asyncio.to_thread(progress.answers.take, fact)
+            else:
+                progress.answers.take(fact)
             progress.judge_s += time.monotonic() - began_s
             progress.comparing_s += time.monotonic() - began_s
 

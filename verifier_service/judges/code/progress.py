@@ -14,6 +14,7 @@ from verifier_service.errors import BoxDied
 from verifier_service.execution.executor import Times
 from verifier_service.judges.code import special, verdicts
 from verifier_service.judges.code.literal_asserts import Answers
+from verifier_service.judges.code.ordinary import is_ordinary
 from verifier_service.judges.code.special import Judged
 from verifier_service.judges.code.tests import Suite
 from verifier_service.judges.code.verdicts import Tally
@@ -32,8 +33,7 @@ class Progress:
     suite: Suite
     budget: Budget
     limits: Limits
-    as_calls: bool = False
-    """Whether its tests, if they are literal, may be made as calls."""
+    program: str = ""
     times: Times = field(default_factory=Times)
     judge_s: float = 0.0
     comparing_s: float = 0.0
@@ -48,9 +48,9 @@ class Progress:
         self._kept_counted_s = 0.0
         self._slow_judgements = 0
         self._is_over = False
-        literal = self.suite.literal if self.as_calls else None
-        self.answers = None if literal is None else Answers(literal, self.limits)
+        self.answers: Answers | None = None
         """What it answered to tests that are calls; None where a tester runs them."""
+        self._has_begun = False
 
     # Which tests a turn runs
 
@@ -79,6 +79,13 @@ class Progress:
         whole_s = self.budget.of(len(self.suite.weights))
         left_s = max(0.0, whole_s - self._kept_counted_s)
         return Budget(base_s=left_s, per_test_s=0.0, most_s=left_s)
+
+    def choose(self) -> None:
+        """Choose before the first turn, and not for a whole batch at once, whether the tests are made as calls."""
+        literal = self.suite.literal
+        if not self._has_begun and literal is not None and not self.suite.prelude:
+            self.answers = Answers(literal, self.limits) if is_ordinary(self.program, literal.entry_point) else None
+        self._has_begun = True
 
     # What a turn brings
 
