@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from sandboxes.harness.child.main import main as become
 from sandboxes.harness.limits import STACK_ROOM_BYTES, THREAD_STACK_BYTES
-from sandboxes.harness.zygote import PRELOADED, Forked, Zygote
+from sandboxes.harness.rehearsal import rehearse
+from sandboxes.harness.zygote import PLAIN, PRELOADED, Forked, Zygote
 from sandboxes.protocol.config import BoxConfig
 from sandboxes.protocol.constants import PROGRAM_ENV
 
@@ -23,7 +24,7 @@ def main(argument: str) -> NoReturn:
     config = BoxConfig.from_argument(argument)
     os.environ.clear()
     os.environ.update(PROGRAM_ENV)
-    zygote = Zygote.start((*PRELOADED, "sandboxes.protocol.plain") if config.tester else ())
+    zygote = Zygote.start((*PRELOADED, PLAIN) if config.tester else (), rehearse)
     # Imported only now: programs begin their life with what the zygote holds, and each page of it makes a fork dearer.
     from sandboxes.harness.supervisor import serve
 
@@ -52,6 +53,6 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except Forked as forked:
-        fds = forked.fds
+        channel_fd = forked.channel_fd
     # All frames of the harness are gone now, so a program has all of the recursion limit.
-    become(fds)
+    become(channel_fd)

@@ -16,6 +16,8 @@ from sandboxes.protocol.constants import MIB
 
 CGROUP = "/sys/fs/cgroup"
 READ_BYTES = 1 << 14
+IDLE_NOTED_JOBS = 64
+"""How many jobs that were over before anyone asked for their memory may follow one look at what the idle box holds."""
 
 
 def cpu_s_of_version_1(text: bytes) -> float:
@@ -56,6 +58,8 @@ MEMORY_FILES: Sequence[tuple[str, Callable[[bytes], int]]] = (
     ("memory/memory.stat", memory_bytes_of_version_1),
     ("memory.stat", memory_bytes_of_version_2),
 )
+TASK_FILES: Sequence[tuple[str, Callable[[bytes], float]]] = (("pids/pids.current", int), ("pids.current", int))
+"""How many tasks there are: threads, and processes that have ended and were not waited for."""
 
 
 class Account:
@@ -97,6 +101,7 @@ class Accounts:
         self._memory = find(MEMORY_FILES, cgroup)
         self._folders = folders
         self._idle_bytes = 0.0
+        self._jobs_since_noted = 0
 
     def cpu_s(self, own_pids: Collection[int]) -> float | None:
         """Return the CPU time of everything in the box but the processes `own_pids`, since some moment in the past."""
@@ -108,11 +113,20 @@ class Accounts:
     def note_idle(self) -> None:
         """Take what is in memory now for the box's own; no program runs."""
         self._idle_bytes = self._programs_bytes()
+        self._jobs_since_noted = 0
+
+    def note_job(self) -> None:
+        """Do so after a job, but not after each of those that were over before anyone asked for their memory: they
+        hardly change what the box itself holds."""
+        self._jobs_since_noted += 1
+        if self._jobs_since_noted > IDLE_NOTED_JOBS:
+            self.note_idle()
 
     def memory_mb(self) -> float | None:
         """Return what programs hold in memory beyond what the box itself does; files in its folders do not count."""
         if self._memory is None:
             return None
+        self._jobs_since_noted = IDLE_NOTED_JOBS
         return max(0.0, self._programs_bytes() - self._idle_bytes) / MIB
 
     def _programs_bytes(self) -> float:

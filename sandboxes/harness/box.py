@@ -1,10 +1,10 @@
 """The box as its supervisor holds it: the loop, the stream to the service, zygotes, uids, and the reset."""
 
 import os
-import secrets
+import random
 from collections.abc import Collection, Sequence
 
-from sandboxes.harness.accounts import Accounts
+from sandboxes.harness.accounts import TASK_FILES, Accounts, find
 from sandboxes.harness.child.confine import no_new_privileges
 from sandboxes.harness.limits import oom_kills
 from sandboxes.harness.loop import Loop
@@ -12,9 +12,11 @@ from sandboxes.harness.process import HarnessFailed
 from sandboxes.harness.reset import Killed, Reset
 from sandboxes.harness.service import Service
 from sandboxes.harness.traces import Traces
-from sandboxes.harness.zygote import Zygote
+from sandboxes.harness.zygote import Child, Zygote
 from sandboxes.protocol.config import BoxConfig, Confinement
 from sandboxes.protocol.constants import QUEUES_FOLDER, UIDS, WRITABLE_FOLDERS
+
+_chance = random.SystemRandom()
 
 
 class Stopped(Exception):
@@ -29,7 +31,9 @@ class Box:
         self.zygote = zygote
         self.loop = Loop()
         self.service = Service(self.loop)
-        self.reset = Reset({os.getpid(), zygote.pid}, (*WRITABLE_FOLDERS, QUEUES_FOLDER))
+        tasks = find(TASK_FILES)
+        own = {os.getpid(), zygote.pid}
+        self.reset = Reset(own, (*WRITABLE_FOLDERS, QUEUES_FOLDER), tasks.now if tasks else None)
         self.no_new_privileges = no_new_privileges()
         self._zygotes: dict[tuple[str, ...], Zygote] = {}
         self._oom_kills = oom_kills()
@@ -51,7 +55,7 @@ class Box:
         """Return a uid that no process of this box had for a long time. It is drawn: a program that is told the next
         number could learn from it how many processes an earlier one had."""
         base = self.config.uid_base
-        while (uid := base + secrets.randbelow(UIDS)) in self._recent_uids:
+        while (uid := base + _chance.randrange(UIDS)) in self._recent_uids:
             pass
         self._recent_uids[uid] = None
         if len(self._recent_uids) > UIDS // 2:
@@ -74,11 +78,27 @@ class Box:
             raise HarnessFailed("this box has no tester")
         key = tuple(modules)
         if key not in self._zygotes:
+            if self.zygote.spare is not None:  # a zygote waits for one child at a time
+                self.reset.known -= {self.zygote.spare.pid}
+                self.zygote.drop_spare()
             self._zygotes[key] = self.zygote.fork(key)
             self.reset.known |= {self._zygotes[key].pid}
             self.traces.processes += 1
             self.accounts.note_idle()
         return self._zygotes[key]
+
+    def fork_ahead(self) -> None:
+        """Have a child ready for the next job."""
+        if self.zygote.spare is None:
+            self.zygote.spare = self.child_of(self.zygote)
+            self.reset.known |= {self.zygote.spare.pid}
+
+    def child_of(self, zygote: Zygote) -> Child:
+        """Return a blank child of this zygote, which now belongs to the job."""
+        self.traces.processes += zygote.spare is None
+        child = zygote.spawn()
+        self.reset.known -= {child.pid}
+        return child
 
     def clean(self, spare_uids: Collection[int] = ()) -> Killed:
         """End every process of the job, and remove all files but those of `spare_uids`."""

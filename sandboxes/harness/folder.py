@@ -37,8 +37,8 @@ class ProgramFolder:
         self._job = job
         self._made_here: dict[str, BuiltFile] | None = None
 
-    def prepare(self) -> None:
-        """Place the program's own files.
+    def prepare(self) -> int:
+        """Place the program's own files, and return the inode of the last one.
 
         Raises:
             JobRefused: a path is not one, or the files do not fit.
@@ -50,7 +50,7 @@ class ProgramFolder:
         for path in wanted:
             if problem := why_unusable(path):
                 raise JobRefused(problem)
-        _place(self._own_files(), os.getuid())
+        return _place(self._own_files(), os.getuid())
 
     def _own_files(self) -> dict[str, BuiltFile]:
         job = self._job
@@ -106,15 +106,10 @@ class ProgramFolder:
         return uid if self._box.by_uids else os.getuid()
 
 
-def _place(files: Mapping[str, BuiltFile], uid: int) -> None:
-    """Write new files that belong to `uid`."""
-
-    def write() -> None:
-        for path, file in files.items():
-            _write(path, file)
-
+def _place(files: Mapping[str, BuiltFile], uid: int) -> int:
+    """Write new files that belong to `uid`; return the inode of the last one."""
     try:
-        as_owner(uid, write)
+        return as_owner(uid, lambda: [_write(path, file) for path, file in files.items()][-1])
     except OSError as error:
         what = error.filename or error.strerror
         if error.errno in _NO_ROOM:
@@ -124,7 +119,7 @@ def _place(files: Mapping[str, BuiltFile], uid: int) -> None:
         raise
 
 
-def _write(path: str, file: BuiltFile) -> None:
+def _write(path: str, file: BuiltFile) -> int:
     folder = FOLDER
     for part in path.split("/")[:-1]:
         folder = f"{folder}/{part}"
@@ -134,8 +129,13 @@ def _write(path: str, file: BuiltFile) -> None:
             raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(f"{FOLDER}/{path}", flags, 0o755 if file.executable else 0o644)
-    with open(fd, "wb") as stream:
-        stream.write(file.content)
+    try:
+        left = memoryview(file.content)
+        while left:
+            left = left[os.write(fd, left) :]
+        return os.fstat(fd).st_ino
+    finally:
+        os.close(fd)
 
 
 def _read(paths: Iterable[str], max_bytes: int) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from sandboxes.harness.limits import ProcessLimits, namespace_pids
 from sandboxes.harness.loop import READABLE, WRITABLE, Loop
 from sandboxes.harness.meter import BoxView, Meter
 from sandboxes.harness.spending import Spending, Taken
-from sandboxes.harness.zygote import END, PID, Zygote
+from sandboxes.harness.zygote import END, Child, Zygote
 from sandboxes.protocol.child import LENGTH, Answer, Answers, Orders
 from sandboxes.protocol.facts import End, Signal
 
@@ -26,6 +26,8 @@ KEPT_TAIL_BYTES = 4096
 PIPE_BYTES = 1 << 16
 FIRST_CHECK_S = 0.02
 LONGEST_CHECK_S = 0.1
+FROZEN_S = 1.0
+"""When a look comes later than this the whole box has stood still, and what was looked at with it."""
 CONFINING_PROCESSES = 2
 """How many processes wait for a program that has namespaces of its own."""
 LOSING_CHECK_S = 0.005
@@ -62,11 +64,19 @@ class Channel:
         sock.setblocking(False)
         loop.watch(sock.fileno(), READABLE, self._ready)
 
+    def begin(self, orders: bytes, fds: Sequence[int]) -> None:
+        """Send the orders, and with their length the process's descriptors; it has waited for both."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # its end is told elsewhere
+            socket.send_fds(self._socket, [LENGTH.pack(len(orders))], fds)
+        self._send(orders)
+
     def send(self, payload: bytes) -> None:
         """Send one message, as fast as the process reads it; one at a time."""
-        if self.ended:
-            return
-        self._outgoing = memoryview(LENGTH.pack(len(payload)) + payload)
+        if not self.ended:
+            self._send(LENGTH.pack(len(payload)) + payload)
+
+    def _send(self, data: bytes) -> None:
+        self._outgoing = memoryview(data)
         self._write()
         if self._outgoing:
             self._loop.watch(self._socket.fileno(), READABLE | WRITABLE, self._ready)
@@ -162,6 +172,12 @@ class Output:
             del self._kept[:-KEPT_TAIL_BYTES]
         return bool(chunk)
 
+    def close(self) -> None:
+        """Close the pipe, once."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
     def drop(self) -> None:
         """Forget what was kept, when it is too much to be passed on."""
         del self._kept[:-KEPT_TAIL_BYTES]
@@ -183,12 +199,13 @@ class Output:
 
 
 class Process:
-    """A process forked from a zygote, with everything it started."""
+    """A process forked from a zygote, with everything it started; `child` is that process while it is blank."""
 
     def __init__(
         self,
         loop: Loop,
         zygote: Zygote,
+        child: Child,
         orders: Orders,
         limits: ProcessLimits,
         *,
@@ -200,11 +217,12 @@ class Process:
         self.limits = limits
         self.meter = Meter(limits, box)
         self.uid = orders.uid
-        self.pid = 0
+        self.pid = child.pid
+        self.meter.pid = child.pid
         self.killed_for: End | None = None  # the limit that it broke
         self.ended: Ended | None = None
         self._capture = capture
-        self._doomed = False  # to be killed, also if its pid is not known yet
+        self._doomed = False
         self._loop = loop
         self._zygote = zygote
         self.spending: Spending | None = None
@@ -216,12 +234,13 @@ class Process:
         """Whether anything in this box has used the network since the last question."""
         self.killed_by_kernel: Callable[[], bool] = lambda: False
         """Whether the kernel has killed a process of this box for want of memory since the last question."""
-        self._start(orders, capture, link)
+        self._start(child, orders, capture, link)
 
     # Starting
 
-    def _start(self, orders: Orders, capture: Capture, link: socket.socket | None) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    def _start(self, child: Child, orders: Orders, capture: Capture, link: socket.socket | None) -> None:
+        too_long = lambda: self.kill(End.OUTPUT_LIMIT)  # noqa: E731
+        self.channel = Channel(self._loop, child.channel, self.limits.output_bytes, too_long)
         in_reading, self._in_fd = os.pipe()
         pipes = [os.pipe() for _ in capture.value]
         writing = [pipe[1] for pipe in pipes]
@@ -232,21 +251,17 @@ class Process:
         try:
             self._feed_at_once()
             links = () if link is None else (link.fileno(),)
-            self._zygote.spawn((in_reading, writing[0], writing[-1], theirs.fileno(), *links))
+            self.channel.begin(orders.to_bytes(), (in_reading, writing[0], writing[-1], *links))
         finally:
             for fd in (in_reading, *writing):
                 os.close(fd)
-            theirs.close()
-        too_long = lambda: self.kill(End.OUTPUT_LIMIT)  # noqa: E731
-        self.channel = Channel(self._loop, ours, self.limits.output_bytes, too_long)
-        self.channel.send(orders.to_bytes())
         for (reading, _), keep_all in zip(pipes, capture.value, strict=True):
             os.set_blocking(reading, False)
             output = Output(reading, keep_all)
             self.outputs.append(output)
             self._loop.watch(reading, READABLE, lambda output=output: self._drain(output))
         self._loop.watch(self._zygote.socket.fileno(), READABLE, self._on_zygote)
-        self.begin_clock()
+        self._begin_wall_clock()
 
     def _feed_at_once(self) -> None:
         """Write stdin before the program starts if it fits into the pipe, which is the common case."""
@@ -306,9 +321,23 @@ class Process:
 
     def begin_clock(self) -> None:
         """Start the clocks of one test: what was used before does not count."""
-        self.began_s = time.monotonic()
         self._counted_base_s = max(self.test_cpu_s(), self.meter.test_s())
-        self._loop.at(self, self.began_s + min(FIRST_CHECK_S, self.limits.wall_s), self._check)
+        self._begin_wall_clock()
+
+    def begin_next(self) -> None:
+        """Start the clocks of the next test, and take what was used so far as its base."""
+        self.rebase()
+        self._counted_base_s = self.meter.test_s()
+        self._begin_wall_clock()
+
+    def _begin_wall_clock(self) -> None:
+        self.began_s = time.monotonic()
+        self._stood_still_s = 0.0
+        self._check_at(self.began_s + min(FIRST_CHECK_S, self.limits.wall_s))
+
+    def _check_at(self, when_s: float) -> None:
+        self._due_s = when_s
+        self._loop.at(self, when_s, self._check)
 
     def rebase(self, precisely: bool = False) -> None:
         """Take what was used so far as the base of the next test; `precisely` counts the children as well."""
@@ -349,41 +378,44 @@ class Process:
         assert self.ended is not None
         return self.meter.end_s(self.ended.cpu_s, orphans_s)
 
+    def _not_its_own_s(self) -> float:
+        """Return for how long of the test others had the core that it wanted, or the whole box stood still."""
+        return min(self.meter.kept_waiting_s(), MAX_KEPT_WAITING * self.limits.wall_s) + self._stood_still_s
+
     def _check(self, now_s: float) -> None:
-        left_s = FIRST_CHECK_S
-        if self.pid != 0:
-            usage = self.meter.look()
-            left_s = self.limits.cpu_s - self.meter.test_s()
-            if left_s < 0:
-                return self.kill(End.CPU_LIMIT)
-            too_many = len(usage.processes) > self.limits.processes + CONFINING_PROCESSES
-            if self.meter.memory_mb(usage) > self.limits.memory_mb or too_many:
-                return self.kill(End.MEMORY_LIMIT)
+        if now_s - self._due_s > FROZEN_S:
+            self._stood_still_s += now_s - self._due_s
+        usage = self.meter.look()
+        left_s = self.limits.cpu_s - self.meter.test_s()
+        if left_s < 0:
+            return self.kill(End.CPU_LIMIT)
+        too_many = len(usage.processes) > self.limits.processes + CONFINING_PROCESSES
+        if self.meter.memory_mb(usage) > self.limits.memory_mb or too_many:
+            return self.kill(End.MEMORY_LIMIT)
         wall_left_s = self.began_s + self.limits.wall_s - now_s
-        if wall_left_s <= 0:  # time in which it wanted a core and others had it is not its own
-            wall_left_s += min(self.meter.kept_waiting_s(), MAX_KEPT_WAITING * self.limits.wall_s)
+        if wall_left_s <= 0:
+            wall_left_s += self._not_its_own_s()
         if wall_left_s <= 0:
             return self.kill(End.WALL_LIMIT)
         if self.spending is not None and self.spending.is_used_up:
             return self.kill(End.BUDGET)
         longest_s = LOSING_CHECK_S if self.meter.is_losing else LONGEST_CHECK_S
         pause_s = min(longest_s, max(left_s, 0.005), max(wall_left_s, 0.001))
-        self._loop.at(self, now_s + pause_s, self._check)
+        self._check_at(now_s + pause_s)
         return None
 
     def taken(self) -> Taken:
         """Return what the current test has taken of the budget of all."""
         used_s = max(self.test_cpu_s(), self.meter.test_s()) if self.ended is None else self.end_cpu_s()
         cpu_s = max(0.0, used_s - self._counted_base_s)
-        kept_waiting_s = min(self.meter.kept_waiting_s(), MAX_KEPT_WAITING * self.limits.wall_s)
-        return Taken(max(cpu_s, self.wall_s - kept_waiting_s), cpu_s)
+        return Taken(max(cpu_s, self.wall_s - self._not_its_own_s()), cpu_s)
 
     def kill(self, limit: End | None = None) -> None:
         """Kill the main process, for the limit it broke if any. What it started is killed with the reset."""
         self.killed_for = self.killed_for or limit
         self._doomed = self._doomed or self.ended is None
         self._loop.cancel(self)
-        if self.pid and self.ended is None:
+        if self.ended is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
@@ -391,12 +423,7 @@ class Process:
 
     def _on_zygote(self) -> None:
         message = self._zygote.socket.recv(64)
-        if len(message) == PID.size:
-            (self.pid,) = PID.unpack(message)
-            self.meter.pid = self.pid
-            if self._doomed:
-                self.kill()
-        elif len(message) == END.size:
+        if len(message) == END.size:
             status, cpu_s, peak_kib = END.unpack(message)
             self.ended = Ended(status, cpu_s, peak_kib / 1024, time.monotonic())
             self.meter.peak_mb = max(self.meter.peak_mb, self.ended.peak_mb)
@@ -423,15 +450,19 @@ class Process:
             self.drain_rest()
             raise HarnessFailed(f"a process could not be confined: {self.message()[-500:]}")
 
-    def close(self) -> None:
-        """Close every descriptor; the process has ended."""
-        self._loop.cancel(self)
-        self._loop.forget(self._zygote.socket.fileno())
+    def dismiss(self) -> None:
+        """Kill it, if it has not ended, and listen no more to what it says and writes; its end is still told."""
+        self.kill()
         self.channel.close()
         self._close_stdin()
         for output in self.outputs:
             self._loop.forget(output.fd)
-            os.close(output.fd)
+            output.close()
+
+    def close(self) -> None:
+        """Close every descriptor; the process has ended."""
+        self.dismiss()
+        self._loop.forget(self._zygote.socket.fileno())
 
     def message(self) -> str:
         """Return the end of what it wrote to stderr (or to both, where they are one), for people."""

@@ -1,7 +1,7 @@
 """The processes of one job: their orders and limits, how they start and end; and the compiler."""
 
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -37,9 +37,12 @@ class Used(NamedTuple):
 class Processes:
     """Starts and ends the processes of one job; the modes do the rest."""
 
-    def __init__(self, box: Box, job: Job) -> None:
+    def __init__(self, box: Box, job: Job, over: Callable[[], None] = lambda: None) -> None:
+        """`over` may be called once every fact of the job is told, and nothing that follows can change one: it lets the
+        answer leave before the program's end and the reset."""
         self.box = box
         self.job = job
+        self.over = over
         self.folder = ProgramFolder(box, job)
         self.spending = Spending(job.budget, len(job.runs) or len(job.calls))
         self._build_uid = 0
@@ -63,23 +66,22 @@ class Processes:
     def orders(self, role: Role, **more: Any) -> Orders:
         """Return the orders of one process, with a fresh uid; `start` adds the rlimits."""
         job, box = self.job, self.box
-        orders = Orders(
-            role=role,
-            folder=FOLDER,
-            writable=WRITABLE_FOLDERS,
-            env=dict(job.toolchain.env),
-            uid=box.fresh_uid(),
-            confinement=box.config.confinement,
-            seccomp=box.config.seccomp,
-            no_new_privileges=box.no_new_privileges,
-            rlimits=(),
-            source_file=job.toolchain.source_file,
-            prelude=job.prelude,
-            module=job.module,
-            entry_point=job.entry_point,
-            exact_answers=job.exact_answers,
-        )
-        return replace(orders, **more)
+        usual: dict[str, Any] = {
+            "folder": FOLDER,
+            "writable": WRITABLE_FOLDERS,
+            "env": dict(job.toolchain.env),
+            "uid": box.fresh_uid(),
+            "confinement": box.config.confinement,
+            "seccomp": box.config.seccomp,
+            "no_new_privileges": box.no_new_privileges,
+            "rlimits": (),
+            "source_file": job.toolchain.source_file,
+            "prelude": job.prelude,
+            "module": job.module,
+            "entry_point": job.entry_point,
+            "exact_answers": job.exact_answers,
+        }
+        return Orders(role=role, **(usual | more))
 
     def start(
         self,
@@ -96,9 +98,11 @@ class Processes:
         if all(one.ended is not None for one in self._started):
             self._started = []
         mine: list[Process] = []
+        zygote = zygote or box.zygote
         process = Process(
             box.loop,
-            zygote or box.zygote,
+            zygote,
+            box.child_of(zygote),
             replace(orders, rlimits=limits.for_kernel()),
             limits,
             stdin=stdin,
@@ -108,7 +112,6 @@ class Processes:
         )
         mine.append(process)
         self._started.append(process)
-        box.traces.processes += 1
         process.lister = lambda: other_pids(box.reset.known)
         process.tried_a_socket = box.traces.tried_a_socket
         process.killed_by_kernel = box.killed_by_kernel

@@ -9,12 +9,12 @@ import time
 from collections import deque
 
 from sandboxes.harness.loop import READABLE, Loop
-from sandboxes.protocol.facts import Fact
+from sandboxes.protocol.facts import Fact, TestFacts
 from sandboxes.protocol.frames import Reader, to_frame
 from sandboxes.protocol.messages import Message, Start, Stop
 
 COLLECT_S = 0.02
-BIG_FRAME_BYTES = 1 << 18
+BIG_BYTES = 1 << 18
 
 
 class Service:
@@ -26,7 +26,8 @@ class Service:
         self._last_stopped = -1
         self._loop = loop
         self._reader = Reader()
-        self._waiting: list[bytes] = []
+        self._waiting: list[Message] = []
+        self._waiting_bytes = 0
         loop.watch(0, READABLE, self._read)
 
     def _read(self) -> None:
@@ -46,17 +47,20 @@ class Service:
 
     def tell(self, message: Message) -> None:
         """Send a message; facts, which come in numbers, soon, and all others at once."""
-        frame = to_frame(message)
-        self._waiting.append(frame)
-        if not isinstance(message, Fact) or len(frame) > BIG_FRAME_BYTES:
+        self._waiting.append(message)
+        if isinstance(message, TestFacts):
+            self._waiting_bytes += len(message.stdout) + len(message.stderr) + len(message.value)
+            self._waiting_bytes += sum(map(len, message.files.values()))
+        if not isinstance(message, Fact) or self._waiting_bytes > BIG_BYTES:
             self.flush()
         elif len(self._waiting) == 1:
             self._loop.at(self, time.monotonic() + COLLECT_S, lambda _: self.flush())
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send what waits, in one frame."""
         self._loop.cancel(self)
-        data = memoryview(b"".join(self._waiting))
+        data = memoryview(to_frame(*self._waiting))
         self._waiting.clear()
+        self._waiting_bytes = 0
         while data:
             data = data[os.write(1, data) :]

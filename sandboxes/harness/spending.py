@@ -4,8 +4,11 @@ Of each test the larger counts: its CPU time, or its time on the clock without w
 busy machine takes nothing from the budget of a program, and one that sleeps uses it up.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
+from sandboxes.protocol.facts import TesterTest
 from sandboxes.protocol.job import Budget
 
 LONG_S = 0.25
@@ -65,6 +68,11 @@ class Spending:
         return self._counted_s + self._now().counted_s > self.limit_s
 
     @property
+    def was_used_up(self) -> bool:
+        """Whether the tests that are over have taken more than all may."""
+        return self._counted_s > self.limit_s
+
+    @property
     def waited_s(self) -> float:
         """How long the program has waited so far, in its current test as well."""
         return self._waited_s + self._now().waited_s
@@ -78,15 +86,24 @@ class Spending:
         """Count the tests of this process from now on."""
         self._current = process
 
-    def count(self, *, last: bool) -> float:
-        """Take the current test as over and return what counts of it. Call this before its clock begins anew; `last`
+    def count(self, *, last: bool) -> Taken:
+        """Take the current test as over and return what it has taken. Call this before its clock begins anew; `last`
         says that its process has ended."""
         taken = self._now()
         self._counted_s += taken.counted_s
         self._waited_s += taken.waited_s
         if last:
             self._current = None
-        return taken.counted_s
+        return taken
 
     def _now(self) -> Taken:
         return self._current.taken() if self._current else Taken()
+
+
+def with_cpu_time(told: Sequence[TesterTest], cpu_s: float) -> list[TesterTest]:
+    """Return tests that were told together, with the CPU seconds that they took together shared out among them by their
+    times on the clock, which is what a tester can tell."""
+    wall_s = sum(test.time_s for test in told)
+    return [
+        replace(test, time_s=round(cpu_s * (test.time_s / wall_s if wall_s else 1 / len(told)), 6)) for test in told
+    ]

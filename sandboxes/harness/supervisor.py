@@ -1,10 +1,12 @@
 """The supervisor: the first process of a box. It takes jobs from the service, runs them, resets the box, tells facts.
 
+The answer to a job may leave before the reset, which proves that the box is fit for the next one. Jobs are taken one by
+one, so none begins before that is proved: a box that cannot prove it says so and ends, whatever has been sent to it.
 It routes bytes and never reads what a program wrote; it decides nothing about right or wrong.
 """
 
 import os
-import platform
+import sys
 import time
 from typing import NoReturn
 
@@ -17,23 +19,25 @@ from sandboxes.harness.reset import NotReset
 from sandboxes.harness.zygote import Zygote, give_back
 from sandboxes.protocol.config import BoxConfig
 from sandboxes.protocol.constants import FOLDER
-from sandboxes.protocol.digest import digest
 from sandboxes.protocol.frames import BrokenFrame
-from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Start
+from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Spent, Start
 
 ALIVE_S = 1.0
 
 
 def serve(config: BoxConfig, zygote: Zygote) -> NoReturn:
     """Run one job after the other until the stream to the service ends; then the process ends."""
+    digest = _digest()
     box = Box(config, zygote)
     give_back()
     os.umask(0o022)
     box.clean()
+    box.reset.learn()
     box.accounts.note_idle()
-    box.service.tell(Hello(digest=digest(), python=platform.python_version()))
+    box.service.tell(Hello(digest=digest, python=sys.version.split()[0]))
     try:
         while True:
+            box.fork_ahead()
             while not box.service.jobs:
                 box.loop.turn()
             _run(box, box.service.jobs.popleft())
@@ -42,10 +46,37 @@ def serve(config: BoxConfig, zygote: Zygote) -> NoReturn:
         os._exit(1)
 
 
+def _digest() -> str:
+    """Return the digest of the harness. A process of its own finds it out: what that loads would stay in memory."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            from sandboxes.protocol.digest import digest
+
+            os.write(writing, digest().encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, encoding="ascii") as stream:
+        found = stream.read()
+    os.waitpid(pid, 0)
+    return found
+
+
 def _run(box: Box, start: Start) -> None:
     box.service.current = start.number
     refused = ""
-    processes = Processes(box, start.job)
+    answered = False
+
+    def over() -> None:
+        nonlocal answered
+        if start.early and not answered:
+            answered = True
+            box.loop.cancel(_say_alive)
+            box.service.tell(Done(number=start.number, refused=refused, waited_s=processes.spending.waited_s))
+
+    processes = Processes(box, start.job, over)
     _say_alive(box)
     try:
         _carry_out(processes)
@@ -55,16 +86,20 @@ def _run(box: Box, start: Start) -> None:
         refused = str(error)
     finally:
         box.loop.cancel(_say_alive)
+    over()
     waited_s = processes.spending.waited_s
     box.clean()
     spent = box.traces.settle()
-    box.accounts.note_idle()
-    box.service.tell(Done(number=start.number, refused=refused, spent=spent, waited_s=waited_s))
+    box.accounts.note_job()
+    if not start.early:
+        box.service.tell(Done(number=start.number, refused=refused, spent=spent, waited_s=waited_s))
+    elif spent:
+        box.service.tell(Spent(number=start.number, why=spent))
+        os._exit(0)  # the next job may be on its way already
 
 
 def _carry_out(processes: Processes) -> None:
-    processes.folder.prepare()
-    processes.box.traces.begin(FOLDER)
+    processes.box.traces.begin(FOLDER, processes.folder.prepare())
     if processes.compile():
         MODES[processes.job.mode](processes)
 

@@ -41,11 +41,10 @@ class Traces:
         self._before = self._read_network()
         self._last_pid = self._newest_pid()
 
-    def begin(self, folder: str) -> None:
-        """Take the counter of inodes of `folder` as it is: a job's own files are placed there, and nothing of it has
-        run."""
+    def begin(self, folder: str, inode: int) -> None:
+        """Take `inode`, that of the last of a job's own files in `folder`, for its counter; nothing of it has run."""
         if folder in self._inodes:
-            self._inodes[folder] = _inode(folder) or 0
+            self._inodes[folder] = inode
 
     def settle(self) -> str:
         """Take the traces of the job that is over, and return why its box is spent, or nothing if it is not."""

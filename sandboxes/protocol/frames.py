@@ -2,7 +2,8 @@
 
 A frame is `kind (1 byte) | head length (4) | body length (4) | head (JSON) | body`, big endian. The head is the record
 of the message and the sizes into which the body is cut: `[record, [size, ..]]`. It is small and made by us on both
-sides; what a program wrote travels in the body, which nobody in the box reads.
+sides; what a program wrote travels in the body, which nobody in the box reads. Messages that go out together share a
+frame of a kind of its own, with `[[kind, record], ..]` in the place of the record.
 """
 
 import json
@@ -11,7 +12,7 @@ from struct import Struct
 from typing import Any
 
 from sandboxes.protocol.facts import CompileFacts, TesterFacts, TestFacts
-from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Message, Start, Stop
+from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Message, Spent, Start, Stop
 from sandboxes.protocol.records import BrokenRecord, pack, unpack
 
 HEAD = Struct(">BII")
@@ -28,7 +29,9 @@ KINDS: dict[int, type[Message]] = {
     7: Done,
     8: Broken,
     9: Alive,
+    10: Spent,
 }
+SEVERAL = 0
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _NUMBERS = {kind: number for number, kind in KINDS.items()}
 
@@ -37,12 +40,14 @@ class BrokenFrame(ValueError):
     """The stream holds what is not a frame: the other side is not what it should be."""
 
 
-def to_frame(message: Message) -> bytes:
-    """Return the frame of a message."""
-    record, blobs = pack(message)
+def to_frame(*messages: Message) -> bytes:
+    """Return the frame of a message, or of several that go out together."""
+    blobs: list[bytes] = []
+    records = [[_NUMBERS[type(message)], pack(message, blobs)[0]] for message in messages]
+    kind, record = records[0] if len(records) == 1 else (SEVERAL, records)
     head = _to_json([record, [len(blob) for blob in blobs]]).encode()
     body = b"".join(blobs)
-    return b"".join((HEAD.pack(_NUMBERS[type(message)], len(head), len(body)), head, body))
+    return b"".join((HEAD.pack(kind, len(head), len(body)), head, body))
 
 
 class Reader:
@@ -60,7 +65,7 @@ class Reader:
         self._buffer += chunk
         while len(self._buffer) >= HEAD.size:
             kind, head_bytes, body_bytes = HEAD.unpack_from(self._buffer)
-            if kind not in KINDS or head_bytes > MAX_HEAD_BYTES or body_bytes > MAX_BODY_BYTES:
+            if (kind not in KINDS and kind != SEVERAL) or head_bytes > MAX_HEAD_BYTES or body_bytes > MAX_BODY_BYTES:
                 raise BrokenFrame(f"no frame begins with {bytes(self._buffer[: HEAD.size])!r}")
             body_at = HEAD.size + head_bytes
             end = body_at + body_bytes
@@ -69,16 +74,39 @@ class Reader:
             head, body = bytes(self._buffer[HEAD.size : body_at]), bytes(self._buffer[body_at:end])
             del self._buffer[:end]
             try:
-                record, sizes = _two(json.loads(head))
-                yield unpack(KINDS[kind], record, _split(body, sizes)), body_bytes
+                messages = _messages(kind, head, body)
             except (BrokenRecord, ValueError, RecursionError) as error:
-                raise BrokenFrame(f"a {KINDS[kind].__name__} cannot be read: {error}") from error
+                name = "frame of several" if kind == SEVERAL else KINDS[kind].__name__
+                raise BrokenFrame(f"a {name} cannot be read: {error}") from error
+            for message in messages:
+                yield message, body_bytes
+                body_bytes = 0  # those of a frame hold it together
 
 
-def _two(head: Any) -> tuple[Any, Any]:
-    if type(head) is not list or len(head) != 2 or type(head[1]) is not list:
-        raise BrokenRecord("the head is not a record with sizes")
-    return head[0], head[1]
+def _messages(kind: int, head: bytes, body: bytes) -> list[Message]:
+    record, sizes = _two(json.loads(head))
+    blobs = _split(body, _list(sizes))
+    if kind != SEVERAL:
+        return [unpack(KINDS[kind], record, blobs)]
+    return [unpack(_kind(number), one, blobs) for number, one in map(_two, _list(record))]
+
+
+def _two(pair: object) -> tuple[Any, Any]:
+    if type(pair) is not list or len(pair) != 2:
+        raise BrokenRecord("two values were expected")
+    return pair[0], pair[1]
+
+
+def _list(value: object) -> list[Any]:
+    if type(value) is not list:
+        raise BrokenRecord("a list was expected")
+    return value
+
+
+def _kind(number: object) -> type[Message]:
+    if type(number) is not int or number not in KINDS:
+        raise BrokenRecord(f"there are no messages of kind {number!r:.20}")
+    return KINDS[number]
 
 
 def _split(body: bytes, sizes: list[Any]) -> list[bytes]:

@@ -16,10 +16,12 @@ class Hello:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """Service: run this job; its number is larger than that of any job before."""
+    """Service: run this job; its number is larger than that of any job before. With `early` the job is told to be over
+    as soon as its facts are complete, and the box is reset after that: it begins no other job before that is proved."""
 
     number: int
     job: Job
+    early: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +33,9 @@ class Stop:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """Box: this job is over and nothing of it is left. `refused` says why it could not be run as it was sent, `spent`
-    why the box should run no other: something that only grows was moved, which a later program could read.
+    """Box: this job is over and nothing of it is left; if that was to be told early, its facts are complete. `refused`
+    says why it could not be run as it was sent, `spent` why the box should run no other: something that only grows was
+    moved, which a later program could read.
 
     `waited_s` is how long the program has neither computed nor been kept waiting for a core.
     """
@@ -41,6 +44,14 @@ class Done:
     refused: str = ""
     spent: str = ""
     waited_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Box: the job that was told to be over early has spent it, and it runs no other. Its last message."""
+
+    number: int
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,4 +68,4 @@ class Alive:
     number: int
 
 
-Message = Hello | Start | Stop | CompileFacts | TestFacts | TesterFacts | Done | Broken | Alive
+Message = Hello | Start | Stop | CompileFacts | TestFacts | TesterFacts | Done | Spent | Broken | Alive

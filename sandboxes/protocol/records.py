@@ -5,7 +5,7 @@ have their default are left out. What is read is checked against the annotations
 an unknown or a missing one is a `BrokenRecord`. So a new field of a job or a fact needs no other line of code.
 """
 
-import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
@@ -26,9 +26,9 @@ class BrokenRecord(ValueError):
     """What was read is not what the class says."""
 
 
-def pack(record: object) -> tuple[Json, list[bytes]]:
-    """Return the head and the blobs of a dataclass."""
-    blobs: list[bytes] = []
+def pack(record: object, blobs: list[bytes] | None = None) -> tuple[Json, list[bytes]]:
+    """Return the head and the blobs of a dataclass; they are added to those that are given."""
+    blobs = [] if blobs is None else blobs
     return _write(record, blobs), blobs
 
 
@@ -96,7 +96,7 @@ def _exactly(kind: type) -> _Reader:
 
 
 def _float(value: Any, _: Blobs) -> float:
-    if type(value) not in (float, int) or not math.isfinite(value):
+    if type(value) not in (float, int) or not -sys.float_info.max <= value <= sys.float_info.max:
         raise BrokenRecord(f"a finite number expected, not {value!r:.100}")
     return float(value)
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sandboxes.harness.wall.lineups import LEAST, _members, changed_arguments, far_values, line_up
@@ -105,6 +105,8 @@ def test_whatever_is_lined_up_is_distinct_and_of_the_same_shape(value: Any):
         assert all(shape(member) == shape(value) for member in members)
 
 
+@example(5e-324)
+@example(-1e-310)
 @given(st.integers() | st.floats(-1e300, 1e300) | st.lists(st.integers(), min_size=1, max_size=9))
 @settings(max_examples=150, deadline=None)
 def test_every_number_and_every_list_of_numbers_has_a_line_up(value: Any):

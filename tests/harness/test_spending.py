@@ -2,7 +2,8 @@
 
 import pytest
 
-from sandboxes.harness.spending import Pair, Spending, Taken
+from sandboxes.harness.spending import Pair, Spending, Taken, with_cpu_time
+from sandboxes.protocol.facts import TesterTest, TestOutcome
 from sandboxes.protocol.job import Budget
 
 BUDGET = Budget(base_s=4.0, per_test_s=1.0, most_s=10.0)
@@ -26,12 +27,12 @@ def test_a_budget_grows_with_the_tests_up_to_its_most(tests: int, seconds: float
 def test_what_all_tests_take_is_added_up_and_the_current_one_counts() -> None:
     spending, process = Spending(BUDGET, 2), Process(3.0, 1.0)
     spending.follow(process)
-    assert (spending.count(last=False), spending.is_used_up) == (3.0, False)
+    assert (spending.count(last=False), spending.is_used_up) == ((3.0, 1.0), False)
     process.now = Taken(3.5, 0.0)
     assert (spending.is_used_up, spending.waited_s) == (True, 5.5)
     spending.tests = 100  # only now it is known how many there are
     assert not spending.is_used_up
-    assert (spending.count(last=True), spending.waited_s) == (3.5, 5.5)
+    assert (spending.count(last=True), spending.waited_s) == ((3.5, 0.0), 5.5)
 
 
 def test_without_a_budget_nothing_is_used_up() -> None:
@@ -47,3 +48,14 @@ def test_of_two_that_wait_for_each_other_only_what_counts_for_both_counts() -> N
 
 def test_a_short_test_is_not_said_to_have_waited() -> None:
     assert (Taken(0.2, 0.0).waited_s, Taken(0.3, 0.1).waited_s) == (0.0, pytest.approx(0.2))
+
+
+@pytest.mark.parametrize(
+    ("on_the_clock", "cpu_s", "expected"),
+    [([9.0, 3.0], 2.0, [1.5, 0.5]), ([0.0, 0.0], 2.0, [1.0, 1.0]), ([5.0], 0.1, [0.1]), ([], 2.0, [])],
+)
+def test_tests_that_were_told_together_share_their_cpu_time(
+    on_the_clock: list[float], cpu_s: float, expected: list[float]
+) -> None:
+    told = [TesterTest(id=str(n), outcome=TestOutcome.PASSED, time_s=one) for n, one in enumerate(on_the_clock)]
+    assert [test.time_s for test in with_cpu_time(told, cpu_s)] == expected

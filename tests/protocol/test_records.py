@@ -11,7 +11,7 @@ from sandboxes.protocol.config import BoxConfig, Confinement
 from sandboxes.protocol.facts import CompileFacts, End, Signal, TesterFacts, TesterTest, TestFacts, TestOutcome
 from sandboxes.protocol.frames import HEAD, BrokenFrame, Reader, to_frame
 from sandboxes.protocol.job import BuiltFile, Job, Limits, Mode, Run, Toolchain
-from sandboxes.protocol.messages import Broken, Done, Hello, Message, Start, Stop
+from sandboxes.protocol.messages import Broken, Done, Hello, Message, Spent, Start, Stop
 from sandboxes.protocol.records import BrokenRecord, pack, unpack
 from sandboxes.protocol.report import Collected, Finished, Report, Unusable, from_payload, to_payload
 
@@ -69,6 +69,7 @@ MESSAGES: list[Message] = [
     ),
     TesterFacts(tests=(), finished=True),
     Done(number=7, refused="no"),
+    Spent(number=7, why="much"),
     Broken(message="b"),
 ]
 
@@ -80,6 +81,14 @@ def test_every_message_arrives_as_it_was_sent(message: Message, chunk_bytes: int
     reader = Reader()
     chunks = [stream[at : at + chunk_bytes] for at in range(0, len(stream), chunk_bytes)]
     assert [found for chunk in chunks for found, _ in reader.feed(chunk)] == [message, Stop(number=1)]
+
+
+def test_messages_that_go_out_together_share_a_frame_and_hold_its_body_once() -> None:
+    facts = [TestFacts(index=n, end=End.RETURNED, value=b"%d" % n) for n in range(3)]
+    sent: list[Message] = [*facts, Done(number=1)]
+    stream = to_frame(*sent)
+    assert HEAD.unpack_from(stream)[0] == 0
+    assert list(Reader().feed(stream)) == [(facts[0], 3), (facts[1], 0), (facts[2], 0), (sent[3], 0)]
 
 
 def test_fields_that_have_their_default_are_left_out() -> None:
@@ -136,6 +145,10 @@ def _frame(kind: int, head: bytes, body: bytes = b"") -> bytes:
     [
         b"HTTP/1.1 200",
         _frame(0, b"[{},[]]"),
+        _frame(0, b'[[[7,{"number":1}],[99,{}]],[]]'),
+        _frame(0, b'[[[7,{"number":1}],[0,[]]],[]]'),
+        _frame(0, b'[[[7,{"number":1}],{"number":1}],[]]'),
+        _frame(0, b'[[["7",{"number":1}]],[]]'),
         _frame(99, b"[{},[]]"),
         _frame(7, b"{"),
         _frame(7, b"\xff"),

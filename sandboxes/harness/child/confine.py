@@ -26,6 +26,7 @@ _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID = 0x00020000, 0x10000000, 0x20000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _LAST_CAPABILITY = 63
 _CAPABILITY_VERSION_3 = 0x20080522
+OWN_SCORE = "/proc/self/oom_score_adj"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _c_prctl = _libc.prctl
@@ -41,14 +42,18 @@ def _prctl(option: int, value: int) -> None:
     _checked(_c_prctl(option, value, 0, 0, 0), f"prctl({option})")
 
 
+def leave_session() -> None:
+    """Do what needs no orders: have a session of its own, and be the first to go where memory ends."""
+    os.setsid()
+    _write(OWN_SCORE, b"1000")
+
+
 def enter(orders: Orders) -> None:
     """Confine this process for good.
 
     Raises:
         OSError: a wall could not be put up.
     """
-    os.setsid()
-    _write("/proc/self/oom_score_adj", b"1000")
     _WAYS[orders.confinement](orders)
     set_limits(orders.rlimits)
     if not orders.no_new_privileges:

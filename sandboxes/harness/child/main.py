@@ -16,7 +16,7 @@ import threading
 import traceback
 import types
 import weakref
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from importlib.machinery import SourceFileLoader
 from typing import Any, NoReturn
 
@@ -24,15 +24,18 @@ from sandboxes.harness.child import confine, recursion
 from sandboxes.protocol.child import (
     ANSWER,
     CHANNEL_FD,
+    LENGTH,
     LINK_FD,
     Answer,
     Orders,
     Role,
+    read_exactly,
     read_message,
 )
 
 MAX_MESSAGE_CHARS = 4000
 MAX_FD = 4096
+MAX_FDS = 4
 FRAMES_OF_TESTS = 150
 """How deep the frames of pytest are below a test, which a program across the wall does not have below it."""
 FLUSH_FAILED = 120
@@ -40,14 +43,20 @@ FLUSH_FAILED = 120
 BUILTINS = frozenset(vars(builtins))
 
 
-def main(fds: Sequence[int]) -> NoReturn:
-    """Become the process that the orders on the channel ask for; `fds` are stdin, stdout, stderr, channel, and for the
-    two sides of a test the link between them."""
-    for target, fd in zip((0, 1, 2, CHANNEL_FD, LINK_FD), fds, strict=False):
+def main(channel_fd: int) -> NoReturn:
+    """Become the process that the orders on the channel ask for. With their length come the descriptors for stdin,
+    stdout and stderr, and for the two sides of a test the link between them."""
+    confine.leave_session()
+    channel = _socket(channel_fd)
+    length, fds, _, _ = socket.recv_fds(channel, LENGTH.size, MAX_FDS)
+    if not length:
+        os._exit(0)  # it is not needed
+    channel.detach()
+    for target, fd in zip((CHANNEL_FD, 0, 1, 2, LINK_FD), (channel_fd, *fds), strict=False):
         os.dup2(fd, target, inheritable=target < 3)
     os.closerange(3, CHANNEL_FD)
-    os.closerange(CHANNEL_FD + (len(fds) - 3), MAX_FD)
-    orders = Orders.from_bytes(receive())  # from the supervisor, and nobody else has that end
+    os.closerange(CHANNEL_FD + (len(fds) - 2), MAX_FD)
+    orders = Orders.from_bytes(read_exactly(LENGTH.unpack(length)[0], _read_channel))  # from the supervisor alone
     confine.enter(orders)
     answer(Answer.CONFINED)
     if orders.env:

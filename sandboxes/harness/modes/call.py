@@ -39,6 +39,7 @@ def carry_out(processes: Processes) -> None:
         try:
             index = _Calls(processes, process).answer_from(index)
         finally:
+            process.dismiss()
             processes.end(process)
             process.close()
 
@@ -70,10 +71,11 @@ class _Calls:
             self._tell(fact)
             if fact.end not in (End.RAISED, End.RETURNED, End.NOT_PLAIN):
                 return case + 1
-            self._process.rebase()
-            self._process.begin_clock()
-            if self._processes.spending.is_used_up:
+            if self._processes.spending.was_used_up:
                 return case + 1
+            if case + 1 < len(self._calls):
+                self._process.begin_next()
+        self._processes.over()
         return len(self._calls)
 
     def _load(self, index: int) -> bool:
@@ -120,7 +122,9 @@ class _Calls:
             time_s=time_s,
             wall_s=wall_s,
             memory_mb=process.peak_mb,
-            counted_s=self._processes.spending.count(last=process.ended is not None),
+            counted_s=self._processes.spending.count(
+                last=process.ended is not None or case + 1 == len(self._calls)
+            ).counted_s,
         )
 
     def _answered(self, case: int, kind: int, payload: bytes) -> TestFacts:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from sandboxes.harness.modes.testers import tester_zygote
 from sandboxes.harness.process import Process
 from sandboxes.harness.processes import Processes
+from sandboxes.harness.spending import with_cpu_time
 from sandboxes.protocol.child import Answer, Role, TestOrders
 from sandboxes.protocol.constants import FOLDER
 from sandboxes.protocol.facts import End, TesterTest, TestOutcome
@@ -78,12 +79,13 @@ class PlainRun:
         self._spending.follow(process)
         try:
             while process.ended is None:
-                self._read_reports(process)
+                if told := self._read_reports(process):
+                    self._begin_next_test(process, told)
                 self._processes.box.turn()
             self._processes.box.reset.kill_all()
             process.drain_rest()
-            self._read_reports(process)
-            self._spending.count(last=True)
+            told = self._read_reports(process)
+            self._note_times(told, self._spending.count(last=True).cpu_s)
             self._conclude(process)
         finally:
             self._processes.end(process)
@@ -114,7 +116,9 @@ class PlainRun:
         orders = self._processes.orders(Role.PLAIN, tests=tests)
         return self._processes.start(orders, limits, zygote=self._zygote)
 
-    def _read_reports(self, process: Process) -> None:
+    def _read_reports(self, process: Process) -> list[TesterTest]:
+        """Take what came, and return the tests among it."""
+        told: list[TesterTest] = []
         for kind, payload in process.answers():
             if kind != Answer.REPORT:
                 self._other_answers.setdefault(kind, payload)
@@ -122,21 +126,29 @@ class PlainRun:
             if self._forged:
                 continue
             try:
-                self._take(process, payload)
+                self._take(payload, told)
             except BrokenRecord:
                 self._forged = True
                 process.kill()
+        return told
 
-    def _take(self, process: Process, payload: bytes) -> None:
+    def _begin_next_test(self, process: Process, told: list[TesterTest]) -> None:
+        cpu_s = 0.0
+        if self._wanted is None or any(test.id in self._wanted for test in told):
+            cpu_s = self._spending.count(last=False).cpu_s
+            process.begin_next()
+        self._note_times(told, cpu_s)
+
+    def _note_times(self, told: list[TesterTest], cpu_s: float) -> None:
+        self.outcomes.update((test.id, test) for test in with_cpu_time(told, cpu_s))
+
+    def _take(self, payload: bytes, told: list[TesterTest]) -> None:
         match from_payload(payload):
-            case TesterTest() as told:
-                test = _cleaned(told)
+            case TesterTest() as one:
+                test = _cleaned(one)
                 if test.id not in self.outcomes and self._may_be_told(test):
                     self.outcomes[test.id] = test
-                    if process.ended is None and (self._wanted is None or test.id in self._wanted):
-                        self._spending.count(last=False)
-                        process.rebase()
-                        process.begin_clock()
+                    told.append(test)
             case Collected(ids=ids) if self._wanted is None and len(ids) <= MAX_TESTS:
                 self.collected = self.collected or tuple(_text(test_id, MAX_ID_CHARS) for test_id in ids)
             case Unusable(why=why):

@@ -50,7 +50,7 @@ def _run(processes: Processes, index: int, run: Run) -> TestFacts:
     processes.spending.follow(process)
     try:
         used = processes.finish(process)
-        counted_s = processes.spending.count(last=True)
+        counted_s = processes.spending.count(last=True).counted_s
         fact = replace(_fact(index, process, used), counted_s=max(counted_s, used.cpu_s))
         if fact.end is End.BUDGET:
             fact = replace(fact, message=processes.spending.sentence)
@@ -59,10 +59,8 @@ def _run(processes: Processes, index: int, run: Run) -> TestFacts:
         if fact.end is not End.OUTPUT_LIMIT:
             room = limits.output_bytes - sum(output.total for output in process.outputs)
             fact = replace(fact, files=folder.fetch(run.fetch, orders.uid, room))
-        if shared:
-            folder.restore()
-        else:
-            processes.remove_files()
+        if index + 1 < len(job.runs):  # what the last one left goes with the job
+            folder.restore() if shared else processes.remove_files()
         return fact
     finally:
         process.close()

@@ -31,7 +31,7 @@ from sandboxes.harness.modes.testers import (
 )
 from sandboxes.harness.process import Process
 from sandboxes.harness.processes import Processes
-from sandboxes.harness.spending import Pair
+from sandboxes.harness.spending import Pair, with_cpu_time
 from sandboxes.protocol.child import Answer, Orders, Role, TestOrders
 from sandboxes.protocol.constants import SHARED_FOLDER, TEMPORARY_FOLDER, TESTER_FOLDER, WRITABLE_FOLDERS
 from sandboxes.protocol.facts import End, Signal, TesterFacts, TesterTest, TestOutcome, Twin
@@ -257,24 +257,26 @@ class _WallRun:
         self._tester.kill(End.WALL_LIMIT)
 
     def _read_reports(self) -> None:
+        told: list[TesterTest] = []
         for kind, payload in self._tester.answers():
             if kind != Answer.REPORT or self._forged:
                 continue
             try:
-                self._take(from_payload(payload))
+                self._take(from_payload(payload), told)
             except BrokenRecord:  # the test code has written to the channel: nothing it says from here on counts
                 self._forged = True
                 self._tester.kill()
+        if told:
+            self._tests.update((test.id, test) for test in with_cpu_time(told, self._begin_next_test()))
 
-    def _take(self, report: Report) -> None:
+    def _take(self, report: Report, told: list[TesterTest]) -> None:
         match report:
             case Collected():
                 self.collected = report.ids
                 self._processes.spending.tests = len(report.ids)
                 self._begin_next_test()
             case TesterTest():
-                self._tests[report.id] = report
-                self._begin_next_test()
+                told.append(report)
             case Unusable():
                 self._unusable = report.why
             case Lied():
@@ -282,12 +284,14 @@ class _WallRun:
             case Finished():
                 self._finished = report
 
-    def _begin_next_test(self) -> None:
-        self._processes.spending.count(last=False)
+    def _begin_next_test(self) -> float:
+        """Return the CPU seconds that were used since this was last called."""
+        cpu_s = self._processes.spending.count(last=False).cpu_s
         for process in (self._program, self._tester):
             if process.ended is None:
                 process.rebase(precisely=time.monotonic() - process.began_s > CLOSER_LOOK_S)
                 process.begin_clock()
+        return cpu_s
 
     # Afterwards
 

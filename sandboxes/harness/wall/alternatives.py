@@ -9,6 +9,7 @@ the denominator of a fraction or of a float that is one (`0.3333333333333333`), 
 import hmac
 import math
 import re
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,6 +40,7 @@ _SIGNS = "!#$%&*+-/:;<=>?@^_|~"
 _LONG_INT_BITS = 12_000  # Python refuses to write longer ones in decimal
 _LEADING = 8  # digits of a number that may change: a change further behind could drown in an honest tolerance
 _EXACT_DIGITS = 14  # a float has at most 17, and 15 that stay when it is read and written
+_LEAST_POWER = -1074  # 2**-1074 is the least float above 0
 _NOISE = 8  # units in the last place of a float that are the rounding error of a sum
 _TEXT = 200  # characters of a text that may change
 _LONG_TEXT = 4000  # of longer ones, few alternatives are made
@@ -198,6 +200,8 @@ def _floats(value: float, want: int, salt: bytes) -> list[float]:
         return [-number for number in _floats(-value, want, salt + b"-")]
     if value < 1e15 and value.is_integer():
         return [float(number) for number in _ints(int(value), want, salt)]
+    if value < sys.float_info.min:  # whole multiples of the least one: few decimals are told apart there
+        return [math.ldexp(number, _LEAST_POWER) for number in _ints(int(math.ldexp(value, -_LEAST_POWER)), want, salt)]
     for denominator in _DENOMINATORS if value < 1e8 else ():
         numerator = round(value * denominator)
         if numerator / denominator == value and math.gcd(numerator, denominator) == 1:

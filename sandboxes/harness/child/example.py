@@ -1,0 +1,5 @@
+"""The program of a rehearsal."""
+
+
+def add(a, b):
+    return a + b
