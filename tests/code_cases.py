@@ -25,7 +25,7 @@ import pytest
 
 from verifier_service.batch import Batch
 from verifier_service.errors import RunnerUnavailable
-from verifier_service.metrics import Metrics
+from verifier_service.observability.metrics import Metrics
 from verifier_service.schema import CodeResult, CodeSubmission
 from verifier_service.service import Service, running_service
 from verifier_service.settings import Settings

@@ -41,9 +41,18 @@ class ServiceProcess:
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start it."""
         command = [sys.executable, "-m", "verifier_service", "serve", "--port", str(self.port)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._env)
+
+    def wait_until_ready(self) -> None:
+        """Wait until it says that it is ready."""
+        assert self._process is not None
         deadline = time.monotonic() + WARM_UP_S
         while time.monotonic() < deadline:
             assert self._process.poll() is None, f"the service ended at once:\n{self._log.read_text()}"
@@ -70,6 +79,14 @@ class ServiceProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tests leave behind out of the home of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state-home")))
+        yield
 
 
 @pytest.fixture(scope="session")

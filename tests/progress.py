@@ -1,12 +1,11 @@
 """What `make test` shows: how much there is, each file as it is done, and where it is while a file takes long.
 
 A plugin of pytest, loaded by name (`-p tests.progress`); with pytest-xdist it runs in the process that hands out the
-tests. It also puts the tests of a file into one group, so that what they share is started once.
+tests. It also begins with the files that take longest.
 """
 
 import time
 from collections import Counter, defaultdict
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,7 +80,7 @@ class Progress:
         file = _file(report.nodeid)
         self.took[file] += report.duration
         if report.failed:
-            self.say(f"FAILED {_name(report.nodeid)}")
+            self.say(f"FAILED {report.nodeid}")
         if report.failed or report.skipped or report.when == "call":
             self.seen[file, report.outcome] += 1
         if report.when != "teardown":
@@ -95,7 +94,7 @@ class Progress:
             )
             self.say(f"{file}: {counts} ({self.took[file]:.0f} s)")
         elif time.monotonic() - self.spoke > QUIET_S:
-            self.say(f"{file}: {self.left[file]} left, just done: {_name(report.nodeid).partition('::')[2]}")
+            self.say(f"{file}: {self.left[file]} left, just done: {report.nodeid.partition('::')[2]}")
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Remember how long it took, for the next time."""
@@ -111,21 +110,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file together, the longest files first."""
+    """Begin with the files that take longest."""
     order = {name: place for place, name in enumerate(ORDER)}
     items.sort(key=lambda item: order.get(_file(item.nodeid), len(order)))
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(Path(_file(item.nodeid)).stem))
 
 
 def _file(name: str) -> str:
     return name.partition("::")[0]
-
-
-def _name(name: str) -> str:
-    """Return a test's name without the group that pytest-xdist adds."""
-    return name.rpartition("@")[0] or name
 
 
 def _clock(seconds: float) -> str:

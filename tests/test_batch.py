@@ -1,12 +1,14 @@
 """Batches as they are sent: every item is read by itself, and only what is not a batch at all is refused."""
 
 import json
+from itertools import islice
 from typing import Any
 
 import pytest
 
-from verifier_service.batch import MAX_INTEGER_DIGITS, Unread, read_line, read_runs, read_submissions, read_tests
+from verifier_service.batch import Unread, read_line, read_runs, read_submissions, read_tests, submissions_in_steps
 from verifier_service.errors import BadRequest, NotJson
+from verifier_service.intake.json_text import MAX_INTEGER_DIGITS
 from verifier_service.schema import CallTests, CodeSubmission, MathSubmission, Run
 
 MATH = {"kind": "math", "completion": "\\boxed{1}", "reference": "1"}
@@ -29,13 +31,17 @@ def reason(item: Any, **envelope: Any) -> str:
 @pytest.mark.parametrize(
     ("item", "said"),
     [
-        (MATH | {"formm": "final"}, "formm 'final': there is no such field"),
+        (MATH | {"formm": "final"}, "formm 'final': there is no such field; the nearest is 'form'"),
         ({"kind": "math", "completion": "1"}, "reference: this field is required"),
         (MATH | {"reference": 7}, "reference 7: it must be a valid string"),
         (MATH | {"id": 7}, "id 7: it must be a valid string"),
-        (CODE | {"limits": {"time_limit": 1}}, "limits.time_limit 1: there is no such field"),
+        (
+            CODE | {"limits": {"time_limit": 1}},
+            "limits.time_limit 1: there is no such field; the nearest is 'time_limit_s'",
+        ),
         (CODE | {"limits": {"time_limit_s": -1}}, "limits.time_limit_s -1: it must be greater than 0"),
         (CODE | {"tests": {"kind": "guess"}}, "its kind must be one of 'stdio', 'call', 'assert', 'pytest'"),
+        (CODE | {"tests": CALL | {"kind": {}}}, "its kind"),
         (CODE | {"tests": CALL | {"cases": []}}, "tests.cases empty list: it must have at least 1 item"),
         (
             CODE | {"tests": CALL | {"checker": "guess"}},
@@ -184,3 +190,40 @@ def test_tests_that_stand_alone_are_read_or_refused() -> None:
     for body in (b'"p1"', b"{}", b'{"kind": "call"}'):
         with pytest.raises(BadRequest):
             read_tests(body)
+
+
+def test_what_is_too_much_is_refused_before_it_is_read() -> None:
+    for body, said in (
+        (b'{"submissions": [' + b"1," * 1_000_000 + b"1]}", "submissions more than 100: at most 100 in one request"),
+        (b'{"suites": {' + b'"a":1,' * 100_000 + b'"b":1}, "submissions": [7]}', "suites more than 100"),
+        (b'{"deadline_s": [' + b"1," * 100_000 + b'1], "submissions": [7]}', "deadline_s more than 1"),
+        (b'{"items": [' + b"1," * 100_000 + b"1]}", "'items': there is no such field"),
+        (b"[" + b"1," * 100_000 + b"1]", "a list: the body must be an object with `submissions`"),
+    ):
+        with pytest.raises(BadRequest, match=said):
+            list(islice(submissions_in_steps(body, 100), 110))
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (MATH | {f"field{n}": 1 for n in range(200_000)}, "an object of more than 1000 fields: at most 1000 fields"),
+        (MATH | {"extract": ["x"] * 200_000}, "extract list of 200000: it may have 10000 parts"),
+        (CODE | {"tests": CALL | {"cases": [{"x": 1, "y": 2}] * 9000}}, "tests.cases.0.expected: this field is req"),
+        (CODE | {"tests": CALL | {"cases": [1] * 200_000}}, "tests.cases"),
+        (CODE | {"tests": CALL | {"cases": [{"expected": 1}] * 5000 + [7]}}, "tests.cases.5000 7: "),
+    ],
+)
+def test_thousands_of_errors_in_an_item_are_told_by_the_first(item: Any, said: str) -> None:
+    assert said in reason(item)
+    assert len(reason(item)) < 3000
+
+
+def test_many_cases_are_read_one_by_one() -> None:
+    body = json.dumps({"submissions": [CODE | {"tests": CALL | {"cases": [{"expected": 1}] * 5000}}]}).encode()
+    steps = submissions_in_steps(body, 1)
+    assert sum(1 for _ in steps) > 5000
+    (item,) = read_submissions(body, 1).items
+    assert isinstance(item, CodeSubmission)
+    assert isinstance(item.tests, CallTests)
+    assert len(item.tests.cases) == 5000

@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from trainer.cli import app as trainer_cli
+from verifier_service.cli import cli
+from verifier_service.settings import Settings
 
 
 def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -75,3 +80,76 @@ def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch)
     done = run("doctor")
     assert done.returncode == 2
     assert "VERIFIER_BOXES='many'" in done.stderr
+
+
+BAD = [
+    (["serve", "--port", "99999"], "'--port': 99999: it must be less than or equal to 65535"),
+    (["serve", "--port", "http"], "'--port': http: it must be a valid integer"),
+    (["bench", "--count", "0"], "'--count': 0: it must be greater than or equal to 1"),
+    (["audit", "rows.jsonl", "--runs", "101"], "'--runs': 101: it must be less than or equal to 100"),
+    (["keys", "add", "me", "--file", "keys", "--max-in-hand", "0"], "'--max-in-hand': 0: it must be greater than or"),
+    (["sandboxes", "klingon"], "LANGUAGES 'klingon': it must be one of bash, c, cpp"),
+    (["evaluate", "demo", "--temperature", "-1"], "'--temperature': -1: it must be greater than or equal to 0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_a_value_out_of_range_is_named_with_what_is_allowed(arguments: list[str], said: str) -> None:
+    made = trainer_cli if arguments[0] == "evaluate" else cli
+    done = CliRunner().invoke(made, arguments, env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("command", [["doctor"], ["serve", "--port", "0"]], ids=lambda command: command[0])
+def test_a_sandbox_that_cannot_be_had_is_said_in_one_line_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("VERIFIER_RUNNER", "docker")
+    monkeypatch.setenv("VERIFIER_IMAGE_PREFIX", "nobody-made-it")
+    done = run(*command)
+    said = done.stdout + done.stderr
+    if "no Docker daemon answers" in said:
+        pytest.skip("no Docker daemon answers")
+    assert done.returncode == 1
+    assert "the image nobody-made-it/python is missing: run `make sandboxes LANGUAGES=python`" in said
+    assert "Traceback" not in said
+
+
+def test_without_what_an_extra_brings_the_command_says_which() -> None:
+    for module, missing, extra in (("verifier_service", "structlog", "service"), ("trainer", "yaml", "trainer")):
+        program = (
+            f"import sys, runpy; sys.modules[{missing!r}] = None; sys.argv = ['program', '--help']\n"
+            f"runpy.run_module('{module}', run_name='__main__')"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.endswith(f"pip install 'grpo-verifier[{extra}]'\n")
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_secret_that_makes_no_sense_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFIER_WEBHOOK_SECRETS", '{"a": "short-plain-secret"}')
+    done = run("settings")
+    assert done.returncode == 2
+    assert done.stderr.startswith("VERIFIER_WEBHOOK_SECRETS[a]='...': it must be")
+    assert "short" not in done.stderr
+
+
+def test_the_page_of_the_settings_is_that_of_the_code() -> None:
+    page = Path(__file__).parent.parent / "docs" / "settings.md"
+    done = run("settings", "--markdown")
+    assert page.read_text(encoding="utf-8") == done.stdout, "run: make openapi"
+    assert "|  |\n" not in done.stdout, "a setting that says not what it is for"
+
+
+def test_the_state_of_a_user_is_where_programs_keep_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("VERIFIER_STATE_DIR", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert Settings().state_dir == tmp_path / "grpo-verifier"
+    monkeypatch.setenv("XDG_STATE_HOME", "relative, and so to be ignored")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Settings().state_dir == tmp_path / ".local/state/grpo-verifier"

@@ -16,28 +16,12 @@ from typing import Any
 import pytest
 
 from tests.code_cases import judge_all, open_service, submission
+from verifier_service.audit.cheats import ALWAYS_EQUAL
 from verifier_service.schema import CodeResult, CodeSubmission, Verdict
 from verifier_service.service import Service
 
 pytestmark = pytest.mark.timeout(1800)
 
-EQUAL_TO_ALL = """
-class EqualToAll:
-    def __eq__(self, other): return True
-    def __ne__(self, other): return False
-    def __lt__(self, other): return True
-    __gt__ = __le__ = __ge__ = __contains__ = __lt__
-    def __hash__(self): return 0
-    def __bool__(self): return True
-    def __len__(self): return 1
-    def __iter__(self): return iter([self])
-    def __getitem__(self, key): return self
-    def __call__(self, *args, **kwargs): return self
-    def __sub__(self, other): return 0
-    __rsub__ = __add__ = __radd__ = __mul__ = __rmul__ = __sub__
-    def __abs__(self): return 0
-    def __round__(self, digits=0): return self
-"""
 BODIES = {
     "pass": "pass",
     "sys_exit": "import sys; sys.exit(0)",
@@ -64,7 +48,7 @@ class Problem:
 
 def cheat(problem: Problem, body: str) -> str:
     """Return a submission in which every function of the solution has this body."""
-    return EQUAL_TO_ALL + "\n".join(f"def {name}(*args, **kwargs):\n    {body}\n" for name in problem.functions)
+    return ALWAYS_EQUAL + "\n".join(f"def {name}(*args, **kwargs):\n    {body}\n" for name in problem.functions)
 
 
 def human_eval() -> list[Problem]:

@@ -1,39 +1,94 @@
 """The HTTP face: `create_app(settings)` puts routes, errors and the service together."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
 from verifier_service import __version__
-from verifier_service.api import health, openapi, problems, runs, submissions, suites, v1
-from verifier_service.metrics import Metrics
+from verifier_service.api import assets, compat, health, openapi, page, problems, runs, submissions, suites, v1
+from verifier_service.api.access import Access
+from verifier_service.api.arrival import Arrival, Drain
+from verifier_service.api.entrance import Entrance
+from verifier_service.errors import RunnerUnavailable
+from verifier_service.intake import memory
+from verifier_service.intake.bodies import Bodies
+from verifier_service.observability import telemetry
+from verifier_service.observability.metrics import Metrics
+from verifier_service.observability.requests import RequestLog
 from verifier_service.service import running_service
 from verifier_service.settings import Settings
 
+LAG_EVERY_S = 0.5
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the app; it starts to warm up when a server runs its lifespan."""
+    """Return the app; it starts to warm up when a server runs its lifespan.
+
+    Raises:
+        KeysBroken: the keys cannot be read.
+        TelemetryUnavailable: traces are asked for, and cannot be made.
+    """
     settings = settings or Settings()
     metrics = Metrics()
+    tracing = telemetry.start(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running_service(settings, metrics) as service:
-            app.state.service = service
-            await service.stored.start()
-            yield
+        watch = asyncio.create_task(_watch_the_loop(metrics))
+        try:
+            async with AsyncExitStack() as ending:
+                try:
+                    service = await ending.enter_async_context(running_service(settings, metrics))
+                except RunnerUnavailable as error:
+                    app.state.cannot_start = str(error)
+                    raise
+                app.state.service = service
+                service.watch()
+                await service.stored.start()
+                tidying = asyncio.create_task(memory.keep_tidy(lambda: service.dispatcher.in_hand))
+                try:
+                    yield
+                finally:
+                    tidying.cancel()
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         title="grpo-verifier",
         version=__version__,
         summary="Checks math answers with sympy, and runs programs and their unit tests in sandboxes.",
         lifespan=lifespan,
+        openapi_url=None,
     )
     app.state.settings = settings
+    app.state.cannot_start = ""
+    app.state.requests = RequestLog(settings, metrics)
+    app.state.bodies = Bodies(settings, metrics)
     app.state.metrics = metrics
-    problems.install(app, metrics)
-    openapi.install(app)
-    for room in (health, v1, runs, suites, submissions):
+    app.state.drain = Drain(settings.drain_s)
+    app.add_middleware(Arrival, drain=app.state.drain)
+    app.state.access = Access(settings, metrics)
+    problems.install(app)
+    foreign = compat.switched_on(settings)
+    openapi.install(app, [body for one in foreign for body in one.bodies])
+    app.add_middleware(Entrance, settings=settings, metrics=metrics, requests=app.state.requests, tracing=tracing)
+    for room in (health, assets, page, openapi, v1, runs, suites, submissions):
         app.include_router(room.router)
+    for one in foreign:
+        app.include_router(one.router)
     return app
+
+
+async def _watch_the_loop(metrics: Metrics) -> None:
+    """Observe by how much a timer comes late: that is how long everything else was held up."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due_s = loop.time() + LAG_EVERY_S
+        await asyncio.sleep(LAG_EVERY_S)
+        metrics.loop_lag.observe(max(loop.time() - due_s, 0.0))

@@ -2,19 +2,24 @@
 
 VerifierError
 ├── NotJson           the body is not JSON: 400
+├── TooSlow           the body came too slowly: 408
 ├── BadRequest        the body is not a batch: 422
 │   └── DigestMismatch  it is not what its digest says: 409
-├── Overloaded        the queue is full: 503 with Retry-After
+├── Overloaded        the queue is full, or the service ends: 503 with Retry-After
+│   └── TooManyInHand   the client has as many in hand as its key allows: 429 with Retry-After
+├── NoRoom            the disk is full: 507
 └── JudgeError        ours, or the item's: becomes a `judge_error` result, never a score
     ├── BadItem       an item asks for what cannot be had
     ├── BoxDied       the sandbox broke while it ran a submission
     ├── RunnerUnavailable  no sandbox can be had at all
+    ├── WorkerDied    math workers die, or cannot be started, whatever they are given
     └── ReferenceUnusable  the reference or the tests cannot be used
 
 The program's own failures are not here: they are values, see `schema.Verdict`.
 """
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 from verifier_service.schema import ProblemField
 from verifier_service.schema.problems import shown
@@ -26,6 +31,10 @@ class VerifierError(Exception):
 
 class NotJson(VerifierError):
     """The body is not JSON; the message says where it ceases to be."""
+
+
+class TooSlow(VerifierError):
+    """The body came more slowly than it may; the rest of it is not waited for."""
 
 
 class BadRequest(VerifierError):
@@ -48,19 +57,61 @@ class DigestMismatch(BadRequest):
 
 
 class Overloaded(VerifierError):
-    """The queue is full: nothing was judged, and the caller should come again after `retry_after_s` seconds."""
+    """Nothing was judged, and the caller should come again after `retry_after_s` seconds."""
+
+    status = 503
 
     def __init__(self, message: str, retry_after_s: float) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message)
 
 
+class Cause(StrEnum):
+    """Why nothing could be concluded, in the few words that are counted and alarmed on."""
+
+    RUNNER_UNAVAILABLE = "runner_unavailable"  # no sandbox can be started
+    BOX_DIED = "box_died"  # sandboxes die, also under harmless programs
+    WORKER_DIED = "worker_died"  # the same of math workers
+    DEADLINE = "deadline"  # it was not judged in time
+    BAD_REQUEST = "bad_request"  # the item asks for what cannot be had
+    INTERNAL = "internal"  # a fault of this service
+
+
+class TooManyInHand(Overloaded):
+    """The client has as many submissions waiting and running as it may."""
+
+    status = 429
+
+
+class NoRoom(VerifierError):
+    """There is no room to store what was sent; nothing of it was, and all that was stored before is safe."""
+
+
 class JudgeError(VerifierError):
-    """We failed to judge: nothing may be concluded about the submission."""
+    """We failed to judge: nothing may be concluded about the submission. `cause` says why, for counting."""
+
+    cause: Cause = Cause.INTERNAL
+
+    def __init__(self, message: str, cause: Cause | None = None) -> None:
+        super().__init__(message)
+        if cause is not None:
+            self.cause = cause
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same submission may well be judged a moment later: nothing is wrong with it."""
+        return self.cause in (Cause.RUNNER_UNAVAILABLE, Cause.BOX_DIED, Cause.WORKER_DIED)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the same submission may be judged another time: nothing is wrong with it."""
+        return self.cause is not Cause.BAD_REQUEST
 
 
 class BadItem(JudgeError):
     """An item asks for what cannot be had here: a language, a limit above the maximum, tests that are not kept."""
+
+    cause = Cause.BAD_REQUEST
 
     def __init__(self, field: str, value: object, allowed: str) -> None:
         super().__init__(str(ProblemField(field=field, value=shown(value), allowed=allowed)))
@@ -69,10 +120,22 @@ class BadItem(JudgeError):
 class BoxDied(JudgeError):
     """A sandbox broke (it died, or broke the protocol) while it ran a submission; a fresh one may do better."""
 
+    cause = Cause.BOX_DIED
+
 
 class RunnerUnavailable(JudgeError):
     """No sandbox can be started for this language on this machine; the message says what to do."""
 
+    cause = Cause.RUNNER_UNAVAILABLE
+
+
+class WorkerDied(JudgeError):
+    """Workers cannot be started, or die whatever they are given; the message says why."""
+
+    cause = Cause.WORKER_DIED
+
 
 class ReferenceUnusable(JudgeError):
     """The reference answer, the tests or the special judge cannot be used, whatever the submission is."""
+
+    cause = Cause.BAD_REQUEST

@@ -4,7 +4,7 @@ To add one is to add a folder there: a Dockerfile for its image and a `language.
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +14,15 @@ from pydantic.dataclasses import dataclass
 
 from sandboxes.protocol.job import Toolchain
 from verifier_service.errors import BadItem
+from verifier_service.schema.problems import nearest
 
 SANDBOXES = Path(__file__).resolve().parent.parent / "sandboxes"
+MAKEFILE = SANDBOXES.parent / "Makefile"
+
+
+def how_to_build(name: str) -> str:
+    """Return the command that makes the image of a language; in the repository it is another one than elsewhere."""
+    return f"`make sandboxes LANGUAGES={name}`" if MAKEFILE.is_file() else f"`grpo-verifier sandboxes {name}`"
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -28,7 +35,8 @@ class Language:
     `compile` and `run` are argument vectors, relative to the folder that holds `source_file`; a language without `run`
     is forked from the box's warm interpreter. `memory` is what the memory limit is set on: `address_space` (RLIMIT_AS)
     for programs that take what they use, `resident` (what is really in memory, watched from outside) for runtimes that
-    reserve far more than they use. `startup_memory_mb` is what an empty program of that runtime takes; it is added to
+    reserve far more than they use. `canary` is a program that prints the first line of its input: it tells whether
+    programs can be judged at all. `startup_memory_mb` is what an empty program of that runtime takes; it is added to
     the limit, so that a limit means the same in every language.
     """
 
@@ -46,6 +54,7 @@ class Language:
     min_processes: int = 1
     env: tuple[tuple[str, str], ...] = ()
     test_kinds: tuple[str, ...] = ("stdio",)
+    canary: str = ""
     line_directive: str = ""
     """What tells the compiler that the program's first line follows, where text stands before it."""
 
@@ -76,6 +85,10 @@ class Language:
         """Whether its box can call programs and run tests against them: then it is Python."""
         return "assert" in self.test_kinds
 
+    def canary_of(self, test_kind: str) -> str:
+        """Name the known submission that tells whether programs can be judged with tests of this kind."""
+        return f"{self.name} {test_kind}"
+
     @property
     def toolchain(self) -> Toolchain:
         """What a job for this language tells its box."""
@@ -105,9 +118,21 @@ def load_languages(folder: Path = SANDBOXES) -> dict[str, Language]:
 class Languages:
     """The languages that are known, and which of them can be run here, each with its version."""
 
-    def __init__(self, known: Mapping[str, Language], versions: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        known: Mapping[str, Language],
+        versions: Mapping[str, str] | None = None,
+        hint: Callable[[Language], str] = lambda language: f"{how_to_build(language.name)} builds it",
+    ) -> None:
+        """`hint` says of a language that is not among `versions` how it comes to be there."""
         self.known = known
         self.versions: Mapping[str, str] = versions or {}
+        self.hint = hint
+
+    @property
+    def by_any_name(self) -> dict[str, str]:
+        """The name of each language by each of its names, in lower case."""
+        return {name: one.name for one in self.known.values() for name in (one.name, *one.aliases)}
 
     def find(self, name: str) -> Language | None:
         """Return the language that goes by `name`, whatever the case; None if there is none."""
@@ -122,12 +147,10 @@ class Languages:
         """
         language = self.find(name)
         if language is None:
-            raise BadItem(field, name, f"it must be one of {', '.join(self.known)}, or another name of one of them")
+            meant = nearest(name.lower(), self.by_any_name)
+            allowed = f"it must be one of {', '.join(self.known)}, or another name of one of them{meant}"
+            raise BadItem(field, name, allowed)
         if language.name not in self.versions:
-            built = ", ".join(self.versions) or "none"
-            raise BadItem(
-                field,
-                name,
-                f"its sandbox is not built, as are: {built}; `make sandboxes LANGUAGES={language.name}` builds it",
-            )
+            there = ", ".join(self.versions) or "none"
+            raise BadItem(field, name, f"it cannot be run here, as can: {there}; {self.hint(language)}")
         return language

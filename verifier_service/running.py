@@ -14,6 +14,7 @@ from verifier_service.execution.executor import BROKE_BOXES, Executor, Times
 from verifier_service.execution.turns import Share
 from verifier_service.judges.base import guarded
 from verifier_service.languages import Language, Languages
+from verifier_service.observability.build import made_by
 from verifier_service.schema import CompileResult, Run, RunEnd, RunResult
 from verifier_service.settings import Settings
 
@@ -78,6 +79,10 @@ class Running:
         )
         return Admitted(run.id, language, job)
 
+    def canary_of(self, admitted: Admitted, /) -> str:
+        """See `Judge.canary_of`."""
+        return admitted.language.canary_of(Mode.STDIO.value)
+
     async def judge(
         self, admitted: Sequence[Admitted], on_result: Callable[[int, RunResult | JudgeError], None]
     ) -> None:
@@ -109,7 +114,8 @@ class Running:
                 queue_s=execution.times.queue_s,
                 start_s=execution.times.start_s,
             )
-        return _result(one.id, *execution.value, execution.times)
+        result = _result(one.id, *execution.value, execution.times)
+        return result.model_copy(update={"made_by": made_by(execution.times.image)})
 
 
 async def _both(facts: AsyncIterator[Fact]) -> tuple[CompileFacts | None, TestFacts | None]:

@@ -1,20 +1,24 @@
 """Everything that judges and runs, put together. The HTTP app and the command line both stand on it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import chain
 from typing import Any
 
 import structlog
 
+from verifier_service.canaries import known
+from verifier_service.canaries.gate import behind
+from verifier_service.canaries.watch import Canaries
 from verifier_service.dispatch import Dispatcher
 from verifier_service.execution.executor import Executor
-from verifier_service.execution.pool import BoxPool
+from verifier_service.execution.pool import WARM_LANGUAGE, BoxPool
 from verifier_service.judges.base import Judge
 from verifier_service.judges.code.judge import CodeJudge
 from verifier_service.judges.math.judge import MathJudge
 from verifier_service.languages import Languages, load_languages
-from verifier_service.metrics import Metrics
+from verifier_service.observability import build
+from verifier_service.observability.metrics import Metrics
 from verifier_service.runners import choose_runner
 from verifier_service.runners.base import Runner
 from verifier_service.running import Running
@@ -30,37 +34,62 @@ class Service:
 
     def __init__(self, settings: Settings, metrics: Metrics, runner: Runner, reason: str) -> None:
         self.settings = settings
+        self._metrics = metrics
         self.runner = runner
         self.runner_reason = reason
-        self.languages = Languages(runner.known_languages)
+        self.languages = Languages(runner.known_languages, hint=runner.hint)
         self.suites = SuiteStore(settings)
-        pool = BoxPool(runner, settings)
+        metrics.know_languages(self.languages.by_any_name)
+        pool = BoxPool(runner, settings, metrics)
         executor = Executor(pool, settings)
-        self.judges: Mapping[str, Judge[Any, Any, Any]] = {
-            "math": MathJudge(settings),
+        judges: Mapping[str, Judge[Any, Any, Any]] = {
+            "math": MathJudge(settings, metrics),
             "code": CodeJudge(settings, pool, executor, self.languages, self.suites.get),
             "run": Running(settings, executor, self.languages),
         }
+        of_code = [known.of_language(language) for language in runner.known_languages.values()]
+        self.canaries = Canaries(judges, [known.of_math(), *chain.from_iterable(of_code)])
+        self.judges = behind(self.canaries, judges)
         self.dispatcher = Dispatcher(settings, self.judges, metrics)
-        self.stored = StoredQueue(settings, self.dispatcher, self.suites)
+        self.stored = StoredQueue(
+            settings, self.dispatcher, self.suites, self.canaries, lambda item: known.name_for(item, self.languages)
+        )
 
     async def start(self) -> None:
         """Find out which languages can be judged here and begin to warm up."""
         self.languages.versions = await self.runner.languages()
-        log.info("starting", runner=self.runner.name, why=self.runner_reason, languages=list(self.languages.versions))
+        absent = [one for name, one in self.languages.known.items() if name not in self.languages.versions]
+        self.canaries.leave_out(canary.name for one in absent for canary in known.of_language(one))
+        self._metrics.build.labels(build.version(), self.runner.name).set(1)
+        log.info(
+            "starting",
+            build=build.version(),
+            runner=self.runner.name,
+            why=self.runner_reason,
+            languages=list(self.languages.versions),
+        )
         for judge in self.judges.values():
             await judge.start()
 
+    def watch(self) -> None:
+        """Begin to judge known submissions, and go on with it: for a service that others ask whether it is ready."""
+        warm = known.of_language(self.languages.known[WARM_LANGUAGE])
+        self.canaries.watch([known.of_math().name, *(canary.name for canary in warm)])
+
     async def close(self) -> None:
         """End every process and box that was started."""
-        await self.stored.close()
-        await asyncio.gather(*(judge.close() for judge in self.judges.values()))
-        await self.runner.close()
+        async with AsyncExitStack() as last_first:  # where one fails to close the others are closed all the same
+            last_first.push_async_callback(self.runner.close)
+            for judge in self.judges.values():
+                last_first.push_async_callback(judge.close)
+            last_first.push_async_callback(self.canaries.close)
+            last_first.push_async_callback(self.stored.close)
 
     async def waiting_for(self) -> dict[str, str]:
-        """Return why each judge that is not warm yet is not."""
+        """Return why each judge that is not warm, and each known submission that does not come to its verdict, is not
+        or does not."""
         reasons = {name: await judge.ready() for name, judge in self.judges.items()}
-        return {name: reason for name, reason in reasons.items() if reason is not None}
+        return self.canaries.troubles() | {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 @asynccontextmanager
@@ -72,6 +101,8 @@ async def running_service(settings: Settings, metrics: Metrics) -> AsyncIterator
     """
     languages = load_languages()
     runner, reason = await choose_runner(settings, languages)
+    if runner.cores is not None and "boxes" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"boxes": runner.cores})
     service = Service(settings, metrics, runner, reason)
     try:
         await service.start()

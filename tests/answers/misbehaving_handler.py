@@ -47,6 +47,12 @@ def _pid(item: dict[str, Any], report: Report) -> None:
     report("result", os.getpid())
 
 
+def _compute_for(item: dict[str, Any], report: Report) -> None:
+    while time.process_time() < item["cpu_s"]:
+        pass
+    report("result", os.getpid())
+
+
 def _stage(item: dict[str, Any], report: Report) -> None:
     report("half way", None)
     _spin(item, report)
@@ -54,5 +60,5 @@ def _stage(item: dict[str, Any], report: Report) -> None:
 
 _DEEDS = {
     "echo": _echo, "spin": _spin, "compute": _compute, "sleep": _sleep, "allocate": _allocate, "die": _die,
-    "raise": _raise, "pid": _pid, "stage": _stage,
+    "raise": _raise, "pid": _pid, "stage": _stage, "compute for": _compute_for,
 }  # fmt: skip

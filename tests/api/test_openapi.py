@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from verifier_service.api.compat.endpoint import TAG
 from verifier_service.app import create_app
 from verifier_service.settings import Settings
 
@@ -32,6 +33,12 @@ CHECKS = [
 ]
 """All but `negative_data_rejection`: an invalid item is that item's result here, and not a refusal of the request."""
 EXAMPLES = 50
+EXAMPLES_OF_FOREIGN = 8
+
+
+def is_foreign(operation: dict[str, Any]) -> bool:
+    """Tell whether a route speaks the format of another stack, in which what cannot be had is an error."""
+    return any(tag.startswith(TAG) for tag in operation.get("tags", ()))
 
 
 def document() -> dict[str, Any]:
@@ -57,15 +64,17 @@ def test_every_answer_has_its_schema() -> None:
     for path, operations in document()["paths"].items():
         for method, operation in operations.items():
             for status, answer in operation["responses"].items():
-                (content,) = answer["content"].values()
-                assert content["schema"] not in ({}, {"type": "object"}), f"{method} {path} {status}"
+                if status == "204":  # there is nothing to say
+                    continue
+                for content in answer["content"].values():
+                    assert content["schema"] not in ({}, {"type": "object"}), f"{method} {path} {status}"
 
 
 def test_every_error_is_a_problem_document() -> None:
     for operations in document()["paths"].values():
         for operation in operations.values():
             for status, answer in operation["responses"].items():
-                if int(status) >= 400 and "Readiness" not in json.dumps(answer):
+                if int(status) >= 400 and "Readiness" not in json.dumps(answer) and not is_foreign(operation):
                     assert list(answer["content"]) == ["application/problem+json"]
 
 
@@ -85,15 +94,22 @@ OPERATIONS = {
 def test_what_the_service_answers_is_what_the_document_says(verifier_url: str, label: str) -> None:
     """Requests made from the document, most of them strange, are answered as it says and never with a server error."""
 
+    foreign = is_foreign(OPERATIONS[label].definition.raw)
+
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=EXAMPLES_OF_FOREIGN if foreign else EXAMPLES,
         deadline=None,
         derandomize=True,
         database=None,
-        suppress_health_check=list(HealthCheck.all()),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture],
     )
     @given(case=OPERATIONS[label].as_strategy())
     def ask(case: Any) -> None:
-        case.call_and_validate(base_url=verifier_url, checks=CHECKS, timeout=120)
+        checks = list(CHECKS)
+        # Which hosts may be called is for the operator to say, and a key may have come before, with another body.
+        callback = case.body.get("callback_url") if isinstance(case.body, dict) else None
+        if foreign or callback is not None or "idempotency-key" in (case.headers or {}):
+            checks.remove(positive_data_acceptance)
+        case.call_and_validate(base_url=verifier_url, checks=checks, timeout=120)
 
     ask()

@@ -28,6 +28,7 @@ def test_the_documented_run_gets_the_documented_answer(client: httpx.Client) -> 
     )
     measured = {name: result.pop(name) for name in ("time_s", "wall_s", "memory_mb", "queue_s", "start_s")}
     assert all(value >= 0 for value in measured.values())
+    assert result.pop("made_by")["verifier"] == client.get("/v1/info").json()["build"]
     assert result == {
         "id": "a",
         "end": "exited",
@@ -39,6 +40,7 @@ def test_the_documented_run_gets_the_documented_answer(client: httpx.Client) -> 
         "files": {},
         "signals": [],
         "error": None,
+        "retryable": False,
     }
 
 

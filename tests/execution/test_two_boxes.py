@@ -74,6 +74,9 @@ class FragileRunner(Runner):
     async def languages(self) -> dict[str, str]:
         return {}
 
+    def hint(self, language: Language) -> str:
+        return self._runner.hint(language)
+
     async def close(self) -> None:
         await self._runner.close()
 

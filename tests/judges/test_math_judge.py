@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from verifier_service.dispatch import judge_all
 from verifier_service.judges.math.judge import MathJudge
+from verifier_service.observability.build import made_by
 from verifier_service.schema import ExtractionRule, Form, MathResult, MathSubmission, Rounding, Verdict
 from verifier_service.settings import Settings
 
@@ -45,6 +46,7 @@ async def test_a_right_answer_is_accepted_and_the_result_says_what_was_read_and_
         extracted="\\frac{84}{2}",
         extracted_by=ExtractionRule.BOXED,
         message="\\frac{84}{2} equals 42: equal in value",
+        made_by=made_by(),
     )
 
 

@@ -94,6 +94,23 @@ async def test_what_the_tests_use_is_not_the_programs(bench: Bench) -> None:
     assert (fact.program_end, [test.outcome for test in fact.tests]) == (None, [TestOutcome.PASSED] * 2)
 
 
+async def test_the_time_of_a_test_is_cpu_time(bench: Bench) -> None:
+    source = (
+        "import time\n"
+        "def sleep(): time.sleep(.4); return 1\n"
+        "def spin():\n"
+        "    end_s = time.process_time() + .2\n"
+        "    while time.process_time() < end_s: pass\n"
+        "    return 1"
+    )
+    asserts = "assert sleep() == 1\nassert spin() == 1"
+    (fact,) = await bench.facts(source, Mode.ASSERT, tests={"tests.py": asserts}, limits=LIMITS)
+    assert isinstance(fact, TesterFacts)
+    slept_s, spun_s = (test.time_s for test in fact.tests)
+    assert slept_s < 0.1
+    assert 0.19 < spun_s < 0.35
+
+
 async def test_children_within_the_limit_are_counted_once(bench: Bench) -> None:
     fact = await run(bench, f"{SPIN}in_children(.4, .1, twice)", replace(LIMITS, time_limit_s=2))
     assert fact.end is End.EXITED

@@ -11,8 +11,10 @@ from sandboxes.protocol.facts import End, TestFacts
 from sandboxes.protocol.job import Run
 from tests.runners.conftest import Bench
 from tests.runners.test_contract import PATIENT
-from verifier_service.languages import SANDBOXES
+from verifier_service.languages import SANDBOXES, load_languages
+from verifier_service.runners.bubblewrap import BubblewrapRunner
 from verifier_service.schema.limits import MEMORY, PROCESSES, TIME
+from verifier_service.settings import Settings
 
 DEFAULTS = replace(
     PATIENT,
@@ -59,3 +61,19 @@ async def test_programs_and_what_they_start_import_the_same_with_every_runner(be
 async def test_the_libraries_work_under_the_default_limits(bench: Bench, source: str) -> None:
     fact = await run(bench, source)
     assert (fact.end, fact.exit_code, fact.stdout, fact.message) == (End.EXITED, 0, b"True\n", "")
+
+
+@pytest.mark.bubblewrap
+async def test_where_nothing_was_prepared_programs_have_the_standard_library_alone() -> None:
+    """Not what happens to be installed there, and no tests that need pytest."""
+    runner = BubblewrapRunner(Settings(libraries="none"), load_languages())
+    if problem := await runner.available():
+        pytest.skip(problem)
+    found = Bench(runner)
+    try:
+        fact = await run(found, LISTED)
+        assert (json.loads(fact.stdout or b"[]"), fact.message) == ([[], []], "")
+        assert "pytest" not in runner.known_languages["python"].test_kinds
+        assert (await runner.languages())["python"].endswith(", the standard library alone")
+    finally:
+        await runner.close()

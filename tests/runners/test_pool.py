@@ -15,6 +15,7 @@ from verifier_service.execution.pool import BoxPool
 from verifier_service.languages import Language, load_languages
 from verifier_service.runners import RUNNERS
 from verifier_service.runners.base import Box, Runner
+from verifier_service.runners.docker import DockerRunner
 from verifier_service.settings import Settings
 
 PYTHON = load_languages()["python"]
@@ -131,6 +132,29 @@ async def test_a_spent_box_is_replaced_before_anybody_asks(pool: BoxPool, monkey
     assert started.empty()
 
 
+async def test_a_box_that_comes_when_its_place_is_taken_makes_another_one_go(
+    pool: BoxPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, may_come, came = pool.runner.start_box, asyncio.Event(), list[Box]()
+
+    async def held_back(language: Language) -> Box:
+        if language is PYTHON:
+            await may_come.wait()
+        box = await start(PYTHON)
+        box.language = language
+        came.append(box)
+        return box
+
+    async with lend(pool, PYTHON) as first, lend(pool, PYTHON) as second:
+        monkeypatch.setattr(pool.runner, "start_box", held_back)
+        await run(first, "import socket; socket.socket().connect_ex(('127.0.0.1', 1))")
+    async with lend(pool, replace(PYTHON, name="other")):  # in the place of the one that is on its way
+        may_come.set()
+        async with asyncio.timeout(60):
+            while len(came) < 2 or sum(box.healthy for box in (first, second, *came)) > 2:
+                await asyncio.sleep(0.01)
+
+
 async def test_a_fresh_box_has_run_nothing_before(pool: BoxPool) -> None:
     async with lend(pool, PYTHON) as used:
         await run(used, "print(1)")
@@ -171,6 +195,22 @@ async def test_one_who_gives_up_while_a_box_starts_leaves_no_box_behind() -> Non
         assert await run(box, "print(3)") == b"3\n"
     await pool.close()
     await pool.runner.close()
+
+
+@pytest.mark.docker
+async def test_a_start_that_nobody_waits_for_gives_its_uids_back() -> None:
+    runner = DockerRunner(Settings(), load_languages())
+    if (problem := await runner.available()) is not None:
+        pytest.skip(problem)
+    for wait_s in (0.0, 0.05, 0.3):  # before the container is there, and while it is being made
+        start = asyncio.create_task(runner.start_box(PYTHON))
+        await asyncio.sleep(wait_s)
+        start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
+    async with asyncio.timeout(60):
+        while runner._uid_slots._taken:
+            await asyncio.sleep(0.05)
+    await runner.close()
 
 
 async def test_with_container_isolation_every_job_has_a_box_of_its_own() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from verifier_service.access.clients import Client, asking
 from verifier_service.execution.turns import Share, Turns
 
 
@@ -64,3 +65,26 @@ async def test_a_turn_that_ends_while_others_are_being_cancelled_goes_to_one_who
     assert served == ["holds", "holds", "waits"]
     async with asyncio.timeout(1), turns.turn(share), turns.turn(share):
         assert share.in_hand == 2
+
+
+def shares(client: str, count: int) -> list[Share]:
+    asking.set(Client(client))
+    return [Share() for _ in range(count)]
+
+
+async def test_a_client_gets_no_more_by_asking_in_many_requests() -> None:
+    turns, many, one = Turns(1), shares("many", 5), shares("one", 1)
+    served: list[str] = []
+    asked = [asyncio.create_task(take(turns, share, "many", served)) for share in many for _ in range(2)]
+    asked += [asyncio.create_task(take(turns, one[0], "one", served)) for _ in range(4)]
+    await asyncio.gather(*asked)
+    assert served[:8] == ["many", "one"] * 4
+
+
+async def test_the_requests_of_a_client_take_turns() -> None:
+    turns, (first, second) = Turns(1), shares("a", 2)
+    served: list[str] = []
+    asked = [asyncio.create_task(take(turns, first, "first", served)) for _ in range(3)]
+    asked += [asyncio.create_task(take(turns, second, "second", served)) for _ in range(3)]
+    await asyncio.gather(*asked)
+    assert served == ["first", "second"] * 3

@@ -1,46 +1,245 @@
-"""How a route answers: with results that are ready to be written out, unless the client has hung up."""
+"""How a route answers: with all results at once, or with each as soon as it is there, unless the client has hung up."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeVar, cast
 
 from fastapi import Request, Response
 from pydantic import BaseModel
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from verifier_service.api.access import service_of
+from verifier_service.api.access import client_of, service_of, sharer_of
+from verifier_service.api.arrival import DRAINING, Drain
 from verifier_service.api.body import gone
+from verifier_service.api.openapi import LINES
+from verifier_service.api.problems import document
 from verifier_service.batch import Batch
+from verifier_service.dispatch import ItemResult, OnError
+from verifier_service.errors import Overloaded
+from verifier_service.intake import memory
+from verifier_service.intake.slices import Slice
+from verifier_service.observability.metrics import Metrics
+from verifier_service.observability.requests import CLIENT_CLOSED_REQUEST
+from verifier_service.schema import CallTests, CodeSubmission, StdioTests
 
 T = TypeVar("T")
 
-CLIENT_CLOSED_REQUEST = 499
+PART_BYTES = 256 * 1024
+
+_letting_go: set[asyncio.Task[None]] = set()
 
 
-async def carry_out(request: Request, batch: Batch, response_type: type[BaseModel]) -> Response:
+async def carry_out(request: Request, batch: Batch) -> Response:
     """Judge or run a batch, and answer with its results. They were checked when they were made and are not again.
 
     Raises:
-        Overloaded: the queue is full.
+        Overloaded: the queue is full, or the service ends.
     """
-    results = await _unless_gone(request, service_of(request).dispatcher.carry_out(batch))
-    if results is None:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
-    return written(response_type.model_construct(results=results))
-
-
-def written(answer: BaseModel, status: int = 200) -> Response:
-    """Return an answer as JSON."""
-    return Response(answer.model_dump_json(), status, media_type="application/json")
-
-
-async def _unless_gone(request: Request, judging: Awaitable[T]) -> T | None:
-    """Return the result, or None if the client hangs up first: then the work is cancelled, for nobody waits for it."""
-    work: asyncio.Future[T] = asyncio.ensure_future(judging)
-    watch: asyncio.Future[Any] = asyncio.ensure_future(gone(request))
+    if _accepts_lines(request):
+        request.state.items = len(batch.items)
+        return await _Lines(request, batch).begin()
     try:
-        await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
-        return await work if work.done() else None
+        results = await judged(request, batch)
     finally:
-        for task in (work, watch):
-            task.cancel()
-        await asyncio.gather(work, watch, return_exceptions=True)
+        let_go(batch)
+    return Response(status_code=CLIENT_CLOSED_REQUEST) if results is None else await _written(results)
+
+
+async def judged(request: Request, batch: Batch, on_error: OnError | None = None) -> list[ItemResult] | None:
+    """Return the results of a batch, or None if the client hangs up before; `on_error` as `Dispatcher.carry_out`.
+
+    Raises:
+        Overloaded: the queue is full, or the service ends.
+    """
+    request.state.items = len(batch.items)
+    metrics: Metrics = request.app.state.metrics
+    dispatcher = service_of(request).dispatcher
+    work = asyncio.ensure_future(dispatcher.carry_out(batch, sharer_of(request), on_error=on_error))
+    with metrics.holding(client_of(request).name, len(batch.items)):
+        return await _unless_gone(request, work)
+
+
+def let_go(batch: Batch) -> None:
+    """Give up the cases of a batch that nobody needs any more, whoever still holds it; it takes a while."""
+    cases = [
+        item.tests.cases
+        for item in batch.items
+        if isinstance(item, CodeSubmission) and isinstance(item.tests, (CallTests, StdioTests))
+    ]
+    task = asyncio.create_task(memory.let_go(cases))
+    _letting_go.add(task)
+    task.add_done_callback(_letting_go.discard)
+
+
+def _drain(request: Request) -> Drain:
+    return request.app.state.drain
+
+
+def _accepts_lines(request: Request) -> bool:
+    """Tell whether the client asks for a line for each result."""
+    accepted = request.headers.get("accept", "")
+    return any(one.split(";")[0].strip().lower() == LINES for one in accepted.split(","))
+
+
+async def _unless_gone(request: Request, work: asyncio.Future[T]) -> T | None:
+    """Return the result, or None if the client hangs up first: then the work is cancelled, for nobody waits for it.
+
+    Raises:
+        Overloaded: the service ends, and cannot wait any longer.
+    """
+    watch: asyncio.Future[Any] = asyncio.ensure_future(gone(request))
+    cut: asyncio.Future[Any] = asyncio.ensure_future(_drain(request).is_over.wait())
+    try:
+        await asyncio.wait({work, watch, cut}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        if watch.done():
+            return None
+        raise Overloaded(DRAINING, _drain(request).retry_after_s)
+    finally:
+        await _end(work, watch, cut)
+
+
+async def _end(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Parts(Response):
+    """An answer whose length is known, written part by part: a client that is slow keeps no second copy of it."""
+
+    def __init__(self, parts: list[bytes]) -> None:
+        super().__init__(media_type="application/json")
+        self.headers["content-length"] = str(sum(map(len, parts)))
+        self._parts = parts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write the answer."""
+        if sum(map(len, self._parts)) > memory.LARGE_BYTES:
+            scope.setdefault("state", {})[memory.IS_LARGE] = True
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        self._parts.reverse()
+        while self._parts:
+            body = self._parts.pop()
+            await send({"type": "http.response.body", "body": body, "more_body": bool(self._parts)})
+            await asyncio.sleep(0)
+
+
+async def _written(results: list[ItemResult]) -> Response:
+    """Return results as JSON."""
+    return await _in_parts(b'{"results":[', cast(list[BaseModel], results), b"]}")
+
+
+async def written_with(answer: BaseModel, name: str, listed: Sequence[BaseModel]) -> Response:
+    """Return an answer as JSON that has a long list as its field `name`, which `answer` itself has empty."""
+    before, empty, after = answer.model_dump_json().encode().rpartition(f'"{name}":[]'.encode())
+    return await _in_parts(before + empty[:-1], list(listed), b"]" + after)
+
+
+async def _in_parts(before: bytes, listed: list[BaseModel], after: bytes) -> Response:
+    """Return a list as JSON between two texts, written out in slices; the list is emptied."""
+    parts, part = [], bytearray(before)
+    own = Slice()
+    listed.reverse()
+    if not listed:
+        part += after
+    while listed:
+        await own.pause()
+        part += listed.pop().model_dump_json().encode()
+        part += b"," if listed else after
+        if len(part) >= PART_BYTES:
+            parts.append(bytes(part))
+            part.clear()
+    if part:
+        parts.append(bytes(part))
+    return _Parts(parts)
+
+
+class _Lines:
+    """Results as lines of JSON, each as soon as it is there: `{"index": 3, ...}`. The last line is a summary; a stream
+    without one was cut off."""
+
+    def __init__(self, request: Request, batch: Batch) -> None:
+        self._request = request
+        self._batch = batch
+        self._news: asyncio.Queue[tuple[int, ItemResult] | None] = asyncio.Queue()
+        """Results, and None when no more are to come or to be waited for."""
+        self._has_place = asyncio.Event()
+        self._words: Counter[str] = Counter()
+        self._work: asyncio.Future[Any] = asyncio.ensure_future(self._judge())
+        self._work.add_done_callback(lambda _: self._news.put_nowait(None))
+        self._cut: asyncio.Future[Any] = asyncio.ensure_future(self._watch_the_end())
+
+    async def begin(self) -> Response:
+        """Wait for a place in the queue, which may be refused, and begin to answer."""
+        answer: Response | None = None
+        try:
+            if await _unless_gone(self._request, asyncio.ensure_future(self._has_place.wait())):
+                if self._work.done():
+                    self._work.result()  # it may have been refused
+                answer = _Stream(self)
+        finally:
+            if answer is None:
+                await self.end()
+        return answer or Response(status_code=CLIENT_CLOSED_REQUEST)
+
+    async def end(self) -> None:
+        """Cancel what is not done, and let go of what was sent."""
+        try:
+            await _end(self._work, self._cut)
+        finally:
+            let_go(self._batch)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the lines."""
+        while (told := await self._news.get()) is not None:
+            yield self._line(*told)
+        if self._work.done():
+            self._work.result()
+            yield self._summary()
+        else:
+            yield document(503, DRAINING).model_dump_json().join(('{"problem":', "}\n")).encode()
+
+    async def _judge(self) -> None:
+        dispatcher, client = service_of(self._request).dispatcher, sharer_of(self._request)
+        try:
+            metrics: Metrics = self._request.app.state.metrics
+            async with dispatcher.place(self._batch, client):
+                self._has_place.set()
+                with metrics.holding(client_of(self._request).name, len(self._batch.items)):
+                    await dispatcher.judge_placed(self._batch, client, lambda *result: self._news.put_nowait(result))
+        finally:
+            self._has_place.set()
+
+    async def _watch_the_end(self) -> None:
+        await _drain(self._request).is_over.wait()
+        self._news.put_nowait(None)
+
+    def _line(self, index: int, result: ItemResult) -> bytes:
+        self._words[result.word] += 1
+        return f'{{"index":{index},{cast(BaseModel, result).model_dump_json()[1:]}\n'.encode()
+
+    def _summary(self) -> bytes:
+        seconds = round(time.monotonic() - self._batch.arrived_s, 3)
+        told = {"results": self._words.total(), "counts": dict(self._words), "seconds": seconds}
+        return json.dumps({"summary": told}).encode() + b"\n"
+
+
+class _Stream(StreamingResponse):
+    """An answer in lines. Whatever becomes of it, also if nobody reads it to the end, its work is ended."""
+
+    def __init__(self, lines: _Lines) -> None:
+        super().__init__(aiter(lines), media_type=LINES, headers={"X-Accel-Buffering": "no"})
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write the answer."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._lines.end()

@@ -1,11 +1,17 @@
 """Whether the service lives, whether it is warm, and what it has counted."""
 
+import math
+from contextlib import suppress
+
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from verifier_service.api import openapi
 from verifier_service.api.access import require_key, service_of
+from verifier_service.errors import VerifierError
+from verifier_service.observability.metrics import Metrics
 from verifier_service.schema import Alive, Readiness
+from verifier_service.service import Service
 
 router = APIRouter()
 
@@ -21,7 +27,9 @@ async def readyz(request: Request, response: Response) -> Readiness:
     """Answer 200 when every judge is warm, else 503 with the reasons."""
     waiting = await service_of(request).waiting_for()
     response.status_code = 503 if waiting else 200
-    return Readiness(ready=not waiting, reasons=waiting)
+    troubles = {"keys": request.app.state.access.keys.check(), "durable": service_of(request).stored.trouble()}
+    warnings = {name: trouble for name, trouble in troubles.items() if trouble}
+    return Readiness(ready=not waiting, reasons=waiting, warnings=warnings)
 
 
 @router.get(
@@ -38,4 +46,28 @@ async def readyz(request: Request, response: Response) -> Readiness:
 )
 async def metrics(request: Request) -> Response:
     """Answer in the text format of Prometheus."""
+    await _look(request)
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _look(request: Request) -> None:
+    """Set what is not counted as it happens."""
+    metrics: Metrics = request.app.state.metrics
+    service = service_of(request)
+    metrics.ready.set(not await service.waiting_for())
+    await _look_at_the_store(service, metrics)
+    metrics.keys_broken.set(request.app.state.access.keys.check() is not None)
+
+
+async def _look_at_the_store(service: Service, metrics: Metrics) -> None:
+    """Tell how much is stored and not done. While the database is away there is no number, and not an old one."""
+    depth = getattr(service.stored, "depth", None)
+    metrics.durable.clear()
+    metrics.durable_age.set(math.nan)
+    if depth is None:
+        return
+    with suppress(VerifierError):
+        found = await depth()
+        for state, count in found.by_state.items():
+            metrics.durable.labels(state).set(count)
+        metrics.durable_age.set(found.oldest_queued_s or 0.0)

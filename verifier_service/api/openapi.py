@@ -1,31 +1,65 @@
-"""The OpenAPI document: bodies are read by hand, so their types are added to the document here."""
+"""The OpenAPI document and the pages that show it. Bodies are read by hand: their types are added to it here."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
+from starlette.responses import JSONResponse, RedirectResponse
 
+from verifier_service.api import assets
+from verifier_service.api.access import require_key_of_a_reader
+from verifier_service.api.browsers import SAFE_METHODS
+from verifier_service.api.examples import EXAMPLES
 from verifier_service.api.problems import MEDIA_TYPE, TITLES
-from verifier_service.schema import Problem, RunRequest, Tests, VerifyRequest
+from verifier_service.schema import Problem, RunRequest, StoredBatchGet, SubmitRequest, Tests, VerifyRequest
+
+LINES = "application/x-ndjson"
+router = APIRouter(include_in_schema=False, dependencies=[Depends(require_key_of_a_reader)])
 
 REF = "#/components/schemas/{model}"
-BODIES: tuple[type[BaseModel], ...] = (VerifyRequest, RunRequest, Problem)
+BODIES: tuple[type[BaseModel], ...] = (VerifyRequest, SubmitRequest, StoredBatchGet, RunRequest, Problem)
 
 
-def body(model: type[BaseModel]) -> dict[str, Any]:
-    """Return what a route says of a body of this type; `BODIES` must have it."""
-    return _body({"$ref": REF.format(model=model.__name__)})
+KEY = {"bearer": {"type": "http", "scheme": "bearer", "description": "asked for where the service has keys"}}
+
+
+@router.get("/openapi.json")
+async def document(request: Request) -> Response:
+    """Answer with the document."""
+    return JSONResponse(request.app.openapi())
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    """Answer with a page on which every path can be read and tried, also where no other host can be reached."""
+    return await assets.page(request, "docs.html")
+
+
+@router.get("/redoc")
+async def redoc() -> Response:
+    """Lead to the page that there is."""
+    return RedirectResponse("docs", 307)
+
+
+def body(model: type[BaseModel], examples: str | None = None) -> dict[str, Any]:
+    """Return what a route says of a body of this type, which `install` must know. `examples` is their name where it is
+    not that of the type."""
+    return _body(model.__name__, examples or model.__name__)
 
 
 def tests_body() -> dict[str, Any]:
     """Return what a route says of a body that is tests."""
-    return _body({"$ref": REF.format(model="Tests")})
+    return _body("Tests", "Tests")
 
 
-def _body(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+def _body(model: str, examples: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": REF.format(model=model)}}
+    if examples in EXAMPLES:
+        content["examples"] = {name: {"value": value} for name, value in EXAMPLES[examples].items()}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -34,25 +68,58 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses}
 
 
-def install(app: FastAPI) -> None:
-    """Have `app` describe itself completely: every reference resolves, and every answer has its schema."""
+def results(*models: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """Return what a route says of an answer with results, which may come as lines instead."""
+    index = {"type": "object", "properties": {"index": {"type": "integer"}}, "required": ["index"]}
+    one = {"anyOf": [{"$ref": REF.format(model=model.__name__)} for model in models]}
+    last = {
+        "summary": {"type": "object", "description": "how many results there are, of which verdicts, in which time"},
+        "problem": {"$ref": REF.format(model="Problem")},
+    }
+    ends = [{"type": "object", "properties": {name: last[name]}, "required": [name]} for name in last]
+    line = {
+        "description": "Each line is one: a result with its index, and at the end a summary, or what cut it off.",
+        "anyOf": [{"allOf": [index, one]}, *ends],
+    }
+    return {200: {"content": {LINES: {"schema": line}}}}
+
+
+def install(app: FastAPI, bodies: Sequence[type[BaseModel]] = ()) -> None:
+    """Have `app` describe itself completely: every reference resolves, and every answer has its schema. `bodies` are
+    types of bodies beside our own."""
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, (*BODIES, *bodies))
         return app.openapi_schema
 
     app.openapi = describe
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, bodies: Sequence[type[BaseModel]]) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-    _, requests = models_json_schema([(model, "validation") for model in BODIES], ref_template=REF)
+    _, requests = models_json_schema([(model, "validation") for model in bodies], ref_template=REF)
     tests = TypeAdapter(Tests).json_schema(ref_template=REF)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in (*requests["$defs"].items(), *tests.pop("$defs").items(), ("Tests", tests)):
         schemas.setdefault(name, schema)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    document["components"]["securitySchemes"] = KEY
+    for operations in document["paths"].values():
+        for method, operation in operations.items():
+            _add_what_all_answer(method, operation)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     return document
+
+
+def _add_what_all_answer(method: str, operation: dict[str, Any]) -> None:
+    """Add the errors that come before a route is reached, and which routes ask for a key."""
+    more = [421] if method.upper() in SAFE_METHODS else [403, 415, 421]
+    if "401" in operation["responses"]:
+        if "504" not in operation["responses"]:  # else that is what its callers hear in place of 429
+            more.append(429)
+        operation["security"] = [{name: []} for name in KEY] + [{}]
+    for status, answer in problems(*more).items():
+        operation["responses"].setdefault(str(status), answer)
+    operation["responses"] = dict(sorted(operation["responses"].items()))

@@ -1,13 +1,16 @@
 """Errors as `application/problem+json` (RFC 9457), each naming the field, the value and what is allowed."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from structlog.contextvars import get_contextvars
 
-from verifier_service.errors import BadRequest, NotJson, Overloaded
-from verifier_service.metrics import Metrics
+from verifier_service.errors import BadRequest, NoRoom, NotJson, Overloaded, TooSlow
+from verifier_service.observability.requests import CLIENT_CLOSED_REQUEST
 from verifier_service.schema import Problem, ProblemField
 from verifier_service.schema.problems import shown
 
@@ -16,23 +19,36 @@ MEDIA_TYPE = "application/problem+json"
 TITLES = {
     400: "The body cannot be read",
     401: "The key is missing or wrong",
+    403: "A page of another site may not ask for this",
     404: "There is no such thing here",
     405: "This method is not for this path",
+    408: "The request came too slowly",
     409: "The body is not what its digest says",
     413: "The body is too large",
+    415: "The body is of the wrong type",
+    421: "This service has another name",
     422: "The request asks for what cannot be had",
+    431: "The head of the request is too large",
+    429: "Too many requests",
     500: "The service failed",
     503: "The service cannot take this now",
+    504: "It was not done in time",
+    507: "There is no room to store this",
 }
 
 
 def problem(
     status: int, detail: str, errors: Sequence[ProblemField] = (), headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a problem document."""
+    """Return an answer that is a problem document."""
+    return Response(document(status, detail, errors).model_dump_json(), status, headers, MEDIA_TYPE)
+
+
+def document(status: int, detail: str, errors: Sequence[ProblemField] = ()) -> Problem:
+    """Return a problem document, with the id of the request that is being answered."""
     title = TITLES.get(status, "The request failed")
-    body = Problem(title=title, status=status, detail=detail, errors=list(errors))
-    return Response(body.model_dump_json(), status, headers, MEDIA_TYPE)
+    request_id = get_contextvars().get("request_id")
+    return Problem(title=title, status=status, detail=detail, errors=list(errors), request_id=request_id)
 
 
 def _fields_problem(status: int, fields: Sequence[ProblemField]) -> Response:
@@ -40,17 +56,15 @@ def _fields_problem(status: int, fields: Sequence[ProblemField]) -> Response:
     return problem(status, f"{fields[0]}{more}", fields)
 
 
-def install(app: FastAPI, metrics: Metrics) -> None:
+def install(app: FastAPI) -> None:
     """Answer every error of `app` with a problem document."""
 
     @app.exception_handler(BadRequest)
     async def bad_request(_: Request, error: BadRequest) -> Response:
-        metrics.refused.labels(str(error.status)).inc()
         return _fields_problem(error.status, error.problems)
 
     @app.exception_handler(RequestValidationError)
     async def bad_path(_: Request, error: RequestValidationError) -> Response:
-        metrics.refused.labels("422").inc()
         fields = [
             ProblemField(field=str(one["loc"][-1]), value=shown(one["input"]), allowed=one["msg"])
             for one in error.errors()
@@ -59,20 +73,24 @@ def install(app: FastAPI, metrics: Metrics) -> None:
 
     @app.exception_handler(NotJson)
     async def not_json(_: Request, error: NotJson) -> Response:
-        metrics.refused.labels("400").inc()
         return problem(400, f"the body: {error}")
 
     @app.exception_handler(Overloaded)
     async def overloaded(_: Request, error: Overloaded) -> Response:
-        metrics.refused.labels("503").inc()
-        return problem(503, str(error), headers={"Retry-After": f"{error.retry_after_s:.0f}"})
+        return problem(error.status, str(error), headers={"Retry-After": str(math.ceil(error.retry_after_s))})
+
+    @app.exception_handler(TooSlow)
+    async def too_slow(_: Request, error: TooSlow) -> Response:
+        return problem(408, str(error), headers={"Connection": "close"})
+
+    @app.exception_handler(ClientDisconnect)
+    async def hung_up(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it, but it is counted
+
+    @app.exception_handler(NoRoom)
+    async def no_room(_: Request, error: NoRoom) -> Response:
+        return problem(507, str(error))
 
     @app.exception_handler(HTTPException)
     async def http_exception(_: Request, error: HTTPException) -> Response:
-        metrics.refused.labels(str(error.status_code)).inc()
         return problem(error.status_code, str(error.detail), headers=error.headers)
-
-    @app.exception_handler(500)
-    async def failed(_: Request, error: Exception) -> Response:
-        metrics.refused.labels("500").inc()
-        return problem(500, f"{type(error).__name__}; the log of the service has the details")

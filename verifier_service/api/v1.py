@@ -7,16 +7,20 @@ from verifier_service.api import openapi
 from verifier_service.api.access import require_key, service_of
 from verifier_service.api.answers import carry_out
 from verifier_service.api.body import read_batch
-from verifier_service.batch import read_submissions
+from verifier_service.batch import submissions_in_steps
 from verifier_service.checkers import TEXT_CHECKERS, VALUE_CHECKERS
 from verifier_service.judges.code import preludes
-from verifier_service.languages import Language
+from verifier_service.languages import Language, Languages
+from verifier_service.observability import build
 from verifier_service.schema import (
     Checkers,
+    CodeResult,
     ExtractionRule,
     Info,
     LanguageInfo,
+    MathResult,
     Protocol,
+    UnreadResult,
     Verdict,
     VerifyRequest,
     VerifyResponse,
@@ -28,12 +32,13 @@ router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
 @router.post(
     "/verify",
     response_model=VerifyResponse,
-    responses=openapi.problems(400, 401, 413, 422, 503),
+    responses=openapi.problems(400, 401, 408, 413, 422, 429, 503)
+    | openapi.results(MathResult, CodeResult, UnreadResult),
     openapi_extra=openapi.body(VerifyRequest),
 )
 async def verify(request: Request) -> Response:
-    """Judge a batch of submissions; the results come in the same order."""
-    return await carry_out(request, await read_batch(request, read_submissions), VerifyResponse)
+    """Judge a batch of submissions; the results come in the same order, or as lines as soon as they are there."""
+    return await carry_out(request, await read_batch(request, submissions_in_steps))
 
 
 @router.get("/info", responses=openapi.problems(401))
@@ -43,9 +48,10 @@ async def info(request: Request) -> Info:
     settings, languages = service.settings, service.languages
     return Info(
         version=__version__,
+        build=build.version(),
         runner=service.runner.name,
         isolation=settings.isolation,
-        languages=[_describe(one, languages.versions.get(one.name)) for one in languages.known.values()],
+        languages=[_describe(one, languages) for one in languages.known.values()],
         checkers=Checkers(
             stdio=[*TEXT_CHECKERS, "judge"], call=list(VALUE_CHECKERS), protocols=[one.value for one in Protocol]
         ),
@@ -59,7 +65,8 @@ async def info(request: Request) -> Info:
     )
 
 
-def _describe(language: Language, version: str | None) -> LanguageInfo:
+def _describe(language: Language, languages: Languages) -> LanguageInfo:
+    version = languages.versions.get(language.name)
     return LanguageInfo(
         name=language.name,
         title=language.title,
@@ -67,5 +74,5 @@ def _describe(language: Language, version: str | None) -> LanguageInfo:
         available=version is not None,
         version=version,
         tests=list(language.test_kinds),
-        hint=None if version is not None else f"make sandboxes LANGUAGES={language.name}",
+        hint=None if version is not None else languages.hint(language),
     )

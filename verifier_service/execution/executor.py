@@ -18,7 +18,7 @@ import structlog
 from sandboxes.protocol.facts import CompileFacts, Fact
 from sandboxes.protocol.job import Job, Mode, Run
 from verifier_service import limits
-from verifier_service.errors import BoxDied, JudgeError
+from verifier_service.errors import BoxDied, Cause, JudgeError
 from verifier_service.execution.compile_cache import CompileCache, cache_key
 from verifier_service.execution.pool import BoxPool
 from verifier_service.execution.turns import Share
@@ -51,6 +51,8 @@ class Times:
     run_s: float = 0.0
     waited_s: float = 0.0
     """The part of `run_s` in which the program neither computed nor stood in line for a core, as far as is known."""
+    image: str = ""
+    """What the last of the boxes was made from."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class Executor:
         async with self._pool.lease(asked.language, asked.share, fresh=fresh) as lease:
             times.queue_s += lease.queue_s
             times.start_s += lease.start_s
+            times.image = lease.box.image
             began_s = time.monotonic()
             try:
                 async with aclosing(self._facts(lease.box, asked.job)) as facts:
@@ -113,7 +116,7 @@ class Executor:
     async def _facts(self, box: Box, job: Job) -> AsyncGenerator[Fact, None]:
         """Yield the facts of a job, with what an earlier compile of the same program made where that was kept."""
         if not job.toolchain.compile or not self._settings.compile_cache_mb:
-            async with aclosing(box.run(job)) as facts:
+            async with aclosing(box.answer(job)) as facts:
                 async for fact in facts:
                     yield fact
             return
@@ -122,7 +125,7 @@ class Executor:
         if kept is not None:
             yield replace(kept, built=None, cached=True, time_s=0.0, wall_s=0.0)
         job = replace(job, built=kept.built if kept else None, keep_build=kept is None)
-        async with aclosing(box.run(job)) as facts:
+        async with aclosing(box.answer(job)) as facts:
             async for fact in facts:
                 if isinstance(fact, CompileFacts):
                     self._cache.keep(key, fact)
@@ -148,7 +151,7 @@ class Executor:
                 await asyncio.sleep(ends_s - time.monotonic())
                 await self._run_through(lease.box, harmless)
         except BoxDied as error:
-            raise JudgeError(f"sandboxes die here, also under a harmless program: {error}") from error
+            raise JudgeError(f"sandboxes die here, also under a harmless program: {error}", Cause.BOX_DIED) from error
 
     async def _run_through(self, box: Box, job: Job) -> None:
         async with aclosing(box.run(job)) as facts:

@@ -17,6 +17,7 @@ import structlog
 from verifier_service.errors import JudgeError, RunnerUnavailable
 from verifier_service.execution.turns import Share, Turns
 from verifier_service.languages import Language
+from verifier_service.observability.metrics import Metrics
 from verifier_service.runners.base import Box, Runner
 from verifier_service.settings import Settings
 
@@ -38,7 +39,7 @@ class Lease:
 class BoxPool:
     """Lends boxes. Build it, `start()` it, `close()` it; everything happens in one event loop."""
 
-    def __init__(self, runner: Runner, settings: Settings) -> None:
+    def __init__(self, runner: Runner, settings: Settings, metrics: Metrics | None = None) -> None:
         self.runner = runner
         self._settings = settings
         self.turns = Turns(settings.boxes)
@@ -48,6 +49,10 @@ class BoxPool:
         self._background: set[asyncio.Task[Any]] = set()
         self._trouble: str | None = "no sandbox has been started yet"
         self._closing = asyncio.Event()
+        self._metrics = metrics or Metrics()
+        self._metrics.watch_boxes(
+            lambda: len(self._alive) - len(self._idle), lambda: len(self._idle), lambda: self.turns.waiting
+        )
 
     async def start(self) -> None:
         """Begin to warm up the boxes of the first language."""
@@ -61,7 +66,7 @@ class BoxPool:
             try:
                 async with self.turns.turn(Share()):
                     if len(self._alive) < self._settings.boxes:
-                        self._idle.append((await self._start(language), False))
+                        self._keep(await self._start(language), was_used=False)
                 return
             except RunnerUnavailable:
                 with suppress(TimeoutError):
@@ -91,12 +96,12 @@ class BoxPool:
         while (box := self._pick(language, fresh)) is not None:
             if box.healthy:
                 return box
-            self._discard(box)  # it died while it was idle
+            self._discard(box, "died")  # while it was idle
         coming = self._coming.get(language.name)
         if coming:
             return await coming.popleft()
         while len(self._alive) >= self._settings.boxes and self._idle:
-            self._discard(self._idle.popleft()[0])
+            self._discard(self._idle.popleft()[0], "evicted")
         return await self._start(language)
 
     def _pick(self, language: Language, fresh: bool) -> Box | None:
@@ -113,26 +118,55 @@ class BoxPool:
         except RunnerUnavailable as error:
             if language.name == WARM_LANGUAGE:
                 self._trouble = str(error)
+            self._metrics.boxes_not_started.labels(language.name).inc()
             log.warning("box_not_started", language=language.name, reason=str(error))
             raise
         self._alive.add(box)
+        box.on_unfit = lambda: self._take_out(box)
+        self._metrics.box_started(language.name, box.image)
         if language.name == WARM_LANGUAGE:
             self._trouble = None
         if self._closing.is_set():
-            self._discard(box)
+            self._discard(box, "closing")
             raise RunnerUnavailable("the service is shutting down")
         return box
 
     def _give_back(self, box: Box) -> None:
-        spent = box.spent or self._settings.isolation == "container"
+        spent = bool(box.spent) or self._settings.isolation == "container"
         if box.healthy and not spent and not self._closing.is_set():
-            self._idle.append((box, True))
+            self._metrics.boxes_reset.labels(box.language.name).inc()
+            self._keep(box, was_used=True)
             return
-        self._discard(box)
+        self._part_with(box, spent)
+
+    def _keep(self, box: Box, *, was_used: bool) -> None:
+        """Let a box be idle. Where there is one too many, for one came while another was started in its place, the
+        longest idle goes."""
+        self._idle.append((box, was_used))
+        while len(self._alive) > self._settings.boxes and self._idle:
+            self._discard(self._idle.popleft()[0], "surplus")
+
+    def _take_out(self, box: Box) -> None:
+        """Take out a box that has become unfit while it was idle; whoever borrows one finds out by himself."""
+        for entry in self._idle:
+            if entry[0] is box:
+                self._idle.remove(entry)
+                self._part_with(box, bool(box.spent))
+                return
+
+    def _part_with(self, box: Box, spent: bool) -> None:
+        self._discard(box, self._why_discarded(box))
         if spent and not self._closing.is_set():
             if box.spent:
                 log.info("box_spent", language=box.language.name, reason=box.spent)
             self._replace(box.language)
+
+    def _why_discarded(self, box: Box) -> str:
+        if box.spent:
+            return "spent"
+        if self._closing.is_set():
+            return "closing"
+        return "used_once" if box.healthy else "died"
 
     def _replace(self, language: Language) -> None:
         """Start a box in the background, for the next who asks, or to be idle."""
@@ -147,9 +181,11 @@ class BoxPool:
             return
         coming.remove(task)
         if not task.cancelled() and task.exception() is None and not self._closing.is_set():
-            self._idle.append((task.result(), False))
+            self._keep(task.result(), was_used=False)
 
-    def _discard(self, box: Box) -> None:
+    def _discard(self, box: Box, cause: str) -> None:
+        if box in self._alive:
+            self._metrics.boxes_destroyed.labels(box.language.name, cause).inc()
         self._alive.discard(box)
         self._later(box.close())
 
@@ -172,7 +208,7 @@ class BoxPool:
         """Destroy every box, idle or not; the runner belongs to whoever made it."""
         self._closing.set()
         for box in list(self._alive):
-            self._discard(box)
+            self._discard(box, "closing")
         self._idle.clear()
         while self._background:
             await asyncio.wait(self._background)

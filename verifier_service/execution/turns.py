@@ -1,21 +1,32 @@
-"""Whose turn it is to borrow a box: that of the request which has the fewest in hand, and of those the longest waiting.
+"""Whose turn it is to borrow a box: the client's with the fewest in hand, and of its requests the one with the fewest;
+of equals, the one that was served the longest time ago.
 
-So a request of a thousand slow submissions and one of a single quick one share the boxes; the order inside of a request
-is that of asking.
+So clients share the boxes however many requests each sends, and a request of a thousand slow submissions shares them
+with one of a single quick one; the order inside of a request is that of asking.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import count
+from dataclasses import dataclass
+
+from verifier_service.intake.fairness import Borrower, Order, Rank, Share
+
+__all__ = ["Share", "Turns"]
 
 
-class Share:
-    """Who borrows: one request, or one part of it. Everybody else is another one."""
+@dataclass(eq=False)
+class _Asked:
+    """A wish for a turn."""
 
-    def __init__(self) -> None:
-        self.in_hand = 0
-        self.served_last = 0
+    share: Share
+    client: Borrower
+    granted: asyncio.Future[None]
+
+    @property
+    def rank(self) -> Rank:
+        """Whoever has the least rank is next."""
+        return Order.rank(self.share, self.client)
 
 
 class Turns:
@@ -23,47 +34,51 @@ class Turns:
 
     def __init__(self, slots: int) -> None:
         self._free = slots
-        self._waiting: list[tuple[Share, asyncio.Future[None]]] = []
-        self._numbers = count(1)
+        self._waiting: list[_Asked] = []
+        self._order = Order()
 
     @asynccontextmanager
     async def turn(self, share: Share) -> AsyncIterator[None]:
         """Wait for a turn and hold it."""
-        granted = asyncio.get_running_loop().create_future()
-        self._waiting.append((share, granted))
+        asked = _Asked(share, self._order.client_of(share), asyncio.get_running_loop().create_future())
+        self._waiting.append(asked)
         self._grant()
         try:
-            await granted
+            await asked.granted
         except asyncio.CancelledError:
-            if granted.cancelled():
+            if asked.granted.cancelled():
                 self._forget_cancelled()
             else:
-                self._end(share)
+                self._end(asked)
             raise
         try:
             yield
         finally:
-            self._end(share)
+            self._end(asked)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a turn."""
+        return sum(not asked.granted.done() for asked in self._waiting)
 
     def others_wait(self, share: Share) -> bool:
         """Tell whether anybody else waits for a turn."""
-        return any(one is not share for one, _ in self._waiting)
+        return any(asked.share is not share for asked in self._waiting)
 
-    def _end(self, share: Share) -> None:
-        share.in_hand -= 1
+    def _end(self, asked: _Asked) -> None:
+        asked.share.in_hand -= 1
+        asked.client.in_hand -= 1
         self._free += 1
         self._grant()
 
     def _forget_cancelled(self) -> None:
-        self._waiting = [entry for entry in self._waiting if not entry[1].cancelled()]
+        self._waiting = [asked for asked in self._waiting if not asked.granted.cancelled()]
 
     def _grant(self) -> None:
         self._forget_cancelled()  # whoever is cancelled learns of it only in a later round of the event loop
         while self._free and self._waiting:
-            entry = min(self._waiting, key=lambda one: (one[0].in_hand, one[0].served_last))  # the first of equals
-            self._waiting.remove(entry)
-            share, granted = entry
-            share.in_hand += 1
-            share.served_last = next(self._numbers)
+            asked = min(self._waiting, key=lambda one: one.rank)  # the first of equals
+            self._waiting.remove(asked)
+            self._order.serve(asked.share, asked.client)
             self._free -= 1
-            granted.set_result(None)
+            asked.granted.set_result(None)

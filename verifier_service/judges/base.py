@@ -43,6 +43,10 @@ class Judge(Protocol[S, A, R]):
         """
         ...
 
+    def canary_of(self, admitted: A, /) -> str:
+        """Name the known submission (see `canaries`) whose verdict tells whether this one can be judged."""
+        ...
+
     async def judge(self, admitted: Sequence[A], on_result: Callable[[int, R | JudgeError], None], /) -> None:
         """Judge a batch and call `on_result(index, result)` as results come, in any order.
 

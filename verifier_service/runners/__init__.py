@@ -7,10 +7,16 @@ from verifier_service.languages import Language
 from verifier_service.runners.base import Runner
 from verifier_service.runners.bubblewrap import BubblewrapRunner
 from verifier_service.runners.docker import DockerRunner
+from verifier_service.runners.docker_hosts import DockerHosts
 from verifier_service.settings import RunnerChoice, Settings
 
+
+def _docker(settings: Settings, languages: Mapping[str, Language]) -> Runner:
+    return DockerHosts(settings, languages) if settings.docker_hosts else DockerRunner(settings, languages)
+
+
 RUNNERS: dict[str, Callable[[Settings, Mapping[str, Language]], Runner]] = {
-    "docker": DockerRunner,
+    "docker": _docker,
     "bubblewrap": BubblewrapRunner,
 }
 """By the name that `VERIFIER_RUNNER` gives them; `auto` takes the first that works."""

@@ -6,7 +6,7 @@ are made by the judges.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 
 from sandboxes.protocol.facts import Fact
@@ -31,6 +31,8 @@ class Box(ABC):
     """What the box was made from: what was compiled in one box runs in every other one of the same image."""
     waited_s: float = 0.0
     """How long the program of the last job has neither computed nor stood in line for a core, as far as is known."""
+    on_unfit: Callable[[], None] = staticmethod(lambda: None)
+    """Called when the box turns out to be of no use any more while it is idle: after `answer`."""
 
     @abstractmethod
     def run(self, job: Job) -> AsyncGenerator[Fact, None]:
@@ -47,10 +49,17 @@ class Box(ABC):
                 folder or is taken, or files that do not fit. Whoever asked for it has to change it; the box is healthy.
         """
 
+    def answer(self, job: Job) -> AsyncGenerator[Fact, None]:
+        """Do what `run` does, but the iterator may end as soon as the facts are complete, before the reset. The box is
+        healthy then until it says otherwise. It begins no other job before the reset is proved: the next `run` or
+        `answer` waits for that, and ends with `BoxDied` where it fails or the box turns out to be spent, although that
+        job has done nothing."""
+        return self.run(job)
+
     @property
     @abstractmethod
     def healthy(self) -> bool:
-        """Whether the box may run another job: it lives, proved its last reset, and is not spent."""
+        """Whether the box may run another job: it lives, has proved its last reset or is at it, and is not spent."""
 
     @property
     def spent(self) -> str:
@@ -84,7 +93,20 @@ class Runner(ABC):
 
     @abstractmethod
     async def languages(self) -> dict[str, str]:
-        """Return the languages whose boxes can be started here, each with its compiler's or interpreter's version."""
+        """Return the languages whose boxes can be started here, each with its compiler's or interpreter's version.
+
+        Raises:
+            RunnerUnavailable: that cannot be found out now.
+        """
+
+    @property
+    def cores(self) -> int | None:
+        """How many programs may run at once where boxes are started; None if that is for the settings to say."""
+        return None
+
+    @abstractmethod
+    def hint(self, language: Language) -> str:
+        """Return what to do on this machine so that a language that is not among `languages()` is there."""
 
     @abstractmethod
     async def close(self) -> None:

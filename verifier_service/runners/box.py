@@ -13,9 +13,9 @@ from sandboxes.protocol.digest import digest
 from sandboxes.protocol.facts import Fact
 from sandboxes.protocol.frames import BrokenFrame, Reader, to_frame
 from sandboxes.protocol.job import Job
-from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Message, Start, Stop
+from sandboxes.protocol.messages import Alive, Broken, Done, Hello, Message, Spent, Start, Stop
 from verifier_service.errors import BoxDied, ReferenceUnusable, RunnerUnavailable
-from verifier_service.languages import Language
+from verifier_service.languages import Language, how_to_build
 from verifier_service.runners.base import Box
 
 START_LIMIT_S = 60.0
@@ -37,6 +37,8 @@ class Stream(asyncio.Protocol):
         self._messages: deque[tuple[Message, int]] = deque()  # each with the bytes it holds
         self._held_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
+        self.on_unasked: Callable[[], None] = lambda: None
+        """Called when messages have come and nobody waits for one."""
         self._ended: str | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -59,6 +61,8 @@ class Stream(asyncio.Protocol):
             return
         if self._held_bytes > PAUSE_BYTES and self._transport is not None:
             self._transport.pause_reading()
+        if self._waiter is None:
+            self.on_unasked()
         self._wake()
 
     def take_stderr(self, data: bytes) -> None:
@@ -98,6 +102,10 @@ class Stream(asyncio.Protocol):
             self._transport.resume_reading()
         return message
 
+    def next_unasked(self) -> Message | None:
+        """Return the next message if it has come."""
+        return self._messages.popleft()[0] if self._messages else None
+
     async def _wait(self, limit_s: float) -> None:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(limit_s, self._end, f"it was silent for {limit_s:.0f} s")
@@ -117,6 +125,10 @@ class Stream(asyncio.Protocol):
         """Whether the box can still be talked to."""
         return self._ended is None
 
+    def lose(self, why: str) -> None:
+        """Hang up, for this reason."""
+        self._end(why)
+
     def close(self) -> None:
         """Hang up."""
         self._end("it was closed")
@@ -135,7 +147,9 @@ class StreamBox(Box):
         self._number = 0
         self._proved = False
         self._spent = ""
+        self._retired = ""
         self._closing: asyncio.Task[None] | None = None
+        stream.on_unasked = self._take_unasked
 
     async def greet(self) -> None:
         """Wait until the box is warm.
@@ -148,24 +162,31 @@ class StreamBox(Box):
         except BoxDied as error:
             raise RunnerUnavailable(
                 f"the sandbox for {self.language.name} does not start: {error}; if its image was built from another "
-                f'version of sandboxes/, run `make sandboxes LANGUAGES="{self.language.name}"`'
+                f"version of sandboxes/, run {how_to_build(self.language.name)}"
             ) from error
         if isinstance(hello, Broken):
             raise RunnerUnavailable(f"the sandbox for {self.language.name} refuses to run: {hello.message}")
         if not isinstance(hello, Hello) or hello.digest != digest():
             raise RunnerUnavailable(
                 f"the image for {self.language.name} was built from another version of the harness in sandboxes/: "
-                f'run `make sandboxes LANGUAGES="{self.language.name}"`'
+                f"run {how_to_build(self.language.name)}"
             )
         self._proved = True
 
-    async def run(self, job: Job) -> AsyncGenerator[Fact, None]:
+    def run(self, job: Job) -> AsyncGenerator[Fact, None]:
         """See `Box.run`."""
+        return self._run(job, early=False)
+
+    def answer(self, job: Job) -> AsyncGenerator[Fact, None]:
+        """See `Box.answer`."""
+        return self._run(job, early=True)
+
+    async def _run(self, job: Job, early: bool) -> AsyncGenerator[Fact, None]:
         if not self.healthy:
             raise BoxDied("the box is not usable")
         self._proved = False
         self._number += 1
-        self._stream.send(Start(number=self._number, job=job))
+        self._stream.send(Start(number=self._number, job=job, early=early))
         self.waited_s = 0.0
         try:
             while not isinstance(message := await self._stream.receive(self.silence_limit_s), Done):
@@ -189,10 +210,13 @@ class StreamBox(Box):
         if isinstance(message, Fact):
             return message
         self._stream.close()
+        if isinstance(message, Spent):
+            self._spent = message.why
+            raise BoxDied(f"the job before has spent the box: {message.why}")
         raise BoxDied(f"the box is broken: {message.message if isinstance(message, Broken) else message}")
 
     def _finish(self, done: Done) -> None:
-        """Take the box's word that nothing of the job is left.
+        """Take the box's word that nothing of the job is left, or that it begins no other before that is proved.
 
         Raises:
             BoxDied: it speaks of another job.
@@ -203,6 +227,16 @@ class StreamBox(Box):
         self._proved = True
         self._spent = done.spent
         self.waited_s = done.waited_s
+        self._take_unasked()
+
+    def _take_unasked(self) -> None:
+        """Hear what an idle box says, which is only that it is of no use any more."""
+        while self._proved and (message := self._stream.next_unasked()) is not None:
+            with contextlib.suppress(BoxDied):
+                self._fact(message)
+            self._proved = False
+            self._stream.close()
+            self.on_unfit()
 
     async def _skip_to_the_end(self) -> None:
         """Skip the facts that nobody waits for any more."""
@@ -219,7 +253,16 @@ class StreamBox(Box):
     @property
     def spent(self) -> str:
         """See `Box.spent`."""
-        return self._spent
+        return self._spent or self._retired
+
+    def retire(self, why: str) -> None:
+        """Have the box run no other job, for this reason; one that it has or was lent for goes on."""
+        self._retired = why
+        self.on_unfit()
+
+    def lose(self, why: str) -> None:
+        """Treat the box as gone: it cannot be reached any more. What runs in it ends with `BoxDied`."""
+        self._stream.lose(why)
 
     async def close(self) -> None:
         """See `Box.close`."""

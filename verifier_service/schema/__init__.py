@@ -1,8 +1,9 @@
 """The wire types of REST v1: what is sent, what comes back, and the words for verdicts. Both ends use them.
 
-Pydantic only. This is the one package of the service that the trainer imports.
+Pydantic only. The trainer imports this package, and `verifier_service.data` with what reads data sets.
 """
 
+from verifier_service.schema.explanations import MathExplanation, TestExplanation
 from verifier_service.schema.info import (
     Alive,
     Checkers,
@@ -12,9 +13,6 @@ from verifier_service.schema.info import (
     LimitInfo,
     LimitTables,
     Readiness,
-    StoredIds,
-    StoredState,
-    StoredSubmission,
 )
 from verifier_service.schema.limits import LIMITS, Limit, Limits
 from verifier_service.schema.problems import Problem, ProblemField
@@ -44,8 +42,27 @@ from verifier_service.schema.requests import (
     UnorderedLinesChecker,
     VerifyRequest,
 )
-from verifier_service.schema.results import CodeResult, MathResult, Result, TestResult, UnreadResult, VerifyResponse
+from verifier_service.schema.results import (
+    CodeResult,
+    MadeBy,
+    MathResult,
+    Result,
+    TestResult,
+    UnreadResult,
+    VerifyResponse,
+)
 from verifier_service.schema.runs import CompileResult, Run, RunEnd, RunRequest, RunResponse, RunResult
+from verifier_service.schema.stored import (
+    StoredAttempt,
+    StoredBatch,
+    StoredBatchGet,
+    StoredFound,
+    StoredIds,
+    StoredPage,
+    StoredState,
+    StoredSubmission,
+    SubmitRequest,
+)
 from verifier_service.schema.verdicts import ExtractionRule, Verdict
 
 __all__ = [
@@ -71,6 +88,8 @@ __all__ = [
     "LimitInfo",
     "LimitTables",
     "Limits",
+    "MadeBy",
+    "MathExplanation",
     "MathResult",
     "MathSubmission",
     "Problem",
@@ -89,11 +108,18 @@ __all__ = [
     "SpecialJudge",
     "StdioCase",
     "StdioTests",
+    "StoredAttempt",
+    "StoredBatch",
+    "StoredBatchGet",
+    "StoredFound",
     "StoredIds",
+    "StoredPage",
     "StoredState",
     "StoredSubmission",
     "Submission",
+    "SubmitRequest",
     "SuiteDigest",
+    "TestExplanation",
     "TestResult",
     "Tests",
     "TokensChecker",

@@ -1,12 +1,10 @@
 """What the service tells about itself and about what it keeps."""
 
-from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from verifier_service.schema.base import Answered
-from verifier_service.schema.results import Result
 
 
 class LanguageInfo(Answered):
@@ -50,6 +48,7 @@ class Info(Answered):
     """What this service can judge and run, and what may be asked of it. What an older one leaves out has defaults."""
 
     version: str
+    build: str | None = Field(default=None, description="as in `made_by.verifier` of results")
     runner: str
     isolation: Literal["submission", "container"]
     languages: list[LanguageInfo]
@@ -70,32 +69,14 @@ class Alive(Answered):
 
 
 class Readiness(Answered):
-    """The answer of `GET /readyz`; `reasons` has what is waited for, by judge."""
+    """The answer of `GET /readyz`; `reasons` has what is waited for, by judge.
+
+    `warnings` has what an operator should mend although requests are answered: files of keys that cannot be read.
+    """
 
     ready: bool
     reasons: dict[str, str]
-
-
-class StoredIds(Answered):
-    """One id for each submission that was stored, in the order of the request."""
-
-    ids: list[str]
-
-
-class StoredState(StrEnum):
-    """How far a stored submission is."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-
-
-class StoredSubmission(Answered):
-    """A stored submission; `result` is there when it is done."""
-
-    id: str
-    state: StoredState
-    result: Annotated[Result | None, Field(description="null until the state is `done`")] = None
+    warnings: dict[str, str] = Field(default_factory=dict)
 
 
 class KeptSuite(Answered):

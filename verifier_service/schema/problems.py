@@ -1,16 +1,20 @@
 """What an error looks like: `application/problem+json` (RFC 9457), and the words for what is wrong with a field."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+from functools import cache
 
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from verifier_service.schema.base import Answered
+from verifier_service.schema.base import Answered, Asked
 
 SHOWN_CHARS = 200
 _SUBJECT = re.compile(r"^\w+ should")  # "List should have at least 1 item": it is the field that was named
 MAX_FIELDS = 50
+MAX_MISSPELT_CHARS = 40
+"""Longer names are not looked for among the right ones."""
 
 
 class ProblemField(Answered):
@@ -32,6 +36,7 @@ class Problem(Answered):
     status: int
     detail: str
     errors: list[ProblemField] = Field(default_factory=list)
+    request_id: str | None = Field(default=None, description="as in the header X-Request-ID, and in the service's log")
 
 
 def shown(value: object) -> str:
@@ -49,18 +54,41 @@ def shown(value: object) -> str:
 
 def problem_fields(error: ValidationError, sent: object) -> list[ProblemField]:
     """Return what is wrong with `sent`, in the words of its sender; at most `MAX_FIELDS` entries, never none."""
-    found = error.errors(include_url=False)
+    return fields_of(error.errors(include_url=False), sent, _fields_of_requests())
+
+
+def fields_of(found: list[ErrorDetails], sent: object, known: Collection[str] = ()) -> list[ProblemField]:
+    """Return the same for errors that are listed already; a wrong name may have been meant for one that is `known`."""
     # The other way to write a field that was not meant, for instance the name of a suite, is no news.
     meant = [one for one in found if not (one["type"] == "string_type" and isinstance(one["input"], dict))] or found
-    return [_field(one, sent) for one in meant[:MAX_FIELDS]]
+    return [_field(one, sent, known) for one in meant[:MAX_FIELDS]]
 
 
-def _field(one: ErrorDetails, sent: object) -> ProblemField:
+@cache
+def _fields_of_requests() -> frozenset[str]:
+    """Return the names of all fields that any part of a request of ours has."""
+    parts, names = [Asked], set[str]()
+    while parts:
+        part = parts.pop()
+        names |= part.model_fields.keys()
+        parts += part.__subclasses__()
+    return frozenset(names)
+
+
+def nearest(wrong: str, known: Collection[str]) -> str:
+    """Return the end of a sentence that names what `wrong` was probably meant to be, or nothing."""
+    if len(wrong) > MAX_MISSPELT_CHARS:
+        return ""
+    found = get_close_matches(wrong, sorted(known), n=1, cutoff=0.75)
+    return f"; the nearest is {found[0]!r}" if found else ""
+
+
+def _field(one: ErrorDetails, sent: object, known: Collection[str]) -> ProblemField:
     missing = one["type"] == "missing"
     return ProblemField(
         field=_path(sent, one["loc"], missing=missing),
         value="" if missing else shown(one["input"]),
-        allowed=_allowed(one),
+        allowed=_allowed(one) + (nearest(str(one["loc"][-1]), known) if one["type"] == "extra_forbidden" else ""),
     )
 
 

@@ -45,6 +45,7 @@ FilePath = Annotated[  # input.txt, d/.x, a..b; not /etc/passwd, ../x, a//b, .
 ]
 SuiteName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 SubmissionId = Annotated[str, StringConstraints(max_length=200)]
+Explain = Annotated[bool, Field(description="tell in `explanation` of the result what a person may want to see")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Prelude = Annotated[
     Source, Field(description="text placed before the program, or the name of a preset: `GET /v1/info` lists them")
@@ -322,6 +323,7 @@ class MathSubmission(Asked):
     )
     form: Form = Form.EQUAL
     rounding: Rounding = Rounding.NONE
+    explain: Explain = False
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -341,6 +343,7 @@ class CodeSubmission(Asked):
         Discriminator(_kind_of_tests),
     ] = Field(description="the tests, the name of a suite of this request, or the digest of one that the service keeps")
     limits: Limits = Limits()
+    explain: Explain = False
 
 
 Submission = Annotated[MathSubmission | CodeSubmission, Field(discriminator="kind")]

@@ -8,10 +8,18 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from verifier_service.schema.base import Answered
+from verifier_service.schema.explanations import MathExplanation, TestExplanation
 from verifier_service.schema.verdicts import ExtractionRule, Verdict
 
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class MadeBy(Answered):
+    """What made a result: the judge, and the sandbox's image where a program ran."""
+
+    verifier: str = Field(description="the release, `+`, and a digest of its sources")
+    image: str | None = Field(default=None, description="the image's id, or the runner that needs none")
 
 
 class TestResult(Answered):
@@ -27,7 +35,7 @@ class TestResult(Answered):
         description="for tests that share a process with the submission: `twins`, if copies that expect something else "
         "were seen to fail; `none`, if the test has nothing to change, so that it counts by its own word alone",
     )
-    time_s: Seconds = Field(default=0.0, description="CPU seconds")
+    time_s: Seconds = Field(default=0.0, description="CPU seconds, of `assert` and `pytest` tests with the test's own")
     memory_mb: float = Field(default=0.0, description="peak MiB")
     message: str = ""
 
@@ -39,6 +47,9 @@ class _Judged(Answered):
     verdict: Verdict
     score: Score | None = Field(description="null if and only if the verdict is judge_error")
     message: str = ""
+    retryable: bool = Field(
+        default=False, description="of a judge_error: the failure was ours, and the same submission may be sent again"
+    )
     extracted: str | None = Field(default=None, description="the answer or the program in the completion")
     signals: list[str] = Field(
         default_factory=list, description="what the sandbox saw that may be worth a look; never a verdict by itself"
@@ -47,6 +58,7 @@ class _Judged(Answered):
     start_s: Seconds = Field(default=0.0, description="seconds its sandbox took to start, 0 for a warm one")
     run_s: Seconds = Field(default=0.0, description="seconds it ran, compiling included")
     judge_s: Seconds = Field(default=0.0, description="seconds that comparing its answers took")
+    made_by: MadeBy | None = Field(default=None, description="null from services that did not say it yet")
 
     @model_validator(mode="after")
     def _score_is_null_for_judge_errors_only(self) -> Self:
@@ -75,6 +87,7 @@ class MathResult(_Judged):
 
     kind: Literal["math"] = "math"
     extracted_by: ExtractionRule | None = None
+    explanation: MathExplanation | None = Field(default=None, description="null unless `explain` asked for it")
 
 
 class CodeResult(_Judged):
@@ -84,6 +97,10 @@ class CodeResult(_Judged):
     passed: int = 0
     total: int = 0
     tests: list[TestResult] = Field(default_factory=list)
+    explanation: list[TestExplanation] | None = Field(
+        default=None,
+        description="one for each of `tests`, of `stdio` and `call`; null unless `explain` asked for it",
+    )
 
 
 class UnreadResult(_Judged):

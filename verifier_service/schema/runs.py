@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, 
 from verifier_service.schema.base import Answered, Asked
 from verifier_service.schema.limits import Limits
 from verifier_service.schema.requests import Deadline, FilePath, LanguageName, Source, SubmissionId, Text
-from verifier_service.schema.results import Seconds
+from verifier_service.schema.results import MadeBy, Seconds
 
 
 def _from_base64(text: object) -> object:
@@ -110,8 +110,12 @@ class RunResult(Answered):
     compile: CompileResult | None = None
     files: dict[str, str] | None = Field(default=None, description="the fetched files that exist, in base64")
     signals: list[str] = Field(default_factory=list)
+    retryable: bool = Field(
+        default=False, description="of a judge_error: the failure was ours, and the same run may be sent again"
+    )
     queue_s: Seconds = 0.0
     start_s: Seconds = 0.0
+    made_by: MadeBy | None = Field(default=None, description="null from services that did not say it yet")
     error: str | None = None
 
     @model_validator(mode="after")

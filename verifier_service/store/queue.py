@@ -1,100 +1,241 @@
-"""Judge what is stored, a batch at a time, until the service ends; what was running then is queued again."""
+"""Durable submissions as the API sees them: accepted, looked up, cancelled; and all that works on them behind it.
+
+The database may be away, also when the service starts: then all of this is refused with the reason, and opening it is
+tried again until it works.
+"""
 
 import asyncio
-import json
-import sqlite3
+import time
 import uuid
-from collections.abc import Sequence
-from pathlib import Path
-from typing import cast
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from verifier_service.batch import Batch, Item, Unread, read_line
-from verifier_service.dispatch import Dispatcher, ItemResult, judge_error
-from verifier_service.errors import BadItem, JudgeError, Overloaded
+from verifier_service.access.clients import Client
+from verifier_service.batch import Batch, Item, Unread
+from verifier_service.canaries.watch import Canaries
+from verifier_service.dispatch import Dispatcher
+from verifier_service.errors import BadItem, BadRequest, NoRoom, Overloaded, TooManyInHand
+from verifier_service.intake.admission import check_size, has_room
+from verifier_service.intake.slices import Slice
 from verifier_service.schema import (
     CodeSubmission,
-    MathSubmission,
-    Result,
-    Run,
-    StoredState,
+    ProblemField,
+    StoredBatch,
+    StoredIds,
+    StoredPage,
     StoredSubmission,
     SuiteDigest,
 )
 from verifier_service.settings import Settings
-from verifier_service.store.database import Database, Stored
+from verifier_service.store import records, retention
+from verifier_service.store.duties import Duty
+from verifier_service.store.engine import Conflict, Database, DatabaseTrouble
+from verifier_service.store.records import Filter, Which
+from verifier_service.store.rows import NewBatch, NewRow
 from verifier_service.store.suites import SuiteStore
+from verifier_service.store.texts import fit, written_result, written_submission
+from verifier_service.store.webhooks import Webhooks
+from verifier_service.store.worker import Worker
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
-BATCH = 64
-PAUSE_S = 0.5
-FORGET_EVERY_S = 3600.0
+START_S = 10.0
+"""How long the start of the service waits for the database before it goes on without."""
+REOPEN_S = 60.0
+RETRY_AFTER_S = 10.0
+FULL_RETRY_AFTER_S = 5.0
+TIDY_S = 60.0
+SLICES_AT_ONCE = 10
+WEBHOOK_POLL_S = 1.0
+LOOK_AGAIN_S = 1.0
+"""How often who waits for a result looks whether another service that shares the database has stored it."""
 
-_RESULT: TypeAdapter[Result] = TypeAdapter(Result)
+
+@dataclass(frozen=True)
+class Request:
+    """What comes with a batch: who sent it, how it is recognised when it comes again, whom to tell in the end."""
+
+    client: Client
+    label: str | None = None
+    callback_url: str | None = None
+    idempotency_key: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Depth:
+    """How many submissions are `queued`, `delayed`, `suspect` and `running`, and how long the oldest has waited."""
+
+    by_state: dict[str, int]
+    oldest_queued_s: float | None
 
 
 class StoredQueue:
-    """The stored submissions of one service, and the task that judges them."""
+    """The stored submissions of one service, and what judges them."""
 
-    def __init__(self, settings: Settings, dispatcher: Dispatcher, suites: SuiteStore) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        dispatcher: Dispatcher,
+        suites: SuiteStore,
+        canaries: Canaries,
+        canary_for: Callable[[Item], str],
+    ) -> None:
+        """`canary_for` names the canary that speaks for an item, or returns ""."""
         self._settings = settings
         self._dispatcher = dispatcher
         self._suites = suites
-        self._news = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._database: Database | None = None
-        self._why_not = "the service has not started"
-
-    @property
-    def path(self) -> Path:
-        """Where the submissions are kept."""
-        return self._settings.state_dir / "submissions.sqlite"
+        self._canary_for = canary_for
+        self._database = Database(settings)
+        self._worker = Worker(settings, self._database, dispatcher, canaries, self._tell)
+        self._webhooks = Webhooks(settings, self._database)
+        self._is_open = asyncio.Event()
+        self._coming: Counter[str] = Counter()
+        """How many submissions of each client are being stored right now."""
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._opening = Duty("opening", self._open, REOPEN_S)
+        self._calling = Duty("webhooks", self._webhooks.deliver, WEBHOOK_POLL_S)
+        self._tidying = Duty("tidying", self._tidy, min(TIDY_S, max(settings.keep_results_s / 10, 0.5)))
+        self._duties = (self._opening, *self._worker.duties, self._calling, self._tidying)
 
     async def start(self) -> None:
-        """Open the file, queue again what a crash left running, and begin to judge.
-
-        Without a folder of its own the service goes on, and refuses durable submissions with the reason.
-        """
-        try:
-            self._database = await asyncio.to_thread(Database, self.path)
-        except (OSError, sqlite3.Error) as error:
-            self._why_not = f"VERIFIER_STATE_DIR is {self.path.parent}: {error}"
-            log.warning("no_durable_submissions", reason=self._why_not)
-            return
-        left = await asyncio.to_thread(self._database.requeue)
-        if left:
-            log.info("stored_submissions_queued_again", count=left)
-        self._news.set()
-        self._tasks = [asyncio.create_task(self._work(self._database)), asyncio.create_task(self._tidy(self._database))]
+        """Open the database and begin to judge; without one the service goes on, and this is tried again."""
+        self._opening.start()
+        ends_s = time.monotonic() + START_S
+        while not self._is_open.is_set() and self._opening.trouble() is None and time.monotonic() < ends_s:
+            await asyncio.sleep(0.01)
+        if not self._is_open.is_set():
+            log.warning("no_durable_submissions", database=self._database.name, reason=self.trouble())
 
     async def close(self) -> None:
-        """Stop judging; what is running stays stored and is queued again at the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._database is not None:
-            await asyncio.to_thread(self._database.close)
+        """Stop judging; what is running stays stored and is queued again."""
+        for duty in (self._opening, self._calling, self._tidying):
+            await duty.stop()
+        if self._is_open.is_set():
+            await self._worker.stop()
+        self._is_open.clear()
+        await self._database.close()
 
-    async def add(self, batch: Batch) -> list[str]:
-        """Store a batch and return an id for each item, in the same order. What cannot be read is done at once.
+    def trouble(self) -> str | None:
+        """Return why durable submissions are not stored or not judged now, or None."""
+        for duty in self._duties:
+            reason = duty.trouble()
+            if reason is not None:
+                return f"durable submissions ({self._database.name}), {duty.name}: {reason}"
+        return None if self._is_open.is_set() else f"durable submissions ({self._database.name}): not open yet"
+
+    async def depth(self) -> Depth:
+        """Return how much there is to do.
+
+        Raises:
+            Overloaded: the database is away.
+        """
+        async with self._reading() as connection:
+            return Depth(*await records.depth(connection))
+
+    # For the API. All raise Overloaded with the reason while the database is away, and NoRoom when its disk is full.
+
+    async def add(self, batch: Batch, request: Request) -> tuple[StoredIds, bool]:
+        """Store a batch; return an id for each item in the same order, and whether this was new.
+
+        What cannot be read is done at once. A request that comes again with its idempotency key is not stored again.
 
         Raises:
             Overloaded: too many stored submissions wait, or they cannot be stored here; nothing was stored.
+            BadRequest: the key came with another request, or the callback may not be made.
         """
-        database = self._open()
-        waiting = await asyncio.to_thread(database.waiting)
-        if waiting and waiting + len(batch.items) > self._settings.max_queued:
-            raise Overloaded(f"{waiting} stored submissions wait, and at most {self._settings.max_queued} may", 5.0)
-        rows = [await self._row(item) for item in batch.items]
-        await asyncio.to_thread(database.add, rows)
-        self._news.set()
-        return [row.id for row in rows]
+        known = await self._known(request)
+        if known is not None:
+            return known, False
+        if request.callback_url is not None:
+            await self._webhooks.check(request.callback_url)
+        async with self._room(len(batch.items), request.client):
+            rows = await self._rows(batch.items)
+            return await self._store(batch, request, rows)
 
-    async def _row(self, item: Item) -> Stored:
+    async def _store(self, batch: Batch, request: Request, rows: Sequence[NewRow]) -> tuple[StoredIds, bool]:
+        new = NewBatch(
+            id=uuid.uuid4().hex,
+            client=request.client.name,
+            rows=rows,
+            label=request.label,
+            deadline_s=batch.deadline_s,
+            callback_url=request.callback_url,
+            idempotency_key=request.idempotency_key,
+            request_sha256=request.sha256,
+        )
+        try:
+            async with self._writing() as connection:
+                await records.add(connection, new, self._settings.durable_deadline_s)
+        except Conflict:  # it came twice at the same time
+            known = await self._known(request)
+            if known is None:
+                raise
+            return known, False
+        if not all(row.result is not None for row in rows):
+            self._worker.wake()
+        return StoredIds(ids=[row.id for row in rows], batch_id=new.id), True
+
+    async def _known(self, request: Request) -> StoredIds | None:
+        key = request.idempotency_key
+        if key is None:
+            return None
+        async with self._reading() as connection:
+            found = await records.find_request(connection, request.client.name, key)
+        if found is None:
+            return None
+        batch_id, sha256, ids = found
+        if sha256 != request.sha256:
+            allowed = f"this key came with another body, as batch {batch_id}: use another key, or send the same bytes"
+            raise BadRequest([ProblemField(field="Idempotency-Key", value=repr(key[:100]), allowed=allowed)])
+        return StoredIds(ids=ids, batch_id=batch_id)
+
+    @asynccontextmanager
+    async def _room(self, count: int, client: Client) -> AsyncIterator[None]:
+        """Hold room for so many submissions while they are being stored.
+
+        Clients share it as they share the queue of those who wait for an answer: none is shut out by what others store.
+
+        Raises:
+            Overloaded: there is none now, or TooManyInHand: not for this client.
+            BadRequest: there never is, for this client.
+        """
+        check_size(count, client)
+        coming = self._coming.copy()
+        async with self._reading() as connection:
+            stored = await records.count_open(connection)
+        there = +(stored + (coming | self._coming))  # rather count twice what is stored at this moment than not at all
+        most = self._settings.max_queued
+        if client.max_in_hand is not None and there[client.name] + count > client.max_in_hand:
+            raise TooManyInHand(
+                f"{there[client.name]} stored submissions of {client.name} wait, and at most {client.max_in_hand} may",
+                FULL_RETRY_AFTER_S,
+            )
+        if not has_room(there, client.name, count, most):
+            raise Overloaded(f"{there.total()} stored submissions wait, and at most {most} may", FULL_RETRY_AFTER_S)
+        self._coming[client.name] += count
+        try:
+            yield
+        finally:
+            self._coming[client.name] -= count
+            self._coming = +self._coming
+
+    async def _rows(self, items: Sequence[Item]) -> list[NewRow]:
+        own, rows = Slice(), list[NewRow]()
+        for item in items:
+            await own.pause()
+            rows.append(await self._row(item))
+        return rows
+
+    async def _row(self, item: Item) -> NewRow:
         """Return the row of an item, with the tests of a kept suite in place: that may be gone when it is judged."""
         one_id = uuid.uuid4().hex
         if isinstance(item, CodeSubmission) and isinstance(item.tests, SuiteDigest):
@@ -102,72 +243,160 @@ class StoredQueue:
                 item = item.model_copy(update={"tests": await self._suites.get(item.tests.sha256)})
             except BadItem as error:
                 item = Unread(item.kind, item.id, str(error))
+        item_id = None if item.id is None else fit(item.id)
         if not isinstance(item, Unread):
             try:
-                return Stored(one_id, StoredState.QUEUED, _stored(item), None)
+                return NewRow(one_id, item_id, item.kind, written_submission(item), None, self._canary_for(item))
             except (TypeError, ValueError) as error:
                 item = Unread(item.kind, item.id, f"it cannot be stored: {error}")
-        (result,) = await self._dispatcher.carry_out(Batch([item]))
-        return Stored(one_id, StoredState.DONE, "null", _written(result))
+        return NewRow(one_id, item_id, item.kind, None, written_result(self._dispatcher.unread(item)))
 
-    async def get(self, submission_id: str) -> StoredSubmission | None:
-        """Return a stored submission, or None if there is no such id."""
-        row = await asyncio.to_thread(self._open().get, submission_id)
-        if row is None:
-            return None
-        return StoredSubmission(id=row.id, state=row.state, result=None if row.result is None else _read_result(row))
+    async def get(self, client: Client, submission_id: str, wait_s: float = 0.0) -> StoredSubmission | None:
+        """Return a stored submission, if asked for after waiting until it is finished; None if there is no such id."""
 
-    def _open(self) -> Database:
-        if self._database is None:
-            raise Overloaded(f"submissions cannot be stored here: {self._why_not}", 60.0)
-        return self._database
+        async def look() -> tuple[StoredSubmission | None, bool]:
+            async with self._reading() as connection:
+                found = (await records.find(connection, client.name, [submission_id])).get(submission_id)
+            return found, found is None or found.finished_at is not None
 
-    async def _work(self, database: Database) -> None:
+        found = await self._when_finished(submission_id, look, wait_s)
+        if found is None or found.finished_at is not None:
+            return found
+        async with self._reading() as connection:
+            return found.model_copy(update={"position": await records.position(connection, submission_id)})
+
+    async def get_many(self, client: Client, ids: Sequence[str]) -> dict[str, StoredSubmission]:
+        """Return what is there of these ids, by id."""
+        async with self._reading() as connection:
+            return await records.find(connection, client.name, ids)
+
+    async def page(self, client: Client, wanted: Filter, cursor: str | None, limit: int) -> StoredPage:
+        """Return a page of submissions, the newest first.
+
+        Raises:
+            BadRequest: the cursor is none of ours.
+        """
+        async with self._reading() as connection:
+            submissions, next_cursor = await records.page(connection, client.name, wanted, cursor, limit)
+        return StoredPage(submissions=submissions, next_cursor=next_cursor)
+
+    async def batch(
+        self, client: Client, batch_id: str, wait_s: float = 0.0, *, with_submissions: bool = True
+    ) -> StoredBatch | None:
+        """Return a batch, if asked for after waiting until all of it is finished; None if there is no such id."""
+
+        async def look() -> tuple[StoredBatch | None, bool]:
+            async with self._reading() as connection:
+                found = await records.batch(connection, client.name, batch_id, with_submissions=with_submissions)
+            return found, found is None or found.finished_at is not None
+
+        return await self._when_finished(batch_id, look, wait_s)
+
+    async def cancel(self, which: Which) -> None:
+        """Cancel what is not finished of these; what is being judged here is stopped at once."""
+        async with self._writing() as connection:
+            ids = await records.cancel(connection, which)
+        self._gone(ids)
+
+    async def remove(self, which: Which) -> bool:
+        """Delete these with all their texts; return whether there were any."""
+        async with self._writing() as connection:
+            ids = await records.remove(connection, which)
+        self._gone(ids)
+        return bool(ids)
+
+    def _gone(self, ids: Mapping[str, str]) -> None:
+        """Judge submissions no more, given with the ids of their batches, and wake who waits for them."""
+        self._worker.forget(ids)
+        self._tell({*ids, *ids.values()})
+
+    # Waiting for results
+
+    def _tell(self, names: Collection[str]) -> None:
+        """Wake who waits for one of these submissions or batches."""
+        for name in names:
+            for event in self._waiting.get(name, ()):
+                event.set()
+
+    async def _when_finished(
+        self, name: str, look: Callable[[], Awaitable[tuple[T | None, bool]]], wait_s: float
+    ) -> T | None:
+        """Look until it is finished or `wait_s` are over: when told, and every so often where others may finish it."""
+        every_s = LOOK_AGAIN_S if self._database.is_shared else wait_s
+        ends_s = time.monotonic() + wait_s
         while True:
-            self._news.clear()
-            while rows := await asyncio.to_thread(database.take, BATCH):
-                results = await self._judge(rows)
-                await asyncio.to_thread(database.finish, list(zip([row.id for row in rows], results, strict=True)))
-            await self._news.wait()
-
-    async def _judge(self, rows: Sequence[Stored]) -> list[str]:
-        batch = Batch([_read(row) for row in rows])
-        while True:
+            event = asyncio.Event()
+            self._waiting[name].add(event)
             try:
-                return [_written(result) for result in await self._dispatcher.carry_out(batch)]
-            except Overloaded:
-                await asyncio.sleep(PAUSE_S)
+                found, is_finished = await look()
+                left_s = ends_s - time.monotonic()
+                if is_finished or left_s <= 0:
+                    return found
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(event.wait(), min(left_s, every_s))
+            finally:
+                self._waiting[name].discard(event)
+                if not self._waiting[name]:
+                    del self._waiting[name]
 
-    async def _tidy(self, database: Database) -> None:
-        while True:
-            await asyncio.to_thread(database.forget, self._settings.keep_results_s)
-            await asyncio.sleep(FORGET_EVERY_S)
+    # The database
 
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        with self._refusing():
+            self._require_open()
+            async with self._database.read() as connection:
+                yield connection
 
-def _read(row: Stored) -> Item:
-    """Read what was stored; what another version stored in another form is an item with a reason."""
-    return read_line(row.submission.encode(), "submission")
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        with self._refusing():
+            self._require_open()
+            async with self._database.write() as connection:
+                yield connection
 
+    def _require_open(self) -> None:
+        if not self._is_open.is_set():
+            raise DatabaseTrouble(self._opening.trouble() or "it is not open yet")
 
-def _stored(submission: MathSubmission | CodeSubmission | Run) -> str:
-    """Return the text to store.
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        try:
+            yield
+        except Conflict:
+            raise
+        except DatabaseTrouble as error:
+            name = self._database.name
+            if error.is_full:
+                raise NoRoom(f"there is no room to store this in {name}: {error}; what was stored is safe") from error
+            raise Overloaded(f"durable submissions are not to be had now, {name}: {error}", RETRY_AFTER_S) from error
 
-    Raises:
-        ValueError: it cannot be written out.
-    """
-    try:
-        return submission.model_dump_json()
-    except PydanticSerializationError:  # half surrogates, which JSON may hold and UTF-8 may not
-        return json.dumps(submission.model_dump(mode="python"))
+    async def _open(self) -> bool:
+        if not self._is_open.is_set():
+            await self._database.open()
+            await self._worker.start()
+            self._calling.start()
+            self._tidying.start()
+            self._is_open.set()
+        return False
 
-
-def _read_result(row: Stored) -> Result:
-    try:
-        return _RESULT.validate_json(row.result or "")
-    except ValidationError as error:
-        reason = f"its result was stored in a form that cannot be read any more: {error.error_count()} errors"
-        return cast(Result, judge_error(Unread("unknown", None, reason), JudgeError(reason)))
-
-
-def _written(result: ItemResult) -> str:
-    return _RESULT.dump_json(cast(Result, result)).decode()
+    async def _tidy(self) -> bool:
+        async with self._database.write() as connection:
+            await retention.tick(connection)
+        goes_on = False
+        for _ in range(SLICES_AT_ONCE):
+            async with self._database.write() as connection:
+                goes_on = await retention.forget_old(connection, self._settings.keep_results_s) == retention.SLICE
+            if not goes_on:
+                break
+        async with self._database.read() as connection:
+            surplus = await retention.total_bytes(connection) - self._settings.keep_results_mb * 1024 * 1024
+        for _ in range(SLICES_AT_ONCE):
+            if surplus <= 0:
+                break
+            async with self._database.write() as connection:
+                freed = await retention.forget_much(connection, surplus)
+            surplus -= freed
+            if not freed:
+                break
+        return await self._database.give_back() or goes_on or surplus > 0

@@ -9,16 +9,18 @@ Lines of JSON cross that socket:
 |---|---|
 | `{"spawn": n, "cpu_limit_s": s, "memory_limit_mb": m}` and a file descriptor | fork a worker that talks over it |
 | `{"kill": n}` | kill worker n |
+| `{"cpu": n}` | tell how much CPU time worker n has used |
 
 | to the service | meaning |
 |---|---|
 | `{"ready": true}` | everything is imported |
-| `{"ended": n, "signal": k, "status": c}` | worker n is dead and reaped |
+| `{"ended": n, "signal": k, "status": c}` | worker n is dead and reaped, or could not be forked |
+| `{"cpu": n, "seconds": s}` | worker n has used this much; null where that is not known |
 
-A worker reads frames (4 bytes length, JSON) of `[job, item]` and answers `[job, stage, value]` frames, in order. Its
-CPU time for one item is limited by an interval timer whose signal the kernel delivers as a kill: nothing in the
-worker has to cooperate. Its memory is limited to what it has after the fork plus the limit. When the service goes
-away the socket ends, the fork server kills its workers and leaves.
+A worker says that it is ready, or `unfit` and why. Then it reads frames (4 bytes length, JSON) of `[job, item]` and
+answers `[job, stage, value]` frames, in order. Its CPU time for one item is limited by an interval timer whose signal
+the kernel delivers as a kill: nothing in the worker has to cooperate. Its memory is limited to what it has after the
+fork plus the limit. When the service goes away the socket ends, the fork server kills its workers and leaves.
 
 Measured beside it, `multiprocessing`'s forkserver makes a worker as fast and as small, but needs a writable folder for
 its socket and a second process (12 MB), starts a worker with a call that blocks the event loop, cannot fix the hash
@@ -110,14 +112,28 @@ class _Server:
             command = json.loads(line)
             if "spawn" in command:
                 self._spawn(command, self.descriptors.pop(0), selector, wake)
+            elif "cpu" in command:
+                self._tell({"cpu": command["cpu"], "seconds": _cpu_s(self.workers.get(command["cpu"]))})
             elif command["kill"] in self.workers:
                 os.kill(self.workers[command["kill"]], signal.SIGKILL)
         return True
 
+    def _tell(self, news: dict[str, Any]) -> None:
+        try:
+            self.control.sendall(json.dumps(news).encode() + b"\n")
+        except (BrokenPipeError, ConnectionResetError):
+            self._leave()
+
     def _spawn(
         self, command: dict[str, Any], descriptor: int, selector: selectors.BaseSelector, wake: tuple[int, ...]
     ) -> None:
-        process = os.fork()
+        try:
+            process = os.fork()
+        except OSError as error:
+            print(f"a math worker cannot be forked: {error}", file=sys.stderr)  # noqa: T201
+            os.close(descriptor)
+            self._tell({"ended": command["spawn"], "signal": 0, "status": 1})
+            return
         if process == 0:
             selector.close()
             signal.set_wakeup_fd(-1)
@@ -134,11 +150,7 @@ class _Server:
                 del self.workers[number]
                 killed_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
                 code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 0
-                news = json.dumps({"ended": number, "signal": killed_by, "status": code}).encode() + b"\n"
-                try:
-                    self.control.sendall(news)
-                except (BrokenPipeError, ConnectionResetError):
-                    self._leave()
+                self._tell({"ended": number, "signal": killed_by, "status": code})
 
     def _leave(self) -> NoReturn:
         for process in self.workers.values():
@@ -150,6 +162,12 @@ class _Server:
 
 MEMORY_EXIT = 77
 """Exit status of a worker that ran out of memory and could still say so."""
+READY_STAGE, UNFIT_STAGE = "ready", "unfit"
+"""What a worker says first, of no job: it can work, or it cannot and the value says why."""
+
+
+class _Unfit(Exception):
+    """The limits cannot be set as they should be."""
 
 
 def _work(descriptor: int, cpu_limit_s: float, memory_limit_mb: int, handler: Handler) -> NoReturn:
@@ -158,11 +176,15 @@ def _work(descriptor: int, cpu_limit_s: float, memory_limit_mb: int, handler: Ha
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _die_with_parent()
-    _limit_memory(memory_limit_mb)
     connection = socket.socket(fileno=descriptor)
     connection.setblocking(True)
     try:
+        _limit_memory(memory_limit_mb)
+        connection.sendall(pack([-1, READY_STAGE, None]))
         _serve(connection, cpu_limit_s, handler)
+    except _Unfit as error:
+        connection.sendall(pack([-1, UNFIT_STAGE, str(error)]))
+        os._exit(1)
     except MemoryError:
         os._exit(MEMORY_EXIT)
     except (BrokenPipeError, ConnectionResetError):
@@ -193,13 +215,33 @@ def _die_with_parent() -> None:
 
 def _limit_memory(memory_limit_mb: int) -> None:
     """Limit the address space to what is in use now plus the limit; where the system does not say, there is no
-    limit."""
+    limit.
+
+    Raises:
+        _Unfit: this process may not have that much.
+    """
     if not sys.platform.startswith("linux"):
         return
     with open("/proc/self/statm", encoding="ascii") as statm:
         used = int(statm.read().split()[0]) * resource.getpagesize()
     ceiling = used + memory_limit_mb * 1024 * 1024
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard != resource.RLIM_INFINITY and hard < ceiling:
+        raise _Unfit(
+            f"the address space of processes is limited to {hard >> 20} MiB here (`ulimit -v`), and one needs "
+            f"{ceiling >> 20}: raise that limit, or lower VERIFIER_MATH_MEMORY_LIMIT_MB, which is {memory_limit_mb}"
+        )
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+
+
+def _cpu_s(process: int | None) -> float | None:
+    """Return the CPU time that a process has used; None where the system does not say."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as stat:
+            user, system = stat.read().rpartition(")")[2].split()[11:13]
+    except (OSError, ValueError):
+        return None
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

@@ -3,405 +3,435 @@
 Theory of operation. A fork server (`forkserver.py`) is started as a fresh interpreter, imports everything once and
 forks workers on demand; this process never forks. Each worker has a socket pair with us. A job is a list of items
 that one worker takes in order, reporting each as it is done, so that at any moment the first unreported item is the
-one being worked on. The kernel kills a worker whose item used too much CPU time; we kill one that is silent for
-longer than the wall net, or whose job was cancelled. In each case the dead worker's current item is charged, the rest
-of the job goes back to the head of the queue, and a fresh worker takes the dead one's place. Jobs of concurrent
-callers take turns.
+one being worked on. The kernel kills a worker whose item used too much CPU time; we kill one whose job was cancelled,
+and one that neither reports nor computes. In each case the rest of the job goes back to the head of the queue, and a
+fresh worker takes the dead one's place. Clients take turns, and so do the callers of each. A worker is given a few
+items of a job at a time, more while they are quick: so nobody waits for longer than slow items take one by one.
+
+A death that no limit explains is charged to an item only if it is tried again, alone, and `ROUNDS` fresh workers in a
+row die under it, while each time a harmless item lives in another one beside it, and goes on living for longer than the
+dead one had lived. So whoever kills workers from outside (the kernel in want of memory, an operator) kills the harmless
+ones too: then all of that is done again, and if it goes on the item is `Ended.LOST`, which is nobody's fault but ours.
 """
 
 import asyncio
 import contextlib
-import json
 import signal
-import socket
-import sys
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import count
+from itertools import islice
 from typing import Any
 
 import structlog
 
-from verifier_service.errors import JudgeError
+from verifier_service.errors import WorkerDied
+from verifier_service.intake.fairness import Borrower, Order, Rank, Share
+from verifier_service.observability.metrics import Metrics
 from verifier_service.workers.forkserver import MEMORY_EXIT, pack
+from verifier_service.workers.server import CLOSED, ForkServer, Limits, Worker
 
 _log = structlog.get_logger()
 
-START_TIMEOUT_S = 60.0
 WALL_NET_FACTOR = 4.0
 WALL_NET_EXTRA_S = 5.0
+LOOK_S = 2.0
+"""For how long a silent worker is looked at: one that computes meanwhile is only slow, on a busy machine."""
+LEAST_CPU_S = 0.02
+"""What a worker that computes uses at least while it is looked at."""
 
+QUICK_S = 0.05
+"""A portion that takes less than this is followed by a larger one."""
+MOST_AT_ONCE = 32
 
-_CLOSED = "closed"
-_ENDED = "the fork server ended"
+ROUNDS = 2
+"""How many fresh workers have to die under an item, each time with a harmless one beside it that lives."""
+HARMLESS_FACTOR = 2.0
+HARMLESS_LEAST_S, HARMLESS_MOST_S = 0.1, 5.0
+"""A harmless item has to live on for as many times as long as the worker lived under the other, within these bounds."""
+MOST_LOSSES = 4
+"""How often an item is tried again after workers died whatever they were given."""
+LOSS_PAUSE_S = 0.25
+"""How long the first such pause is; each is twice as long as the one before."""
+TROUBLE_LASTS_S = 5.0
+"""How long trouble is told of after it was last seen."""
 
 
 class Ended(StrEnum):
-    """Why a worker's item has no report of its own."""
+    """Why an item has no report of its own."""
 
     TIME = "time"
     MEMORY = "memory"
     CRASH = "crash"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one item may use: CPU seconds, and MiB above what a fresh worker has."""
-
-    cpu_limit_s: float
-    memory_limit_mb: int
-
-    @property
-    def wall_limit_s(self) -> float:
-        """Seconds without a report after which a worker is killed: far above the CPU time, for a busy machine."""
-        return self.cpu_limit_s * WALL_NET_FACTOR + WALL_NET_EXTRA_S
+    LOST = "lost"
 
 
 Report = Callable[[int, str, Any], None]
 """Called with the item's index, the stage and the value; the stage is the worker's, or an `Ended`."""
 
 
-@dataclass
+@dataclass(eq=False)
+class _Caller:
+    """Whoever waits for a list of jobs."""
+
+    share: Share
+    client: Borrower
+    queue: "deque[_Job]" = field(default_factory=deque)
+
+    @property
+    def rank(self) -> Rank:
+        """Whoever has the least rank is next."""
+        return Order.rank(self.share, self.client)
+
+
+@dataclass(eq=False)
 class _Job:
     """Items of one caller that one worker takes in order: (index, item), and the callback for their reports."""
 
-    caller: int
+    caller: _Caller
     items: deque[tuple[int, Any]]
     report: Report
     done: asyncio.Event
     stages: dict[int, str] = field(default_factory=dict)
-    crashes: dict[int, int] = field(default_factory=dict)
-    worker: "_Worker | None" = None
+    worker: Worker | None = None
+    portion: int = 1
+    """How many of its items a worker is given at once."""
 
-
-@dataclass
-class _Worker:
-    number: int
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    ended: asyncio.Future[tuple[int, int]]
-    silent: bool = False
-    """It was killed because it reported nothing for longer than the wall net."""
+    def finish_item(self, stage: str, value: object) -> None:
+        """Report the item that is being worked on, with nothing more to come for it."""
+        index, _ = self.items.popleft()
+        self.report(index, stage, value)
 
 
 FINAL_STAGE = "result"
 """The stage that finishes an item; others only tell how far it got."""
 
 
+class _LimitPassed(Exception):
+    """A worker passed a limit."""
+
+    def __init__(self, cause: Ended) -> None:
+        self.cause = cause
+        super().__init__(cause)
+
+
 class Pool:
     """Worker processes for one handler.
 
-    `handler` is `module:function` as `forkserver` documents it. Start and close it in the same event loop.
+    `handler` is `module:function` as `forkserver` documents it, and `harmless` an item that it finishes quickly. Start
+    and close the pool in the same event loop.
     """
 
-    def __init__(self, handler: str, workers: int, limits: Limits) -> None:
-        self._handler = handler
+    def __init__(
+        self, handler: str, workers: int, limits: Limits, harmless: object, metrics: Metrics | None = None
+    ) -> None:
         self._size = workers
         self._limits = limits
-        self._queues: dict[int, deque[_Job]] = {}
-        self._turns: deque[int] = deque()
+        self._harmless = harmless
+        self._metrics = metrics or Metrics()
+        self._callers: list[_Caller] = []
+        self._order = Order()
         self._wake = asyncio.Condition()
-        self._numbers = count(1)
-        self._callers = count(1)
-        self._ends: dict[int, asyncio.Future[tuple[int, int]]] = {}
-        self._server: asyncio.subprocess.Process | None = None
-        self._control: tuple[asyncio.StreamReader, asyncio.StreamWriter, socket.socket] | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._alive = 0
-        self._broken: str | None = "not started"
-        self._restarting = asyncio.Lock()
-        self._listener: asyncio.Task[None] | None = None
+        self._server = ForkServer(handler, limits, self._server_ended)
+        self._slots: list[asyncio.Task[None]] = []
+        self._restarting: asyncio.Task[None] | None = None
+        self._trouble = ""
+        self._trouble_s = 0.0
 
     @property
     def broken(self) -> str | None:
         """The reason why nothing can be computed now, or None."""
-        return self._broken
+        return self._server.broken or self._trouble or None
+
+    @property
+    def server_pid(self) -> int:
+        """The process id of the fork server."""
+        return self._server.pid
+
+    @property
+    def wall_limit_s(self) -> float:
+        """Seconds without a report after which a worker is looked at: far above the CPU time, for a busy machine."""
+        return self._limits.cpu_limit_s * WALL_NET_FACTOR + WALL_NET_EXTRA_S
 
     async def start(self) -> None:
         """Start the fork server and the workers.
 
         Raises:
-            JudgeError: the fork server does not start; its stderr says why.
+            WorkerDied: the fork server does not start; its stderr says why.
         """
-        await self._start_server()
-        self._tasks = [asyncio.create_task(self._slot(), name=f"math worker {n}") for n in range(self._size)]
+        await self._server.start()
+        self._slots = [asyncio.create_task(self._slot(), name=f"math worker {n}") for n in range(self._size)]
 
     async def close(self) -> None:
-        """Kill the workers and the fork server; callers that wait get a JudgeError."""
-        self._broken = _CLOSED
-        for task in self._tasks:
+        """Kill the workers and the fork server; callers that wait get a WorkerDied."""
+        self._server.broken = CLOSED
+        tasks = [*self._slots, *([self._restarting] if self._restarting else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
-        for queue in self._queues.values():
-            for job in queue:
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._slots = []
+        for caller in self._callers:
+            for job in caller.queue:
                 job.done.set()
-        await self._stop_server()
+        await self._server.close()
 
     async def run(self, chunks: Sequence[Sequence[tuple[int, Any]]], report: Report) -> None:
         """Have every item of every chunk judged; the items of a chunk go to one worker, in order.
 
-        Cancelling kills the workers that are busy with these items. Raises JudgeError when the pool is broken.
+        Where no worker can be had now it waits for one. Cancelling kills the workers that are busy with these items.
+
+        Raises:
+            WorkerDied: the pool is closed, or was never started.
         """
-        if self._broken and self._broken != _ENDED:
-            raise JudgeError(f"the math workers are not available: {self._broken}")
-        caller = next(self._callers)
+        self._check_open()
+        share = Share()
+        caller = _Caller(share, self._order.client_of(share))
         jobs = [_Job(caller, deque(chunk), report, asyncio.Event()) for chunk in chunks if chunk]
-        self._queues[caller] = deque(jobs)
-        self._turns.append(caller)
+        caller.queue.extend(jobs)
+        self._callers.append(caller)
         async with self._wake:
             self._wake.notify(len(jobs))
         try:
             for job in jobs:
                 await job.done.wait()
         finally:
-            self._queues.pop(caller, None)
+            self._callers.remove(caller)
             for job in jobs:
                 job.items.clear()
                 job.report = _ignore
                 job.done.set()
                 if job.worker is not None:
-                    self._kill(job.worker)
-        if self._broken == _CLOSED:
-            raise JudgeError(f"the math workers are not available: {self._broken}")
+                    self._server.kill(job.worker)
+        self._check_open()
 
-    # --- the fork server --------------------------------------------------------------------------------------
+    def _check_open(self) -> None:
+        if not self._slots or self._server.broken == CLOSED:
+            raise WorkerDied(f"the math workers are not available: {self._server.broken}")
 
-    async def _start_server(self) -> None:
-        ours, theirs = socket.socketpair()
-        self._server = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", _BOOT, str(theirs.fileno()), self._handler,
-            pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        theirs.close()
-        duplicate = ours.dup()
-        reader, writer = await asyncio.open_connection(sock=ours)
-        self._control = (reader, writer, duplicate)
+    # --- trouble -----------------------------------------------------------------------------------------------
+
+    def _in_trouble(self, error: WorkerDied) -> None:
+        self._trouble, self._trouble_s = str(error), time.monotonic()
+
+    def _out_of_trouble(self) -> None:
+        if self._trouble and time.monotonic() - self._trouble_s > TROUBLE_LASTS_S:
+            self._trouble = ""
+
+    def _server_ended(self) -> None:
+        if self._server.broken != CLOSED:
+            self._restarting = asyncio.ensure_future(self._start_again())
+
+    async def _start_again(self) -> None:
         try:
-            line = await asyncio.wait_for(reader.readline(), START_TIMEOUT_S)
-        except TimeoutError:
-            line = b""
-        if not line:
-            self._broken = "the fork server did not start"
-            await self._stop_server()
-            raise JudgeError(f"the math workers are not available: {self._broken}")
-        self._broken = None
-        self._listener = asyncio.create_task(self._listen(reader), name="math fork server")
-
-    async def _stop_server(self) -> None:
-        if self._control is not None:
-            _, writer, duplicate = self._control
-            writer.close()
-            duplicate.close()
-            self._control = None
-        if self._server is not None:
-            try:
-                await asyncio.wait_for(self._server.wait(), 2)
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    self._server.kill()
-                await self._server.wait()
-            self._server = None
-        if self._listener is not None and self._listener is not asyncio.current_task():
-            self._listener.cancel()
-            await asyncio.gather(self._listener, return_exceptions=True)
-
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        """Take the fork server's news until it ends, then declare every worker dead."""
-        while line := await reader.readline():
-            news = json.loads(line)
-            future = self._ends.pop(news.get("ended", 0), None)
-            if future is not None and not future.done():
-                future.set_result((news["signal"], news["status"]))
-        if self._broken is None:
-            self._broken = _ENDED
-        for future in self._ends.values():
-            if not future.done():
-                future.set_result((signal.SIGKILL, 0))
-        self._ends.clear()
-        if self._broken == _ENDED:
-            _log.warning("math_fork_server_ended")
-            await self._restart()
-
-    def _send(self, command: dict[str, Any], descriptor: int | None = None) -> None:
-        """Send a command; a few dozen bytes never fill the socket, so this does not block."""
-        if self._control is None:
-            raise JudgeError("the fork server is gone")
-        _, _, duplicate = self._control
-        data = json.dumps(command).encode() + b"\n"
-        try:
-            if descriptor is None:
-                duplicate.sendall(data)
-            else:
-                socket.send_fds(duplicate, [data], [descriptor])
-        except OSError as error:
-            raise JudgeError(f"the fork server is gone: {error}") from None
+            await self._server.start()
+        except WorkerDied as error:  # whoever needs a worker tries again
+            _log.warning("math_fork_server_not_started", reason=str(error))
 
     # --- one worker's place -----------------------------------------------------------------------------------
 
     async def _slot(self) -> None:
         """Keep one worker alive and feed it."""
-        worker: _Worker | None = None
+        worker: Worker | None = None
         failures = 0
         try:
             while True:
                 try:
                     if worker is None:
-                        if self._broken:
-                            await self._restart()
-                        worker = await self._spawn()
+                        worker = await self._fresh_worker()
                         failures = 0
                     job = await self._next_job()
-                    if not await self._feed(worker, job):
-                        worker = None
-                except JudgeError as error:
+                    worker = await self._feed(worker, job)
+                except WorkerDied as error:
                     failures += 1
-                    worker = None
+                    self._in_trouble(error)
                     _log.warning("math_worker_failed", reason=str(error), failures=failures)
                     await asyncio.sleep(min(0.1 * 2**failures, 5))
         finally:
             if worker is not None:
-                self._kill(worker)
+                self._server.kill(worker)
 
-    async def _restart(self) -> None:
-        """Start the fork server again if it is gone; several places may ask at once."""
-        async with self._restarting:
-            if self._broken and self._broken != _CLOSED:
-                await self._stop_server()
-                await self._start_server()
+    async def _fresh_worker(self) -> Worker:
+        """Return a worker that is ready.
 
-    async def _spawn(self) -> _Worker:
-        number = next(self._numbers)
-        ended: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
-        self._ends[number] = ended
-        ours, theirs = socket.socketpair()
-        try:
-            self._send(
-                {
-                    "spawn": number,
-                    "cpu_limit_s": self._limits.cpu_limit_s,
-                    "memory_limit_mb": self._limits.memory_limit_mb,
-                },
-                theirs.fileno(),
-            )
-        except JudgeError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        reader, writer = await asyncio.open_connection(sock=ours)
-        return _Worker(number, reader, writer, ended)
-
-    def _kill(self, worker: _Worker) -> None:
-        with contextlib.suppress(JudgeError):
-            self._send({"kill": worker.number})
-        worker.writer.transport.abort()
+        Raises:
+            WorkerDied: none can be had.
+        """
+        await self._server.start()
+        worker = await self._server.spawn()
+        self._metrics.workers_started.inc()
+        self._out_of_trouble()
+        return worker
 
     async def _next_job(self) -> _Job:
-        """Take the next job, callers in turn."""
+        """Take the next job of whoever is next."""
         while True:
-            for _ in range(len(self._turns)):
-                caller = self._turns.popleft()
-                queue = self._queues.get(caller)
-                while queue:
-                    job = queue.popleft()
-                    if queue:
-                        self._turns.append(caller)
-                    if job.items:
-                        return job
+            waiting = [caller for caller in self._callers if caller.queue]
+            if waiting:
+                caller = min(waiting, key=lambda one: one.rank)  # the first of equals
+                job = caller.queue.popleft()
+                if job.items:
+                    return job
+                continue
             async with self._wake:
-                if not any(self._queues.get(caller) for caller in self._turns):
+                if not any(caller.queue for caller in self._callers):
                     await self._wake.wait()
 
-    def _requeue(self, job: _Job) -> None:
-        queue = self._queues.get(job.caller)
-        if queue is not None and job.items:
-            queue.appendleft(job)
-            if job.caller not in self._turns:
-                self._turns.appendleft(job.caller)
+    async def _requeue(self, job: _Job) -> None:
+        """Give what is left of a job to the next worker that is free."""
+        if not job.items:
+            job.done.set()
+            return
+        if job.caller in self._callers:
+            job.caller.queue.appendleft(job)
+            async with self._wake:
+                self._wake.notify()
 
-    async def _feed(self, worker: _Worker, job: _Job) -> bool:
-        """Give a job to a worker and pass on its reports; False if the worker is dead afterwards."""
-        finished = False
+    async def _feed(self, worker: Worker, job: _Job) -> Worker | None:
+        """Give a job to a worker and pass on its reports; return the worker if it lives afterwards."""
+        caller = job.caller
+        self._order.serve(caller.share, caller.client)
+        try:
+            lives = await self._feed_in_portions(worker, job)
+        finally:
+            caller.share.in_hand -= 1
+            caller.client.in_hand -= 1
+        if lives:
+            await self._requeue(job)
+            return worker
+        try:
+            await self._settle(worker, job)
+        finally:
+            await self._requeue(job)
+        return None
+
+    async def _feed_in_portions(self, worker: Worker, job: _Job) -> bool:
+        """Give a worker some items after the others until all are done, or somebody else is next; False if it died."""
+        while True:
+            began_s = time.monotonic()
+            if not await self._follow(worker, job, list(islice(job.items, job.portion))):
+                return False
+            is_quick = time.monotonic() - began_s < QUICK_S
+            job.portion = min(2 * job.portion, MOST_AT_ONCE) if is_quick else 1
+            if not job.items or any(caller.queue for caller in self._callers if caller is not job.caller):
+                return True
+
+    async def _follow(self, worker: Worker, job: _Job, items: Sequence[tuple[int, Any]]) -> bool:
+        """Give the next items of a job to a worker and pass on its reports until they are done (True), or the worker is
+        dead (False)."""
+        left, finished = len(items), False
+        watch = asyncio.create_task(self._watch(worker))
         try:
             job.worker = worker
-            worker.writer.write(pack(list(job.items)))
-            finished = await self._follow(worker, job)
-        finally:
-            if not finished:
-                self._kill(worker)
-            job.worker = None
-        if finished:
-            job.done.set()
-            return True
-        await self._charge(worker, job)
-        return False
-
-    async def _follow(self, worker: _Worker, job: _Job) -> bool:
-        """Pass on reports until the job is done (True), or the worker died, fell silent or was killed with its job
-        (False)."""
-        loop = asyncio.get_running_loop()
-        net = loop.call_later(self._limits.wall_limit_s, self._silence, worker)
-        try:
-            while job.items:
-                head = await worker.reader.readexactly(4)
-                index, stage, value = json.loads(await worker.reader.readexactly(int.from_bytes(head, "big")))
-                net.cancel()
-                net = loop.call_later(self._limits.wall_limit_s, self._silence, worker)
+            worker.heard_s = time.monotonic()
+            worker.writer.write(pack(list(items)))
+            while left and job.items:
+                index, stage, value = await worker.read()
                 if job.done.is_set():
                     return False
                 if stage == FINAL_STAGE:
-                    job.items.popleft()
+                    left -= 1
+                    job.finish_item(stage, value)
+                    self._out_of_trouble()
                 else:
                     job.stages[index] = stage
-                job.report(index, stage, value)
+                    job.report(index, stage, value)
+            finished = not left and not job.done.is_set()
         except (asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):
-            return False
+            pass
         finally:
-            net.cancel()
-        return not job.done.is_set()
+            watch.cancel()
+            job.worker = None
+            if not finished:
+                self._server.kill(worker)
+        return finished
 
-    def _silence(self, worker: _Worker) -> None:
-        """Kill a worker that reported nothing for longer than the wall net."""
-        worker.silent = True
-        self._kill(worker)
+    async def _watch(self, worker: Worker) -> None:
+        """Kill a worker that says nothing for longer than the wall net, and does not compute either.
 
-    async def _charge(self, worker: _Worker, job: _Job) -> None:
-        """Report the current item of a dead worker, and queue the rest of its job; a crash is tried twice."""
+        One that computes has a limit of its own. What stood still with all of this machine goes on now.
+        """
+        while True:
+            while (left_s := worker.heard_s + self.wall_limit_s - time.monotonic()) > 0:
+                await asyncio.sleep(left_s)
+            heard_s, before_s = worker.heard_s, await self._server.cpu_s(worker)
+            await asyncio.sleep(LOOK_S)
+            after_s = await self._server.cpu_s(worker)
+            computes = before_s is not None and after_s is not None and after_s - before_s >= LEAST_CPU_S
+            if worker.heard_s == heard_s and not computes:
+                _log.warning("math_worker_silent", for_s=round(time.monotonic() - heard_s, 1))
+                self._server.kill(worker)
+                return
+
+    async def _settle(self, worker: Worker, job: _Job) -> None:
+        """Find out whose fault the death of a worker is, and so what becomes of the item under which it died."""
         if not job.items:
-            job.done.set()
             return
-        index, _ = job.items[0]
-        try:
-            killed_by, status = await asyncio.wait_for(asyncio.shield(worker.ended), 10)
-        except TimeoutError:
-            killed_by, status = signal.SIGKILL, 0
-        cause = Ended.TIME if worker.silent else self._cause(killed_by, status)
-        if not job.items:
-            return
-        if cause is Ended.CRASH and job.crashes.setdefault(index, 0) == 0:
-            job.crashes[index] = 1
-        else:
-            job.items.popleft()
-            job.report(index, cause, job.stages.get(index))
+        cause = await self._limit_passed(worker)
+        for loss in range(MOST_LOSSES + 1):
+            if cause is not None or not job.items:
+                break
+            try:
+                if await self._try_again(job):
+                    return
+                cause = Ended.CRASH
+            except _LimitPassed as error:
+                cause = error.cause
+            except WorkerDied as error:
+                self._in_trouble(error)
+                _log.warning("math_workers_die", reason=str(error), times=loss + 1)
+                await asyncio.sleep(LOSS_PAUSE_S * 2**loss)
         if job.items:
-            self._requeue(job)
-        else:
-            job.done.set()
+            job.finish_item(cause or Ended.LOST, job.stages.get(job.items[0][0]))
 
-    @staticmethod
-    def _cause(killed_by: int, status: int) -> Ended:
-        if status == MEMORY_EXIT:
-            return Ended.MEMORY
-        if killed_by == signal.SIGPROF:
-            return Ended.TIME
-        return Ended.CRASH
+    async def _limit_passed(self, worker: Worker) -> Ended | None:
+        """Return the limit that a dead worker had passed, or None if it died of something else, and count its death."""
+        cause = None
+        with contextlib.suppress(TimeoutError):
+            killed_by, status = await asyncio.wait_for(asyncio.shield(worker.ended), 10)
+            if status == MEMORY_EXIT:
+                cause = Ended.MEMORY
+            elif killed_by == signal.SIGPROF:
+                cause = Ended.TIME
+        self._metrics.workers_ended.labels((cause or Ended.CRASH).value).inc()
+        return cause
+
+    async def _try_again(self, job: _Job) -> bool:
+        """Have the next item done by a fresh worker; False if worker after worker dies under it.
+
+        Raises:
+            _LimitPassed: one passed a limit.
+            WorkerDied: none can be had, or they die under a harmless item too.
+        """
+        for _ in range(ROUNDS):
+            companion = await self._fresh_worker()
+            try:
+                await self._run_through(companion)
+                worker = await self._fresh_worker()
+                if not job.items or await self._follow(worker, job, [job.items[0]]):
+                    self._server.kill(worker)
+                    return True
+                lived_s = time.monotonic() - worker.heard_s
+                cause = await self._limit_passed(worker)
+                if cause is not None:
+                    raise _LimitPassed(cause)
+                await asyncio.sleep(min(max(HARMLESS_FACTOR * lived_s, HARMLESS_LEAST_S), HARMLESS_MOST_S))
+                await self._run_through(companion)
+            finally:
+                self._server.kill(companion)
+        return False
+
+    async def _run_through(self, worker: Worker) -> None:
+        try:
+            worker.writer.write(pack([(0, self._harmless)]))
+            async with asyncio.timeout(self.wall_limit_s):
+                while (await worker.read())[1] != FINAL_STAGE:
+                    pass
+        except (TimeoutError, asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError) as error:
+            reason = "fall silent" if isinstance(error, TimeoutError) else "die"
+            raise WorkerDied(f"math workers {reason} here, also under a harmless item") from None
 
 
-_BOOT = "from verifier_service.workers.forkserver import main; main()"
-
-
-def _ignore(index: int, stage: str, value: Any) -> None:
+def _ignore(index: int, stage: str, value: object) -> None:
     """Drop the report of an item whose caller went away."""

@@ -18,7 +18,8 @@ from verifier_service.answers.compute.numeric import NotNumeric
 from verifier_service.answers.compute.points import letters_of
 from verifier_service.answers.kinds import expression, literal, logarithm, parameters, signs
 from verifier_service.answers.kinds.decision import Decision, Same
-from verifier_service.answers.read.words import ACCENTS, GREEK
+from verifier_service.answers.read.words import ACCENTS
+from verifier_service.answers.tree.greek import GREEK
 from verifier_service.answers.tree.nodes import (
     Builder,
     Call,

@@ -8,7 +8,7 @@ understood is a mark in its own words, so that it never gets lost.
 import re
 from typing import NamedTuple
 
-from verifier_service.answers.read import words
+from verifier_service.answers.tree.greek import GREEK
 
 _MAX_CHARS = 2000
 _MAX_REMARK = 60
@@ -295,7 +295,7 @@ class _Reader:
         if at >= len(self.spans):
             return None
         token = self.spans[at].text
-        if token[0] == "\\" and token[1:] in words.GREEK:
+        if token[0] == "\\" and token[1:] in GREEK:
             token = token[1:]
         elif not (len(token) == 1 and token.isascii() and token.isalpha()):
             return None

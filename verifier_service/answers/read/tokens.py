@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from verifier_service.answers.read import measures, words
 from verifier_service.answers.tree.bounds import MAX_DIGITS, MAX_TOKENS, NotMath, TooComplex
+from verifier_service.answers.tree.greek import GREEK
 
 
 class Token(NamedTuple):
@@ -225,7 +226,7 @@ def _command(text: str, position: int, name: str, spaced: bool, tokens: list[Tok
         return position
     kind, value = _SIGNS.get(name, ("cmd", words.RENAMED_FUNCTIONS.get(name, name)))
     tokens.append(Token(kind, value, spaced))
-    is_name = name in words.GREEK or name in ("pi", "infty")
+    is_name = name in GREEK or name in ("pi", "infty")
     return position + 2 if is_name and text.startswith("{}", position) else position
 
 

@@ -15,23 +15,38 @@ from sandboxes.protocol.facts import CompileFacts, Fact, TesterFacts, TestFacts
 from sandboxes.protocol.job import Job, Mode, Run
 from verifier_service import limits
 from verifier_service.checkers import Checked
-from verifier_service.errors import BadItem, BoxDied, JudgeError, ReferenceUnusable
+from verifier_service.errors import BadItem, BoxDied, Cause, JudgeError, ReferenceUnusable
 from verifier_service.execution.executor import BROKE_BOXES, Executor
 from verifier_service.execution.pool import BoxPool
 from verifier_service.execution.turns import Share
 from verifier_service.extract.code import extract_code
+from verifier_service.intake.slices import Slice
 from verifier_service.judges.base import guarded
 from verifier_service.judges.code import guards, preludes, special, verdicts
 from verifier_service.judges.code.progress import Progress
 from verifier_service.judges.code.tests import Suite, prepare
 from verifier_service.judges.code.turns import BatchInTurns, TurnTaker
 from verifier_service.languages import Language, Languages
-from verifier_service.schema import CodeResult, CodeSubmission, Limits, StdioTests, SuiteDigest, Tests, Verdict
+from verifier_service.observability.build import made_by
+from verifier_service.schema import (
+    CallTests,
+    CodeResult,
+    CodeSubmission,
+    Limits,
+    StdioTests,
+    SuiteDigest,
+    Tests,
+    Verdict,
+)
 from verifier_service.settings import Settings
 
 MAX_WORKING_PRELUDES = 1000
 BIG_ANSWER_BYTES = 64 * 1024
 """Answers above this are compared in a thread, so that they do not hold up the other submissions."""
+
+MANY_CASES = 50
+LONG_COMPLETION_CHARS = 20_000
+"""What is longer is made ready in a thread, and so are tests in files."""
 
 TURN_TO_COMPILE_S = 3.0
 """How much longer a turn is where the program is compiled first."""
@@ -51,11 +66,12 @@ class Admitted:
     limits: protocol.Limits
     budget: protocol.Budget
     own_output_limit: bool
+    explain: bool
     deadline_s: float
 
     def key(self, program: str) -> tuple[object, ...]:
         """Return what is the same for submissions that need be run once only."""
-        return self.language.name, program, self.suite.key, self.limits, self.own_output_limit
+        return self.language.name, program, self.suite.key, self.limits, self.own_output_limit, self.explain
 
 
 class CodeJudge:
@@ -99,7 +115,7 @@ class CodeJudge:
             self._check(tests, language)
             key = id(tests), language.name
             if key not in ready:
-                suite = prepare(tests)
+                suite = await _prepared(tests)
                 ready[key] = tests, replace(suite, prelude=preludes.resolve(suite.prelude, language))
             suite = ready[key][1]
             filled = limits.fill(submission.limits, self._settings)
@@ -110,6 +126,7 @@ class CodeJudge:
                 suite=suite,
                 limits=filled,
                 budget=limits.budget(submission.limits, filled, self._settings, deadline_s, suite.runs_of_tests),
+                explain=submission.explain,
                 deadline_s=deadline_s,
                 own_output_limit=submission.limits.output_limit_kb is not None,
             )
@@ -135,13 +152,17 @@ class CodeJudge:
                 language.check_files(filter(None, named), f"tests.cases.{index}.files")
             self._special.check(tests)
 
+    def canary_of(self, admitted: Admitted, /) -> str:
+        """See `Judge.canary_of`."""
+        return admitted.language.canary_of(admitted.suite.mode.value)
+
     # Judging
 
     async def judge(
         self, admitted: Sequence[Admitted], on_result: Callable[[int, CodeResult | JudgeError], None]
     ) -> None:
         """Judge a batch; submissions with the same program, tests and limits are run once. See `Judge.judge`."""
-        works = _works(admitted, on_result)
+        works = await _works(admitted, on_result)
         boxes = self._settings.boxes
         deadline_s = min((one.deadline_s for one in admitted), default=0.0)
         batch = BatchInTurns(works, deadline_s, boxes, self._executor.others_wait)
@@ -213,7 +234,7 @@ class CodeJudge:
         known = progress.at_the_deadline(batch.turn_s)
         if known is None or (prelude and prelude not in self._working_preludes):
             ran = f"it had run for {progress.times.run_s:.1f} s" if progress.times.run_s else "it had not begun"
-            return JudgeError(f"{deadline}, and {ran}")
+            return JudgeError(f"{deadline}, and {ran}", Cause.DEADLINE)
         return _finished(work, preludes.place(one.suite.prelude, work.program, one.language), known)
 
     async def _require_prelude(self, one: Admitted, placed: preludes.Placed, result: CodeResult, share: Share) -> None:
@@ -262,17 +283,28 @@ class _Work(TurnTaker):
             self.on_result(index, outcome if is_ours else outcome.model_copy(update={"id": submission_id}))
 
 
-def _works(
+async def _prepared(tests: Tests) -> Suite:
+    """Make tests ready, in a thread where that takes long."""
+    is_long = len(tests.cases) > MANY_CASES if isinstance(tests, (StdioTests, CallTests)) else True
+    return await asyncio.to_thread(prepare, tests) if is_long else prepare(tests)
+
+
+async def _works(
     admitted: Sequence[Admitted], on_result: Callable[[int, CodeResult | JudgeError], None]
 ) -> Collection[_Work]:
     """Return what is to be run for a batch, and report what holds no program."""
     found: dict[tuple[object, ...], _Work] = {}
+    own = Slice()
     for index, one in enumerate(admitted):
-        program = extract_code(one.completion, one.language, one.suite.wanted)
+        await own.pause()
+        if len(one.completion) > LONG_COMPLETION_CHARS:
+            program = await asyncio.to_thread(extract_code, one.completion, one.language, one.suite.wanted)
+        else:
+            program = extract_code(one.completion, one.language, one.suite.wanted)
         if program is None:
             on_result(index, CodeResult.no_answer(one.id, f"the completion holds no {one.language.title} code"))
             continue
-        progress = Progress(one.suite, one.budget, one.limits, program)
+        progress = Progress(one.suite, one.budget, one.limits, program, explain=one.explain)
         work = found.setdefault(one.key(program), _Work(one, program, progress, on_result))
         work.told[index] = one.id
     return found.values()
@@ -315,6 +347,7 @@ def _finished(work: _Work, placed: preludes.Placed, result: CodeResult) -> CodeR
             "start_s": round(times.start_s, 6),
             "run_s": round(max(times.run_s - progress.comparing_s, 0.0), 6),
             "judge_s": round(progress.judge_s, 6),
+            "made_by": made_by(times.image),
         }
     )
 
@@ -349,6 +382,7 @@ def _job(one: Admitted, placed: preludes.Placed, progress: Progress) -> Job:
         budget=progress.budget_left,
         module=suite.module,
         entry_point=suite.entry_point,
+        keep_stderr=one.explain and suite.mode is Mode.STDIO,
     )
     if suite.literal is not None and progress.answers is not None:
         literal = suite.literal

@@ -8,11 +8,12 @@ over, so that nobody holds one box while waiting for another; when they are many
 from dataclasses import dataclass, field
 
 from sandboxes.protocol.facts import CompileFacts, TesterFacts, TestFacts
-from sandboxes.protocol.job import Budget, Limits
+from sandboxes.protocol.job import Budget, Limits, Mode
 from verifier_service.checkers import Checked
 from verifier_service.errors import BoxDied
 from verifier_service.execution.executor import Times
 from verifier_service.judges.code import special, verdicts
+from verifier_service.judges.code.explaining import Explainer
 from verifier_service.judges.code.literal_asserts import Answers
 from verifier_service.judges.code.ordinary import is_ordinary
 from verifier_service.judges.code.special import Judged
@@ -34,6 +35,7 @@ class Progress:
     budget: Budget
     limits: Limits
     program: str = ""
+    explain: bool = False
     times: Times = field(default_factory=Times)
     judge_s: float = 0.0
     comparing_s: float = 0.0
@@ -42,7 +44,9 @@ class Progress:
     outputs: list[TestFacts] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.tally = Tally(self.suite.weights, self.suite.stop_on_failure)
+        is_compared = self.suite.mode in (Mode.STDIO, Mode.CALL)
+        explainer = Explainer(self.suite) if self.explain and is_compared else None
+        self.tally = Tally(self.suite.weights, self.suite.stop_on_failure, explainer)
         self._kept = self.tally
         self._counted_s = 0.0
         self._kept_counted_s = 0.0

@@ -14,7 +14,7 @@ from sandboxes.protocol import plain
 from sandboxes.protocol.facts import TestFacts
 from sandboxes.protocol.job import Mode, Run, TwinRun
 from verifier_service.checkers import TEXT_CHECKERS, VALUE_CHECKERS, Checked
-from verifier_service.errors import JudgeError
+from verifier_service.errors import Cause, JudgeError
 from verifier_service.extract import wanted
 from verifier_service.extract.wanted import Wanted
 from verifier_service.judges.code import guards, literal_asserts
@@ -180,7 +180,7 @@ def _encode(index: int, value: Any) -> bytes:
     try:
         return plain.encode(value)
     except plain.NotPlain as error:
-        raise JudgeError(f"tests.cases.{index} cannot enter the sandbox: {error}") from error
+        raise JudgeError(f"tests.cases.{index} cannot enter the sandbox: {error}", Cause.BAD_REQUEST) from error
 
 
 def _assert(tests: AssertTests) -> Suite:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from sandboxes.protocol.facts import CompileFacts, End, Signal, TesterFacts, TesterTest, TestFacts, TestOutcome
 from verifier_service.checkers import Checked
 from verifier_service.errors import BoxDied, ReferenceUnusable
-from verifier_service.schema import CodeResult, TestResult, Verdict
+from verifier_service.judges.code.explaining import Explainer, chars_of
+from verifier_service.schema import CodeResult, TestExplanation, TestResult, Verdict
 
 MAX_TIME_LIMIT_FAILURES = 10
 """After so many tests over the time limit the rest of a submission is not run: a program that loops forever would
@@ -124,14 +125,17 @@ class Tally:
 
     weights: Sequence[float]
     stop_on_failure: bool = False
+    explainer: Explainer | None = None
     tests: list[TestResult] = field(default_factory=list)
     signals: set[str] = field(default_factory=set)
+    explanation: list[TestExplanation] = field(default_factory=list)
+    _explained_chars: int = 0
     _slow: int = 0
     _over_budget: bool = False
 
     def copy(self) -> "Tally":
         """Return one with the same results, to which others can be added."""
-        return replace(self, tests=list(self.tests), signals=set(self.signals))
+        return replace(self, tests=list(self.tests), signals=set(self.signals), explanation=list(self.explanation))
 
     def add(self, fact: TestFacts, checked: Checked | None) -> None:
         """Take the next test.
@@ -142,6 +146,9 @@ class Tally:
         if fact.index != len(self.tests):
             raise BoxDied(f"test {len(self.tests)} is missing: the box went on with test {fact.index}")
         self.tests.append(result_of_run(fact, checked))
+        if self.explainer is not None:
+            self.explanation.append(self.explainer.explain(fact, self._explained_chars))
+            self._explained_chars += chars_of(self.explanation[-1])
         self._slow += is_slow(fact)
         self._over_budget = self._over_budget or fact.end is End.BUDGET
         self.signals.update(signal.value for signal in fact.signals)
@@ -186,6 +193,7 @@ class Tally:
             total=total,
             message=message,
             tests=self.tests,
+            explanation=self.explanation if self.explainer is not None else None,
             signals=sorted(self.signals),
         )
 

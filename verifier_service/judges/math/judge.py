@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from verifier_service.errors import JudgeError, ReferenceUnusable
+from verifier_service.errors import JudgeError, ReferenceUnusable, WorkerDied
 from verifier_service.judges.math.reference import FAILED, READING_REFERENCE
 from verifier_service.judges.math.secret import math_secret
-from verifier_service.schema import ExtractionRule, Form, MathResult, MathSubmission, Rounding, Verdict
+from verifier_service.observability.build import made_by
+from verifier_service.observability.metrics import Metrics
+from verifier_service.schema import ExtractionRule, Form, MathExplanation, MathResult, MathSubmission, Rounding, Verdict
 from verifier_service.settings import Settings
-from verifier_service.workers.pool import FINAL_STAGE, Ended, Limits, Pool
+from verifier_service.workers.pool import FINAL_STAGE, Ended, Pool
+from verifier_service.workers.server import Limits
 
 _log = structlog.get_logger()
 
@@ -20,6 +23,8 @@ OnResult = Callable[[int, MathResult | JudgeError], None]
 
 _HANDLER = "verifier_service.judges.math.worker:judge_item"
 _MAX_CHUNK = 32
+CANARY = "math"
+"""What the known submission is called that tells whether math can be judged."""
 
 
 class _Item(NamedTuple):
@@ -30,12 +35,17 @@ class _Item(NamedTuple):
     rules: tuple[ExtractionRule, ...] | None
     form: Form
     rounding: Rounding
+    explain: bool
 
     @classmethod
     def of(cls, submission: MathSubmission) -> "_Item":
         """Take what decides about a submission."""
         rules = tuple(sorted(submission.extract)) if submission.extract is not None else None
-        return cls(submission.references, submission.completion, rules, submission.form, submission.rounding)
+        asked = submission.form, submission.rounding, submission.explain
+        return cls(submission.references, submission.completion, rules, *asked)
+
+
+_HARMLESS = _Item(("1",), r"\boxed{1}", None, Form.EQUAL, Rounding.NONE, False)
 
 
 class MathJudge:
@@ -44,11 +54,12 @@ class MathJudge:
     Start and close it in one event loop; `judge` may be called many times at once.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
         self._workers = settings.math_workers
         self._limits = Limits(settings.math_time_limit_s, settings.math_memory_limit_mb)
         self._secret = math_secret(settings)
-        self._pool = Pool(_HANDLER, settings.math_workers, self._limits)
+        harmless = {**_HARMLESS._asdict(), "secret": self._secret}
+        self._pool = Pool(_HANDLER, settings.math_workers, self._limits, harmless, metrics)
 
     async def start(self) -> None:
         """Start the workers.
@@ -69,6 +80,10 @@ class MathJudge:
     def admission(self, deadline_s: float) -> Callable[[MathSubmission], Awaitable[MathSubmission]]:
         """See `Judge.admission`."""
         return _admit
+
+    def canary_of(self, admitted: MathSubmission, /) -> str:
+        """See `Judge.canary_of`."""
+        return CANARY
 
     async def judge(self, submissions: Sequence[MathSubmission], on_result: OnResult, /) -> None:
         """Judge every submission; see `Judge.judge`.
@@ -112,7 +127,7 @@ class MathJudge:
     def _outcome(self, stage: str, value: Any) -> MathResult | JudgeError | None:
         """Turn a report into what it says of the submission, or None while that is not finished."""
         if stage == FINAL_STAGE:
-            verdict, extracted, rule, message, judge_s = value
+            verdict, extracted, rule, message, judge_s, explanation = value
             if verdict is None:
                 return ReferenceUnusable(message)
             by = ExtractionRule(rule) if rule else None
@@ -124,11 +139,15 @@ class MathJudge:
                 extracted_by=by,
                 message=message,
                 judge_s=round(judge_s, 6),
+                explanation=None if explanation is None else MathExplanation.model_validate(explanation),
+                made_by=made_by(),
             )
         if stage == FAILED:
             _log.warning("math_comparison_failed", **value)
-        if stage not in _ENDED:
+        if stage not in set(Ended):
             return None
+        if stage == Ended.LOST:
+            return WorkerDied("math workers died under it, and as well under harmless items: nothing is known of it")
         if value == READING_REFERENCE:
             return ReferenceUnusable(f"the reference could not be read within the limits ({stage})")
         verdict, message = _ENDED[Ended(stage)]
@@ -142,7 +161,7 @@ async def _admit(submission: MathSubmission) -> MathSubmission:
 _ENDED = {
     Ended.TIME: (Verdict.TIME_LIMIT_EXCEEDED, "comparing the answer took more than {limits.cpu_limit_s} s of CPU time"),
     Ended.MEMORY: (Verdict.MEMORY_LIMIT_EXCEEDED, "comparing the answer took more than {limits.memory_limit_mb} MiB"),
-    Ended.CRASH: (Verdict.WRONG_ANSWER, "it was not proved: comparing the answer ended two workers"),
+    Ended.CRASH: (Verdict.WRONG_ANSWER, "it was not proved: comparing the answer ended worker after worker"),
 }
 
 

@@ -19,8 +19,9 @@ from verifier_service.answers.read.reading import Answer, read
 from verifier_service.answers.rounding import rounds_to
 from verifier_service.answers.tree.shape import shape
 from verifier_service.extract.math import Extracted, extract_answer, extract_reference
+from verifier_service.judges.math.explaining import explained
 from verifier_service.judges.math.reference import FAILED, READING_REFERENCE, why_unusable
-from verifier_service.schema import ExtractionRule, Form, Rounding, Verdict
+from verifier_service.schema import ExtractionRule, Form, MathExplanation, Rounding, Verdict
 
 MAX_REPORTED_CHARS = 2_000
 MAX_REFERENCES = 256
@@ -56,7 +57,7 @@ _OUTCOMES: dict[tuple[str, str, _Asked], Outcome] = {}
 
 def judge_item(item: dict[str, Any], report: Report) -> None:
     """Judge `{"completion", "references", "rules", "form", "rounding"}` and report a `result`: verdict, extracted,
-    rule, message, seconds.
+    rule, message, seconds, explanation (where `explain` asks for it).
 
     The verdict is null if none of the references can be used; the message says why. Where one was not read before, the
     stages `reading reference` and `reference read` are reported around it, so that a death between the two is charged
@@ -67,9 +68,11 @@ def judge_item(item: dict[str, Any], report: Report) -> None:
         keep_secret(item["secret"])
 
     def conclude(verdict: Verdict | None, answer: Extracted | None, message: str) -> None:
+        explanation = told.model_dump() if isinstance(told, MathExplanation) else None
         text, rule = (answer.text[:MAX_REPORTED_CHARS], answer.rule) if answer else (None, None)
-        report("result", [verdict, text, rule, message, time.perf_counter() - began_s])
+        report("result", [verdict, text, rule, message, time.perf_counter() - began_s, explanation])
 
+    told: MathExplanation | _Failure | None = None
     references: list[Answer] = []
     unusable = ""
     for text in item["references"]:
@@ -93,10 +96,17 @@ def judge_item(item: dict[str, Any], report: Report) -> None:
         conclude(Verdict.WRONG_ANSWER, None, f"it was not proved: {extracted}")
         return
     asked = _Asked(Form(item["form"]), Rounding(item["rounding"]))
-    outcome = _first_right(extracted, references, asked, report)
+    outcome, reference = _first_right(extracted, references, asked, report)
     if not outcome.equal and unusable:
         conclude(None, None, unusable)
         return
+    if item.get("explain"):
+        told = _attempt(
+            "explaining",
+            lambda: explained(extracted.text, reference, outcome),
+            report,
+            lambda: _text_shape(completion),
+        )
     conclude(Verdict.ACCEPTED if outcome.equal else Verdict.WRONG_ANSWER, extracted, outcome.why)
 
 
@@ -139,14 +149,17 @@ def _remember(text: str, report: Report) -> Answer | str:
     return _REFERENCES[text]
 
 
-def _first_right(extracted: Extracted, references: Sequence[Answer], asked: _Asked, report: Report) -> Outcome:
-    """Compare with one reference after the other, until one is right; else tell of one that is equal, or the first."""
-    outcomes: list[Outcome] = []
+def _first_right(
+    extracted: Extracted, references: Sequence[Answer], asked: _Asked, report: Report
+) -> tuple[Outcome, Answer]:
+    """Compare with one reference after the other, until one is right; else tell of one that is equal, or the first.
+    Return it with what came of it."""
+    found: list[tuple[Outcome, Answer]] = []
     for reference in references:
-        outcomes.append(_remembered(extracted.text, reference, asked, report))
-        if outcomes[-1].equal:
-            return outcomes[-1]
-    return max(outcomes, key=lambda outcome: outcome.readings is not None)
+        found.append((_remembered(extracted.text, reference, asked, report), reference))
+        if found[-1][0].equal:
+            return found[-1]
+    return max(found, key=lambda one: one[0].readings is not None)
 
 
 def _remembered(text: str, reference: Answer, asked: _Asked, report: Report) -> Outcome:

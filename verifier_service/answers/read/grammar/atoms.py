@@ -13,6 +13,7 @@ from verifier_service.answers.read.grammar.signs import DOTS, OPENERS, RELATIONS
 from verifier_service.answers.read.grammar.units import MONEY
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.tree.greek import GREEK
 from verifier_service.answers.tree.nodes import (
     EULER,
     IMAGINARY,
@@ -73,7 +74,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
             return reader(self, name)
         if name in words.FUNCTIONS:
             return self.function(name)
-        if name in words.GREEK:
+        if name in GREEK:
             return Symbol(name)
         raise NotMath(f"the command \\{name} is not known")
 

@@ -1,9 +1,9 @@
 """Fractions, derivatives, and the operators with bounds: sums, products, limits, integrals."""
 
-from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.tree.greek import GREEK
 from verifier_service.answers.tree.nodes import (
     INFINITY,
     ONE,
@@ -150,7 +150,7 @@ class Calculus(Scripts):
         return (
             token.value == "d"
             and token.kind in ("sym", "text", "word")
-            and (following.kind == "sym" or (following.kind == "cmd" and following.value in words.GREEK))
+            and (following.kind == "sym" or (following.kind == "cmd" and following.value in GREEK))
         )
 
     def _differentials(self, many: bool = False) -> list[str]:

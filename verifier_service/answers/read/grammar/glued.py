@@ -4,9 +4,10 @@ from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.atoms import COMMANDS
 from verifier_service.answers.read.grammar.signs import NO_FACTOR
 from verifier_service.answers.read.tokens import Token
+from verifier_service.answers.tree.greek import GREEK
 
 _ELSEWHERE = ("atop", "brace", "hline", "top", "intercal")
-_KNOWN = frozenset(COMMANDS).union(words.FUNCTIONS, words.GREEK, NO_FACTOR, _ELSEWHERE)
+_KNOWN = frozenset(COMMANDS).union(words.FUNCTIONS, GREEK, NO_FACTOR, _ELSEWHERE)
 _MAX_GLUED_LETTERS = 2
 
 

@@ -1,10 +1,10 @@
 """Names: letters, accented letters, letters in another face, and what is called with arguments."""
 
-from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.cursor import listed
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.read.tokens import Token
 from verifier_service.answers.tree.bounds import NotMath
+from verifier_service.answers.tree.greek import GREEK
 from verifier_service.answers.tree.nodes import (
     EULER,
     IMAGINARY,
@@ -48,7 +48,7 @@ FACES = (
 )  # fmt: skip
 
 _DOTLESS = {"imath": "i", "jmath": "j"}
-_ACCENTED = words.GREEK.union(_BOLD, _DOTLESS)
+_ACCENTED = GREEK.union(_BOLD, _DOTLESS)
 """Commands that may stand under an accent with letters."""
 
 
@@ -258,7 +258,7 @@ class Names(Scripts):
     def figure(self, name: str) -> Node:
         """Read `\\angle ABC` as one name."""
         parts = []
-        while self.peek().kind == "sym" or (self.peek().kind == "cmd" and self.peek().value in words.GREEK):
+        while self.peek().kind == "sym" or (self.peek().kind == "cmd" and self.peek().value in GREEK):
             parts.append(self.take().value)
         if not parts and self.is_sign(("{",)):
             return self.group()

@@ -9,6 +9,7 @@ from verifier_service.answers.read.grammar.cursor import listed
 from verifier_service.answers.read.grammar.signs import END
 from verifier_service.answers.read.grammar.units import Units
 from verifier_service.answers.tree.bounds import MAX_DEPTH, NotMath, TooComplex
+from verifier_service.answers.tree.greek import GREEK
 from verifier_service.answers.tree.nodes import (
     INFINITY,
     ONE,
@@ -100,7 +101,7 @@ class Scripts(Brackets, Units):
             return Call(COMPOSED, (base, self.power()))
         name = _name_of_function(base)
         after = self.peek(1)
-        is_name = after.kind == "sym" or (after.kind == "cmd" and after.value in words.GREEK) or after.value == "("
+        is_name = after.kind == "sym" or (after.kind == "cmd" and after.value in GREEK) or after.value == "("
         if not name or not is_name or not self.is_sign(("circ",)):
             return None
         self.at += 1

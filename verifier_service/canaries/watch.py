@@ -1,0 +1,144 @@
+"""Judge the known submissions again and again, and tell of which ways of judging nothing is wrong.
+
+Each canary has a task of its own, so that one which hangs does not hide the others. Those of the first language and of
+math are watched from the start of a server, the others from when they are first needed.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from verifier_service.canaries.known import Canary
+from verifier_service.errors import JudgeError
+from verifier_service.judges.base import Judge, guarded
+
+log = structlog.get_logger()
+
+AGAIN_S, LATEST_AGAIN_S = 0.5, 5.0
+"""How long after a check that went wrong the next one begins, at first and at most."""
+LIMIT_S = 120.0
+"""How long a check may take on a busy machine."""
+DEADLINE_S = 600.0
+NOT_YET = "it has not been tried yet"
+
+
+@dataclass(eq=False)
+class _Watched:
+    canary: Canary
+    trouble: str | None = NOT_YET
+    fit: asyncio.Event = field(default_factory=asyncio.Event)
+    doubted: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    is_awaited: bool = False
+    """Whether it is trouble as well that it has not been tried yet."""
+
+
+class Canaries:
+    """The canaries of one service. What has no canary is taken to be well."""
+
+    def __init__(self, judges: Mapping[str, Judge[Any, Any, Any]], canaries: Iterable[Canary]) -> None:
+        self._judges = judges
+        self._watched = {one.name: _Watched(one) for one in canaries}
+        self.left_out: frozenset[str] = frozenset()
+        """Those of what can never be judged here."""
+
+    def leave_out(self, names: Iterable[str]) -> None:
+        """Forget some of them, which are not watched yet: that can never be judged here, and who asks is told so."""
+        self.left_out |= frozenset(names)
+        for name in self.left_out:
+            self._watched.pop(name, None)
+
+    def watch(self, names: Iterable[str]) -> None:
+        """Begin to judge some of them, whether they are needed or not."""
+        for name in names:
+            if name in self._watched:
+                self._watched[name].is_awaited = True
+                self._begin(self._watched[name])
+
+    async def close(self) -> None:
+        """Judge none of them any more."""
+        tasks = [one.task for one in self._watched.values() if one.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def troubles(self) -> dict[str, str]:
+        """Return what is wrong with each way of judging that is watched, by the canary's name."""
+        return {
+            name: f"the check of it: {one.trouble}"
+            for name, one in self._watched.items()
+            if one.task is not None and one.trouble is not None and (one.is_awaited or one.trouble != NOT_YET)
+        }
+
+    def trouble(self, name: str) -> str | None:
+        """Return what is wrong with one way of judging, or None."""
+        return self._watched[name].trouble if name in self._watched else None
+
+    def unfit(self) -> frozenset[str]:
+        """Name the ways of judging with which something is wrong, or that have not been tried yet."""
+        return frozenset(name for name, one in self._watched.items() if one.trouble is not None)
+
+    async def fit(self, name: str) -> None:
+        """Wait until nothing is wrong with one way of judging."""
+        one = self._watched.get(name)
+        if one is not None:
+            self._begin(one)
+            await one.fit.wait()
+
+    def doubt(self, name: str) -> None:
+        """Have one checked at once: somebody has met with trouble."""
+        if name in self._watched:
+            self._begin(self._watched[name])
+            self._watched[name].doubted.set()
+
+    def _begin(self, one: _Watched) -> None:
+        if one.task is None:
+            nobodys = contextvars.Context()  # it works for nobody, and not for whoever needed it first
+            one.task = asyncio.create_task(self._watch(one), name=f"canary {one.canary.name}", context=nobodys)
+
+    async def _watch(self, one: _Watched) -> None:
+        again_s = AGAIN_S
+        while True:
+            one.doubted.clear()
+            before, one.trouble = one.trouble, await self._check(one.canary)
+            if one.trouble != before and not (before == NOT_YET and one.trouble is None):
+                log.warning("canary", of=one.canary.name, trouble=one.trouble)
+            if one.trouble is None:
+                one.fit.set()
+                again_s = AGAIN_S
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(one.doubted.wait(), one.canary.every_s)
+            else:
+                one.fit.clear()
+                await asyncio.sleep(again_s)
+                again_s = min(2 * again_s, LATEST_AGAIN_S)
+
+    async def _check(self, canary: Canary) -> str | None:
+        """Judge a canary; return None if it came to what it should, else what it came to."""
+        outcomes: dict[int, Any] = {}
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                failed = await guarded(self._judge(canary, outcomes))
+        except TimeoutError:
+            return f"no verdict within {LIMIT_S:.0f} s"
+        if isinstance(failed, JudgeError):
+            return str(failed)
+        for index, (_, expected) in enumerate(canary.submissions):
+            outcome = outcomes.get(index, JudgeError("the judge did not report it"))
+            if isinstance(outcome, JudgeError):
+                return str(outcome)
+            if outcome.verdict is not expected:
+                what = "a right" if index == 0 else "a wrong"
+                return f"{what} submission came to {outcome.verdict.value}: {outcome.message[:300]}"
+        return None
+
+    async def _judge(self, canary: Canary, outcomes: dict[int, Any]) -> None:
+        judge = self._judges[canary.kind]
+        admit = judge.admission(DEADLINE_S)
+        admitted = [await admit(submission) for submission, _ in canary.submissions]
+        await judge.judge(admitted, outcomes.__setitem__)

@@ -1,0 +1,34 @@
+"""What a command says before it ends: which setting is wrong, or what it could not do. One line, and no traceback."""
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+
+from verifier_service.settings import Settings, is_secret, variable_of
+
+err = Console(stderr=True, soft_wrap=True)
+
+
+def read_settings() -> Settings:
+    """Return the settings.
+
+    Raises:
+        Exit: 2, one of them makes no sense; each is named with its value and what is allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        for one in error.errors(include_url=False):
+            field, *within = map(str, one["loc"])
+            name = "".join([variable_of(field), *(f"[{part}]" for part in within)])
+            given = "..." if is_secret(field) and one["input"] else one["input"]
+            said = one["msg"].removeprefix("Value error, ")
+            err.print(f"[red]{escape(name)}={escape(repr(given))}: {escape(said)}[/]", highlight=False)
+        raise typer.Exit(2) from error
+
+
+def failed(message: str, code: int = 1) -> typer.Exit:
+    """Say on stderr what went wrong, and return what ends the command."""
+    err.print(f"[red]{escape(message)}[/]", highlight=False)
+    return typer.Exit(code)

@@ -1,0 +1,1 @@
+"""What is let in: read in slices, within shares, and given back."""

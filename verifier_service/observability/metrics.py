@@ -1,0 +1,221 @@
+"""What is counted for `GET /metrics`, in the words of Prometheus. docs/operations.md says what to look at when.
+
+No label takes what a client chose: routes, languages, causes and signals are those that there are, else `other`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector
+from prometheus_client import disable_created_metrics as leave_out_creation_times
+from prometheus_client.process_collector import ProcessCollector
+
+from verifier_service.errors import Cause
+from verifier_service.schema import Verdict
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_PHASE_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
+_LAG_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+PHASES = ("queue", "start", "run", "judge")
+NO_TIMES = (0.0, 0.0, 0.0, 0.0)
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+OTHER = "other"
+MAX_SIGNALS = 64
+
+
+leave_out_creation_times()  # a third of all series, which nobody asks for
+
+
+class Judged(Protocol):
+    """A result, as far as it is counted."""
+
+    @property
+    def kind(self) -> str:
+        """What was judged."""
+        ...
+
+    @property
+    def word(self) -> str:
+        """What it came to."""
+        ...
+
+
+class Metrics:
+    """The service's metrics, in a registry of their own so that two apps in one process do not share them."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+        def counter(name: str, what: str, *labels: str) -> Counter:
+            return Counter(name, what, labels, registry=registry)
+
+        def gauge(name: str, what: str, *labels: str) -> Gauge:
+            return Gauge(name, what, labels, registry=registry)
+
+        def histogram(name: str, what: str, *labels: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
+            return Histogram(name, what, labels, registry=registry, buckets=buckets)
+
+        self.build = gauge("verifier_build_info", "Always 1; the labels say what runs", "version", "runner")
+        self._images = gauge("verifier_image_info", "Always 1; what sandboxes were last made from", "language", "image")
+        self.ready = gauge("verifier_ready", "1 when every judge is warm")
+        self.loop_lag = histogram(
+            "verifier_event_loop_lag_seconds", "Seconds by which a timer came late", buckets=_LAG_SECONDS
+        )
+
+        self.in_hand = gauge("verifier_submissions_in_hand", "Submissions waiting or running")
+        self._client_in_hand = gauge("verifier_client_submissions_in_hand", "The same by the name of the key", "client")
+        self.refused = counter("verifier_requests_refused_total", "Requests refused, by status", "status")
+        self._requests = counter("verifier_http_requests_total", "Requests", "method", "route", "status")
+        self._request_seconds = histogram(
+            "verifier_http_request_seconds", "Seconds from a request's head to its answer's end", "method", "route"
+        )
+        self.requests_in_flight = gauge("verifier_http_requests_in_flight", "Requests that are being answered")
+        self.body_bytes = gauge("verifier_body_bytes", "What the bodies of requests in hand take, above 64 KiB each")
+        self.keys_refused = counter("verifier_keys_refused_total", "Requests without a right key", "reason")
+        self.keys_broken = gauge("verifier_keys_broken", "1 when the files of keys cannot be read; earlier keys hold")
+
+        self._verdicts = counter("verifier_results_total", "Results by kind and verdict", "kind", "verdict")
+        self._seconds = histogram(
+            "verifier_result_seconds", "Seconds from the arrival of the batch to each result", "kind"
+        )
+        self._phases = histogram(
+            "verifier_phase_seconds",
+            "Seconds of each judged submission: waiting for its turn (queue), for a sandbox (start), running, judging",
+            "kind",
+            "language",
+            "phase",
+            buckets=_PHASE_SECONDS,
+        )
+        self._errors = counter("verifier_judge_errors_total", "Submissions that were not judged", "kind", "cause")
+        self._signals = counter("verifier_signals_total", "Results with a signal", "kind", "signal")
+
+        self._boxes = gauge("verifier_boxes", "Sandboxes that are there", "state")
+        self._turns = gauge("verifier_turns_waiting", "Programs that wait for a sandbox")
+        self._boxes_started = counter("verifier_boxes_started_total", "Sandboxes that were started", "language")
+        self.boxes_not_started = counter("verifier_boxes_not_started_total", "Starts that failed", "language")
+        self.boxes_reset = counter("verifier_boxes_reset_total", "Proved resets: sandboxes used again", "language")
+        self.boxes_destroyed = counter("verifier_boxes_destroyed_total", "Sandboxes ended", "language", "cause")
+        self.workers_started = counter("verifier_math_workers_started_total", "Math workers that were started")
+        self.workers_ended = counter("verifier_math_workers_ended_total", "Math workers that died at work", "cause")
+
+        self.durable = gauge("verifier_durable_submissions", "Stored submissions that are not done", "state")
+        self._tried_again = counter(
+            "verifier_durable_attempts_failed_total",
+            "Attempts at stored submissions that are made again",
+            "kind",
+            "cause",
+        )
+        self.durable_age = gauge("verifier_durable_oldest_seconds", "Age of the oldest that is not done")
+
+        self._languages: Mapping[str, str] = {}
+        self._image_of: dict[str, str] = {}
+        self._signals_seen: set[str] = set()
+        self._results_of: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
+        self._phases_of: dict[tuple[str, str], list[Histogram]] = {}
+        # There from the start: what appears for the first time has no rate.
+        for kind in ("math", "code", "run"):
+            for cause in Cause:
+                self._errors.labels(kind, cause.value)
+        for reason in ("missing", "wrong", "expired"):
+            self.keys_refused.labels(reason)
+
+    def know_languages(self, names: Mapping[str, str]) -> None:
+        """Take what languages there are: their names by each of their other names, and by themselves."""
+        self._languages = names
+        for name in set(names.values()):
+            self.boxes_not_started.labels(name)
+
+    def watch_boxes(self, busy: Callable[[], int], idle: Callable[[], int], waiting: Callable[[], int]) -> None:
+        """Have the pool tell how many sandboxes it has, and how many programs wait, whenever that is asked for."""
+        self._boxes.labels("busy").set_function(busy)
+        self._boxes.labels("idle").set_function(idle)
+        self._turns.set_function(waiting)
+
+    def box_started(self, language: str, image: str) -> None:
+        """Count a sandbox, and remember what it was made from."""
+        self._boxes_started.labels(language).inc()
+        before = self._image_of.get(language)
+        if before != image:
+            if before is not None:
+                self._images.remove(language, before)
+            self._image_of[language] = image
+            self._images.labels(language, image).set(1)
+
+    @contextmanager
+    def holding(self, client: str, items: int) -> Iterator[None]:
+        """Count so many submissions as in hand for the client of this name, which is that of its key."""
+        held = self._client_in_hand.labels(client)
+        held.inc(items)
+        try:
+            yield
+        finally:
+            held.dec(items)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request; `route` is the path as the app declares it.
+
+        A probe that says that the service is not ready refuses nothing.
+        """
+        method = method if method in METHODS else OTHER
+        self._requests.labels(method, route, str(status)).inc()
+        self._request_seconds.labels(method, route).observe(seconds)
+        if status >= 400 and status != 499 and route not in PROBES:
+            self.refused.labels(str(status)).inc()
+
+    def judged(self, result: Judged, seconds: float, language: str = "") -> None:
+        """Count one result, `seconds` after its batch arrived; `language` is what its item asked for, if anything."""
+        kind, word = result.kind, result.word
+        found = self._results_of.get((kind, word))  # a series that is looked up costs as much as one that is counted
+        if found is None:
+            found = self._results_of[kind, word] = self._verdicts.labels(kind, word), self._seconds.labels(kind)
+        found[0].inc()
+        found[1].observe(seconds)
+        for signal in getattr(result, "signals", ()):
+            self._signals.labels(kind, self._known_signal(signal)).inc()
+        times = times_of(result)
+        if times is not None:
+            for phase, spent_s in zip(self._phases_for(kind, language), times, strict=True):
+                phase.observe(spent_s)
+
+    def given_up(self, kind: str, cause: Cause) -> None:
+        """Count a stored submission that is a judge error without having come back from a judge."""
+        self.failed(kind, cause)
+        self._verdicts.labels(kind, Verdict.JUDGE_ERROR.value).inc()
+
+    def tried_again(self, kind: str, cause: Cause) -> None:
+        """Count an attempt that came to nothing: no result, for it is made again."""
+        self._tried_again.labels(kind, cause.value).inc()
+
+    def failed(self, kind: str, cause: Cause) -> None:
+        """Count an item of which nothing may be concluded."""
+        self._errors.labels(kind, cause.value).inc()
+
+    def _phases_for(self, kind: str, language: str) -> Iterable[Histogram]:
+        name = self._languages.get(language.lower(), OTHER) if language else ""
+        found = self._phases_of.get((kind, name))
+        if found is None:
+            found = self._phases_of[kind, name] = [self._phases.labels(kind, name, phase) for phase in PHASES]
+        return found
+
+    def _known_signal(self, signal: str) -> str:
+        if signal not in self._signals_seen:
+            if len(self._signals_seen) >= MAX_SIGNALS:
+                return OTHER
+            self._signals_seen.add(signal)
+        return signal
+
+
+def times_of(result: Judged) -> tuple[float, float, float, float] | None:
+    """Return the seconds by phase, or None of what never ran: that must not look as if it had been quick."""
+    run_s = getattr(result, "run_s", None)
+    if run_s is None:
+        run_s = getattr(result, "wall_s", None) or 0.0  # a program that was run and not judged
+    judge_s = getattr(result, "judge_s", 0.0)
+    if not run_s and not judge_s:
+        return None
+    return getattr(result, "queue_s", 0.0), getattr(result, "start_s", 0.0), run_s, judge_s

@@ -1,0 +1,1 @@
+"""The history of the tables, which alembic applies when a service starts."""
