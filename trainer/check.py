@@ -4,26 +4,34 @@ Each finding is a sentence with a remedy. `problem` stops a run or spoils it; `w
 looked at, and says why.
 """
 
-import importlib.util
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from trainer import trl_names
-from trainer.arguments import grpo_arguments
-from trainer.client import VerifierClient
-from trainer.config import Pretrained, Recipe, Tiny
-from trainer.data import conversation, load_problems, token_ids
-from trainer.errors import RecipeError, TrainerError
-from trainer.known_models import config_of
-from trainer.models import load_tokenizer, tiny_tokenizer
-from trainer.reward import message_of
-from trainer.shaping.overlong import Overlong
-from trainer.tasks import Problem
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from trainer.client import client_of
+from trainer.config import TRL_FIELDS, Pretrained, Recipe, Tiny
+from trainer.data.load import conversation, load_problems, rendered, repeated, token_ids
+from trainer.data.tasks import Problem
+from trainer.errors import STOPS, RecipeError
+from trainer.memory.known_models import config_of
+from trainer.models import attention_note, load_tokenizer, tiny_tokenizer
+from trainer.requirements import first_line, missing_packages
+from trainer.rewards.components.overlong import Overlong
+from trainer.rewards.reward import message_of
+from trainer.scoring.audit import audit, own_answer
+from trainer.trl import asynchronous
+from trainer.trl import names as trl_names
+from trainer.trl.arguments import grpo_arguments
+from verifier_service.client import VerifierClient
 from verifier_service.schema import Info, Verdict
 
 SAMPLE_ROWS = 3
 TOKEN_CHECK_ROWS = 200
+TEMPLATE_LETTERS = 60  # the names of roles have fewer
 
 
 class Level(StrEnum):
@@ -46,9 +54,11 @@ class Finding:
 
 def check(recipe: Recipe, offline: bool, processes: int = 1) -> list[Finding]:
     """Look a recipe over. `offline` leaves out what needs the verifier or a hub; `processes` is the number of GPUs."""
-    findings = [*_batch(recipe, processes), *_method(recipe), *_trl(recipe), *_packages(recipe)]
+    findings = [*_batch(recipe, processes), *_method(recipe), *_sampling(recipe), *_trl(recipe), *_packages(recipe)]
     problems, data_findings = _data(recipe, offline)
     findings += data_findings
+    findings += _turns(recipe, problems, processes)
+    findings += _asynchronous(recipe)
     findings += _model(recipe, offline, problems)
     if offline:
         findings.append(Finding(Level.SKIPPED, "verifier", "not asked (--offline)"))
@@ -57,84 +67,186 @@ def check(recipe: Recipe, offline: bool, processes: int = 1) -> list[Finding]:
     return findings
 
 
+def audit_answers(recipe: Recipe, progress: Callable[[int, int], None]) -> list[Finding]:
+    """Have every own answer of the data judged; one finding for each that is not accepted, and one that counts."""
+    try:
+        problems = load_problems(recipe.data, recipe.seed)
+        with client_of(recipe.verifier) as client:
+            client.info()
+            done = audit(client, problems, progress)
+    except STOPS as problem:
+        return [Finding(Level.PROBLEM, "audit", str(problem))]
+    findings = [
+        Finding(level, "audit", f"{problem.id}: its own answer is judged {result.verdict}: {message_of(result)}")
+        for level, found in ((Level.PROBLEM, done.refused), (Level.WARNING, done.unjudged))
+        for problem, result in found
+    ]
+    said = f"{done.accepted} own answers are accepted, {len(done.refused)} are not"
+    counts = {"could not be judged": len(done.unjudged), "problems bring none": done.without_answer}
+    rest = "".join(f", {count} {what}" for what, count in counts.items() if count)
+    return [*findings, Finding(Level.PROBLEM if done.refused else Level.OK, "audit", said + rest)]
+
+
 def _batch(recipe: Recipe, processes: int) -> list[Finding]:
     grpo = recipe.grpo
     batch = recipe.generation_batch_per_device * processes
     said = f"{batch} completions are generated at once ({processes} process{'es' if processes > 1 else ''})"
-    if batch % grpo.group_size:
-        nearest = max(grpo.group_size, round(batch / grpo.group_size) * grpo.group_size)
+    if batch % grpo.num_generations:
+        nearest = max(grpo.num_generations, round(batch / grpo.num_generations) * grpo.num_generations)
         return [
             Finding(
                 Level.PROBLEM,
                 "batch",
-                f"group_size {grpo.group_size} does not divide the generation batch: {said}; per_device_batch x "
-                f"steps_per_generation x processes has to be a multiple, such as {nearest}",
+                f"num_generations {grpo.num_generations} does not divide the generation batch: {said}; "
+                f"per_device_train_batch_size x steps_per_generation x processes has to be a multiple, as {nearest} is",
             )
         ]
-    findings = [Finding(Level.OK, "batch", f"{said}: {batch // grpo.group_size} groups of {grpo.group_size}")]
+    findings = [Finding(Level.OK, "batch", f"{said}: {batch // grpo.num_generations} groups of {grpo.num_generations}")]
     spans = recipe.batches_per_generation
-    if grpo.save_every_steps * grpo.gradient_accumulation % spans:
-        findings.append(
-            Finding(
-                Level.PROBLEM,
-                "batch",
-                f"save_every_steps {grpo.save_every_steps} falls inside a generation batch, which is used for "
-                f"{spans / grpo.gradient_accumulation:g} steps; a resumed run would skip prompts. Save at a multiple",
+    for name, steps in (
+        ("save_steps", grpo.save_steps),
+        ("evaluation.every_steps", recipe.evaluation.every_steps or 0),  # where the verifier's absence also saves
+    ):
+        if steps * grpo.gradient_accumulation_steps % spans:
+            text = (
+                f"{name} {steps} falls inside a generation batch, which is used for "
+                f"{spans / grpo.gradient_accumulation_steps:g} steps; a resumed run would skip prompts"
             )
-        )
+            findings.append(Finding(Level.PROBLEM, "batch", text))
     for part in recipe.reward:
-        if isinstance(part, Overlong) and part.buffer_tokens > grpo.max_completion_tokens:
-            text = f"overlong: buffer_tokens {part.buffer_tokens} is above max_completion_tokens"
-            findings.append(Finding(Level.PROBLEM, "reward", f"{text} {grpo.max_completion_tokens}"))
+        if isinstance(part, Overlong) and part.buffer_tokens > grpo.max_completion_length:
+            text = f"overlong: buffer_tokens {part.buffer_tokens} is above max_completion_length"
+            findings.append(Finding(Level.PROBLEM, "reward", f"{text} {grpo.max_completion_length}"))
     return findings
 
 
 def _method(recipe: Recipe) -> list[Finding]:
     """Look for parts of the recipe that cannot go together."""
+    return [*_truncated(recipe), *_losses(recipe)]
+
+
+def _truncated(recipe: Recipe) -> list[Finding]:
+    """Look for what punishes completions that are cut off, where these are masked."""
+    if not (recipe.grpo.mask_truncated_completions and any(isinstance(part, Overlong) for part in recipe.reward)):
+        return []
+    text = (
+        "reward overlong and grpo.mask_truncated_completions are two answers to one question: what is cut off is "
+        "punished hardest, and the masked punishment moves nothing but the rest of the group; choose one (DAPO's "
+        "released recipe has overlong)"
+    )
+    return [Finding(Level.WARNING, "reward", text)]
+
+
+def _losses(recipe: Recipe) -> list[Finding]:
     is_quantized = isinstance(recipe.model, Pretrained) and recipe.model.quantization is not None
     if is_quantized and recipe.adapter is None:
         text = "model.quantization: quantized weights cannot be trained themselves; give the recipe an adapter"
         return [Finding(Level.PROBLEM, "model", text)]
-    is_sequence = recipe.grpo.importance_level == "sequence"
-    if is_sequence and recipe.grpo.loss in ("bnpo", "dr_grpo", "dapo", "cispo"):
-        text = f"importance_level sequence is GSPO's, whose loss is grpo; {recipe.grpo.loss} weighs tokens"
+    is_sequence = recipe.grpo.importance_sampling_level == "sequence"
+    if is_sequence and recipe.grpo.loss_type in ("bnpo", "dr_grpo", "dapo", "cispo"):
+        text = (
+            f"importance_sampling_level sequence is GSPO's, whose loss is grpo; {recipe.grpo.loss_type} weighs tokens"
+        )
         return [Finding(Level.WARNING, "grpo", text)]
-    if recipe.grpo.loss == "luspo" and not is_sequence:
-        return [Finding(Level.WARNING, "grpo", "luspo is meant for importance_level: sequence")]
+    if recipe.grpo.loss_type == "luspo" and not is_sequence:
+        return [Finding(Level.WARNING, "grpo", "luspo is meant for importance_sampling_level: sequence")]
     return []
+
+
+def _asynchronous(recipe: Recipe) -> list[Finding]:
+    if recipe.async_grpo is None:
+        return []
+    return [Finding(Level.PROBLEM, "async_grpo", text) for text in asynchronous.refused(recipe)]
+
+
+def _sampling(recipe: Recipe) -> list[Finding]:
+    """Look for settings of sampling and clipping that TRL takes, and that teach something else than was meant."""
+    grpo, vllm = recipe.grpo, recipe.vllm
+    findings = []
+    if grpo.bf16 and grpo.trl.get("fp16"):
+        findings.append(Finding(Level.PROBLEM, "grpo", "bf16 and trl.fp16 are both on; choose one"))
+    if grpo.loss_type == "cispo" and grpo.epsilon_high is None:
+        text = (
+            f"cispo caps its weights at epsilon_high, which is epsilon {grpo.epsilon} when left out; TRL recommends 5.0"
+        )
+        findings.append(Finding(Level.WARNING, "grpo", text))
+    if vllm is None:
+        return findings
+    length = vllm.vllm_max_model_length
+    if vllm.vllm_mode == "colocate" and length is not None and length <= grpo.max_completion_length:
+        text = f"vllm_max_model_length {length} has no room for a prompt and max_completion_length"
+        findings.append(Finding(Level.PROBLEM, "vllm", f"{text} {grpo.max_completion_length}"))
+    for label, own in {source.label: recipe.evaluation.of(source) for source in recipe.evaluation.data}.items():
+        if length is not None and (own.max_completion_length or 0) >= length:
+            text = f"vllm_max_model_length {length} has no room for a prompt and evaluation's max_completion_length"
+            findings.append(Finding(Level.PROBLEM, "vllm", f"{text} {own.max_completion_length} ({label})"))
+    if grpo.loss_type == "vespo" and vllm.vllm_importance_sampling_mode not in ("token_truncate", "token_mask"):
+        text = "vespo with vLLM needs vllm_importance_sampling_mode token_truncate or token_mask, not"
+        findings.append(Finding(Level.PROBLEM, "vllm", f"{text} {vllm.vllm_importance_sampling_mode}"))
+    neutral = {"top_p": (1.0,), "top_k": (0, -1), "min_p": (None, 0.0)}
+    cut = [f"{name} {getattr(grpo, name)}" for name, values in neutral.items() if getattr(grpo, name) not in values]
+    if cut:
+        text = f"{', '.join(cut)}: vLLM's log-probabilities are of what is left after the cut, the policy's of all"
+        findings.append(Finding(Level.WARNING, "vllm", f"{text}, so that the importance ratio is biased"))
+    if isinstance(recipe.model, Pretrained) and recipe.model.quantization is not None:
+        text = "vLLM gets the adapter merged into quantized weights, which loses digits: it samples from another policy"
+        findings.append(Finding(Level.WARNING, "vllm", text))
+    return findings
 
 
 def _trl(recipe: Recipe) -> list[Finding]:
     """Have TRL look at its part of the recipe, as on a machine without a GPU: what it refuses here it refuses there."""
-    stale = trl_names.missing_names()
+    stale = trl_names.missing_names(TRL_FIELDS)
     if stale:
         return [Finding(Level.PROBLEM, "trl", text) for text in stale]
     changes = {"bf16": False, "report_to": []}  # neither a GPU nor a logger has to be here
-    if recipe.generation_batch_per_device % recipe.grpo.group_size:
-        changes |= {"group_size": 2, "per_device_batch": 2}  # said already, with the number of processes in mind
-    without_gpu = recipe.model_copy(update={"grpo": recipe.grpo.model_copy(update=changes), "vllm": None})
+    if recipe.generation_batch_per_device % recipe.grpo.num_generations:
+        # Said already, with the number of processes in mind.
+        changes |= {"num_generations": 2, "per_device_train_batch_size": 2}
+    without_gpu = recipe.model_copy(update={"grpo": recipe.grpo.model_copy(update=changes)})
     try:
-        grpo_arguments(without_gpu, recipe.run_dir, recipe.grpo.steps)
+        grpo_arguments(without_gpu, recipe.run_dir, recipe.grpo.max_steps)
     except RecipeError as problem:
         return [Finding(Level.PROBLEM, "trl", text) for text in problem.problems]
     return [Finding(Level.OK, "trl", "the installed TRL takes every field")]
 
 
 def _packages(recipe: Recipe) -> list[Finding]:
-    """Name packages that the recipe needs and that are not installed here."""
-    needed: dict[str, str] = dict.fromkeys(recipe.grpo.report_to, "grpo.report_to")
-    if recipe.vllm is not None:
-        needed["vllm"] = "vllm"
-    if isinstance(recipe.model, Pretrained):
-        if recipe.model.quantization is not None:
-            needed["bitsandbytes"] = "model.quantization"
-        if recipe.model.attention == "flash_attention_2":
-            needed["flash_attn"] = "model.attention"
-    return [
-        Finding(Level.WARNING, "packages", f"{field} needs the package {name}, which is not installed here")
-        for name, field in needed.items()
-        if importlib.util.find_spec(name) is None
-    ]
+    """Name packages that the recipe needs and that are not installed here; it may run elsewhere."""
+    note = attention_note(recipe)
+    findings = [Finding(Level.WARNING, "model", note)] if note else []
+    return findings + [Finding(Level.WARNING, "packages", text) for text in missing_packages(recipe)]
+
+
+def _turns(recipe: Recipe, problems: list[Problem], processes: int) -> list[Finding]:
+    """Look for what a policy could gain by its turns without solving anything, and for what TRL cannot do in turns."""
+    findings, repair, tool = [], recipe.repair, recipe.interpreter
+    if repair is not None and repair.show == "expected":
+        told = repair.max_turns - 1
+        few = sum(0 < _tests_of(problem) <= told for problem in problems)
+        text = f"show expected tells what failed tests expect, {told} in a completion: to be printed and not solved"
+        if few:
+            text += f"; {few} of {len(problems)} problems have no test more"
+        findings.append(Finding(Level.PROBLEM if few else Level.WARNING, "repair", text))
+    vllm = recipe.vllm if tool is not None and processes > 1 else None
+    if vllm is not None and (vllm.vllm_mode == "server" or vllm.vllm_tensor_parallel_size > 1):
+        text = "processes take different numbers of turns, and write together with vllm_mode server and with "
+        text += "vllm_tensor_parallel_size above 1: use colocate with 1, or one process"
+        findings.append(Finding(Level.PROBLEM, "interpreter", text))
+    part = repair or tool
+    if part is not None and not findings:
+        bounds = ", ".join(f"{name} {value}" for name, value in part.model_dump().items())
+        findings.append(Finding(Level.OK, "repair" if repair else "interpreter", bounds))
+    return findings
+
+
+def _tests_of(problem: Problem) -> int:
+    """Return how many tests a problem has: one reference of math, cases of code; 0 if they cannot be counted here."""
+    tests = problem.submission.get("tests")
+    if not isinstance(tests, dict):
+        return 1
+    cases = tests.get("cases")
+    return len(cases) if isinstance(cases, list) else 0
 
 
 def _data(recipe: Recipe, offline: bool) -> tuple[list[Problem], list[Finding]]:
@@ -150,24 +262,21 @@ def _data(recipe: Recipe, offline: bool) -> tuple[list[Problem], list[Finding]]:
             continue
         try:
             problems = load_problems(sources, recipe.seed)
-        except TrainerError as problem:
+        except STOPS as problem:
             findings.append(Finding(Level.PROBLEM, where, str(problem)))
             continue
         findings.append(Finding(Level.OK, where, f"{len(problems)} problems"))
         loaded.append(problems)
         if where == "data":
-            groups = recipe.generation_batch_per_device // recipe.grpo.group_size
+            groups = recipe.generation_batch_per_device // recipe.grpo.num_generations
             if len(problems) < groups:
                 text = f"{len(problems)} problems are fewer than the {groups} that one generation batch holds"
                 findings.append(Finding(Level.PROBLEM, where, text))
             if recipe.cold_start is not None and not any(problem.shown for problem in problems):
                 findings.append(Finding(Level.PROBLEM, "cold_start", "no row of the data has a solution to imitate"))
-    if len(loaded) == 2:
-        both = {p.id for p in loaded[0]} & {p.id for p in loaded[1]}
-        same = {p.question for p in loaded[0] if p.question} & {p.question for p in loaded[1]}
-        if both and same:
-            text = f"{len(same)} held-out questions are among the training problems too"
-            findings.append(Finding(Level.PROBLEM, "evaluation.data", text))
+    if len(loaded) == 2 and (same := repeated(*loaded)):
+        text = f"{len(same)} held-out questions are among the training problems too, such as {same[0]!r:.120}"
+        findings.append(Finding(Level.PROBLEM, "evaluation.data", text))
     return (loaded[0] if loaded else []), findings
 
 
@@ -177,7 +286,7 @@ def _model(recipe: Recipe, offline: bool, problems: list[Problem]) -> list[Findi
     try:
         config = _config(recipe, offline)
     except (OSError, ValueError) as problem:
-        return [Finding(Level.PROBLEM, "model", f"{name} cannot be read: {problem}")]
+        return [Finding(Level.PROBLEM, "model", f"{name} cannot be read: {first_line(problem)}")]
     if config is None:
         return [Finding(Level.SKIPPED, "model", f"{name} was not looked at (--offline)")]
     context = getattr(config.get_text_config(), "max_position_embeddings", None)
@@ -206,10 +315,10 @@ def _config(recipe: Recipe, offline: bool) -> Any:
 
 def _context(context: int, recipe: Recipe) -> list[Finding]:
     """Compare the context with what the recipe says of lengths, where no prompt's tokens can be counted."""
-    completion, prompt = recipe.grpo.max_completion_tokens, recipe.grpo.max_prompt_tokens
+    completion, prompt = recipe.grpo.max_completion_length, recipe.grpo.max_prompt_tokens
     said = f"prompts of up to {prompt} tokens" if prompt else "their prompts"
     if completion + (prompt or 1) > context:
-        text = f"grpo.max_completion_tokens {completion} and {said} are more than the model's context of {context}"
+        text = f"grpo.max_completion_length {completion} and {said} are more than the model's context of {context}"
         return [Finding(Level.PROBLEM, "model", text)]
     return [Finding(Level.OK, "model", f"completions of {completion} tokens and {said} fit the context of {context}")]
 
@@ -241,20 +350,44 @@ def _tokens(recipe: Recipe, context: int | None, problems: list[Problem]) -> lis
     """Count the tokens of prompts: a prompt and its completion have to fit the model's context."""
     if not problems:
         return []
+    arguments = recipe.prompt.chat_template_kwargs
     try:
         tokenizer = tiny_tokenizer(recipe, problems) if isinstance(recipe.model, Tiny) else _hub_tokenizer(recipe)
-        lengths = [len(token_ids(conversation(p, recipe.prompt), tokenizer)) for p in problems[:TOKEN_CHECK_ROWS]]
-    except (OSError, ValueError, TrainerError) as problem:
-        return [Finding(Level.PROBLEM, "tokenizer", str(problem))]
-    longest, completion = max(lengths), recipe.grpo.max_completion_tokens
+        prompts = [conversation(problem, recipe.prompt) for problem in problems[:TOKEN_CHECK_ROWS]]
+        lengths = [len(token_ids(prompt, tokenizer, arguments)) for prompt in prompts]
+        findings = _template(recipe, tokenizer)
+        findings.append(Finding(Level.OK, "prompt", f"the first one is {rendered(prompts[0], tokenizer, arguments)!r}"))
+    except (OSError, ValueError, ImportError, TemplateError, *STOPS) as problem:
+        return [Finding(Level.PROBLEM, "tokenizer", first_line(problem))]
+    longest, completion = max(lengths), recipe.grpo.max_completion_length
     kept = min(longest, recipe.grpo.max_prompt_tokens or longest)
     text = f"the longest of {len(lengths)} prompts has {longest} tokens"
     if context and kept + completion > context:
         over = (
-            f"{text}; with grpo.max_completion_tokens {completion} that is more than the model's context of {context}"
+            f"{text}; with grpo.max_completion_length {completion} that is more than the model's context of {context}"
         )
-        return [Finding(Level.PROBLEM, "tokenizer", over)]
-    return [Finding(Level.OK, "tokenizer", f"{text}; the context has {context or 'no limit'}")]
+        return [*findings, Finding(Level.PROBLEM, "tokenizer", over)]
+    return [*findings, Finding(Level.OK, "tokenizer", f"{text}; the context has {context or 'no limit'}")]
+
+
+def _template(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> list[Finding]:
+    """Look at what the model's chat template says of its own, and how it ends an answer."""
+    if not recipe.prompt.chat:
+        return []
+    arguments = recipe.prompt.chat_template_kwargs
+    asked = {"role": "user", "content": "QUESTION"}
+    own = rendered([asked], tokenizer, arguments).partition("QUESTION")[0]
+    findings = []
+    if recipe.prompt.system is None and sum(letter.isalpha() for letter in own) > TEMPLATE_LETTERS:
+        text = f"prompt.system is not given, and the model's template puts its own before each question: {own!r}"
+        findings.append(Finding(Level.WARNING, "prompt", text))
+    turn = [asked, {"role": "assistant", "content": "ANSWER"}]
+    text = str(tokenizer.apply_chat_template(turn, **{"tokenize": False, **arguments}))
+    end = text.partition("ANSWER")[2].strip()
+    if end and str(tokenizer.eos_token) not in end:
+        text = f"the template ends an answer with {end!r}, generation at {tokenizer.eos_token!r}: it may never stop"
+        findings.append(Finding(Level.WARNING, "tokenizer", f"{text}; set model.eos_token to the template's"))
+    return findings
 
 
 def _hub_tokenizer(recipe: Recipe) -> Any:
@@ -264,14 +397,14 @@ def _hub_tokenizer(recipe: Recipe) -> Any:
 
 def _verifier(recipe: Recipe, problems: list[Problem]) -> list[Finding]:
     try:
-        with VerifierClient(recipe.verifier.model_copy(update={"patience_s": 10.0})) as client:
+        with client_of(recipe.verifier.model_copy(update={"patience_s": 30.0})) as client:
             info = client.info()
             findings = [Finding(Level.OK, "verifier", f"{client.url} answers")]
             findings += _languages(info, problems)
             if not any(finding.level is Level.PROBLEM for finding in findings):
                 findings += _samples(client, problems)
             return findings
-    except TrainerError as problem:
+    except STOPS as problem:
         return [Finding(Level.PROBLEM, "verifier", str(problem))]
 
 
@@ -289,10 +422,10 @@ def _languages(info: Info, problems: list[Problem]) -> list[Finding]:
 
 def _samples(client: VerifierClient, problems: list[Problem]) -> list[Finding]:
     """Have a few rows judged with what they say is right: each should be accepted."""
-    chosen = _sample_rows([(problem, _right(problem)) for problem in problems])
+    chosen = _sample_rows([(problem, own_answer(problem)) for problem in problems])
     if not chosen:
         return [Finding(Level.SKIPPED, "samples", "no row brings a solution that could be judged")]
-    results, _ = client.verify([{**problem.submission, "completion": right} for problem, right in chosen])
+    results = client.verify([{**problem.submission, "completion": right} for problem, right in chosen])
     return [
         Finding(
             Level.OK if result.verdict is Verdict.ACCEPTED else Level.PROBLEM,
@@ -301,14 +434,6 @@ def _samples(client: VerifierClient, problems: list[Problem]) -> list[Finding]:
         )
         for (problem, _), result in zip(chosen, results, strict=True)
     ]
-
-
-def _right(problem: Problem) -> str | None:
-    """Return a completion that should be accepted: the row's solution or, in mathematics, its reference answer."""
-    if problem.solution is not None or problem.submission["kind"] != "math":
-        return problem.solution
-    reference = problem.submission.get("reference")
-    return f"\\boxed{{{reference}}}" if isinstance(reference, str) and "\\boxed" not in reference else reference
 
 
 def _sample_rows(rows: list[tuple[Problem, str | None]]) -> list[tuple[Problem, str]]:

@@ -5,24 +5,27 @@ often, so that most of what there is to learn is left to the reward, on every ma
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from accelerate.utils import broadcast_object_list
 from datasets import Dataset
-from transformers import TrainerCallback
+from transformers import PreTrainedTokenizerBase, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from trainer import weights
-from trainer.client import VerifierClient
 from trainer.config import ColdStart, Recipe
-from trainer.data import conversation, verifier_text
+from trainer.data.load import conversation
+from trainer.data.tasks import Problem
 from trainer.errors import DataError
-from trainer.generation import Sampling, complete
+from trainer.evaluation.answers import answer
+from trainer.evaluation.generation import policy_sampling
+from trainer.files import save_model, write_whole
 from trainer.models import init_arguments, lora_config
-from trainer.reward import judge
-from trainer.tasks import Problem
+from trainer.turns.teaching import shown_in_turns
+from verifier_service.client import VerifierClient
 from verifier_service.schema import Verdict
 
 MAX_HALVINGS = 8
@@ -50,16 +53,16 @@ def run(recipe: Recipe, base: str, tokenizer: Any, problems: list[Problem], clie
     trainer = SFTTrainer(
         model=base,
         args=_arguments(options, recipe, folder),
-        train_dataset=_dataset(recipe, shown[: options.steps * options.batch]),
+        train_dataset=_dataset(recipe, shown[: options.steps * options.batch], tokenizer, client),
         processing_class=tokenizer,
         peft_config=lora_config(recipe.adapter) if recipe.adapter else None,
         callbacks=[watch],
     )
     _quiet(trainer)
     trainer.train()
-    trainer.save_model(str(folder))
+    save_model(trainer, folder)
     if trainer.accelerator.is_main_process:
-        done.write_text(json.dumps({"steps": trainer.state.global_step, "accuracy": watch.accuracy}), encoding="utf-8")
+        write_whole(done, json.dumps({"steps": trainer.state.global_step, "accuracy": watch.accuracy}))
     trainer.accelerator.wait_for_everyone()
     return folder
 
@@ -92,13 +95,24 @@ def _arguments(options: ColdStart, recipe: Recipe, folder: Path) -> SFTConfig:
     )
 
 
-def _dataset(recipe: Recipe, problems: list[Problem]) -> Dataset:
+def _dataset(
+    recipe: Recipe, problems: list[Problem], tokenizer: PreTrainedTokenizerBase, client: VerifierClient
+) -> Dataset:
+    if recipe.repair or recipe.interpreter:
+        return Dataset.from_list([dict(row) for row in shown_in_turns(recipe, problems, tokenizer, client)])
+    return _in_one_turn(recipe, problems)
+
+
+def _in_one_turn(recipe: Recipe, problems: list[Problem]) -> Dataset:
     prompts = [conversation(problem, recipe.prompt) for problem in problems]
     shown = [problem.shown for problem in problems]
     if not recipe.prompt.chat:
         return Dataset.from_dict({"prompt": prompts, "completion": shown})
     answers = [[{"role": "assistant", "content": text}] for text in shown]
-    return Dataset.from_dict({"prompt": prompts, "completion": answers})
+    columns: dict[str, Sequence[object]] = {"prompt": prompts, "completion": answers}
+    if recipe.prompt.chat_template_kwargs:  # TRL reads them of each row, and gives the template those of no other place
+        columns["chat_template_kwargs"] = [recipe.prompt.chat_template_kwargs] * len(problems)
+    return Dataset.from_dict(columns)
 
 
 class _Watch(TrainerCallback):
@@ -144,7 +158,8 @@ class _Watch(TrainerCallback):
         single, reached = weights.of(model), self.mean.take()
         weights.put(model, reached)
         self.accuracy = self._measure(model)
-        self.say(f"cold start: step {state.global_step}, sampled accuracy on training problems {self.accuracy:.2f}")
+        said = f"step {state.global_step} of at most {state.max_steps}, sampled accuracy on training problems"
+        self.say(f"cold start: {said} {self.accuracy:.2f}; it ends at {enough:.2f}")
         if self.accuracy >= enough:
             self._go_back(model, reached, enough)
             control.should_training_stop = True
@@ -168,12 +183,9 @@ class _Watch(TrainerCallback):
 
     def _measure(self, model: Any) -> float:
         """Return the share of sampled completions that are right, the same in all processes."""
-        grpo = self.recipe.grpo
-        sampling = Sampling(grpo.temperature, grpo.max_completion_tokens, self.recipe.evaluation.batch)
-        prompts = [conversation(problem, self.recipe.prompt) for problem in self.problems]
-        texts = complete(model, self.tokenizer, prompts, sampling)
-        pairs = [(verifier_text(problem), text) for problem, text in zip(self.problems, texts, strict=True)]
-        judged = [result for result in judge(self.client, pairs).results if result.verdict is not Verdict.JUDGE_ERROR]
+        sampling = policy_sampling(self.recipe, self.recipe.grpo.temperature)
+        answers = answer(model, self.tokenizer, self.problems, self.recipe, sampling, self.client)
+        judged = [one.result for one in answers if one.result.verdict is not Verdict.JUDGE_ERROR]
         accuracy = sum(result.verdict is Verdict.ACCEPTED for result in judged) / max(len(judged), 1)
         return broadcast_object_list([accuracy])[0]  # so that all processes stop at the same step
 

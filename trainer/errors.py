@@ -3,11 +3,31 @@
 TrainerError
 ├── RecipeError       the recipe's: it has to be changed
 ├── DataError         a dataset lacks a column, a file or a slice that the recipe asks for
+└── SavingFailed      weights or a checkpoint could not be written: a full disk, mostly
+VerifierError         the client's; see `verifier_service.client.errors`
 ├── VerifierDown      no answer for longer than `verifier.patience_s`: the run is saved and can be resumed
-└── VerifierRefused   the verifier answered that it will never take this request (401, 404, 413, 422)
+├── VerifierRefused   the verifier answered that it will never take this request (401, 404, 413, 422)
+└── NotAVerifier      something else answers there
 
 A wrong answer, a crashed program and a `judge_error` are not here: they are values in a result.
 """
+
+import shutil
+from pathlib import Path
+
+from verifier_service.client import NotAVerifier, VerifierDown, VerifierError, VerifierRefused
+
+__all__ = [
+    "STOPS",
+    "DataError",
+    "NotAVerifier",
+    "RecipeError",
+    "SavingFailed",
+    "Stop",
+    "TrainerError",
+    "VerifierDown",
+    "VerifierRefused",
+]
 
 
 class TrainerError(Exception):
@@ -27,21 +47,15 @@ class DataError(TrainerError):
     """A dataset is not what the recipe says it is."""
 
 
-class VerifierDown(TrainerError):
-    """The verifier gave no usable answer for `silent_s` seconds; nothing may be concluded about any completion."""
+class SavingFailed(TrainerError):
+    """What was to be saved is not there whole; checkpoints that were saved before are."""
 
-    def __init__(self, url: str, silent_s: float, last_problem: str) -> None:
-        self.url = url
-        self.silent_s = silent_s
-        self.last_problem = last_problem
-        trouble = f"gave no answer for {silent_s:.0f} s; the last try" if silent_s else "cannot be reached"
-        super().__init__(f"the verifier at {url} {trouble}: {last_problem}")
+    def __init__(self, folder: Path, problem: str) -> None:
+        free = shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
+        super().__init__(f"{folder} could not be saved: {problem} ({free / 1024**3:.1f} GiB of the disk are free)")
 
 
-class VerifierRefused(TrainerError):
-    """The verifier will not take this request however often it is sent; the message is what it said."""
-
-    def __init__(self, url: str, status: int, detail: str) -> None:
-        self.url = url
-        self.status = status
-        super().__init__(f"the verifier at {url} refused the request with status {status}: {detail}")
+Stop = TrainerError | VerifierError
+"""What ends a run on purpose, with a sentence that says why."""
+STOPS = (TrainerError, VerifierError)
+"""The same, for `except`."""

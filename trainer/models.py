@@ -4,6 +4,8 @@ Whatever the kind, training starts from a folder or a hub id: TRL loads the refe
 where the policy came from, so a model that exists in memory only would get the wrong reference.
 """
 
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ from tokenizers.models import WordLevel
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from trainer.config import Adapter, Pretrained, Recipe, Smollm2, Tiny
-from trainer.data import conversation
+from trainer.data.load import conversation
+from trainer.data.tasks import Problem
 from trainer.errors import RecipeError
-from trainer.tasks import Problem
+from trainer.turns.feedback import spoken
+from trainer.turns.interpreter import TOOL
 
 # A word with the spaces around it, a digit, the opening of an answer, or a sign with the spaces around it.
 _TINY_WORDS = r"\\boxed\{|\s*[A-Za-z_]+\s*|\d|\s*[^\w\s]\s*|\s+"
@@ -24,6 +28,31 @@ _TINY_TEMPLATE = (
     "{% if m['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
+# The same with calls of tools, which the tiny tokenizer has the special tokens for where a recipe has a tool.
+_TINY_TOOL_TEMPLATE = (
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] }}"
+    "{% for call in m['tool_calls'] or [] %}{{ '<|call|>' + call['function']['name'] }}"
+    "{% for name, value in call['function']['arguments'].items() %}{{ '<|' + name + '|>' + value }}{% endfor %}"
+    "{{ '<|done|>' }}{% endfor %}"
+    "{% if m['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+_TINY_TOOL_TOKENS = ["<|tool|>", "<|call|>", "<|code|>", "<|done|>"]
+_TINY_RESPONSE = {
+    "defaults": {"role": "assistant"},
+    "start_anchor": "<|assistant|>",
+    "fields": {
+        "tool_calls": {
+            "open_pattern": r"<\|call\|>(?P<name>\w+)",
+            "close": "<|done|>",
+            "repeats": True,
+            "content": "xml-inline",
+            "content_args": {"tag_pattern": r"<\|(?P<key>\w+)\|>(?P<value>.*?)(?=<\|\w+\|>|$)"},
+            "transform": {"type": "function", "function": {"name": "{name}", "arguments": "{content}"}},
+        },
+        "content": {"close": "<|end|>", "content": "text"},
+    },
+}
 # Without the system message that SmolLM2's own template adds to every conversation: a third of a short prompt.
 _SMOLLM2_TEMPLATE = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
@@ -42,13 +71,21 @@ def base_model(recipe: Recipe, problems: list[Problem]) -> str:
         case Tiny() as options:
             folder = recipe.run_dir / "base"
             if not (folder / "config.json").exists():
-                _make_tiny(options, recipe, problems, folder)
+                _made_whole(folder, lambda new: _make_tiny(options, recipe, problems, new))
             return str(folder)
         case Smollm2():
             folder = recipe.run_dir / "base"
             if not (folder / "config.json").exists():
-                _convert_smollm2(folder)
+                _made_whole(folder, _convert_smollm2)
             return str(folder)
+
+
+def _made_whole(folder: Path, make: Callable[[Path], None]) -> None:
+    """Have a folder made under another name first: one that was stopped in the middle is not taken for a model."""
+    new = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    make(new)
+    new.rename(folder)
 
 
 def load_tokenizer(recipe: Recipe, base: str) -> Any:
@@ -59,6 +96,10 @@ def load_tokenizer(recipe: Recipe, base: str) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(
         base, revision=options.revision, trust_remote_code=options.trust_remote_code, padding_side="left"
     )
+    if options.eos_token is not None:
+        if options.eos_token not in tokenizer.get_vocab():
+            raise RecipeError(recipe.name, [f"model.eos_token: {options.eos_token!r} is not a token of {base}"])
+        tokenizer.eos_token = options.eos_token
     if options.pad_token == "eos" or tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if options.chat_template is not None:
@@ -78,11 +119,32 @@ def init_arguments(recipe: Recipe) -> dict[str, Any]:
     arguments: dict[str, Any] = {"dtype": "float32" if isinstance(options, Tiny) else options.dtype}
     if isinstance(options, Pretrained):
         arguments |= {"revision": options.revision or "main", "trust_remote_code": options.trust_remote_code}
-        if options.attention is not None:
-            arguments["attn_implementation"] = options.attention
+        arguments["attn_implementation"] = attention_used(options.attention)
         if options.quantization is not None:
             arguments["quantization_config"] = _quantization(options)
     return arguments
+
+
+def attention_used(name: str) -> str:
+    """Return the attention that is used for the one that a recipe names: flash attention where it is there, else sdpa.
+
+    Both compute the same; flash attention is the faster one on long sequences.
+    """
+    from transformers.utils import import_utils
+
+    is_there = {
+        "flash_attention_2": import_utils.is_flash_attn_2_available,
+        "flash_attention_3": import_utils.is_flash_attn_3_available,
+    }.get(name)
+    return name if is_there is None or is_there(kernels_fallback_ok=True) else "sdpa"
+
+
+def attention_note(recipe: Recipe) -> str | None:
+    """Say so where another attention is used than the recipe names."""
+    named = recipe.model.attention if isinstance(recipe.model, Pretrained) else None
+    if named is None or attention_used(named) == named:
+        return None
+    return f"model.attention: {named} is not installed here (docs/gpus.md); {attention_used(named)} is used instead"
 
 
 def load_model(recipe: Recipe, base: str, adapter: Path | None = None, trainable: bool = False) -> Any:
@@ -108,6 +170,9 @@ def lora_config(adapter: Adapter) -> Any:
         lora_alpha=int(adapter.alpha or 2 * adapter.rank),
         lora_dropout=adapter.dropout,
         target_modules=adapter.targets,
+        use_rslora=adapter.use_rslora,
+        use_dora=adapter.use_dora,
+        modules_to_save=adapter.modules_to_save,
         task_type="CAUSAL_LM",
     )
 
@@ -154,9 +219,10 @@ def tiny_tokenizer(recipe: Recipe, problems: list[Problem]) -> PreTrainedTokeniz
     for problem in problems:
         messages = conversation(problem, recipe.prompt)
         texts = [messages] if isinstance(messages, str) else [message["content"] for message in messages]
-        for text in [*texts, problem.solution or "", problem.demonstration or ""]:
+        for text in [*texts, *filter(None, _answers(problem)), *_told(problem, recipe)]:
             words.update(word for word, _ in split.pre_tokenize_str(text))
-    special = ["<|pad|>", "<|end|>", "<|unknown|>", "<|system|>", "<|user|>", "<|assistant|>"]
+    roles = ["<|system|>", "<|user|>", "<|assistant|>", *(_TINY_TOOL_TOKENS if recipe.interpreter else [])]
+    special = ["<|pad|>", "<|end|>", "<|unknown|>", *roles]
     vocabulary = {word: i for i, word in enumerate([*special, *sorted(words)])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<|unknown|>"))
     tokenizer.pre_tokenizer = split  # type: ignore[assignment]  # tokenizers' stub declares the getter only
@@ -166,12 +232,26 @@ def tiny_tokenizer(recipe: Recipe, problems: list[Problem]) -> PreTrainedTokeniz
         pad_token="<|pad|>",
         eos_token="<|end|>",
         unk_token="<|unknown|>",
-        additional_special_tokens=["<|system|>", "<|user|>", "<|assistant|>"],
+        additional_special_tokens=roles,
         clean_up_tokenization_spaces=False,
         padding_side="left",
     )
     fast.chat_template = _TINY_TEMPLATE
+    if recipe.interpreter:
+        fast.chat_template, fast.response_template = _TINY_TOOL_TEMPLATE, _TINY_RESPONSE
     return fast
+
+
+def _answers(problem: Problem) -> list[str | None]:
+    """Return all that a policy is shown to write."""
+    tool = None if problem.program is None else TOOL
+    return [problem.solution, problem.demonstration, problem.retry, problem.program, tool]
+
+
+def _told(problem: Problem, recipe: Recipe) -> Iterator[str]:
+    """Yield what a policy may be told between two turns."""
+    if recipe.repair is not None:
+        yield from spoken(problem.submission, recipe.repair)
 
 
 def _convert_smollm2(folder: Path) -> None:

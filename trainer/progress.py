@@ -1,6 +1,7 @@
 """What a run shows while it goes on (a panel on a terminal, lines elsewhere), and what it keeps: metrics.jsonl."""
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 from transformers import TrainerCallback
 
-from trainer import trl_names
+from trainer.files import write_whole
+from trainer.pace import clock
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _CHART_COLUMNS = 60
@@ -32,13 +34,14 @@ class Metrics:
         if not keeps:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8")
+        write_whole(path, "".join(json.dumps(row) + "\n" for row in self.rows))
 
     def add(self, row: dict[str, Any]) -> None:
         """Append one step."""
+        row = {name: _finite(value) for name, value in row.items()}
         self.rows.append(row)
         with self.path.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(row) + "\n")
+            out.write(json.dumps(row, allow_nan=False) + "\n")
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -46,6 +49,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]
+
+
+def _finite(value: object) -> object:
+    """Return a value as JSON can say it: not a number, and infinity, are null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Progress(TrainerCallback):
@@ -68,9 +76,10 @@ class Progress(TrainerCallback):
             self._live.start()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
-        if not state.is_world_process_zero or logs is None or "reward" not in logs:
+        if not state.is_world_process_zero or logs is None or "loss" not in logs:
             return
-        row = {"step": state.global_step, "at_s": round(time.monotonic() - self._began, 3), **trl_names.from_trl(logs)}
+        # TRL logs the reward in the step that generated; later steps on the same completions have none.
+        row = {"step": state.global_step, "at_s": round(time.monotonic() - self._began, 3), "reward": None, **logs}
         self.metrics.add(row)
         if self._live is not None:
             self._live.update(self._panel(row))
@@ -94,8 +103,8 @@ class Progress(TrainerCallback):
     def _line(self, row: dict[str, Any]) -> str:
         return (
             f"{self.title} step {row['step']:>4}/{self.total_steps}  reward {_number(row.get('reward'))}"
-            f"  tokens {_number(row.get('completion_tokens_mean'), 1)}  entropy {_number(row.get('entropy'))}"
-            f"  waiting {_percent(row.get('verifier/wait_share'))}  {_clock(self._eta_s(row['step']))} left"
+            f"  tokens {_number(row.get('completions/mean_length'), 1)}  entropy {_number(row.get('entropy'))}"
+            f"  waiting {_percent(row.get('verifier/wait_share'))}  {clock(self._eta_s(row['step']))} left"
         )
 
     def _panel(self, row: dict[str, Any]) -> Panel:
@@ -105,13 +114,13 @@ class Progress(TrainerCallback):
             f"reward [bold green]{_number(row.get('reward'))}[/]",
             f"group std {_number(row.get('reward_std'))}",
             f"entropy {_number(row.get('entropy'))}",
-            f"tokens {_number(row.get('completion_tokens_mean'), 1)}",
+            f"tokens {_number(row.get('completions/mean_length'), 1)}",
         )
         numbers.add_row(
             f"verifier p50 {_number(row.get('verifier/latency_p50_s'))} s",
             f"waiting {_percent(row.get('verifier/wait_share'))}",
             f"judge errors {_percent(row.get('verifier/judge_error_share'))}",
-            f"{_clock(self._eta_s(row['step']))} left",
+            f"{clock(self._eta_s(row['step']))} left",
         )
         bar = ProgressBar(total=self.total_steps, completed=row["step"], width=_CHART_COLUMNS)
         body = Group(Text(sparkline(rewards), style="green"), numbers, bar)
@@ -135,7 +144,3 @@ def _number(value: Any, digits: int = 3) -> str:
 
 def _percent(value: Any) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

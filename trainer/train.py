@@ -6,11 +6,13 @@ Everything of a run is in its folder: `recipe.yaml`, `metrics.jsonl`, `completio
 """
 
 import contextlib
-import itertools
+import functools
+import json
 import shutil
 import signal
+import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import IntEnum
 from pathlib import Path
@@ -19,25 +21,35 @@ from typing import Any, cast
 import torch
 import yaml
 from accelerate import PartialState
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
 from rich.console import Console
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from trainer import cold_start
-from trainer.arguments import grpo_arguments
-from trainer.client import VerifierClient
-from trainer.config import Recipe
-from trainer.data import in_training_order, load_problems, within_tokens
-from trainer.errors import DataError, TrainerError, VerifierDown
-from trainer.evaluate import Model, evaluate
-from trainer.models import base_model, load_model, load_tokenizer, lora_config
-from trainer.overlap import OverlappingTrainer
+from trainer.client import client_of
+from trainer.config import Recipe, recipe_text
+from trainer.data.load import in_training_order, load_problems, rows, within_tokens
+from trainer.data.tasks import Problem
+from trainer.errors import STOPS, DataError, RecipeError, SavingFailed, TrainerError, VerifierDown
+from trainer.evaluation.during import EvaluationDuring, in_words, measuring
+from trainer.evaluation.evaluate import Model, evaluate
+from trainer.evaluation.vllm import Vllm
+from trainer.files import last_checkpoint, save_model, set_aside, write_whole
+from trainer.hosts import see_the_same_folder
+from trainer.models import attention_note, base_model, load_model, load_tokenizer, lora_config
+from trainer.pace import Pace
 from trainer.progress import Metrics, Progress
-from trainer.reward import RandomReward, Reward
-from trainer.tasks import Problem
+from trainer.requirements import first_line, see_that_it_can_start
+from trainer.rewards.reward import RandomReward, Reward
+from trainer.trl.arguments import grpo_arguments
+from trainer.trl.asynchronous import async_trainer, was_away
+from trainer.trl.dynamic_sampling import DynamicSamplingTrainer
+from trainer.trl.overlap import OverlappingTrainer
+from trainer.trl.turns import InterpreterTrainer, RepairTrainer, TurnsTrainer, roll_out
+from trainer.turns.interpreter import Desk, Interpreter
+from verifier_service.client import VerifierClient
 
 # One process evaluates, or waits for the verifier, while the others wait for it; torch would give up after ten minutes.
 COLLECTIVE_TIMEOUT = timedelta(hours=2)
@@ -73,42 +85,111 @@ def train(recipe: Recipe, console: Console, resume: bool = False, from_start: bo
     Returns: how the process should end. The run's folder can be resumed after `VERIFIER_DOWN` and `STOPPED`.
 
     Raises:
-        RecipeError, DataError: before the first step; nothing was trained.
+        RecipeError, DataError: before the first step; nothing was trained. What is missing (a package, the data, the
+            model) is said before an older run is moved aside.
         VerifierDown: outside of the steps, in a cold start or an evaluation; what was done is kept for `--resume`.
         VerifierRefused: at any time; the run is saved.
+        SavingFailed: weights or a checkpoint could not be written; those before are whole.
     """
     folder = recipe.run_dir
-    with VerifierClient(recipe.verifier) as client:
+    with client_of(recipe.verifier) as client:
         client.info()
+        with process_state().main_process_first():
+            see_that_it_can_start(recipe)
+        data = read_data(recipe)
         checkpoint = _checkpoint(recipe, resume, from_start, console)
-        prepared = prepare(recipe, client, console)
-        metrics = Metrics(folder / "metrics.jsonl", _step_of(checkpoint), _state().is_main_process)
-        progress = Progress(metrics, recipe.grpo.steps, console, recipe.name)
-        reward = Reward(recipe, client, _state().num_processes)
-        trainer = _grpo_trainer(prepared, folder, reward, recipe.grpo.steps, progress)
-        model = Model(trainer.accelerator.unwrap_model(trainer.model), prepared.tokenizer, prepared.start)
+        prepared = prepare(recipe, client, console, data)
+        metrics = Metrics(folder / "metrics.jsonl", _step_of(checkpoint), process_state().is_main_process)
+        progress = Progress(metrics, recipe.grpo.max_steps, console, recipe.name)
+        reward = Reward(recipe, client, process_state().num_processes)
+        if recipe.async_grpo is not None:
+            return _train_asynchronously(prepared, reward, checkpoint, progress, console)
+        trainer = grpo_trainer(prepared, folder, reward, recipe.grpo.max_steps, progress)
+        model = Model(
+            trainer.accelerator.unwrap_model(trainer.model),
+            prepared.tokenizer,
+            prepared.start,
+            Vllm(trainer) if trainer.use_vllm else None,
+        )
         if recipe.evaluation.before:
             _evaluate(model, prepared, client, folder / "evaluations" / "before", console, trainer)
+        measures_start = recipe.evaluation.before and trainer.use_vllm and _is_sharded(trainer)
+        can_measure = bool(prepared.held_out) and (trainer.use_vllm or not _is_sharded(trainer))
+        if can_measure and (recipe.evaluation.every_steps or measures_start):
+
+            def save(best: Path) -> None:
+                save_model(trainer, best)
+
+            during = EvaluationDuring(model, prepared.held_out, recipe, client, save, console, measures_start)
+            trainer.add_callback(during)
         stopped = _run(trainer, checkpoint, progress, console)
         if stopped is not Exit.DONE:
             return stopped
-        trainer.save_model(str(recipe.trained_dir))
-        if _state().is_main_process:
-            prepared.tokenizer.save_pretrained(str(recipe.trained_dir))
+        _save_trained(trainer, prepared, console)
         if recipe.evaluation.after:
-            trained = Model(model.network, model.tokenizer, str(recipe.trained_dir))
+            trained = replace(model, name=str(recipe.trained_dir))
             _evaluate(trained, prepared, client, folder / "evaluations" / "after", console, trainer)
         return run_control(prepared, client, console) if recipe.control is not None else Exit.DONE
 
 
-def prepare(recipe: Recipe, client: VerifierClient, console: Console) -> Prepared:
-    """Read the data, make or name the model, and do the cold start; what was done before is not done again."""
-    problems = load_problems(recipe.data, recipe.seed)
+def _train_asynchronously(
+    prepared: Prepared, reward: Reward, checkpoint: Path | None, progress: Progress, console: Console
+) -> Exit:
+    """Train by TRL's AsyncGRPO, and save; a verifier that stays away stops it as it stops every run."""
+    recipe = prepared.recipe
+    ordered = in_training_order(prepared.problems, recipe, process_state().num_processes)
+    trainer = cast(Any, async_trainer(recipe, recipe.run_dir, prepared.tokenizer, ordered, reward, progress))
+    trainer.remove_callback(PrinterCallback)
+    try:
+        stopped = _run(trainer, checkpoint, progress, console)
+    except RuntimeError as problem:
+        said = was_away(problem)
+        if said is None:
+            raise
+        progress.close()
+        console.print(f"[bold red]stopped at step {trainer.state.global_step}[/]: {said}", highlight=False)
+        console.print(f"the run is saved in {_save(trainer)}; go on with --resume", highlight=False, soft_wrap=True)
+        return Exit.VERIFIER_DOWN
+    if stopped is Exit.DONE:
+        _save_trained(trainer, prepared, console)
+    return stopped
+
+
+def _save_trained(trainer: GRPOTrainer, prepared: Prepared, console: Console) -> None:
+    """Save the trained model where an older one is set aside; one that this run saved after the same step stays."""
+    folder, kept = prepared.recipe.trained_dir, prepared.recipe.run_dir / "final.json"
+    said = json.dumps({"step": trainer.state.global_step, "folder": str(folder.absolute())})
+    is_saved = [kept.is_file() and kept.read_text(encoding="utf-8") == said and folder.is_dir()]
+    if process_state().num_processes > 1:
+        broadcast_object_list(is_saved)
+    if is_saved[0]:
+        return
+    if process_state().is_main_process and (older := set_aside(folder)):
+        console.print(f"{folder} held an older model, which is {older} now", soft_wrap=True)
+    process_state().wait_for_everyone()
+    save_model(trainer, folder)
+    if process_state().is_main_process:
+        prepared.tokenizer.save_pretrained(str(folder))
+        write_whole(kept, said)
+
+
+def read_data(recipe: Recipe) -> tuple[list[Problem], list[Problem]]:
+    """Return the problems to train on and those that are held out."""
     held_out = load_problems(recipe.evaluation.data, seed=0) if recipe.evaluation.data else []
+    return load_problems(recipe.data, recipe.seed), held_out
+
+
+def prepare(
+    recipe: Recipe, client: VerifierClient, console: Console, data: tuple[list[Problem], list[Problem]] | None = None
+) -> Prepared:
+    """Make or name the model, and do the cold start; what was done before is not done again."""
+    problems, held_out = data or read_data(recipe)
     recipe.run_dir.mkdir(parents=True, exist_ok=True)
-    with _state().main_process_first():
+    with process_state().main_process_first():
         base = base_model(recipe, problems)
     tokenizer = load_tokenizer(recipe, base)
+    if note := attention_note(recipe):
+        console.print(note, style="yellow", highlight=False, soft_wrap=True)
     if recipe.grpo.max_prompt_tokens is not None:
         kept = within_tokens(problems, recipe.prompt, tokenizer, recipe.grpo.max_prompt_tokens)
         if not kept:
@@ -130,39 +211,68 @@ def run_control(prepared: Prepared, client: VerifierClient, console: Console) ->
     folder = recipe.run_dir / CONTROL
     if (folder / "evaluations" / "after" / "summary.json").exists():
         return Exit.DONE
-    metrics = Metrics(folder / "metrics.jsonl", 0, _state().is_main_process)
+    checkpoint = last_checkpoint(folder)  # an older run's folder was moved aside with the run's
+    metrics = Metrics(folder / "metrics.jsonl", _step_of(checkpoint), process_state().is_main_process)
     progress = Progress(metrics, recipe.control.steps, console, f"{recipe.name} control")
-    trainer = _grpo_trainer(prepared, folder, RandomReward(recipe.seed), recipe.control.steps, progress)
-    stopped = _run(trainer, None, progress, console)
+    coin, asked = RandomReward(recipe.seed), Reward(recipe, client, process_state().num_processes)
+    trainer = grpo_trainer(prepared, folder, coin, recipe.control.steps, progress, asked)
+    stopped = _run(trainer, checkpoint, progress, console)
     if stopped is Exit.DONE:
-        model = Model(trainer.accelerator.unwrap_model(trainer.model), prepared.tokenizer, CONTROL)
+        writer = Vllm(trainer) if trainer.use_vllm else None
+        model = Model(trainer.accelerator.unwrap_model(trainer.model), prepared.tokenizer, CONTROL, writer)
         _evaluate(model, prepared, client, folder / "evaluations" / "after", console, trainer)
     return stopped
 
 
-def recipe_text(recipe: Recipe) -> str:
-    """Write a recipe as YAML, every field with the value that is used."""
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+def grpo_trainer(
+    prepared: Prepared, folder: Path, reward: Any, steps: int, progress: Progress, asked: Reward | None = None
+) -> GRPOTrainer:
+    """Make TRL's trainer. `asked` is who judges between turns, where that is not the reward.
 
-
-def _grpo_trainer(prepared: Prepared, folder: Path, reward: Any, steps: int, progress: Progress) -> GRPOTrainer:
+    Raises:
+        RecipeError: TRL cannot start it.
+    """
     recipe = prepared.recipe
     arguments = grpo_arguments(recipe, folder, steps)
     model: Any = prepared.start
     if prepared.adapter is not None:
         arguments.model_init_kwargs = None  # the model is loaded here, with the adapter that the cold start trained
         model = load_model(recipe, prepared.start, prepared.adapter, trainable=True)
-    trainer = OverlappingTrainer(
-        model=model,
-        reward_funcs=reward,
-        args=arguments,
-        train_dataset=in_training_order(prepared.problems, recipe, _state().num_processes),
-        processing_class=prepared.tokenizer,
-        peft_config=lora_config(recipe.adapter) if recipe.adapter and prepared.adapter is None else None,
-        callbacks=[progress],
-    )
+    kind, more = _kind(recipe, asked or reward)
+    ordered = in_training_order(prepared.problems, recipe, process_state().num_processes)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="You are using '(rollout_func|environment_factory)'")
+            trainer = kind(
+                model=model,
+                reward_funcs=reward,
+                args=arguments,
+                train_dataset=ordered,
+                processing_class=prepared.tokenizer,
+                peft_config=lora_config(recipe.adapter) if recipe.adapter and prepared.adapter is None else None,
+                callbacks=[progress],
+                **more,
+            )
+    except (ImportError, OSError, ValueError) as problem:
+        raise RecipeError(recipe.name, [f"TRL cannot start it: {first_line(problem)}"]) from problem
+    if isinstance(trainer, DynamicSamplingTrainer) and recipe.dynamic_sampling is not None:
+        trainer.draw_from(rows(prepared.problems, recipe.prompt), recipe.dynamic_sampling)
+    if isinstance(trainer, TurnsTrainer):
+        trainer.asked, trainer.recipe = asked or reward, recipe
+    if isinstance(trainer, InterpreterTrainer):
+        trainer.desk = more["environment_factory"].args[0]
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _kind(recipe: Recipe, asked: Reward) -> tuple[type[OverlappingTrainer], dict[str, Any]]:
+    """Return the trainer that a recipe needs, and what TRL is given besides."""
+    if recipe.repair is not None:
+        return RepairTrainer, {"rollout_func": roll_out}
+    if recipe.interpreter is not None:
+        desk = Desk(asked.client, recipe.interpreter)
+        return InterpreterTrainer, {"environment_factory": functools.partial(Interpreter, desk)}
+    return OverlappingTrainer if recipe.dynamic_sampling is None else DynamicSamplingTrainer, {}
 
 
 def _run(trainer: GRPOTrainer, checkpoint: Path | None, progress: Progress, console: Console) -> Exit:
@@ -176,7 +286,12 @@ def _run(trainer: GRPOTrainer, checkpoint: Path | None, progress: Progress, cons
                 f"the memory is not enough in step {trainer.state.global_step + 1}: {problem}; `plan-memory` says what "
                 "takes it and what to change; --resume goes on from the last checkpoint"
             ) from problem
-        except TrainerError as problem:
+        except SavingFailed as problem:
+            progress.close()
+            raise TrainerError(
+                f"{problem}; the checkpoints before it are whole: make room and go on with --resume"
+            ) from problem
+        except STOPS as problem:
             progress.close()
             saved = _save(trainer)
             console.print(
@@ -186,7 +301,9 @@ def _run(trainer: GRPOTrainer, checkpoint: Path | None, progress: Progress, cons
             if isinstance(problem, VerifierDown):
                 return Exit.VERIFIER_DOWN
             raise
-    if stop.asked:
+        is_asked = stop.is_asked_anywhere()  # also where the signal came after the last step's end
+    if is_asked:
+        _save(trainer)
         console.print(f"stopped by a signal at step {trainer.state.global_step}; saved, go on with --resume")
         return Exit.STOPPED
     return Exit.DONE
@@ -203,14 +320,19 @@ class _StopOnSignal(TrainerCallback):
         self.asked = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        asked = any(gather_object([self.asked])) if _state().num_processes > 1 else self.asked
-        span = args.steps_per_generation * args.num_iterations
+        asked = self.is_asked_anywhere()
+        # AsyncGRPO has neither: its completions come from a queue, of which every step may be the last.
+        span = getattr(args, "steps_per_generation", 1) * getattr(args, "num_iterations", 1)
         at_the_end_of_a_batch = state.global_step * args.gradient_accumulation_steps % span == 0
         if asked and at_the_end_of_a_batch and state.global_step < state.max_steps:
             self.asked = True
             control.should_save = True
             control.should_training_stop = True
         return control
+
+    def is_asked_anywhere(self) -> bool:
+        """Return whether a signal asked any process; all of them have to ask, and are told the same."""
+        return any(gather_object([self.asked])) if process_state().num_processes > 1 else self.asked
 
 
 @contextlib.contextmanager
@@ -246,25 +368,34 @@ def _save(trainer: GRPOTrainer) -> Path:
 def _evaluate(
     model: Model, prepared: Prepared, client: VerifierClient, folder: Path, console: Console, trainer: GRPOTrainer
 ) -> None:
-    """Measure held-out accuracy on one process, unless that was done before the run was stopped."""
+    """Measure held-out accuracy, unless that was done before the run was stopped.
+
+    One process measures; where vLLM writes, the others write with it. What is sharded can only be measured that way,
+    and only after training has begun to lay it out.
+    """
     if not prepared.held_out:
         return
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+    if _is_sharded(trainer) and not trainer.use_vllm:
         console.print("held-out accuracy of a sharded model is measured by `python -m trainer evaluate`, not here")
         return
-    if trainer.accelerator.is_main_process and not (folder / "summary.json").exists():
-        when = "of the control" if model.name == CONTROL else f"{folder.name} training"
-        with console.status(f"held-out accuracy {when}: {len(prepared.held_out)} problems"):
-            summary = evaluate(model, prepared.held_out, prepared.recipe, client, folder)
-        greedy = summary.get("greedy")
-        if greedy:
-            console.print(
-                f"held-out accuracy {when}: {greedy['value']:.3f} "
-                f"(95 % {greedy['low']:.3f} to {greedy['high']:.3f}, greedy, {summary['judged_problems']} problems)",
-                highlight=False,
-                soft_wrap=True,
-            )
+    if _is_sharded(trainer) and trainer.state.global_step == 0:
+        return  # `EvaluationDuring` does it
+    is_missing = [not (folder / "summary.json").exists()]
+    if process_state().num_processes > 1:
+        broadcast_object_list(is_missing)
+    if is_missing[0]:
+        with measuring(model) as is_main:
+            if is_main:
+                when = "of the control" if model.name == CONTROL else f"{folder.name} training"
+                pace = Pace(console, f"held-out accuracy {when}: completions")
+                summary = evaluate(model, prepared.held_out, prepared.recipe, client, folder, pace)
+                console.print(f"held-out accuracy {when}: {in_words(summary)}", highlight=False, soft_wrap=True)
     trainer.accelerator.wait_for_everyone()
+
+
+def _is_sharded(trainer: GRPOTrainer) -> bool:
+    """Whether no process holds the whole model."""
+    return trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
 
 
 def _checkpoint(recipe: Recipe, resume: bool, from_start: bool, console: Console) -> Path | None:
@@ -274,27 +405,27 @@ def _checkpoint(recipe: Recipe, resume: bool, from_start: bool, console: Console
     left is moved aside by one that is not resumed.
 
     Raises:
-        DataError: there is nothing to resume.
+        DataError: there is nothing to resume, or hosts do not share the folder.
     """
-    folder, state = recipe.run_dir, _state()
+    folder, state = recipe.run_dir, process_state()
+    see_the_same_folder(folder, state)
+    if recipe.final_dir is not None:
+        see_the_same_folder(recipe.final_dir.parent, state)
     kept = folder / "recipe.yaml"
     checkpoint = None
     if resume:
         if not kept.is_file():
             raise DataError(f"{folder} holds no run to resume; start one without --resume")
-        last = get_last_checkpoint(str(folder))
-        checkpoint = Path(last) if last else None
+        checkpoint = last_checkpoint(folder)
         for change in recipe_changes(yaml.safe_load(kept.read_text(encoding="utf-8")), recipe):
             console.print(f"resumed with another recipe: {change}", style="yellow", highlight=False, soft_wrap=True)
-    elif state.is_main_process and folder.is_dir() and any(folder.iterdir()):
-        number = next(n for n in itertools.count(1) if not Path(f"{folder}.{n}").exists())
-        older = folder.rename(f"{folder}.{number}")
+    elif state.is_main_process and (older := set_aside(folder)):
         for name in ("base", "cold-start") if from_start else ():
             if (older / name).is_dir():
                 shutil.copytree(older / name, folder / name)
     if state.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
-        kept.write_text(recipe_text(recipe), encoding="utf-8")
+        write_whole(kept, recipe_text(recipe))
     state.wait_for_everyone()
     return checkpoint
 
@@ -316,8 +447,9 @@ def _step_of(checkpoint: Path | None) -> int:
     return int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
 
 
-def _state() -> PartialState:
+def process_state() -> PartialState:
+    """Return this process's place among all of the run, which it joins when it is first asked."""
     return PartialState(cpu=not torch.cuda.is_available(), timeout=COLLECTIVE_TIMEOUT)
 
 
-__all__ = ["Exit", "prepare", "recipe_text", "run_control", "train"]
+__all__ = ["Exit", "prepare", "process_state", "run_control", "train"]

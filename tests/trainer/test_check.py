@@ -8,11 +8,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from tests.client.servers import FaultServer
 from tests.conftest import free_port
-from tests.trainer.servers import FaultServer
-from trainer.__main__ import app
-from trainer.check import Finding, Level, check
+from trainer.check import Finding, Level, _model, check
+from trainer.cli import app
 from trainer.config import parse_recipe
+from trainer.data.load import load_problems
+from trainer.errors import RecipeError
+from trainer.models import base_model
 
 LLAMA = {
     "model_type": "llama",
@@ -38,7 +41,7 @@ def values(tmp_path: Path, *rows: dict[str, Any], **changes: Any) -> dict[str, A
         "name": "checked",
         "model": {"kind": "tiny"},
         "data": [{"kind": "rows", "path": str(tmp_path / "rows.jsonl")}],
-        "grpo": {"steps": 1, "learning_rate": 1e-3, "max_completion_tokens": 24},
+        "grpo": {"max_steps": 1, "learning_rate": 1e-3, "max_completion_length": 24},
         **changes,
     }
 
@@ -94,7 +97,12 @@ def test_something_else_at_the_verifiers_address_is_a_problem(tmp_path: Path) ->
     with FaultServer(lambda *_: (200, {}, b""), info=b"[]") as other:
         recipe = parse_recipe(values(tmp_path, MATH_ROW, verifier={"url": other.url}))
         ((what, text),) = problems(check(recipe, offline=False))
-    assert (what, text) == ("verifier", f"verifier.url: {other.url} is not a verifier: /v1/info answered '[]'")
+    assert (what, text) == ("verifier", f"{other.url} is not a verifier: /v1/info answered '[]'")
+
+
+def test_an_address_that_is_none_is_the_recipe_s_fault(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="'localhost:8000': an address begins with http:// or https://"):
+        parse_recipe(values(tmp_path, MATH_ROW, verifier={"url": "http://a:1, localhost:8000"}))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +123,7 @@ def test_what_is_wrong_is_found_offline(changes: dict[str, Any], said: str, tmp_
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"grpo": {"steps": 1, "learning_rate": 1e-3, "max_completion_tokens": 300}}, "the model's context of 256"),
+        ({"grpo": {"max_steps": 1, "learning_rate": 1e-3, "max_completion_length": 300}}, "the model's context of 256"),
         ({"adapter": {"targets": ["qkv"]}}, "the model has no module qkv; it has down_proj, gate_proj"),
         ({"model": {"kind": "pretrained", "name": "MODEL", "quantization": "4bit"}}, "give the recipe an adapter"),
     ],
@@ -135,9 +143,118 @@ def test_the_command_ends_with_1_when_there_is_a_problem_and_with_0_when_not(tmp
     path = tmp_path / "recipe.yaml"
     for changes, code in [
         ({}, 0),
-        ({"grpo": {"steps": 1, "learning_rate": 1e-3, "group_size": 7}}, 1),
+        ({"grpo": {"max_steps": 1, "learning_rate": 1e-3, "num_generations": 7}}, 1),
         ({"sed": 1}, 1),
     ]:
         path.write_text(yaml.safe_dump(values(tmp_path, *[MATH_ROW] * 8) | changes), encoding="utf-8")
         done = CliRunner().invoke(app, ["check", str(path), "--offline"])
         assert done.exit_code == code, done.output
+
+
+def test_held_out_questions_that_are_trained_on_are_found_whatever_their_ids(tmp_path: Path) -> None:
+    row = MATH_ROW | {"prompt": "What is  2 + 3?", "id": "other"}
+    (tmp_path / "held.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    chat = MATH_ROW | {"prompt": [{"role": "user", "content": "what is 2 + 3?"}]}
+    for trained in (MATH_ROW | {"prompt": "What is 2 + 3?"}, chat):
+        held_out = {"data": [{"kind": "rows", "path": str(tmp_path / "held.jsonl")}]}
+        recipe = parse_recipe(values(tmp_path, *[trained] * 4, evaluation=held_out))
+        text = "1 held-out questions are among the training problems too, such as 'What is  2 + 3?'"
+        assert ("evaluation.data", text) in problems(check(recipe, offline=True))
+
+
+def test_two_problems_of_one_id_are_refused(tmp_path: Path) -> None:
+    """An evaluation would take the second for done, and a comparison would count one of them."""
+    recipe = parse_recipe(values(tmp_path, *[MATH_ROW | {"id": "a"}] * 2))
+    place = f"{tmp_path / 'rows.jsonl'} [train]"
+    assert problems(check(recipe, offline=True)) == [
+        ("data", f"the id 'a' is there twice, in {place}; ids have to be different")
+    ]
+
+
+def test_sources_of_one_kind_and_split_have_ids_of_their_own(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        row = {"problem": f"What is 1, {name}?", "solution": "1"}
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    sources = [{"kind": "math", "path": str(tmp_path / f"{name}.jsonl")} for name in ("one", "two")]
+    recipe = parse_recipe(values(tmp_path, data=sources))
+    assert {problem.id for problem in load_problems(recipe.data, 0)} == {
+        f"{tmp_path / name} [train] 0" for name in ("one.jsonl", "two.jsonl")
+    }
+
+
+def test_the_first_prompt_is_shown_as_the_model_reads_it(tmp_path: Path) -> None:
+    recipe = parse_recipe(values(tmp_path, *[MATH_ROW] * 4, prompt={"system": "Be brief."}))
+    (shown,) = [finding.text for finding in check(recipe, offline=True) if finding.what == "prompt"]
+    assert shown == "the first one is '<|system|>Be brief.<|user|>What is 2 + 2?<|assistant|>'"
+
+
+TURN = (
+    "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% if m['role'] == 'assistant' %}<|im_end|>{% endif %}"
+)
+OWN_SYSTEM = "You only answer questions about computer science, and refuse to answer any other question there may be. "
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "said"),
+    [
+        ({"chat_template": OWN_SYSTEM + TURN + "{% endfor %}"}, {}, "the model's template puts its own before each"),
+        ({"chat_template": TURN + "{% endfor %}"}, {}, "ends an answer with '<|im_end|>', generation at '<|end|>'"),
+        ({"chat_template": TURN + "{% endfor %}", "eos_token": "<|assistant|>"}, {}, "generation at '<|assistant|>'"),
+        (
+            {"chat_template": TURN + "{% endfor %}{% if thinks %}<think>{% endif %}"},
+            {"chat_template_kwargs": {"thinks": True}},
+            "the first one is '<user>What is 2 + 2?<think>'",
+        ),
+    ],
+)
+def test_what_the_template_does_is_said(
+    model: dict[str, Any], prompt: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    tiny = parse_recipe(values(tmp_path, *[MATH_ROW] * 4, output_dir=str(tmp_path)))
+    base = base_model(tiny, load_problems(tiny.data, 0))
+    options = {"kind": "pretrained", "name": base, **model}
+    recipe = parse_recipe(values(tmp_path, *[MATH_ROW] * 4, model=options, prompt=prompt))
+    texts = [finding.text for finding in _model(recipe, False, load_problems(recipe.data, 0))]
+    assert any(said in text for text in texts), texts
+
+
+@pytest.mark.parametrize(
+    ("grpo", "vllm", "said"),
+    [
+        (
+            {"loss_type": "vespo"},
+            {"vllm_importance_sampling_mode": "sequence_mask"},
+            "vespo with vLLM needs vllm_importance_sampling_mode token_truncate or token_mask",
+        ),
+        ({"top_p": 0.9, "top_k": 20}, {}, "top_p 0.9, top_k 20: vLLM's log-probabilities"),
+        ({"max_completion_length": 24}, {"vllm_max_model_length": 16}, "vllm_max_model_length 16 has no room"),
+        ({"bf16": True, "trl": {"fp16": True}}, None, "bf16 and trl.fp16 are both on"),
+        ({"loss_type": "cispo"}, None, "TRL recommends 5.0"),
+        (
+            {"mask_truncated_completions": True},
+            None,
+            "reward overlong and grpo.mask_truncated_completions are two answers to one question",
+        ),
+        ({}, {"vllm_max_model_length": 40}, "evaluation's max_completion_length 50 (checked sums)"),
+        ({"optim": "paged_adamw_8bit"}, None, "grpo.optim paged_adamw_8bit needs the package bitsandbytes"),
+    ],
+)
+def test_settings_that_spoil_a_run_without_an_error_are_said(
+    grpo: dict[str, Any], vllm: dict[str, Any] | None, said: str, tmp_path: Path
+) -> None:
+    changed = values(tmp_path, *[MATH_ROW] * 4, vllm=vllm)
+    longer = {"kind": "addition", "name": "checked sums", "evaluate": {"max_completion_length": 50}}
+    reward = [{"kind": "correctness"}, {"kind": "overlong", "buffer_tokens": 8}]
+    whole = changed | {"grpo": changed["grpo"] | grpo, "reward": reward, "evaluation": {"data": [longer]}}
+    recipe = parse_recipe(whole)
+    texts = [finding.text for finding in check(recipe, offline=True) if finding.level is not Level.OK]
+    assert any(said in text for text in texts), texts
+
+
+@pytest.mark.parametrize(("every", "is_inside"), [(3, True), (4, False)])
+def test_an_evaluation_inside_a_generation_batch_is_a_problem(every: int, is_inside: bool, tmp_path: Path) -> None:
+    """A run that the verifier's absence stops there would be resumed with other prompts."""
+    changed = values(tmp_path, *[MATH_ROW] * 4, evaluation={"every_steps": every})
+    grpo = changed["grpo"] | {"save_steps": 4, "steps_per_generation": 2}
+    texts = [text for what, text in problems(check(parse_recipe(changed | {"grpo": grpo}), offline=True))]
+    assert any(text.startswith(f"evaluation.every_steps {every} falls inside") for text in texts) is is_inside, texts

@@ -12,12 +12,12 @@ import yaml
 
 from tests.conftest import free_port
 from trainer import cold_start, weights
-from trainer.client import VerifierClient
+from trainer.client import client_of
 from trainer.config import Recipe, parse_recipe
-from trainer.data import conversation, load_problems, verifier_text
-from trainer.generation import Sampling, complete
+from trainer.data.load import conversation, load_problems, verifier_text
+from trainer.evaluation.generation import Sampling, complete
 from trainer.models import base_model, load_model, load_tokenizer
-from trainer.reward import judge
+from trainer.rewards.reward import judge
 
 ENOUGH, TOLERANCE = 0.3, 0.1
 
@@ -41,11 +41,11 @@ def recipe(folder: Path, url: str, **options: Any) -> Recipe:
                 **options,
             },
             "grpo": {
-                "steps": 1,
-                "group_size": 2,
-                "per_device_batch": 8,
+                "max_steps": 1,
+                "num_generations": 2,
+                "per_device_train_batch_size": 8,
                 "learning_rate": 1e-5,
-                "max_completion_tokens": 8,
+                "max_completion_length": 8,
                 "gradient_checkpointing": False,
             },
         }
@@ -58,7 +58,7 @@ def started(small: Recipe) -> tuple[Path, list[str]]:
     problems = load_problems(small.data, small.seed)
     small.run_dir.mkdir(parents=True)
     base = base_model(small, problems)
-    with VerifierClient(small.verifier) as client:
+    with client_of(small.verifier) as client:
         return cold_start.run(small, base, load_tokenizer(small, base), problems, client, said.append), said
 
 
@@ -68,7 +68,7 @@ def accuracy_of(small: Recipe, folder: Path) -> float:
     tokenizer = load_tokenizer(small, str(folder))
     prompts = [conversation(problem, small.prompt) for problem in problems]
     texts = complete(load_model(small, str(folder)), tokenizer, prompts, Sampling(1.0, 8, batch=256))
-    with VerifierClient(small.verifier) as client:
+    with client_of(small.verifier) as client:
         pairs = [(verifier_text(problem), text) for problem, text in zip(problems, texts, strict=True)]
         results = judge(client, pairs).results
     return sum(result.score or 0.0 for result in results) / len(results)
@@ -87,9 +87,19 @@ def test_what_a_check_finds_above_the_tolerance_is_taken_back(verifier_url: str,
 def test_a_start_that_is_done_is_not_done_again(verifier_url: str, tmp_path: Path) -> None:
     small = recipe(tmp_path / "run", verifier_url, steps=20, check_every_steps=10)
     folder, said = started(small)
-    with VerifierClient(small.verifier) as client:
+    with client_of(small.verifier) as client:
         again = cold_start.run(small, "no such model", None, [], client, said.append)
     assert (again, len(said)) == (folder, 2)
+
+
+def test_what_the_template_takes_is_given_to_it_here_too(verifier_url: str, tmp_path: Path) -> None:
+    """TRL's supervised trainer reads it from a column; GRPO's from its arguments."""
+    small = recipe(tmp_path / "run", verifier_url)
+    asked = {"enable_thinking": False}
+    chatty = small.model_copy(update={"prompt": small.prompt.model_copy(update={"chat_template_kwargs": asked})})
+    problems = load_problems(small.data, small.seed)[:2]
+    assert cold_start._in_one_turn(chatty, problems)["chat_template_kwargs"] == [asked, asked]
+    assert cold_start._in_one_turn(small, problems).column_names == ["prompt", "completion"]
 
 
 def test_two_processes_end_the_cold_start_at_the_same_weights(verifier_url: str, tmp_path: Path) -> None:

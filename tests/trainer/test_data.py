@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from trainer.client import VerifierClient
+from trainer.client import client_of
 from trainer.config import Prompt, VerifierOptions, load_recipe, parse_recipe
-from trainer.data import conversation, in_training_order, load_problems
+from trainer.data.load import conversation, in_training_order, load_problems
+from trainer.data.tasks import AnyTask
+from trainer.data.tasks.addition import Addition, worked
+from trainer.data.tasks.functions import Functions
 from trainer.errors import DataError
 from trainer.models import base_model, load_tokenizer
-from trainer.tasks import AnyTask
-from trainer.tasks.addition import Addition, worked
-from trainer.tasks.functions import Functions
 from verifier_service.schema import Verdict
 
 
@@ -55,8 +55,8 @@ def test_working_is_what_one_writes_on_paper(a: int, b: int, working: str) -> No
 
 def test_generated_solutions_are_accepted_by_the_verifier(verifier_url: str) -> None:
     problems = [*list(Addition().problems(0))[:20], *list(Functions().problems(0))[:20]]
-    with VerifierClient(VerifierOptions(url=verifier_url)) as client:
-        results, _ = client.verify([{**p.submission, "completion": p.solution} for p in problems])
+    with client_of(VerifierOptions(url=verifier_url)) as client:
+        results = client.verify([{**p.submission, "completion": p.solution} for p in problems])
     assert {result.verdict for result in results} == {Verdict.ACCEPTED}
 
 
@@ -113,6 +113,29 @@ def test_rows_may_mix_maths_and_code_as_text_or_as_objects(tmp_path: Path) -> No
     assert problems[0].messages == messages
 
 
+@pytest.mark.parametrize(
+    ("verifier", "said"),
+    [
+        (
+            {"kind": "math", "referense": "4"},
+            "reference: this field is required; referense '4': there is no such field",
+        ),
+        ({"kind": "maths", "reference": "4"}, "its kind must be one of"),
+        ({"kind": "code", "tests": {"kind": "stdio", "cases": []}}, "tests.cases empty list: it must have at least 1"),
+        ({"kind": "math", "reference": 4}, "reference 4: "),
+    ],
+)
+def test_a_row_that_no_verifier_would_take_is_named_before_anything_is_trained(
+    tmp_path: Path, verifier: dict[str, object], said: str
+) -> None:
+    good = {"kind": "math", "reference": "4"}
+    path = write_rows(tmp_path / "r.jsonl", [{"prompt": "p", "verifier": json.dumps(one)} for one in (good, verifier)])
+    with pytest.raises(DataError) as refused:
+        list(source(kind="rows", path=path).problems(0))
+    assert "r.jsonl [train]: `verifier` of row 1 is no submission: " in str(refused.value)
+    assert said in str(refused.value)
+
+
 def test_a_mixture_has_the_shares_of_its_weights() -> None:
     mixture = [source(kind="addition", weight=3), source(kind="functions", weight=1)]
     problems = load_problems(mixture, seed=0)
@@ -127,7 +150,7 @@ def test_every_epoch_has_every_prompt_and_its_own_order() -> None:
             "name": "order",
             "model": {"kind": "tiny"},
             "data": [{"kind": "addition", "limit": 12}],
-            "grpo": {"steps": 9, "group_size": 4, "per_device_batch": 16, "learning_rate": 1e-3},
+            "grpo": {"max_steps": 9, "num_generations": 4, "per_device_train_batch_size": 16, "learning_rate": 1e-3},
         }
     )
     ids = in_training_order(load_problems(recipe.data, 0), recipe, processes=1)["problem_id"]
@@ -156,4 +179,4 @@ def test_the_tiny_tokenizer_gives_back_every_text(name: str, tmp_path: Path) -> 
         ids = tokenizer(problem.solution)["input_ids"]
         assert tokenizer.decode(ids) == problem.solution
         assert tokenizer.unk_token_id not in tokenizer(problem.question)["input_ids"]
-        assert len(ids) < recipe.grpo.max_completion_tokens
+        assert len(ids) < recipe.grpo.max_completion_length

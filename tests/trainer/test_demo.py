@@ -38,7 +38,7 @@ def test_the_demo_starts_as_one_who_estimates_and_learns_in_a_third_of_its_steps
     verifier_url: str, tmp_path: Path
 ) -> None:
     """The likeliest answers are nearly all wrong while one sampled answer in four is right; then most are right."""
-    changes = {"grpo.steps": 50, "evaluation.samples": 2, "control": None}
+    changes = {"grpo.max_steps": 50, "evaluation.samples": 2, "control": None}
     found = demo(verifier_url, tmp_path / "run", **changes)
     assert found["before"]["greedy"]["value"] <= claimed()[0]
     assert 0.15 < found["before"]["pass@1"]["value"] < 0.35

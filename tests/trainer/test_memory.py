@@ -10,17 +10,20 @@ from pathlib import Path
 import pytest
 
 from trainer.config import load_recipe
-from trainer.known_models import KNOWN_CONFIGS
-from trainer.memory import (
+from trainer.memory.known_models import KNOWN_CONFIGS
+from trainer.memory.plan import (
     GIB,
     Algorithm,
     Method,
     Setting,
     Shape,
+    Sharding,
+    fits,
     full_logits_bytes,
     plan,
     setting_of,
     shape_of,
+    what_to_change,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -46,19 +49,87 @@ def test_the_adapter_of_smollm2_has_as_many_weights_as_peft_prints() -> None:
     assert (shape.parameters, shape.adapter_per_rank * 16) == (134_515_008, 4_884_480)
 
 
-@pytest.mark.parametrize(("sharding", "gigabytes"), [("none", 120.0), ("zero1", 31.4), ("zero2", 16.6), ("zero3", 1.9)])
-def test_states_of_seven_and_a_half_billion_parameters_are_zeros_table_1(sharding: str, gigabytes: float) -> None:
-    """ZeRO (arXiv:1910.02054), figure 1: 7.5 B parameters, 64 devices, K = 12. Its GB are 10^9 bytes.
+KINDS = ("policy weights", "policy gradients", "policy optimizer states")
+SEVEN_AND_A_HALF = Shape(7_500_000_000, 7_500_000_000, 1, 1, 1, 1, 1, 1, 1, 1)
+
+
+def test_states_of_seven_and_a_half_billion_parameters_are_zeros_figure_1() -> None:
+    """ZeRO (arXiv:1910.02054), figure 1, the first row: 7.5 B parameters, K = 12. Its GB are 10^9 bytes.
 
     The paper keeps weights and gradients in 16 bits and a 32-bit master among the states.
     """
-    seven_and_a_half = Shape(7_500_000_000, 7_500_000_000, 1, 1, 1, 1, 1, 1, 1, 1)
-    setting = Setting(sharding="none", devices=64, weight_bytes=2, state_bytes=12, on_gpu=False)
-    parts = plan(seven_and_a_half, setting).parts
-    shards = {"none": (1, 1, 1), "zero1": (1, 1, 64), "zero2": (1, 64, 64), "zero3": (64, 64, 64)}[sharding]
-    kinds = ("policy weights", "policy gradients", "policy optimizer states")
-    total = sum(parts[kind] / shard for kind, shard in zip(kinds, shards, strict=True))
-    assert round(total / 1e9, 1) == gigabytes
+    parts = plan(SEVEN_AND_A_HALF, Setting(weight_bytes=2, state_bytes=12, on_gpu=False)).parts
+    assert [round(parts[kind] / 1e9, 1) for kind in KINDS] == [15.0, 15.0, 90.0]
+
+
+@pytest.mark.parametrize(
+    ("sharding", "gigabytes"),
+    [
+        ("none", [30.0, 30.0, 60.0]),
+        ("zero1", [30.0, 30.0, 0.94]),
+        ("zero2", [30.0, 0.47, 0.94]),
+        ("zero3", [0.47, 0.47, 0.94]),
+    ],
+)
+def test_what_each_stage_shards_over_64_devices(sharding: Sharding, gigabytes: list[float]) -> None:
+    """Stage 1 shards the states, 2 the gradients too, 3 the weights too (the paper's figure 1), all in 32 bits here."""
+    setting = Setting(sharding=sharding, devices=64, weight_bytes=4, state_bytes=8, on_gpu=False)
+    parts = plan(SEVEN_AND_A_HALF, setting).parts
+    assert [round(parts[kind] / 1e9, 2) for kind in KINDS] == gigabytes
+
+
+def test_an_optimizer_in_8_bits_keeps_a_byte_for_each_moment() -> None:
+    recipe = load_recipe("math-qwen2.5-7b-qlora")
+    assert "8bit" in recipe.grpo.optim
+    shape = shape_of(KNOWN_CONFIGS["Qwen/Qwen2.5-7B-Instruct"])
+    setting = setting_of(recipe, 24 * GIB, 1, "none")
+    assert plan(shape, setting).parts["policy optimizer states"] == 2 * shape.adapter_per_rank * setting.rank
+
+
+def test_weights_under_an_adapter_take_what_nf4_takes() -> None:
+    """QLoRA (arXiv:2305.14314), section 3: 4 bits and 0.127 for constants; embeddings, head and norms in 16 bits."""
+    shape = shape_of(KNOWN_CONFIGS["Qwen/Qwen2.5-7B-Instruct"])
+    parts = plan(shape, Setting(method=Method.QLORA, rank=1)).parts
+    frozen = parts["policy weights"] - 2 * shape.adapter_per_rank
+    assert frozen == pytest.approx(shape.linear * 4.127 / 8 + (shape.parameters - shape.linear) * 2)
+
+
+@pytest.mark.parametrize("sleeps", [False, True])
+def test_vllm_is_in_the_peak_of_generation_and_while_training_unless_it_sleeps(sleeps: bool) -> None:
+    shape = shape_of(KNOWN_CONFIGS["Qwen/Qwen2.5-1.5B-Instruct"])
+    without = Setting(generates_here=False)
+    with_vllm = replace(without, vllm_bytes=24 * GIB, vllm_sleeps=sleeps)
+    before, after = plan(shape, without).moments, plan(shape, with_vllm).moments
+    grown = {name: (after[name] - before[name]) // GIB for name in before}
+    assert grown.pop("generation") == 24
+    assert set(grown.values()) == {0 if sleeps else 24}
+
+
+def test_a_share_in_which_vllm_cannot_load_the_weights_does_not_fit() -> None:
+    """30 % of 40 GiB are less than the 12.6 GiB of 6.7 B weights; what is named instead is enough."""
+    recipe = load_recipe("gsm8k-deepseek-coder-6.7b", {"vllm.vllm_gpu_memory_utilization": 0.3})
+    shape = shape_of(KNOWN_CONFIGS["deepseek-ai/deepseek-coder-6.7b-instruct"])
+    setting, card = setting_of(recipe, 40 * GIB, 1, "none"), 40 * GIB
+    assert plan(shape, setting).peak < card
+    assert not fits(shape, setting, card)
+    changes = [words for words in what_to_change(shape, setting, card) if "vllm_gpu_memory_utilization" in words]
+    assert changes[0].startswith("vllm.vllm_gpu_memory_utilization: 0.36: ")
+    assert fits(shape, replace(setting, vllm_bytes=int(0.36 * card)), card)
+    assert fits(shape, replace(setting, vllm_devices=2), card), "each of two holds half of the weights"
+
+
+def test_a_sharded_head_is_gathered_whole() -> None:
+    """TRL's fused head calls `full_tensor()` on the head's 32-bit weights: 2 GiB for Qwen2.5-7B."""
+    shape = shape_of(KNOWN_CONFIGS["Qwen/Qwen2.5-7B"])
+    sharded = plan(shape, setting_of(load_recipe("math-qwen2.5-7b-full"), 80 * GIB, 8, "zero3"))
+    assert sharded.parts["gathered head"] == 152_064 * 3584 * 4
+    others = sum(sharded.parts[name] for name in ("activations", "logits", "policy gradients"))
+    stays = [name for name in sharded.parts if name.endswith(("weights", "states")) or name == "runtime"]
+    expected = others + sum(sharded.parts[name] for name in stays) + sharded.parts["gathered head"]
+    assert sharded.moments["start of the backward pass"] == expected
+    assert (
+        "gathered head" not in plan(shape, setting_of(load_recipe("math-qwen2.5-7b-full"), 80 * GIB, 1, "none")).parts
+    )
 
 
 def test_logits_that_are_written_out_are_what_unsloth_published() -> None:

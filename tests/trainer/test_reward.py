@@ -10,17 +10,18 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.trainer.servers import FaultServer, losing_results
-from trainer.client import VerifierClient
+from tests.client.servers import FaultServer, losing_results
+from trainer.client import client_of
 from trainer.config import Recipe, VerifierOptions, parse_recipe
 from trainer.errors import VerifierDown
-from trainer.reward import Reward, message_of
-from trainer.shaping import Judged
-from trainer.shaping.format import Format
-from trainer.shaping.long_wrong_answer import LongWrongAnswer
-from trainer.shaping.overlong import Overlong
-from trainer.shaping.repetition import Repetition
-from trainer.shaping.verbosity import Verbosity
+from trainer.rewards.components import Judged
+from trainer.rewards.components.format import Format
+from trainer.rewards.components.long_wrong_answer import LongWrongAnswer
+from trainer.rewards.components.overlong import Overlong
+from trainer.rewards.components.repetition import Repetition
+from trainer.rewards.components.verbosity import Verbosity
+from trainer.rewards.reward import Reward, message_of
+from verifier_service.client import VerifierClient
 from verifier_service.schema import MathResult, Verdict
 
 
@@ -31,7 +32,7 @@ def recipe(*parts: dict[str, Any]) -> Recipe:
             "model": {"kind": "tiny"},
             "data": [{"kind": "addition"}],
             "reward": list(parts) or [{"kind": "correctness"}],
-            "grpo": {"steps": 1, "learning_rate": 1e-3, "max_completion_tokens": 24},
+            "grpo": {"max_steps": 1, "learning_rate": 1e-3, "max_completion_length": 24},
         }
     )
 
@@ -65,7 +66,7 @@ def call(reward: Reward, texts: list[str], references: list[str], log: Log) -> l
 
 
 def client(url: str) -> VerifierClient:
-    return VerifierClient(VerifierOptions.model_validate({"url": url, "patience_s": 300.0}))
+    return client_of(VerifierOptions.model_validate({"url": url, "patience_s": 300.0}))
 
 
 def test_right_is_one_and_wrong_is_zero(verifier_url: str) -> None:
@@ -95,7 +96,7 @@ def test_a_verifier_that_fails_at_everything_for_longer_than_patience_is_down(ve
     texts, references = ["\\boxed{1}", "\\boxed{2}"], ["1", "2"]
     with losing_results(verifier_url, every=1) as server:
         options = VerifierOptions.model_validate({"url": server.url, "patience_s": 3.0})
-        with VerifierClient(options) as verifier:
+        with client_of(options) as verifier:
             reward = Reward(recipe(), verifier)
             assert call(reward, texts, references, Log()) == [None, None]
             time.sleep(3.1)
@@ -161,11 +162,26 @@ def test_what_was_sent_ahead_is_judged_once_and_only_for_what_is_asked(verifier_
         assert call(reward, ["\\boxed{5}", "\\boxed{4}"], ["4", "4"], log) == [0.0, 1.0]
 
 
+def test_what_was_judged_before_costs_once_and_is_forgotten(verifier_url: str) -> None:
+    """Turns ask for results again and again, also with nothing left to ask; what that took is told once."""
+    four = json.dumps({"kind": "math", "reference": "4"})
+    with client(verifier_url) as verifier:
+        reward = Reward(recipe(), verifier)
+        reward.results(["\\boxed{5}"], [four])
+        before = reward._before
+        reward.results(["\\boxed{5}"], [four])
+        assert reward.results([], []) == []
+        assert reward._before == before
+        assert before.took_s > 0
+        assert call(reward, ["\\boxed{5}"], ["4"], Log()) == [0.0]
+    assert (reward._known, reward._before.took_s) == ({}, 0.0)
+
+
 def test_a_message_says_a_thing_once(verifier_url: str) -> None:
     tests = {"kind": "call", "entry_point": "f", "cases": [{"args": [1], "expected": 2}, {"args": [0], "expected": 0}]}
     submission = {"kind": "code", "language": "python", "completion": "def f(x): return x", "tests": tests}
     with client(verifier_url) as verifier:
-        ((result,), _) = verifier.verify([submission])
+        (result,) = verifier.verify([submission])
     assert message_of(result) == "test 1 of 2: expected 2, got 1; 1 of 2 tests passed"
 
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from trainer import statistics
+from trainer.evaluation import statistics
 
 
 @pytest.mark.parametrize(("samples", "right", "k"), [(4, 1, 1), (4, 1, 2), (5, 2, 3), (6, 0, 2), (6, 6, 4), (6, 4, 3)])

@@ -19,15 +19,15 @@ import pytest
 import yaml
 from rich.console import Console
 
+from tests.client.servers import losing_results
 from tests.conftest import ServiceProcess, free_port
-from tests.trainer.servers import losing_results
-from trainer import report
-from trainer.client import VerifierClient
+from trainer.client import client_of
 from trainer.config import Recipe, parse_recipe
-from trainer.data import in_training_order, load_problems
-from trainer.evaluate import Model, evaluate, read_records
+from trainer.data.load import in_training_order, load_problems
+from trainer.evaluation.evaluate import Model, evaluate, read_records
 from trainer.models import load_model, load_tokenizer
 from trainer.progress import read_metrics
+from trainer.report import page as report
 from trainer.train import Exit, prepare, train
 
 QUIET = Console(quiet=True)
@@ -52,13 +52,13 @@ def recipe(folder: Path, url: str, **grpo: Any) -> Recipe:
                 "check_rows": 64,
             },
             "grpo": {
-                "steps": STEPS,
-                "group_size": 4,
-                "per_device_batch": 32,
+                "max_steps": STEPS,
+                "num_generations": 4,
+                "per_device_train_batch_size": 32,
                 "learning_rate": 3e-4,
-                "max_completion_tokens": 8,
+                "max_completion_length": 8,
                 "gradient_checkpointing": False,
-                "save_every_steps": 5,
+                "save_steps": 5,
                 **grpo,
             },
             "evaluation": {
@@ -74,7 +74,7 @@ def started(verifier_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The folder of a run whose cold start is done."""
     folder = tmp_path_factory.mktemp("started") / "run"
     small = recipe(folder, verifier_url)
-    with VerifierClient(small.verifier) as client:
+    with client_of(small.verifier) as client:
         prepare(small, client, QUIET)
     return folder
 
@@ -120,11 +120,11 @@ def prompts_by_step(folder: Path) -> dict[int, list[str]]:
 def expected_prompts(small: Recipe, processes: int = 1) -> dict[int, list[str]]:
     """Return the same as laid out before the run."""
     data = in_training_order(load_problems(small.data, small.seed), small, processes)
-    size = small.generation_batch_per_device * processes // small.grpo.group_size
+    size = small.generation_batch_per_device * processes // small.grpo.num_generations
     span = small.grpo.steps_per_generation or 1
     questions = [prompt[0]["content"] for prompt in data["prompt"]]
     batches = [questions[start : start + size] for start in range(0, len(questions), size)]
-    return {step + 1: batches[step // span] for step in range(small.grpo.steps)}
+    return {step + 1: batches[step // span] for step in range(small.grpo.max_steps)}
 
 
 def test_a_run_leaves_everything_that_its_report_shows(verifier_url: str, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_run_leaves_everything_that_its_report_shows(verifier_url: str, tmp_pa
 def test_mathematics_and_code_train_in_one_run(verifier_url: str, tmp_path: Path) -> None:
     """Each row is judged as its own `verifier` column says, and each kind of result has its message in the table."""
     folder = tmp_path / "run"
-    values = recipe(folder, verifier_url, steps=2, max_completion_tokens=24).model_dump(mode="json")
+    values = recipe(folder, verifier_url, max_steps=2, max_completion_length=24).model_dump(mode="json")
     values["data"] += [{"kind": "functions"}]
     values["model"]["max_tokens"] = 64
     values["cold_start"] = None
@@ -176,7 +176,8 @@ def test_mathematics_and_code_train_in_one_run(verifier_url: str, tmp_path: Path
 
 def test_the_verdicts_reward_alone_raises_the_reward(verifier_url: str, started: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    small = recipe(folder, verifier_url, steps=60, per_device_batch=128, group_size=8, learning_rate=5e-4)
+    changes = {"max_steps": 60, "per_device_train_batch_size": 128, "num_generations": 8, "learning_rate": 5e-4}
+    small = recipe(folder, verifier_url, **changes)
     from_start(started, folder)
     assert run_here(small) is Exit.DONE
     rewards = [row["reward"] for row in read_metrics(folder / "metrics.jsonl")]
@@ -195,7 +196,7 @@ def test_a_verifier_that_is_killed_and_restarted_costs_nothing_but_time(
     folder = tmp_path / "run"
     service = ServiceProcess(tmp_path / "log")
     service.start()
-    small = recipe(folder, service.url, steps=40)
+    small = recipe(folder, service.url, max_steps=40)
     from_start(started, folder)
     process = run_process(small, folder, "--from-start")
     try:
@@ -216,8 +217,8 @@ def test_a_verifier_that_is_killed_and_restarted_costs_nothing_but_time(
     tables = pd.concat([pd.read_parquet(path) for path in (folder / "completions").glob("*.parquet")])
     pairs = zip(tables["prompt"], tables["completion"], strict=True)
     submissions = [_submission(prompt[0]["content"], completion[0]["content"]) for prompt, completion in pairs]
-    with VerifierClient(small.verifier.model_copy(update={"url": verifier_url})) as client:
-        judged, _ = client.verify(submissions)
+    with client_of(small.verifier.model_copy(update={"url": verifier_url})) as client:
+        judged = client.verify(submissions)
     assert list(tables["verifier"]) == [result.score for result in judged]
     assert 0 < sum(tables["verifier"]) < len(tables)
 
@@ -233,7 +234,7 @@ def test_a_verifier_that_stays_down_saves_the_run_and_resume_goes_on_in_order(
     folder = tmp_path / "run"
     service = ServiceProcess(tmp_path / "log")
     service.start()
-    small = recipe(folder, service.url, steps=30, save_every_steps=100)
+    small = recipe(folder, service.url, max_steps=30, save_steps=100)
     small = small.model_copy(update={"verifier": small.verifier.model_copy(update={"patience_s": 10.0})})
     from_start(started, folder)
     process = run_process(small, folder, "--from-start")
@@ -263,7 +264,7 @@ def test_two_processes_stop_together_and_go_on_together(verifier_url: str, start
     folder = tmp_path / "run"
     service = ServiceProcess(tmp_path / "log")
     service.start()
-    small = recipe(folder, service.url, steps=20, per_device_batch=16, save_every_steps=100)
+    small = recipe(folder, service.url, max_steps=20, per_device_train_batch_size=16, save_steps=100)
     small = small.model_copy(update={"verifier": small.verifier.model_copy(update={"patience_s": 10.0})})
     from_start(started, folder)
     process = run_process(small, folder, "--from-start", processes=2)
@@ -291,7 +292,7 @@ def test_a_signal_saves_the_run_and_resume_goes_on_in_order(
 ) -> None:
     """It stops where a generation batch is used up, so that the next prompts are those that would have followed."""
     folder = tmp_path / "run"
-    small = recipe(folder, verifier_url, steps=28, save_every_steps=100, steps_per_generation=steps_per_generation)
+    small = recipe(folder, verifier_url, max_steps=28, save_steps=100, steps_per_generation=steps_per_generation)
     from_start(started, folder)
     process = run_process(small, folder, "--from-start")
     wait_for_step(folder, 4, process)
@@ -307,7 +308,7 @@ def test_a_signal_saves_the_run_and_resume_goes_on_in_order(
 def test_the_verifier_judges_while_the_reference_computes(verifier_url: str, started: Path, tmp_path: Path) -> None:
     """The steps wait for less than judging took: completions were on their way before the reward was called."""
     folder = tmp_path / "run"
-    small = recipe(folder, verifier_url, steps=4, beta=0.04)
+    small = recipe(folder, verifier_url, max_steps=4, beta=0.04)
     from_start(started, folder)
     assert run_here(small) is Exit.DONE
     rows = read_metrics(folder / "metrics.jsonl")
@@ -321,10 +322,12 @@ def test_rows_with_a_judge_error_have_no_advantage_and_the_rest_trains(
     folder = tmp_path / "run"
     from_start(started, folder)
     with losing_results(verifier_url, every=3) as server:
-        small = recipe(folder, server.url, steps=6)
+        small = recipe(folder, server.url, max_steps=6)
         assert run_here(small) is Exit.DONE
     rows = read_metrics(folder / "metrics.jsonl")
-    assert all(0.2 < row["verifier/judge_error_share"] < 0.5 for row in rows)
+    shares = [row["verifier/judge_error_share"] for row in rows]  # equal completions are judged, and lost, together
+    assert all(0.0 < share < 1.0 for share in shares)
+    assert 0.2 < sum(shares) / len(shares) < 0.5
     tables = pd.concat([pd.read_parquet(path) for path in (folder / "completions").glob("*.parquet")])
     rows = [(row["verdict"] == "judge_error", row["verifier"], row["advantage"]) for row in tables.to_dict("records")]
     assert all(math.isnan(reward) and advantage == 0.0 for lost, reward, advantage in rows if lost)
@@ -337,7 +340,7 @@ def test_an_evaluation_that_was_stopped_goes_on_where_it_was(verifier_url: str, 
     base = str(started / "cold-start")
     model = Model(load_model(small, base), load_tokenizer(small, str(started / "base")), "cold-start")
     problems = load_problems(small.evaluation.data, seed=0)
-    with VerifierClient(small.verifier) as client:
+    with client_of(small.verifier) as client:
         whole = evaluate(model, problems, small, client, tmp_path / "whole")
         kept = (tmp_path / "whole" / "records.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         part = tmp_path / "part"

@@ -1,0 +1,309 @@
+"""What needs a GPU, in six minutes, without a network: speed, waiting, memory beside the plan, log-probabilities.
+
+    scripts/gpu-check            # on a machine with a GPU
+    scripts/gpu-check --try      # the same code with tiny sizes, on any machine
+
+Models of real architectures are made here with random weights. Each case is trained for some steps by the trainer
+itself, against a verifier started beside it (or that of VERIFIER_URL). What is not run says why. The result is
+runs/benchmarks/gpu-check-CARD.json and a table in Markdown for docs/measured.md.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+from transformers.utils.import_utils import is_flash_attn_2_available
+
+from benchmarks.results import FOLDER, Table, console
+from trainer.client import client_of
+from trainer.config import Recipe, parse_recipe
+from trainer.data.load import load_problems
+from trainer.files import write_whole
+from trainer.memory.known_models import KNOWN_CONFIGS
+from trainer.memory.plan import GIB, RUNTIME_BYTES, plan, setting_of, shape_of
+from trainer.models import tiny_tokenizer
+from trainer.progress import Metrics, Progress
+from trainer.rewards.reward import Reward
+from trainer.smoke import Stages, shrunk
+from trainer.train import Prepared, grpo_trainer
+
+WITHIN_S = 330
+"""No case begins later, so that the last one ends within six minutes."""
+MEMORY_WITHIN = 0.15
+LOGP_WITHIN = {"bf16 and fp32": 0.05, "eager and sdpa": 0.05, "flash_attention_2 and sdpa": 0.05}
+"""Mean difference of log-probabilities, in nats a token, that rounding to 16 bits explains."""
+HALF_BILLION = {
+    **KNOWN_CONFIGS["Qwen/Qwen2.5-1.5B-Instruct"],
+    "hidden_size": 896,
+    "intermediate_size": 4864,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 14,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model and how it is trained."""
+
+    name: str
+    config: dict[str, Any]
+    recipe: dict[str, Any] = field(default_factory=dict)
+    needs: str | None = None  # a package
+
+
+LORA = {"adapter": {"rank": 16}}
+QWEN_15, QWEN_7 = KNOWN_CONFIGS["Qwen/Qwen2.5-1.5B-Instruct"], KNOWN_CONFIGS["Qwen/Qwen2.5-7B"]
+CASES = [
+    Case("0.5B, all weights", HALF_BILLION),
+    Case("1.5B, LoRA", QWEN_15, LORA),
+    Case(
+        "1.5B, LoRA, vLLM",
+        QWEN_15,
+        {**LORA, "vllm": {"vllm_gpu_memory_utilization": 0.3, "vllm_max_model_length": 640}},
+        needs="vllm",
+    ),
+    Case("1.5B, 4 bits under LoRA", QWEN_15, {**LORA, "quantization": "4bit"}, needs="bitsandbytes"),
+    Case("7B, LoRA", QWEN_7, LORA),
+]
+
+
+@dataclass
+class Found:
+    """What a case came to; `not_run` says why it has no numbers."""
+
+    name: str
+    not_run: str | None = None
+    tokens_per_s: float = 0.0
+    step_s: float = 0.0
+    wait_share: float = 0.0
+    peak_gib: float | None = None
+    planned_gib: float = 0.0
+
+    @property
+    def is_as_planned(self) -> bool:
+        """Whether the peak is the plan's, within 15 %; true where there is no GPU to measure it on."""
+        return self.peak_gib is None or abs(self.peak_gib / self.planned_gib - 1) <= MEMORY_WITHIN
+
+
+def check(url: str, tiny: bool, folder: Path, keep: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Run everything and return it: the card, versions, cases, and differences of log-probabilities.
+
+    `keep` gets what there is after each case, so that a check that is ended keeps what it measured.
+    """
+    began = time.monotonic()
+    has_gpu = torch.cuda.is_available()
+    found: list[Found] = []
+    differences: dict[str, float] = {}
+
+    def result() -> dict[str, Any]:
+        return {
+            "card": torch.cuda.get_device_name(0) if has_gpu else "no GPU",
+            "tiny": tiny,
+            "versions": {name: _version(name) for name in ("torch", "transformers", "trl", "vllm", "flash_attn")},
+            "cases": [asdict(one) | {"is_as_planned": one.is_as_planned} for one in found],
+            "log_probability_differences": differences,
+            "equal": all(value <= LOGP_WITHIN[name] for name, value in differences.items()) if differences else None,
+            "seconds": round(time.monotonic() - began, 1),
+        }
+
+    for case in CASES:
+        if case.needs is not None and (not has_gpu or importlib.util.find_spec(case.needs) is None):
+            found.append(Found(case.name, not_run=f"needs a GPU and the package {case.needs}"))
+        elif time.monotonic() - began > WITHIN_S:
+            found.append(Found(case.name, not_run="there was no time left"))
+        else:
+            found.append(_guarded(case, url, tiny, folder))
+            console.print(f"{case.name}: {asdict(found[-1])}", highlight=False, soft_wrap=True)
+        keep(result())
+    differences |= log_probability_differences(tiny)
+    keep(result())
+    return result()
+
+
+def write(result: dict[str, Any]) -> Path:
+    """Write what was measured as JSON, named after the card."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / f"gpu-check-{re.sub(r'[^A-Za-z0-9]+', '-', result['card'])}.json"
+    write_whole(path, json.dumps(result, indent=1))
+    return path
+
+
+def _guarded(case: Case, url: str, tiny: bool, folder: Path) -> Found:
+    """Run a case; one that fails, of a full memory say, leaves the others to run."""
+    try:
+        return _run(case, url, tiny, folder / re.sub(r"\W+", "-", case.name))
+    except Exception as problem:  # noqa: BLE001  # what fails on a GPU is what is looked for
+        return Found(case.name, not_run=f"failed: {type(problem).__name__}: {str(problem)[:300]}")
+    finally:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _run(case: Case, url: str, tiny: bool, folder: Path) -> Found:
+    recipe = _recipe(case, url, tiny, folder)
+    problems = load_problems(recipe.data, seed=0)
+    tokenizer = tiny_tokenizer(recipe, problems)
+    config = shrunk(case.config, len(tokenizer)) if tiny else case.config
+    _save_random(config, tokenizer, folder / "model")
+    has_gpu = torch.cuda.is_available()
+    if has_gpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    with client_of(recipe.verifier) as client:
+        metrics = Metrics(folder / "metrics.jsonl", 0)
+        progress = Progress(metrics, recipe.grpo.max_steps, Console(quiet=True), case.name)
+        prepared = Prepared(recipe, problems, [], tokenizer, str(folder / "model"), None)
+        trainer = grpo_trainer(prepared, folder, Reward(recipe, client), recipe.grpo.max_steps, progress)
+        stages = Stages()
+        stages.around(trainer, "_generate", "generate")
+        trainer.train()
+    rows = metrics.rows[1:]  # the first step compiles kernels and fills caches
+    card = torch.cuda.get_device_properties(0).total_memory if has_gpu else 80 * GIB
+    setting = setting_of(recipe, card, 1, "none")
+    planned = plan(shape_of(config), setting).peak - RUNTIME_BYTES  # vLLM allocates in this process too
+    written = sum(row["completions/mean_length"] for row in metrics.rows) * recipe.generation_batch_per_device
+    return Found(
+        case.name,
+        tokens_per_s=round(written / stages.seconds["generate"], 1),
+        step_s=round(sum(row["step_time"] for row in rows) / len(rows), 3),
+        wait_share=round(sum(row.get("verifier/wait_share", 0.0) for row in rows) / len(rows), 4),
+        peak_gib=round(torch.cuda.max_memory_allocated() / GIB, 3) if has_gpu else None,
+        planned_gib=round(planned / GIB, 3),
+    )
+
+
+def _recipe(case: Case, url: str, tiny: bool, folder: Path) -> Recipe:
+    options = dict(case.recipe)
+    quantization = options.pop("quantization", None)
+    tokens = 8 if tiny else 256
+    return parse_recipe(
+        {
+            "name": "gpu-check",
+            "output_dir": str(folder),
+            "verifier": {"url": url},
+            "model": {"kind": "pretrained", "name": str(folder / "model"), "quantization": quantization},
+            "data": [{"kind": "addition", "digits": 2, "working": False, "limit": 64}],
+            "grpo": {
+                "max_steps": 3,
+                "num_generations": 8,
+                "per_device_train_batch_size": 8,
+                "learning_rate": 1e-6,
+                "max_completion_length": tokens,
+                "max_prompt_tokens": 32,
+                "save_steps": 100,
+                "trl": {"generation_kwargs": {"min_new_tokens": tokens}} if "vllm" not in options else {},
+            },
+            **options,
+        }
+    )
+
+
+def _save_random(config: dict[str, Any], tokenizer: Any, folder: Path) -> None:
+    """Write a random model of 16 bits where training reads it from; it is made on the GPU, which is fast."""
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config), dtype=torch.bfloat16)
+    ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    model.generation_config = GenerationConfig(**ids)
+    model.config.update({**ids, "bos_token_id": None})
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@torch.no_grad()
+def log_probability_differences(tiny: bool) -> dict[str, float]:
+    """Compare one random model's log-probabilities in 16 and 32 bits, and by each attention that is here.
+
+    Returns: mean absolute difference in nats a token, by what was compared.
+    """
+    has_gpu = torch.cuda.is_available()
+    device = "cuda" if has_gpu else "cpu"
+    config = shrunk(HALF_BILLION, 512) if tiny else HALF_BILLION
+    torch.manual_seed(0)
+    ids = torch.randint(8, config["vocab_size"], (2, 64 if tiny else 512), device=device)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config), dtype=torch.float32).to(device).eval()
+
+    def log_probabilities(attention: str, dtype: torch.dtype) -> torch.Tensor:
+        model.to(dtype).set_attn_implementation(attention)
+        logits = model(input_ids=ids).logits[:, :-1].float()
+        return logits.log_softmax(-1).gather(-1, ids[:, 1:, None])
+
+    exact = log_probabilities("sdpa", torch.float32)
+    rounded = log_probabilities("sdpa", torch.bfloat16)
+    found = {
+        "bf16 and fp32": (exact - rounded).abs().mean(),
+        "eager and sdpa": (log_probabilities("eager", torch.bfloat16) - rounded).abs().mean(),
+    }
+    if has_gpu and is_flash_attn_2_available():
+        flash = log_probabilities("flash_attention_2", torch.bfloat16)
+        found["flash_attention_2 and sdpa"] = (flash - rounded).abs().mean()
+    return {name: round(float(value), 5) for name, value in found.items()}
+
+
+def table(result: dict[str, Any]) -> Table:
+    """Return the cases as docs/measured.md has them."""
+    columns = ["", "tokens/s", "step, s", "waiting for the verifier", "peak, GiB", "plan-memory, GiB"]
+    shown = Table(f"{result['card']}: random models, 8 completions a step", columns)
+    for case in result["cases"]:
+        if case["not_run"]:
+            shown.add(case["name"], case["not_run"], "", "", "", "")
+            continue
+        peak = "–" if case["peak_gib"] is None else f"{case['peak_gib']:.1f}"
+        numbers = (f"{case['tokens_per_s']:.0f}", f"{case['step_s']:.2f}", f"{case['wait_share']:.1%}")
+        shown.add(case["name"], *numbers, peak, f"{case['planned_gib']:.1f}")
+    return shown
+
+
+def main() -> None:
+    """Run it, write the JSON, and end with 1 where memory or log-probabilities are not what they should be."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--try", dest="tiny", action="store_true", help="tiny sizes, on any machine")
+    tiny = parser.parse_args().tiny
+    if not tiny and not torch.cuda.is_available():
+        sys.exit("there is no GPU that PyTorch can use; `--try` runs the same code with tiny sizes")
+    with _verifier() as url, tempfile.TemporaryDirectory() as folder:
+        result = check(url, tiny, Path(folder), keep=write)
+    shown = table(result)
+    shown.show()
+    print(shown.markdown())
+    print(f"log-probabilities, nats a token: {result['log_probability_differences']}\n{write(result)}")
+    failed = [c["name"] for c in result["cases"] if str(c["not_run"]).startswith("failed") or not c["is_as_planned"]]
+    if failed or not result["equal"]:
+        sys.exit(f"not as it should be: {', '.join(failed) or 'log-probabilities'}")
+
+
+@contextmanager
+def _verifier() -> Iterator[str]:
+    """Give the address of VERIFIER_URL's verifier, or of one that is started for this."""
+    if os.environ.get("VERIFIER_URL"):
+        yield os.environ["VERIFIER_URL"]
+        return
+    from benchmarks.service import running
+
+    with running() as service:
+        yield service.url
+
+
+def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    main()

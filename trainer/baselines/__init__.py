@@ -1,0 +1,1 @@
+"""Other ways to learn from the same verdicts, for comparison: RLOO, PPO, rejection sampling, DPO."""

@@ -1,0 +1,116 @@
+"""What all tasks share: the options of a source, and reading rows from a file or from the Hugging Face hub.
+
+Slices are those of `datasets`: `train[:1%]`, `train[100:200]`, `test`. A file is one split called `train`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from trainer.errors import DataError
+
+FILE_FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv": "csv"}
+
+
+class Measuring(BaseModel, frozen=True, extra="forbid"):
+    """How accuracy is measured; what is left out is the evaluation's, and then the policy's own."""
+
+    greedy: bool | None = Field(default=None, description="one completion at temperature 0; on when left out")
+    samples: int | None = Field(default=None, ge=0, description="sampled completions of each problem")
+    k: list[Annotated[int, Field(ge=1)]] | None = Field(
+        default=None, description="of pass@k and maj@k; 1, 2, 4 ... and `samples` when left out"
+    )
+    temperature: float | None = Field(default=None, gt=0, description="the policy's own when left out")
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=0)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    max_completion_length: int | None = Field(default=None, ge=1, description="grpo.max_completion_length if left out")
+
+
+class Source(BaseModel):
+    """Options that every source has. `weight` is its share of the mixture; without weights all rows are used."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = Field(default=None, min_length=1, max_length=80, description="what reports call it")
+    weight: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    limit: int | None = Field(default=None, gt=0, description="the most rows that are taken")
+    evaluate: Measuring | None = Field(default=None, description="of evaluation.data: otherwise than the other sources")
+
+    @property
+    def label(self) -> str:
+        """What tells this source from others in summaries and reports: its name, else where its rows come from."""
+        return self.name or self.place
+
+    @property
+    def place(self) -> str:
+        """Where the rows come from: for messages, in the ids of problems, and to tell sources apart."""
+        return str(getattr(self, "kind", ""))
+
+
+class DatasetSource(Source):
+    """A source that reads rows from the hub (`dataset`) or from files (`path`), exactly one of the two."""
+
+    dataset: str | None = None
+    config: str | None = None
+    revision: str | None = None
+    path: str | None = Field(default=None, description="a JSONL, JSON, Parquet or CSV file; `*` matches several")
+    split: str = "train"
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "DatasetSource":
+        if (self.dataset is None) == (self.path is None):
+            raise ValueError("give either `dataset` (a Hugging Face id) or `path` (a file), not both and not neither")
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where the rows come from: for messages, in the ids of problems, and to tell sources apart."""
+        config = f" {self.config}" if self.config else ""
+        return f"{self.path or self.dataset}{config} [{self.split}]"
+
+    @property
+    def needs_hub(self) -> bool:
+        """Whether reading the rows may need the network."""
+        return self.dataset is not None and not Path(self.dataset).exists()
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the slice as plain dictionaries, in their order.
+
+        Raises:
+            DataError: the file, the dataset or the slice does not exist, or cannot be read.
+        """
+        from datasets import load_dataset
+        from datasets.exceptions import DatasetsError
+
+        try:
+            if self.path is not None:
+                rows = load_dataset(self._file_format(), data_files=self.path, split=self.split)
+            else:
+                rows = load_dataset(str(self.dataset), self.config, split=self.split, revision=self.revision)
+        except (OSError, ValueError, DatasetsError) as problem:
+            raise DataError(f"{self.place} cannot be read: {problem}") from problem
+        for row in rows:
+            yield dict(row)
+
+    def _file_format(self) -> str:
+        suffix = Path(str(self.path)).suffix
+        if suffix not in FILE_FORMATS:
+            raise DataError(
+                f"{self.path}: files are read as {', '.join(FILE_FORMATS)}, not {suffix or 'without suffix'}"
+            )
+        return FILE_FORMATS[suffix]
+
+
+def column(row: dict[str, Any], name: str, place: str) -> Any:
+    """Return one column of a row.
+
+    Raises:
+        DataError: the row has no such column, or it is empty; the message names those that are there.
+    """
+    value = row.get(name)
+    if value is None:
+        raise DataError(f"{place} has no column {name!r} (or it is empty); it has {', '.join(sorted(row))}")
+    return value

@@ -1,0 +1,1 @@
+"""Held-out accuracy, before, during and after training."""

@@ -1,0 +1,1 @@
+"""What a recipe needs of a GPU's memory."""

@@ -1,0 +1,256 @@
+"""The report of a run: one self-contained HTML file, and its pictures as PNGs.
+
+It says what rose and by how much, and shows groups of completions with verdicts, rewards and advantages, so that one
+sees why a completion got its reward. What a model wrote is data: the page sets it as text, never as markup.
+"""
+
+import base64
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from markupsafe import Markup
+from rich.console import Console
+from rich.table import Table
+
+from trainer.errors import DataError
+from trainer.evaluation.during import curve
+from trainer.evaluation.evaluate import compare, headline, intervals
+from trainer.progress import read_metrics
+from trainer.report import charts
+from trainer.trl.names import COMPLETION_COLUMNS
+
+TEMPLATES = Path(__file__).parent
+EVALUATIONS = ("before", "after", "control")
+MAX_STEPS_SHOWN = 16
+MAX_COMPLETIONS_SHOWN = 96  # of one step
+MAX_TEXT_SHOWN = 6000  # characters of one completion
+
+
+def write(run: Path, console: Console) -> Path:
+    """Write `report.html` and its pictures into a run's folder, and print the numbers that matter.
+
+    Returns: the path of the report.
+
+    Raises:
+        DataError: the folder holds no run.
+    """
+    rows = read_metrics(run / "metrics.jsonl")
+    recipe_path = run / "recipe.yaml"
+    if not recipe_path.is_file():
+        raise DataError(f"{run} holds no run: recipe.yaml is not there")
+    recipe = yaml.safe_load(recipe_path.read_text(encoding="utf-8"))
+    pictures = run / "report"
+    pictures.mkdir(exist_ok=True)
+    held_out = read_held_out(run)
+    drawn = charts.draw_metrics([*rows, *curve(run)], pictures)
+    control = read_metrics(run / "control" / "metrics.jsonl")
+    if rows:
+        charts.draw_reward(rows, control, pictures / "training.png")
+    accuracies = [(label, headline(summary), colour) for label, summary, colour in _bars(held_out)]
+    bars = [(label, accuracy, colour) for label, accuracy, colour in accuracies if accuracy is not None]
+    if bars:
+        charts.draw_held_out(bars, pictures / "held_out.png")
+    page = _page(run, recipe, rows, held_out, drawn)
+    path = run / "report.html"
+    path.write_text(page, encoding="utf-8")
+    _print(console, held_out, path)
+    return path
+
+
+def read_held_out(run: Path) -> dict[str, Any]:
+    """Read what was measured on held-out problems: summaries `before`, `after`, `control`, and the `paired` test."""
+    places = {
+        "before": run / "evaluations" / "before",
+        "after": run / "evaluations" / "after",
+        "control": run / "control" / "evaluations" / "after",
+    }
+    found: dict[str, Any] = {
+        name: json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        for name, folder in places.items()
+        if (folder / "summary.json").is_file()
+    }
+    if {"before", "after"} <= found.keys():
+        found["paired"] = compare(places["before"], places["after"])
+    return found
+
+
+def read_groups(run: Path) -> list[dict[str, Any]]:
+    """Read completions of some steps, from the first to the last, as TRL logged them.
+
+    Returns: for each step `step` and `groups`: the prompt, and its completions with verdict, reward and advantage.
+    """
+    import pandas as pd
+
+    files = sorted((run / "completions").glob("completions_*.parquet"))
+    if not files:
+        return []
+    spread = (len(files) - 1) / max(min(MAX_STEPS_SHOWN, len(files)) - 1, 1)
+    chosen = sorted({round(i * spread) for i in range(min(MAX_STEPS_SHOWN, len(files)))})
+    steps = []
+    for i in chosen:
+        table = pd.read_parquet(files[i])
+        if set(COMPLETION_COLUMNS) <= set(table.columns) and len(table):
+            steps.append({"step": int(table["step"].iloc[0]), "groups": _groups(table)})
+    return steps
+
+
+def _groups(table: Any) -> list[dict[str, Any]]:
+    groups: list[dict[str, Any]] = []
+    for row in table.head(MAX_COMPLETIONS_SHOWN).to_dict("records"):
+        prompt = _text(row["prompt"])
+        if not groups or groups[-1]["prompt"] != prompt:
+            groups.append({"prompt": prompt, "completions": []})
+        parts = {k.removeprefix("reward/"): _number(v) for k, v in row.items() if k.startswith("reward/")}
+        groups[-1]["completions"].append(
+            {
+                "text": _text(row["completion"])[:MAX_TEXT_SHOWN],
+                "verdict": row.get("verdict") or "",
+                "message": row.get("message") or "",
+                "reward": _number(row.get("verifier", row.get("coin"))),
+                "advantage": _number(row["advantage"]),
+                "parts": parts,
+            }
+        )
+    return groups
+
+
+def _page(
+    run: Path, recipe: dict[str, Any], rows: list[dict[str, Any]], held_out: dict[str, Any], drawn: list[charts.Chart]
+) -> str:
+    return template("report.html.j2").render(
+        name=recipe["name"],
+        recipe=recipe,
+        recipe_text=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True),
+        held_out=held_out,
+        headlines={name: headline(held_out[name]) for name in EVALUATIONS if name in held_out},
+        measures=_measures(held_out),
+        training=picture(run / "report" / "training.png"),
+        held_out_picture=picture(run / "report" / "held_out.png"),
+        charts=[{**asdict(chart), "picture": picture(run / "report" / f"{chart.name}.png")} for chart in drawn],
+        totals=_totals(rows),
+        tasks=_tasks(rows),
+        groups_json=_for_script(read_groups(run)),
+    )
+
+
+def template(name: str) -> jinja2.Template:
+    """Return a template of this folder; what is put into it is text, never markup."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template(name)
+
+
+def _measures(held_out: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the rows of the table of accuracies: a measure, and its interval in each evaluation.
+
+    `change` is the interval of the difference between after and before on the same problems, where that is known.
+    """
+    names = [name for name in EVALUATIONS if name in held_out]
+    shown = {name: intervals(held_out[name]) for name in names}
+    if "paired" in held_out:
+        shown["change"] = held_out["paired"]["differences"]
+    order = [measure for name in names for measure in shown[name]]
+    return [(measure, {name: shown[name].get(measure) for name in shown}) for measure in dict.fromkeys(order)]
+
+
+def _bars(held_out: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
+    colours = {
+        "before": ("before", charts.BLUE),
+        "after": ("after", charts.GREEN),
+        "control": ("control (coin)", charts.GREY),
+    }
+    return [(label, held_out[name], colour) for name, (label, colour) in colours.items() if name in held_out]
+
+
+def _totals(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the whole run came to: steps, seconds, share of time spent waiting, share of judge errors."""
+    if not rows:
+        return {}
+    waited = sum(row.get("verifier/wait_s") or 0.0 for row in rows)
+    took = sum(row.get("step_time") or 0.0 for row in rows)
+    errors = [row["verifier/judge_error_share"] for row in rows if row.get("verifier/judge_error_share") is not None]
+    return {
+        "steps": rows[-1]["step"],
+        "training_s": took,
+        "wait_share": waited / took if took else 0.0,
+        "judge_error_share": sum(errors) / len(errors) if errors else 0.0,
+    }
+
+
+def _tasks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return accuracy and reward of each task in the first and the last tenth of the steps, where there are several."""
+    names = sorted({name.split("/")[1] for row in rows for name in row if name.startswith("task/")})
+    size = max(1, len(rows) // 10)
+    ends = {"first": rows[:size], "last": rows[-size:]}
+    found = []
+    for task in names if len(names) > 1 else []:
+        numbers: dict[str, float | None] = {}
+        for shown, metric in (("accepted", "accepted_share"), ("reward", "reward")):
+            for end, steps in ends.items():
+                values = [v for row in steps if (v := row.get(f"task/{task}/{metric}")) is not None]
+                numbers[f"{shown}, {end} steps"] = sum(values) / len(values) if values else None
+        found.append({"name": task, "numbers": numbers})
+    return found
+
+
+def _print(console: Console, held_out: dict[str, Any], path: Path) -> None:
+    names = [name for name in EVALUATIONS if name in held_out]
+    if names:
+        table = Table(title="Held-out accuracy through the verifier (95 % intervals)")
+        table.add_column("")
+        has_change = "paired" in held_out
+        for name in [*names, "change"] if has_change else names:
+            table.add_column(name if name != "control" else "control (coin)", justify="right")
+        for measure, by_name in _measures(held_out):
+            table.add_row(measure, *(_cell(name, interval) for name, interval in by_name.items()))
+        console.print(table)
+    if "p_value" in held_out.get("paired", {}):
+        paired = held_out["paired"]
+        console.print(
+            f"greedy, the same {paired['problems']} problems: {paired['only_second']} gained, "
+            f"{paired['only_first']} lost, McNemar's exact p = {paired['p_value']:.2g}",
+            highlight=False,
+        )
+    console.print(f"report: {path}", highlight=False, soft_wrap=True)
+
+
+def _cell(name: str, interval: dict[str, float] | None) -> str:
+    if interval is None:
+        return ""
+    sign = "+" if name == "change" else ""
+    value, low, high = (format(interval[part], f"{sign}.3f") for part in ("value", "low", "high"))
+    return f"{value} ({low} to {high})" if name == "change" else f"{value} ({low}-{high})"
+
+
+def picture(path: Path) -> str | None:
+    """Return a picture as a page can hold it within; None where there is none."""
+    return base64.b64encode(path.read_bytes()).decode("ascii") if path.is_file() else None
+
+
+def _for_script(value: Any) -> Markup:
+    """Write JSON that can stand inside a script element whatever the strings in it say."""
+    text = json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+    return Markup(text.replace("\u2029", "\\u2029").replace("&", "\\u0026"))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    messages = [dict(message) for message in value]
+    if len(messages) == 1:
+        return str(messages[0]["content"])
+    return "\n".join(f"[{message['role']}] {message['content']}{_calls(message)}" for message in messages)
+
+
+def _calls(message: dict[str, Any]) -> str:
+    """Return the calls of tools in a message of a table, on lines of their own."""
+    return "".join(f"\n[calls] {line}" for line in str(message.get("tool_calls") or "").splitlines())
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or value != value else round(float(value), 4)

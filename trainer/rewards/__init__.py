@@ -1,0 +1,1 @@
+"""Rewards: what the verifier concluded, made into numbers."""

@@ -1,0 +1,1 @@
+"""TRL's side: its names, its arguments, its trainer."""
