@@ -5,7 +5,7 @@
 #   BASE_IMAGE=...                      what sandbox and service images are built from (default: python:3.12-slim)
 #   IMAGE_PREFIX=...                    what the images are called: PREFIX/python, ... (default: grpo-verifier)
 #   PYTHON=...                          the Python, 3.11 or newer, that the environment is made with
-#   PYTEST_ARGS=..., TEST_PROCESSES=2   what goes to pytest, and how many tests run side by side
+#   PYTEST_ARGS=..., TEST_PROCESSES=3   what goes to pytest, and how many tests run side by side
 #   TORCH=cpu|default                   which build of PyTorch (default: cpu where there is no NVIDIA GPU)
 
 SHELL := /bin/bash
@@ -63,8 +63,9 @@ sandboxes: ## Build the sandbox images of LANGUAGES="python cpp ..." (default: p
 serve: $(INSTALLED) ## Serve the verifier on 127.0.0.1:8000 (VERIFIER_HOST, VERIFIER_PORT)
 	@runner="$$(scripts/choose-runner)"; VERIFIER_RUNNER="$$runner" exec $(BIN)/python -m verifier_service serve
 
-openapi: $(INSTALLED) ## Write docs/openapi.json from the code
+openapi: $(INSTALLED) ## Write docs/openapi.json and docs/settings.md from the code
 	@$(BIN)/python -m verifier_service openapi > docs/openapi.json
+	@$(BIN)/python -m verifier_service settings --markdown > docs/settings.md
 
 constraints: ## Write constraints.txt anew: the newest versions that pyproject.toml allows
 	@scripts/update-constraints

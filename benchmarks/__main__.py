@@ -4,7 +4,7 @@
     python -m benchmarks --try                 # the same with little of everything, plots in runs/benchmarks/
 
 Each part can be had alone, as `python -m benchmarks.code_speed`, and has --help: code_speed, run_speed, growth, soak,
-stalls, math_speed. It goes on when a part fails, names what failed, and ends with 1 then.
+durable_kills, stalls, math_speed. It goes on when a part fails, names what failed, and ends with 1 then.
 """
 
 import argparse
@@ -18,6 +18,7 @@ PARTS: dict[str, tuple[list[str], list[str]]] = {
     "run_speed": ([], ["--rounds", "1", "--count", "64"]),
     "growth": (["--plots", "docs"], ["--largest", "8", "--repeats", "1"]),
     "soak": ([], ["--count", "600"]),
+    "durable_kills": ([], ["--kills", "3"]),
     "stalls": ([], ["--mb", "2"]),
     "math_speed": ([], ["--groups", "5", "--singles", "20"]),
 }

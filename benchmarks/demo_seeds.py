@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.progress import read_metrics
-from trainer.report import read_held_out
+from trainer.report.page import read_held_out
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,13 +32,13 @@ def row(seed: int, folder: Path, took_s: float) -> str:
     """Write one row of the table."""
     held_out = read_held_out(folder)
     steps = read_metrics(folder / "metrics.jsonl")
-    rewards = [step["reward"] for step in steps]
+    rewards = [step["reward"] for step in steps if step["reward"] is not None]
     waited_s = sum(step["verifier/wait_s"] for step in steps)
     cells = [
         str(seed),
         *(_interval(held_out.get(name)) for name in ("before", "after", "control")),
         f"{sum(rewards[:5]) / 5:.3f} -> {sum(rewards[-5:]) / 5:.3f}",
-        f"{100 * waited_s / sum(step['step_time_s'] for step in steps):.1f} %",
+        f"{100 * waited_s / sum(step['step_time'] for step in steps):.1f} %",
         f"{int(took_s) // 60} min {int(took_s) % 60} s",
     ]
     return f"| {' | '.join(cells)} |"

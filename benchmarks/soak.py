@@ -4,15 +4,16 @@
     python -m benchmarks.soak --count 1024     # a short try
 
 First one box alone: what it holds idle, and after its first job of each kind. Then batches through HTTP, of every kind
-of test, right and wrong, and some that are hostile: what service and boxes hold after the warm-up, on the way, and at
-the end. It ends with 1 if the end is more than the warm-up allows, or if anything could not be judged. Memory is PSS,
-which counts a page that several share only once; reading it needs root. A sample waits until the boxes are idle.
+of test, right and wrong, a tenth of them hostile: what service and boxes hold after the warm-up, on the way, and at the
+end. It ends with 1 if the end is more than the warm-up allows, or if any verdict is not what it should be. Memory is
+PSS, which counts a page that several share only once; reading it needs root. A sample waits until the boxes are idle.
 """
 
 import argparse
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -27,28 +28,44 @@ SETTLE_S = 2.0
 MORE_MEMORY = 1.1
 MORE_THINGS = 5
 """What the end may hold above the warm-up: a tenth of the memory, and a few of what is counted."""
-HOSTILE = (
-    "import subprocess; subprocess.Popen(['sleep', '60'])",
-    "import os\nif os.fork() == 0:\n    os.setsid()\n    import time; time.sleep(60)",
-    "open('/tmp/left', 'w').write('x' * 100000); print('y' * 100000)",
-    "import multiprocessing.shared_memory as m; m.SharedMemory(create=True, size=100000)",
-    "x = bytearray(200 << 20); raise SystemExit(3)",
+OF_A_BOX = {"processes": 8, "descriptors": 32}
+"""What comes and goes when a box is replaced: a fresh one has not all of its processes yet."""
+LIMITS = {"time_limit_s": 0.5, "memory_limit_mb": 64, "output_limit_kb": 64}
+HOSTILE: tuple[tuple[str, str], ...] = (
+    ("import subprocess; subprocess.Popen(['sleep', '60'])", "accepted"),
+    ("import os\nif os.fork() == 0:\n    os.setsid()\n    import time; time.sleep(60)", "accepted"),
+    ("open('/tmp/left', 'w').write('x' * 100000)", "accepted"),
+    ("import multiprocessing.shared_memory as m; m.SharedMemory(create=True, size=100000)", "accepted"),
+    ("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", "time_limit_exceeded"),
+    ("while True: pass", "time_limit_exceeded"),
+    ("held = []\nwhile True: held.append(bytearray(1 << 20))", "memory_limit_exceeded"),
+    ("while True: print('y' * 1000)", "output_limit_exceeded"),
+    ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "runtime_error"),
+    ("import os; os._exit(3)", "runtime_error"),
 )
-SHARES: tuple[tuple[Kind, int], ...] = (
-    (workloads.call, 80),
-    (workloads.stdio, 60),
-    (workloads.math, 60),
-    (workloads.asserted, 16),
-    (workloads.asserted_wrong, 12),
-    (workloads.through_tester, 12),
-    (workloads.with_fixture, 10),
+"""Programs that try to break or to outlive their box, with what they come to where nothing is to be printed."""
+OTHERWISE = {"time_limit_exceeded": {"memory_limit_exceeded"}}
+"""What else is right: which of two limits a fork bomb breaks first is a matter of luck."""
+SHARES: tuple[tuple[Kind, int, str], ...] = (
+    (workloads.call, 80, "accepted"),
+    (workloads.stdio, 60, "accepted"),
+    (workloads.math, 60, "accepted"),
+    (workloads.asserted, 16, "accepted"),
+    (workloads.asserted_wrong, 12, "wrong_answer"),
+    (workloads.through_tester, 12, "accepted"),
+    (workloads.with_fixture, 10, "accepted"),
 )
+ROUNDS_OF_HOSTILE = 3
 
 
-def mixed_batch() -> list[Submission]:
-    """Return one batch of every kind."""
-    batch = [one for kind, count in SHARES for one in fresh(kind, count)]
-    return [*batch, *(workloads.program(text, "") for text in HOSTILE)]
+def mixed_batch() -> tuple[list[Submission], list[str]]:
+    """Return one batch of every kind, about a tenth of it hostile, and the verdict of each."""
+    batch = [(one, verdict) for kind, count, verdict in SHARES for one in fresh(kind, count)]
+    hostile = [(workloads.program(text, "", **LIMITS), verdict) for text, verdict in HOSTILE * ROUNDS_OF_HOSTILE]
+    for n, (one, _) in enumerate(hostile):
+        one["completion"] += f"\n# {n}"  # programs that are the same are run once
+    submissions, verdicts = zip(*batch, *hostile, strict=True)
+    return list(submissions), list(verdicts)
 
 
 def boxes_alone() -> dict[str, Footprint]:
@@ -73,7 +90,7 @@ def soak(service: Service, batches: int) -> list[tuple[int, Footprint, float]]:
     """Send so many batches; return samples: submissions so far, what is held, and median seconds of a batch.
 
     Raises:
-        SystemExit: the service could not judge a submission.
+        SystemExit: a submission is lost, or its verdict is another one than it should be.
     """
     samples, seconds = [], []
     every = max(1, batches // SAMPLES)
@@ -81,11 +98,12 @@ def soak(service: Service, batches: int) -> list[tuple[int, Footprint, float]]:
         service.seconds(fresh(workloads.cpp, 1))
     for n in track(range(1, batches + 1), "batches"):
         started = time.perf_counter()
-        results = service.verify(mixed_batch())
+        batch, verdicts = mixed_batch()
+        results = service.verify(batch)
         seconds.append(time.perf_counter() - started)
-        broken = [one for one in results if one["verdict"] == "judge_error"]
-        if broken:
-            raise SystemExit(f"not judged: {broken[0]}")
+        for submission, verdict, result in zip(batch, verdicts, results, strict=True):
+            if result["verdict"] not in {verdict, *OTHERWISE.get(verdict, set())}:
+                raise SystemExit(f"not {verdict}: {submission}: {result}")
         if n % every == 0 or n == batches:
             time.sleep(SETTLE_S)
             samples.append((n * len(results), footprint(service.pid), statistics.median(seconds)))
@@ -93,11 +111,11 @@ def soak(service: Service, batches: int) -> list[tuple[int, Footprint, float]]:
     return samples
 
 
-def grown(warm: Footprint, end: Footprint) -> list[str]:
-    """Name what the end holds more of than the warm-up allows."""
-    before, after = asdict(warm), asdict(end)
+def grown(warm: Sequence[Footprint], end: Footprint) -> list[str]:
+    """Name what the end holds more of than the most of the warm-up allows."""
+    before, after = {name: max(getattr(one, name) for one in warm) for name in asdict(end)}, asdict(end)
     allowed = {
-        name: value * MORE_MEMORY + MORE_THINGS if name.endswith("_mb") else value + MORE_THINGS
+        name: value * MORE_MEMORY + MORE_THINGS if name.endswith("_mb") else value + OF_A_BOX.get(name, MORE_THINGS)
         for name, value in before.items()
     }
     allowed["containers"] = before["containers"]
@@ -117,12 +135,12 @@ def main() -> None:
     options = parser.parse_args()
     about = machine()
     columns = ["service, MiB PSS", "math workers", "boxes", "descriptors", "processes", "containers"]
-    size = len(mixed_batch())
+    size = len(mixed_batch()[0])
     alone = boxes_alone()
     with running() as service:
         started = footprint(service.pid)
         samples = soak(service, max(3, -(-options.count // size)))
-    warm, end = samples[min(1, len(samples) - 2)][1], samples[-1][1]
+    warm, end = [started, *(held for _, held, _ in samples[: max(1, len(samples) // 2)])], samples[-1][1]
     box = Table("One box", ["", *columns], [row_of(name, held) for name, held in alone.items()])
     long = Table(f"{samples[-1][0]} mixed submissions", ["after", *columns, "seconds a batch"])
     long.add(*row_of("the start", started), "")

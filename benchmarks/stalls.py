@@ -2,16 +2,22 @@
 
     python -m benchmarks.stalls                # writes runs/benchmarks/stalls.json and .md
     python -m benchmarks.stalls --mb 8         # a smaller batch
+    python -m benchmarks.stalls --only cases   # those whose name holds this word
 
-A thread asks /healthz again and again, first of an idle service, then beside each large request, and the longest of its
-waits is told: that long something held the event loop, or the machine had no core to spare.
+A process asks /healthz again and again, first of an idle service, then beside each large request, and its waits are
+told: that long something held the event loop, or the machine had no core to spare. Some of the requests are nonsense,
+and refused or answered item by item. It is asked until 3 s after each, when the memory of the service's process is
+looked at.
 """
 
 import argparse
 import json
-import threading
+import multiprocessing
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,26 +31,58 @@ PAUSE_S = 0.005
 MB = 1_000_000
 
 
-def waits_ms(url: str, work: Callable[[], Any]) -> list[float]:
-    """Return the milliseconds of every request to /healthz while `work` is done."""
-    done, waits = threading.Event(), list[float]()
+@dataclass
+class Seen:
+    """What was seen beside one request."""
 
-    def ask() -> None:
-        with httpx.Client(base_url=url, timeout=600) as client:
-            while not done.is_set():
-                started = time.perf_counter()
-                client.get("/healthz").raise_for_status()
-                waits.append(1000 * (time.perf_counter() - started))
-                time.sleep(PAUSE_S)
+    waits_ms: list[float] = field(default_factory=list)
+    status: int = 0
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    """Of the service's process, without its workers."""
+    memory_mb: tuple[int, int] = 0, 0
+    """Before, and 3 s after."""
 
-    thread = threading.Thread(target=ask)
-    thread.start()
+
+def _ask(url: str, done: Event, waits: Any) -> None:
+    found = []
+    with httpx.Client(base_url=url, timeout=600) as client:
+        while not done.is_set():
+            started = time.perf_counter()
+            client.get("/healthz").raise_for_status()
+            found.append(1000 * (time.perf_counter() - started))
+            time.sleep(PAUSE_S)
+    waits.put(found)
+
+
+def beside(service: Service, work: Callable[[], int]) -> Seen:
+    """Return what was seen while `work` was done, which returns a status."""
+    spawn = multiprocessing.get_context("spawn")
+    done, waits = spawn.Event(), spawn.Queue()
+    asking = spawn.Process(target=_ask, args=(service.url, done, waits))
+    asking.start()
+    time.sleep(1)
+    seen, before, cpu_s, started = Seen(), _memory_mb(service.pid), _cpu_s(service.pid), time.perf_counter()
     try:
-        work()
+        seen.status = work()
+        seen.seconds = time.perf_counter() - started
+        seen.cpu_s = _cpu_s(service.pid) - cpu_s
+        time.sleep(3)
     finally:
         done.set()
-        thread.join()
-    return waits
+        seen.waits_ms = waits.get()
+        asking.join()
+    seen.memory_mb = before, _memory_mb(service.pid)
+    return seen
+
+
+def _memory_mb(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 // MB
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def large_requests(mb: float) -> dict[str, list[Submission]]:
@@ -71,32 +109,90 @@ def long_math(n: int) -> Submission:
     return answer | {"completion": "so " * 33_000 + answer["completion"]}
 
 
-def measure(service: Service, mb: float) -> dict[str, list[float]]:
-    """Return the waits beside each request, in milliseconds."""
-    found = {"nothing, for 3 s": waits_ms(service.url, lambda: time.sleep(3))}
-    for name, submissions in track(list(large_requests(mb).items()), "large requests"):
-        body = json.dumps({"submissions": submissions}).encode()  # made before, so that making it keeps nobody waiting
-        found[name] = waits_ms(service.url, lambda body=body: send(service, body))
+def nonsense() -> dict[str, bytes]:
+    """Return bodies that are no batches, or hold none but items that cannot be read."""
+    misspelt = {"kind": "math", "completion": "\\boxed{1}", "refrence": "1"}
+    empty_lists = ",".join(["[]"] * 5_000_000)
+    return {
+        "1M wrong items (2 MB)": b'{"submissions": [' + b"1," * 999_999 + b"1]}",
+        "4096 items with a misspelt field": json.dumps({"submissions": [misspelt] * 4096}).encode(),
+        "480,000 small items (33 MB)": json.dumps({"submissions": [misspelt] * 480_000}).encode(),
+        "15 MB of empty lists": (
+            '{"submissions": [{"kind": "code", "completion": "def f(x): return 1", "tests": {"kind": "call", '
+            f'"entry_point": "f", "cases": [{{"args": [[{empty_lists}]], "expected": 1}}]}}}}]}}'
+        ).encode(),
+    }
+
+
+def many_cases(items: int, cases: int) -> bytes:
+    """Return a batch of different programs of many cases each: 42 MB of 4096 times 250."""
+    rows = [
+        code(
+            f"def f(x):\n    return x + {n}\n",
+            {
+                "kind": "call",
+                "entry_point": "f",
+                "cases": [{"args": [case], "expected": case + n} for case in range(cases)],
+            },
+        )
+        for n in range(items)
+    ]
+    return json.dumps({"submissions": rows, "deadline_s": 20}).encode()
+
+
+def bodies(mb: float) -> dict[str, bytes]:
+    """Return every body by its name."""
+    found = {name: json.dumps({"submissions": rows}).encode() for name, rows in large_requests(mb).items()}
+    items = max(1, int(4096 * mb / 60))
+    return {**found, f"{items} programs x 250 cases, within 20 s": many_cases(items, 250), **nonsense()}
+
+
+def measure(service: Service, mb: float, only: str) -> dict[str, Seen]:
+    """Return what was seen beside each request."""
+    work: dict[str, Callable[[], int]] = {}
+    for name, body in bodies(mb).items():
+        work[name] = lambda body=body: send(service, body)
+    for name, rows in large_requests(mb).items():
+        work[f"durable: {name}"] = lambda rows=rows: store(service, rows)
+    found = {"nothing, for 3 s": beside(service, lambda: time.sleep(3) or 0)}
+    for name, one in track([(name, one) for name, one in work.items() if only in name], "large requests"):
+        found[name] = beside(service, one)
     return found
 
 
-def send(service: Service, body: bytes) -> None:
-    """Send a request; its answer is not read into objects, which would keep the asking thread from asking."""
-    service.client.post("/v1/verify", content=body, headers={"content-type": "application/json"}).raise_for_status()
+def send(service: Service, body: bytes) -> int:
+    """Send a request and return the status of its answer, which is not read into objects."""
+    headers = {"content-type": "application/json"}
+    return service.client.post("/v1/verify", content=body, headers=headers).status_code
+
+
+def store(service: Service, rows: list[Submission]) -> int:
+    """Store a batch, wait until it is judged, ask for the batch as a whole, and return the status of that answer."""
+    stored = service.client.post("/v1/submissions", json={"submissions": rows})
+    stored.raise_for_status()
+    for id_ in stored.json()["ids"]:
+        while service.client.get(f"/v1/submissions/{id_}?wait_s=30").json()["state"] in ("queued", "running"):
+            pass
+    return service.client.get(f"/v1/batches/{stored.json()['batch_id']}").status_code
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mb", type=float, default=60, help="megabytes of one request (default 60; 64 are allowed)")
+    parser.add_argument("--only", default="", help="only the requests whose name holds this")
     options = parser.parse_args()
     about = machine()
     with running() as service:
-        found = measure(service, options.mb)
-    table = Table(f"/healthz beside requests of {options.mb:g} MB", ["beside", "asked", "median, ms", "longest, ms"])
-    for name, waits in found.items():
-        table.add(name, str(len(waits)), f"{sorted(waits)[len(waits) // 2]:.1f}", f"{max(waits):.0f}")
-    save("stalls", about, {"waits_ms": found}, [table])
+        found = measure(service, options.mb, options.only)
+    columns = ["beside", "status", "s", "CPU-s", "asked", "median, ms", "p99, ms", "longest, ms", "MB before", "after"]
+    table = Table(f"/healthz beside requests of {options.mb:g} MB", columns)
+    for name, seen in found.items():
+        waits = sorted(seen.waits_ms)
+        times = (waits[len(waits) // 2], waits[min(len(waits) * 99 // 100, len(waits) - 1)], waits[-1])
+        figures = (f"{seen.seconds:.1f}", f"{seen.cpu_s:.2f}", str(len(waits)), *(f"{one:.0f}" for one in times))
+        table.add(name, str(seen.status or "-"), *figures, *map(str, seen.memory_mb))
+    save("stalls", about, {name: vars(seen) for name, seen in found.items()}, [table])
 
 
 if __name__ == "__main__":

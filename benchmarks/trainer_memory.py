@@ -1,4 +1,4 @@
-"""Measure the peak memory of one training step on the CPU, and print it beside what `trainer.memory` predicts.
+"""Measure the peak memory of one training step on the CPU, and print it beside what `trainer.memory.plan` predicts.
 
     python benchmarks/trainer_memory.py grpo|grpo-kl|grpo-lora|dpo|ppo
 
@@ -20,7 +20,7 @@ from datasets import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
 from transformers import logging as transformers_logging
 
-from trainer.memory import Algorithm, Method, Setting, plan, shape_of
+from trainer.memory.plan import Algorithm, Method, Setting, plan, shape_of
 
 MIB = 1024**2
 PROMPT_TOKENS, COMPLETION_TOKENS, BATCH, RANK = 32, 96, 16, 16
@@ -54,7 +54,7 @@ COMMON: dict[str, Any] = {
 
 
 def setting(case: str) -> Setting:
-    """Say what a case is to `trainer.memory`."""
+    """Say what a case is to `trainer.memory.plan`."""
     return Setting(
         algorithm=Algorithm(case.partition("-")[0]),
         method=Method.LORA if case.endswith("lora") else Method.FULL,

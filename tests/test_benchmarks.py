@@ -72,11 +72,11 @@ def test_a_table_is_markdown() -> None:
 
 
 def test_what_has_grown_is_named() -> None:
-    warm = Footprint(100, 50, 40, 100, 10, 2)
-    assert grown(warm, Footprint(110, 55, 44, 105, 15, 2)) == []
-    assert grown(warm, Footprint(200, 50, 40, 106, 10, 3)) == [
+    warm = [Footprint(90, 50, 40, 100, 10, 2), Footprint(100, 50, 40, 80, 8, 2)]
+    assert grown(warm, Footprint(110, 55, 44, 132, 18, 2)) == []
+    assert grown(warm, Footprint(200, 50, 40, 133, 10, 3)) == [
         "service_mb from 100 to 200",
-        "descriptors from 100 to 106",
+        "descriptors from 100 to 133",
         "containers from 2 to 3",
     ]
 

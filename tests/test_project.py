@@ -15,6 +15,7 @@ from verifier_service.languages import SANDBOXES
 
 ROOT = Path(__file__).parent.parent
 BOX = sorted(path for part in ("protocol", "harness") for path in (SANDBOXES / part).rglob("*.py"))
+GPU_EXTRAS = {"vllm", "qlora", "deepspeed", "tensorboard", "flash"}
 OWN_PACKAGES = ("verifier_service", "trainer", "sandboxes")
 THERE_ONLY_WHEN_ASKED_FOR = {
     "pytest_files.py": {"pytest", "_pytest"},
@@ -56,13 +57,13 @@ def test_the_images_hold_what_the_digest_covers() -> None:
     assert [path for path in others if HARNESS_FOLDER in path.read_text(encoding="utf-8")] == []
 
 
-def test_only_the_settings_read_the_environment_of_the_service() -> None:
+def test_only_the_settings_read_the_environment_of_the_service_and_the_client_that_of_its_user() -> None:
     readers = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "verifier_service").rglob("*.py")
         if re.search(r"os\.(environ|getenv)\b", path.read_text(encoding="utf-8"))
     }
-    assert readers <= {"verifier_service/settings.py"}
+    assert readers <= {"verifier_service/settings.py", "verifier_service/client/options.py"}
 
 
 @pytest.mark.parametrize("package", ["verifier_service.__main__", "trainer.__main__"])
@@ -83,9 +84,22 @@ def test_the_constraints_hold_what_the_project_requires() -> None:
     """An environment made with them has the versions that the tests ran with, for every direct requirement."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    wanted = [line for name in ("service", "trainer", "dev") for line in extras[name]] + project["dependencies"]
-    pinned = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    assert {_canonical(line) for line in wanted} - {_canonical(line) for line in pinned} == set()
+    files = {"constraints.txt": extras.keys() - GPU_EXTRAS, "constraints-gpu.txt": GPU_EXTRAS | {"trainer"}}
+    for file, names in files.items():
+        wanted = [line for name in names for line in extras[name]] + project["dependencies"]
+        pinned = re.findall(r"^([\w.-]+)==", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+        assert {_canonical(line) for line in wanted} - {_canonical(line) for line in pinned} <= {project["name"]}, file
+
+
+def test_a_gpu_host_has_the_versions_that_the_tests_ran_with() -> None:
+    """But for two packages, of which vLLM asks for others."""
+    tested, gpu = (
+        dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE))
+        for file in ("constraints.txt", "constraints-gpu.txt")
+    )
+    tested = {_canonical(name): version for name, version in tested.items()}
+    differing = {name for name, version in gpu.items() if tested.get(_canonical(name), version) != version}
+    assert differing == {"fastapi", "numpy"}
 
 
 def _canonical(requirement: str) -> str:
