@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils.memory import clear_device_cache
 from rich.console import Console
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 from transformers.utils.import_utils import is_flash_attn_2_available
@@ -37,11 +38,13 @@ from trainer.memory.plan import GIB, RUNTIME_BYTES, plan, setting_of, shape_of
 from trainer.models import tiny_tokenizer
 from trainer.progress import Metrics, Progress
 from trainer.rewards.reward import Reward
-from trainer.smoke import Stages, shrunk
+from trainer.smoke import shrunk
 from trainer.train import Prepared, grpo_trainer
 
 WITHIN_S = 330
 """No case begins later, so that the last one ends within six minutes."""
+COMPLETIONS = 16
+"""Of a step, in two groups. Where transformers generates, more cost no more time, and longer ones do."""
 MEMORY_WITHIN = 0.15
 LOGP_WITHIN = {"bf16 and fp32": 0.05, "eager and sdpa": 0.05, "flash_attention_2 and sdpa": 0.05}
 """Mean difference of log-probabilities, in nats a token, that rounding to 16 bits explains."""
@@ -89,13 +92,15 @@ class Found:
     tokens_per_s: float = 0.0
     step_s: float = 0.0
     wait_share: float = 0.0
-    peak_gib: float | None = None
     planned_gib: float = 0.0
+    measured_gib: dict[str, float] = field(default_factory=dict)
+    """What is loaded, the peak until completions are written, and that of all; empty where there is no GPU."""
 
     @property
     def is_as_planned(self) -> bool:
         """Whether the peak is the plan's, within 15 %; true where there is no GPU to measure it on."""
-        return self.peak_gib is None or abs(self.peak_gib / self.planned_gib - 1) <= MEMORY_WITHIN
+        peak = self.measured_gib.get("peak")
+        return peak is None or abs(peak / self.planned_gib - 1) <= MEMORY_WITHIN
 
 
 def check(url: str, tiny: bool, folder: Path, keep: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
@@ -119,6 +124,7 @@ def check(url: str, tiny: bool, folder: Path, keep: Callable[[dict[str, Any]], o
             "seconds": round(time.monotonic() - began, 1),
         }
 
+    differences |= log_probability_differences(tiny)
     for case in CASES:
         if case.needs is not None and (not has_gpu or importlib.util.find_spec(case.needs) is None):
             found.append(Found(case.name, not_run=f"needs a GPU and the package {case.needs}"))
@@ -128,8 +134,6 @@ def check(url: str, tiny: bool, folder: Path, keep: Callable[[dict[str, Any]], o
             found.append(_guarded(case, url, tiny, folder))
             console.print(f"{case.name}: {asdict(found[-1])}", highlight=False, soft_wrap=True)
         keep(result())
-    differences |= log_probability_differences(tiny)
-    keep(result())
     return result()
 
 
@@ -147,9 +151,6 @@ def _guarded(case: Case, url: str, tiny: bool, folder: Path) -> Found:
         return _run(case, url, tiny, folder / re.sub(r"\W+", "-", case.name))
     except Exception as problem:  # noqa: BLE001  # what fails on a GPU is what is looked for
         return Found(case.name, not_run=f"failed: {type(problem).__name__}: {str(problem)[:300]}")
-    finally:
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
 
 
 def _run(case: Case, url: str, tiny: bool, folder: Path) -> Found:
@@ -159,36 +160,53 @@ def _run(case: Case, url: str, tiny: bool, folder: Path) -> Found:
     config = shrunk(case.config, len(tokenizer)) if tiny else case.config
     _save_random(config, tokenizer, folder / "model")
     has_gpu = torch.cuda.is_available()
+    clear_device_cache(garbage_collection=True)  # models and trainers refer to themselves
     if has_gpu:
-        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     with client_of(recipe.verifier) as client:
         metrics = Metrics(folder / "metrics.jsonl", 0)
         progress = Progress(metrics, recipe.grpo.max_steps, Console(quiet=True), case.name)
         prepared = Prepared(recipe, problems, [], tokenizer, str(folder / "model"), None)
         trainer = grpo_trainer(prepared, folder, Reward(recipe, client), recipe.grpo.max_steps, progress)
-        stages = Stages()
-        stages.around(trainer, "_generate", "generate")
+        loaded = torch.cuda.memory_allocated() if has_gpu else 0
+        generating = _calls(trainer, "_generate")
         trainer.train()
     rows = metrics.rows[1:]  # the first step compiles kernels and fills caches
     card = torch.cuda.get_device_properties(0).total_memory if has_gpu else 80 * GIB
     setting = setting_of(recipe, card, 1, "none")
     planned = plan(shape_of(config), setting).peak - RUNTIME_BYTES  # vLLM allocates in this process too
-    written = sum(row["completions/mean_length"] for row in metrics.rows) * recipe.generation_batch_per_device
+    written = sum(row["completions/mean_length"] for row in rows) * recipe.generation_batch_per_device
+    moments = {"loaded": loaded, "written": generating[0][1], "peak": torch.cuda.max_memory_allocated()}
     return Found(
         case.name,
-        tokens_per_s=round(written / stages.seconds["generate"], 1),
+        tokens_per_s=round(written / sum(seconds for seconds, _ in generating[1:]), 1),
         step_s=round(sum(row["step_time"] for row in rows) / len(rows), 3),
         wait_share=round(sum(row.get("verifier/wait_share", 0.0) for row in rows) / len(rows), 4),
-        peak_gib=round(torch.cuda.max_memory_allocated() / GIB, 3) if has_gpu else None,
         planned_gib=round(planned / GIB, 3),
+        measured_gib={name: round(size / GIB, 3) for name, size in moments.items()} if has_gpu else {},
     )
+
+
+def _calls(owner: object, method: str) -> list[tuple[float, int]]:
+    """Return a list to which every call of a method adds its seconds, and the peak of the card's bytes until then."""
+    inner: Callable[..., object] = getattr(owner, method)
+    calls: list[tuple[float, int]] = []
+
+    def measured(*positional: object, **named: object) -> object:
+        began = time.monotonic()
+        try:
+            return inner(*positional, **named)
+        finally:
+            calls.append((time.monotonic() - began, torch.cuda.max_memory_allocated()))
+
+    setattr(owner, method, measured)
+    return calls
 
 
 def _recipe(case: Case, url: str, tiny: bool, folder: Path) -> Recipe:
     options = dict(case.recipe)
     quantization = options.pop("quantization", None)
-    tokens = 8 if tiny else 256
+    tokens = 8 if tiny else 128
     return parse_recipe(
         {
             "name": "gpu-check",
@@ -199,7 +217,7 @@ def _recipe(case: Case, url: str, tiny: bool, folder: Path) -> Recipe:
             "grpo": {
                 "max_steps": 3,
                 "num_generations": 8,
-                "per_device_train_batch_size": 8,
+                "per_device_train_batch_size": COMPLETIONS,
                 "learning_rate": 1e-6,
                 "max_completion_length": tokens,
                 "max_prompt_tokens": 32,
@@ -228,6 +246,7 @@ def log_probability_differences(tiny: bool) -> dict[str, float]:
 
     Returns: mean absolute difference in nats a token, by what was compared.
     """
+    clear_device_cache(garbage_collection=True)
     has_gpu = torch.cuda.is_available()
     device = "cuda" if has_gpu else "cpu"
     config = shrunk(HALF_BILLION, 512) if tiny else HALF_BILLION
@@ -254,15 +273,16 @@ def log_probability_differences(tiny: bool) -> dict[str, float]:
 
 def table(result: dict[str, Any]) -> Table:
     """Return the cases as docs/measured.md has them."""
-    columns = ["", "tokens/s", "step, s", "waiting for the verifier", "peak, GiB", "plan-memory, GiB"]
-    shown = Table(f"{result['card']}: random models, 8 completions a step", columns)
+    memory = ["loaded / written / peak, GiB", "plan-memory, GiB"]
+    columns = ["", "tokens/s", "step, s", "waiting for the verifier", *memory]
+    shown = Table(f"{result['card']}: random models, {COMPLETIONS} completions a step", columns)
     for case in result["cases"]:
         if case["not_run"]:
             shown.add(case["name"], case["not_run"], "", "", "", "")
             continue
-        peak = "–" if case["peak_gib"] is None else f"{case['peak_gib']:.1f}"
+        peak = " / ".join(f"{size:.2f}" for size in case["measured_gib"].values()) or "–"
         numbers = (f"{case['tokens_per_s']:.0f}", f"{case['step_s']:.2f}", f"{case['wait_share']:.1%}")
-        shown.add(case["name"], *numbers, peak, f"{case['planned_gib']:.1f}")
+        shown.add(case["name"], *numbers, peak, f"{case['planned_gib']:.2f}")
     return shown
 
 

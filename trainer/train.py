@@ -22,6 +22,7 @@ import torch
 import yaml
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils.memory import clear_device_cache
 from rich.console import Console
 from transformers import TrainerCallback
 from transformers.trainer_callback import PrinterCallback
@@ -233,6 +234,7 @@ def grpo_trainer(
         RecipeError: TRL cannot start it.
     """
     recipe = prepared.recipe
+    clear_device_cache(garbage_collection=True)  # the cold start's model refers to itself
     arguments = grpo_arguments(recipe, folder, steps)
     model: Any = prepared.start
     if prepared.adapter is not None:
