@@ -117,6 +117,16 @@ def prompts_by_step(folder: Path) -> dict[int, list[str]]:
     return found
 
 
+def rewards_by_step(folder: Path) -> dict[int, list[tuple[str, str, float]]]:
+    """Return each step's questions, completions and rewards, in the order of TRL's table."""
+    found = {}
+    for path in sorted((folder / "completions").glob("*.parquet")):
+        table = pd.read_parquet(path)
+        texts = ([turns[0]["content"] for turns in table[name]] for name in ("prompt", "completion"))
+        found[int(table["step"].iloc[0])] = list(zip(*texts, table["reward/correctness"], strict=True))
+    return found
+
+
 def expected_prompts(small: Recipe, processes: int = 1) -> dict[int, list[str]]:
     """Return the same as laid out before the run."""
     data = in_training_order(load_problems(small.data, small.seed), small, processes)
@@ -284,6 +294,26 @@ def test_two_processes_stop_together_and_go_on_together(verifier_url: str, start
         service.stop()
     assert [row["step"] for row in read_metrics(folder / "metrics.jsonl")] == list(range(1, 21))
     assert prompts_by_step(folder) == expected_prompts(small, processes=2)
+
+
+def test_two_processes_reward_as_one_does(verifier_url: str, started: Path, tmp_path: Path) -> None:
+    """The likeliest token is always taken, so that both write the same; then nothing but sharing the work differs."""
+    rewarded, requests = [], []
+    for processes in (1, 2):
+        folder = tmp_path / f"{processes}" / "run"
+        sizes = {"max_steps": 4, "per_device_train_batch_size": 32 // processes, "save_steps": 100, "top_k": 1}
+        folder.mkdir(parents=True)
+        from_start(started, folder)
+        process = run_process(recipe(folder, verifier_url, **sizes), folder, "--from-start", processes=processes)
+        output = process.communicate(timeout=HANG_S)[0]
+        assert process.returncode == 0, output
+        rewarded.append(rewards_by_step(folder))
+        requests.append([row["verifier/requests"] for row in read_metrics(folder / "metrics.jsonl")])
+    alone, shared = rewarded
+    assert [len(rows) for rows in alone.values()] == [32] * 4
+    assert {reward for rows in alone.values() for *_, reward in rows} == {0.0, 1.0}, "there is something to confuse"
+    assert shared == alone
+    assert requests == [[1.0] * 4] * 2, "on average over the processes: each asks for its own completions"
 
 
 @pytest.mark.parametrize("steps_per_generation", [1, 4])
