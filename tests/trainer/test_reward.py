@@ -104,6 +104,17 @@ def test_a_verifier_that_fails_at_everything_for_longer_than_patience_is_down(ve
                 call(reward, texts, references, Log())
 
 
+def test_the_time_in_which_nothing_was_asked_does_not_count_against_a_verifier(verifier_url: str) -> None:
+    patience_s = 10.0
+    with losing_results(verifier_url, every=1) as server, client(verifier_url) as verifier:
+        reward = Reward(recipe(), verifier)
+        assert call(reward, ["\\boxed{1}"], ["1"], Log()) == [1.0]
+        time.sleep(patience_s + 0.1)  # completions are written
+        options = VerifierOptions.model_validate({"url": server.url, "patience_s": patience_s})
+        with client_of(options) as reward.client:
+            assert call(reward, ["\\boxed{1}"], ["1"], Log()) == [None]
+
+
 def test_equal_completions_of_a_group_are_sent_once(verifier_url: str) -> None:
     sent = []
 

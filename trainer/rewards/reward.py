@@ -57,7 +57,7 @@ class Reward:
         self.client = client
         self.groups = Groups(recipe.grpo.num_generations, processes)
         self._returned_at: float | None = None
-        self._judged_at: float | None = None
+        self._failing_since: float | None = None
         self._ahead: tuple[list[Pair], Future[Judgement]] | None = None
         self._known: dict[Pair, Result] = {}
         self._before = Judgement([], Traffic(), 0.0)
@@ -196,12 +196,12 @@ class Reward:
         """Hold a verifier that fails at everything for down: a run without any reward only costs."""
         if not results:
             return
-        if self._judged_at is None:
-            self._judged_at = called_at
         if any(result.verdict is not Verdict.JUDGE_ERROR for result in results):
-            self._judged_at = time.monotonic()
+            self._failing_since = None
             return
-        silent_s = time.monotonic() - self._judged_at
+        if self._failing_since is None:
+            self._failing_since = called_at
+        silent_s = time.monotonic() - self._failing_since
         if silent_s > self.client.options.patience_s:
             problem = f"every completion had a judge_error, such as: {message_of(results[-1])}"
             raise VerifierDown(self.client.url, silent_s, problem)
