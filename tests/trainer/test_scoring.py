@@ -1,6 +1,7 @@
 """What the verifier makes of data: pass rates that a recipe reads again, stored completions judged again, audits."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,14 @@ PROBLEM = Problem("one", "sums", "What is 2 + 2?", {"kind": "math", "reference":
 def write_rows(path: Path, rates: list[float | None]) -> None:
     rows = [row_of(PROBLEM, [], "") | {"id": f"p{i}", "pass_rate": rate} for i, rate in enumerate(rates)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def test_a_problem_is_read_again_as_it_was_scored(tmp_path: Path) -> None:
+    shown = replace(PROBLEM, demonstration="\\boxed{5}", retry="\\boxed{4}!", program="print(2 + 2)", pass_rate=0.5)
+    path = tmp_path / "scored.jsonl"
+    path.write_text(json.dumps(row_of(shown, [Verdict.ACCEPTED, Verdict.WRONG_ANSWER], "m")), encoding="utf-8")
+    (read,) = load_problems(recipe(tmp_path, data=[{"kind": "rows", "path": str(path)}]).data, seed=0)
+    assert replace(read, source="") == shown
 
 
 def test_a_judge_error_is_no_failure_in_a_pass_rate() -> None:

@@ -141,6 +141,8 @@ def row_of(problem: Problem, verdicts: Sequence[Verdict], model: str) -> Row:
         "verifier": verifier_text(problem),
         "solution": problem.solution,
         "demonstration": problem.demonstration,
+        "retry": problem.retry,
+        "program": problem.program,
         "pass_rate": right / len(judged) if judged else None,
         "samples": len(verdicts),
         "judged": len(judged),

@@ -1,8 +1,8 @@
 """Rows that already say what the verifier needs: a `prompt` and a `verifier` column, in any mixture of math and code.
 
 `verifier` is a submission without its completion, as JSON text (so that Arrow does not merge the fields of different
-kinds) or as an object. `prompt` is a text or a list of chat messages. `solution`, `demonstration`, `id` and
-`pass_rate`, which `trainer score` writes, are optional.
+kinds) or as an object. `prompt` is a text or a list of chat messages. `solution`, `demonstration`, `retry`, `program`,
+`id`, `task` and `pass_rate`, all of which `trainer score` writes, are optional.
 """
 
 import json
@@ -57,6 +57,8 @@ class Rows(DatasetSource):
                 submission=self._submission(column(row, self.verifier_column, self.place), i),
                 solution=row.get(self.solution_column),
                 demonstration=row.get("demonstration"),
+                retry=row.get("retry"),
+                program=row.get("program"),
                 messages=None if is_text else [dict(message) for message in prompt],
                 pass_rate=pass_rate,
             )
