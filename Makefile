@@ -7,6 +7,8 @@
 #   PYTHON=...                          the Python, 3.11 or newer, that the environment is made with
 #   PYTEST_ARGS=..., TEST_PROCESSES=3   what goes to pytest, and how many tests run side by side
 #   TORCH=cpu|default                   which build of PyTorch (default: cpu where there is no NVIDIA GPU)
+#   FULL=1, CHECK=REPORT, AGAINST=URL   what `make bench` measures, compares with a kept report, and has beside it;
+#   LABELLED=FILE, MBPP=FILE            labelled math of yours, a file with MBPP; BENCH_ARGS=... goes to benchmarks
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -28,7 +30,7 @@ export PYTEST_ARGS
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
-	@sed -n '3,9s/^# //p' Makefile
+	@sed -n '3,11s/^# //p' Makefile
 
 $(INSTALLED): pyproject.toml constraints.txt scripts/install sandboxes/python/requirements.txt
 	@scripts/install
@@ -52,10 +54,10 @@ check: $(INSTALLED) ## Lint, formatting, types, import contracts, unused code, t
 	$(BIN)/vulture
 	@scripts/check-any
 
-bench: $(INSTALLED) ## Measure the verifier here, beside a loop that runs programs without a sandbox
-	@runner="$$(scripts/choose-runner)"; export VERIFIER_RUNNER="$$runner"; \
-	$(BIN)/python -m verifier_service bench; \
-	$(BIN)/python -m benchmarks.code_speed
+bench: $(INSTALLED) ## Measure the verifier beside others, in one report (five minutes, FULL=1: hours)
+	@runner="$$(scripts/choose-runner)"; VERIFIER_RUNNER="$$runner" $(BIN)/python -m benchmarks \
+		$(if $(FULL),--full) $(if $(CHECK),--check "$(CHECK)") $(if $(AGAINST),--against "$(AGAINST)") \
+		$(if $(LABELLED),--labelled "$(LABELLED)") $(if $(MBPP),--mbpp "$(MBPP)") $(BENCH_ARGS)
 
 sandboxes: ## Build the sandbox images of LANGUAGES="python cpp ..." (default: python)
 	@sandboxes/build $(LANGUAGES)

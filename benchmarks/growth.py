@@ -1,7 +1,6 @@
 """How cost grows: with tests, group, output, batch, cores, and from runner to runner. Each is a plot and a JSON.
 
     python -m benchmarks.growth                       # some ten minutes; writes runs/benchmarks/growth*.svg, .json, .md
-    python -m benchmarks.growth --plots docs          # the plots go where docs/measured.md shows them
     python -m benchmarks.growth --only cases output   # some of: cases, groups, output, batches, cores, runners
     python -m benchmarks.growth --largest 16 --repeats 1      # a short try
 
@@ -22,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import workloads
-from benchmarks.growth_plots import Chart, Curve, Point, draw
+from benchmarks.growth_plots import Chart, Curve, Point, draw, figures_of
 from benchmarks.processes import PARTS, cpu_parts, hold_to_cores
 from benchmarks.results import FOLDER, Table, console, machine, save, track
 from benchmarks.service import Service, running
@@ -64,7 +63,7 @@ class Measuring:
         after = cpu_parts(service.pid)
         cpu_s = sum(after[part] - before[part] for part in PARTS) / len(walls)
         boxes_stay = service.info["isolation"] != "container"  # what they used is lost with them
-        return Point(size, statistics.median(walls), cpu_s if boxes_stay else 0.0)
+        return Point(size, statistics.median(walls), cpu_s if boxes_stay else 0.0, tuple(walls))
 
 
 def batches_of(service: Service, kind: Kind) -> Send:
@@ -278,7 +277,8 @@ def main() -> None:
         draw(chart, options.plots / f"growth-{chart.name}.svg")
         table.rows += chart.rows()
         charts.append(chart)
-    save("growth", about, {chart.name: chart.data() for chart in charts}, [table])
+    figures = [one for chart in charts for one in figures_of(chart)]
+    save("growth", about, {chart.name: chart.data() for chart in charts}, [table], figures)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import matplotlib as mpl
 mpl.use("Agg")  # a server has no screen
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
+
+from benchmarks.figures import Better, Figure, Unit, figure, slug
 
 INK, GREY = "#1f2933", "#7b8794"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")  # Okabe and Ito: told apart by every eye
@@ -24,11 +26,15 @@ WORSE_THAN_LINEAR = 1.15
 
 @dataclass(frozen=True)
 class Point:
-    """What one request of a size took: on the clock, and of the CPUs of service and boxes (0: it cannot be told)."""
+    """What one request of a size took: on the clock, and of the CPUs of service and boxes (0: it cannot be told).
+
+    `walls_s` has each repeat, of which `wall_s` is the median.
+    """
 
     size: int
     wall_s: float
     cpu_s: float
+    walls_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,13 @@ class Curve:
             if largest >= STEP * size and cost > 0 and later > 0
         ]
         return max(exponents, default=(0.0, 0))
+
+    def exponents(self) -> list[float]:
+        """Return the steepest step of the medians, then of each repeat that every size has."""
+        costs = [[point.wall_s for point in self.points]]
+        repeats = min(len(point.walls_s) for point in self.points)
+        costs += [[point.walls_s[n] for point in self.points] for n in range(repeats)]
+        return [self.steepest(one)[0] for one in costs]
 
     def each_more_ms(self) -> float:
         """Return the milliseconds that each further unit took between the last two sizes."""
@@ -85,6 +98,21 @@ class Chart:
         ]
 
 
+def figures_of(chart: Chart) -> list[Figure]:
+    """Return the steepest step of each curve, and what its smallest and its largest request took."""
+    found = []
+    for curve in chart.curves:
+        at, first, last = f"growth/{chart.name}/{slug(curve.name)}", curve.points[0], curve.points[-1]
+        if curve.steepest([point.wall_s for point in curve.points])[1]:
+            title = f"{chart.name}: {curve.name}: steepest step, clock"
+            found.append(figure(f"{at}/exponent", title, curve.exponents(), Unit.EXPONENT, Better.LOWER))
+        for point, name in ((first, "smallest"), (last, "largest")):
+            title = f"{chart.name}: {curve.name}: {point.size} {chart.x_label}"
+            walls_ms = [1000 * one for one in point.walls_s or (point.wall_s,)]
+            found.append(figure(f"{at}/{name}_ms", title, walls_ms, Unit.MS, Better.LOWER))
+    return found
+
+
 def _step(exponent: float, size: int) -> str:
     if not size:
         return ""
@@ -94,8 +122,8 @@ def _step(exponent: float, size: int) -> str:
 def draw(chart: Chart, path: Path) -> None:
     """Write the plot as SVG; the same numbers make the same file."""
     with mpl.rc_context({"svg.hashsalt": "grpo-verifier", "font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=(7.4, 3.8), layout="constrained")
-        axes = figure.add_subplot()
+        drawing = Drawing(figsize=(7.4, 3.8), layout="constrained")
+        axes = drawing.add_subplot()
         for curve in chart.curves:
             axes.plot(
                 [point.size for point in curve.points],
@@ -108,8 +136,8 @@ def draw(chart: Chart, path: Path) -> None:
                 label=curve.name,
             )
         _draw_slope(axes, chart)
-        _finish(figure, axes, chart)
-        figure.savefig(path, metadata={"Date": None})
+        _finish(drawing, axes, chart)
+        drawing.savefig(path, metadata={"Date": None})
 
 
 def _draw_slope(axes: Axes, chart: Chart) -> None:
@@ -122,7 +150,7 @@ def _draw_slope(axes: Axes, chart: Chart) -> None:
     axes.plot([smallest, largest], [start, start * largest / smallest], ":", color=GREY, lw=1, label="in proportion")
 
 
-def _finish(figure: Figure, axes: Axes, chart: Chart) -> None:
+def _finish(drawing: Drawing, axes: Axes, chart: Chart) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_title(chart.title, loc="left", color=INK, fontsize=11)
@@ -136,4 +164,4 @@ def _finish(figure: Figure, axes: Axes, chart: Chart) -> None:
     handles, labels = axes.get_legend_handles_labels()
     by_cost = sorted(zip(chart.curves, handles, labels, strict=False), key=lambda one: -one[0].points[-1].wall_s)
     shown = [*((handle, label) for _, handle, label in by_cost), (handles[-1], labels[-1])]
-    figure.legend(*zip(*shown, strict=True), frameon=False, fontsize=8, loc="outside right upper")
+    drawing.legend(*zip(*shown, strict=True), frameon=False, fontsize=8, loc="outside right upper")

@@ -78,8 +78,21 @@ async def read_body(reader: asyncio.StreamReader) -> bytes:
     """
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.decode("latin-1").lower().split("\r\n")
-    length = next(int(line.partition(":")[2]) for line in lines if line.startswith("content-length:"))
-    body = await reader.readexactly(length)
+    if any(line.startswith("transfer-encoding:") and "chunked" in line for line in lines):
+        body = await _read_chunks(reader)
+    else:
+        length = next(int(line.partition(":")[2]) for line in lines if line.startswith("content-length:"))
+        body = await reader.readexactly(length)
     if " 200 " not in lines[0]:
         raise SystemExit(f"{lines[0]}: {body[:1000]!r}")
+    return body
+
+
+async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int((await reader.readline()).partition(b";")[0], 16):
+        body += await reader.readexactly(size)
+        await reader.readline()
+    while (await reader.readline()).strip():  # trailers, up to an empty line
+        pass
     return body

@@ -1,18 +1,20 @@
 """Measure how often the math judge is right, per kind of answer, beside Math-Verify.
 
-    python -m benchmarks.math_accuracy CASES.jsonl... [--peer/--no-peer] [--misses] [--workers N]
+    python -m benchmarks.math_accuracy [CASES.jsonl...] [--peer/--no-peer] [--misses] [--workers N] [--sample N]
 
-A case is one line with `gold`, `response`, `expected` and `kind`, and `form` and `rounding` where it asks for them. The
-judge runs as in the service: extraction, worker processes, limits. Math-Verify runs in its best configuration: the
-reference wrapped in a box, relations and sets comparable. Per kind the table gives the number of cases, then for each
-grader the share that is right, false acceptances, false rejections, and crashes: exceptions, ended workers and limits
-that were reached. Public cases, variants of them (kinds that begin with `variant`) and hostile ones (kind `hostile`)
-stand apart, each part with a line of its own.
+A case is one line with `gold`, `response` and `expected`, and `kind`, `form` and `rounding` where it has them; without
+files it takes this project's own cases, against which the judge was written: what it makes of a file of yours says
+more. It writes runs/benchmarks/NAME.json and .md. The judge runs as in the service: extraction, worker processes,
+limits. Math-Verify runs in its best configuration: the reference wrapped in a box, relations and sets comparable. Per
+kind the table gives the number of cases, then for each grader the share that is right, false acceptances, false
+rejections, and crashes: exceptions, ended workers and limits that were reached. Public cases, variants of them (kinds
+that begin with `variant`) and hostile ones (kind `hostile`) stand apart, each part with a line of its own.
 """
 
 import asyncio
 import json
 import logging
+import random
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -22,15 +24,16 @@ from statistics import median
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.figures import Better, Figure, Unit, figure
+from benchmarks.results import Table, console, machine, save
 from verifier_service.dispatch import judge_all
 from verifier_service.judges.math.judge import MathJudge
 from verifier_service.schema import Form, MathResult, MathSubmission, Rounding, Verdict
 from verifier_service.settings import Settings
 
 PEER_TIMEOUT_S = 5
+OWN_CASES = Path(__file__).parent.parent / "tests" / "cases" / "math"
 app = typer.Typer(add_completion=False)
 
 
@@ -50,9 +53,13 @@ class Tally:
         self.false_rejects += expected and not accepted
         self.crashes += crashed
 
+    @property
+    def right(self) -> float:
+        """The share that is right."""
+        return 1 - (self.false_accepts + self.false_rejects) / self.cases
+
     def __str__(self) -> str:
-        right = 1 - (self.false_accepts + self.false_rejects) / self.cases
-        return f"{right:6.1%}  {self.false_accepts:3d}  {self.false_rejects:3d}  {self.crashes:3d}"
+        return f"{self.right:6.1%}  {self.false_accepts:3d}  {self.false_rejects:3d}  {self.crashes:3d}"
 
 
 Tallies = dict[tuple[str, str], Tally]
@@ -115,18 +122,28 @@ def load_peer() -> Callable[[str, str], bool]:
     return accepts
 
 
+def read_cases(files: list[Path], sample: int | None) -> list[dict[str, Any]]:
+    """Read labelled cases, or some of them: always the same ones of the same files."""
+    rows = [
+        {"id": f"{path.stem}-{number}", "kind": path.stem, **json.loads(line)}
+        for path in files or sorted(OWN_CASES.glob("*.jsonl"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if line.strip()
+    ]
+    return random.Random(0).sample(rows, sample) if sample is not None and sample < len(rows) else rows
+
+
 @app.command()
 def main(
-    files: list[Path],
+    files: Annotated[list[Path] | None, typer.Argument()] = None,
     peer: Annotated[bool, typer.Option(help="also run Math-Verify")] = True,
     misses: Annotated[bool, typer.Option(help="list every case that was judged wrongly")] = False,
     workers: int = 2,
+    sample: Annotated[int | None, typer.Option(help="take so many of the cases")] = None,
+    name: Annotated[str, typer.Option(help="what the written files are called")] = "math_accuracy",
 ) -> None:
-    """Judge the cases of one or more JSONL files and print the table."""
-    console = Console(width=160)
-    rows = [
-        json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
-    ]
+    """Judge the cases of one or more JSONL files, print the table and write it down."""
+    about, rows = machine(), read_cases(files or [], sample)
     results, seconds = asyncio.run(judge_cases(rows, workers))
     ours: Tallies = defaultdict(Tally)
     theirs: Tallies = defaultdict(Tally)
@@ -140,13 +157,38 @@ def main(
                 f"{label} {row['id']} gold={row['gold'][-100:]!r} {result.verdict}: {result.message}", markup=False
             )
     times = run_peer(rows, theirs) if peer else []
-    console.print(table(ours, theirs if peer else None))
+    speed = {"cases": len(rows), "seconds": seconds, "workers": workers, "math_verify_s": times}
+    save(name, about, speed, [table(ours, theirs if peer else None)], figures_of(name, ours, theirs))
     console.print(f"this judge: {len(rows)} cases in {seconds:.2f} s with {workers} workers")
     if times:
         console.print(
             f"Math-Verify: median {median(times) * 1000:.1f} ms, p95 {times[int(len(times) * 0.95)] * 1000:.1f} ms, "
             f"{len(times) / sum(times):.0f} items/s on a core"
         )
+
+
+def figures_of(name: str, ours: Tallies, theirs: Tallies) -> list[Figure]:
+    """Return what was made of each part as a whole."""
+    found = []
+    for part in (one for one in PARTS if (one, ALL) in ours):
+        tally, at, of = ours[part, ALL], f"{name}/{part}", f"of {ours[part, ALL].cases} {part} cases"
+        accepts, rejects = tally.false_accepts, tally.false_rejects
+        found += [
+            figure(f"{at}/right", f"{of}: right", tally.right, Unit.SHARE, Better.HIGHER),
+            figure(f"{at}/false_accepts", f"{of}: wrong ones accepted", accepts, Unit.COUNT, Better.LOWER),
+            figure(f"{at}/false_rejects", f"{of}: right ones rejected", rejects, Unit.COUNT, Better.LOWER),
+            figure(f"{at}/crashes", f"{of}: crashes and limits", tally.crashes, Unit.COUNT, Better.LOWER),
+        ]
+        if (part, ALL) in theirs:
+            peer = theirs[part, ALL]
+            wrong, title = peer.false_accepts, f"{of}: Math-Verify"
+            found += [
+                figure(f"{at}/math_verify_right", f"{title}: right", peer.right, Unit.SHARE, Better.NEITHER),
+                figure(
+                    f"{at}/math_verify_false_accepts", f"{title}: wrong accepted", wrong, Unit.COUNT, Better.NEITHER
+                ),
+            ]
+    return found
 
 
 def run_peer(rows: list[dict[str, Any]], tallies: Tallies) -> list[float]:
@@ -167,14 +209,13 @@ def run_peer(rows: list[dict[str, Any]], tallies: Tallies) -> list[float]:
 
 def table(ours: Tallies, theirs: Tallies | None) -> Table:
     """Lay out one line per kind, part by part, each part's sum last."""
-    made = Table("kind", "cases", "this judge: right, FA, FR, crashes")
-    if theirs is not None:
-        made.add_column("Math-Verify: right, FA, FR, crashes")
+    peer = ["Math-Verify: right, FA, FR, crashes"] if theirs is not None else []
+    made = Table("Right, false accepts, false rejects", ["kind", "cases", "this judge: right, FA, FR, crashes", *peer])
     for part in PARTS:
         kinds = sorted(kind for one, kind in ours if one == part and kind != ALL)
         for kind in [*kinds, ALL] if kinds else []:
             cells = [kind or f"all {part}", str(ours[part, kind].cases), str(ours[part, kind])]
-            made.add_row(*cells, *([str(theirs[part, kind])] if theirs is not None else []), end_section=kind == ALL)
+            made.add(*cells, *([str(theirs[part, kind])] if theirs is not None else []))
     return made
 
 

@@ -1,6 +1,6 @@
 """Measure items per second of the math judge beside Math-Verify, with the same number of processes, in one run.
 
-    python -m benchmarks.math_speed [CASES.jsonl...] [--processes N]
+    python -m benchmarks.math_speed [CASES.jsonl...] [--processes N]   # runs/benchmarks/math_speed.json and .md
 
 Two workloads are made of the given cases (lines with `gold` and `response`; by default this project's own labelled
 cases): groups of 8 completions that share a reference, as in GRPO, and unrelated single items. The completions of a
@@ -12,15 +12,17 @@ import asyncio
 import json
 import logging
 import random
+import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.figures import Better, Figure, Unit, figure, ratios, slug
+from benchmarks.results import Table, machine, save, track
 from verifier_service.answers.compare import compare
 from verifier_service.answers.read.reading import read
 from verifier_service.dispatch import judge_all
@@ -104,7 +106,7 @@ def theirs(items: list[Item], processes: int) -> float:
         return time.perf_counter() - begin
 
 
-def breakdown(items: list[Item], wall_s: float, processes: int) -> Table:
+def breakdown(name: str, items: list[Item], wall_s: float, processes: int) -> Table:
     """Say what the judge's time goes to, by doing the same steps in this process, one reference once."""
     steps = ["extract the answer", "read the answer", "read the reference", "compare"]
     spent: dict[str, float] = dict.fromkeys(steps, 0.0)
@@ -129,10 +131,45 @@ def breakdown(items: list[Item], wall_s: float, processes: int) -> Table:
         spent["compare"] += time.perf_counter() - begin
     total = wall_s * processes
     spent["queues, pipes, waiting for the other process"] = max(total - sum(spent.values()), 0.0)
-    table = Table("step", "µs per item", "share")
+    table = Table(f"{name}: what the time goes to ({processes} processes)", ["step", "µs per item", "share"])
     for step, seconds in spent.items():
-        table.add_row(step, f"{seconds / len(items) * 1e6:.0f}", f"{seconds / max(total, sum(spent.values())):.0%}")
+        table.add(step, f"{seconds / len(items) * 1e6:.0f}", f"{seconds / max(total, sum(spent.values())):.0%}")
     return table
+
+
+@dataclass
+class Race:
+    """A workload that both graders do in turns: seconds by round, and of this judge those to the first answer."""
+
+    name: str
+    items: list[Item]
+    ours_s: list[float] = field(default_factory=list)
+    theirs_s: list[float] = field(default_factory=list)
+    first_s: list[float] = field(default_factory=list)
+
+    def turn(self, processes: int) -> None:
+        """Let each judge everything once more."""
+        seconds, first_s = asyncio.run(ours(self.items, processes))
+        self.ours_s.append(seconds)
+        self.first_s.append(first_s)
+        self.theirs_s.append(theirs(self.items, processes))
+
+    def rates(self, all_s: list[float]) -> list[float]:
+        """Return items a second by round."""
+        return [len(self.items) / seconds for seconds in all_s]
+
+    def figures(self) -> list[Figure]:
+        """Return the speed of both and the ratio."""
+        at, times = f"math_speed/{slug(self.name)}", ratios(self.theirs_s, self.ours_s)
+        peer = self.rates(self.theirs_s)
+        of = f"{self.name}: items/s, of Math-Verify"
+        first = f"{self.name}: first answer after a cold start"
+        return [
+            figure(f"{at}/items_per_s", self.name, self.rates(self.ours_s), Unit.PER_S, Better.HIGHER),
+            figure(f"{at}/math_verify_per_s", f"{self.name}: Math-Verify", peer, Unit.PER_S, Better.NEITHER),
+            figure(f"{at}/ratio_to_math_verify", of, times, Unit.TIMES, Better.HIGHER),
+            figure(f"{at}/first_answer_s", first, self.first_s, Unit.S, Better.LOWER),
+        ]
 
 
 @app.command()
@@ -141,24 +178,22 @@ def main(
     processes: int = 2,
     groups: int = 60,
     singles: int = 400,
+    rounds: int = 3,
 ) -> None:
-    """Run both workloads with both graders and print the ratios."""
-    console = Console()
-    rows = load(files or [])
-    table = Table("workload", "items", "this judge, items/s", "Math-Verify, items/s", "ratio")
-    results = []
-    for name, items in (("groups of 8", make_groups(rows, groups)), ("unrelated items", make_singles(rows, singles))):
-        seconds, first_s = asyncio.run(ours(items, processes))
-        peer_s = theirs(items, processes)
-        rate, peer_rate = len(items) / seconds, len(items) / peer_s
-        table.add_row(name, str(len(items)), f"{rate:.0f}", f"{peer_rate:.0f}", f"{rate / peer_rate:.1f}x")
-        results.append((name, items, seconds, first_s))
-    console.print(table)
-    for name, items, seconds, first_s in results:
-        console.print(
-            f"{name}: what the time goes to ({processes} processes); first answer {first_s:.2f} s after a cold start"
-        )
-        console.print(breakdown(items, seconds, processes))
+    """Run both workloads with both graders in turns, print the ratios and write them down."""
+    about, rows = machine(), load(files or [])
+    races = [Race("groups of 8", make_groups(rows, groups)), Race("unrelated items", make_singles(rows, singles))]
+    for race in track(races * rounds, "in turns"):
+        race.turn(processes)
+    columns = ["workload", "items", "this judge, items/s", "Math-Verify, items/s", "ratio", "first answer, s"]
+    table = Table("Items a second", columns)
+    for race in races:
+        rate, peer = (statistics.median(race.rates(all_s)) for all_s in (race.ours_s, race.theirs_s))
+        ratio, first_s = statistics.median(ratios(race.theirs_s, race.ours_s)), statistics.median(race.first_s)
+        table.add(race.name, str(len(race.items)), f"{rate:.0f}", f"{peer:.0f}", f"{ratio:.1f}", f"{first_s:.2f}")
+    steps = [breakdown(race.name, race.items, statistics.median(race.ours_s), processes) for race in races]
+    data = {race.name: {"ours_s": race.ours_s, "math_verify_s": race.theirs_s} for race in races}
+    save("math_speed", about, data, [table, *steps], [one for race in races for one in race.figures()])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long the worst answers take: hostile ones through the judge, the longest texts through extraction and reading.
 
-    python -m benchmarks.math_worst_cases
+    python -m benchmarks.math_worst_cases      # writes runs/benchmarks/math_worst_cases.json and .md
 
 The texts are those of the tests, which ask what comes out and not when. For long texts it also prints what twice the
 length costs: about 2 is linear, 4 would be quadratic.
@@ -10,6 +10,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from benchmarks.figures import Better, Unit, figure
+from benchmarks.results import Table, machine, save
 from tests.extract.test_math import PIECES
 from tests.judges.test_math_judge import HOSTILE, submission
 from verifier_service.answers.read.reading import read
@@ -57,14 +59,23 @@ def _extract(text: str) -> None:
 
 
 def main() -> None:
-    """Print the slowest of each."""
-    print(f"hostile completions, one after the other, the slowest {SHOWN}:")
-    for seconds, verdict, text in asyncio.run(hostile())[:SHOWN]:
-        print(f"  {seconds:6.2f} s  {verdict:20}  {text[:60]!r}")
-    for name, do, chars in (("extracting from", _extract, 1_000_000), ("reading", read, MAX_ANSWER_CHARS)):
-        print(f"{name} {chars:,} characters, the slowest {SHOWN}:")
-        for seconds, growth, piece in long_texts(do, chars)[:SHOWN]:
-            print(f"  {seconds:6.2f} CPU-s, {growth:4.1f} times those of half of it  {piece!r}")
+    """Print the slowest of each, and write them down."""
+    about = machine()
+    rows = asyncio.run(hostile())[:SHOWN]
+    slowest = Table("Hostile completions, the slowest", ["seconds", "verdict", "text"])
+    for seconds, verdict, text in rows:
+        slowest.add(f"{seconds:.2f}", verdict, repr(text[:60]))
+    tables = [slowest]
+    figures = [figure("math_worst_cases/hostile/s", "the slowest hostile answer", rows[0][0], Unit.S, Better.LOWER)]
+    for key, do, chars in (("extract", _extract, 1_000_000), ("read", read, MAX_ANSWER_CHARS)):
+        long = Table(f"{key} {chars:,} characters, the slowest", ["CPU-s", "times those of half of it", "piece"])
+        pieces = long_texts(do, chars)
+        for seconds, growth, piece in pieces[:SHOWN]:
+            long.add(f"{seconds:.2f}", f"{growth:.1f}", repr(piece))
+        tables.append(long)
+        title = f"{key} {chars:,} characters: the slowest"
+        figures.append(figure(f"math_worst_cases/{key}/cpu_s", title, pieces[0][0], Unit.S, Better.LOWER))
+    save("math_worst_cases", about, {}, tables, figures)
 
 
 if __name__ == "__main__":

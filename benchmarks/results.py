@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 from rich import progress
 from rich.console import Console
 from rich.table import Table as ScreenTable
+
+from benchmarks.figures import Figure
 
 FOLDER = Path("runs/benchmarks")
 Item = TypeVar("Item")
@@ -67,17 +70,37 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": model[0].partition(":")[2].strip() if model else platform.machine(),
         "cores": os.cpu_count(),
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "system": platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
         "kernel": platform.release(),
+        "docker": _docker(),
         "python": platform.python_version(),
         "load before": round(load, 2),
         "date": time.strftime("%Y-%m-%d %H:%M"),
     }
 
 
-def save(name: str, about: dict[str, Any], data: dict[str, Any], tables: list[Table], folder: Path = FOLDER) -> None:
-    """Write `NAME.json` and `NAME.md`, and print the tables."""
+def _docker() -> str:
+    command = ["docker", "info", "-f", "{{.ServerVersion}}, cgroup v{{.CgroupVersion}}"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return "none"
+    return found.stdout.strip() if found.returncode == 0 else "none"
+
+
+def save(
+    name: str,
+    about: dict[str, Any],
+    data: dict[str, Any],
+    tables: list[Table],
+    figures: Sequence[Figure] = (),
+    folder: Path = FOLDER,
+) -> None:
+    """Write `NAME.json` and `NAME.md`, and print the tables; the figures go into the report of all parts."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps({"machine": about, **data}, indent=1) + "\n", encoding="utf-8")
+    content = {"machine": about, "figures": [one.model_dump(mode="json") for one in figures], **data}
+    (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     described = ", ".join(f"{key} {value}" for key, value in about.items())
     text = "\n".join([f"`python -m benchmarks.{name}`; {described}.\n", *(table.markdown() for table in tables)])
     (folder / f"{name}.md").write_text(text, encoding="utf-8")

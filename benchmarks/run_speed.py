@@ -6,8 +6,8 @@
 The workload is SandboxFusion's: `print(1)`, one program in each request, 32 requests at a time. What stands beside is
 benchmarks.unsandboxed, the least that an unsandboxed runner does: a FastAPI service that writes a file and runs
 `python3 file` with asyncio. (SandboxFusion itself, in its unsafe mode, took 50 CPU milliseconds a run on two cores, and
-did 39 a second.) The two take turns; a ratio is one of medians of rounds. The load client runs on the same cores, and
-what it takes of them is told apart.
+did 39 a second.) The two take turns; a ratio is the median of the rounds' ratios. The load client runs on the same
+cores, and what it takes of them is told apart.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from typing import Any
 import httpx
 
 from benchmarks.code_speed import SYSTEM_PYTHON
+from benchmarks.figures import Better, Figure, Unit, figure, ratios
 from benchmarks.http_load import Check, Load, send
 from benchmarks.processes import PARTS, cpu_parts, tree_cpu_s
 from benchmarks.results import Table, machine, save, track
@@ -125,7 +126,6 @@ def table_of(contestants: list[Contestant], title: str) -> Table:
     """Return the table; ratios are to the first contestant."""
     columns = ["", "programs/s (lowest - highest)", "less the client", "ratio", "p50 / p95, ms"]
     table = Table(title, [*columns, "CPU ms a program", "client's"])
-    first = statistics.median(contestants[0].rates_less_client)
     for one in contestants:
         less_client = statistics.median(one.rates_less_client)
         found = one.summary()
@@ -135,12 +135,25 @@ def table_of(contestants: list[Contestant], title: str) -> Table:
             one.name,
             f"{statistics.median(one.rates):.0f} ({min(one.rates):.0f} - {max(one.rates):.0f})",
             f"{less_client:.0f}",
-            f"{less_client / first:.2f}",
+            f"{statistics.median(ratios(one.rates_less_client, contestants[0].rates_less_client)):.2f}",
             f"{found['p50_ms']:.0f} / {found['p95_ms']:.0f}",
             f"{total:.1f}: " + ", ".join(parts),
             f"{found['client_cpu_ms']:.2f}",
         )
     return table
+
+
+def figures_of(bare: Contestant, service: Contestant) -> list[Figure]:
+    """Return what both did, and the ratio without what the client took."""
+    times = ratios(service.rates_less_client, bare.rates_less_client)
+    beside = f"{service.name}: programs/s, of {bare.name}"
+    return [
+        figure("run_speed/unsandboxed/per_s", bare.name, bare.rates, Unit.PER_S, Better.NEITHER),
+        figure("run_speed/service/per_s", service.name, service.rates, Unit.PER_S, Better.HIGHER),
+        figure("run_speed/service/ratio_to_unsandboxed", beside, times, Unit.TIMES, Better.HIGHER),
+        figure("run_speed/service/p50_ms", f"{service.name}: p50", service.latency_ms(0.5), Unit.MS, Better.LOWER),
+        figure("run_speed/service/p95_ms", f"{service.name}: p95", service.latency_ms(0.95), Unit.MS, Better.LOWER),
+    ]
 
 
 def main() -> None:
@@ -175,7 +188,8 @@ def main() -> None:
         for one in track(contestants * options.rounds, "in turns"):
             one.turn(options.count, options.concurrency)
     title = f"`print(1)`, {options.concurrency} requests at a time, {CORES} cores"
-    save("run_speed", about, {one.name: one.summary() for one in contestants}, [table_of(contestants, title)])
+    data = {one.name: one.summary() for one in contestants}
+    save("run_speed", about, data, [table_of(contestants, title)], figures_of(*contestants))
 
 
 if __name__ == "__main__":

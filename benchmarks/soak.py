@@ -18,6 +18,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks import workloads
+from benchmarks.figures import Better, Figure, Unit, figure, slug
 from benchmarks.processes import Footprint, footprint
 from benchmarks.results import Table, console, machine, save, track
 from benchmarks.service import Service, running
@@ -128,6 +129,26 @@ def row_of(name: str, held: Footprint) -> list[str]:
     return [name, f"{held.service_mb:.1f}", f"{held.math_workers_mb:.1f}", f"{held.boxes_mb:.1f}", *map(str, counts)]
 
 
+def figures_of(
+    alone: dict[str, Footprint], warm: Sequence[Footprint], end: Footprint, grown_names: list[str]
+) -> list[Figure]:
+    """Return what a box holds, what the service holds, and whether that grew."""
+    found = [
+        figure(f"soak/one_box/{slug(name)}_mib", f"one box, {name}", held.boxes_mb, Unit.MIB, Better.LOWER)
+        for name, held in alone.items()
+    ]
+    service = [one.service_mb for one in warm]
+    times = end.service_mb / max(service)
+    return [
+        *found,
+        figure("soak/service/start_mib", "the service at the start", service[0], Unit.MIB, Better.LOWER),
+        figure("soak/service/end_mib", "the service at the end", end.service_mb, Unit.MIB, Better.LOWER),
+        figure("soak/math_workers/end_mib", "math workers at the end", end.math_workers_mb, Unit.MIB, Better.LOWER),
+        figure("soak/service/end_to_warm", "the service: end, of warmed up", times, Unit.TIMES, Better.LOWER),
+        figure("soak/grown", "kinds of things that grew", len(grown_names), Unit.COUNT, Better.LOWER),
+    ]
+
+
 def main() -> None:
     """Measure, print and write; the exit code tells whether it holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -152,7 +173,7 @@ def main() -> None:
         "samples": [{"submissions": done, "batch_s": batch_s, **asdict(held)} for done, held, batch_s in samples],
         "grown": grown(warm, end),
     }
-    save("soak", about, data, [box, long])
+    save("soak", about, data, [box, long], figures_of(alone, warm, end, data["grown"]))
     console.print("[red]grown: " + "; ".join(data["grown"]) if data["grown"] else "[green]nothing has grown")
     sys.exit(bool(data["grown"]))
 

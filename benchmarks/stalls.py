@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 
 from benchmarks import workloads
+from benchmarks.figures import Better, Figure, Unit, figure, slug
 from benchmarks.results import Table, machine, save, track
 from benchmarks.service import Service, running
 from benchmarks.workloads import Submission, code, fresh
@@ -42,6 +43,11 @@ class Seen:
     """Of the service's process, without its workers."""
     memory_mb: tuple[int, int] = 0, 0
     """Before, and 3 s after."""
+
+    def times_ms(self) -> tuple[float, float, float]:
+        """Return the median, the 99th percentile and the longest of the waits."""
+        waits = sorted(self.waits_ms)
+        return waits[len(waits) // 2], waits[min(len(waits) * 99 // 100, len(waits) - 1)], waits[-1]
 
 
 def _ask(url: str, done: Event, waits: Any) -> None:
@@ -187,12 +193,16 @@ def main() -> None:
         found = measure(service, options.mb, options.only)
     columns = ["beside", "status", "s", "CPU-s", "asked", "median, ms", "p99, ms", "longest, ms", "MB before", "after"]
     table = Table(f"/healthz beside requests of {options.mb:g} MB", columns)
+    figures: list[Figure] = []
     for name, seen in found.items():
-        waits = sorted(seen.waits_ms)
-        times = (waits[len(waits) // 2], waits[min(len(waits) * 99 // 100, len(waits) - 1)], waits[-1])
-        figures = (f"{seen.seconds:.1f}", f"{seen.cpu_s:.2f}", str(len(waits)), *(f"{one:.0f}" for one in times))
-        table.add(name, str(seen.status or "-"), *figures, *map(str, seen.memory_mb))
-    save("stalls", about, {name: vars(seen) for name, seen in found.items()}, [table])
+        median, p99, longest = seen.times_ms()
+        counts = (f"{seen.seconds:.1f}", f"{seen.cpu_s:.2f}", str(len(seen.waits_ms)))
+        times = (f"{one:.0f}" for one in (median, p99, longest))
+        table.add(name, str(seen.status or "-"), *counts, *times, *map(str, seen.memory_mb))
+        title, at = f"/healthz beside {name}", f"stalls/{slug(name)}"
+        figures.append(figure(f"{at}/p99_ms", f"{title}: p99", p99, Unit.MS, Better.LOWER))
+        figures.append(figure(f"{at}/longest_ms", f"{title}: longest", longest, Unit.MS, Better.LOWER))
+    save("stalls", about, {name: vars(seen) for name, seen in found.items()}, [table], figures)
 
 
 if __name__ == "__main__":

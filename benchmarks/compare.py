@@ -1,0 +1,109 @@
+"""A run of the benchmarks beside a kept one: what got worse, what got better, what is missing.
+
+    python -m benchmarks --check docs/measured.json                                # measures, then compares
+    python -m benchmarks.compare docs/measured.json runs/benchmarks/report.json    # compares two reports
+
+Only figures that mean the same on every machine are compared. One is worse when it went the wrong way by more than its
+unit's tolerance, and the spreads of both runs do not touch: either alone is what repeats on one machine differ by.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from benchmarks.figures import TOLERANCES, Better, Figure
+from benchmarks.report import read
+from benchmarks.results import Table
+
+
+class Judgement(StrEnum):
+    """What became of a kept figure."""
+
+    WORSE = "worse"
+    MISSING = "missing"
+    OTHER_UNIT = "other unit"
+    BETTER = "better"
+    NEW = "new"
+    SAME = "same"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure that was kept, that is there now, or both."""
+
+    judgement: Judgement
+    kept: Figure | None
+    now: Figure | None
+
+    @property
+    def figure(self) -> Figure:
+        """Whichever there is."""
+        found = self.now or self.kept
+        assert found is not None
+        return found
+
+
+def judge(kept: Figure, now: Figure) -> Judgement:
+    """Judge one figure."""
+    if kept.unit is not now.unit or kept.better is not now.better:
+        return Judgement.OTHER_UNIT
+    if kept.better is Better.NEITHER:
+        return Judgement.SAME
+    tolerance = TOLERANCES[kept.unit]
+    up = now.low > kept.high and now.value > kept.value * (1 + tolerance)
+    down = now.high < kept.low and now.value < kept.value * (1 - tolerance)
+    if not up and not down:
+        return Judgement.SAME
+    return Judgement.BETTER if up == (kept.better is Better.HIGHER) else Judgement.WORSE
+
+
+def compare(kept: Iterable[Figure], now: Iterable[Figure]) -> list[Row]:
+    """Return a row for each comparable figure of either, the worst news first."""
+    before = {one.id: one for one in kept if one.comparable}
+    after = {one.id: one for one in now}
+    rows = [
+        Row(judge(one, after[id_]) if id_ in after else Judgement.MISSING, one, after.get(id_))
+        for id_, one in before.items()
+    ]
+    rows += [Row(Judgement.NEW, None, one) for id_, one in after.items() if one.comparable and id_ not in before]
+    order = list(Judgement)
+    return sorted(rows, key=lambda row: order.index(row.judgement))
+
+
+def table_of(rows: list[Row]) -> Table:
+    """Return all that is not the same, and how many are."""
+    same = sum(row.judgement is Judgement.SAME for row in rows)
+    table = Table(f"Beside the kept report: {same} figures are the same", ["", "figure", "kept", "now"])
+    for row in rows:
+        if row.judgement is not Judgement.SAME:
+            table.add(row.judgement, row.figure.id, _words(row.kept), _words(row.now))
+    return table
+
+
+def _words(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    return f"{figure.value:g} ({figure.low:g} - {figure.high:g}) {figure.unit}"
+
+
+def worse(rows: list[Row]) -> list[str]:
+    """Return the ids of what got worse."""
+    return [row.figure.id for row in rows if row.judgement is Judgement.WORSE]
+
+
+def main() -> None:
+    """Compare two reports; the exit code tells whether anything got worse."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kept", type=Path)
+    parser.add_argument("now", type=Path)
+    options = parser.parse_args()
+    rows = compare(read(options.kept).figures, read(options.now).figures)
+    table_of(rows).show()
+    sys.exit(bool(worse(rows)))
+
+
+if __name__ == "__main__":
+    main()

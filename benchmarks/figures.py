@@ -1,0 +1,85 @@
+"""A figure: one number that a benchmark found, as the report keeps it and as a later run is compared with it.
+
+Its id is `PART/WHAT/OF_WHAT`, for example `code_speed/call/ratio_to_python3`, and stays when the words about it change.
+Its unit decides whether figures of two machines may be compared, and how far apart they must be to mean anything.
+"""
+
+import re
+import statistics
+from collections.abc import Sequence
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, computed_field
+
+DIGITS = 5
+
+
+class Better(StrEnum):
+    """Which way a figure should go."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    NEITHER = "neither"
+    """It is about something that this project is measured beside."""
+
+
+class Unit(StrEnum):
+    """What a figure counts."""
+
+    TIMES = "times"
+    EXPONENT = "exponent"
+    SHARE = "share"
+    COUNT = "count"
+    PER_S = "1/s"
+    MS = "ms"
+    S = "s"
+    MIB = "MiB"
+
+
+TOLERANCES: dict[Unit, float] = {Unit.TIMES: 0.15, Unit.EXPONENT: 0.15, Unit.SHARE: 0.0, Unit.COUNT: 0.0}
+"""Units whose figures mean the same on every machine, and by which part of itself such a figure may differ.
+
+Counts are of what must not happen, and shares of what is right: of these, one more is too much.
+"""
+
+
+class Figure(BaseModel):
+    """One number with its spread: the lowest and the highest of its repeats, both the value where there was one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    title: str
+    value: float
+    low: float
+    high: float
+    unit: Unit
+    better: Better
+
+    @computed_field
+    @property
+    def comparable(self) -> bool:
+        """Whether it means the same on every machine; others belong to the machine that they were measured on."""
+        return self.unit in TOLERANCES
+
+    @property
+    def topic(self) -> str:
+        """The part of the benchmarks that found it."""
+        return self.id.partition("/")[0]
+
+
+def figure(id_: str, title: str, found: float | Sequence[float], unit: Unit, better: Better) -> Figure:
+    """Return a figure: the median of what was found, from the lowest to the highest."""
+    every = [found] if isinstance(found, (int, float)) else list(found)
+    value, low, high = (float(f"{one:.{DIGITS}g}") for one in (statistics.median(every), min(every), max(every)))
+    return Figure(id=id_, title=title, value=value, low=low, high=high, unit=unit, better=better)
+
+
+def ratios(of: Sequence[float], beside: Sequence[float]) -> list[float]:
+    """Return how many times the other each was, round by round: a machine that slows down slows both."""
+    return [one / other for one, other in zip(of, beside, strict=True)]
+
+
+def slug(words: str) -> str:
+    """Return words as a part of an id: `assert, 10 lines` is `assert_10_lines`."""
+    return re.sub(r"[^a-z0-9.+]+", "_", words.lower()).strip("_")

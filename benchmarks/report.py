@@ -1,0 +1,64 @@
+"""The report of one run of the benchmarks: which machine, which parts, and a flat list of what they found."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from benchmarks.figures import Figure
+from benchmarks.parts import Form
+from benchmarks.results import BUSY_LOAD
+
+
+class Outcome(BaseModel):
+    """How one part went."""
+
+    name: str
+    seconds: float
+    exit_code: int
+
+
+class Report(BaseModel):
+    """Everything that one run found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    form: Form
+    machine: dict[str, Any]
+    parts: list[Outcome]
+    figures: list[Figure]
+
+    @property
+    def failed(self) -> list[str]:
+        """The parts that failed."""
+        return [one.name for one in self.parts if one.exit_code]
+
+    @property
+    def busy(self) -> bool:
+        """Whether the machine had other work when the run began."""
+        return float(self.machine.get("load before", 0)) > BUSY_LOAD
+
+
+def figures_in(folder: Path, name: str) -> list[Figure]:
+    """Return the figures that a part left behind; none where it did not come so far."""
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        return []
+    return [Figure.model_validate(one) for one in json.loads(path.read_text(encoding="utf-8"))["figures"]]
+
+
+def write(report: Report, path: Path) -> None:
+    """Write a report as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read(path: Path) -> Report:
+    """Read a report.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no report.
+    """
+    return Report.model_validate_json(path.read_text(encoding="utf-8"))
