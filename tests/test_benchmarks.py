@@ -191,6 +191,8 @@ def kept_and_now(
         ((1.9, 2.0, 2.1), (1.4, 1.5, 1.6), Unit.TIMES, Better.LOWER, "better"),
         ((1.5, 2.0, 2.1), (1.4, 1.5, 1.6), Unit.TIMES, Better.HIGHER, "same"),  # the spreads touch
         ((1.99, 2.0, 2.01), (1.79, 1.8, 1.81), Unit.TIMES, Better.HIGHER, "same"),  # a tenth is within the tolerance
+        ((1.9, 2.0, 2.5), (2.4, 2.5, 2.6), Unit.TIMES, Better.LOWER, "same"),
+        ((1.99, 2.0, 2.01), (2.19, 2.2, 2.21), Unit.TIMES, Better.LOWER, "same"),
         ((1.9, 2.0, 2.1), (0.1, 0.2, 0.3), Unit.TIMES, Better.NEITHER, "same"),
         ((0, 0, 0), (1, 1, 1), Unit.COUNT, Better.LOWER, "worse"),  # one is too many
         ((1, 1, 1), (0.999, 0.999, 0.999), Unit.SHARE, Better.HIGHER, "worse"),
