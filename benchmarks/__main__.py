@@ -12,6 +12,7 @@ then.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from pathlib import Path
 from benchmarks import compare, page, report
 from benchmarks.parts import PARTS, Asked, Form, Step, steps_of
 from benchmarks.report import Outcome, Report
-from benchmarks.results import FOLDER, console, machine
+from benchmarks.results import FOLDER, WITHIN_A_RUN, console, machine
 
 INTERRUPTED = 130
 
@@ -32,7 +33,7 @@ def run(step: Step) -> Outcome:
     started = time.monotonic()
     try:
         command = [sys.executable, "-m", f"benchmarks.{step.module}", *step.arguments]
-        exit_code = subprocess.run(command, check=False).returncode
+        exit_code = subprocess.run(command, check=False, env=os.environ | {WITHIN_A_RUN: "1"}).returncode
     except KeyboardInterrupt:
         exit_code = INTERRUPTED
     return Outcome(name=step.name, seconds=round(time.monotonic() - started, 1), exit_code=exit_code)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from benchmarks.figures import TOLERANCES, Better, Figure
+from benchmarks.figures import TOLERANCES, Better, Figure, number
 from benchmarks.report import read
 from benchmarks.results import Table
 
@@ -86,7 +86,8 @@ def table_of(rows: list[Row]) -> Table:
 def _words(figure: Figure | None) -> str:
     if figure is None:
         return ""
-    return f"{figure.value:g} ({figure.low:g} - {figure.high:g}) {figure.unit}"
+    value, low, high = (number(one, figure.unit) for one in (figure.value, figure.low, figure.high))
+    return value if low == high else f"{value} ({low} - {high})"
 
 
 def worse(rows: list[Row]) -> list[str]:

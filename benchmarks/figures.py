@@ -83,3 +83,14 @@ def ratios(of: Sequence[float], beside: Sequence[float]) -> list[float]:
 def slug(words: str) -> str:
     """Return words as a part of an id: `assert, 10 lines` is `assert_10_lines`."""
     return re.sub(r"[^a-z0-9.+]+", "_", words.lower()).strip("_")
+
+
+def number(value: float, unit: Unit) -> str:
+    """Write a value for people: `2.16×`, `4.9 ms`, `0`, `99.7 %`."""
+    if unit is Unit.SHARE:
+        return f"{100 * value:.1f} %".replace(".0 %", " %")
+    if unit is Unit.COUNT:
+        return f"{value:,.0f}"
+    digits = next((digits for least, digits in ((100, 0), (10, 1), (0.2, 2)) if abs(value) >= least), 3)
+    words = f"{value:,.{digits}f}" if value else "0"
+    return f"{words}×" if unit is Unit.TIMES else words if unit is Unit.EXPONENT else f"{words} {unit}"

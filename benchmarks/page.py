@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 
 from benchmarks.compare import Row
-from benchmarks.figures import Better, Figure, Unit
+from benchmarks.figures import Better, Figure, Unit, number
 from benchmarks.parts import PARTS
 from benchmarks.report import Report
 
@@ -130,14 +130,3 @@ class Axis:
         good = (figure.value >= 1) == (figure.better is Better.HIGHER)
         tone = "plain" if figure.better is Better.NEITHER else "good" if good else "bad"
         return Bar(figure, min(one, value), abs(value - one), low, high - low, tone)
-
-
-def number(value: float, unit: Unit) -> str:
-    """Write a value for people: `2.16×`, `4.9 ms`, `0`, `99.7 %`."""
-    if unit is Unit.SHARE:
-        return f"{100 * value:.1f} %".replace(".0 %", " %")
-    if unit is Unit.COUNT:
-        return f"{value:,.0f}"
-    digits = next((digits for least, digits in ((100, 0), (10, 1), (0.2, 2)) if abs(value) >= least), 3)
-    words = f"{value:,.{digits}f}" if value else "0"
-    return f"{words}×" if unit is Unit.TIMES else words if unit is Unit.EXPONENT else f"{words} {unit}"

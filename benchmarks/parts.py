@@ -53,10 +53,10 @@ PARTS: dict[str, Part] = {
         "function and asserts, a process for each.",
         {
             Form.TRY: ["--rounds", "1", "--batch", "32", "--lone", "5"],
-            Form.QUICK: ["--rounds", "3", "--batch", "128", "--lone", "20"],
+            Form.QUICK: ["--rounds", "3", "--batch", "96", "--lone", "20"],
             Form.FULL: [],
         },
-        {Form.QUICK: 75, Form.FULL: 240},
+        {Form.QUICK: 60, Form.FULL: 240},
     ),
     "concurrency": Part(
         "Code at 1, 8, 64 and 256 at a time",
@@ -64,10 +64,10 @@ PARTS: dict[str, Part] = {
         "what was named with AGAINST.",
         {
             Form.TRY: ["--rounds", "1", "--levels", "1", "8", "--count", "8"],
-            Form.QUICK: ["--rounds", "3", "--count", "64"],
+            Form.QUICK: ["--rounds", "3", "--count", "32"],
             Form.FULL: [],
         },
-        {Form.QUICK: 60, Form.FULL: 150},
+        {Form.QUICK: 45, Form.FULL: 150},
     ),
     "run_speed": Part(
         "Programs that are run and not judged",
@@ -85,10 +85,10 @@ PARTS: dict[str, Part] = {
         "step over a factor of four; above 1.15 it is worse than in proportion.",
         {
             Form.TRY: ["--largest", "8", "--repeats", "1", "--only", "cases"],
-            Form.QUICK: ["--largest", "100", "--repeats", "3", "--only", "cases", "batches"],
+            Form.QUICK: ["--largest", "64", "--repeats", "3", "--only", "cases", "batches"],
             Form.FULL: [],
         },
-        {Form.QUICK: 45, Form.FULL: 700},
+        {Form.QUICK: 30, Form.FULL: 700},
     ),
     "code_under_load": Part(
         "The same verdicts on a busy machine",
@@ -99,14 +99,14 @@ PARTS: dict[str, Part] = {
             Form.QUICK: ["crowd", "eightfold", "--crowd", "64", "--each", "1"],
             Form.FULL: [],
         },
-        {Form.QUICK: 50, Form.FULL: 500},
+        {Form.QUICK: 40, Form.FULL: 500},
     ),
     "code_correctness": Part(
         "Right and wrong: code",
         "References of HumanEval (and MBPP, where its file was named), four ways around their tests, and this "
         "project's own cases with its attacks on the sandbox.",
         {Form.TRY: ["--sample", "10"], Form.QUICK: [], Form.FULL: []},
-        {Form.QUICK: 60, Form.FULL: 60},
+        {Form.QUICK: 40, Form.FULL: 40},
     ),
     "math_speed": Part(
         "Math, beside Math-Verify: speed",
@@ -116,13 +116,13 @@ PARTS: dict[str, Part] = {
             Form.QUICK: ["--groups", "8", "--singles", "50", "--rounds", "3"],
             Form.FULL: [],
         },
-        {Form.QUICK: 45, Form.FULL: 180},
+        {Form.QUICK: 30, Form.FULL: 180},
     ),
     "math_accuracy": Part(
         "Math, beside Math-Verify: right and wrong",
         "This project's own labelled cases, against which the judge was written. A file of yours says more: LABELLED.",
-        {Form.TRY: ["--sample", "40"], Form.QUICK: ["--sample", "400"], Form.FULL: []},
-        {Form.QUICK: 30, Form.FULL: 400},
+        {Form.TRY: ["--sample", "40"], Form.QUICK: ["--sample", "300"], Form.FULL: []},
+        {Form.QUICK: 20, Form.FULL: 400},
     ),
     "math_labelled": Part(
         "Math, beside Math-Verify: the labelled file",
@@ -134,8 +134,8 @@ PARTS: dict[str, Part] = {
         "Memory",
         "MiB of PSS of a box after each kind of job, and of the service over a long run of mixed submissions, a tenth "
         "of them hostile.",
-        {Form.TRY: ["--count", "600"], Form.QUICK: ["--count", "840"], Form.FULL: []},
-        {Form.QUICK: 60, Form.FULL: 1200},
+        {Form.TRY: ["--count", "600"], Form.QUICK: ["--count", "600"], Form.FULL: []},
+        {Form.QUICK: 45, Form.FULL: 1200},
     ),
     "stalls": Part(
         "Beside large requests",

@@ -20,10 +20,10 @@ from benchmarks.__main__ import time_left_s
 from benchmarks.code_under_load import changed
 from benchmarks.compare import Judgement, compare
 from benchmarks.concurrency import spoken_at
-from benchmarks.figures import Better, Figure, Unit, figure, ratios, slug
+from benchmarks.figures import Better, Figure, Unit, figure, number, ratios, slug
 from benchmarks.growth_plots import Chart, Curve, Point, draw, figures_of
 from benchmarks.http_load import send
-from benchmarks.page import number, page
+from benchmarks.page import page
 from benchmarks.parts import PARTS, Asked, Form, Step, steps_of
 from benchmarks.processes import Footprint, Process, below, cpu_s, parse_stat
 from benchmarks.report import Outcome, Report, read, write
