@@ -1,8 +1,8 @@
 """The HTTP face: `create_app(settings)` puts routes, errors and the service together."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
@@ -17,14 +17,17 @@ from verifier_service.intake.bodies import Bodies
 from verifier_service.observability import telemetry
 from verifier_service.observability.metrics import Metrics
 from verifier_service.observability.requests import RequestLog
-from verifier_service.service import running_service
+from verifier_service.service import Service, running_service
 from verifier_service.settings import Settings
 
 LAG_EVERY_S = 0.5
 
+Running = Callable[[Settings, Metrics], AbstractAsyncContextManager[Service]]
+"""What starts a service and in the end closes it."""
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the app; it starts to warm up when a server runs its lifespan.
+
+def create_app(settings: Settings | None = None, running: Running = running_service) -> FastAPI:
+    """Return the app; it starts to warm up, by `running`, when a server runs its lifespan.
 
     Raises:
         KeysBroken: the keys cannot be read.
@@ -40,7 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             async with AsyncExitStack() as ending:
                 try:
-                    service = await ending.enter_async_context(running_service(settings, metrics))
+                    service = await ending.enter_async_context(running(settings, metrics))
                 except RunnerUnavailable as error:
                     app.state.cannot_start = str(error)
                     raise

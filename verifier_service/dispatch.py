@@ -18,7 +18,7 @@ from verifier_service.batch import Batch, Item, Unread
 from verifier_service.errors import Cause, JudgeError
 from verifier_service.intake.admission import Admission
 from verifier_service.intake.slices import Slice
-from verifier_service.judges.base import Judge, OnResult, guarded
+from verifier_service.judges.base import Judge, OnResult, ends_s, guarded
 from verifier_service.observability import telemetry
 from verifier_service.observability.build import made_by
 from verifier_service.observability.metrics import Metrics
@@ -122,10 +122,11 @@ class Dispatcher:
     async def _judge_in_time(self, work: "_Work", client: Client, deadline_s: float) -> None:
         """Judge until the deadline. What hangs then ends in its own time, and nobody waits for it."""
         asking.set(client)
+        until_s = work.arrived_s + deadline_s
+        ends_s.set(until_s)
         judging = asyncio.create_task(self._judge(work, deadline_s))
-        ends_s = work.arrived_s + deadline_s
         try:
-            done, _ = await asyncio.wait({judging}, timeout=max(ends_s - time.monotonic(), 0.0))
+            done, _ = await asyncio.wait({judging}, timeout=max(until_s - time.monotonic(), 0.0))
             if not done:
                 reason = f"the deadline passed before it was judged: deadline_s is {deadline_s:g}"
                 work.left_over = JudgeError(reason, Cause.DEADLINE)

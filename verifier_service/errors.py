@@ -13,6 +13,7 @@ VerifierError
     ├── BoxDied       the sandbox broke while it ran a submission
     ├── RunnerUnavailable  no sandbox can be had at all
     ├── WorkerDied    math workers die, or cannot be started, whatever they are given
+    ├── NodeLost      of a cluster: one node after another was lost while it judged the item
     └── ReferenceUnusable  the reference or the tests cannot be used
 
 The program's own failures are not here: they are values, see `schema.Verdict`.
@@ -72,6 +73,7 @@ class Cause(StrEnum):
     RUNNER_UNAVAILABLE = "runner_unavailable"  # no sandbox can be started
     BOX_DIED = "box_died"  # sandboxes die, also under harmless programs
     WORKER_DIED = "worker_died"  # the same of math workers
+    NODE_LOST = "node_lost"  # of a cluster: nodes are lost one after another
     DEADLINE = "deadline"  # it was not judged in time
     BAD_REQUEST = "bad_request"  # the item asks for what cannot be had
     INTERNAL = "internal"  # a fault of this service
@@ -133,6 +135,12 @@ class WorkerDied(JudgeError):
     """Workers cannot be started, or die whatever they are given; the message says why."""
 
     cause = Cause.WORKER_DIED
+
+
+class NodeLost(JudgeError):
+    """A node of a cluster, or what judges on it, was lost before it told what a submission came to."""
+
+    cause = Cause.NODE_LOST
 
 
 class ReferenceUnusable(JudgeError):

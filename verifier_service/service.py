@@ -1,6 +1,6 @@
 """Everything that judges and runs, put together. The HTTP app and the command line both stand on it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import chain
 from typing import Any
@@ -28,27 +28,53 @@ from verifier_service.store.suites import SuiteStore
 
 log = structlog.get_logger()
 
+Judges = Mapping[str, Judge[Any, Any, Any]]
+
+
+def math_judges(service: "Service") -> Judges:
+    """Return the judge of math answers, with workers in this process's care."""
+    return {"math": MathJudge(service.settings, service.metrics)}
+
+
+def code_judges(service: "Service") -> Judges:
+    """Return what judges and runs programs, in boxes of the service's runner."""
+    settings, languages = service.settings, service.languages
+    pool = BoxPool(service.runner, settings, service.metrics)
+    executor = Executor(pool, settings)
+    return {
+        "code": CodeJudge(settings, pool, executor, languages, service.suites.get),
+        "run": Running(settings, executor, languages),
+    }
+
+
+def all_judges(service: "Service") -> Judges:
+    """Return every judge, here."""
+    return {**math_judges(service), **code_judges(service)}
+
 
 class Service:
     """The judges, what they run on, and the dispatcher in front of them."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, runner: Runner, reason: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        runner: Runner,
+        reason: str,
+        judges_of: Callable[["Service"], Judges] = all_judges,
+    ) -> None:
+        """`judges_of` makes the judges, by kind, of what stands before them here."""
         self.settings = settings
-        self._metrics = metrics
+        self.metrics = metrics
         self.runner = runner
         self.runner_reason = reason
         self.languages = Languages(runner.known_languages, hint=runner.hint)
         self.suites = SuiteStore(settings)
         metrics.know_languages(self.languages.by_any_name)
-        pool = BoxPool(runner, settings, metrics)
-        executor = Executor(pool, settings)
-        judges: Mapping[str, Judge[Any, Any, Any]] = {
-            "math": MathJudge(settings, metrics),
-            "code": CodeJudge(settings, pool, executor, self.languages, self.suites.get),
-            "run": Running(settings, executor, self.languages),
-        }
+        judges = judges_of(self)
         of_code = [known.of_language(language) for language in runner.known_languages.values()]
-        self.canaries = Canaries(judges, [known.of_math(), *chain.from_iterable(of_code)])
+        canaries = [known.of_math(), *chain.from_iterable(of_code)]
+        self.canaries = Canaries(judges, [one for one in canaries if one.kind in judges])
         self.judges = behind(self.canaries, judges)
         self.dispatcher = Dispatcher(settings, self.judges, metrics)
         self.stored = StoredQueue(
@@ -60,7 +86,7 @@ class Service:
         self.languages.versions = await self.runner.languages()
         absent = [one for name, one in self.languages.known.items() if name not in self.languages.versions]
         self.canaries.leave_out(canary.name for one in absent for canary in known.of_language(one))
-        self._metrics.build.labels(build.version(), self.runner.name).set(1)
+        self.metrics.build.labels(build.version(), self.runner.name).set(1)
         log.info(
             "starting",
             build=build.version(),
@@ -93,17 +119,23 @@ class Service:
 
 
 @asynccontextmanager
-async def running_service(settings: Settings, metrics: Metrics) -> AsyncIterator[Service]:
-    """Build, start and in the end close a service.
+async def running_service(
+    settings: Settings,
+    metrics: Metrics,
+    runner: Runner | None = None,
+    judges_of: Callable[[Service], Judges] = all_judges,
+) -> AsyncIterator[Service]:
+    """Build, start and in the end close a service; without a `runner` with the one that the settings ask for.
 
     Raises:
         RunnerUnavailable: no sandbox can be had on this machine; the message says what to do.
     """
-    languages = load_languages()
-    runner, reason = await choose_runner(settings, languages)
+    reason = "it was given"
+    if runner is None:
+        runner, reason = await choose_runner(settings, load_languages())
     if runner.cores is not None and "boxes" not in settings.model_fields_set:
         settings = settings.model_copy(update={"boxes": runner.cores})
-    service = Service(settings, metrics, runner, reason)
+    service = Service(settings, metrics, runner, reason, judges_of)
     try:
         await service.start()
         yield service

@@ -33,7 +33,7 @@ class Turns:
     """Hands out `slots` turns. Everything happens in one event loop."""
 
     def __init__(self, slots: int) -> None:
-        self._free = slots
+        self._slots = self._free = slots
         self._waiting: list[_Asked] = []
         self._order = Order()
 
@@ -56,6 +56,12 @@ class Turns:
         finally:
             self._end(asked)
 
+    def resize(self, slots: int) -> None:
+        """Hand out so many turns from now on; those that are held are held to their end."""
+        self._free += slots - self._slots
+        self._slots = slots
+        self._grant()
+
     @property
     def waiting(self) -> int:
         """How many wait for a turn."""
@@ -76,7 +82,7 @@ class Turns:
 
     def _grant(self) -> None:
         self._forget_cancelled()  # whoever is cancelled learns of it only in a later round of the event loop
-        while self._free and self._waiting:
+        while self._free > 0 and self._waiting:
             asked = min(self._waiting, key=lambda one: one.rank)  # the first of equals
             self._waiting.remove(asked)
             self._order.serve(asked.share, asked.client)

@@ -1,6 +1,8 @@
 """What every judge can do. A judge raises or reports `JudgeError`; `dispatch` alone makes results of it."""
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
 import structlog
@@ -16,6 +18,9 @@ R = TypeVar("R", covariant=True)
 T = TypeVar("T")
 
 OnResult = Callable[[int, R | JudgeError], None]
+
+ends_s: ContextVar[float] = ContextVar("ends_s", default=math.inf)
+"""When what the current task judges will be cancelled, by the monotonic clock: for a judge that has others judge."""
 
 
 class Judge(Protocol[S, A, R]):

@@ -1,0 +1,16 @@
+"""Wait for what a cluster does in its own time."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+WAIT_S = 180
+
+
+def until(what: Callable[[], Any], why: str, say: Callable[[], str] = str) -> Any:
+    """Wait until `what` returns something, and return it; `say` tells what was there instead."""
+    ends_s = time.monotonic() + WAIT_S
+    while not (found := what()):
+        assert time.monotonic() < ends_s, f"{why}: not within {WAIT_S} s\n{say()}"
+        time.sleep(0.1)
+    return found

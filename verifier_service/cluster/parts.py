@@ -1,0 +1,101 @@
+"""Cut a batch into parts that each take one box a second or two: long enough that sending them costs nothing beside,
+and short enough that nodes end together and little is done again when one is lost.
+
+What a submission may take is known (its cases times their limit) and says little: most programs take a small share of
+it. That share is learned from what results took of late.
+"""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+from verifier_service.limits import default
+from verifier_service.schema import AssertTests, CallTests, CodeSubmission, MathSubmission, PytestTests, Run, StdioTests
+from verifier_service.schema.limits import TIME
+from verifier_service.settings import Settings
+
+PART_S = 1.5
+MOST_IN_A_PART = 256
+"""Submissions in one part, however little they take: their texts and results travel together."""
+OVERHEAD_S = 0.01
+"""What a submission costs a box beside what its program takes."""
+FIRST_SHARE = 0.02
+LEARNED_OVER = 200
+"""Over about how many results the share is learned."""
+
+
+def may_take_s(item: CodeSubmission | MathSubmission | Run, settings: Settings) -> float:
+    """Return what a submission may take at most, in seconds of one box or worker: its cases times their limit."""
+    if isinstance(item, MathSubmission):
+        return settings.math_time_limit_s
+    limit_s = item.limits.time_limit_s or default(TIME, settings)
+    return limit_s if isinstance(item, Run) else limit_s * _cases(item.tests)
+
+
+def _cases(tests: object) -> int:
+    """Return how many tests there are; for tests in files about how many."""
+    if isinstance(tests, (StdioTests, CallTests)):
+        return len(tests.cases)
+    if isinstance(tests, AssertTests):
+        return max(tests.code.count("assert"), 1)
+    if isinstance(tests, PytestTests):
+        return max(sum(file.count("def test") for file in tests.files.values()), 1)
+    return 1
+
+
+class Estimate:
+    """What submissions of one kind take, as their results tell."""
+
+    def __init__(self) -> None:
+        self._may_s = LEARNED_OVER * 1.0
+        self._took_s = self._may_s * FIRST_SHARE
+
+    @property
+    def share(self) -> float:
+        """Which share of what it may take a submission takes, on average."""
+        return min(self._took_s / self._may_s, 1.0)
+
+    def cost_s(self, may_s: float) -> float:
+        """Return what a submission will take that may take `may_s`."""
+        return OVERHEAD_S + self.share * may_s
+
+    def learn(self, may_s: float, took_s: float) -> None:
+        """Take what one took."""
+        keep = 1 - 1 / LEARNED_OVER
+        self._may_s = self._may_s * keep + may_s
+        self._took_s = self._took_s * keep + min(took_s, may_s)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One submission, as far as cutting goes."""
+
+    cost_s: float
+    suite: Hashable = None
+    """The same for submissions with the same tests: they go to a node together, which makes the tests ready once."""
+    twin: Hashable = None
+    """The same for submissions that are the same but for their id: they are never parted, and run once."""
+    alone: bool = False
+    """Whether it is to be judged alone: a node was lost with it, and might be again."""
+
+
+def cut(pieces: Iterable[Piece]) -> list[list[int]]:
+    """Return the indices of the pieces, in parts of about `PART_S`."""
+    suites: dict[Hashable, dict[Hashable, list[int]]] = {}
+    costs: list[float] = []
+    parts: list[list[int]] = []
+    for index, one in enumerate(pieces):
+        costs.append(one.cost_s)
+        if one.alone:
+            parts.append([index])
+        else:
+            suites.setdefault(one.suite, {}).setdefault(one.twin, []).append(index)
+    part: list[int] = []
+    part_s = 0.0
+    for twins in (twins for suite in suites.values() for twins in suite.values()):
+        cost_s = costs[twins[0]]
+        if part and (part_s + cost_s > PART_S or len(part) + len(twins) > MOST_IN_A_PART):
+            parts.append(part)
+            part, part_s = [], 0.0
+        part += twins
+        part_s += cost_s
+    return [*parts, part] if part else parts

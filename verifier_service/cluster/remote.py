@@ -1,0 +1,352 @@
+"""The judge at the front of a cluster: it has parts of a batch judged by nodes, and takes outcomes as they come.
+
+Theory of operation. A batch is cut into parts (`parts`). Each waits here for its turn, so that clients share the nodes
+as they share the boxes of one machine; there are two turns for each program that the nodes run at once: one runs, and
+one is there when it ends. More would wait at a node, where nothing can be taken back. Nodes make themselves known with
+every answer, so new ones and lost ones are noticed by working with them.
+
+A part whose node is lost is judged again by others, as far as it has no outcome yet, each submission for itself: one
+of them may be what the node died of, and then its neighbours are not to be charged. One with which `MOST_LOSSES` nodes
+were lost is a judge error, and no verdict.
+
+A node has a little less time than the batch: what it knows at the deadline arrives before the front gives up.
+"""
+
+import asyncio
+import hashlib
+import pickle
+import time
+from collections import Counter, OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from verifier_service.access.clients import asking
+from verifier_service.batch import Item as AnyItem
+from verifier_service.cluster.parts import Estimate, Piece, cut, may_take_s
+from verifier_service.cluster.wire import Failed, Hello, Item, Packed, Part, Sent, Told
+from verifier_service.dispatch import ItemResult
+from verifier_service.errors import Cause, JudgeError, NodeLost, RunnerUnavailable
+from verifier_service.execution.turns import Share, Turns
+from verifier_service.intake.slices import Slice
+from verifier_service.judges.base import ends_s
+from verifier_service.languages import Language
+from verifier_service.observability.metrics import times_of
+from verifier_service.runners.base import Box, Runner
+from verifier_service.schema import CodeSubmission, MathSubmission, SuiteDigest, Tests
+from verifier_service.settings import Settings
+
+log = structlog.get_logger()
+
+MOST_LOSSES = 4
+MARGIN_S = 0.3
+FORGET_S = 120.0
+"""A node of which nothing was heard for so long is not counted any more."""
+TURNS_PER_SLOT = 2
+ASK_AGAIN_S = 1.0
+INLINE_BYTES = 64 * 1024
+"""Suites above this travel apart, once for each node and not in each part."""
+KEPT_BYTES = 256 * 1024 * 1024
+"""What suites that travel apart may take here together; above it the longest unused are sent anew when they come."""
+
+
+class Nodes(Protocol):
+    """The nodes of one kind, and what carries parts to them."""
+
+    async def hello(self) -> Hello:
+        """Ask any of them what it is; waits until there is one.
+
+        Raises:
+            NodeLost: it was lost meanwhile.
+            RunnerUnavailable: there can be none now; the message says why.
+        """
+        ...
+
+    def judge(self, part: Part, /) -> AsyncGenerator[Told, None]:
+        """Have a part judged by one of them. Whoever closes the iterator, or is cancelled in it, stops it.
+
+        Raises:
+            NodeLost: the node was lost, or gave the part up; what it told before holds.
+            RunnerUnavailable: there can be none now; the message says why.
+            JudgeError: the node broke at it.
+        """
+        ...
+
+    async def put(self, body: bytes, /) -> object:
+        """Lay out what many parts need, and return what a node gets it by."""
+        ...
+
+
+class Known:
+    """What is known of nodes of one kind, and the turns at them."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, tuple[Hello, float]] = {}
+        self.turns = Turns(TURNS_PER_SLOT)
+
+    def take(self, hello: Hello) -> None:
+        """Take what a node says of itself."""
+        now_s = time.monotonic()
+        before = self._nodes.get(hello.node)
+        self._nodes[hello.node] = hello, now_s
+        if before is None or before[0].slots != hello.slots:
+            log.info("node", node=hello.node, slots=hello.slots, languages=list(hello.languages))
+            for other, _ in self._nodes.values():
+                if other.languages != hello.languages:
+                    log.warning("nodes_differ", one=other.node, other=hello.node, languages=list(other.languages))
+        for name, (_, seen_s) in list(self._nodes.items()):
+            if now_s - seen_s > FORGET_S:
+                del self._nodes[name]
+        self._count()
+
+    def lose(self, name: str) -> None:
+        """Forget a node with which a part was lost; if it is there all the same, it will say so."""
+        if self._nodes.pop(name, None):
+            self._count()
+
+    @property
+    def slots(self) -> int:
+        """How many programs or comparisons run at once on all that are known."""
+        return sum(hello.slots for hello, _ in self._nodes.values())
+
+    def _count(self) -> None:
+        self.turns.resize(TURNS_PER_SLOT * max(self.slots, 1))
+
+
+class Elsewhere(Runner):
+    """The runner of a service whose boxes are on nodes: it starts none, and knows what languages they have."""
+
+    name = "ray"
+
+    def __init__(self, known_languages: Mapping[str, Language], nodes: Nodes | None, known: Known | None) -> None:
+        """Without `nodes` there are no programs to run at all."""
+        self.known_languages = known_languages
+        self._nodes = nodes
+        self._known = known
+
+    async def start_box(self, language: Language) -> Box:
+        """See `Runner.start_box`."""
+        raise RunnerUnavailable("boxes are on other machines")
+
+    async def available(self) -> str | None:
+        """See `Runner.available`."""
+        return None
+
+    async def languages(self) -> dict[str, str]:
+        """See `Runner.languages`. It waits until there is a node."""
+        while self._nodes is not None:
+            try:
+                hello = await self._nodes.hello()
+            except JudgeError as error:
+                log.warning("no_node", reason=str(error))
+                await asyncio.sleep(ASK_AGAIN_S)
+                continue
+            if self._known is not None:
+                self._known.take(hello)
+            return dict(hello.languages)
+        return {}
+
+    def hint(self, language: Language) -> str:
+        """See `Runner.hint`."""
+        return f"every node needs the sandbox of {language.name}"
+
+    async def close(self) -> None:
+        """See `Runner.close`."""
+
+
+@dataclass(eq=False)
+class Admitted:
+    """A submission with its tests in place, and how many nodes were lost with it."""
+
+    item: Item
+    deadline_s: float
+    may_s: float
+    losses: int = 0
+
+
+@dataclass
+class _Batch:
+    """A batch under way."""
+
+    admitted: Sequence[Admitted]
+    on_result: Callable[[int, ItemResult | JudgeError], None]
+    tasks: asyncio.TaskGroup
+    share: Share
+    suites: dict[int, Packed]
+    """What travels apart from the submissions, by the identity of the tests."""
+
+
+KeptTests = Callable[[str], Awaitable[Tests]]
+
+
+class RemoteJudge:
+    """Has submissions of one kind judged by nodes."""
+
+    def __init__(
+        self,
+        kind: str,
+        settings: Settings,
+        nodes: Nodes,
+        known: Known,
+        canary_for: Callable[[AnyItem], str],
+        kept_tests: KeptTests,
+    ) -> None:
+        """`canary_for` names the canary that speaks for an item, `kept_tests` finds tests by their digest."""
+        self._kind = kind
+        self._settings = settings
+        self._nodes = nodes
+        self._known = known
+        self._canary_for = canary_for
+        self._kept_tests = kept_tests
+        self._estimate = Estimate()
+        self._laid_out: OrderedDict[str, tuple[Packed, int]] = OrderedDict()
+
+    async def start(self) -> None:
+        """Nothing to start: nodes warm up by themselves."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def ready(self) -> str | None:
+        """Return None when a node is known, else that there is none."""
+        if self._known.slots:
+            return None
+        try:
+            async with asyncio.timeout(ASK_AGAIN_S):
+                self._known.take(await self._nodes.hello())
+        except (TimeoutError, JudgeError) as error:
+            return f"no node for {self._kind} answers: {error or 'none is there yet'}"
+        return None
+
+    def admission(self, deadline_s: float) -> Callable[[Item], Awaitable[Admitted]]:
+        """See `Judge.admission`. What a node alone can tell, it tells as an outcome."""
+
+        async def admit(item: Item) -> Admitted:
+            if isinstance(item, CodeSubmission) and isinstance(item.tests, SuiteDigest):
+                item = item.model_copy(update={"tests": await self._kept_tests(item.tests.sha256)})
+            return Admitted(item, deadline_s, may_take_s(item, self._settings))
+
+        return admit
+
+    def canary_of(self, admitted: Admitted, /) -> str:
+        """See `Judge.canary_of`."""
+        return self._canary_for(admitted.item)
+
+    async def judge(
+        self, admitted: Sequence[Admitted], on_result: Callable[[int, ItemResult | JudgeError], None]
+    ) -> None:
+        """See `Judge.judge`."""
+        suites = await self._shared(admitted)
+        async with asyncio.TaskGroup() as tasks:
+            batch = _Batch(admitted, on_result, tasks, Share(), suites)
+            self._begin(batch, range(len(admitted)))
+
+    def _begin(self, batch: _Batch, indices: Sequence[int]) -> None:
+        """Cut what is to be judged, and begin with each part."""
+        for places in cut(self._piece(batch.admitted[index]) for index in indices):
+            batch.tasks.create_task(self._judge_part(batch, [indices[place] for place in places]))
+
+    def _piece(self, one: Admitted) -> Piece:
+        item, cost_s = one.item, self._estimate.cost_s(one.may_s)
+        if isinstance(item, CodeSubmission):
+            twin = item.completion, item.language, item.limits.model_dump_json()
+            return Piece(cost_s, id(item.tests), twin, alone=one.losses > 0)
+        if isinstance(item, MathSubmission):
+            return Piece(cost_s, item.references, item.completion, alone=one.losses > 0)
+        return Piece(cost_s, twin=id(item), alone=one.losses > 0)
+
+    async def _judge_part(self, batch: _Batch, indices: Sequence[int]) -> None:
+        """Have a part judged, and what has no outcome when its node is lost judged again."""
+        waiting = set(indices)
+        node = ""
+        asked_s = time.monotonic()
+        try:
+            async with self._known.turns.turn(batch.share):
+                waited_s = time.monotonic() - asked_s
+                part = self._part(batch, indices)
+                if part.left_s > 0:
+                    async with aclosing(self._nodes.judge(part)) as answer:
+                        async for told in answer:
+                            if isinstance(told, Hello):
+                                node = told.node
+                                self._known.take(told)
+                                continue
+                            for place, outcome in told:
+                                waiting.discard(indices[place])
+                                self._report(batch, indices[place], outcome, waited_s)
+            if time.monotonic() - asked_s - waited_s >= part.left_s:
+                late = f"the deadline passed before it was judged: deadline_s is {part.deadline_s:g}"
+                self._fail(batch, waiting, JudgeError(late, Cause.DEADLINE))
+        except NodeLost as error:
+            self._known.lose(node)
+            self._again(batch, sorted(waiting), node, error)
+        except JudgeError as error:
+            self._fail(batch, waiting, error)
+
+    @staticmethod
+    def _fail(batch: _Batch, indices: Iterable[int], error: JudgeError) -> None:
+        for index in sorted(indices):
+            batch.on_result(index, error)
+
+    def _report(self, batch: _Batch, index: int, outcome: ItemResult | Failed, waited_s: float) -> None:
+        if isinstance(outcome, Failed):
+            batch.on_result(index, outcome.error)
+            return
+        times = times_of(outcome)
+        if times is not None:
+            self._estimate.learn(batch.admitted[index].may_s, sum(times[2:]))
+        batch.on_result(index, outcome.model_copy(update={"queue_s": round(outcome.queue_s + waited_s, 6)}))
+
+    def _again(self, batch: _Batch, indices: Sequence[int], node: str, error: NodeLost) -> None:
+        log.warning("node_lost", kind=self._kind, node=node, submissions=len(indices), reason=str(error)[:300])
+        for index in indices:
+            batch.admitted[index].losses += 1
+        given_up = {index for index in indices if batch.admitted[index].losses >= MOST_LOSSES}
+        self._fail(batch, given_up, NodeLost(f"{MOST_LOSSES} nodes were lost while they judged it: {error}"))
+        self._begin(batch, [index for index in indices if index not in given_up])
+
+    # What travels
+
+    def _part(self, batch: _Batch, indices: Sequence[int]) -> Part:
+        sent: list[Sent] = []
+        suites: dict[str, Packed] = {}
+        for index in indices:
+            item = batch.admitted[index].item
+            packed = batch.suites.get(id(item.tests)) if isinstance(item, CodeSubmission) else None
+            if packed is None:
+                sent.append(Sent(item))
+            else:
+                suites[packed.sha256] = packed
+                sent.append(Sent(item.model_copy(update={"tests": ""}), packed.sha256))
+        deadline_s = batch.admitted[indices[0]].deadline_s
+        left_s = min(ends_s.get() - time.monotonic(), deadline_s) - MARGIN_S
+        return Part(self._kind, sent, suites, deadline_s, left_s, asking.get().name)
+
+    async def _shared(self, admitted: Sequence[Admitted]) -> dict[int, Packed]:
+        """Return the tests that several submissions have in common, ready to travel."""
+        there = [one.item.tests for one in admitted if isinstance(one.item, CodeSubmission)]
+        by_identity = {id(tests): tests for tests in there}
+        found: dict[int, Packed] = {}
+        own = Slice()
+        for identity, count in Counter(map(id, there)).items():
+            if count > 1:
+                await own.pause()
+                found[identity] = await self._packed(by_identity[identity])
+        return found
+
+    async def _packed(self, tests: object) -> Packed:
+        body = await asyncio.to_thread(pickle.dumps, tests)
+        packed = Packed(hashlib.sha256(body).hexdigest(), body)
+        if len(body) <= INLINE_BYTES:
+            return packed
+        known = self._laid_out.get(packed.sha256)
+        if known is None:
+            known = replace(packed, body=await self._nodes.put(body)), len(body)
+            self._laid_out[packed.sha256] = known
+            while sum(size for _, size in self._laid_out.values()) > KEPT_BYTES and len(self._laid_out) > 1:
+                self._laid_out.popitem(last=False)
+        self._laid_out.move_to_end(packed.sha256)
+        return known[0]
