@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from benchmarks.figures import TOLERANCES, Better, Figure, number
+from benchmarks.figures import IN_PROPORTION, TOLERANCES, Better, Figure, Unit, number
 from benchmarks.report import read
 from benchmarks.results import Table
 
@@ -50,7 +50,8 @@ def judge(kept: Figure, now: Figure) -> Judgement:
     """Judge one figure."""
     if kept.unit is not now.unit or kept.better is not now.better:
         return Judgement.OTHER_UNIT
-    if kept.better is Better.NEITHER:
+    in_proportion = kept.unit is Unit.EXPONENT and max(kept.value, now.value) <= IN_PROPORTION
+    if kept.better is Better.NEITHER or in_proportion:
         return Judgement.SAME
     tolerance = TOLERANCES[kept.unit]
     up = now.low > kept.high and now.value > kept.value * (1 + tolerance)
@@ -74,11 +75,12 @@ def compare(kept: Iterable[Figure], now: Iterable[Figure]) -> list[Row]:
 
 
 def table_of(rows: list[Row]) -> Table:
-    """Return all that is not the same, and how many are."""
-    same = sum(row.judgement is Judgement.SAME for row in rows)
-    table = Table(f"Beside the kept report: {same} figures are the same", ["", "figure", "kept", "now"])
+    """Return what is worse, better or missing, and how many are the same or new."""
+    same, new = (sum(row.judgement is one for row in rows) for one in (Judgement.SAME, Judgement.NEW))
+    title = f"Beside the kept report: {same} figures are the same, {new} new"
+    table = Table(title, ["", "figure", "kept", "now"])
     for row in rows:
-        if row.judgement is not Judgement.SAME:
+        if row.judgement not in (Judgement.SAME, Judgement.NEW):
             table.add(row.judgement, row.figure.id, _words(row.kept), _words(row.now))
     return table
 

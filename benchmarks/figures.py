@@ -42,6 +42,9 @@ TOLERANCES: dict[Unit, float] = {Unit.TIMES: 0.15, Unit.EXPONENT: 0.15, Unit.SHA
 Counts are of what must not happen, and shares of what is right: of these, one more is too much.
 """
 
+IN_PROPORTION = 1.15
+"""An exponent above this is more than repeats differ by on a quiet machine; what is below it is all as good."""
+
 
 class Figure(BaseModel):
     """One number with its spread: the lowest and the highest of its repeats, both the value where there was one."""

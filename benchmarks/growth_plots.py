@@ -12,7 +12,7 @@ mpl.use("Agg")  # a server has no screen
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from benchmarks.figures import Better, Figure, Unit, figure, slug
+from benchmarks.figures import IN_PROPORTION, Better, Figure, Unit, figure, slug
 
 INK, GREY = "#1f2933", "#7b8794"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")  # Okabe and Ito: told apart by every eye
@@ -20,8 +20,6 @@ MARKERS = "osD^v"
 STYLES = ("-", "--")
 STEP = 4
 """Sizes that are compared differ by at least this factor: between near ones, noise looks like growth."""
-WORSE_THAN_LINEAR = 1.15
-"""An exponent above this is more than what repeats of a measurement differ by on a quiet machine."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ def figures_of(chart: Chart) -> list[Figure]:
 def _step(exponent: float, size: int) -> str:
     if not size:
         return ""
-    return f"{exponent:.2f} up to {size}{', worse than linear' if exponent > WORSE_THAN_LINEAR else ''}"
+    return f"{exponent:.2f} up to {size}{', worse than linear' if exponent > IN_PROPORTION else ''}"
 
 
 def draw(chart: Chart, path: Path) -> None:

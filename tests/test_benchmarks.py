@@ -194,6 +194,9 @@ def kept_and_now(
         ((1.9, 2.0, 2.5), (2.4, 2.5, 2.6), Unit.TIMES, Better.LOWER, "same"),
         ((1.99, 2.0, 2.01), (2.19, 2.2, 2.21), Unit.TIMES, Better.LOWER, "same"),
         ((1.9, 2.0, 2.1), (0.1, 0.2, 0.3), Unit.TIMES, Better.NEITHER, "same"),
+        ((0.2, 0.2, 0.2), (0.5, 0.6, 0.7), Unit.EXPONENT, Better.LOWER, "same"),  # both are in proportion
+        ((0.9, 1.0, 1.1), (1.3, 1.4, 1.5), Unit.EXPONENT, Better.LOWER, "worse"),
+        ((1.3, 1.4, 1.5), (0.9, 1.0, 1.1), Unit.EXPONENT, Better.LOWER, "better"),
         ((0, 0, 0), (1, 1, 1), Unit.COUNT, Better.LOWER, "worse"),  # one is too many
         ((1, 1, 1), (0.999, 0.999, 0.999), Unit.SHARE, Better.HIGHER, "worse"),
         ((0.99, 1, 1), (0.98, 0.995, 1), Unit.SHARE, Better.HIGHER, "same"),  # intervals that overlap
