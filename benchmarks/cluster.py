@@ -1,6 +1,6 @@
 """What a cluster on Ray does with more nodes: measured with up to three on this machine, and a model of up to 64.
 
-    python -m benchmarks.cluster            # ten minutes; needs the extra `ray`
+    python -m benchmarks.cluster            # five minutes; needs the extra `ray`
     python -m benchmarks.cluster --try
 
 Measured: programs that wait, so that three nodes of four boxes have room on two cores; and what a submission costs the
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--try", dest="short", action="store_true", help="little of everything")
     short = parser.parse_args().short
     about = machine()
-    count, repeats, quick = (32, 1, 200) if short else (144, 3, 2000)
+    count, repeats, quick = (32, 1, 200) if short else (96, 3, 1000)
     measured: dict[int, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         cluster = LocalCluster(Path(folder), 3, {"VERIFIER_BOXES": str(BOXES)})
