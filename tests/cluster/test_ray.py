@@ -163,12 +163,14 @@ def test_what_is_there_at_the_deadline_is_told(http: httpx.Client) -> None:
     quick = [{"kind": "math", "completion": r"\boxed{1}", "reference": "1"}]
     answer = http.post("/v1/verify", json={"submissions": [*quick, *sleepers(40, 2.0, "slow")], "deadline_s": 10})
     found = answer.json()["results"]
-    late = [one for one in found if one["verdict"] == "judge_error"]
     assert found[0]["verdict"] == "accepted"
-    assert 0 < len(late) < 40
-    assert [one["message"] for one in late if "the deadline passed" not in one["message"]] == []
-    judged = [(one["verdict"], right) for one, right in zip(found[1:], of_sleepers(40), strict=True) if one not in late]
-    assert all(verdict == right for verdict, right in judged)
+    in_time = [
+        (one["verdict"], right)
+        for one, right in zip(found[1:], of_sleepers(40), strict=True)
+        if "the deadline passed" not in one["message"]  # an error, or of what had its fair share of the time a verdict
+    ]
+    assert 0 < len(in_time) < 40
+    assert [verdict for verdict, _ in in_time] == [right for _, right in in_time]
 
 
 def test_replicas_come_and_go_with_the_load_and_no_verdict_is_lost(http: httpx.Client, cluster: "LocalCluster") -> None:
