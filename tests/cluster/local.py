@@ -64,7 +64,7 @@ class LocalCluster:
         """Start a node that takes a replica of `Code`, with variables of its own."""
         return self.cluster.add_node(wait=True, resources={"judge": 1}, env_vars=env, **NODE)
 
-    def deploy(self, code: Mapping[str, Any], wait: bool = True) -> None:
+    def deploy(self, code: Mapping[str, Any], wait: bool = True, fronts: int = 1) -> None:
         """Deploy, or deploy anew, with something else said of the deployment `Code` than in the YAML."""
         config = yaml.safe_load(YAML.read_text())
         config["http_options"]["port"] = self.port
@@ -75,6 +75,7 @@ class LocalCluster:
         by_name["Code"] |= code
         by_name["Code"]["ray_actor_options"] = {"num_cpus": 1, "resources": {"judge": 0.001}}
         by_name["Math"]["autoscaling_config"]["max_replicas"] = 1
+        by_name["Front"]["num_replicas"] = fronts
         schema = ServeDeploySchema.model_validate(config)
         serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": self.port})
         client = _get_global_client()
@@ -99,9 +100,9 @@ class LocalCluster:
         names = [one["name"] for one in named]
         return [ray.get_actor(name, namespace="serve") for name in names if f"#{deployment}#" in name]
 
-    def kill_replica(self) -> None:
-        """Kill the process of a replica of `Code`."""
-        ray.kill(self.replicas()[0], no_restart=True)
+    def kill_replica(self, deployment: str = "Code") -> None:
+        """Kill the process of a replica."""
+        ray.kill(self.replicas(deployment)[0], no_restart=True)
 
     def kill_node(self) -> None:
         """Kill a raylet, and all that runs under it."""
