@@ -21,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from benchmarks.figures import Better, Figure, Unit, figure, ratios
 from benchmarks.processes import cpu_s
 from benchmarks.results import Table, machine, save
 from tests.cluster.local import LocalCluster
@@ -182,7 +183,25 @@ def main() -> None:
             cluster.close()
     tables = report(measured, count, front_s, proxy_s, at_once)
     data = {"measured": measured, "front_s": front_s, "proxy_s": proxy_s, "quick_per_s": at_once}
-    save("cluster", about, data, tables)
+    save("cluster", about, data, tables, figures_of(measured, front_s))
+
+
+def figures_of(measured: dict[int, list[float]], front_s: float) -> list[Figure]:
+    """Return how throughput grows with nodes, and what a submission costs the front."""
+    one = measured[1]
+    grows = [
+        figure(
+            f"cluster/{nodes}_nodes/ratio_to_one_node",
+            f"throughput of {nodes} nodes on Ray, beside one",
+            ratios(rates, one),
+            Unit.TIMES,
+            Better.HIGHER,
+        )
+        for nodes, rates in measured.items()
+        if nodes > 1
+    ]
+    cost = figure("cluster/front/cpu_ms", "CPU of a front for a submission", 1000 * front_s, Unit.MS, Better.LOWER)
+    return [*grows, cost]
 
 
 def report(measured: dict[int, list[float]], count: int, front_s: float, proxy_s: float, at_once: float) -> list[Table]:

@@ -155,6 +155,12 @@ PARTS: dict[str, Part] = {
         {Form.FULL: []},
         {Form.FULL: 120},
     ),
+    "cluster": Part(
+        "Several nodes on Ray",
+        "Programs that wait, judged by one, two and three nodes of four boxes, all on this machine.",
+        {Form.FULL: []},
+        {Form.FULL: 300},
+    ),
     "demo_seeds": Part(
         "The demonstration",
         "Greedy accuracy on held-out problems before and after GRPO, and with a coin for a verifier; 95 % intervals.",
