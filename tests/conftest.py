@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -25,6 +26,9 @@ def free_port() -> int:
 
 class ServiceProcess:
     """A verifier in a process of its own."""
+
+    launched: ClassVar[list[subprocess.Popen[bytes]]] = []
+    """What was started in this session; a test that fails may leave some behind."""
 
     def __init__(self, log: Path, env: dict[str, str] | None = None, port: int | None = None) -> None:
         self.port = port or free_port()
@@ -50,6 +54,7 @@ class ServiceProcess:
         command = [sys.executable, "-m", "verifier_service", "serve", "--port", str(self.port)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._env)
+        self.launched.append(self._process)
 
     def wait_until_ready(self) -> None:
         """Wait until it says that it is ready."""
@@ -80,6 +85,16 @@ class ServiceProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """End the services that failed tests left; their boxes end with them."""
+    yield
+    for process in ServiceProcess.launched:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=120)
 
 
 @pytest.fixture(scope="session", autouse=True)
