@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-WAIT_S = 180
+WAIT_S = 600
+"""What is not there by then hangs; on a busy machine replicas take minutes."""
 
 
 def until(what: Callable[[], Any], why: str, say: Callable[[], str] = str) -> Any:
