@@ -54,7 +54,7 @@ check: $(INSTALLED) ## Lint, formatting, types, import contracts, unused code, t
 	$(BIN)/vulture
 	@scripts/check-any
 
-bench: $(INSTALLED) ## Measure the verifier beside others, in one report (minutes; FULL=1: hours)
+bench: $(INSTALLED) ## Measure the verifier beside others, in one report (minutes; FULL=1: more than an hour)
 	@runner="$$(scripts/choose-runner)"; VERIFIER_RUNNER="$$runner" $(BIN)/python -m benchmarks \
 		$(if $(FULL),--full) $(if $(CHECK),--check "$(CHECK)") $(if $(AGAINST),--against "$(AGAINST)") \
 		$(if $(LABELLED),--labelled "$(LABELLED)") $(if $(MBPP),--mbpp "$(MBPP)") $(BENCH_ARGS)

@@ -1,9 +1,9 @@
 """Measure everything, part by part, and make one report of it: JSON for programs, a page for people.
 
     python -m benchmarks                       # the quick form, some minutes: runs/benchmarks/report.json and .html
-    python -m benchmarks --full                # everything, an hour and more
+    python -m benchmarks --full                # everything, more than an hour
     python -m benchmarks --try                 # little of everything: whether it works; its figures say nothing
-    python -m benchmarks --check docs/measured.json      # and tell what got worse since; ends with 1 then
+    python -m benchmarks --check REPORT.json              # and tell what got worse since; ends with 1 then
     python -m benchmarks --against http://127.0.0.1:8080 --labelled CASES.jsonl --mbpp MBPP.jsonl
 
 On a quiet machine, as root: the memory and CPU of boxes are other users' processes. Each part can be had alone, as

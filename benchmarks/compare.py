@@ -1,7 +1,7 @@
 """A run of the benchmarks beside a kept one: what got worse, what got better, what is missing.
 
-    python -m benchmarks --check docs/measured.json                                # measures, then compares
-    python -m benchmarks.compare docs/measured.json runs/benchmarks/report.json    # compares two reports
+    python -m benchmarks --check KEPT.json                                 # measures, then compares
+    python -m benchmarks.compare KEPT.json runs/benchmarks/report.json     # compares two reports
 
 Only figures that mean the same on every machine are compared. One is worse when it went the wrong way by more than its
 unit's tolerance, and the spreads of both runs do not touch: either alone is what repeats on one machine differ by.

@@ -357,3 +357,16 @@ def test_a_kept_report_that_is_none_is_told_before_anything_is_measured(tmp_path
     assert ran.returncode == 2
     assert "--check kept.json" in ran.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_measures_keeps_its_gpu() -> None:
+    program = "import os, benchmarks.service; print(os.environ['CUDA_VISIBLE_DEVICES'])"
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    assert found.stdout.strip() == "3"

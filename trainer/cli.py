@@ -116,12 +116,10 @@ def evaluate(
     console = Console()
     with _said(console):
         options: dict[str, object] = {} if data is None else {"evaluation.data": [_yaml("--data", data)]}
-        loaded = _load(recipe, verifier_url, changes, options)
+        loaded = _load_to_compute(recipe, verifier_url, changes, options, console)
         given = {"samples": samples, "temperature": temperature}
         asked = loaded.evaluation.insisting(**{name: value for name, value in given.items() if value is not None})
         loaded = loaded.model_copy(update={"evaluation": asked})
-        _quiet_libraries()
-        _stay_on_one_card(console)
         from trainer.evaluation import evaluations
 
         evaluations.run(loaded, model or [str(loaded.trained_dir)], limit, output, console)
@@ -138,9 +136,7 @@ def smoke(
     """Run two steps on eight problems with the recipe's own model: what breaks in hours breaks here in minutes."""
     console = Console()
     with _said(console):
-        loaded = _load(recipe, verifier_url, changes, {})
-        _quiet_libraries()
-        _stay_on_one_card(console)
+        loaded = _load_to_compute(recipe, verifier_url, changes, {}, console)
         from trainer import smoke as smokes
 
         if not smokes.run(loaded, console, tiny, keep):
@@ -201,9 +197,7 @@ def merge(
     """Make a trained adapter part of its model: one folder that loads without PEFT."""
     console = Console()
     with _said(console):
-        loaded = _load(recipe, None, changes, {})
-        _quiet_libraries()
-        _stay_on_one_card(console)
+        loaded = _load_to_compute(recipe, None, changes, {}, console)
         from trainer import export
 
         export.merge(loaded, adapter or loaded.trained_dir, output or loaded.run_dir / "merged", push_to, console)
@@ -241,9 +235,7 @@ def score(
     """Measure how often a model is right on each problem, and write rows with pass rates."""
     console = Console()
     with _said(console):
-        loaded = _load(recipe, verifier_url, changes, {})
-        _quiet_libraries()
-        _stay_on_one_card(console)
+        loaded = _load_to_compute(recipe, verifier_url, changes, {}, console)
         from trainer.scoring import score as scores
 
         scores.score(loaded, scores.Options(samples, model, temperature, limit, output), console)
@@ -288,9 +280,7 @@ def compare(
     console = Console()
     with _said(console):
         options = {"compare.completions": completions, "seed": seed, "output_dir": output_dir}
-        loaded = _load(recipe, verifier_url, changes, options)
-        _quiet_libraries()
-        _stay_on_one_card(console)
+        loaded = _load_to_compute(recipe, verifier_url, changes, options, console)
         from trainer.baselines import compare as comparing
 
         comparing.compare(loaded, methods.split(","), in_process, console)
@@ -378,6 +368,16 @@ def _yaml(option: str, text: str) -> object:
         return yaml.safe_load(text)
     except yaml.YAMLError as problem:
         raise RecipeError(option, [f"{text!r} is not YAML: {' '.join(str(problem).split())}"]) from problem
+
+
+def _load_to_compute(
+    recipe: str, verifier_url: str | None, changes: list[str] | None, options: dict[str, object], console: Console
+) -> Recipe:
+    """Load a recipe for a command that runs a model: the libraries are quiet, and one process stays on one GPU."""
+    loaded = _load(recipe, verifier_url, changes, options)
+    _quiet_libraries()
+    _stay_on_one_card(console)
+    return loaded
 
 
 def _load(recipe: str, verifier_url: str | None, changes: list[str] | None, options: dict[str, object]) -> Recipe:

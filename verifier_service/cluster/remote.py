@@ -19,7 +19,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -338,15 +338,20 @@ class RemoteJudge:
         return found
 
     async def _packed(self, tests: object) -> Packed:
-        body = await asyncio.to_thread(pickle.dumps, tests)
-        packed = Packed(hashlib.sha256(body).hexdigest(), body)
+        body, sha256 = await asyncio.to_thread(_written, tests)
         if len(body) <= INLINE_BYTES:
-            return packed
-        known = self._laid_out.get(packed.sha256)
+            return Packed(sha256, body)
+        known = self._laid_out.get(sha256)
         if known is None:
-            known = replace(packed, body=await self._nodes.put(body)), len(body)
-            self._laid_out[packed.sha256] = known
+            known = Packed(sha256, await self._nodes.put(body)), len(body)
+            self._laid_out[sha256] = known
             while sum(size for _, size in self._laid_out.values()) > KEPT_BYTES and len(self._laid_out) > 1:
                 self._laid_out.popitem(last=False)
-        self._laid_out.move_to_end(packed.sha256)
+        self._laid_out.move_to_end(sha256)
         return known[0]
+
+
+def _written(tests: object) -> tuple[bytes, str]:
+    """Return tests as bytes, and the digest of these."""
+    body = pickle.dumps(tests)
+    return body, hashlib.sha256(body).hexdigest()
