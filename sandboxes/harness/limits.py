@@ -1,8 +1,9 @@
 """What a process may use: the limits the kernel holds for it, and what is there to be held to them.
 
-CPU time is the limit that counts. `RLIMIT_CPU` knows whole seconds and one process only, so the supervisor also reads
-the kernel's accounts, of the whole box (`accounts`) or of every process of the job (`usage`), and RLIMIT_CPU is the
-net below. The same for memory: RLIMIT_AS stops wild requests, what is really resident decides, and the box's cgroup is
+CPU time is the limit that counts. `RLIMIT_CPU` knows whole seconds and one process only, and counts ticks of the
+kernel's clock, which may be far more than a process that runs in short turns has had. So the supervisor reads the
+kernel's accounts, of the whole box (`accounts`) or of every process of the job (`usage`), and RLIMIT_CPU is the net
+below. The same for memory: RLIMIT_AS stops wild requests, what is really resident decides, and the box's cgroup is
 the net below.
 """
 
@@ -48,7 +49,7 @@ class ProcessLimits:
 
     def for_kernel(self) -> tuple[tuple[int, int], ...]:
         """Return the rlimits as pairs of resource and value; that of the stack is a soft one."""
-        cpu_s = math.ceil(self.cpu_total_s or self.cpu_s) + 1
+        cpu_s = 2 * math.ceil(self.cpu_total_s or self.cpu_s) + 1
         table = [
             (resource.RLIMIT_CPU, cpu_s),
             (resource.RLIMIT_NPROC, self.processes),

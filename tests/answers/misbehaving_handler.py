@@ -53,6 +53,16 @@ def _compute_for(item: dict[str, Any], report: Report) -> None:
     report("result", os.getpid())
 
 
+def _compute_in_turns(item: dict[str, Any], report: Report) -> None:
+    begun_s = time.process_time()
+    while time.process_time() < begun_s + item["cpu_s"]:
+        until_s = time.process_time() + 0.003
+        while time.process_time() < until_s:
+            pass
+        time.sleep(0.0005)  # wakes with the kernel's clock, and so has run at each of its ticks
+    report("result", os.getpid())
+
+
 def _stage(item: dict[str, Any], report: Report) -> None:
     report("half way", None)
     _spin(item, report)
@@ -61,4 +71,5 @@ def _stage(item: dict[str, Any], report: Report) -> None:
 _DEEDS = {
     "echo": _echo, "spin": _spin, "compute": _compute, "sleep": _sleep, "allocate": _allocate, "die": _die,
     "raise": _raise, "pid": _pid, "stage": _stage, "compute for": _compute_for,
+    "compute in turns": _compute_in_turns,
 }  # fmt: skip

@@ -121,6 +121,14 @@ async def test_a_worker_that_is_slow_on_a_busy_machine_is_left_alone() -> None:
     await pool.close()
 
 
+async def test_cpu_time_is_what_a_worker_had_and_not_how_often_the_clock_found_it_running() -> None:
+    pool = Pool(HANDLER, 1, Limits(cpu_limit_s=1.0, memory_limit_mb=200), ECHO)
+    await pool.start()
+    ((_, worker),) = await run(pool, {"do": "pid"})
+    assert await run(pool, {"do": "compute in turns", "cpu_s": 0.95}) == [("result", worker)]
+    await pool.close()
+
+
 def ran_s(pid: int) -> float:
     """Return the seconds for which a process had a core."""
     return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
