@@ -53,7 +53,8 @@ class LocalCluster:
         self._env = {**ENV, **own, **settings, "PYTHONPATH": path}
         self._before = {name: os.environ.get(name) for name in self._env}
         os.environ.update(self._env)
-        self.cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 4})
+        head = {**NODE, "num_cpus": 4, "resources": {"front": 1}}
+        self.cluster = Cluster(initialize_head=True, head_node_args=head)
         self.nodes = [self.add_node() for _ in range(nodes)]
         with chdir(folder):  # workers would import from the folder of their driver before all else
             ray.init(address=self.cluster.address, log_to_driver=False, logging_level=logging.ERROR)
@@ -75,7 +76,8 @@ class LocalCluster:
         by_name["Code"] |= code
         by_name["Code"]["ray_actor_options"] = {"num_cpus": 1, "resources": {"judge": 0.001}}
         by_name["Math"]["autoscaling_config"]["max_replicas"] = 1
-        by_name["Front"]["num_replicas"] = fronts
+        by_name["Front"]["num_replicas"] = fronts  # at the head: a front that is lost loses its requests
+        by_name["Front"]["ray_actor_options"] = {"num_cpus": 1, "resources": {"front": 0.001}}
         schema = ServeDeploySchema.model_validate(config)
         serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": self.port})
         client = _get_global_client()

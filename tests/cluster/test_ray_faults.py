@@ -18,7 +18,7 @@ from verifier_service.runners.docker import OWNER_LABEL
 if TYPE_CHECKING:
     from tests.cluster.local import LocalCluster
 
-pytestmark = [pytest.mark.long, pytest.mark.docker]
+pytestmark = [pytest.mark.long, pytest.mark.alone, pytest.mark.docker]
 
 
 @pytest.fixture(scope="module")

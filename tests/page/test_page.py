@@ -52,7 +52,7 @@ def test_a_right_answer_is_found_typeset_and_proved_without_a_mouse(visit: Visit
     expect(tab.locator(".by")).to_contain_text("boxed")
     expect(tab.locator(".context mark")).to_have_text("\\frac{2}{4}")
     assert tab.locator(".side .katex-html").count() == 2
-    assert tab.evaluate("document.fonts.check('16px KaTeX_Main')")
+    assert tab.evaluate("document.fonts.ready.then(() => document.fonts.check('16px KaTeX_Main'))")
     expect(tab.locator(".why")).to_contain_text("equal in value")
     assert visit.complaints == []
     assert {url.partition("//")[2].partition("/")[0] for url in visit.asked} == {visit.url.removeprefix("http://")}
