@@ -119,7 +119,7 @@ class Known:
 class Elsewhere(Runner):
     """The runner of a service whose boxes are on nodes: it starts none, and knows what languages they have."""
 
-    name = "ray"
+    name = "nodes"
 
     def __init__(self, known_languages: Mapping[str, Language], nodes: Nodes | None, known: Known | None) -> None:
         """Without `nodes` there are no programs to run at all."""

@@ -24,7 +24,7 @@ export function showCodeFields(place, form, info) {
   const { tests } = form;
   const kinds = kindsOf(form.language, info);
   if (kinds.length && !kinds.includes(tests.kind)) tests.kind = kinds[0];
-  if (tests.as === "fields" && Math.max(tests.calls.length, tests.stdio.length) > MAX_CASES_AS_FIELDS) toJson(tests);
+  if (tests.as === "fields" && hasTooMany(tests)) toJson(tests);
   fill(
     place,
     el(
@@ -62,13 +62,16 @@ const kindsOf = (language, info) =>
 // Tests as JSON, for what the fields do not show: weights, files, keyword arguments, a thousand cases.
 
 function jsonFields(tests, again) {
-  const back = el("button", { type: "button", className: "quiet small" }, "Discard this, back to fields");
+  const kept = hasTooMany(tests) ? `the first ${MAX_CASES_AS_FIELDS} cases as fields` : "fields";
+  const back = el("button", { type: "button", className: "quiet small" }, `Discard this, back to ${kept}`);
   back.addEventListener("click", () => (toFields(tests), again()));
   return [
     areaField("Tests as JSON", tests, "json", { id: "tests-json", rows: 10, help: "As in the field `tests` of the API." }),
     el("div", {}, back),
   ];
 }
+
+const hasTooMany = (tests) => Math.max(tests.calls.length, tests.stdio.length) > MAX_CASES_AS_FIELDS;
 
 function toFields(tests) {
   tests.as = "fields";
