@@ -245,9 +245,10 @@ class Process:
         pipes = [os.pipe() for _ in capture.value]
         writing = [pipe[1] for pipe in pipes]
         # The program has another uid, and /dev/stdin opens the pipe anew: for that end's direction, and no other.
-        os.fchmod(in_reading, 0o444)
-        for fd in writing:
-            os.fchmod(fd, 0o222)
+        with contextlib.suppress(PermissionError):  # pipes of gVisor's kernel keep their mode
+            os.fchmod(in_reading, 0o444)
+            for fd in writing:
+                os.fchmod(fd, 0o222)
         try:
             self._feed_at_once()
             links = () if link is None else (link.fileno(),)

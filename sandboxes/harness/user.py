@@ -1,7 +1,8 @@
 """Work that has to be done as another user: the supervisor may change its uid, and has no right to others' files.
 
 For files it takes on only the ids that the kernel asks for there (setfsuid(2)): it stays who it is for signals and
-everything else, and no process is made. To kill all that a user runs takes a process that becomes that user.
+everything else, and no process is made. gVisor's kernel has no such ids; there it takes on the effective ones, and its
+real ones keep it out of that user's reach. To kill all that a user runs takes a process that becomes that user.
 """
 
 import ctypes
@@ -15,6 +16,7 @@ _NOBODYS = -1
 """No id: to ask for it changes nothing."""
 
 _libc = ctypes.CDLL(None)
+_has_ids_for_files = _libc.setfsuid(_NOBODYS) != -1
 
 
 def kill_all_of(uid: int) -> None:
@@ -48,6 +50,11 @@ def as_owner(uid: int, action: Callable[[], _Result]) -> _Result:
 
 
 def _take_on(uid: int) -> None:
+    if not _has_ids_for_files:
+        os.seteuid(0)
+        os.setegid(uid)
+        os.seteuid(uid)
+        return
     _libc.setfsgid(uid)
     _libc.setfsuid(uid)
     if _libc.setfsuid(_NOBODYS) != uid or _libc.setfsgid(_NOBODYS) != uid:  # they only tell what was in force before

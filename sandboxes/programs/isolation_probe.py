@@ -29,6 +29,7 @@ SYSTEM_CALLS = {
 }
 AF_PACKET, AF_VSOCK = 17, 40
 NETLINK_SOCK_DIAG = 4
+PR_GET_NO_NEW_PRIVS = 39
 KNOWN_VARIABLES = {
     "PATH", "HOME", "LANG", "LC_CTYPE", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "MALLOC_ARENA_MAX",
     "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
@@ -125,7 +126,7 @@ CLAIMS: dict[str, Callable[[], Seen]] = {
     "it is not root": lambda: (os.getuid() != 0 and os.getgid() != 0, f"uid {os.getuid()}"),
     "it cannot become root": lambda: _refused(os.setuid, 0),
     "it has no capability": lambda: _status("CapEff: 0000000000000000"),
-    "it can gain no privileges": lambda: _status("NoNewPrivs: 1"),
+    "it can gain no privileges": lambda: (_libc.prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1, "PR_GET_NO_NEW_PRIVS"),
     "it is under a seccomp filter": lambda: _status("Seccomp: 2"),
     "only its own folders can be written": _writable_places,
     "kernel settings are closed": lambda: _refused(open, "/proc/sys/kernel/core_pattern", "w"),
