@@ -65,9 +65,9 @@ sandboxes: ## Build the sandbox images of LANGUAGES="python cpp ..." (default: p
 serve: $(INSTALLED) ## Serve the verifier on 127.0.0.1:8000 (VERIFIER_HOST, VERIFIER_PORT)
 	@runner="$$(scripts/choose-runner)"; VERIFIER_RUNNER="$$runner" exec $(BIN)/python -m verifier_service serve
 
-openapi: $(INSTALLED) ## Write docs/openapi.json and docs/settings.md from the code
+openapi: $(INSTALLED) ## Write docs/openapi.json and docs/reference/settings.md from the code
 	@$(BIN)/python -m verifier_service openapi > docs/openapi.json
-	@$(BIN)/python -m verifier_service settings --markdown > docs/settings.md
+	@$(BIN)/python -m verifier_service settings --markdown > docs/reference/settings.md
 
 constraints: ## Write constraints.txt anew: the newest versions that pyproject.toml allows
 	@scripts/update-constraints

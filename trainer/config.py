@@ -253,7 +253,7 @@ class AsyncGrpo(Part):
 
 
 class Repair(Part):
-    """The policy is told what the verifier found in its answer, and writes it anew: docs/turns.md."""
+    """The policy is told what the verifier found in its answer, and writes it anew: docs/reference/turns.md."""
 
     max_turns: int = Field(default=2, ge=2, le=16, description="answers in one completion, the first one counted")
     show: Literal["verdict", "input", "expected"] = Field(
@@ -263,7 +263,7 @@ class Repair(Part):
 
 
 class Interpreter(Part):
-    """A tool with which the policy runs programs in the sandbox, by `POST /v1/run`: docs/turns.md."""
+    """A tool with which the policy runs programs in the sandbox, by `POST /v1/run`: docs/reference/turns.md."""
 
     max_calls: int = Field(default=4, ge=1, le=64, description="in one completion; further ones are not run")
     time_limit_s: float = Field(default=2.0, gt=0, description="CPU seconds of one call")

@@ -163,7 +163,7 @@ def advice(problem: BaseException, stage: str, recipe: Recipe) -> list[str]:
         return ["the memory is not enough; by plan-memory one of these would be:", *fitting]
     for package, extra in EXTRAS.items():
         if (isinstance(problem, ImportError) or stage == "packages") and package in text.lower().replace("-", "_"):
-            return [f"pip install -c constraints-gpu.txt -e '.[trainer,{extra}]' (docs/gpus.md)"]
+            return [f"pip install -c constraints-gpu.txt -e '.[trainer,{extra}]' (docs/how-to/gpus.md)"]
     if isinstance(problem, VerifierDown):
         return ["start one: python -m verifier_service serve; or say where it is: --verifier-url http://HOST:8000"]
     if stage == "sync":
@@ -171,7 +171,7 @@ def advice(problem: BaseException, stage: str, recipe: Recipe) -> list[str]:
     if stage in ("load", "generate") and recipe.vllm is not None:
         return [
             "vLLM needs its share free when it starts: --set vllm.vllm_gpu_memory_utilization=...; in server mode "
-            "see that it runs with the options of docs/gpus.md; --set vllm=null goes without it"
+            "see that it runs with the options of docs/how-to/gpus.md; --set vllm=null goes without it"
         ]
     if stage == "load" and isinstance(problem, OSError):
         return ["the hub did not give the model: HF_TOKEN for one that asks for it, HF_HOME for a cache, or a folder"]

@@ -4,7 +4,7 @@ Three deployments. `Front` is the HTTP app as it is on one machine: keys, admiss
 with Retry-After. `Code` judges programs, one replica on each node with all its cores; `Math` compares answers. The
 front reaches both by handles; parts of a batch go there, and outcomes stream back.
 
-Here stands what must hold wherever it runs; how many replicas there are is for the YAML to say. docs/ray.md.
+Here stands what must hold wherever it runs; how many replicas there are is for the YAML to say. docs/how-to/ray.md.
 """
 
 import asyncio

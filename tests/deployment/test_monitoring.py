@@ -84,7 +84,7 @@ def test_every_alert_says_how_bad_it_is_and_what_it_is() -> None:
     for rule in RULES:
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert rule["annotations"]["summary"]
-    guide = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "how-to" / "monitor.md").read_text(encoding="utf-8")
     assert [rule["alert"] for rule in RULES if rule["alert"] not in guide] == []
 
 

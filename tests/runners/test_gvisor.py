@@ -1,6 +1,6 @@
 """gVisor's kernel between programs and the machine's, where the Docker daemon has the runtime `runsc`.
 
-The service gets ready only where that runtime starts threads: docs/operations.md says with which options.
+The service gets ready only where that runtime starts threads: docs/how-to/gvisor.md says with which options.
 """
 
 from collections.abc import Iterator

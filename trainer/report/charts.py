@@ -218,7 +218,7 @@ def _signals(rows: Sequence[dict[str, Any]]) -> list[Chart]:
             if name.startswith("verifier/signal/") and value:
                 means[name] = means.get(name, 0.0) + value / len(rows)
     often = tuple(sorted(means, key=lambda name: (-means[name], name))[: len(COLOURS)])
-    explanation = "Share of completions of which the sandbox told it (docs/api.md, signals)."
+    explanation = "Share of completions of which the sandbox told it (docs/reference/api.md, signals)."
     return [Chart("signals", "Signals of programs", often, "share", explanation)] if often else []
 
 

@@ -1,4 +1,4 @@
-"""What is counted for `GET /metrics`, in the words of Prometheus. docs/operations.md says what to look at when.
+"""What is counted for `GET /metrics`, in the words of Prometheus. docs/how-to/monitor.md says what to look at when.
 
 No label takes what a client chose: routes, languages, causes and signals are those that there are, else `other`.
 """

@@ -1,4 +1,4 @@
-"""Published data sets in their own formats, as the service reads them: the table is in docs/datasets.md."""
+"""Published data sets in their own formats, as the service reads them: the table is in docs/reference/datasets.md."""
 
 import warnings
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class KnownDataset(DatasetSource):
     """
 
     kind: Literal["dataset"] = "dataset"
-    format: str | None = Field(default=None, description="one of docs/datasets.md")
+    format: str | None = Field(default=None, description="one of docs/reference/datasets.md")
     bad_rows: Literal["stop", "skip"] = "stop"
 
     @field_validator("format")
