@@ -144,7 +144,9 @@ def attention_note(recipe: Recipe) -> str | None:
     named = recipe.model.attention if isinstance(recipe.model, Pretrained) else None
     if named is None or attention_used(named) == named:
         return None
-    return f"model.attention: {named} is not installed here (docs/how-to/gpus.md); {attention_used(named)} is used instead"
+    return (
+        f"model.attention: {named} is not installed here (docs/how-to/gpus.md); {attention_used(named)} is used instead"
+    )
 
 
 def load_model(recipe: Recipe, base: str, adapter: Path | None = None, trainable: bool = False) -> Any:

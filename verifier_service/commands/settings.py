@@ -16,8 +16,8 @@ HEAD = """# Settings
 
 Every setting of the service is a variable of its environment. `python -m verifier_service settings` shows what they are
 on a machine; a value that makes no sense ends the start, with the setting, the value and what is allowed. Times are
-in seconds (`_s`), memory in MiB (`_mb`) and KiB (`_kb`). [Secure a deployment](../how-to/secure.md) says which matter before others
-may ask.
+in seconds (`_s`), memory in MiB (`_mb`) and KiB (`_kb`). [Secure a deployment](../how-to/secure.md) lists those that
+matter before others can reach the service.
 
 | setting | default | what it is for |
 |---|---|---|
@@ -27,7 +27,9 @@ OF_THE_MACHINE = {"boxes": "the cores", "math_workers": "the cores", "state_dir"
 
 
 def show(
-    markdown: Annotated[bool, typer.Option("--markdown", help="print docs/reference/settings.md, with the defaults")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="print docs/reference/settings.md, with the defaults")
+    ] = False,
 ) -> None:
     """Show every setting: what it is here, and what it is for. They are set in the environment."""
     if markdown:
