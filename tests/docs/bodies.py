@@ -107,7 +107,6 @@ READERS: dict[str, Callable[[str], list[str]]] = {
     "javascript": _text,
 }
 """What checks each language; the last ones only name settings, and so have to be run by a block that follows."""
-TO_BE_WRITTEN = ("dockerfile", "cpp", "javascript")
 
 
 def complaints_of_type(block: Block) -> list[str]:

@@ -146,7 +146,7 @@ def complaints(script: str) -> list[str]:
     read = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
     found = [read.stderr.strip()] if read.returncode else []
     for words in commands_of(script):
-        found += _complaints_of_command(words)
+        found += _complaints_of_command(words, script)
     return found + unknown_settings(script)
 
 
@@ -161,7 +161,7 @@ def forbidden(script: str) -> list[str]:
     return found
 
 
-def _complaints_of_command(words: list[str]) -> list[str]:
+def _complaints_of_command(words: list[str], script: str) -> list[str]:
     first = next((n for n, word in enumerate(words) if not ASSIGNMENT.match(word)), len(words))
     if words[first : first + 1] == ["make"]:
         return _of_make(words[first + 1 :])
@@ -169,11 +169,11 @@ def _complaints_of_command(words: list[str]) -> list[str]:
         if word == "-m" and n + 1 < len(words):
             module = words[n + 1]
             if module in PROGRAMS:
-                return _of_program(module, words[n + 2 :])
+                return _of_program(module, words[n + 2 :], script)
             if module.partition(".")[0] == "benchmarks":
                 return _of_benchmark(module, words[n + 2 :])
         if Path(word).name in PROGRAMS and "-" in word and (n == first or words[n - 1] in BEFORE_A_PROGRAM):
-            return _of_program(Path(word).name, words[n + 1 :])
+            return _of_program(Path(word).name, words[n + 1 :], script)
     return []
 
 
@@ -185,7 +185,7 @@ def _of_make(words: list[str]) -> list[str]:
     return found + [f"make {name}=: the Makefile does not read it" for name in named if name not in makefile]
 
 
-def _of_program(name: str, words: list[str]) -> list[str]:
+def _of_program(name: str, words: list[str], script: str) -> list[str]:
     command: Any = get_command(PROGRAMS[name])
     rest = [re.sub(r"\$\(.*?\)|\$\{.*?\}|\$\w+", "1", word) for word in words]
     parent = None
@@ -200,6 +200,9 @@ def _of_program(name: str, words: list[str]) -> list[str]:
     except typer.Exit:
         return []  # --help, --version
     except UsageError as error:
+        variable = getattr(getattr(error, "param", None), "envvar", None)
+        if "Missing" in error.format_message() and variable and str(variable) in script:
+            return []
         return [f"{name} {' '.join(words)}: {error.format_message()}"]
 
 

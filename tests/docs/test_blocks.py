@@ -21,7 +21,18 @@ EXEMPT = {
     "sandboxes/README.md",
     *(
         f"docs/how-to/{name}.md"
-        for name in ("audit", "gpus", "gvisor", "kubernetes", "ray", "secure", "several-machines", "slurm")
+        for name in (
+            "air-gap",
+            "audit",
+            "gpus",
+            "gvisor",
+            "kubernetes",
+            "languages",
+            "ray",
+            "secure",
+            "several-machines",
+            "slurm",
+        )
     ),
     *(f"docs/reference/{name}.md" for name in ("api", "client", "code", "math", "recipes", "trainer", "turns")),
 }

@@ -155,6 +155,7 @@ END
         ("exec .venv/bin/grpo-verifier doktor", "No such command"),
         ("accelerate launch -m trainer train", "Missing argument"),
         ("grpo-trainer train demo --sed 1", "No such option"),
+        ("python -m verifier_service keys add alice", "Missing option"),
         ("python -m benchmarks.nothing", "no such module"),
         ("python -m benchmarks.soak --cuont 5", "--cuont is not an option"),
         ("make tset", "no such target"),
@@ -176,6 +177,7 @@ def test_a_command_line_that_our_programs_would_refuse_is_found(script: str, sai
         "make sandboxes LANGUAGES='python cpp'",
         "pip install 'grpo-verifier[service]'",
         "python -m benchmarks --only soak --full",
+        "export VERIFIER_KEYS_FILE=keys.jsonl\npython -m verifier_service keys add alice",
     ],
 )
 def test_a_command_line_that_our_programs_take_is_not_found(script: str) -> None:
