@@ -1,10 +1,13 @@
 """Algorithms by name: TRL's loss with what a name sets is the paper's formula, and a contradiction is refused."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import torch
+from trl.trainer.utils import nanstd
 
 from tests.trainer.test_training import QUIET
 from trainer.algorithms import ALGORITHMS
@@ -17,6 +20,8 @@ from trainer.train import grpo_trainer, prepare
 
 LENGTH = 6
 KL_WEIGHT = 0.04
+Formula: TypeAlias = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""From log-probabilities (of the policy, when sampled, of the reference), a mask and advantages to a loss."""
 
 
 def recipe(folder: Path, algorithm: str, **fields: Any) -> Recipe:
@@ -74,7 +79,16 @@ def cispo(lp: torch.Tensor, old: torch.Tensor, _: torch.Tensor, mask: torch.Tens
     return -((lp - old).exp().clamp(max=5.0).detach() * a * lp * mask).sum() / mask.sum()
 
 
-FORMULAS = {"grpo": grpo, "dr_grpo": dr_grpo, "dapo": dapo, "gspo": gspo, "cispo": cispo}
+FORMULAS: dict[str, Formula] = {"grpo": grpo, "dr_grpo": dr_grpo, "dapo": dapo, "gspo": gspo, "cispo": cispo}
+PAGE = Path(__file__).parents[2] / "docs/explanation/grpo.md"
+
+
+def of_the_page(name: str) -> Any:
+    """What docs/explanation/grpo.md defines under this name, in the last block that does."""
+    *_, code = (block for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if name in block)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names[name]
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +98,23 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", sorted(ALGORITHMS))
 def test_trls_loss_is_the_papers_formula(name: str, base: Path) -> None:
-    """On ratios that leave every clip on both sides, and answers of different lengths."""
+    assert_that_trls_loss_is(FORMULAS[name], name, base)
+
+
+@pytest.mark.parametrize("name", ["grpo", "dr_grpo", "dapo"])
+def test_trls_loss_is_the_formula_of_the_grpo_page(name: str, base: Path) -> None:
+    assert_that_trls_loss_is(of_the_page("LOSSES")[name], name, base)
+
+
+def test_the_advantages_of_the_grpo_page_are_trls() -> None:
+    """As TRL computes them, which leaves out what has no reward."""
+    rewards = torch.tensor([[1.0, 0.0, 0.0, 0.5], [1.0, 1.0, float("nan"), 0.0]])
+    theirs = (rewards - rewards.nanmean(1, keepdim=True)) / (nanstd(rewards, dim=1, keepdim=True) + 1e-4)
+    assert torch.allclose(of_the_page("advantages")(rewards), torch.nan_to_num(theirs, nan=0.0))
+
+
+def assert_that_trls_loss_is(formula: Formula, name: str, base: Path) -> None:
+    """Compare loss and gradient on ratios that leave every clip on both sides, and answers of different lengths."""
     small = recipe(base, name)
     with client_of(VerifierOptions()) as client:
         prepared = prepare(small, client, QUIET)
@@ -111,7 +141,7 @@ def test_trls_loss_is_the_papers_formula(name: str, base: Path) -> None:
         "old_per_token_logps": old,
         "ref_per_token_logps": ref,
     }
-    expected = FORMULAS[name](lp, old, ref, mask, advantages.unsqueeze(1))
+    expected = formula(lp, old, ref, mask, advantages.unsqueeze(1))
     weights = [p for p in trainer.model.parameters() if p.requires_grad]
     theirs = trainer._compute_loss(trainer.model, inputs)
     assert theirs.item() == pytest.approx(expected.item(), rel=1e-5)
