@@ -19,6 +19,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LANGUAGES ?= python
+MANUAL := verifier_service/manual/index.html
+MANUAL_SOURCES := mkdocs.yml $(wildcard *.md) sandboxes/README.md examples/README.md $(shell find docs manual -type f -not -name '*.pyc')
+# A manual with a broken link is not left behind: `make serve` would take it as fresh.
+BUILD_MANUAL = NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict || { rm -f $(MANUAL); exit 1; }
 export RECIPE ?= demo
 
 export VENV
@@ -26,7 +30,7 @@ export VERIFIER_IMAGE_PREFIX ?= $(or $(IMAGE_PREFIX),grpo-verifier)
 
 export PYTEST_ARGS
 
-.PHONY: help install demo test test-all check bench sandboxes serve openapi constraints clean
+.PHONY: help install demo test test-all check bench sandboxes docs serve openapi constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -62,7 +66,14 @@ bench: $(INSTALLED) ## Measure the verifier beside others, in one report (minute
 sandboxes: ## Build the sandbox images of LANGUAGES="python cpp ..." (default: python)
 	@sandboxes/build $(LANGUAGES)
 
-serve: $(INSTALLED) ## Serve the verifier on 127.0.0.1:8000 (VERIFIER_HOST, VERIFIER_PORT)
+docs: $(INSTALLED) ## Build the manual, which the service serves at /manual; a broken link fails
+	@$(BUILD_MANUAL)
+	@echo "The manual is built: $(MANUAL), and /manual of a service"
+
+$(MANUAL): $(INSTALLED) $(MANUAL_SOURCES)
+	@$(BUILD_MANUAL)
+
+serve: $(INSTALLED) $(MANUAL) ## Serve the verifier on 127.0.0.1:8000 (VERIFIER_HOST, VERIFIER_PORT)
 	@runner="$$(scripts/choose-runner)"; VERIFIER_RUNNER="$$runner" exec $(BIN)/python -m verifier_service serve
 
 openapi: $(INSTALLED) ## Write docs/openapi.json and docs/reference/settings.md from the code
@@ -73,5 +84,5 @@ constraints: ## Write constraints.txt anew: the newest versions that pyproject.t
 	@scripts/update-constraints
 
 clean: ## Remove .venv and everything that was built or cached; runs/ stays
-	rm -rf $(VENV) build dist ./*.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) verifier_service/manual build dist ./*.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
