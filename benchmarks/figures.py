@@ -34,6 +34,9 @@ class Unit(StrEnum):
     MS = "ms"
     S = "s"
     MIB = "MiB"
+    GIB = "GiB"
+    MB = "MB"
+    NS = "ns"
 
 
 TOLERANCES: dict[Unit, float] = {Unit.TIMES: 0.15, Unit.EXPONENT: 0.15, Unit.SHARE: 0.0, Unit.COUNT: 0.0}

@@ -19,6 +19,22 @@ class Outcome(BaseModel):
     exit_code: int
 
 
+class KeptRun(BaseModel):
+    """A longer run of one part whose figures the manual shows; `python -m benchmarks.keep` adds one.
+
+    Reports are never compared with it: `compare` looks at the figures of the report alone.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    part: str
+    """What was measured; the ids of its figures begin with `kept/` and this."""
+    command: str
+    machine: str
+    date: str
+    figures: list[Figure]
+
+
 class Report(BaseModel):
     """Everything that one run found."""
 
@@ -28,6 +44,8 @@ class Report(BaseModel):
     machine: dict[str, Any]
     parts: list[Outcome]
     figures: list[Figure]
+    runs: list[KeptRun] = []
+    """Longer runs, kept beside the report in docs/measured.json."""
 
     @property
     def failed(self) -> list[str]:
