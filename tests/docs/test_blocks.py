@@ -17,7 +17,6 @@ EXEMPT = {
     "README.md",
     "CONTRIBUTING.md",
     "AGENTS.md",
-    "docs/measured.md",
     "sandboxes/README.md",
     *(
         f"docs/how-to/{name}.md"
