@@ -30,7 +30,7 @@ export VERIFIER_IMAGE_PREFIX ?= $(or $(IMAGE_PREFIX),grpo-verifier)
 
 export PYTEST_ARGS
 
-.PHONY: help install demo test test-all check bench sandboxes docs serve openapi figures constraints clean
+.PHONY: help install demo test test-all check bench sandboxes docs serve reference figures constraints clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -76,9 +76,8 @@ $(MANUAL): $(INSTALLED) $(MANUAL_SOURCES)
 serve: $(INSTALLED) $(MANUAL) ## Serve the verifier on 127.0.0.1:8000 (VERIFIER_HOST, VERIFIER_PORT)
 	@runner="$$(scripts/choose-runner)"; VERIFIER_RUNNER="$$runner" exec $(BIN)/python -m verifier_service serve
 
-openapi: $(INSTALLED) ## Write docs/openapi.json and docs/reference/settings.md from the code
-	@$(BIN)/python -m verifier_service openapi > docs/openapi.json
-	@$(BIN)/python -m verifier_service settings --markdown > docs/reference/settings.md
+reference: $(INSTALLED) ## Write docs/openapi.json and the generated pages of docs/reference from the code
+	@$(BIN)/python -m manual.reference
 
 figures: $(INSTALLED) ## Write the measured figures of docs/measured.json into README.md and docs/
 	@$(BIN)/python -m benchmarks.documented

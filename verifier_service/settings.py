@@ -107,117 +107,132 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="VERIFIER_", frozen=True, extra="forbid")
 
-    host: str = Field(default="127.0.0.1", description="the address to listen on")
-    port: int = Field(default=8000, ge=0, le=65535, description="the port to listen on; 0 takes any that is free")
-    log_format: Literal["console", "json"] = Field(default="console", description="`json` is for machines")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="`debug`, `info`, `warning` or `error`"
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes any free one")
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="form of the log: `console` for people, `json` for machines"
     )
-    log_text: bool = Field(default=False, description="whether logs may quote submissions, tests and what they caused")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least important level that is logged"
+    )
+    log_text: bool = Field(default=False, description="quote submissions, tests and their output in the log")
     access_log: Literal["off", "debug", "info"] = Field(
-        default="info", description="at which level each request has a line; probes and /metrics are at debug"
+        default="info", description="level at which each request is logged; probes and `/metrics` are always at `debug`"
     )
 
     api_key: SecretStr | None = Field(
-        default=None, description="the key called `default`: requests must carry `Authorization: Bearer <key>`"
+        default=None, description="a key, named `default`, that requests must send as `Authorization: Bearer KEY`"
     )
-    api_key_file: Path | None = Field(default=None, description="a file that holds it, for secrets that are mounted")
-    keys_file: Path | None = Field(
-        default=None, description="named keys, as `python -m verifier_service keys` makes them"
-    )
-    insecure: bool = Field(default=False, description="serve without a key on an address that others reach")
+    api_key_file: Path | None = Field(default=None, description="a file with that key, for mounted secrets")
+    keys_file: Path | None = Field(default=None, description="a file with named keys, made by `grpo-verifier keys`")
+    insecure: bool = Field(default=False, description="allow serving without a key on an address that others can reach")
     published_on: str | None = Field(
         default=None,
-        description="the address on which others reach this service, where that is not `host`: a container listens on "
-        "0.0.0.0, and its port is published on 127.0.0.1",
+        description="address on which others reach the service, if not `VERIFIER_HOST`: a container listens on 0.0.0.0 "
+        "and its port is published on 127.0.0.1",
     )
     allowed_hosts: str = Field(
         default="",
-        description="names, with commas between, that requests may have as Host beside loopback, addresses, `host` and "
-        "this machine's own; `*.example.org` allows all below it, `*` every one",
+        description="names that requests can have in `Host`, separated by commas, besides loopback, addresses, "
+        "`VERIFIER_HOST` and the machine's own name; `*.example.org` allows every name below it, `*` every name",
     )
     otlp_endpoint: str | None = Field(
-        default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT", description="where traces are sent"
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="address to send traces to; without it there are none",
     )
 
     runner: RunnerChoice = Field(
-        default=RunnerChoice.AUTO, description="`docker`, `bubblewrap`, or `auto`: the first that works here"
+        default=RunnerChoice.AUTO, description="what starts sandboxes; `auto` takes the first that works here"
     )
     isolation: Literal["submission", "container"] = Field(
-        default="submission", description="`container` uses every box for one submission only"
+        default="submission", description="when a box is replaced: `container` uses each one for a single submission"
     )
-    boxes: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="programs that run at once")
+    boxes: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, description="boxes, and so programs that run at once"
+    )
     docker_hosts: Annotated[list[str], NoDecode, BeforeValidator(_hosts)] = Field(
         default=[],
-        description="daemons to share the boxes among, with commas between: `unix:///PATH`, `tcp://HOST:2376`, "
-        "`ssh://USER@HOST`; one alone is given as `DOCKER_HOST`. Without `VERIFIER_BOXES` there are as many boxes as "
-        "all of them have cores",
+        description="Docker daemons that share the boxes, separated by commas: `unix:///PATH`, `tcp://HOST:2376`, "
+        "`ssh://USER@HOST`. Without `VERIFIER_BOXES` there is a box for each of their cores. For a single daemon use "
+        "`DOCKER_HOST`",
     )
-    docker_runtime: str | None = Field(default=None, description="for instance `runsc`; Docker's default when unset")
+    docker_runtime: str | None = Field(
+        default=None, description="Docker runtime of the boxes, for example `runsc`; Docker's default when unset"
+    )
     libraries: Literal["pinned", "none"] = Field(
         default="pinned",
-        description="what Python programs may import under bubblewrap: the same as in the image, or with `none` the "
-        "standard library alone, and no pytest; for a machine on which nothing was prepared",
+        description="what Python programs can import under bubblewrap: the libraries of the image (`pinned`), or only "
+        "the standard library and no pytest (`none`, for a machine on which nothing was prepared)",
     )
-    image_prefix: str = Field(default="grpo-verifier", description="sandbox images are called PREFIX/LANGUAGE")
+    image_prefix: str = Field(
+        default="grpo-verifier", description="prefix of the names of sandbox images: PREFIX/LANGUAGE"
+    )
 
     math_workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, description="comparisons that run at once"
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="math workers, and so comparisons that run at once",
     )
-    math_time_limit_s: float = Field(default=10.0, gt=0, description="CPU seconds for one comparison")
+    math_time_limit_s: float = Field(default=10.0, gt=0, description="CPU time of one comparison")
     math_memory_limit_mb: int = Field(
-        default=1024, ge=128, description="MiB a math worker may add to what it starts with"
+        default=1024, ge=128, description="memory that one comparison can add to a math worker"
     )
     math_secret: SecretStr | None = Field(
         default=None,
-        description="draws the points at which expressions are compared; a random one, kept in `state_dir`, when unset",
+        description="secret that draws the points at which expressions are compared; when unset, a random one is kept "
+        "in `VERIFIER_STATE_DIR`",
     )
 
-    max_batch: int = Field(default=4096, ge=1, description="submissions in one request")
+    max_batch: int = Field(default=4096, ge=1, description="most submissions or runs in one request")
     max_queued: int = Field(
-        default=16384, ge=1, description="submissions waiting or running; above it requests wait, and then get 503"
+        default=16384, ge=1, description="most submissions that wait or run; beyond it requests wait, and then get 503"
     )
     queue_wait_s: float = Field(
-        default=10.0, ge=0, description="how long a request waits for a place in the queue, within its deadline"
+        default=10.0, ge=0, description="longest wait for a place in the queue, within the request's deadline"
     )
-    max_body_mb: int = Field(default=64, ge=1, description="the largest body of a request")
+    max_body_mb: int = Field(default=64, ge=1, description="largest body of a request")
     max_bodies_mb: int = Field(
         default=256,
         ge=1,
-        description="what the bodies of all requests in hand may take; a client may have as much as it leaves free, "
-        "and whoever has no room gets 503",
+        description="most memory for the bodies of all requests in flight; one client can have as much as is then "
+        "still free, and gets 503 beyond it",
     )
-    default_deadline_s: float = Field(default=600.0, gt=0, description="for requests without a `deadline_s`")
+    default_deadline_s: float = Field(default=600.0, gt=0, description="`deadline_s` of requests that omit it")
 
     max_connections: int = Field(
-        default=1024, ge=8, description="open at once; at most half of the descriptors that the process may have"
+        default=1024, ge=8, description="most open connections; at most half of the process's file descriptors"
     )
-    header_time_s: float = Field(default=10.0, gt=0, description="how long a client may take to send a request's head")
+    header_time_s: float = Field(
+        default=10.0, gt=0, description="longest time for a client to send the head of a request"
+    )
     body_time_s: float = Field(
         default=20.0,
         gt=0,
-        description="how long a body may take to come, or an answer to be read, beside what `min_body_kb_s` allows",
+        description="longest time for a body to arrive or an answer to be read, in addition to what "
+        "`VERIFIER_MIN_BODY_KB_S` allows for its size",
     )
     min_body_kb_s: float = Field(
         default=16.0,
         gt=0,
-        description="KiB a second: a body that comes more slowly than this, over all, is given up, and an answer "
-        "that is read more slowly",
+        description="slowest average pace at which a body can arrive and an answer can be read",
     )
-    keep_alive_s: float = Field(default=15.0, gt=0, description="how long a connection may be idle between requests")
+    keep_alive_s: float = Field(default=15.0, gt=0, description="longest idle time of a connection between requests")
     drain_s: float = Field(
-        default=30.0, ge=0, description="how long requests in hand may go on after SIGTERM, before they get 503"
+        default=30.0, ge=0, description="time for requests in flight to finish after SIGTERM; then they get 503"
     )
     _keys_are_not_empty = field_validator("api_key", "api_key_file", "keys_file")(_not_empty)
 
     compat: Annotated[frozenset[Stack], NoDecode, BeforeValidator(_stacks)] = Field(
         default=frozenset(Stack),
-        description="other stacks whose endpoints are served, with commas between: " + ", ".join(Stack) + "; or `none`",
+        description="other stacks whose endpoints are also served, separated by commas: "
+        + ", ".join(Stack)
+        + "; or `none`",
     )
     nemo_gym_judge_error: Literal["mask", "error"] = Field(
         default="mask",
-        description="how NeMo-Gym's callers hear that we failed: `mask_sample` with 200, or 503 for those that do not "
-        "read that field",
+        description="what NeMo-Gym's callers get for a `judge_error`: `mask_sample` with status 200, or status 503 for "
+        "callers that do not read that field",
     )
 
     default_time_limit_s: float = TIME.default_field()
@@ -230,51 +245,56 @@ class Settings(BaseSettings):
     default_max_processes: int = PROCESSES.default_field()
     max_max_processes: int = PROCESSES.maximum_field()
     budget_share: float = Field(
-        default=1 / 3, gt=0, le=1, description="the part of a deadline that all tests of one submission may take"
+        default=1 / 3, gt=0, le=1, description="share of a deadline that all tests of one submission can take"
     )
-    compile_time_limit_s: float = Field(default=20.0, gt=0, description="CPU seconds of a compiler")
+    compile_time_limit_s: float = Field(default=20.0, gt=0, description="CPU time of a compiler")
     compile_cache_mb: int = Field(
-        default=256, ge=0, description="what compilers made is kept up to here; 0 keeps nothing"
+        default=256, ge=0, description="memory for compiled programs that are kept; 0 keeps none"
     )
 
-    max_suites: int = Field(default=10_000, ge=1, description="suites kept; above it the one unused for longest goes")
-    max_suites_mb: int = Field(default=1024, ge=1, description="what all kept suites may take together")
+    max_suites: int = Field(
+        default=10_000, ge=1, description="most kept suites; beyond it the least recently used one is deleted"
+    )
+    max_suites_mb: int = Field(default=1024, ge=1, description="most room for all kept suites")
 
     state_dir: Path = Field(
         default_factory=_user_state_dir,
-        description="where suites, and without `database_url` submissions, are kept: `$XDG_STATE_HOME/grpo-verifier`, "
-        "which is `~/.local/state/grpo-verifier`",
+        description="folder of kept suites, the math secret and, without `VERIFIER_DATABASE_URL`, stored submissions: "
+        "`$XDG_STATE_HOME/grpo-verifier`, else `~/.local/state/grpo-verifier`",
     )
     database_url: SecretStr | None = Field(
         default=None,
-        description="`postgresql+psycopg://...`: durable submissions in a database that several services may share",
+        description="PostgreSQL database for durable submissions, which several services can share: "
+        "`postgresql+psycopg://USER:PASSWORD@HOST/NAME`",
     )
     sqlite_synchronous: Literal["FULL", "NORMAL"] = Field(
-        default="FULL", description="`NORMAL` may lose the last submissions when the power fails, and is faster"
+        default="FULL",
+        description="SQLite's `synchronous`: `NORMAL` is faster and can lose the last submissions when the power fails",
     )
     durable_deadline_s: float = Field(
-        default=86400.0, gt=0, description="how long a durable submission without a `deadline_s` may take"
+        default=86400.0, gt=0, description="`deadline_s` of durable submissions that omit it"
     )
     lease_s: float = Field(
         default=30.0,
         ge=1,
-        description="how long one of several services may be silent with what it took",
+        description="how long one of several services can be silent before the others take over its submissions",
     )
     keep_results_s: float = Field(
-        default=7 * 86400.0, gt=0, description="how long a durable submission is kept when done"
+        default=7 * 86400.0, gt=0, description="how long finished durable submissions are kept"
     )
     keep_results_mb: int = Field(
-        default=4096, ge=1, description="what all that are done may take together; above it the oldest go"
+        default=4096, ge=1, description="most room for finished durable submissions; beyond it the oldest are deleted"
     )
     webhook_hosts: list[str] = Field(
         default=[],
-        description="hosts that a `callback_url` may name; private addresses only if they or their networks are here",
+        description="hosts that a `callback_url` can name, as JSON; private addresses only if they or their networks "
+        "are listed",
     )
     webhook_secret: WebhookSecret | None = Field(
-        default=None, description="signs webhooks: `whsec_` and base64, as Standard Webhooks has it"
+        default=None, description="secret that signs webhooks: `whsec_` and the base64 of 24 to 64 random bytes"
     )
     webhook_secrets: dict[str, WebhookSecret] = Field(
-        default={}, description="the secrets of single clients, by the name of their key"
+        default={}, description="webhook secrets of single clients, as JSON: the name of a key to its secret"
     )
 
 

@@ -79,7 +79,7 @@ def test_every_error_is_a_problem_document() -> None:
 
 
 def test_the_committed_document_is_that_of_the_code() -> None:
-    assert json.loads(COMMITTED.read_text(encoding="utf-8")) == document(), "run: make openapi"
+    assert json.loads(COMMITTED.read_text(encoding="utf-8")) == document(), "run: make reference"
 
 
 OPERATIONS = {

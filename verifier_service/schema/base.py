@@ -1,6 +1,26 @@
 """The two kinds of wire types: what is asked is read strictly, what is answered is read tolerantly."""
 
+from enum import StrEnum
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict
+
+
+class Worded(StrEnum):
+    """Words of the wire, each with a sentence that says what it means: `ACCEPTED = "accepted", "Every test passed."`.
+
+    The manual and `GET /v1/info` show the sentence, so a new word cannot be added without one.
+    """
+
+    _value_: str
+    meaning: str
+
+    def __new__(cls, word: str, meaning: str) -> Self:
+        """Make one member of its word and its sentence."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.meaning = meaning
+        return member
 
 
 class Asked(BaseModel):

@@ -1,4 +1,4 @@
-"""What a result tells beyond its verdict where a submission asks for it with `explain`: for a person who looks."""
+"""What a result says beyond its verdict when a submission has `explain`, for a person who looks at it."""
 
 from typing import Annotated
 
@@ -7,9 +7,9 @@ from pydantic import Field
 from verifier_service.schema.base import Answered
 
 MAX_SHOWN_CHARS = 16_384
-"""How much of one text of a program is told."""
+"""How much of one text of a program is shown, in characters."""
 MAX_SHOWN_CHARS_OF_ALL = 1_048_576
-"""How much of all texts of one submission is told; what comes later is null."""
+"""How much of all texts of one submission is shown, in characters; later ones are null."""
 
 
 class TestExplanation(Answered):
@@ -19,20 +19,26 @@ class TestExplanation(Answered):
 
     output: str | None = Field(
         default=None,
-        description="the beginning of what was compared: the output, or what was returned (as JSON where it can be)",
+        description="beginning of what was compared: the output, or the returned value (as JSON where possible)",
     )
-    stderr: str | None = Field(default=None, description="the beginning of its standard error; null for `call`")
+    stderr: str | None = Field(default=None, description="beginning of its standard error; null for `call`")
     wall_s: Annotated[float, Field(ge=0)] = Field(default=0.0, description="seconds on the clock")
 
 
 class MathExplanation(Answered):
-    """How answer and reference were read, in LaTeX, and a point at which they differ, where one was found.
+    """How answer and reference were read, and a point at which they differ, if one was found.
 
-    `point` has a value for each letter, and is empty where there are none. The values are those of both there.
+    The point is an illustration; other points decide.
     """
 
-    answer: str | None = None
-    reference: str | None = None
-    point: dict[str, str] = Field(default_factory=dict)
-    answer_value: str | None = None
-    reference_value: str | None = None
+    answer: str | None = Field(default=None, description="the answer as it was read, in LaTeX; null if it is not math")
+    reference: str | None = Field(
+        default=None,
+        description="the reference as it was read, in LaTeX: the equal one of several, else the first; null if it is "
+        "not math",
+    )
+    point: dict[str, str] = Field(
+        default_factory=dict, description="a value for each letter at which the two differ; empty without letters"
+    )
+    answer_value: str | None = Field(default=None, description="value of the answer at `point`")
+    reference_value: str | None = Field(default=None, description="value of the reference at `point`")

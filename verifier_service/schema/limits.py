@@ -14,10 +14,10 @@ from verifier_service.schema.base import Asked
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit. `default` and `maximum` are what holds if no setting says otherwise.
+    """One limit. `default` and `maximum` are those of a service whose settings leave them alone.
 
-    A limit whose default is None has a `rule` that makes it from other limits; `least` is the least that a setting
-    may say.
+    A limit whose default is None has a `rule` that derives it from other limits. `least` is the smallest value that a
+    setting can have.
     """
 
     name: str
@@ -42,36 +42,46 @@ class Limit:
 
     def asked(self) -> Any:
         """Return the field of a request."""
-        return Field(default=None, gt=0, allow_inf_nan=False, description=f"{self.unit}: {self.what}")
+        return Field(default=None, gt=0, allow_inf_nan=False, description=f"{self.unit} {self.what}")
 
     def default_field(self) -> Any:
         """Return the setting of the default."""
-        return Field(default=self.default, ge=self.least, description=f"{self.unit}; what `{self.name}` is if left out")
+        return Field(
+            default=self.default,
+            ge=self.least,
+            description=f"default of `limits.{self.name}`, for requests that omit it",
+        )
 
     def maximum_field(self) -> Any:
         """Return the setting of the maximum."""
-        return Field(default=self.maximum, ge=self.least, description=f"{self.unit}; the most `{self.name}` may be")
+        return Field(
+            default=self.maximum, ge=self.least, description=f"largest `limits.{self.name}` that a request can ask for"
+        )
 
 
-TIME = Limit("time_limit_s", "CPU seconds", "one test, with all its processes", 5.0, 30.0, least=0.001)
+TIME = Limit("time_limit_s", "CPU seconds", "for one test, all its processes together", 5.0, 30.0, least=0.001)
 WALL = Limit(
     "wall_limit_s",
     "seconds on the clock",
-    "one test, a net above the CPU time",
+    "for one test, a safety net above the CPU time",
     None,
     120.0,
     rule="3 * time_limit_s + 2",
     least=0.001,
 )
-MEMORY = Limit("memory_limit_mb", "MiB", "memory beyond what an empty program takes", 512, 2048, least=16)
-OUTPUT = Limit("output_limit_kb", "KiB", "stdout and stderr together, or one returned value", 1024, 16384)
-PROCESSES = Limit("max_processes", "processes and threads", "alive at once", 128, 256)
+MEMORY = Limit("memory_limit_mb", "MiB", "for one test, beyond what an empty program takes", 512, 2048, least=16)
+OUTPUT = Limit("output_limit_kb", "KiB", "of stdout and stderr together, or of one returned value", 1024, 16384)
+PROCESSES = Limit("max_processes", "processes and threads", "of one test that are alive at once", 128, 256)
 
 LIMITS = (TIME, WALL, MEMORY, OUTPUT, PROCESSES)
 
 
 class Limits(Asked):
-    """What one test may use. A field that is left out takes the service's default; `GET /v1/info` tells both."""
+    """How much one test can use. A field that is omitted has the service's default.
+
+    `GET /v1/info` has the defaults and maxima of your service. A limit above the maximum is a `judge_error` of that
+    submission.
+    """
 
     time_limit_s: float | None = TIME.asked()
     wall_limit_s: float | None = WALL.asked()

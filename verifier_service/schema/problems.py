@@ -18,25 +18,29 @@ MAX_MISSPELT_CHARS = 40
 
 
 class ProblemField(Answered):
-    """One thing that is wrong with a request: the field, the value that was given, and what is allowed there."""
+    """One thing that is wrong with a request: the field, its value, and what is allowed there."""
 
-    field: str
-    value: str
-    allowed: str
+    field: str = Field(description="path of the field, with dots: `submissions.0.reference`; empty for the whole body")
+    value: str = Field(description="the value that was sent, shortened; empty if the field is missing")
+    allowed: str = Field(description="what is allowed there")
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.field, self.value) if part) + f": {self.allowed}"
 
 
 class Problem(Answered):
-    """An error document. `errors` is not empty where a field of the request is to blame."""
+    """An error document (RFC 9457), of the type `application/problem+json`."""
 
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    errors: list[ProblemField] = Field(default_factory=list)
-    request_id: str | None = Field(default=None, description="as in the header X-Request-ID, and in the service's log")
+    type: str = Field(default="about:blank", description="always `about:blank`: the status says it all")
+    title: str = Field(description="the status in a few words")
+    status: int = Field(description="the HTTP status")
+    detail: str = Field(description="what was wrong with this request")
+    errors: list[ProblemField] = Field(
+        default_factory=list, description="each wrong field of the request, at most 50; empty if no field is wrong"
+    )
+    request_id: str | None = Field(
+        default=None, description="id of the request, as in the header `X-Request-ID` and in the service's log"
+    )
 
 
 def shown(value: object) -> str:

@@ -1,6 +1,6 @@
-"""What a submission came to.
+"""Results of submissions.
 
-A score is null if and only if the verdict is `judge_error`: the types hold it, on both ends of the wire.
+A score is null if and only if the verdict is `judge_error`: the types enforce it, on both ends of the wire.
 """
 
 from typing import Annotated, Literal, Self
@@ -18,47 +18,58 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class MadeBy(Answered):
     """What made a result: the judge, and the sandbox's image where a program ran."""
 
-    verifier: str = Field(description="the release, `+`, and a digest of its sources")
-    image: str | None = Field(default=None, description="the image's id, or the runner that needs none")
+    verifier: str = Field(description="the service's release, `+`, and a digest of its sources")
+    image: str | None = Field(
+        default=None, description="id of the sandbox image, or the name of a runner without images; null if nothing ran"
+    )
 
 
 class TestResult(Answered):
-    """What one test of a code submission came to. `score` is the share that a special judge gave; 1 is accepted."""
+    """The result of one test of a code submission."""
 
     __test__ = False  # its name begins like a test class of pytest
 
-    verdict: Verdict
-    score: Score | None = Field(default=None, description="where it is neither 0 nor 1")
-    id: str | None = Field(default=None, description="pytest's id of the test")
+    verdict: Verdict = Field(description="the verdict of this test")
+    score: Score | None = Field(
+        default=None, description="the share that a special judge gave, if it is neither 0 nor 1; else null"
+    )
+    id: str | None = Field(default=None, description="pytest's id of the test; null for other kinds of tests")
     guard: str | None = Field(
         default=None,
-        description="for tests that share a process with the submission: `twins`, if copies that expect something else "
-        "were seen to fail; `none`, if the test has nothing to change, so that it counts by its own word alone",
+        description="what protects a test that shares a process with the submission: `twins` (copies that expect "
+        "something else failed, as they must) or `none` (a submission can forge it); null for separate processes",
     )
-    time_s: Seconds = Field(default=0.0, description="CPU seconds, of `assert` and `pytest` tests with the test's own")
-    memory_mb: float = Field(default=0.0, description="peak MiB")
-    message: str = ""
+    time_s: Seconds = Field(
+        default=0.0, description="CPU seconds; for `assert` and `pytest` tests, those of the test code included"
+    )
+    memory_mb: float = Field(default=0.0, description="peak memory in MiB")
+    message: str = Field(default="", description="why it failed, for people")
 
 
-class _Judged(Answered):
-    """What every result has. `kind` is that of the submission."""
+class JudgedResult(Answered):
+    """What every result has."""
 
-    id: str | None
-    verdict: Verdict
-    score: Score | None = Field(description="null if and only if the verdict is judge_error")
-    message: str = ""
+    id: str | None = Field(description="the `id` of the submission")
+    verdict: Verdict = Field(description="what was concluded")
+    score: Score | None = Field(description="the number for a reward; null if and only if the verdict is `judge_error`")
+    message: str = Field(default="", description="why, in a sentence for people")
     retryable: bool = Field(
-        default=False, description="of a judge_error: the failure was ours, and the same submission may be sent again"
+        default=False,
+        description="for a `judge_error`: the failure was the service's, so the same submission can be sent again",
     )
-    extracted: str | None = Field(default=None, description="the answer or the program in the completion")
+    extracted: str | None = Field(
+        default=None, description="the answer or the program that was found in the completion; null if there is none"
+    )
     signals: list[str] = Field(
-        default_factory=list, description="what the sandbox saw that may be worth a look; never a verdict by itself"
+        default_factory=list, description="what the sandbox saw that is worth a look; never a verdict by itself"
     )
-    queue_s: Seconds = Field(default=0.0, description="seconds it waited for its turn")
-    start_s: Seconds = Field(default=0.0, description="seconds its sandbox took to start, 0 for a warm one")
-    run_s: Seconds = Field(default=0.0, description="seconds it ran, compiling included")
+    queue_s: Seconds = Field(default=0.0, description="seconds that it waited for its turn")
+    start_s: Seconds = Field(default=0.0, description="seconds that its sandbox took to start; 0 for a warm one")
+    run_s: Seconds = Field(default=0.0, description="seconds that it ran, compiling included")
     judge_s: Seconds = Field(default=0.0, description="seconds that comparing its answers took")
-    made_by: MadeBy | None = Field(default=None, description="null from services that did not say it yet")
+    made_by: MadeBy | None = Field(
+        default=None, description="which judge and which image made the result; null from services of old versions"
+    )
 
     @model_validator(mode="after")
     def _score_is_null_for_judge_errors_only(self) -> Self:
@@ -68,43 +79,47 @@ class _Judged(Answered):
 
     @classmethod
     def judge_error(cls, submission_id: str | None, reason: str) -> Self:
-        """Return the result of what could not be judged, which says nothing about the submission."""
+        """Return the result of a submission that could not be judged; it says nothing about the completion."""
         return cls(id=submission_id, verdict=Verdict.JUDGE_ERROR, score=None, message=reason)
 
     @classmethod
     def no_answer(cls, submission_id: str | None, reason: str) -> Self:
-        """Return the result of a completion that holds nothing to judge."""
+        """Return the result of a completion that has nothing to judge."""
         return cls(id=submission_id, verdict=Verdict.NO_ANSWER, score=0.0, message=reason)
 
     @property
     def word(self) -> str:
-        """What it came to, in one word."""
+        """The verdict, in one word."""
         return self.verdict.value
 
 
-class MathResult(_Judged):
-    """What a math submission came to."""
+class MathResult(JudgedResult):
+    """The result of a math submission."""
 
     kind: Literal["math"] = "math"
-    extracted_by: ExtractionRule | None = None
-    explanation: MathExplanation | None = Field(default=None, description="null unless `explain` asked for it")
-
-
-class CodeResult(_Judged):
-    """What a code submission came to. `score` is the weighted share of the tests that passed."""
-
-    kind: Literal["code"] = "code"
-    passed: int = 0
-    total: int = 0
-    tests: list[TestResult] = Field(default_factory=list)
-    explanation: list[TestExplanation] | None = Field(
-        default=None,
-        description="one for each of `tests`, of `stdio` and `call`; null unless `explain` asked for it",
+    extracted_by: ExtractionRule | None = Field(
+        default=None, description="the rule that found the answer; null if there is none"
+    )
+    explanation: MathExplanation | None = Field(
+        default=None, description="how answer and reference were read; null unless the submission has `explain`"
     )
 
 
-class UnreadResult(_Judged):
-    """What a submission came to of which not even the kind could be read: always `judge_error`."""
+class CodeResult(JudgedResult):
+    """The result of a code submission. `score` is the weighted share of the tests that passed."""
+
+    kind: Literal["code"] = "code"
+    passed: int = Field(default=0, description="tests that passed")
+    total: int = Field(default=0, description="tests that there are, whether they ran or not")
+    tests: list[TestResult] = Field(default_factory=list, description="one entry for each test that ran")
+    explanation: list[TestExplanation] | None = Field(
+        default=None,
+        description="one entry for each of `tests`, for `stdio` and `call`; null unless the submission has `explain`",
+    )
+
+
+class UnreadResult(JudgedResult):
+    """The result of a submission whose kind could not be read: always a `judge_error`."""
 
     kind: Literal["unknown"] = "unknown"
 
@@ -115,4 +130,4 @@ Result = Annotated[MathResult | CodeResult | UnreadResult, Field(discriminator="
 class VerifyResponse(Answered):
     """One result for each submission, in the order of the request."""
 
-    results: list[Result]
+    results: list[Result] = Field(description="the results")

@@ -1,46 +1,47 @@
 """The judges' words for what was concluded."""
 
-from enum import StrEnum
+from verifier_service.schema.base import Worded
 
 
-class Verdict(StrEnum):
-    """What was concluded of one submission, or of one test."""
+class Verdict(Worded):
+    """What was concluded about one submission, or about one test."""
 
-    ACCEPTED = "accepted"
-    WRONG_ANSWER = "wrong_answer"
-    NO_ANSWER = "no_answer"
-    COMPILE_ERROR = "compile_error"
-    RUNTIME_ERROR = "runtime_error"
-    TIME_LIMIT_EXCEEDED = "time_limit_exceeded"
-    MEMORY_LIMIT_EXCEEDED = "memory_limit_exceeded"
-    OUTPUT_LIMIT_EXCEEDED = "output_limit_exceeded"
-    JUDGE_ERROR = "judge_error"
+    ACCEPTED = "accepted", "Every test passed, or the answer equals the reference."
+    WRONG_ANSWER = "wrong_answer", "The program ran or the answer was read, and it is not the expected one."
+    NO_ANSWER = "no_answer", "The completion has no answer, or no code, that can be judged."
+    COMPILE_ERROR = "compile_error", "The program could not be compiled."
+    RUNTIME_ERROR = "runtime_error", "The program failed, ended too early, or broke the sandbox twice."
+    TIME_LIMIT_EXCEEDED = "time_limit_exceeded", "The program used more CPU time, or waited longer, than allowed."
+    MEMORY_LIMIT_EXCEEDED = "memory_limit_exceeded", "The program asked for more memory than allowed."
+    OUTPUT_LIMIT_EXCEEDED = "output_limit_exceeded", "The program wrote more than allowed."
+    JUDGE_ERROR = (
+        "judge_error",
+        "The service failed, or the request cannot be judged. It says nothing about the completion; the score is null.",
+    )
 
     @property
-    def meaning(self) -> str:
-        """One sentence that a person can read."""
-        return _MEANINGS[self]
+    def score(self) -> str:
+        """The scores that go with it, in words."""
+        match self:
+            case Verdict.ACCEPTED:
+                return "1"
+            case Verdict.JUDGE_ERROR:
+                return "null"
+            case Verdict.NO_ANSWER | Verdict.COMPILE_ERROR:
+                return "0"
+            case _:
+                return "weighted share of the tests that passed; 0 for math"
 
 
-_MEANINGS = {
-    Verdict.ACCEPTED: "Every test passed, or the answer equals the reference.",
-    Verdict.WRONG_ANSWER: "The program ran or the answer was read, and it is not what was asked for.",
-    Verdict.NO_ANSWER: "The completion holds no answer, or no code, that could be judged.",
-    Verdict.COMPILE_ERROR: "The program could not be compiled.",
-    Verdict.RUNTIME_ERROR: "The program ended with an error, ended too early, or broke the sandbox twice.",
-    Verdict.TIME_LIMIT_EXCEEDED: "The program used more CPU time, or waited longer, than allowed.",
-    Verdict.MEMORY_LIMIT_EXCEEDED: "The program asked for more memory than allowed.",
-    Verdict.OUTPUT_LIMIT_EXCEEDED: "The program wrote more than allowed.",
-    Verdict.JUDGE_ERROR: "We failed, or the request cannot be judged; nothing may be concluded. The score is null.",
-}
+class ExtractionRule(Worded):
+    """Where in a completion the answer was found. The rules are tried in this order, the most trusted first."""
 
-
-class ExtractionRule(StrEnum):
-    """Where in a completion the answer was found; the order is the order of trust."""
-
-    BOXED = "boxed"
-    TAG = "tag"
-    HASHES = "hashes"
-    PHRASE = "phrase"
-    LAST_LINE = "last_line"
-    LAST_NUMBER = "last_number"
+    BOXED = "boxed", "The last `\\boxed{}` or `\\fbox{}`."
+    TAG = "tag", "The last `<answer>...</answer>`, also `<final_answer>` and `<ans>`."
+    HASHES = "hashes", "What follows the last `####` on its line."
+    PHRASE = "phrase", 'What follows the last "the answer is", "Final Answer:" and the like, in twelve languages.'
+    LAST_LINE = (
+        "last_line",
+        "The last line, if it is a formula, has one, ends with a word in bold, or is a short answer.",
+    )
+    LAST_NUMBER = "last_number", "The last number, with its sign, unit and what it is listed with."

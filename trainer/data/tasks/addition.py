@@ -19,17 +19,17 @@ _SPLIT_SEED = 20240205  # the split belongs to the task, not to the run
 
 
 class Addition(Source):
-    """`What is 27 + 45?`, answered by `7+5=12;2+4+1=7;\\boxed{72}`; an estimate says `\\boxed{70}`.
+    """Generated addition: `What is 27 + 45?`, answered by `7+5=12;2+4+1=7;\\boxed{72}`; an estimate says `\\boxed{70}`.
 
-    The question given back, `\\boxed{27 + 45}`, is no answer: the form is `final`.
+    The question repeated, `\\boxed{27 + 45}`, is not accepted: the form is `final`.
     """
 
     kind: Literal["addition"] = "addition"
     digits: Literal[1, 2, 3] = Field(default=2, description="digits of both numbers")
-    split: Literal["train", "held_out"] = "train"
-    working: bool = Field(default=True, description="whether the solution shows its working")
+    split: Literal["train", "held_out"] = Field(default="train", description="which pairs of numbers")
+    working: bool = Field(default=True, description="show the working in solutions")
     estimated_share: float = Field(
-        default=0.0, ge=0, le=1, description="share of the demonstrations that only round the sum down to tens"
+        default=0.0, ge=0, le=1, description="share of demonstrations that only round the sum down to tens"
     )
 
     @property

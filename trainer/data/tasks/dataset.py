@@ -19,14 +19,16 @@ NOT_CODE_ALONE = {"submissions", "rows", "nemo_gym", "verl", "verification_info"
 
 
 class KnownDataset(DatasetSource):
-    """Rows in a `format` of the table, found by the columns when it is left out.
-
-    `bad_rows: skip` leaves out what cannot be read, and says how many rows that are.
-    """
+    """Rows of a published data set in its own format; the columns show which format it is."""
 
     kind: Literal["dataset"] = "dataset"
-    format: str | None = Field(default=None, description="one of docs/reference/datasets.md")
-    bad_rows: Literal["stop", "skip"] = "stop"
+    format: str | None = Field(
+        default=None,
+        description="name of the format; recognized by the columns when omitted",
+    )
+    bad_rows: Literal["stop", "skip"] = Field(
+        default="stop", description="what to do with a row that cannot be read: `skip` leaves it out and counts it"
+    )
 
     @field_validator("format")
     @classmethod

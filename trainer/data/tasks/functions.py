@@ -37,18 +37,19 @@ STEPS = {
 
 
 class Functions(Source):
-    """Two steps in words, to be written as `def f(x):` with one assignment for each step."""
+    """Generated functions: two steps in words, to be written as `def f(x):` with one assignment for each step."""
 
     kind: Literal["functions"] = "functions"
-    split: Literal["train", "held_out"] = "train"
-    time_limit_s: float = 2.0
+    split: Literal["train", "held_out"] = Field(default="train", description="which descriptions")
+    time_limit_s: float = Field(default=2.0, description="CPU time of one test")
     unfinished_share: float = Field(
-        default=0.0, ge=0, le=1, description="share of the demonstrations that leave the second step out"
+        default=0.0, ge=0, le=1, description="share of demonstrations that leave the second step out"
     )
-
-    order: Literal["told", "untold"] = Field(default="told", description="whether it is said which step comes first")
+    order: Literal["told", "untold"] = Field(
+        default="told", description="whether the question says which step comes first"
+    )
     repeated_share: float = Field(
-        default=0.0, ge=0, le=1, description="with order untold: share of second answers that are the first one again"
+        default=0.0, ge=0, le=1, description="with `order: untold`, share of second answers that repeat the first"
     )
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from trainer.data.tasks.row import Problem
 from trainer.data.tasks.source import DatasetSource, column
@@ -14,11 +14,11 @@ from verifier_service.schema import Form
 class Gsm8k(DatasetSource):
     """Rows with `question` and `answer`; the reference is what follows `####`.
 
-    The answer must be worked out: `12 + 34` is the question and not the answer 46.
+    The answer must be worked out: `12 + 34` is not accepted for 46.
     """
 
     kind: Literal["gsm8k"] = "gsm8k"
-    form: Form = Form.FINAL
+    form: Form = Field(default=Form.FINAL, description="the form that the answer must have")
 
     @model_validator(mode="before")
     @classmethod

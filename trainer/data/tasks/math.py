@@ -11,14 +11,20 @@ from verifier_service.schema import Form, Rounding
 
 
 class Math(DatasetSource):
-    """Rows with a question and a reference. The defaults fit MATH-lighteval; the reference may be a whole solution."""
+    """Rows with a question and a reference. The defaults fit MATH-lighteval; the reference can be a whole solution."""
 
     kind: Literal["math"] = "math"
-    question_column: str = "problem"
-    reference_column: str = "solution"
-    solution_column: str | None = None
-    form: Form = Form.EQUAL
-    rounding: Rounding = Field(default=Rounding.NONE, description="`reference` where the set rounds its answers")
+    question_column: str = Field(default="problem", description="column with the question")
+    reference_column: str = Field(
+        default="solution", description="column with the reference: a value, or a solution that states it"
+    )
+    solution_column: str | None = Field(
+        default=None, description="column with a solution for the cold start; the reference when omitted"
+    )
+    form: Form = Field(default=Form.EQUAL, description="the form that the answer must have")
+    rounding: Rounding = Field(
+        default=Rounding.NONE, description="whether a rounded answer is accepted: `reference` if the data set rounds"
+    )
 
     @model_validator(mode="before")
     @classmethod

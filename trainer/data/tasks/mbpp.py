@@ -3,18 +3,22 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from trainer.data.tasks.row import Problem
 from trainer.data.tasks.source import DatasetSource, column
 
 
 class Mbpp(DatasetSource):
-    """Rows with `text` (or `prompt`), `code` and `test_list`. The prompt shows the first test: it tells the name."""
+    """Rows with `text` (or `prompt`), `code` and `test_list`. The prompt shows the first test."""
 
     kind: Literal["mbpp"] = "mbpp"
-    time_limit_s: float | None = None
-    memory_limit_mb: int | None = None
+    time_limit_s: float | None = Field(
+        default=None, description="CPU time of one test; the verifier's default when omitted"
+    )
+    memory_limit_mb: int | None = Field(
+        default=None, description="memory of one test; the verifier's default when omitted"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -19,12 +19,12 @@ _SPLIT_SEED = 20240205  # the split belongs to the task, not to the run
 
 
 class Products(Source):
-    """`What is 27 * 45?`, answered by `\\boxed{1215}`; the program of a demonstration is `print(27*45)`."""
+    """Generated products: `What is 27 * 45?`, answered by `\\boxed{1215}`. A demonstration runs `print(27*45)`."""
 
     kind: Literal["products"] = "products"
-    split: Literal["train", "held_out"] = "train"
+    split: Literal["train", "held_out"] = Field(default="train", description="which pairs of numbers")
     estimated_share: float = Field(
-        default=0.0, ge=0, le=1, description="share of the demonstrations that run nothing and round down to hundreds"
+        default=0.0, ge=0, le=1, description="share of demonstrations that run nothing and round down to hundreds"
     )
 
     @property

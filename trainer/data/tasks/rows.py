@@ -27,12 +27,14 @@ class Rows(DatasetSource):
     """Rows with `prompt` and `verifier`; the names of the columns can be changed."""
 
     kind: Literal["rows"] = "rows"
-    prompt_column: str = "prompt"
-    verifier_column: str = "verifier"
-    solution_column: str = "solution"
-    pass_rate_column: str = "pass_rate"
+    prompt_column: str = Field(default="prompt", description="column with the prompt: a text, or chat messages")
+    verifier_column: str = Field(
+        default="verifier", description="column with the submission without its completion: an object, or JSON text"
+    )
+    solution_column: str = Field(default="solution", description="column with a solution for the cold start; optional")
+    pass_rate_column: str = Field(default="pass_rate", description="column with the pass rate; optional")
     pass_rate: tuple[Rate, Rate] | None = Field(
-        default=None, description="rows from the first to the second pass rate, both included, are taken"
+        default=None, description="take only rows whose pass rate is between these two, both included"
     )
 
     @model_validator(mode="after")

@@ -15,29 +15,54 @@ FILE_FORMATS = {".jsonl": "json", ".json": "json", ".parquet": "parquet", ".csv"
 
 
 class Measuring(BaseModel, frozen=True, extra="forbid"):
-    """How accuracy is measured; what is left out is the evaluation's, and then the policy's own."""
+    """How the accuracy on one source is measured. What it omits is that of `evaluation`, or else of `grpo`."""
 
-    greedy: bool | None = Field(default=None, description="one completion at temperature 0; on when left out")
+    greedy: bool | None = Field(
+        default=None, description="measure one completion of each problem at temperature 0; on when omitted"
+    )
     samples: int | None = Field(default=None, ge=0, description="sampled completions of each problem")
     k: list[Annotated[int, Field(ge=1)]] | None = Field(
-        default=None, description="of pass@k and maj@k; 1, 2, 4 ... and `samples` when left out"
+        default=None, description="the k of pass@k and maj@k; 1, 2, 4 ... and `samples` when omitted"
     )
-    temperature: float | None = Field(default=None, gt=0, description="the policy's own when left out")
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    top_k: int | None = Field(default=None, ge=0)
-    min_p: float | None = Field(default=None, ge=0, le=1)
-    max_completion_length: int | None = Field(default=None, ge=1, description="grpo.max_completion_length if left out")
+    temperature: float | None = Field(
+        default=None, gt=0, description="sampling temperature; `grpo.temperature` when omitted"
+    )
+    top_p: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="sample from the likeliest tokens that have this probability together; `grpo.top_p` when omitted",
+    )
+    top_k: int | None = Field(
+        default=None, ge=0, description="sample from this many of the likeliest tokens; `grpo.top_k` when omitted"
+    )
+    min_p: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="leave out tokens less likely than this share of the likeliest one; `grpo.min_p` when omitted",
+    )
+    max_completion_length: int | None = Field(
+        default=None, ge=1, description="longest completion; `grpo.max_completion_length` when omitted"
+    )
 
 
 class Source(BaseModel):
-    """Options that every source has. `weight` is its share of the mixture; without weights all rows are used."""
+    """The options of every source of problems."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str | None = Field(default=None, min_length=1, max_length=80, description="what reports call it")
-    weight: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    limit: int | None = Field(default=None, gt=0, description="the most rows that are taken")
-    evaluate: Measuring | None = Field(default=None, description="of evaluation.data: otherwise than the other sources")
+    name: str | None = Field(default=None, min_length=1, max_length=80, description="its name in reports")
+    weight: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="its share of the mixture, relative to other sources; when no source has one, all rows are used",
+    )
+    limit: int | None = Field(default=None, gt=0, description="most rows to take")
+    evaluate: Measuring | None = Field(
+        default=None, description="in `evaluation.data`: how this source is measured, if unlike the others"
+    )
 
     @property
     def label(self) -> str:
@@ -51,13 +76,13 @@ class Source(BaseModel):
 
 
 class DatasetSource(Source):
-    """A source that reads rows from the hub (`dataset`) or from files (`path`), exactly one of the two."""
+    """A source that reads rows from the hub (`dataset`) or from files (`path`): give one of the two."""
 
-    dataset: str | None = None
-    config: str | None = None
-    revision: str | None = None
+    dataset: str | None = Field(default=None, description="id of a data set on the Hugging Face hub")
+    config: str | None = Field(default=None, description="configuration of the data set on the hub")
+    revision: str | None = Field(default=None, description="branch, tag or commit on the hub")
     path: str | None = Field(default=None, description="a JSONL, JSON, Parquet or CSV file; `*` matches several")
-    split: str = "train"
+    split: str = Field(default="train", description="split, or a slice of one: `train[:1%]`, `train[100:200]`")
 
     @model_validator(mode="after")
     def _one_place(self) -> "DatasetSource":

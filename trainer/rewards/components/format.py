@@ -10,11 +10,11 @@ from trainer.rewards.components.judged import ComponentOptions, Judged
 
 
 class Format(ComponentOptions):
-    """Give 1 when the pattern is found in the completion, else 0. `pattern` is a regular expression."""
+    """Give 1 when the pattern is found in the completion, else 0."""
 
     kind: Literal["format"] = "format"
-    pattern: str = Field(default=r"\\boxed\{", max_length=1000)
-    once: bool = Field(default=False, description="the pattern has to be found exactly once")
+    pattern: str = Field(default=r"\\boxed\{", max_length=1000, description="a regular expression")
+    once: bool = Field(default=False, description="the pattern must be found exactly once")
 
     @field_validator("pattern")
     @classmethod

@@ -35,8 +35,10 @@ class ComponentOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    weight: float = Field(default=1.0, allow_inf_nan=False)
-    only_when: Literal["any_right"] | None = None
+    weight: float = Field(default=1.0, allow_inf_nan=False, description="multiplies the component's value")
+    only_when: Literal["any_right"] | None = Field(
+        default=None, description="count it only in groups with an accepted completion; in all groups when omitted"
+    )
 
 
 class Component(Protocol):

@@ -14,7 +14,7 @@ class Overlong(ComponentOptions):
     """
 
     kind: Literal["overlong"] = "overlong"
-    buffer_tokens: int = Field(gt=0)
+    buffer_tokens: int = Field(gt=0, description="tokens before the length limit in which the value falls")
 
     def value(self, judged: Judged) -> float:
         """Return a value from -1 to 0."""

@@ -11,7 +11,7 @@ class Repetition(ComponentOptions):
     """Give minus the share of word n-grams that occurred before in the same completion."""
 
     kind: Literal["repetition"] = "repetition"
-    ngram: int = Field(default=8, ge=2)
+    ngram: int = Field(default=8, ge=2, description="length of the word sequences that are compared")
 
     def value(self, judged: Judged) -> float:
         """Return a value from -1 to 0."""

@@ -8,15 +8,12 @@ from trainer.rewards.components.judged import ComponentOptions, Judged
 
 
 class Verbosity(ComponentOptions):
-    """Give 0 up to `free_tokens`, then fall in a straight line to -1 at `full_tokens` and stay there.
-
-    `applies_to` says whose length counts: of every completion, of right ones, or of wrong ones.
-    """
+    """Give 0 up to `free_tokens`, then fall in a straight line to -1 at `full_tokens` and stay there."""
 
     kind: Literal["verbosity"] = "verbosity"
-    free_tokens: int = Field(ge=0)
-    full_tokens: int = Field(gt=0)
-    applies_to: Literal["all", "right", "wrong"] = "all"
+    free_tokens: int = Field(ge=0, description="length up to which the value is 0")
+    full_tokens: int = Field(gt=0, description="length from which the value is -1")
+    applies_to: Literal["all", "right", "wrong"] = Field(default="all", description="completions whose length counts")
 
     @model_validator(mode="after")
     def _ordered(self) -> "Verbosity":

@@ -1,0 +1,34 @@
+"""Which pages there are, and how they are written and compared with what is committed."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from manual.reference import recipe, verdicts, wire
+from verifier_service.app import create_app
+from verifier_service.commands import settings as settings_command
+from verifier_service.settings import Settings
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+
+
+def openapi() -> str:
+    """Return the OpenAPI document as JSON."""
+    return json.dumps(create_app(Settings()).openapi(), indent=1) + "\n"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "openapi.json": openapi,
+    "reference/requests.md": wire.requests,
+    "reference/results.md": wire.results,
+    "reference/verdicts.md": verdicts.page,
+    "reference/settings.md": settings_command.page,
+    "reference/recipe-fields.md": recipe.fields,
+}
+"""What is written from the code, by its place under docs/."""
+
+
+def write() -> None:
+    """Write all of them."""
+    for place, page in PAGES.items():
+        (DOCS / place).write_text(page(), encoding="utf-8")
