@@ -70,6 +70,6 @@ def written(section: Section, titles: Titles, units: Mapping[str, str], fields: 
             table((f"`{name}`", "meaning"), ((f"`{word.value}`", word.meaning) for word in words))
             for name, words in section.words.items()
         ),
-        json_block(section.example) if section.example is not None else "",
+        json_block(section.example, section.name) if section.example is not None else "",
         section.after,
     )

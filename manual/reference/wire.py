@@ -539,7 +539,7 @@ def _checkers() -> str:
         "What compares an output or a value with the expected one. Give a checker by its name, or as an object with\n"
         "its options. The options of another checker are refused.",
         table(("`kind`", "tests", "what it does", "options"), rows),
-        json_block({"kind": "float", "abs_tol": 0.01}),
+        json_block({"kind": "float", "abs_tol": 0.01}, "FloatChecker"),
     )
 
 
