@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 from fastapi import FastAPI
 
 from verifier_service import __version__
-from verifier_service.api import assets, compat, health, openapi, page, problems, runs, submissions, suites, v1
+from verifier_service.api import assets, compat, health, manual, openapi, page, problems, runs, submissions, suites, v1
 from verifier_service.api.access import Access
 from verifier_service.api.arrival import Arrival, Drain
 from verifier_service.api.entrance import Entrance
@@ -26,8 +27,11 @@ Running = Callable[[Settings, Metrics], AbstractAsyncContextManager[Service]]
 """What starts a service and in the end closes it."""
 
 
-def create_app(settings: Settings | None = None, running: Running = running_service) -> FastAPI:
-    """Return the app; it starts to warm up, by `running`, when a server runs its lifespan.
+def create_app(
+    settings: Settings | None = None, running: Running = running_service, manual_folder: Path = manual.FOLDER
+) -> FastAPI:
+    """Return the app; it starts to warm up, by `running`, when a server runs its lifespan. `manual_folder` is
+    what `/manual` serves.
 
     Raises:
         KeysBroken: the keys cannot be read.
@@ -74,6 +78,7 @@ def create_app(settings: Settings | None = None, running: Running = running_serv
     app.state.requests = RequestLog(settings, metrics)
     app.state.bodies = Bodies(settings, metrics)
     app.state.metrics = metrics
+    app.state.manual = manual.Manual(manual_folder)
     app.state.drain = Drain(settings.drain_s)
     app.add_middleware(Arrival, drain=app.state.drain)
     app.state.access = Access(settings, metrics)
@@ -81,7 +86,7 @@ def create_app(settings: Settings | None = None, running: Running = running_serv
     foreign = compat.switched_on(settings)
     openapi.install(app, [body for one in foreign for body in one.bodies])
     app.add_middleware(Entrance, settings=settings, metrics=metrics, requests=app.state.requests, tracing=tracing)
-    for room in (health, assets, page, openapi, v1, runs, suites, submissions):
+    for room in (health, assets, page, manual, openapi, v1, runs, suites, submissions):
         app.include_router(room.router)
     for one in foreign:
         app.include_router(one.router)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 from starlette.responses import JSONResponse, RedirectResponse
 
-from verifier_service.api import assets
+from verifier_service.api import manual
 from verifier_service.api.access import require_key_of_a_reader
 from verifier_service.api.browsers import SAFE_METHODS
 from verifier_service.api.examples import EXAMPLES
@@ -35,7 +35,7 @@ async def document(request: Request) -> Response:
 @router.get("/docs")
 async def docs(request: Request) -> Response:
     """Answer with a page on which every path can be read and tried, also where no other host can be reached."""
-    return await assets.page(request, "docs.html")
+    return await manual.page(request, "docs.html")
 
 
 @router.get("/redoc")

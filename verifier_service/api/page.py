@@ -5,7 +5,7 @@ It asks for no key, because it holds nothing of anybody's: its reader enters the
 
 from fastapi import APIRouter, Request, Response
 
-from verifier_service.api import assets
+from verifier_service.api import manual
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,6 +29,6 @@ POLICY = "; ".join(
 @router.api_route("/", methods=["GET", "HEAD"])
 async def page(request: Request) -> Response:
     """Answer with the page."""
-    response = await assets.page(request, "page/index.html")
+    response = await manual.page(request, "page/index.html")
     response.headers["content-security-policy"] = POLICY
     return response
