@@ -18,8 +18,8 @@ from manual import dialect
 from manual.links import PROJECT_PAGES, ROOT, RepositoryLinks
 
 ASSETS = Path(__file__).parent / "assets"
-KATEX = ROOT / "verifier_service/api/static/katex"
-"""The page at `/` uses the same copy."""
+STATIC = ROOT / "verifier_service/api/static"
+"""What the page at `/` is made of. The manual has the same KaTeX and the same icon."""
 EQUATION = 'class="arithmatex"'
 INLINE_SCRIPT = re.compile(r"<script>(.+?)</script>", re.DOTALL)
 WITHOUT_A_USE = frozenset({"404.html", "sitemap.xml"})
@@ -40,7 +40,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the project's own pages, KaTeX and the manual's assets to the site."""
     for source, page in PROJECT_PAGES.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
-    for folder, target in ((KATEX, "assets/katex"), (ASSETS, "assets")):
+    files.append(File.generated(config, "assets/icon.svg", abs_src_path=str(STATIC / "page/icon.svg")))
+    for folder, target in ((STATIC / "katex", "assets/katex"), (ASSETS, "assets")):
         for path in sorted(one for one in folder.rglob("*") if one.is_file()):
             name = f"{target}/{path.relative_to(folder).as_posix()}"
             files.append(File.generated(config, name, abs_src_path=str(path)))
