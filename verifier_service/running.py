@@ -1,4 +1,4 @@
-"""`POST /v1/run`: run programs and tell what happened to each, whatever it was. Nothing is judged here."""
+"""Run programs for `POST /v1/run` and report what happened to each. Nothing is judged here."""
 
 import asyncio
 import base64
@@ -32,7 +32,7 @@ _ENDS = {
 
 @dataclass(frozen=True)
 class Admitted:
-    """A run with its language found and its limits filled in."""
+    """A run whose language is resolved and whose limits are filled in."""
 
     id: str | None
     language: Language
@@ -40,7 +40,7 @@ class Admitted:
 
 
 class Running:
-    """Runs programs in boxes; to the dispatcher it is one more judge."""
+    """Runs programs in boxes. To the dispatcher it is one more judge."""
 
     def __init__(self, settings: Settings, executor: Executor, languages: Languages) -> None:
         self._settings = settings
@@ -48,13 +48,13 @@ class Running:
         self._languages = languages
 
     async def start(self) -> None:
-        """Nothing to start: the boxes belong to the code judge."""
+        """Do nothing: the boxes belong to the code judge."""
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: the boxes belong to the code judge."""
 
     async def ready(self) -> str | None:
-        """It is ready when the code judge is."""
+        """Return None: whether boxes are ready is reported by the code judge."""
         return None
 
     def admission(self, deadline_s: float) -> Callable[[Run], Awaitable[Admitted]]:
@@ -95,6 +95,7 @@ class Running:
                 on_result(index, await guarded(self._run(one, share)))
 
         async with asyncio.TaskGroup() as tasks:
+            # Twice as many jobs as boxes, so that a box never idles while the next job is prepared.
             for _ in range(min(len(admitted), 2 * self._settings.boxes)):
                 tasks.create_task(work())
 
@@ -119,7 +120,7 @@ class Running:
 
 
 async def _both(facts: AsyncIterator[Fact]) -> tuple[CompileFacts | None, TestFacts | None]:
-    """Return what the compiler did, and what the program did if there is one."""
+    """Return the compiler's facts, and the program's if it ran."""
     compiled: CompileFacts | None = None
     async for fact in facts:
         if isinstance(fact, CompileFacts):
@@ -127,7 +128,7 @@ async def _both(facts: AsyncIterator[Fact]) -> tuple[CompileFacts | None, TestFa
         elif isinstance(fact, TestFacts):
             return compiled, fact
     if compiled is None or compiled.succeeded:
-        raise BoxDied("the box told nothing of the program")
+        raise BoxDied("the box reported nothing about the program")
     return compiled, None
 
 
@@ -135,7 +136,9 @@ def _result(run_id: str | None, compiled: CompileFacts | None, ran: TestFacts | 
     told = None if compiled is None else _compile_result(compiled)
     if ran is None:
         return RunResult(id=run_id, end=RunEnd.NOT_COMPILED, compile=told, queue_s=times.queue_s, start_s=times.start_s)
-    if ran.end is End.NOT_COMPILED:  # an interpreted program: its own interpreter is the compiler
+    # Interpreted programs have no compile step: the interpreter refused the source, so present that as the compiler's
+    # message.
+    if ran.end is End.NOT_COMPILED:
         message = CompileFacts(end=End.EXITED, exit_code=1, stderr=ran.message.encode(), time_s=ran.time_s)
         return RunResult(
             id=run_id,
@@ -177,5 +180,5 @@ def _compile_result(facts: CompileFacts) -> CompileResult:
 
 
 def text(output: bytes) -> str:
-    """Return output as text; bytes that are not UTF-8 are written out as `\\xNN`."""
+    """Return output as text; bytes that are not UTF-8 become `\\xNN`."""
     return output.decode("utf-8", "backslashreplace")

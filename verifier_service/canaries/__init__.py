@@ -1,4 +1,4 @@
-"""Submissions whose verdict is known. Where they come to another one, nobody else's are judged until they do not.
+"""Submissions whose verdict is known. Where one gets another verdict, nothing is judged until it gets the right one.
 
-`known` lists them, `watch` judges them again and again, and `gate` stands in front of the judges.
+`known` lists them, `watch` judges them again and again, and `gate` holds submissions back from the judges.
 """

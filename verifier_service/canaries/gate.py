@@ -1,7 +1,7 @@
-"""A judge behind its canaries: what cannot be judged now waits, within its deadline, until it can be.
+"""Put a judge behind its canaries: what cannot be judged now waits, within its deadline, until it can be.
 
-Where a canary fails, what it speaks for is not given to the judge. What met with trouble that may pass (no sandbox can
-be started, workers or boxes die whatever they are given) is judged again, after the canary has said that all is well.
+While a canary fails, the submissions it speaks for are kept from the judge. Submissions that fail for a reason that may
+pass (no sandbox starts; workers or boxes die whatever they run) are judged again once the canary succeeds.
 """
 
 import asyncio
@@ -16,10 +16,13 @@ from verifier_service.judges.base import Judge
 
 MOST_TRIES = 6
 PAUSE_S = 0.25
-"""How long something waits before it is tried again at first; each time it is twice as long."""
+"""The pause before the first retry; each later one is twice as long."""
 
 waits_here: ContextVar[bool] = ContextVar("waits_here", default=True)
-"""Whether what cannot be judged now waits at the gate. If not it is a judge error at once, and waits elsewhere."""
+"""Whether a submission that cannot be judged now waits at the gate.
+
+If not, it is a judge error at once and the caller waits.
+"""
 
 S = TypeVar("S")
 A = TypeVar("A")
@@ -27,7 +30,7 @@ R = TypeVar("R")
 
 
 class Gated(Generic[S, A, R]):
-    """A judge of which nothing is asked while its canaries fail."""
+    """A judge that gets no submissions while its canaries fail."""
 
     def __init__(self, judge: Judge[S, A, R], canaries: Canaries) -> None:
         self._judge = judge
@@ -59,7 +62,7 @@ class Gated(Generic[S, A, R]):
 
 
 def behind(canaries: Canaries, judges: Mapping[str, Judge[Any, Any, Any]]) -> dict[str, Judge[Any, Any, Any]]:
-    """Return judges behind their canaries, by kind."""
+    """Return the judges behind their canaries, by kind."""
     return {kind: Gated(judge, canaries) for kind, judge in judges.items()}
 
 
@@ -81,11 +84,11 @@ class _Gate(Generic[S, A, R]):
         self._waits_here = waits_here.get()
         self._tries = [0] * len(admitted)
         self._met: dict[int, JudgeError] = {}
-        """What those met with that are to be judged again."""
+        """The failures of those to be judged again."""
         self._waiting: set[int] = set()
 
     async def open(self) -> None:
-        """Have all of them judged; when that is cancelled, tell what those were waiting for that still are."""
+        """Have all of them judged. On cancellation, report why those that still wait were waiting."""
         try:
             await self._until_judged(range(len(self._admitted)))
         except asyncio.CancelledError:
@@ -96,7 +99,7 @@ class _Gate(Generic[S, A, R]):
     def _why_it_waits(self, index: int) -> JudgeError:
         met, trouble = self._met.get(index), self._canaries.trouble(self._names[index])
         if met is not None or trouble is None:
-            return met or JudgeError("the deadline passed before it was judged")
+            return met or JudgeError("the deadline passed before the submission was judged")
         return JudgeError(f"{self._names[index]} cannot be judged here: {trouble}", Cause.RUNNER_UNAVAILABLE)
 
     async def _until_judged(self, indices: Sequence[int]) -> None:
@@ -136,7 +139,7 @@ class _Gate(Generic[S, A, R]):
         return False
 
     async def _try(self, indices: Sequence[int]) -> list[int]:
-        """Have some of them judged, and return those that are to be judged again."""
+        """Have some of them judged, and return those to judge again."""
         again: list[int] = []
         self._waiting.difference_update(indices)
 

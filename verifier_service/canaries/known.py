@@ -1,6 +1,6 @@
-"""The submissions whose verdict is known: for each way of judging one that is right and one that is wrong.
+"""The submissions whose verdict is known: a right one and a wrong one for each way of judging.
 
-To add one for a language: `canary` in its `language.toml`, a program that prints the first line of its input.
+To add one for a language, set `canary` in its `language.toml`: a program that prints the first line of its input.
 """
 
 from collections.abc import Mapping
@@ -25,10 +25,11 @@ from verifier_service.schema import (
 )
 
 OFTEN_S, SELDOM_S = 5.0, 60.0
-"""How often what costs a few milliseconds is judged, and what costs more."""
+"""How often to judge what takes milliseconds, and what takes longer."""
 
 _RIGHT = "def add(a, b):\n    return a + b"
 _WRONG = "def add(a, b):\n    return a - b"
+# A loop does not reduce to plain calls, so this canary goes through the tester process.
 _NEEDS_A_TESTER = "for a in range(3):\n    assert add(a, 2) == a + 2"
 _FIXTURE = (
     "import pytest\nfrom solution import add\n\n@pytest.fixture\ndef two():\n    return 2\n\n"
@@ -43,14 +44,14 @@ _OF_PYTHON: Mapping[str, Tests] = {
 
 @dataclass(frozen=True)
 class Canary:
-    """What is judged, and what it has to come to."""
+    """What is judged, and the verdicts it must get."""
 
     name: str
     kind: str
-    """Which judge it goes to."""
+    """The kind of judge that judges it."""
     submissions: tuple[tuple[Any, Verdict], ...]
     every_s: float
-    """How long after a check that went well the next one begins."""
+    """How long after a successful check the next one begins."""
 
 
 def of_math() -> Canary:
@@ -61,7 +62,7 @@ def of_math() -> Canary:
 
 
 def of_language(language: Language) -> list[Canary]:
-    """Return the canaries of a language, one for each kind of test, as far as it has any."""
+    """Return a language's canaries, one for each kind of test it supports."""
     found = []
     if language.canary:
         found.append(_code(language, "stdio", language.canary, _stdio("17"), language.canary, _stdio("18")))
@@ -72,7 +73,7 @@ def of_language(language: Language) -> list[Canary]:
 
 
 def name_for(item: Item, languages: Languages) -> str:
-    """Name the canary that speaks for an item before it is admitted; "" where there is none."""
+    """Return the name of the canary for an item that is not admitted yet; "" if it has none."""
     if isinstance(item, MathSubmission):
         return CANARY
     if not isinstance(item, CodeSubmission) or isinstance(item.tests, (str, SuiteDigest)):

@@ -1,7 +1,7 @@
-"""Judge the known submissions again and again, and tell of which ways of judging nothing is wrong.
+"""Judge the known submissions again and again, and report which ways of judging work.
 
-Each canary has a task of its own, so that one which hangs does not hide the others. Those of the first language and of
-math are watched from the start of a server, the others from when they are first needed.
+Each canary has its own task, so one that hangs does not hide the others. Those of the first language and of math are
+watched from the server's start, the others from when they are first needed.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from verifier_service.judges.base import Judge, guarded
 log = structlog.get_logger()
 
 AGAIN_S, LATEST_AGAIN_S = 0.5, 5.0
-"""How long after a check that went wrong the next one begins, at first and at most."""
+"""The pause after a failed check, at first and at most."""
 LIMIT_S = 120.0
-"""How long a check may take on a busy machine."""
+"""How long a check can take on a busy machine before it counts as failed."""
 DEADLINE_S = 600.0
 NOT_YET = "it has not been tried yet"
 
@@ -35,42 +35,43 @@ class _Watched:
     doubted: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     is_awaited: bool = False
-    """Whether it is trouble as well that it has not been tried yet."""
+    """Whether "not tried yet" counts as trouble too."""
 
 
 class Canaries:
-    """The canaries of one service. What has no canary is taken to be well."""
+    """The canaries of one service. A way of judging without a canary counts as working."""
 
     def __init__(self, judges: Mapping[str, Judge[Any, Any, Any]], canaries: Iterable[Canary]) -> None:
         self._judges = judges
         self._watched = {one.name: _Watched(one) for one in canaries}
         self.left_out: frozenset[str] = frozenset()
-        """Those of what can never be judged here."""
+        """The canaries of what can never be judged by this service."""
 
     def leave_out(self, names: Iterable[str]) -> None:
-        """Forget some of them, which are not watched yet: that can never be judged here, and who asks is told so."""
+        """Forget canaries that are not watched yet: this service can never judge these, and requests for them are
+        refused."""
         self.left_out |= frozenset(names)
         for name in self.left_out:
             self._watched.pop(name, None)
 
     def watch(self, names: Iterable[str]) -> None:
-        """Begin to judge some of them, whether they are needed or not."""
+        """Begin to judge some of them, whether or not they are needed."""
         for name in names:
             if name in self._watched:
                 self._watched[name].is_awaited = True
                 self._begin(self._watched[name])
 
     async def close(self) -> None:
-        """Judge none of them any more."""
+        """Stop judging them."""
         tasks = [one.task for one in self._watched.values() if one.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def troubles(self) -> dict[str, str]:
-        """Return what is wrong with each way of judging that is watched, by the canary's name."""
+        """Return what is wrong with each watched way of judging, by the canary's name."""
         return {
-            name: f"the check of it: {one.trouble}"
+            name: f"its self-check failed: {one.trouble}"
             for name, one in self._watched.items()
             if one.task is not None and one.trouble is not None and (one.is_awaited or one.trouble != NOT_YET)
         }
@@ -80,25 +81,27 @@ class Canaries:
         return self._watched[name].trouble if name in self._watched else None
 
     def unfit(self) -> frozenset[str]:
-        """Name the ways of judging with which something is wrong, or that have not been tried yet."""
+        """Return the names of those that fail or have not been tried yet."""
         return frozenset(name for name, one in self._watched.items() if one.trouble is not None)
 
     async def fit(self, name: str) -> None:
-        """Wait until nothing is wrong with one way of judging."""
+        """Wait until one way of judging works."""
         one = self._watched.get(name)
         if one is not None:
             self._begin(one)
             await one.fit.wait()
 
     def doubt(self, name: str) -> None:
-        """Have one checked at once: somebody has met with trouble."""
+        """Have one checked at once, because a submission ran into trouble."""
         if name in self._watched:
             self._begin(self._watched[name])
             self._watched[name].doubted.set()
 
     def _begin(self, one: _Watched) -> None:
         if one.task is None:
-            nobodys = contextvars.Context()  # it works for nobody, and not for whoever needed it first
+            # An empty context: the task must not inherit the deadline and the client of the request that happened to
+            # start it.
+            nobodys = contextvars.Context()
             one.task = asyncio.create_task(self._watch(one), name=f"canary {one.canary.name}", context=nobodys)
 
     async def _watch(self, one: _Watched) -> None:
@@ -119,7 +122,7 @@ class Canaries:
                 again_s = min(2 * again_s, LATEST_AGAIN_S)
 
     async def _check(self, canary: Canary) -> str | None:
-        """Judge a canary; return None if it came to what it should, else what it came to."""
+        """Judge a canary; return None if it got its verdicts, otherwise what went wrong."""
         outcomes: dict[int, Any] = {}
         try:
             async with asyncio.timeout(LIMIT_S):
@@ -134,7 +137,7 @@ class Canaries:
                 return str(outcome)
             if outcome.verdict is not expected:
                 what = "a right" if index == 0 else "a wrong"
-                return f"{what} submission came to {outcome.verdict.value}: {outcome.message[:300]}"
+                return f"{what} submission got {outcome.verdict.value}: {outcome.message[:300]}"
         return None
 
     async def _judge(self, canary: Canary, outcomes: dict[int, Any]) -> None:

@@ -1,6 +1,6 @@
-"""Compare what a program answered with what was expected. Pure functions; the special judge is in `judges`.
+"""Compare a program's output with the expected output. Pure functions; special judges are in `judges`.
 
-To add one: its options as a type in `schema.requests`, a function, and a line here.
+To add a checker: a type with its options in `schema.requests`, a function, and a line here.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,13 @@ TEXT_CHECKERS: dict[str, Callable[[bytes, bytes, Any], Checked]] = {
     "unordered_lines": text.unordered_lines,
     "float": floats.tokens,
 }
-"""Checkers of `stdio`, by their `kind`: `(expected bytes, actual bytes, its own options) -> Checked`."""
+"""Checkers of `stdio`, by `kind`: `(expected bytes, actual bytes, options) -> Checked`."""
 
 VALUE_CHECKERS: dict[str, Callable[[Any, Any, Any], Checked]] = {
     "equal": values.equal,
     "float": values.close,
     "unordered": values.unordered,
 }
-"""Checkers of `call`, by their `kind`: `(expected value, actual value, its own options) -> Checked`."""
+"""Checkers of `call`, by `kind`: `(expected value, actual value, options) -> Checked`."""
 
 __all__ = ["TEXT_CHECKERS", "VALUE_CHECKERS", "Checked"]

@@ -1,14 +1,16 @@
-"""Compare texts in which numbers need only be close."""
+"""Compare texts whose numbers only need to be close."""
 
 import re
 
 from verifier_service.checkers.base import EXACT, RIGHT, Checked, Closeness, asked_for, shown
 from verifier_service.schema import FloatChecker
 
+# A number as `float` reads it: -1.5e3, .5, 2., inf, NaN. No underscores, and exponents of at most nine digits.
 _NUMBER = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,9})?|inf(?:inity)?|nan)", re.IGNORECASE)
+# An integer as (sign, digits without leading zeros): "+007" -> ("+", "7"), "0" -> ("", "").
 _INTEGER = re.compile(rb"([+-]?)(?=\d)0*+(\d*+)")
 MAX_NUMBER_CHARS = 1000
-"""A longer number is only equal to itself."""
+"""A longer number equals only itself."""
 
 
 def _number(token: bytes) -> float | None:
@@ -16,7 +18,7 @@ def _number(token: bytes) -> float | None:
 
 
 def _integer(token: bytes) -> bytes | None:
-    """Return an integer as it is written without needless signs; it may be too long to be computed with."""
+    """Return an integer without a plus sign and leading zeros, or None. It may be too long to compute with."""
     found = _INTEGER.fullmatch(token)
     if found is None:
         return None
@@ -24,7 +26,7 @@ def _integer(token: bytes) -> bytes | None:
 
 
 def tokens(expected: bytes, actual: bytes, options: FloatChecker) -> Checked:
-    """Accept the same words in the same order, where a number may be off by the tolerance."""
+    """Accept the same words in the same order, where a number can be off by the tolerance."""
     closeness = asked_for(options)
     wanted, got = expected.split(), actual.split()
     if len(wanted) != len(got):
@@ -38,7 +40,7 @@ def tokens(expected: bytes, actual: bytes, options: FloatChecker) -> Checked:
 
 
 def _difference(expected: bytes, actual: bytes, closeness: Closeness) -> str:
-    """Return what is different about a token, or an empty text."""
+    """Return how a token differs, or ""."""
     one, other = _integer(expected), _integer(actual)
     if one is not None and other is not None:
         if one == other:

@@ -1,7 +1,8 @@
-"""Texts by which equal values find each other in one pass, however they are typed and spelled.
+"""Keys by which equal values find each other in one pass, however they are typed and written.
 
-`1`, `1.0` and `True` have the same key, as have a list and a tuple of the same elements, and dicts whose items stand in
-another order. Keys are texts and not the values themselves, since a program could return numbers whose hashes collide.
+`1`, `1.0` and `True` have the same key; so do a list and a tuple of the same elements, and dicts with the same items in
+another order. The keys are texts rather than the values themselves, because a program could return numbers whose hashes
+collide.
 """
 
 import math
@@ -12,7 +13,7 @@ from typing import Any
 
 MAX_DEPTH = 100
 MAX_EXPONENT = 400
-"""Decimals beyond that are written as they are: as integers they would fill the memory."""
+"""Decimals with larger exponents or more digits stay text: written out as integers they would fill the memory."""
 
 
 class _TooDeep(Exception):
@@ -20,7 +21,7 @@ class _TooDeep(Exception):
 
 
 def key_of(value: object) -> str | None:
-    """Return a text that only equal values share, or None for a value that is nested too deeply to write out."""
+    """Return a text that only equal values share, or None if `value` is nested too deeply."""
     try:
         return _key(value, MAX_DEPTH)
     except _TooDeep:
@@ -28,7 +29,7 @@ def key_of(value: object) -> str | None:
 
 
 def rank_of(value: object) -> tuple[str, list[float]]:
-    """Return what to sort by so that values that differ little in their floats get the same place."""
+    """Return a sort key that puts values whose floats differ slightly in the same place."""
     numbers: list[float] = []
     try:
         return _key(value, MAX_DEPTH, numbers), numbers
@@ -37,20 +38,21 @@ def rank_of(value: object) -> tuple[str, list[float]]:
 
 
 def json_key(key: Any) -> Any:
-    """Return the key of a dict as JSON writes it, or the key itself if it cannot."""
+    """Return a dict's key as JSON writes it, or the key itself if JSON cannot."""
     if isinstance(key, bool):
         return "true" if key else "false"
     if key is None:
         return "null"
     if isinstance(key, float) and not math.isfinite(key):
         return key
+    # Longer integers are kept: Python refuses to print them.
     if isinstance(key, int) and key.bit_length() > 10_000:
         return key
     return str(key) if isinstance(key, (int, float)) else key
 
 
 def _key(value: object, depth: int, numbers: list[float] | None = None) -> str:
-    """Write a value out. With `numbers` those go into that list, and only their places are written."""
+    """Write a value out. With `numbers`, collect the numbers there and write only placeholders."""
     if depth == 0:
         raise _TooDeep
     if isinstance(value, (bool, int, float, complex, Decimal, Fraction)):
@@ -74,7 +76,7 @@ def _dict(value: Mapping[Any, Any], written: Callable[[object], str]) -> str:
 
 
 def _size(number: float | Decimal | Fraction) -> float:
-    if isinstance(number, Decimal) and number.is_nan():  # one that signals cannot even be compared
+    if isinstance(number, Decimal) and number.is_nan():  # comparing a signalling NaN raises
         return math.inf
     try:
         size = float(number)
@@ -84,7 +86,7 @@ def _size(number: float | Decimal | Fraction) -> float:
 
 
 def _number(number: complex | float | int | Decimal | Fraction) -> str:
-    """Write a number so that equal ones are written alike: in the base of the machine, which takes no time."""
+    """Write equal numbers alike, in base 16, which takes linear time for long integers."""
     if isinstance(number, complex) and number.imag == 0:
         number = number.real
     if isinstance(number, Decimal):

@@ -1,4 +1,4 @@
-"""Compare what a program wrote with the expected text, byte by byte: no decoding can make two outputs alike."""
+"""Compare a program's output with the expected text as bytes: decoding could make two different outputs equal."""
 
 from collections import Counter
 from itertools import zip_longest
@@ -8,7 +8,7 @@ from verifier_service.schema.base import Asked
 
 
 def tokens(expected: bytes, actual: bytes, _: Asked) -> Checked:
-    """Accept the same words in the same order, however they are spaced and broken into lines."""
+    """Accept the same words in the same order, whatever the spaces and line breaks."""
     return first_difference(expected.split(), actual.split())
 
 
@@ -25,11 +25,11 @@ def unordered_lines(expected: bytes, actual: bytes, _: Asked) -> Checked:
     missing, extra = wanted - got, got - wanted
     if missing:
         return Checked(False, f"a line is missing: {shown(next(iter(missing)))}")
-    return Checked(False, f"a line is too many: {shown(next(iter(extra)))}")
+    return Checked(False, f"an extra line: {shown(next(iter(extra)))}")
 
 
 def first_difference(expected: list[bytes], actual: list[bytes], unit: str = "token") -> Checked:
-    """Compare two lists part by part; a list that is shorter is different, never cut to fit."""
+    """Compare two lists part by part. The shorter one is reported as different; the longer is never cut to fit."""
     if expected == actual:
         return RIGHT
     for number, (wanted, got) in enumerate(zip_longest(expected, actual), start=1):

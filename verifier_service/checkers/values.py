@@ -1,8 +1,8 @@
-"""Compare what a function returned with what was expected, both as plain data.
+"""Compare a function's return value with the expected value, both as plain data.
 
-Lists and tuples are alike, because JSON has only lists. Keys of a dict that are no strings are compared by their JSON
-text, for the same reason. Numbers are compared by value, whatever their type; an expected integer asks for exactly that
-value. Sets are equal to sets only, except for `unordered`, which takes them for lists.
+Lists and tuples are alike, because JSON has only lists. For the same reason, dict keys that are not strings are
+compared by their JSON text. Numbers are compared by value, whatever their type; an expected integer must be matched
+exactly. Sets equal only sets, except under `unordered`, which treats them as lists.
 """
 
 from decimal import Decimal
@@ -18,7 +18,7 @@ EQUAL = Closeness(Tolerance(absolute=1e-12, relative=1e-9))
 """What `equal` forgives where a float is expected."""
 
 MAX_UNMATCHED = 1000
-"""Above this many elements without an exact partner, `unordered` says no: pairing them takes their square in time."""
+"""With more elements than this left unpaired, `unordered` gives up, because pairing takes quadratic time."""
 
 _NUMBERS = (bool, int, float, complex, Decimal, Fraction)
 _SEQUENCES = (list, tuple)
@@ -26,17 +26,17 @@ _SETS = (set, frozenset)
 
 
 def equal(expected: Any, actual: Any, _: Asked) -> Checked:
-    """Accept the same value; a number may be off by 1e-9 of an expected float."""
+    """Accept the same value; a number can be off by 1e-9 of an expected float."""
     return _compare(expected, actual, EQUAL)
 
 
 def close(expected: Any, actual: Any, options: FloatChecker) -> Checked:
-    """Accept the same value, where every number may be off by the tolerance."""
+    """Accept the same value, where every number can be off by the tolerance."""
     return _compare(expected, actual, asked_for(options))
 
 
 def unordered(expected: Any, actual: Any, _: Asked) -> Checked:
-    """Accept the same elements in any order, each as often as expected. Inside the elements order counts."""
+    """Accept the same elements in any order, each as often as expected. Inside the elements, order counts."""
     if not isinstance(expected, _SEQUENCES + _SETS) or not isinstance(actual, _SEQUENCES + _SETS):
         return _compare(expected, actual, EQUAL)
     wanted, got = list(expected), list(actual)
@@ -46,7 +46,7 @@ def unordered(expected: Any, actual: Any, _: Asked) -> Checked:
 
 
 def _pair(wanted: list[Any], got: list[Any]) -> Checked:
-    """Pair elements by their keys; those that are left, which are close at best, in order or each with each."""
+    """Pair elements by their keys, then the rest, which are close at best, in sorted order or each with each."""
     unmatched: dict[str | None, list[Any]] = {}
     for value in got:
         unmatched.setdefault(key_of(value), []).append(value)
@@ -72,13 +72,13 @@ def _pair(wanted: list[Any], got: list[Any]) -> Checked:
 
 
 def _are_close_in_order(wanted: list[Any], got: list[Any]) -> bool:
-    """Tell whether elements are close, each to the one with its rank by size, as floats are that are off a little."""
+    """Return whether each element is close to the one with the same rank, as slightly inexact floats are."""
     pairs = zip(sorted(wanted, key=rank_of), sorted(got, key=rank_of), strict=True)
     return all(_compare(one, other, EQUAL).ok for one, other in pairs)
 
 
 def _compare(expected: Any, actual: Any, closeness: Closeness) -> Checked:
-    """Compare without recursion: what a program returned may be nested as deeply as it likes."""
+    """Compare without recursion, because a program can return arbitrarily deep values."""
     todo: list[tuple[str, Any, Any]] = [("", expected, actual)]
     while todo:
         path, one, other = todo.pop()
@@ -120,20 +120,21 @@ def _close(expected: Any, actual: Any, tolerance: Tolerance) -> bool:
         if isinstance(expected, complex) or isinstance(actual, complex):
             return tolerance.close(complex(expected), complex(actual))
         return tolerance.close(float(expected), float(actual))
-    except OverflowError:  # beyond the floats: close to nothing but its equal
+    except OverflowError:  # beyond the range of floats: close only to its equal
         return False
 
 
 def _text_keys(expected: dict[Any, Any], actual: dict[Any, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    """Return both dicts with keys as JSON writes them, if only the actual one has keys that are no strings."""
+    """Return both dicts, the actual one with keys as JSON writes them if it alone has keys that are not strings."""
     if all(isinstance(key, str) for key in actual) or not all(isinstance(key, str) for key in expected):
         return expected, actual
     renamed = {_name(key, expected): value for key, value in actual.items()}
+    # Two keys with the same JSON text (1 and "1") cannot be renamed without losing an item.
     return (expected, renamed) if len(renamed) == len(actual) else (expected, actual)
 
 
 def _name(key: Any, expected: dict[Any, Any]) -> Any:
-    """Return the name under which a key is expected: 2.0 is the key 2, if there is no key 2.0."""
+    """Return the name under which a key is expected: 2.0 becomes 2 unless 2.0 itself is expected."""
     name = json_key(key)
     if isinstance(key, float) and key.is_integer() and name not in expected:
         return json_key(int(key))

@@ -1,7 +1,7 @@
-"""What compilers made, kept for the next run of the same program.
+"""Keep what compilers produced for the next run of the same program.
 
-The key is all that a compiler sees: language, its command, environment and image, the source and the files beside it.
-So a submission can only ever find what its own source was compiled to.
+The key covers everything a compiler sees: the language's command, environment and image, the source, and the files next
+to it. A submission can therefore only ever get what its own source was compiled to.
 """
 
 import hashlib
@@ -12,11 +12,11 @@ from sandboxes.protocol.facts import CompileFacts
 from sandboxes.protocol.job import Job
 
 OVERHEAD_BYTES = 1024
-"""What an entry takes beside the files in it."""
+"""What an entry costs besides its files."""
 
 
 class CompileCache:
-    """Keeps up to `max_bytes`; what was not used for longest goes first. Everything happens in one event loop."""
+    """Keeps up to `max_bytes` and evicts the least recently used first. Use it from one event loop only."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -24,14 +24,14 @@ class CompileCache:
         self._kept: OrderedDict[bytes, CompileFacts] = OrderedDict()
 
     def find(self, key: bytes) -> CompileFacts | None:
-        """Return what the compiler did and made, or None."""
+        """Return the facts of the compile, with what it produced, or None."""
         facts = self._kept.get(key)
         if facts is not None:
             self._kept.move_to_end(key)
         return facts
 
     def keep(self, key: bytes, facts: CompileFacts) -> None:
-        """Keep the facts of a compile that succeeded, if they hold what was made and fit."""
+        """Keep the facts of a successful compile, if they include what it produced and fit."""
         size = _size(facts)
         if facts.built is None or not facts.succeeded or size > self._max_bytes:
             return
@@ -48,12 +48,13 @@ def _size(facts: CompileFacts) -> int:
 
 
 def cache_key(job: Job, image: str) -> bytes:
-    """Return what tells one compile from another."""
+    """Return a digest that differs whenever a compile could differ."""
     tools = job.toolchain
     words = (image, tools.source_file, *tools.compile, *(f"{name}={value}" for name, value in tools.env))
     parts = (*(word.encode("utf-8", "surrogateescape") for word in words), job.source, *_named(job.side_files.items()))
     digest = hashlib.sha256()
     for part in parts:
+        # Each part goes in with its length, so that moving bytes from one part to the next changes the digest.
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.digest()
 

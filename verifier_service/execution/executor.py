@@ -1,9 +1,9 @@
-"""Run a job: lease a box, let a consumer take the facts, and tell a program that breaks boxes from boxes that break.
+"""Run a job: lease a box, hand the facts to a consumer, and tell programs that break boxes from boxes that break.
 
-A box that dies under a program is replaced, and the job is run once more on a fresh one. If that dies as well, and a
-harmless program lives on a third right afterwards, for longer than the program had left its box alive, and all of this
-happens `ROUNDS` times in a row, then the program kills boxes. Otherwise the failure is ours: `JudgeError`. So whoever
-kills boxes from outside kills the harmless ones too, and no program is charged for it.
+A box that dies under a program is replaced, and the job runs again on a fresh one. A program is found to kill boxes if
+the fresh box dies too, and a harmless program then survives in another fresh box for longer than the program's box
+lived, `ROUNDS` times in a row. Otherwise the failure is ours: `JudgeError`. If something outside kills boxes, it kills
+the harmless programs' boxes too, so no program is blamed for it.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ from verifier_service.settings import Settings
 log = structlog.get_logger()
 
 BROKE_BOXES = "the program ended two fresh boxes in a row, while harmless programs lived in others"
-"""What is said of a program of which `Execution.value` is None."""
+"""The message for a program whose `Execution.value` is None."""
 
 ROUNDS = 2
-"""How many fresh boxes have to die under a program, each time with a harmless one beside it that lives."""
+"""How many fresh boxes have to die under a program while a harmless program survives in another each time."""
 HARMLESS_FACTOR = 2.0
 HARMLESS_LEAST_S, HARMLESS_MOST_S = 0.1, 5.0
-"""A harmless program has to live this many times as long as the box lived under the other, within these bounds."""
+"""A harmless program has to survive this many times as long as the other program's box did, within these bounds."""
 
 T = TypeVar("T")
 Consumer = Callable[[AsyncIterator[Fact]], Awaitable[T]]
@@ -44,27 +44,27 @@ Consumer = Callable[[AsyncIterator[Fact]], Awaitable[T]]
 
 @dataclass
 class Times:
-    """Where the time of a job went, over all boxes that it was given to."""
+    """Where a job's time went, summed over all boxes it ran in."""
 
     queue_s: float = 0.0
     start_s: float = 0.0
     run_s: float = 0.0
     waited_s: float = 0.0
-    """The part of `run_s` in which the program neither computed nor stood in line for a core, as far as is known."""
+    """The part of `run_s` in which the program neither computed nor waited for a core, as far as known."""
     image: str = ""
-    """What the last of the boxes was made from."""
+    """The image of the last box."""
 
 
 @dataclass(frozen=True)
 class Execution(Generic[T]):
-    """What a consumer made of the facts; None if the program ended fresh boxes while harmless ones lived."""
+    """What a consumer made of the facts; None if the program kills boxes (see the head of this module)."""
 
     value: T | None
     times: Times = field(default_factory=Times)
 
 
 class Executor:
-    """Runs jobs in the boxes of a pool. Start and close the pool elsewhere."""
+    """Runs jobs in a pool's boxes. The pool's owner starts and closes it."""
 
     def __init__(self, pool: BoxPool, settings: Settings) -> None:
         self._pool = pool
@@ -72,21 +72,26 @@ class Executor:
         self._cache = CompileCache(settings.compile_cache_mb * 1024 * 1024)
 
     def others_wait(self, share: Share) -> bool:
-        """Tell whether another request waits for a box."""
+        """Return whether another request waits for a box."""
         return self._pool.turns.others_wait(share)
 
     async def run(
         self, language: Language, job: Job, consume: Consumer[T], share: Share, times: Times | None = None
     ) -> Execution[T]:
-        """Run `job`, for the request of this share, and return what `consume` makes of its facts.
+        """Run `job` on behalf of `share` and return what `consume` makes of its facts.
 
-        `times` are added to, also when this is cancelled.
+        `consume` can return before the facts end; the job is then stopped. It is called again for each box the job is
+        tried in. What it raises passes through, except `BoxDied`, which counts as the box's death.
 
-        `consume` may return before the facts end: then the job is stopped. It is called anew for each box that the job
-        is given to, and what it raises passes through, but for `BoxDied`: that is taken as the box's.
+        Args:
+            language: whose box the job needs.
+            job: what to run.
+            consume: turns the facts of one attempt into a value.
+            share: the request's place in the queue for boxes.
+            times: added to while the job runs, so the numbers are there even if this call is cancelled.
 
         Raises:
-            JudgeError: nothing may be concluded of the program.
+            JudgeError: nothing can be concluded about the program.
         """
         asked = _Asked(language, job, share, Times() if times is None else times)
         for round_ in range(ROUNDS + 1):
@@ -114,7 +119,7 @@ class Executor:
                 times.waited_s += lease.box.waited_s
 
     async def _facts(self, box: Box, job: Job) -> AsyncGenerator[Fact, None]:
-        """Yield the facts of a job, with what an earlier compile of the same program made where that was kept."""
+        """Yield a job's facts, reusing what an earlier compile of the same program produced."""
         if not job.toolchain.compile or not self._settings.compile_cache_mb:
             async with aclosing(box.answer(job)) as facts:
                 async for fact in facts:
@@ -132,10 +137,10 @@ class Executor:
                 yield replace(fact, built=None) if isinstance(fact, CompileFacts) else fact
 
     async def _prove_that_boxes_live(self, asked: "_Asked", lived_s: float) -> None:
-        """Have a harmless program live in a fresh box, for longer than the last box lived under the program.
+        """Run a harmless program in a fresh box for longer than the last box lived under the submitted one.
 
         Raises:
-            JudgeError: it does not: the machine is to blame, and not the program.
+            JudgeError: the harmless program's box died too, so the fault lies with the machine.
         """
         harmless = Job(
             mode=Mode.STDIO,
@@ -147,11 +152,15 @@ class Executor:
         try:
             async with self._pool.lease(asked.language, asked.share, fresh=True) as lease:
                 ends_s = time.monotonic() + min(max(HARMLESS_FACTOR * lived_s, HARMLESS_LEAST_S), HARMLESS_MOST_S)
+                # Once before the wait and once after: the box must work at both ends of the time in which the other one
+                # died.
                 await self._run_through(lease.box, harmless)
                 await asyncio.sleep(ends_s - time.monotonic())
                 await self._run_through(lease.box, harmless)
         except BoxDied as error:
-            raise JudgeError(f"sandboxes die here, also under a harmless program: {error}", Cause.BOX_DIED) from error
+            raise JudgeError(
+                f"sandboxes die on this machine even under a harmless program: {error}", Cause.BOX_DIED
+            ) from error
 
     async def _run_through(self, box: Box, job: Job) -> None:
         async with aclosing(box.run(job)) as facts:
@@ -161,7 +170,7 @@ class Executor:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is to be run, and for whom."""
+    """What to run, and for which request."""
 
     language: Language
     job: Job

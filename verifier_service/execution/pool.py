@@ -1,7 +1,7 @@
-"""The pool: warm boxes of every language, never more programs at once than `settings.boxes`, each request its share.
+"""Lend warm boxes: never more programs at once than `settings.boxes`, and a fair share for each request.
 
-A box goes back only if it has proved its reset; otherwise it is destroyed. In the place of one that is spent a fresh
-one is started in the background. With `isolation=container` every box is spent after one job.
+A box goes back to the pool only if it has proved its reset; otherwise it is destroyed. A spent box is replaced by a
+fresh one, started in the background. With `isolation=container` every box is spent after one job.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ RETRY_S = 5.0
 
 @dataclass(frozen=True)
 class Lease:
-    """A box that is lent, with the seconds its borrower waited for a turn and then for the box to start."""
+    """A box on loan, with the seconds its borrower waited for a turn and then for the box to start."""
 
     box: Box
     queue_s: float
@@ -37,13 +37,13 @@ class Lease:
 
 
 class BoxPool:
-    """Lends boxes. Build it, `start()` it, `close()` it; everything happens in one event loop."""
+    """Lends boxes. Build it, `start()` it, `close()` it, all in one event loop."""
 
     def __init__(self, runner: Runner, settings: Settings, metrics: Metrics | None = None) -> None:
         self.runner = runner
         self._settings = settings
         self.turns = Turns(settings.boxes)
-        self._idle: deque[tuple[Box, bool]] = deque()  # with whether it was used, the longest idle first
+        self._idle: deque[tuple[Box, bool]] = deque()  # (box, whether it was used), the longest idle first
         self._alive: set[Box] = set()
         self._coming: dict[str, deque[asyncio.Task[Box]]] = {}
         self._background: set[asyncio.Task[Any]] = set()
@@ -55,13 +55,13 @@ class BoxPool:
         )
 
     async def start(self) -> None:
-        """Begin to warm up the boxes of the first language."""
+        """Begin to warm up boxes for the first language."""
         language = self.runner.known_languages[WARM_LANGUAGE]
         for _ in range(self._settings.boxes):
             self._later(self._warm_up(language))
 
     async def _warm_up(self, language: Language) -> None:
-        """Start one idle box, in the place of a program; try again until that works."""
+        """Start one idle box, holding a program's turn meanwhile; retry until it works."""
         while not self._closing.is_set():
             try:
                 async with self.turns.turn(Share()):
@@ -76,7 +76,7 @@ class BoxPool:
     async def lease(
         self, language: Language, share: Share | None = None, *, fresh: bool = False
     ) -> AsyncIterator[Lease]:
-        """Lend a box for `language`, when it is the turn of this share; `fresh` asks for one that ran nothing before.
+        """Lend a box for `language` when it is this share's turn. `fresh` asks for a box that has not run anything.
 
         Raises:
             RunnerUnavailable: no box can be started.
@@ -96,7 +96,7 @@ class BoxPool:
         while (box := self._pick(language, fresh)) is not None:
             if box.healthy:
                 return box
-            self._discard(box, "died")  # while it was idle
+            self._discard(box, "died")  # it died while it was idle
         coming = self._coming.get(language.name)
         if coming:
             return await coming.popleft()
@@ -105,7 +105,7 @@ class BoxPool:
         return await self._start(language)
 
     def _pick(self, language: Language, fresh: bool) -> Box | None:
-        """Take the box that was used last: its pages are the warmest."""
+        """Take the box that was used last, because its pages are the warmest."""
         for entry in reversed(self._idle):
             if entry[0].language.name == language.name and not (fresh and entry[1]):
                 self._idle.remove(entry)
@@ -126,6 +126,7 @@ class BoxPool:
         self._metrics.box_started(language.name, box.image)
         if language.name == WARM_LANGUAGE:
             self._trouble = None
+        # The pool may have begun to close while the box was starting; a box added now would outlive it.
         if self._closing.is_set():
             self._discard(box, "closing")
             raise RunnerUnavailable("the service is shutting down")
@@ -140,14 +141,16 @@ class BoxPool:
         self._part_with(box, spent)
 
     def _keep(self, box: Box, *, was_used: bool) -> None:
-        """Let a box be idle. Where there is one too many, for one came while another was started in its place, the
-        longest idle goes."""
+        """Make a box idle. If that is one box too many, destroy the one that has been idle longest.
+
+        There can be one too many when a box came back while another was being started to replace it.
+        """
         self._idle.append((box, was_used))
         while len(self._alive) > self._settings.boxes and self._idle:
             self._discard(self._idle.popleft()[0], "surplus")
 
     def _take_out(self, box: Box) -> None:
-        """Take out a box that has become unfit while it was idle; whoever borrows one finds out by himself."""
+        """Remove a box that became unfit while idle. A borrowed one is not in the list: its borrower notices."""
         for entry in self._idle:
             if entry[0] is box:
                 self._idle.remove(entry)
@@ -169,14 +172,14 @@ class BoxPool:
         return "used_once" if box.healthy else "died"
 
     def _replace(self, language: Language) -> None:
-        """Start a box in the background, for the next who asks, or to be idle."""
+        """Start a box in the background, for the next borrower or to be idle."""
         coming = self._coming.setdefault(language.name, deque())
         if len(coming) < self._settings.boxes:
             coming.append(self._later(self._start(language)))
             coming[-1].add_done_callback(lambda task: self._take_in(coming, task))
 
     def _take_in(self, coming: "deque[asyncio.Task[Box]]", task: "asyncio.Task[Box]") -> None:
-        """Let a box that has come be idle if nobody waits for it."""
+        """Make a box that has started idle, unless a borrower has already taken it."""
         if task not in coming:
             return
         coming.remove(task)
@@ -201,11 +204,11 @@ class BoxPool:
             log.error("pool_task_failed", exc_info=error)
 
     async def ready(self) -> str | None:
-        """Return None once a box is warm, else the reason why none is."""
+        """Return None once a box is warm, otherwise why none is."""
         return self._trouble
 
     async def close(self) -> None:
-        """Destroy every box, idle or not; the runner belongs to whoever made it."""
+        """Destroy every box, idle or not. The runner belongs to its maker."""
         self._closing.set()
         for box in list(self._alive):
             self._discard(box, "closing")

@@ -1,8 +1,8 @@
-"""Whose turn it is to borrow a box: the client's with the fewest in hand, and of its requests the one with the fewest;
-of equals, the one that was served the longest time ago.
+"""Decide who borrows a box next: the client with the fewest in flight, then its request with the fewest.
 
-So clients share the boxes however many requests each sends, and a request of a thousand slow submissions shares them
-with one of a single quick one; the order inside of a request is that of asking.
+Ties go to the one served the longest ago. So clients share the boxes evenly however many requests each sends, and a
+request with a thousand slow submissions leaves room for one with a single quick one. Within a request, first come,
+first served.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ __all__ = ["Share", "Turns"]
 
 @dataclass(eq=False)
 class _Asked:
-    """A wish for a turn."""
+    """A request for a turn."""
 
     share: Share
     client: Borrower
@@ -25,7 +25,7 @@ class _Asked:
 
     @property
     def rank(self) -> Rank:
-        """Whoever has the least rank is next."""
+        """The lowest rank goes next."""
         return Order.rank(self.share, self.client)
 
 
@@ -46,6 +46,7 @@ class Turns:
         try:
             await asked.granted
         except asyncio.CancelledError:
+            # A turn that was granted in the same round of the event loop has to be given back, or its slot is lost.
             if asked.granted.cancelled():
                 self._forget_cancelled()
             else:
@@ -57,18 +58,18 @@ class Turns:
             self._end(asked)
 
     def resize(self, slots: int) -> None:
-        """Hand out so many turns from now on; those that are held are held to their end."""
+        """Hand out this many turns from now on; turns that are already held are not cut short."""
         self._free += slots - self._slots
         self._slots = slots
         self._grant()
 
     @property
     def waiting(self) -> int:
-        """How many wait for a turn."""
+        """The number of requests for a turn that still wait."""
         return sum(not asked.granted.done() for asked in self._waiting)
 
     def others_wait(self, share: Share) -> bool:
-        """Tell whether anybody else waits for a turn."""
+        """Return whether another request waits for a turn."""
         return any(asked.share is not share for asked in self._waiting)
 
     def _end(self, asked: _Asked) -> None:
@@ -81,9 +82,10 @@ class Turns:
         self._waiting = [asked for asked in self._waiting if not asked.granted.cancelled()]
 
     def _grant(self) -> None:
-        self._forget_cancelled()  # whoever is cancelled learns of it only in a later round of the event loop
+        self._forget_cancelled()  # a cancelled waiter runs its own handler only in a later round of the event loop
         while self._free > 0 and self._waiting:
-            asked = min(self._waiting, key=lambda one: one.rank)  # the first of equals
+            # `min` returns the first of equals, which waited longest
+            asked = min(self._waiting, key=lambda one: one.rank)
             self._waiting.remove(asked)
             self._order.serve(asked.share, asked.client)
             self._free -= 1

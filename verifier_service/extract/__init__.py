@@ -1,1 +1,1 @@
-"""Find the answer, or the code, in a raw completion. One file for each kind of submission."""
+"""Find the program or the math answer in a raw completion: `code` for programs, `math` for answers."""

@@ -1,7 +1,7 @@
-"""A program that stands in a text without any fence, perhaps with sentences around it.
+"""Find a program that stands in a text without a fence, perhaps with sentences around it.
 
-Python is read to tell where the program begins and ends; of other languages only lines that look like code are known.
-What is cut off must look like sentences: a program with an error in it stays whole.
+For Python the parser finds where the program begins and ends; other languages are recognized only by lines that look
+like code. What is cut off must look like sentences, so a program with an error in it stays whole.
 """
 
 import re
@@ -12,12 +12,14 @@ from itertools import takewhile
 from verifier_service.extract.python import Reader
 
 MAX_CHARS = 64 * 1024
-"""In a longer text no program is looked for."""
+"""No program is searched for in a longer text."""
 MAX_LINE = 300
-"""How much of a line is looked at."""
+"""How much of a line is examined."""
 MAX_STARTS = 6
 MAX_CUTS = 4
 
+# The beginning of a line of code: preprocessor lines and comments, imports, modifiers, definitions, declarations,
+# control flow, shell commands, decorators, assignments, calls, docstring quotes.
 _CODE_START = re.compile(
     r"#include\b|#define\b|#!|#\[|//|/\*|\}|using\s+\w|import\s+[\w*\"{(]|from\s+[\w.]+\s+import\b|package\s+\w+;?$|"
     r"(?:public|private|protected|static|final|abstract|export|extern|typedef|template|struct|enum|impl|trait|mod)\b.*[;{(<>]|"
@@ -27,20 +29,23 @@ _CODE_START = re.compile(
     r"(?:read|echo|printf|set|local|declare|awk|sed|sort|tr|grep|cut|wc|seq|mapfile|fi|done|do|then|cat)\b(?:\s|$)|"
     r"@\w|[\w.\[\]$]+\s*(?:[-+*/|&%:<>^]|//|\*\*)?=(?!=)|[\w.:]+\(.*\)?|[\w.:]+!?\(|'''|\"\"\""
 )
+# The end of a line of code: `;`, `{` or `}`, or a shell keyword that closes a block.
 _CODE_END = re.compile(r"[;{}]\s*$|^\s*(?:fi|done|esac)\s*$")
+# The beginning of a sentence, perhaps in a list or a quotation: "- **The** ", "1. First,", "> so".
 _SENTENCE = re.compile(r"[ \t>*#-]*(?:\d+[.)]\s+)?[*_`\"'(]*[^\W\d_][\w'’`-]*[,:.!?*]*(?:[ \t]|$)")
+# Signs that are frequent in code and rare in prose.
 _SIGN = re.compile(r"[=;{}()\[\]]")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def looks_like_code(line: str) -> bool:
-    """Tell whether a line looks like one of a program, in one language or another."""
+    """Return whether a line looks like code, in any language."""
     stripped = line.strip()
     return bool(stripped) and bool(_CODE_START.match(stripped[:MAX_LINE]) or _CODE_END.search(stripped[-MAX_LINE:]))
 
 
 def looks_like_text(line: str) -> bool:
-    """Tell whether a line looks like one of prose: words, and no signs that programs are full of."""
+    """Return whether a line looks like prose: words, without the signs that code is full of."""
     stripped = line.strip()
     if not stripped or looks_like_code(stripped) or not _SENTENCE.match(stripped):
         return False
@@ -48,7 +53,7 @@ def looks_like_text(line: str) -> bool:
 
 
 def is_mostly_code(text: str) -> bool:
-    """Tell whether a text is a program as far as its lines tell: it begins as one, and most lines could be of one."""
+    """Return whether a text is probably a program: it begins with code, and most lines could be code."""
     lines = [line for line in text[:MAX_CHARS].split("\n") if line.strip()]
     if not lines or not looks_like_code(lines[0]):
         return False
@@ -56,9 +61,10 @@ def is_mostly_code(text: str) -> bool:
 
 
 def programs(text: str, reader: Reader | None) -> Iterator[str]:
-    """Return what may be the program of a text, the likeliest first. `reader` is there where it should be Python."""
+    """Return possible programs in a text, the likeliest first. `reader` is given if it should be Python."""
     if len(text) <= MAX_CHARS:
-        lines = [f"{line}\n" for line in text.split("\n")]  # as Python counts them
+        # split as Python counts lines: `splitlines` would also split at form feeds
+        lines = [f"{line}\n" for line in text.split("\n")]
         if reader is None:
             yield from _trimmed(lines)
         else:
@@ -74,7 +80,7 @@ def _python(lines: list[str], reader: Reader) -> Iterator[str]:
 
 
 def _indented(lines: list[str], reader: Reader) -> Iterator[str]:
-    """Return the program of a block that is told by its indentation, the oldest form of Markdown."""
+    """Return the program of a block marked by indentation, the oldest form of Markdown."""
     start = next((at for at, line in enumerate(lines) if looks_like_code(line)), None)
     if start is None or lines[start][:1].strip() or not all(map(_may_come_before, lines[:start])):
         return
@@ -86,12 +92,16 @@ def _indented(lines: list[str], reader: Reader) -> Iterator[str]:
 
 
 def _may_come_before(line: str) -> bool:
-    """Tell whether a line may be left out: none that could be code, but `for each n` opens many a sentence."""
+    """Return whether a line before the program can be dropped.
+
+    A line that could be code cannot, except that many a sentence begins like `for each n`: such words without code's
+    signs can.
+    """
     return not looks_like_code(line) or (len(_WORD.findall(line)) > 3 and not _SIGN.search(line))
 
 
 def _python_from(lines: list[str], reader: Reader) -> Iterator[str]:
-    """Return the program at the beginning of some lines, if sentences follow it."""
+    """Return the program at the beginning of some lines, if only sentences follow it."""
     end = len(lines)
     for _ in range(MAX_CUTS):
         program = "".join(lines[:end])

@@ -1,7 +1,7 @@
-"""Which of several blocks is the answer: the last one that can be.
+"""Choose which of several blocks is the answer: the last one that can be.
 
-That it can be is told by what the tests ask for and by what each block is seen to define, use and do. Where nothing can
-be told, the last block is the answer.
+Whether a block can be the answer follows from the names the tests need and from what each block defines, uses and does.
+Where that decides nothing, the last block is the answer.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ MAX_HELPERS = 8
 
 @dataclass(frozen=True)
 class Candidate:
-    """A text that may be the program, at `start` of one `place`. `facts` are there if it is a program of Python."""
+    """A text that may be the program, at `start` of one `place`. `facts` are set if it is a Python program."""
 
     code: str
     place: int
@@ -24,7 +24,7 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate], wanted: Wanted, reader: Reader) -> str:
-    """Return the program among some candidates, of which the first is taken if nothing speaks against it."""
+    """Return the program among some candidates. The first one wins unless something speaks against it."""
     able = [(one, one.facts) for one in candidates if one.facts and not one.facts.is_inert]
     if len(candidates) == 1 or not able:
         return candidates[0].code
@@ -37,6 +37,7 @@ _Able = Sequence[tuple[Candidate, Facts]]
 
 
 def _defining(first: Candidate, able: _Able, names: frozenset[str], reader: Reader) -> str:
+    # A test may need `Class.method`; a block that defines `Class` counts too, even if the method is inherited.
     names |= {name.partition(".")[0] for name in names}
     there = frozenset(name for name in names if any(name in facts.defines for _, facts in able))
     if not there:
@@ -49,8 +50,10 @@ def _defining(first: Candidate, able: _Able, names: frozenset[str], reader: Read
 
 
 def _acting(able: _Able, reader: Reader) -> str:
-    """Choose where the program only reads and writes: one that defines and does nothing, or that shows how another is
-    used, is no program by itself."""
+    """Choose among programs that only read and write.
+
+    A block that defines but does nothing, or that shows how another is used, is not a program by itself.
+    """
     first, facts = able[0]
     for other, others in able[1:]:
         if facts.uses & others.defines:
@@ -62,9 +65,9 @@ def _acting(able: _Able, reader: Reader) -> str:
 
 
 def _with_helpers(chosen: Candidate, facts: Facts, able: _Able, reader: Reader) -> str:
-    """Put the blocks before a program that define what it uses and does not define, if there are any."""
+    """Prepend the blocks that define what a program uses but does not define, if there are any."""
     parts, missing = [chosen], facts.uses
-    # The nearest block before it comes first, then those after it.
+    # The nearest block before it first, then those after it: a helper is usually given just before it is used.
     others = sorted(
         ((one, seen) for one, seen in able if one.place == chosen.place and one is not chosen),
         key=lambda pair: (pair[0].start > chosen.start, abs(pair[0].start - chosen.start)),
@@ -77,7 +80,7 @@ def _with_helpers(chosen: Candidate, facts: Facts, able: _Able, reader: Reader) 
 
 
 def _joined(parts: Sequence[Candidate], reader: Reader) -> str | None:
-    """Return blocks as one program in which the first of `parts` has the last word."""
+    """Return blocks joined into one program, with the first of `parts` last so that its definitions win."""
     chosen, *helpers = parts
     ordered = [*sorted(helpers, key=lambda one: one.start), chosen]
     code = "\n".join(one.code if one.code.endswith("\n") else f"{one.code}\n" for one in ordered)

@@ -1,14 +1,14 @@
 """Find the program in a completion.
 
-1. What a model thought to itself is cut off (`thoughts`), and what follows the end of its turn.
-2. It is looked for in the last `<answer>` (or `[PYTHON]` and the like), then in the whole text.
-3. In either the blocks of the language come first, from the last to the first, a block that the prompt opened among
-   them; then those without a label; then a single one whose label says nothing; then a program without any fence.
-4. Of these the first is taken that can be the answer (`choice`): for Python that compiles and defines what the tests
-   ask for, for other languages that has a `main` where they need one. If none can be, the first is taken.
+1. Cut the model's thoughts (`thoughts`), and what follows the end of its turn.
+2. Search the last `<answer>` (or `[PYTHON]` and the like), then the whole text.
+3. In either, try the blocks of the language from the last to the first, including a block that the prompt opened; then
+   those without a label; then a single one whose label says nothing; then a program without a fence.
+4. Take the first of these that can be the answer (`choice`): for Python, one that compiles and defines what the tests
+   need; for other languages, one that has a `main` where they need one. If none can be, take the first.
 
-The program comes out as it stands, but for what would keep any program from running: quote marks and indentation of
-the block, and blanks that no compiler takes for one.
+The program is returned unchanged, except for what would keep any program from running: quote marks and indentation of
+the block, and blanks that no compiler accepts.
 """
 
 import re
@@ -27,15 +27,23 @@ from verifier_service.extract.thoughts import without_thoughts
 from verifier_service.extract.wanted import NOTHING, Wanted
 from verifier_service.languages import Language
 
-_CODE_ON_FENCE = re.compile(r"(?:def|class|import|from|async)[ \t]|@\w|#include")  # ```python def f(x):
+# a program that begins on the line of its fence: ```python def f(x):
+_CODE_ON_FENCE = re.compile(r"(?:def|class|import|from|async)[ \t]|@\w|#include")
 MAX_TAGS = 50
 MAX_CANDIDATES = 30
 
-_LITERAL_OF_LINES = re.compile(r"`|\"\"\"|R\"|r#*\"")  # what may hold a line break in some language
+# literals that can span lines in some language: `...`, """...""", R"(...)", r#"..."#
+_LITERAL_OF_LINES = re.compile(r"`|\"\"\"|R\"|r#*\"")
 
 
 def extract_code(completion: str, language: Language, wanted: Wanted | None = None) -> str | None:
-    """Return the program in `completion`, or None if there is none. `wanted` is what tests ask of it."""
+    """Return the program in `completion`, or None if there is none.
+
+    Args:
+        completion: the raw text.
+        language: the language to look for; in Python, candidates are also parsed.
+        wanted: the names that the tests need.
+    """
     search = _Search(language, wanted or NOTHING)
     program = search.find(completion)
     return program if program is not None and program.strip() else None
@@ -71,11 +79,12 @@ class _Search:
             self._found[text] = blocks(text, self._dialect)
         return self._found[text]
 
-    # What is the text
+    # Is the text a program, and does it hold one?
 
     def _is_answer(self, text: str) -> bool:
-        """Tell whether a whole text is the program, so that whatever looks like a mark in it is part of it."""
-        if self._reader is None or "~~~" in text or marks.has_brackets(text):  # `~~~python` is an expression
+        """Return whether the whole text is the program, so that anything in it that looks like a mark is part of it."""
+        # `~~~python` is also a Python expression, and `[DONE]` a list
+        if self._reader is None or "~~~" in text or marks.has_brackets(text):
             return False
         facts = self._reader.read(text)
         if facts is None or facts.is_inert or facts.is_glimpse:
@@ -83,12 +92,15 @@ class _Search:
         return not self._wanted.names or facts.may_define_more or bool(facts.defines & self._wanted.names)
 
     def _is_asked_for(self, code: str) -> bool:
-        """Tell whether a block defines what the tests ask for, so that its label does not matter."""
+        """Return whether a block defines what the tests need, whatever its label says."""
         facts = self._reader.read(code) if self._reader is not None else None
         return facts is not None and bool(facts.defines & self._wanted.names)
 
     def _holds_answer(self, text: str, *, fenced: bool) -> bool:
-        """Tell whether there is a program in what follows a thought; where blocks are `fenced` before, a whole one."""
+        """Return whether a program is in what follows a thought.
+
+        If blocks came before (`fenced`), it must be a whole one.
+        """
         if has_fence(text) or marks.OPENING.search(text):
             return True
         if fenced and self._reader is not None:
@@ -96,7 +108,7 @@ class _Search:
         return any(map(bare.looks_like_code, text[: bare.MAX_CHARS].split("\n")))
 
     def _turn(self, text: str) -> str:
-        """Cut what follows the end of the turn; inside a block a token is part of the program."""
+        """Cut what follows the end of the turn. Inside a block, a token is part of the program."""
         found = marks.turn_end(text)
         if found is None:
             return text
@@ -109,7 +121,7 @@ class _Search:
         return said if self._holds_answer(said, fenced=False) else text
 
     def _places(self, text: str) -> list[str]:
-        """Return the parts of a text in which an answer was announced, the last first, and the text itself."""
+        """Return the parts of a text that were marked as the answer, the last first, then the text itself."""
         if not marks.may_hold_marks(text):
             return [text]
         spans = [(one.start, one.end) for one in self._blocks(text)]
@@ -129,7 +141,7 @@ class _Search:
             places += [text[: one.start()] for one in closings[-1:]]
         return [*(place for place in places[:3] if place.strip()), text]
 
-    # What may be the program
+    # Collect candidates
 
     def _candidates(self, text: str) -> list[Candidate]:
         found: dict[str, Candidate] = {}
@@ -156,7 +168,7 @@ class _Search:
                 yield self._candidate(iter([program]), number, 0)
 
     def _sorted(self, fenced: Sequence[Block]) -> tuple[list[Block], list[Block]]:
-        """Return the blocks of the language, and those that may be in it, each from the last to the first."""
+        """Return the blocks of the language and those that might be in it, each from the last to the first."""
         own, bare_ones, unknown = list[Block](), list[Block](), list[Block]()
         for block in reversed(fenced):
             if block.of_prompt or labels.is_of(block.label, self._language):
@@ -172,7 +184,7 @@ class _Search:
         return own, [block for block in reversed(fenced) if self._is_asked_for(block.code)]
 
     def _candidate(self, variants: Iterator[str], place: int, start: int) -> Candidate:
-        """Return the first variant that is a program, else the first of them."""
+        """Return the first variant that is a program, or else the first."""
         first = next(variants)
         if self._reader is None:
             return Candidate(first, place, start)
@@ -183,7 +195,7 @@ class _Search:
         return Candidate(first, place, start)
 
     def _variants(self, block: Block) -> Iterator[str]:
-        """Return what a block may mean, the likeliest first."""
+        """Return what a block can mean, the likeliest first."""
         code = block.code
         if block.is_one_line and labels.is_of(block.label, self._language):
             code = block.rest
@@ -206,7 +218,10 @@ class _Search:
             yield from trimmed
 
     def _repaired(self, code: str, whole: str) -> Iterator[str]:
-        """Return a text without what keeps any program from running; for Python first as it is, if `whole` is one."""
+        """Return a text without what keeps any program from running.
+
+        For Python, `whole` and `code` come first unchanged, if they are programs.
+        """
         if self._reader is None:
             plain = marks.has_foreign_blanks(code) and not _LITERAL_OF_LINES.search(code)
             yield (marks.with_plain_indents(code) if plain else code).lstrip(marks.INVISIBLE)
@@ -219,7 +234,7 @@ class _Search:
             yield code
         yield textwrap.dedent(code)
 
-    # What the language tells
+    # What the language decides
 
     def _is_program(self, label: str, code: str) -> bool:
         if self._reader is None or (label != "" and not labels.is_of(label, self._language)):
@@ -235,20 +250,20 @@ class _Search:
                 if facts is not None and not facts.is_glimpse:
                     return not facts.is_inert
             if next(bare.programs(head, self._reader), None) is not None:
-                return False  # a program, then words, then a fence that opens a block
+                return False  # the head is a program followed by words, so the fence after it opens a block
         return bare.is_mostly_code(head)
 
     def _reads(self, code: str) -> bool:
         return self._reader is None or any(self._reader.read(text) is not None for text in self._repaired(code, code))
 
     def _without_label(self, text: str) -> str:
-        """Cut a first line that is only the name of the language, as where the prompt ended with the fence."""
+        """Cut a first line that is only the language's name, left over when the prompt ended with the fence."""
         first, newline, rest = text.partition("\n")
         return rest if newline and len(first) < 30 and labels.is_name(first.strip().lower(), self._language) else text
 
 
 def _with_nested(fenced: Sequence[Block]) -> Iterator[Block]:
-    """Return blocks with those that stand inside of Markdown blocks."""
+    """Return blocks together with those inside Markdown blocks."""
     for block in fenced:
         yield block
         if block.label in ("markdown", "md"):
@@ -257,12 +272,12 @@ def _with_nested(fenced: Sequence[Block]) -> Iterator[Block]:
 
 
 def _cut(code: str) -> str:
-    """Cut the tags and tokens that follow a program, as where a block was never closed."""
+    """Cut the tags and tokens after a program, as in a block that was never closed."""
     end = marks.end_of_answer(code)
     return code[:end] if code[:end].strip() else code
 
 
 def _match(opening: re.Match[str], closing: re.Match[str]) -> bool:
-    """Tell whether two tags belong together."""
+    """Return whether two tags belong together."""
     names = [found["tag"] or found["capital"] or "" for found in (opening, closing)]
     return opening.lastgroup == closing.lastgroup and names[0].lower() == names[1].lower()

@@ -1,12 +1,12 @@
-"""The fenced blocks of a Markdown text, as models write them: more loosely than CommonMark has it.
+"""Find the fenced blocks of a Markdown text, read more loosely than CommonMark because models write loosely.
 
-Beyond CommonMark a fence may follow other words on its line (`Answer: ```python`); it may be closed at the end of the
-last line of code, by a shorter fence, by one that words follow, or by the next fence with a label; and it may stand on
-one line with its code. The first block may have been opened by the prompt. Where the language can be read, `Dialect`
-tells a fence inside a string literal from one that ends the program.
+Beyond CommonMark, a fence can follow other words on its line (`Answer: ```python`). It can be closed at the end of the
+last line of code, by a shorter fence, by one that words follow, or by the next fence with a label. It can share one
+line with its code. The first block can have been opened by the prompt. Where the language can be parsed, `Dialect`
+distinguishes a fence inside a string literal from one that ends the program.
 
-The work is bounded by the number of fences: of more than `MAX_FENCES` the last are looked at, and for the end of a
-block no further than `MAX_AHEAD`.
+The work is bounded by the number of fences: the last `MAX_FENCES` are examined, and `MAX_AHEAD` more for the end of a
+block.
 """
 
 import re
@@ -21,23 +21,27 @@ MAX_ENDS = 8
 """How many ends of one block are tried."""
 
 _RUN = re.compile(r"`{3,}+|~{3,}+")
-_BEFORE = re.compile(rf"[ \t>{INVISIBLE}]*+$")  # what may stand before a fence by CommonMark: blanks and quote marks
+_BEFORE = re.compile(rf"[ \t>{INVISIBLE}]*+$")  # what can stand before a fence in CommonMark: blanks and quote marks
 _MARKUP = re.compile(
     rf"(?:[ \t>*_+|{INVISIBLE}-]|\d{{1,3}}[.)]|<[/\w]{{1,30}}>|{TOKEN})*+$"
-)  # - ```, 1. ```, <answer>```
+)  # before a fence, beyond CommonMark: "- ```", "1. ```", "<answer>```"
+# "    ", "- ", "12. ": a fence indented under a list item, whose code is indented as well.
 _LIST = re.compile(r"[ \t]*+(?:[-*+]|\d{1,3}[.)])?[ \t]*+$")
-_COMMENT = re.compile(r"[ \t]*(?:#|///?!?|--|\*)[ \t]*$")  # /// ``` is part of a comment that holds an example
+# before a fence that is part of a comment with an example: "/// ```", "# ```"
+_COMMENT = re.compile(r"[ \t]*(?:#|///?!?|--|\*)[ \t]*$")
+# The quote marks of a quotation, nested or not: "> ", ">> ".
 _QUOTES = re.compile(r"(?:[ \t]*>)+[ ]?")
-_LABEL = re.compile(r"[ \t]*\{?[ \t]*\.?([^\s:,;={}()\[\]<>|\"'`]*)[ \t}]*(.*)")  # {.python}, python:double.py, c++ 17
-_WORDS = re.compile(r"[ \t]+\S+[ \t]+\S|[.,;:!?)]")  # of a fence that text follows: more than a label
+# {.python}, python:double.py, c++ 17: (label, what follows it)
+_LABEL = re.compile(r"[ \t]*\{?[ \t]*\.?([^\s:,;={}()\[\]<>|\"'`]*)[ \t}]*(.*)")
+_WORDS = re.compile(r"[ \t]+\S+[ \t]+\S|[.,;:!?)]")  # what follows a fence in running text: more than a label
 
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block. `start` and `end` are where it stands in the text, with its fences.
+    """One fenced block; `start` and `end` delimit it in the text, fences included.
 
-    `label` is in lower case, without what only describes it. `rest` is what follows it on the line of the fence. The
-    fence of a block `of_prompt` stands in the prompt. One that is not closed ends at the next, or with the text.
+    `label` is lower case, without attributes. `rest` is what follows it on the line of the fence. A block `of_prompt`
+    was opened in the prompt. A block that is not closed ends at the next one, or with the text.
     """
 
     label: str
@@ -52,10 +56,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Dialect:
-    """What the language of the program adds: which texts are programs of it.
+    """What the program's language adds: which texts are programs in it.
 
-    `is_program(label, code)` is asked of a block whose end is in doubt, and `is_opened(code)` of the text before the
-    first fence: whether it is a program whose fence the prompt opened.
+    `is_program(label, code)` is asked about a block whose end is in doubt. `is_opened(code)` is asked about the text
+    before the first fence: is it a program whose fence the prompt opened?
     """
 
     is_program: Callable[[str, str], bool]
@@ -63,15 +67,15 @@ class Dialect:
 
 
 PLAIN = Dialect(is_program=lambda label, code: True, is_opened=lambda code: False)
-"""Nothing is known of the language."""
+"""For a language that is not parsed: every text could be a program."""
 
 
 @dataclass(frozen=True)
 class _Line:
     """A line with a fence, which begins at `at` and has `length` signs; `following` is where the next line begins.
 
-    It `leads` if only blanks and quote marks stand before it, and it `is_bare` if only marks follow it. `last_at` is
-    where the last of `fences` begins.
+    It `leads` if only blanks and quote marks stand before it, and `is_bare` if only marks follow it. `last_at` is where
+    the last of its `fences` begins.
     """
 
     start: int
@@ -94,12 +98,12 @@ class _Line:
 
     @property
     def opens_next(self) -> bool:
-        """Whether a fence inside a block has a label, so that it is the beginning of another."""
+        """Whether a fence inside a block has a label and so begins another block."""
         return self.leads and not self.is_bare and not _WORDS.match(self.after)
 
     @property
     def opens(self) -> bool:
-        """Whether it opens a block where none is open."""
+        """Whether it opens a block when none is open."""
         if self.fences > 1:
             return False
         if self.leads:
@@ -138,7 +142,7 @@ def _lines(text: str) -> list[_Line]:
 
 
 def has_fence(text: str) -> bool:
-    """Tell whether there is any fence in a text."""
+    """Return whether a text has any fence."""
     return "```" in text or "~~~" in text
 
 
@@ -183,12 +187,12 @@ def _label(info: str) -> tuple[str, str]:
 
 
 def _block(text: str, lines: Sequence[_Line], at: int, dialect: Dialect) -> tuple[Block, int]:
-    """Return the block that line `at` opens, and the line from which to go on."""
+    """Return the block opened by line `at`, and the line to continue from."""
     opening = lines[at]
     ends = _ends(opening, lines, at)
     label, rest = _label(opening.after)
     if len(ends) > 1:
-        # What looks like a fence at the end of a line may be part of a comment: it is the last to be tried.
+        # A fence at the end of a line of code can be part of a comment, so such an end is tried last.
         for end in sorted(ends[:MAX_ENDS], key=lambda end: end is None or not lines[end].leads):
             if dialect.is_program(label, _body(text, opening, lines, end)):
                 return _made(text, opening, label, rest, lines, end)
@@ -208,7 +212,7 @@ def _made(
 
 
 def _ends(opening: _Line, lines: Sequence[_Line], at: int) -> list[int | None]:
-    """Return the lines at which the block may end, the likeliest first; None is the end of the text."""
+    """Return the lines at which the block can end, the likeliest first; None is the end of the text."""
     ahead = range(at + 1, min(at + 1 + MAX_AHEAD, len(lines)))
     closing = [i for i in ahead if lines[i].may_close(opening)]
     long = [i for i in closing if lines[i].length >= opening.length]
@@ -232,7 +236,7 @@ def _body(text: str, opening: _Line, lines: Sequence[_Line], end: int | None) ->
 
 
 def _unquoted(text: str, quotes: int) -> str:
-    """Take away the quote marks before each line, and the blank that follows them if all lines have it."""
+    """Strip the quote marks before each line, and the blank after them if all lines have it."""
     mark = re.compile(rf"(?:[ \t]*>){{1,{quotes}}}")
     lines = text.splitlines(keepends=True)
     ends = [found.end() if (found := mark.match(line)) else 0 for line in lines]
@@ -245,7 +249,7 @@ def _unquoted(text: str, quotes: int) -> str:
 
 
 def _dedent(text: str, column: int) -> str:
-    """Take away as many blanks before each line as all lines have, at most `column`."""
+    """Strip as many blanks before each line as all lines have, at most `column`."""
     lines = text.splitlines(keepends=True)
     indents = [len(line) - len(line.lstrip(" \t")) for line in lines if line.strip()]
     common = min([column, *indents])

@@ -1,11 +1,12 @@
-"""What the label of a fenced block says: `python`, `Python3.12`, `solution.py`, `cpp17`, `text`."""
+"""Read the label of a fenced block: `python`, `Python3.12`, `solution.py`, `cpp17`, `text`."""
 
 import re
 from pathlib import PurePosixPath
 
 from verifier_service.languages import Language
 
-_VERSION = re.compile(r"[-_ ]?v?\d[\d.]*$")  # python3.12, cpp-17
+_VERSION = re.compile(r"[-_ ]?v?\d[\d.]*$")  # the version at the end of python3.12, cpp-17
+# The prefix of "language-python", as HTML classes have it.
 _PREFIX = re.compile(r"^(?:language|lang)-")
 
 _OTHERS = """
@@ -19,22 +20,22 @@ svelte svg swift tcl terminal tex text toml traceback tree ts tsx txt typescript
 yaml yml zig zsh
 """
 OTHERS = frozenset(_OTHERS.split())
-"""Labels of what is known to be something else, unless they are names of the language."""
+"""Labels known to mean something else, unless they are names of the language."""
 
 
 def is_of(label: str, language: Language) -> bool:
-    """Tell whether a label announces a program of the language."""
+    """Return whether a label announces a program in the language."""
     suffix = PurePosixPath(label).suffix
     return is_name(label, language) or (suffix != "" and suffix == PurePosixPath(language.source_file).suffix)
 
 
 def is_name(label: str, language: Language) -> bool:
-    """Tell whether a label is a name of the language, perhaps with a version."""
+    """Return whether a label is a name of the language, perhaps with a version."""
     plain = _PREFIX.sub("", label)
     return plain in language.labels or _VERSION.sub("", plain) in language.labels
 
 
 def is_unknown(label: str, language: Language) -> bool:
-    """Tell whether a label says nothing of the language, as `answer` does, or `solution`."""
+    """Return whether a label says nothing about the language, as `answer` or `solution`."""
     plain = _PREFIX.sub("", label)
     return plain not in OTHERS and _VERSION.sub("", plain) not in OTHERS and not PurePosixPath(plain).suffix

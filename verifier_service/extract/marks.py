@@ -1,13 +1,13 @@
-"""Marks that chat templates and prompts put around an answer and that are no part of it."""
+"""Marks that chat templates and prompts put around an answer and that are not part of it."""
 
 import re
 from collections import deque
 
 INVISIBLE = "\ufeff\u200b\u200c\u200d\u2060\u180e"
-"""A byte order mark and what else has no width."""
+"""A byte order mark and other characters without width."""
 
 BLANKS = "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
-"""Blanks that no programming language takes for one."""
+"""Blanks that no programming language accepts as white space."""
 
 TOKEN = (
     r"(?:<[|｜][\w▁./-]{1,40}[|｜]>"  # <|im_end|>, <|eot_id|>, <｜end▁of▁sentence｜>
@@ -31,28 +31,32 @@ CLOSING = re.compile(
     r"|(?P<token><\|end_of_solution\|>)",
     re.IGNORECASE,
 )
-"""What closes one."""
+"""What closes an answer: `</answer>`, `[/PYTHON]`, `[DONE]`."""
 
+# A line that begins with `[BEGIN]` or ends with `[DONE]`.
 _BRACKETS = re.compile(rf"^[ \t]*\[(?:BEGIN|{_CAPITALS})\]|\[(?:DONE|END|/(?:{_CAPITALS}))\][ \t]*\r?$", re.MULTILINE)
 TAIL = re.compile(
     rf"(?:[ \t]|{TOKEN}|</?(?:{_NAMES})[ \t]{{0,3}}>|</?think>|\[/(?:{_CAPITALS})\]|\[(?:DONE|END)\])*+$", re.IGNORECASE
 )
-"""The rest of a line that holds marks only."""
+"""The rest of a line that holds only marks."""
 
 
 def may_hold_marks(text: str) -> bool:
-    """Tell whether it is worth while to look for tags and tokens; a text of one sign would make that long."""
+    """Return whether looking for tags and tokens can succeed. The searches are slow on a long run of one character."""
     return ">" in text or "]" in text
 
 
+# A template's token, with the role that follows it: "<|im_start|>assistant". gpt-oss's channels are thoughts' marks.
 _WHITE = " \t\r\n"
 _TOKEN = re.compile(rf"(?!<\|channel){TOKEN}(?:(?:assistant|model)\b)?")
+# Tokens, white space and invisible characters at the beginning of a text.
 _TOKENS_FIRST = re.compile(rf"(?:\s|[{INVISIBLE}]|{_TOKEN.pattern})*+")
+# A token that ends a line, or that only tokens follow. One in quotes is part of the text.
 _TURN_ENDS = re.compile(rf"(?<![\"']){TOKEN}[ \t]*+(?=$|{TOKEN})", re.MULTILINE)
 
 
 def has_brackets(text: str) -> bool:
-    """Tell whether a line begins with `[BEGIN]` or ends with `[DONE]`, which are lists of Python as well."""
+    """Return whether a line begins with `[BEGIN]` or ends with `[DONE]`, which Python would read as lists."""
     return _BRACKETS.search(text) is not None
 
 
@@ -69,12 +73,13 @@ def without_first_tokens(text: str) -> str:
 
 
 def turn_end(text: str, start: int = 0) -> re.Match[str] | None:
-    """Return the first token that ends a line, from `start` on: what follows it is another turn."""
+    """Return the first token from `start` on that ends a line: another turn follows it."""
     if not may_hold_marks(text):
         return None
     return _TURN_ENDS.search(text, start)
 
 
+# A closing tag or a token alone on its line, or the end of the turn.
 _ENDS = re.compile(
     rf"^[ \t]*(?:{CLOSING.pattern}|{TOKEN})[ \t]*\r?$|{_TURN_ENDS.pattern}", re.MULTILINE | re.IGNORECASE
 )
@@ -100,12 +105,12 @@ _PLAIN = str.maketrans({**dict.fromkeys(BLANKS, " "), **dict.fromkeys(INVISIBLE,
 
 
 def has_foreign_blanks(text: str) -> bool:
-    """Tell whether a text holds blanks that only look like one, or characters without width."""
+    """Return whether a text holds characters that look like a blank but are not, or that have no width."""
     return _FOREIGN.search(text) is not None
 
 
 def with_plain_blanks(text: str) -> str:
-    """Return a Python program with plain blanks everywhere but in its string literals and comments."""
+    """Return a Python program with plain blanks everywhere except in string literals and comments."""
     kept, at = [], 0
     for literal in _LITERAL.finditer(text):
         kept += [text[at : literal.start()].translate(_PLAIN), literal.group()]
@@ -114,5 +119,5 @@ def with_plain_blanks(text: str) -> str:
 
 
 def with_plain_indents(text: str) -> str:
-    """Return a program of any language with plain blanks before the first sign of each line."""
+    """Return a program in any language with plain blanks in the indentation of each line."""
     return re.sub(f"^[ \t{BLANKS}]+", lambda found: found.group().translate(_PLAIN), text, flags=re.MULTILINE)

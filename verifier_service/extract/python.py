@@ -1,8 +1,8 @@
-"""What can be said of a text as a Python program without running it: whether it compiles, and what it defines.
+"""Find out about a text as a Python program without running it: whether it compiles, and what it defines.
 
-Texts come from a model that may be hostile, so they are read in bounded pieces: what is longer than `MAX_CHARS`, or
-comes after `BUDGET_CHARS` of one completion, is only searched for `def` and `class`. The interpreter here may be older
-than that in the box. What fails here by a syntax that younger ones know is therefore taken as a program, too.
+Texts come from a model that may be hostile, so the amount parsed is bounded: what is longer than `MAX_CHARS`, or comes
+after `BUDGET_CHARS` of one completion, is only searched for `def` and `class`. This interpreter may be older than the
+one in the box, so a text that fails only because of newer syntax also counts as a program.
 """
 
 import ast
@@ -23,8 +23,9 @@ _YOUNGER = (
     (re.compile(r"^([ \t]*)type[ \t]+(\w+)(?:\[[^\]\n]*\])?[ \t]*=", re.MULTILINE), r"\1\2 ="),  # type Pair = tuple
     (re.compile(r"^([ \t]*except\*?)[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)+)[ \t]*:", re.MULTILINE), r"\1 (\2):"),
 )
-"""Syntax younger than 3.11, and older syntax that means the same."""
+"""Syntax newer than 3.11, and older syntax with the same meaning."""
 
+# A definition or an assignment at the top level: "def f", "async def f", "class C", "x =".
 _DEFINITION = re.compile(r"^(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)|^(\w+)[ \t]*=[^=]", re.MULTILINE)
 _BUILTINS = frozenset(dir(builtins))
 _HIDDEN_DEFINITION = frozenset({"exec", "globals", "vars", "setattr", "__import__"})
@@ -32,11 +33,11 @@ _HIDDEN_DEFINITION = frozenset({"exec", "globals", "vars", "setattr", "__import_
 
 @dataclass(frozen=True)
 class Facts:
-    """What a program is seen to do.
+    """What a program is seen to do, without running it.
 
-    `defines` are the names at its top and `Class.method` of its classes, `uses` those that it binds nowhere. It `acts`
-    if running it does more than define, and `reads` if it takes input. It `may_define_more` by `exec` and the like.
-    Of a `glimpse` only the definitions are seen, and it may be no program.
+    `defines` are the names at its top level and `Class.method` of its classes; `uses` are those that it binds nowhere.
+    It `acts` if running it does more than define, and `reads` if it takes input. It `may_define_more` through `exec`
+    and the like. For a `glimpse`, only definitions are known, and the text might not be a program.
     """
 
     defines: frozenset[str]
@@ -47,12 +48,12 @@ class Facts:
     is_glimpse: bool = False
 
     def gives(self, names: frozenset[str]) -> bool:
-        """Tell whether it defines every one of the names, as far as can be seen."""
+        """Return whether it defines every one of the names, as far as can be seen."""
         return self.may_define_more or names <= self.defines
 
     @property
     def is_inert(self) -> bool:
-        """Whether it neither does nor defines anything, as the output of a program or a word that reads as a name."""
+        """Whether it neither does nor defines anything, like a program's output or a single word that parses as a name."""
         return not (self.acts or self.defines)
 
 
@@ -64,7 +65,7 @@ class Reader:
         self._read: dict[str, Facts | None] = {}
 
     def read(self, text: str) -> Facts | None:
-        """Return what can be said of a program, or None for a text that is none."""
+        """Return what is known about a program, or None for a text that is not a program."""
         if text not in self._read:
             self._read[text] = self._facts(text)
         return self._read[text]
@@ -78,7 +79,7 @@ class Reader:
         return tree if isinstance(tree, Facts) or tree is None else _seen(tree)
 
     def error_line(self, text: str) -> int | None:
-        """Return the line (from 1) at which a text stops being a program; None if it is one, or none can be told."""
+        """Return the line (from 1) at which a text stops being a program; None if it is one, or if that is unknown."""
         if not self._may_read(text):
             return None
         try:
@@ -97,9 +98,10 @@ class Reader:
             try:
                 return self._compiled(version)
             except SyntaxError as error:
-                if error.msg.startswith("f-string"):  # as younger interpreters know them
+                # newer interpreters accept more in f-strings, and the rewriting above cannot help there
+                if error.msg.startswith("f-string"):
                     return _glimpsed(text)
-            except (ValueError, RecursionError, MemoryError):  # NUL bytes, half surrogates, what is nested too deeply
+            except (ValueError, RecursionError, MemoryError):  # NUL bytes, lone surrogates, too deep nesting
                 return None
         return None
 
@@ -107,18 +109,19 @@ class Reader:
         """Return the tree of a program.
 
         Raises:
-            SyntaxError: it is none.
-            ValueError, RecursionError, MemoryError: it cannot be read.
+            SyntaxError: it is not a program.
+            ValueError, RecursionError, MemoryError: it cannot be parsed.
         """
         cost = len(text)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 tree = ast.parse(text)
-                compile(tree, "<completion>", "exec", dont_inherit=True)  # `return` outside of a function and the like
+                # also finds `return` outside of a function and the like
+                compile(tree, "<completion>", "exec", dont_inherit=True)
         except SyntaxError as error:
             if (error.lineno or 0) <= 3 and error.msg == "invalid syntax":
-                cost //= 8  # prose ends the reading in its first line
+                cost //= 8  # in prose the parser stops in the first lines, so charge less
             raise
         finally:
             self._left -= cost
@@ -154,7 +157,7 @@ def _is_foreign(node: ast.ImportFrom) -> bool:
 
 
 def _top(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Return the statements that run when the program is loaded, also those inside `if`, `for`, `try` and `with`."""
+    """Return the statements that run when the program is loaded, including those inside `if`, `for`, `try` and `with`."""
     todo: list[ast.AST] = list(body)
     while todo:
         node = todo.pop()
@@ -181,14 +184,14 @@ def _in_class(node: ast.stmt) -> Iterator[str]:
 
 
 def _targets(node: ast.stmt) -> Iterator[str]:
-    """Return the names that a statement assigns in its own line, not in the statements that it holds."""
+    """Return the names that a statement assigns itself, without those assigned by statements inside it."""
     parts = (part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.stmt))
     for part in parts:
         yield from (one.id for one in ast.walk(part) if isinstance(one, ast.Name) and not isinstance(one.ctx, ast.Load))
 
 
 def _acts(node: ast.stmt, own: frozenset[str]) -> bool:
-    """Tell whether a statement at the top calls something, other than to keep what a library returns."""
+    """Return whether a top-level statement calls something, other than to store what a library returns."""
     parts = [part for part in ast.iter_child_nodes(node) if not isinstance(part, ast.stmt)]
     calls = [one for part in parts for one in ast.walk(part) if isinstance(one, ast.Call)]
     if isinstance(node, ast.Expr | ast.If | ast.For | ast.While | ast.With | ast.Try):

@@ -1,10 +1,11 @@
-"""Cut what a model thought to itself from what it answered. One rule for every kind of submission.
+"""Cut a model's thoughts from what it answered. One rule for every kind of submission.
 
-- A thought stands between `<think>` and `</think>` (or another tag of the table), outside of fenced blocks. A tag in
-  quotes, in inline code or behind the sign of a comment is text.
+- A thought stands between `<think>` and `</think>` (or another tag of the table), outside fenced blocks. A tag in
+  quotes, in inline code or after a comment sign is text.
 - A thought that is never closed hides all that follows, unless an `<answer>` opens in it.
-- A tag in the middle of a line opens a thought only if it is closed and an answer follows; else it is only spoken of.
-- A closing tag alone ends a thought that the prompt opened, if it is outside of fenced blocks and an answer follows.
+- A tag in the middle of a line opens a thought only if it is closed and an answer follows; otherwise it is only
+  mentioned.
+- A closing tag alone ends a thought that the prompt opened, if it is outside fenced blocks and an answer follows.
 """
 
 import re
@@ -17,16 +18,16 @@ from verifier_service.extract.fences import blocks
 from verifier_service.extract.marks import INVISIBLE, TOKEN
 
 MAX_TAGS = 1000
-"""Of more tags the last are looked at."""
+"""With more tags than this, only the last are examined."""
 
 MAX_AHEAD = 100
-"""How many tags after an opening one are looked at for the one that closes it."""
+"""How many tags after an opening one are examined for the one that closes it."""
 
 MAX_BEFORE = 200
-"""How much of a line is looked at before and after a tag."""
+"""How much of a line is examined before and after a tag."""
 
 MAX_TRIED = 4
-"""How many closing tags without an opening one are asked whether an answer follows."""
+"""For how many closing tags without an opening one it is checked whether an answer follows."""
 
 _NAMES = "think|thinking|thought|thoughts|reasoning|scratchpad|reflection|seed:think"
 _TAG = re.compile(
@@ -37,17 +38,20 @@ _TAG = re.compile(
     r"|<\|channel\|>(?P<channel>analysis|commentary|final)[^<>\n]{0,60}<\|message\|>",  # gpt-oss thinks in channels
     re.IGNORECASE,
 )
-_SPOKEN_OF = re.compile(r"[\"'`“‘«]$|(?:^|\s)(?:#|//)")  # what stands before a tag that is text
+# what stands before a tag that is only text: a quote, or a comment sign
+_SPOKEN_OF = re.compile(r"[\"'`“‘«]$|(?:^|\s)(?:#|//)")
+# What can stand before a tag that opens its line: blanks, quote marks, emphasis, tokens, other tags.
 _LINE_START = re.compile(rf"(?:[ \t>*{INVISIBLE}]|{TOKEN}|</?\w{{1,30}}>)*+$")
+# An answer that opens a line.
 _ANSWER = re.compile(r"^[ \t]*<(answer|final_answer|solution)[ \t]{0,3}>", re.IGNORECASE | re.MULTILINE)
 
 MAX_SCANS = 4
-"""How often fenced blocks are looked for anew after a thought that ended inside one."""
+"""How often fenced blocks are searched again after a thought that ended inside one."""
 
 
 @dataclass(frozen=True)
 class _Tag:
-    """A tag at `text[start:end]`. It is `of_line` if it opens its line, or stands there alone if it closes."""
+    """A tag at `text[start:end]`. It is `of_line` if it begins its line (opening) or stands alone on it (closing)."""
 
     start: int
     end: int
@@ -63,7 +67,7 @@ class _Span:
 
 
 class _Fences:
-    """Where fenced blocks stand, in a text in which thoughts come to light one by one."""
+    """The fenced blocks of a text whose thoughts are found one by one."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -81,14 +85,17 @@ class _Fences:
         return self._spans[at] if at >= 0 and position < self._spans[at].end else None
 
     def was_left_open(self, block: _Span, position: int) -> bool:
-        """Tell whether a block should have ended at a position in it: it has no end, or all is whole without it."""
+        """Return whether a block should have ended at a position in it.
+
+        It should if it has no end, or if all blocks are closed when the text is read from there.
+        """
         if not block.is_closed:
             return True
         found = self._scan(position)
         return bool(found) and all(span.is_closed for span in found)
 
     def go_on_from(self, position: int) -> None:
-        """Begin anew where a thought ended: a fence that was opened in it is not open any more."""
+        """Rescan where a thought ended: a fence opened inside the thought is no longer open."""
         if self.around(position) is not None:
             self._spans = self._scan(position)
 
@@ -96,8 +103,9 @@ class _Fences:
 def without_thoughts(text: str, holds_answer: Callable[[str], bool]) -> str:
     """Return `text` without its thoughts.
 
-    `holds_answer` tells whether a text holds an answer of the kind that is looked for; it is asked a few
-    times at most.
+    Args:
+        text: the completion.
+        holds_answer: returns whether a text holds an answer of the kind looked for; called a bounded number of times.
     """
     tags = _tags(text)
     if not tags:
@@ -170,6 +178,6 @@ def _thoughts(text: str, tags: Sequence[_Tag], answers: Callable[[str], bool]) -
 
 
 def _closing(tags: Sequence[_Tag], opening: int, fences: _Fences) -> _Tag | None:
-    """Return the tag that closes a thought: the first outside of fenced blocks, else the first."""
+    """Return the tag that closes a thought: the first outside fenced blocks, or else the first."""
     closing = [tag for tag in tags[opening + 1 : opening + 1 + MAX_AHEAD] if tag.closes]
     return next((tag for tag in closing if fences.around(tag.start) is None), closing[0] if closing else None)

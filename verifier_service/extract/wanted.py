@@ -1,7 +1,7 @@
-"""What tests ask of a program: the names that they take from it.
+"""Find which names tests need from a program.
 
-A completion may hold several blocks; the one that defines these names is the answer, and the others are drafts,
-examples of use or sessions. Tests are Python and are read as such, never run.
+A completion can hold several blocks. The one that defines these names is the answer; the others are drafts, examples of
+use, or sessions. Tests are Python and are parsed, never run.
 """
 
 import ast
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 MAX_TESTS_CHARS = 256 * 1024
-"""Longer test files are not read: they ask for nothing."""
+"""Longer test files are not parsed: no names are taken from them."""
 
 _BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__"}
 
@@ -23,30 +23,30 @@ def _nothing() -> frozenset[str]:
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """The names that tests ask for, worked out when they are first needed.
+    """The names that tests need, computed on first use.
 
-    A name is that of something at the top of the program (`f`), or of a method (`Class.method`).
+    A name is something at the top level of the program (`f`), or a method (`Class.method`).
     """
 
     find: Callable[[], frozenset[str]] = field(default=_nothing)
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Every name that is asked for; empty where tests only read and write."""
+        """Every name the tests need; empty if they only read and write."""
         return self.find()
 
 
 NOTHING = Wanted()
-"""What `stdio` tests ask for."""
+"""What `stdio` tests need."""
 
 
 def by_call(entry_point: str) -> Wanted:
-    """Return what a call of `entry_point` asks for."""
+    """Return what a call of `entry_point` needs."""
     return Wanted(lambda: frozenset({entry_point}))
 
 
 def by_asserts(code: str, entry_point: str | None) -> Wanted:
-    """Return what assert statements ask for: the entry point, else the names that they use and do not define."""
+    """Return what assert statements need: the entry point, or else the names that they use but do not define."""
     if entry_point is not None:
         return by_call(entry_point)
     return Wanted(lambda: _from_asserts(code))
@@ -59,7 +59,8 @@ def by_pytest(files: Mapping[str, str], module: str) -> Wanted:
 
 def _from_asserts(code: str) -> frozenset[str]:
     found = {name for tree in _trees([code]) for name in (*free_names(tree), *_taken(tree, "solution"))}
-    own = found - _BUILTINS - sys.stdlib_module_names  # `math`, which they forgot to import, is no answer
+    # a `math` that the tests forgot to import is not expected from the program
+    own = found - _BUILTINS - sys.stdlib_module_names
     return frozenset(own or found)
 
 
@@ -69,11 +70,11 @@ def _trees(texts: Iterable[str]) -> Iterator[ast.Module]:
             try:
                 yield ast.parse(text)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
-                continue  # the tester says what is wrong with them
+                continue  # the tester reports what is wrong with them
 
 
 def free_names(tree: ast.Module) -> frozenset[str]:
-    """Return the names that a tree uses and binds nowhere, in no scope; builtins are among them."""
+    """Return the names that a tree uses and binds in no scope; builtins are among them."""
     used: set[str] = set()
     bound: set[str] = set()
     for node in ast.walk(tree):
@@ -85,7 +86,7 @@ def free_names(tree: ast.Module) -> frozenset[str]:
 
 
 def bound_by(node: ast.AST) -> Iterator[str]:
-    """Return the names that a node binds by itself, other than as the target of an assignment."""
+    """Return the names that a node binds itself, other than as the target of an assignment."""
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             yield node.name

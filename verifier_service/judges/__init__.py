@@ -1,1 +1,1 @@
-"""Judges: one for each kind of submission. They turn what was seen into verdicts."""
+"""Judges, one for each kind of submission. They turn what was observed into verdicts."""

@@ -1,1 +1,1 @@
-"""Worker processes that can be killed: `pool` feeds them, `forkserver` makes them."""
+"""Worker processes that can be killed at any time: `pool` feeds them, `forkserver` creates them."""

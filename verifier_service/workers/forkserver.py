@@ -1,30 +1,30 @@
-"""The process that forks workers: it imports sympy and the grammar once, then a worker costs a fork and not an
-import.
+"""The process that forks workers. It imports sympy and the grammar once, so a worker costs a fork instead of an import.
 
-Started as `python -m verifier_service.workers.forkserver FD MODULE:FUNCTION`, single-threaded, with one end of a
-socket pair as file descriptor FD. A function `warm_up` of the module is called once, before any worker is there.
-Lines of JSON cross that socket:
+Started as `python -m verifier_service.workers.forkserver FD MODULE:FUNCTION`, single-threaded, with one end of a socket
+pair as file descriptor FD. If the module has a function `warm_up`, it is called once before the first worker is forked.
+Lines of JSON cross the socket:
 
 | from the service | meaning |
 |---|---|
 | `{"spawn": n, "cpu_limit_s": s, "memory_limit_mb": m}` and a file descriptor | fork a worker that talks over it |
 | `{"kill": n}` | kill worker n |
-| `{"cpu": n}` | tell how much CPU time worker n has used |
+| `{"cpu": n}` | report how much CPU time worker n has used |
 
 | to the service | meaning |
 |---|---|
 | `{"ready": true}` | everything is imported |
 | `{"ended": n, "signal": k, "status": c}` | worker n is dead and reaped, or could not be forked |
-| `{"cpu": n, "seconds": s}` | worker n has used this much; null where that is not known |
+| `{"cpu": n, "seconds": s}` | worker n has used this much; null if unknown |
 
-A worker says that it is ready, or `unfit` and why. Then it reads frames (4 bytes length, JSON) of `[job, item]` and
-answers `[job, stage, value]` frames, in order. Its CPU time for one item is limited by a timer whose signal the kernel
-delivers as a kill: nothing in the worker has to cooperate. Its memory is limited to what it has after the fork plus the
-limit. When the service goes away the socket ends, the fork server kills its workers and leaves.
+A worker first reports that it is ready, or that it is `unfit` and why. Then it reads frames (4 bytes of length, then
+JSON) holding a list of `[job, item]` and answers with `[job, stage, value]` frames, in order. A timer limits its CPU
+time for one item; the kernel kills the worker when it expires, so nothing in the worker has to cooperate. Its memory is
+limited to what it has after the fork plus the limit. When the service goes away the socket ends, and the fork server
+kills its workers and exits.
 
-Measured beside it, `multiprocessing`'s forkserver makes a worker as fast and as small, but needs a writable folder for
-its socket and a second process (12 MB), starts a worker with a call that blocks the event loop, cannot fix the hash
-seed, and when it is killed its workers live on while they are said to have ended.
+Why not `multiprocessing`'s forkserver: measured side by side, it creates workers as fast and as small, but it needs a
+writable folder for its socket and a second process (12 MB), blocks the event loop while a worker starts, and cannot fix
+the hash seed. When it is killed, its workers live on although they are reported as ended.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 Handler = Callable[[Any, Callable[[str, Any], None]], None]
-"""Judges one item; reports by calling its second argument with a stage and a value."""
+"""Judges one item, and reports by calling its second argument with a stage and a value."""
 
 _PR_SET_PDEATHSIG = 1
 _SIGEV_SIGNAL = 0
@@ -51,18 +51,20 @@ _LENGTH = struct.Struct("!I")
 
 
 def pack(value: Any) -> bytes:
-    """Frame a JSON value."""
+    """Return a JSON value as one frame."""
     data = json.dumps(value, separators=(",", ":")).encode()
     return _LENGTH.pack(len(data)) + data
 
 
 def main() -> None:
-    """Import the handler, announce it, and serve until the service goes away."""
-    if sys.flags.hash_randomization:  # begin again without it: sets are walked in the same order everywhere
+    """Import the handler, report that it is ready, and serve until the service goes away."""
+    # restart without it: iterating over sets must give the same order, and so the same verdicts, in every worker
+    if sys.flags.hash_randomization:
         os.putenv("PYTHONHASHSEED", "0")
         os.execv(sys.executable, sys.orig_argv)
     descriptor, target = int(sys.argv[1]), sys.argv[2]
     control = socket.socket(fileno=descriptor)
+    # Ctrl-C in a terminal reaches the whole process group. Only the service decides when to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     module, _, name = target.partition(":")
@@ -86,6 +88,7 @@ class _Server:
         wake_read, wake_write = os.pipe()
         for descriptor in (wake_read, wake_write):
             os.set_blocking(descriptor, False)
+        # A handler must exist for set_wakeup_fd to write: the select below then wakes up when a worker ends.
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         with selectors.DefaultSelector() as selector:
@@ -139,6 +142,7 @@ class _Server:
         if process == 0:
             selector.close()
             signal.set_wakeup_fd(-1)
+            # A worker must not hold the control socket: the service would never see the fork server's end of it close.
             for inherited in (*wake, self.control.fileno(), *self.descriptors):
                 os.close(inherited)
             _work(descriptor, command["cpu_limit_s"], command["memory_limit_mb"], self.handler)
@@ -163,17 +167,20 @@ class _Server:
 
 
 MEMORY_EXIT = 77
-"""Exit status of a worker that ran out of memory and could still say so."""
+"""Exit status of a worker that ran out of memory and could still report it."""
 READY_STAGE, UNFIT_STAGE = "ready", "unfit"
-"""What a worker says first, of no job: it can work, or it cannot and the value says why."""
+"""A worker's first report, which belongs to no job: it can work, or it cannot and the value says why."""
 
 
 class _Unfit(Exception):
-    """The limits cannot be set as they should be."""
+    """The limits cannot be set as required."""
 
 
 def _work(descriptor: int, cpu_limit_s: float, memory_limit_mb: int, handler: Handler) -> NoReturn:
-    """Judge frames until the socket ends. Never returns; a failure ends the process with a status that tells which."""
+    """Judge frames until the socket ends.
+
+    Never returns; a failure ends the process with a status that identifies it.
+    """
     for number in (signal.SIGCHLD, signal.SIGPROF):
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -190,6 +197,7 @@ def _work(descriptor: int, cpu_limit_s: float, memory_limit_mb: int, handler: Ha
     except MemoryError:
         os._exit(MEMORY_EXIT)
     except (BrokenPipeError, ConnectionResetError):
+        # The service hung up: that is how it ends a worker.
         os._exit(0)
     except BaseException as error:  # noqa: BLE001 - a forked process must end here, whatever happened, and say why
         sys.excepthook(type(error), error, error.__traceback__)
@@ -211,7 +219,7 @@ def _serve(connection: socket.socket, cpu_limit_s: float, handler: Handler) -> N
 
 
 class _SignalEvent(ctypes.Structure):
-    """What a POSIX timer does when it ends: `struct sigevent`, 64 bytes on every Linux."""
+    """What a POSIX timer does when it expires: `struct sigevent`, 64 bytes on every Linux."""
 
     _fields_ = (
         ("value", ctypes.c_void_p),
@@ -222,16 +230,16 @@ class _SignalEvent(ctypes.Structure):
 
 
 class _TimerSpan(ctypes.Structure):
-    """`struct itimerspec`: seconds and nanoseconds of the interval, which is none, and of what is left."""
+    """`struct itimerspec`: the interval (always zero: fire once), then the time left, in seconds and nanoseconds."""
 
     _fields_ = tuple((name, ctypes.c_long) for name in ("every_s", "every_ns", "left_s", "left_ns"))
 
 
 class _CpuTimer:
-    """Sends this process SIGPROF when it has used so much CPU time.
+    """Sends this process SIGPROF once it has used a given amount of CPU time.
 
-    It counts for how long the process ran. `setitimer`, which stands in where there is no such timer, counts the ticks
-    of the kernel's clock: who runs in short turns, as on a busy machine, may be charged for far more than it had.
+    The POSIX timer measures the time the process really ran. Its fallback, `setitimer`, counts ticks of the kernel's
+    clock, so on a busy machine a process that runs in short bursts can be charged for far more than it used.
     """
 
     def __init__(self) -> None:
@@ -244,7 +252,7 @@ class _CpuTimer:
             self._is_there = self._libc.timer_create(clock, ctypes.byref(event), ctypes.byref(self._timer)) == 0
 
     def set(self, left_s: float) -> None:
-        """Have it end after so many seconds of CPU time from now on; 0 is never."""
+        """Expire after this many seconds of CPU time from now on; 0 disarms the timer."""
         if not self._is_there:
             signal.setitimer(signal.ITIMER_PROF, left_s)
             return
@@ -255,17 +263,16 @@ class _CpuTimer:
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel to kill this worker when the fork server dies; elsewhere the end of its socket ends it."""
+    """Ask the kernel to kill this worker when the fork server dies; elsewhere it ends when its socket does."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _limit_memory(memory_limit_mb: int) -> None:
-    """Limit the address space to what is in use now plus the limit; where the system does not say, there is no
-    limit.
+    """Limit the address space to what is in use now plus the limit. Do nothing where the system reports no usage.
 
     Raises:
-        _Unfit: this process may not have that much.
+        _Unfit: this process is not allowed that much.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -275,16 +282,18 @@ def _limit_memory(memory_limit_mb: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard != resource.RLIM_INFINITY and hard < ceiling:
         raise _Unfit(
-            f"the address space of processes is limited to {hard >> 20} MiB here (`ulimit -v`), and one needs "
+            f"processes are limited to {hard >> 20} MiB of address space (`ulimit -v`), and a math worker needs "
             f"{ceiling >> 20}: raise that limit, or lower VERIFIER_MATH_MEMORY_LIMIT_MB, which is {memory_limit_mb}"
         )
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
 
 
 def _cpu_s(process: int | None) -> float | None:
-    """Return the CPU time that a process has used; None where the system does not say."""
+    """Return the CPU time a process has used, or None if the system does not say."""
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as stat:
+            # The command name in parentheses can itself hold blanks and parentheses, so count fields after the last
+            # one.
             user, system = stat.read().rpartition(")")[2].split()[11:13]
     except (OSError, ValueError):
         return None

@@ -1,17 +1,20 @@
-"""A pool of worker processes that can be killed at any time, for computations that may never end.
+"""A pool of worker processes that can be killed at any time, for computations that might never end.
 
-Theory of operation. A fork server (`forkserver.py`) is started as a fresh interpreter, imports everything once and
-forks workers on demand; this process never forks. Each worker has a socket pair with us. A job is a list of items
-that one worker takes in order, reporting each as it is done, so that at any moment the first unreported item is the
-one being worked on. The kernel kills a worker whose item used too much CPU time; we kill one whose job was cancelled,
-and one that neither reports nor computes. In each case the rest of the job goes back to the head of the queue, and a
-fresh worker takes the dead one's place. Clients take turns, and so do the callers of each. A worker is given a few
-items of a job at a time, more while they are quick: so nobody waits for longer than slow items take one by one.
+Theory of operation. A fork server (`forkserver.py`) is started as a fresh interpreter, imports everything once, and
+forks workers on demand; this process never forks. Each worker has a socket pair with us. A job is a list of items that
+one worker takes in order, reporting each as it is done, so the first unreported item is always the one being worked on.
+The kernel kills a worker whose item used too much CPU time. We kill a worker whose job was cancelled, or that neither
+reports nor computes. In each case the rest of the job goes back to the head of the queue, and a fresh worker replaces
+the dead one.
 
-A death that no limit explains is charged to an item only if it is tried again, alone, and `ROUNDS` fresh workers in a
-row die under it, while each time a harmless item lives in another one beside it, and goes on living for longer than the
-dead one had lived. So whoever kills workers from outside (the kernel in want of memory, an operator) kills the harmless
-ones too: then all of that is done again, and if it goes on the item is `Ended.LOST`, which is nobody's fault but ours.
+Clients take turns, and so do each client's callers. A worker gets a few items of a job at a time, and more while they
+are quick, so a slow job never makes other callers wait for longer than one portion.
+
+A death that no limit explains is charged to an item only on proof. The item is tried again, alone. It is charged if
+`ROUNDS` fresh workers in a row die under it while each time a harmless item runs in another worker, which goes on
+living for longer than the dead one had lived. If something outside kills workers (the kernel when it is out of memory,
+an operator), it kills the harmless ones too. Then all of this is repeated, and if it goes on the item is `Ended.LOST`,
+which is our failure.
 """
 
 import asyncio
@@ -38,25 +41,25 @@ _log = structlog.get_logger()
 WALL_NET_FACTOR = 4.0
 WALL_NET_EXTRA_S = 5.0
 LOOK_S = 2.0
-"""For how long a silent worker is looked at: one that computes meanwhile is only slow, on a busy machine."""
+"""How long to observe a silent worker. One that computes in the meantime is only slow, on a busy machine."""
 LEAST_CPU_S = 0.02
-"""What a worker that computes uses at least while it is looked at."""
+"""The least CPU time that a computing worker uses while it is observed."""
 
 QUICK_S = 0.05
-"""A portion that takes less than this is followed by a larger one."""
+"""A portion that takes less than this is followed by one twice as large."""
 MOST_AT_ONCE = 32
 
 ROUNDS = 2
-"""How many fresh workers have to die under an item, each time with a harmless one beside it that lives."""
+"""How many fresh workers have to die under an item while a harmless item survives in another each time."""
 HARMLESS_FACTOR = 2.0
 HARMLESS_LEAST_S, HARMLESS_MOST_S = 0.1, 5.0
-"""A harmless item has to live on for as many times as long as the worker lived under the other, within these bounds."""
+"""A harmless worker has to live on this many times as long as the other one lived, within these bounds."""
 MOST_LOSSES = 4
-"""How often an item is tried again after workers died whatever they were given."""
+"""How often an item is tried again when workers die under harmless items too."""
 LOSS_PAUSE_S = 0.25
-"""How long the first such pause is; each is twice as long as the one before."""
+"""The first pause before such a retry; each later one is twice as long."""
 TROUBLE_LASTS_S = 5.0
-"""How long trouble is told of after it was last seen."""
+"""How long trouble is reported after it was last seen."""
 
 
 class Ended(StrEnum):
@@ -69,12 +72,12 @@ class Ended(StrEnum):
 
 
 Report = Callable[[int, str, Any], None]
-"""Called with the item's index, the stage and the value; the stage is the worker's, or an `Ended`."""
+"""Called with the item's index, the stage and the value. The stage is the worker's, or an `Ended`."""
 
 
 @dataclass(eq=False)
 class _Caller:
-    """Whoever waits for a list of jobs."""
+    """The caller that waits for a list of jobs."""
 
     share: Share
     client: Borrower
@@ -82,13 +85,13 @@ class _Caller:
 
     @property
     def rank(self) -> Rank:
-        """Whoever has the least rank is next."""
+        """The lowest rank goes next."""
         return Order.rank(self.share, self.client)
 
 
 @dataclass(eq=False)
 class _Job:
-    """Items of one caller that one worker takes in order: (index, item), and the callback for their reports."""
+    """Items of one caller that one worker takes in order, as (index, item), and the callback for their reports."""
 
     caller: _Caller
     items: deque[tuple[int, Any]]
@@ -97,20 +100,20 @@ class _Job:
     stages: dict[int, str] = field(default_factory=dict)
     worker: Worker | None = None
     portion: int = 1
-    """How many of its items a worker is given at once."""
+    """How many items a worker gets at once."""
 
     def finish_item(self, stage: str, value: object) -> None:
-        """Report the item that is being worked on, with nothing more to come for it."""
+        """Report the current item as finished."""
         index, _ = self.items.popleft()
         self.report(index, stage, value)
 
 
 FINAL_STAGE = "result"
-"""The stage that finishes an item; others only tell how far it got."""
+"""The stage that finishes an item; the others only report progress."""
 
 
 class _LimitPassed(Exception):
-    """A worker passed a limit."""
+    """A worker exceeded a limit."""
 
     def __init__(self, cause: Ended) -> None:
         self.cause = cause
@@ -120,7 +123,7 @@ class _LimitPassed(Exception):
 class Pool:
     """Worker processes for one handler.
 
-    `handler` is `module:function` as `forkserver` documents it, and `harmless` an item that it finishes quickly. Start
+    `handler` is `module:function` as described in `forkserver`, and `harmless` an item that it finishes quickly. Start
     and close the pool in the same event loop.
     """
 
@@ -142,17 +145,20 @@ class Pool:
 
     @property
     def broken(self) -> str | None:
-        """The reason why nothing can be computed now, or None."""
+        """Why nothing can be computed now, or None."""
         return self._server.broken or self._trouble or None
 
     @property
     def server_pid(self) -> int:
-        """The process id of the fork server."""
+        """The fork server's process id."""
         return self._server.pid
 
     @property
     def wall_limit_s(self) -> float:
-        """Seconds without a report after which a worker is looked at: far above the CPU time, for a busy machine."""
+        """Seconds without a report after which a worker is observed.
+
+        Far above the CPU limit, to allow for a busy machine.
+        """
         return self._limits.cpu_limit_s * WALL_NET_FACTOR + WALL_NET_EXTRA_S
 
     async def start(self) -> None:
@@ -165,7 +171,7 @@ class Pool:
         self._slots = [asyncio.create_task(self._slot(), name=f"math worker {n}") for n in range(self._size)]
 
     async def close(self) -> None:
-        """Kill the workers and the fork server; callers that wait get a WorkerDied."""
+        """Kill the workers and the fork server. Pending calls of `run` raise WorkerDied."""
         self._server.broken = CLOSED
         tasks = [*self._slots, *([self._restarting] if self._restarting else [])]
         for task in tasks:
@@ -178,9 +184,9 @@ class Pool:
         await self._server.close()
 
     async def run(self, chunks: Sequence[Sequence[tuple[int, Any]]], report: Report) -> None:
-        """Have every item of every chunk judged; the items of a chunk go to one worker, in order.
+        """Have every item of every chunk judged; the items of one chunk go to one worker, in order.
 
-        Where no worker can be had now it waits for one. Cancelling kills the workers that are busy with these items.
+        Waits while no worker is available. Cancelling kills the workers that are busy with these items.
 
         Raises:
             WorkerDied: the pool is closed, or was never started.
@@ -226,7 +232,7 @@ class Pool:
     async def _start_again(self) -> None:
         try:
             await self._server.start()
-        except WorkerDied as error:  # whoever needs a worker tries again
+        except WorkerDied as error:  # the next slot that needs a worker tries again
             _log.warning("math_fork_server_not_started", reason=str(error))
 
     # --- one worker's place -----------------------------------------------------------------------------------
@@ -256,7 +262,7 @@ class Pool:
         """Return a worker that is ready.
 
         Raises:
-            WorkerDied: none can be had.
+            WorkerDied: none can be started.
         """
         await self._server.start()
         worker = await self._server.spawn()
@@ -265,11 +271,11 @@ class Pool:
         return worker
 
     async def _next_job(self) -> _Job:
-        """Take the next job of whoever is next."""
+        """Take the next job of the caller whose turn it is."""
         while True:
             waiting = [caller for caller in self._callers if caller.queue]
             if waiting:
-                caller = min(waiting, key=lambda one: one.rank)  # the first of equals
+                caller = min(waiting, key=lambda one: one.rank)  # `min` returns the first of equals
                 job = caller.queue.popleft()
                 if job.items:
                     return job
@@ -279,7 +285,7 @@ class Pool:
                     await self._wake.wait()
 
     async def _requeue(self, job: _Job) -> None:
-        """Give what is left of a job to the next worker that is free."""
+        """Put what is left of a job back at the head of its caller's queue."""
         if not job.items:
             job.done.set()
             return
@@ -289,7 +295,7 @@ class Pool:
                 self._wake.notify()
 
     async def _feed(self, worker: Worker, job: _Job) -> Worker | None:
-        """Give a job to a worker and pass on its reports; return the worker if it lives afterwards."""
+        """Give a job to a worker and pass on its reports. Return the worker if it is still alive afterwards."""
         caller = job.caller
         self._order.serve(caller.share, caller.client)
         try:
@@ -307,7 +313,10 @@ class Pool:
         return None
 
     async def _feed_in_portions(self, worker: Worker, job: _Job) -> bool:
-        """Give a worker some items after the others until all are done, or somebody else is next; False if it died."""
+        """Give a worker portions of the job until it is done or another caller waits.
+
+        Return False if the worker died.
+        """
         while True:
             began_s = time.monotonic()
             if not await self._follow(worker, job, list(islice(job.items, job.portion))):
@@ -318,8 +327,11 @@ class Pool:
                 return True
 
     async def _follow(self, worker: Worker, job: _Job, items: Sequence[tuple[int, Any]]) -> bool:
-        """Give the next items of a job to a worker and pass on its reports until they are done (True), or the worker is
-        dead (False)."""
+        """Give the next items of a job to a worker and pass on its reports.
+
+        Returns:
+            True once the items are done, False if the worker is dead.
+        """
         left, finished = len(items), False
         watch = asyncio.create_task(self._watch(worker))
         try:
@@ -348,9 +360,10 @@ class Pool:
         return finished
 
     async def _watch(self, worker: Worker) -> None:
-        """Kill a worker that says nothing for longer than the wall net, and does not compute either.
+        """Kill a worker that has not reported within the wall limit and does not compute either.
 
-        One that computes has a limit of its own. What stood still with all of this machine goes on now.
+        A worker that computes has a limit of its own. After the whole machine was suspended, everything looks silent at
+        first, so a silent worker is observed for a while before it is killed.
         """
         while True:
             while (left_s := worker.heard_s + self.wall_limit_s - time.monotonic()) > 0:
@@ -365,7 +378,7 @@ class Pool:
                 return
 
     async def _settle(self, worker: Worker, job: _Job) -> None:
-        """Find out whose fault the death of a worker is, and so what becomes of the item under which it died."""
+        """Find out what a worker died of, and finish or retry the item under which it died."""
         if not job.items:
             return
         cause = await self._limit_passed(worker)
@@ -386,7 +399,7 @@ class Pool:
             job.finish_item(cause or Ended.LOST, job.stages.get(job.items[0][0]))
 
     async def _limit_passed(self, worker: Worker) -> Ended | None:
-        """Return the limit that a dead worker had passed, or None if it died of something else, and count its death."""
+        """Count a worker's death, and return the limit it exceeded, or None if it died of something else."""
         cause = None
         with contextlib.suppress(TimeoutError):
             killed_by, status = await asyncio.wait_for(asyncio.shield(worker.ended), 10)
@@ -398,11 +411,11 @@ class Pool:
         return cause
 
     async def _try_again(self, job: _Job) -> bool:
-        """Have the next item done by a fresh worker; False if worker after worker dies under it.
+        """Have the next item done by a fresh worker. Return False if worker after worker dies under it.
 
         Raises:
-            _LimitPassed: one passed a limit.
-            WorkerDied: none can be had, or they die under a harmless item too.
+            _LimitPassed: a worker exceeded a limit.
+            WorkerDied: no worker can be started, or workers die under a harmless item too.
         """
         for _ in range(ROUNDS):
             companion = await self._fresh_worker()
@@ -417,6 +430,7 @@ class Pool:
                 if cause is not None:
                     raise _LimitPassed(cause)
                 await asyncio.sleep(min(max(HARMLESS_FACTOR * lived_s, HARMLESS_LEAST_S), HARMLESS_MOST_S))
+                # The companion has outlived the dead worker. It must also still work, not only exist.
                 await self._run_through(companion)
             finally:
                 self._server.kill(companion)
@@ -430,7 +444,7 @@ class Pool:
                     pass
         except (TimeoutError, asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError) as error:
             reason = "fall silent" if isinstance(error, TimeoutError) else "die"
-            raise WorkerDied(f"math workers {reason} here, also under a harmless item") from None
+            raise WorkerDied(f"math workers {reason} on this machine even under a harmless item") from None
 
 
 def _ignore(index: int, stage: str, value: object) -> None:

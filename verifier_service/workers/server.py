@@ -1,4 +1,4 @@
-"""Our end of the fork server: start it, have it fork and kill workers, hear of their deaths, start it again."""
+"""Our end of the fork server: start and restart it, have it fork and kill workers, and learn of their deaths."""
 
 import asyncio
 import contextlib
@@ -20,9 +20,9 @@ from verifier_service.workers.forkserver import READY_STAGE, UNFIT_STAGE
 _log = structlog.get_logger()
 
 START_TIMEOUT_S = 60.0
-"""How long the fork server may take to import everything, and a worker to say that it is ready."""
+"""How long the fork server has to import everything, and a worker to report that it is ready."""
 ANSWER_TIMEOUT_S = 10.0
-"""How long the fork server may take to answer; one that is frozen is killed."""
+"""How long the fork server has to answer; a frozen one is killed."""
 
 CLOSED = "closed"
 _BOOT = "from verifier_service.workers.forkserver import main; main()"
@@ -30,7 +30,7 @@ _BOOT = "from verifier_service.workers.forkserver import main; main()"
 
 @dataclass(frozen=True)
 class Limits:
-    """What one item may use: CPU seconds, and MiB above what a fresh worker has."""
+    """What one item can use: CPU seconds, and MiB on top of what a fresh worker has."""
 
     cpu_limit_s: float
     memory_limit_mb: int
@@ -38,20 +38,20 @@ class Limits:
 
 @dataclass(eq=False)
 class Worker:
-    """One worker process. `ended` gives the signal and the status with which it ended."""
+    """One worker process. `ended` resolves to the signal and the status with which it ended."""
 
     number: int
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     ended: asyncio.Future[tuple[int, int]]
     heard_s: float = field(default_factory=time.monotonic)
-    """When it last said something, or was given a job, by the monotonic clock."""
+    """When it last reported something or was given a job, on the monotonic clock."""
 
     async def read(self) -> tuple[int, str, Any]:
         """Return its next report: index, stage and value.
 
         Raises:
-            IncompleteReadError, ConnectionResetError, BrokenPipeError: it is dead.
+            IncompleteReadError, ConnectionResetError, BrokenPipeError: the worker is dead.
         """
         head = await self.reader.readexactly(4)
         index, stage, value = json.loads(await self.reader.readexactly(int.from_bytes(head, "big")))
@@ -61,18 +61,18 @@ class Worker:
 
 @contextlib.contextmanager
 def _scarcity() -> Iterator[None]:
-    """Take what the system cannot give now, descriptors or processes, for a worker that cannot be had."""
+    """Report a shortage of descriptors or processes as a worker that cannot be started."""
     try:
         yield
     except OSError as error:
-        raise WorkerDied(f"a math worker cannot be started here: {error}") from error
+        raise WorkerDied(f"a math worker cannot be started: {error}") from error
 
 
 class ForkServer:
-    """A fork server of ours. Use it in one event loop."""
+    """One fork server. Use it from one event loop."""
 
     def __init__(self, handler: str, limits: Limits, on_end: Callable[[], None]) -> None:
-        """`on_end` is called when the server has ended by itself."""
+        """Prepare a fork server; `on_end` is called when it ends on its own."""
         self._handler = handler
         self._limits = limits
         self._on_end = on_end
@@ -88,12 +88,12 @@ class ForkServer:
 
     @property
     def pid(self) -> int:
-        """The process id of the server."""
+        """The server's process id."""
         assert self._process is not None
         return self._process.pid
 
     async def start(self) -> None:
-        """Start it if it is not there; several may ask at once.
+        """Start the server unless it runs already. Concurrent calls start it once.
 
         Raises:
             WorkerDied: it does not start; its stderr says why.
@@ -114,6 +114,7 @@ class ForkServer:
             pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         theirs.close()
+        # asyncio owns `ours`, which is non-blocking, and has no call that sends descriptors. The duplicate does that.
         duplicate = ours.dup()
         reader, writer = await asyncio.open_connection(sock=ours)
         self._control = (writer, duplicate)
@@ -124,14 +125,14 @@ class ForkServer:
         if self.broken == CLOSED:
             raise WorkerDied(f"the math workers are not available: {CLOSED}")
         if not line:
-            self.broken = "the fork server did not start; the log of the service has what it said"
+            self.broken = "the fork server did not start; the service's log has its output"
             await self._stop()
             raise WorkerDied(f"the math workers are not available: {self.broken}")
         self.broken = None
         self._listener = asyncio.create_task(self._listen(reader), name="math fork server")
 
     async def close(self) -> None:
-        """Kill it and its workers, for good."""
+        """Kill the server and its workers for good."""
         self.broken = CLOSED
         async with self._starting:
             await self._stop()
@@ -157,7 +158,7 @@ class ForkServer:
         self._declare_dead()
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        """Take the server's news until it ends, then declare every worker dead."""
+        """Handle the server's messages until it ends, then declare every worker dead."""
         with contextlib.suppress(ConnectionResetError):
             while line := await reader.readline():
                 self._take(json.loads(line))
@@ -189,7 +190,7 @@ class ForkServer:
         self._asked.clear()
 
     def _send(self, command: dict[str, Any], descriptor: int | None = None) -> None:
-        """Send a command; a few dozen bytes never fill the socket unless nobody reads it."""
+        """Send a command. A few dozen bytes fill the socket only if the server has stopped reading."""
         if self._control is None:
             raise WorkerDied("the fork server is gone")
         _, duplicate = self._control
@@ -205,10 +206,10 @@ class ForkServer:
     # Workers
 
     async def spawn(self) -> Worker:
-        """Have a worker forked, and wait until it is ready: its limits hold.
+        """Have a worker forked, and wait until it is ready, with its limits set.
 
         Raises:
-            WorkerDied: it does not come to that; the message says why.
+            WorkerDied: the worker did not get ready; the message says why.
         """
         with _scarcity():
             return await self._spawn()
@@ -242,22 +243,22 @@ class ForkServer:
         try:
             _, stage, reason = await asyncio.wait_for(worker.read(), START_TIMEOUT_S)
         except TimeoutError:
-            self._kill_server()  # it, or its workers, are frozen
+            self._kill_server()  # the server or its workers are frozen
             raise WorkerDied(f"a math worker was not ready within {START_TIMEOUT_S:.0f} s") from None
         except (asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):
             raise WorkerDied("a math worker ended before it was ready") from None
         if stage == UNFIT_STAGE:
-            raise WorkerDied(f"a math worker cannot be started here: {reason}")
+            raise WorkerDied(f"a math worker cannot be started: {reason}")
         assert stage == READY_STAGE
 
     def kill(self, worker: Worker) -> None:
-        """Kill a worker, or hang up on one that is dead."""
+        """Kill a worker, or hang up on a dead one."""
         with contextlib.suppress(WorkerDied):
             self._send({"kill": worker.number})
         worker.writer.transport.abort()
 
     async def cpu_s(self, worker: Worker) -> float | None:
-        """Return the CPU seconds that a worker has used; None where that is not known, or it is dead.
+        """Return the CPU seconds a worker has used, or None if unknown or the worker is dead.
 
         A server that does not answer is killed.
         """

@@ -1,4 +1,4 @@
-"""What a person is told of a math answer beyond its verdict: how both sides were read, and where they differ."""
+"""Explain a math verdict to a person: how both sides were read, and where they differ."""
 
 from verifier_service.answers.compare import Outcome
 from verifier_service.answers.compute.witness import witness
@@ -11,7 +11,7 @@ from verifier_service.schema.explanations import MAX_SHOWN_CHARS
 
 
 def explained(text: str, reference: Answer, outcome: Outcome) -> MathExplanation:
-    """Explain what became of an answer beside the reference that decided it."""
+    """Explain an answer's outcome against the reference that decided it."""
     one, other = outcome.readings or (_first(read(text)), _first(reference))
     found = None
     if not outcome.equal and outcome.readings is None and one is not None and other is not None:
@@ -30,7 +30,7 @@ def _first(answer: Answer) -> Node | None:
 
 
 def _is_prose(answer: Answer) -> bool:
-    """Whether a text is a moment, or words that could be read as letters side by side, but are meant as words."""
+    """Return whether a text is a time, or words that would parse as a product of letters but are meant as words."""
     tree = answer.trees[0]
     letters = isinstance(tree, Product) and all(isinstance(factor, Symbol | Constant) for factor in tree.factors)
     return answer.moment is not None or (answer.is_words and letters)

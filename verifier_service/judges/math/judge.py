@@ -1,4 +1,4 @@
-"""The judge of math submissions: hands groups to worker processes and turns what comes back into results."""
+"""Judge math submissions: send them to worker processes in chunks and turn the reports into results."""
 
 import time
 from collections import defaultdict
@@ -24,11 +24,11 @@ OnResult = Callable[[int, MathResult | JudgeError], None]
 _HANDLER = "verifier_service.judges.math.worker:judge_item"
 _MAX_CHUNK = 32
 CANARY = "math"
-"""What the known submission is called that tells whether math can be judged."""
+"""The name of the known submission that shows whether math can be judged."""
 
 
 class _Item(NamedTuple):
-    """What a worker is given, and what is the same for submissions that need be judged once only."""
+    """What a worker gets. Submissions with equal items are judged once."""
 
     references: tuple[str, ...]
     completion: str
@@ -39,7 +39,7 @@ class _Item(NamedTuple):
 
     @classmethod
     def of(cls, submission: MathSubmission) -> "_Item":
-        """Take what decides about a submission."""
+        """Take the fields that decide a submission's outcome."""
         rules = tuple(sorted(submission.extract)) if submission.extract is not None else None
         asked = submission.form, submission.rounding, submission.explain
         return cls(submission.references, submission.completion, rules, *asked)
@@ -51,7 +51,7 @@ _HARMLESS = _Item(("1",), r"\boxed{1}", None, Form.EQUAL, Rounding.NONE, False)
 class MathJudge:
     """Judges completions against references in `settings.math_workers` worker processes.
 
-    Start and close it in one event loop; `judge` may be called many times at once.
+    Start and close it in one event loop; `judge` can be called concurrently.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None) -> None:
@@ -74,7 +74,7 @@ class MathJudge:
         await self._pool.close()
 
     async def ready(self) -> str | None:
-        """Return None when answers can be judged now, else the reason why not."""
+        """Return None when answers can be judged now, otherwise why not."""
         return self._pool.broken and f"math workers: {self._pool.broken}"
 
     def admission(self, deadline_s: float) -> Callable[[MathSubmission], Awaitable[MathSubmission]]:
@@ -88,7 +88,7 @@ class MathJudge:
     async def judge(self, submissions: Sequence[MathSubmission], on_result: OnResult, /) -> None:
         """Judge every submission; see `Judge.judge`.
 
-        Identical submissions are judged once. Cancelling it kills the workers that are busy with these submissions.
+        Identical submissions are judged once. Cancelling this call kills the workers that are busy with them.
         """
         twins: dict[_Item, list[int]] = defaultdict(list)
         for index, submission in enumerate(submissions):
@@ -111,7 +111,8 @@ class MathJudge:
                     on_result(index, error)
 
     def _chunks(self, twins: "dict[_Item, list[int]]") -> list[list[tuple[int, Any]]]:
-        """Cut the work: a group with the same references stays together as far as every worker gets its share."""
+        """Cut the work into chunks, keeping submissions with the same references together while every worker gets a
+        share."""
         groups: dict[tuple[str, ...], list[tuple[int, Any]]] = defaultdict(list)
         for item, indices in twins.items():
             groups[item.references].append((indices[0], {**item._asdict(), "secret": self._secret}))
@@ -125,7 +126,7 @@ class MathJudge:
         return chunks
 
     def _outcome(self, stage: str, value: Any) -> MathResult | JudgeError | None:
-        """Turn a report into what it says of the submission, or None while that is not finished."""
+        """Return what a report says about a submission, or None if its judging goes on."""
         if stage == FINAL_STAGE:
             verdict, extracted, rule, message, judge_s, explanation = value
             if verdict is None:
@@ -147,7 +148,9 @@ class MathJudge:
         if stage not in set(Ended):
             return None
         if stage == Ended.LOST:
-            return WorkerDied("math workers died under it, and as well under harmless items: nothing is known of it")
+            return WorkerDied(
+                "math workers died under this submission and under harmless ones too, so it could not be judged"
+            )
         if value == READING_REFERENCE:
             return ReferenceUnusable(f"the reference could not be read within the limits ({stage})")
         verdict, message = _ENDED[Ended(stage)]
@@ -166,7 +169,7 @@ _ENDED = {
 
 
 def _for(submission: MathSubmission, outcome: MathResult | JudgeError, passed_s: float) -> MathResult | JudgeError:
-    """Return the outcome as that of one submission, which was waited for as long as it was not being judged."""
+    """Return the outcome for one submission; the time in which it was not being judged is its time in the queue."""
     if isinstance(outcome, JudgeError):
         return outcome
     queue_s = round(max(passed_s - outcome.judge_s, 0.0), 6)

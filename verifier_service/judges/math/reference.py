@@ -1,16 +1,16 @@
-"""What a reference must be before anything is compared with it; light enough for the service's own process."""
+"""What a reference must satisfy before anything is compared with it; cheap enough for the service's own process."""
 
 from verifier_service.extract.math import extract_reference
 
 MAX_REFERENCE_CHARS = 100_000
 READING_REFERENCE = "reading reference"
-"""The stage of a worker between being given a new reference and having read it."""
+"""The worker's stage from being given a new reference to having read it."""
 FAILED = "failed"
-"""The stage that tells of an exception which nobody foresaw; the worker goes on."""
+"""The stage that reports an unexpected exception; the worker goes on."""
 
 
 def why_unusable(text: str) -> str | None:
-    """Return why a text cannot be a reference: it is empty, or too long; None if it can."""
+    """Return why a text cannot be a reference (it is empty or too long), or None if it can."""
     if not text.strip():
         return "the reference is empty"
     if len(text) > MAX_REFERENCE_CHARS:

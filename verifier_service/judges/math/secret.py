@@ -1,7 +1,7 @@
-"""What the points are drawn by at which expressions are compared: nobody who is judged may know it.
+"""The secret from which the points are drawn at which expressions are compared. What is judged must not know it.
 
-The setting `VERIFIER_MATH_SECRET`, else a random one that is kept in the state folder, so that verdicts stay the same
-from run to run. Services that must agree in every verdict share one.
+It is the setting `VERIFIER_MATH_SECRET`, or a random one kept in the state folder, so that verdicts stay the same from
+run to run. Services whose verdicts must always agree share one.
 """
 
 import contextlib
@@ -12,13 +12,14 @@ from verifier_service.settings import Settings
 
 
 def math_secret(settings: Settings) -> str:
-    """Return the secret of this service; where the state folder cannot hold one, it lasts until the service ends."""
+    """Return this service's secret. If the state folder cannot hold one, it lasts until the service ends."""
     if settings.math_secret is not None:
         return settings.math_secret.get_secret_value()
     path = settings.state_dir / "math-secret"
     drawn = secrets.token_hex(32)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
+        # O_EXCL: of two services that start at once, one writes the file and both read it.
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
             file.write(drawn)
     with contextlib.suppress(OSError):

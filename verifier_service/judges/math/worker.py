@@ -1,8 +1,8 @@
-"""What a math worker does with one item: extract, read, compare. Runs in the worker process only.
+"""Extract, read and compare one item. Runs in the worker process only.
 
-Nothing that an item holds ends the worker by an exception. What nobody foresaw makes an answer "not proved" and a
-reference unusable, and is reported as the stage `failed`: what was being done, the exception, where, and the shape of
-the input, for the service's log.
+An item never ends the worker by an exception. An unexpected exception makes an answer "not proved" or a reference
+unusable, and is reported as the stage `failed`, for the service's log: what was being done, the exception, where, and
+the shape of the input.
 """
 
 import time
@@ -34,14 +34,14 @@ T = TypeVar("T")
 
 
 class _Asked(NamedTuple):
-    """What an answer must be beside equal."""
+    """What an answer must be besides equal."""
 
     form: Form
     rounding: Rounding
 
 
 class _Failure(NamedTuple):
-    """An exception that nobody foresaw."""
+    """An unexpected exception."""
 
     doing: str
     error: str
@@ -56,12 +56,16 @@ _OUTCOMES: dict[tuple[str, str, _Asked], Outcome] = {}
 
 
 def judge_item(item: dict[str, Any], report: Report) -> None:
-    """Judge `{"completion", "references", "rules", "form", "rounding"}` and report a `result`: verdict, extracted,
-    rule, message, seconds, explanation (where `explain` asks for it).
+    """Judge one item and report a `result`.
 
-    The verdict is null if none of the references can be used; the message says why. Where one was not read before, the
-    stages `reading reference` and `reference read` are reported around it, so that a death between the two is charged
-    to the reference and not to the completion.
+    Args:
+        item: `completion`, `references`, `rules`, `form`, `rounding`, and optionally `explain` and `secret`.
+        report: called with a stage and its value. The value of `result` is a list: verdict, extracted answer, rule,
+            message, seconds, explanation (if `explain` is set).
+
+    The verdict is null if no reference can be used; the message says why. Around the first reading of a reference, the
+    stages `reading reference` and `reference read` are reported, so that a death between the two is charged to the
+    reference and not to the completion.
     """
     began_s = time.perf_counter()
     if "secret" in item:
@@ -111,9 +115,10 @@ def judge_item(item: dict[str, Any], report: Report) -> None:
 
 
 def _attempt(doing: str, work: Callable[[], T], report: Report, shaped: Callable[[], str]) -> T | _Failure:
-    """Do a part of the work; an exception that nobody foresaw is reported with the shape of its input, and returned."""
+    """Do a part of the work. Report an unexpected exception with the shape of its input, and return it as a failure."""
     try:
         return work()
+    # The worker's memory limit: the pool has to see the worker fail.
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - one strange input must not cost its neighbours the worker
@@ -152,8 +157,12 @@ def _remember(text: str, report: Report) -> Answer | str:
 def _first_right(
     extracted: Extracted, references: Sequence[Answer], asked: _Asked, report: Report
 ) -> tuple[Outcome, Answer]:
-    """Compare with one reference after the other, until one is right; else tell of one that is equal, or the first.
-    Return it with what came of it."""
+    """Compare with one reference after another until one is right.
+
+    Returns:
+        The outcome and its reference. If none is right, prefer one that is equal but, for instance, in the wrong form;
+        otherwise the first.
+    """
     found: list[tuple[Outcome, Answer]] = []
     for reference in references:
         found.append((_remembered(extracted.text, reference, asked, report), reference))
@@ -163,7 +172,7 @@ def _first_right(
 
 
 def _remembered(text: str, reference: Answer, asked: _Asked, report: Report) -> Outcome:
-    """Compare, or repeat what was found for the same answer and reference before: groups repeat their answers."""
+    """Compare, or reuse the outcome for the same answer and reference: answers repeat within a group."""
     key = text, reference.text, asked
     outcome = _OUTCOMES.get(key)
     if outcome is None:
@@ -176,7 +185,7 @@ def _remembered(text: str, reference: Answer, asked: _Asked, report: Report) -> 
 
 
 def _compare(text: str, reference: Answer, asked: _Asked, report: Report) -> Outcome:
-    """Compare an answer with a reference as asked; an exception that nobody foresaw proves nothing."""
+    """Compare an answer with a reference as requested. An unexpected exception proves nothing."""
     answer = _attempt("reading the answer", lambda: read(text), report, lambda: _text_shape(text))
     if isinstance(answer, _Failure):
         return Outcome(False, f"it was not proved: {answer}")
@@ -190,7 +199,7 @@ def _compare(text: str, reference: Answer, asked: _Asked, report: Report) -> Out
 
 
 def _right(answer: Answer, reference: Answer, asked: _Asked) -> Outcome:
-    """Tell whether an answer is equal, or rounded as it may be, and in the form that it must have."""
+    """Return whether an answer is equal, or rounded as allowed, and in the required form."""
     outcome = accept(answer, reference)
     rounded = None if outcome.equal or asked.rounding is Rounding.NONE else rounds_to(answer, reference)
     outcome = rounded or outcome
