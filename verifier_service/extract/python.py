@@ -53,7 +53,7 @@ class Facts:
 
     @property
     def is_inert(self) -> bool:
-        """Whether it neither does nor defines anything, like a program's output or a single word that parses as a name."""
+        """Whether it neither does nor defines anything, like a program's output or a lone word that parses."""
         return not (self.acts or self.defines)
 
 
@@ -157,7 +157,7 @@ def _is_foreign(node: ast.ImportFrom) -> bool:
 
 
 def _top(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Return the statements that run when the program is loaded, including those inside `if`, `for`, `try` and `with`."""
+    """Return the statements that run when the program loads, including those inside `if`, `for`, `try` and `with`."""
     todo: list[ast.AST] = list(body)
     while todo:
         node = todo.pop()

@@ -1,1 +1,1 @@
-"""The judge of code: tests to jobs, facts to verdicts."""
+"""The judge of code: turn tests into jobs, and facts into verdicts."""

@@ -1,4 +1,4 @@
-"""What a person is told of what a program did in a test, where the submission asks for it: output, stderr, seconds."""
+"""Explain to a person what a program did in a test, if the submission asks for it: output, stderr, seconds."""
 
 import json
 from dataclasses import dataclass
@@ -11,17 +11,18 @@ from verifier_service.judges.code.tests import Suite, output_of
 from verifier_service.schema import TestExplanation
 from verifier_service.schema.explanations import MAX_SHOWN_CHARS, MAX_SHOWN_CHARS_OF_ALL
 
+# UTF-8 takes up to four bytes per character.
 _UTF8_MOST = 4
 
 
 @dataclass(frozen=True)
 class Explainer:
-    """Explains the tests of one submission, as far as there is room for it."""
+    """Explains the tests of one submission, as far as there is room."""
 
     suite: Suite
 
     def explain(self, fact: TestFacts, used_chars: int) -> TestExplanation:
-        """Tell of one test, after `used_chars` of the others."""
+        """Explain one test, after `used_chars` were spent on the others."""
         output = stderr = None
         if used_chars < MAX_SHOWN_CHARS_OF_ALL:
             output = self._output(fact)
@@ -36,18 +37,21 @@ class Explainer:
 
 
 def chars_of(explanation: TestExplanation) -> int:
-    """Return how much room one takes."""
+    """Return how many characters an explanation takes."""
     return len(explanation.output or "") + len(explanation.stderr or "")
 
 
 def _text(written: bytes) -> str:
-    """Return the beginning of what a program wrote; bytes that are not UTF-8 are shown as `\\xNN`."""
+    """Return the beginning of a program's output; bytes that are not UTF-8 become `\\xNN`."""
     beginning = written[: _UTF8_MOST * MAX_SHOWN_CHARS].decode("utf-8", "backslashreplace")
     return beginning[:MAX_SHOWN_CHARS]
 
 
 def _returned(value: bytes) -> str:
-    """Return what was returned as JSON, or as Python shows it; of a long one the beginning of how it came."""
+    """Return a returned value as JSON, or as Python shows it.
+
+    Of a long one, return the beginning of its encoded form.
+    """
     if len(value) > _UTF8_MOST * MAX_SHOWN_CHARS:
         return _text(value)
     try:
@@ -56,6 +60,6 @@ def _returned(value: bytes) -> str:
         return _text(value)
     try:
         text = json.dumps(found, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):  # a set, for instance, or an integer of thousands of digits
+    except (TypeError, ValueError, RecursionError):  # for instance a set, or an integer of thousands of digits
         text = shown(found)
     return text.encode("utf-8", "backslashreplace").decode()[:MAX_SHOWN_CHARS]

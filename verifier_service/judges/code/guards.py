@@ -1,8 +1,9 @@
-"""What guards tests against a submission that decides about itself: the copies of them that are sent along with a job.
+"""Guard tests against a submission that fakes passing them: the changed copies of the tests sent along with a job.
 
-Tests that share a process with the submission are run in several copies, in each of which every test is by a coin as
-written or changed. The coins are drawn here for each job, where no submission can see them. Tests with a process of
-their own get one copy in which all is changed that can be, for those in which a class of the submission took part.
+Tests that share a process with the submission run in several copies. In each copy, a coin decides for every test
+whether it is as written or changed. The coins are tossed here for each job, where no submission can see them. Tests
+with a process of their own get copies in which everything is changed that can be, for the tests in which a class of the
+submission took part.
 """
 
 from collections.abc import Mapping
@@ -12,9 +13,9 @@ from sandboxes.protocol.job import TwinRun
 from verifier_service.judges.code.twins import TwinPlan
 
 COPIES_APART = 4
-"""In each of which another literal of a test is changed, as far as it has so many."""
+"""How many such copies there are at most. Each changes another literal of a test, as far as it has that many."""
 RUNS = 9
-"""A submission that guesses passes a test that it cannot solve with a chance of 1 in 2 to this power, nearly."""
+"""How many copies of shared tests run. A submission that only guesses passes with a chance of almost 1 in 2**RUNS."""
 
 
 def of_shared(
@@ -22,8 +23,8 @@ def of_shared(
 ) -> tuple[tuple[TwinRun, ...], frozenset[str]]:
     """Return the copies for tests that share a process, and the tests that differ among them.
 
-    Tests that share a literal share their coin. A test that has nothing to change is as written in all copies; if no
-    test has, one copy is enough.
+    Tests that share a literal share a coin. A test with nothing to change is as written in all copies. If that holds
+    for all tests, one copy is enough.
     """
     rng = rng or SystemRandom()
     if not plan.changeable:
@@ -34,7 +35,7 @@ def of_shared(
 
 
 def _coins(rng: Random) -> list[bool]:
-    """Return a coin for each run; not all of them fall alike."""
+    """Return a coin for each run, never all the same: each test must run both as written and changed."""
     while True:
         number = rng.getrandbits(RUNS)
         if 0 < number < (1 << RUNS) - 1:
@@ -42,7 +43,7 @@ def _coins(rng: Random) -> list[bool]:
 
 
 def of_separate(plan: TwinPlan, rng: Random | None = None) -> tuple[TwinRun, ...]:
-    """Return a copy in which every test is changed that can be, and one with other operands of its arithmetic."""
+    """Return copies in which every test is changed that can be, and one with other operands in its arithmetic."""
     rng = rng or SystemRandom()
     found = []
     for turn in range(min(plan.most_sites, COPIES_APART)):

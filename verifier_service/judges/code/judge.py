@@ -1,7 +1,7 @@
-"""Judge code: extract the program, have its tests run, and make a result of the facts that come back.
+"""Judge code: extract the program, have its tests run, and turn the facts that come back into a result.
 
-What the tests expect stays here for `stdio` and `call`; only inputs go into the box. For `assert` and `pytest` the
-tests run in the box in a process of their own. `verdicts` says what facts mean, `execution` how they are come by.
+For `stdio` and `call`, what the tests expect stays here; only inputs go into the box. For `assert` and `pytest`, the
+tests run in the box in a process of their own. `verdicts` decides what facts mean, and `execution` gets them.
 """
 
 import asyncio
@@ -42,14 +42,14 @@ from verifier_service.settings import Settings
 
 MAX_WORKING_PRELUDES = 1000
 BIG_ANSWER_BYTES = 64 * 1024
-"""Answers above this are compared in a thread, so that they do not hold up the other submissions."""
+"""Larger answers are compared in a thread, so that they do not hold up other submissions."""
 
 MANY_CASES = 50
 LONG_COMPLETION_CHARS = 20_000
-"""What is longer is made ready in a thread, and so are tests in files."""
+"""Longer completions are searched in a thread, and test files are prepared in one."""
 
 TURN_TO_COMPILE_S = 3.0
-"""How much longer a turn is where the program is compiled first."""
+"""How much longer a turn is when the program is compiled first."""
 
 
 KeptTests = Callable[[str], Awaitable[Tests]]
@@ -57,7 +57,7 @@ KeptTests = Callable[[str], Awaitable[Tests]]
 
 @dataclass(frozen=True)
 class Admitted:
-    """A submission with its language found, its tests made ready and its limits filled in."""
+    """A submission whose language is resolved, tests prepared and limits filled in."""
 
     id: str | None
     completion: str
@@ -70,17 +70,17 @@ class Admitted:
     deadline_s: float
 
     def key(self, program: str) -> tuple[object, ...]:
-        """Return what is the same for submissions that need be run once only."""
+        """Return what submissions must share for one run to serve all of them."""
         return self.language.name, program, self.suite.key, self.limits, self.own_output_limit, self.explain
 
 
 class CodeJudge:
-    """Judges code submissions in the boxes of a pool."""
+    """Judges code submissions in a pool's boxes."""
 
     def __init__(
         self, settings: Settings, pool: BoxPool, executor: Executor, languages: Languages, kept_tests: KeptTests
     ) -> None:
-        """`kept_tests` finds tests by their digest, or raises BadItem."""
+        """Build the judge; `kept_tests` finds tests by their digest, or raises BadItem."""
         self._settings = settings
         self._pool = pool
         self._executor = executor
@@ -98,14 +98,15 @@ class CodeJudge:
         await self._pool.close()
 
     async def ready(self) -> str | None:
-        """Return None when a box is warm, else the reason why not."""
+        """Return None once a box is warm, otherwise why not."""
         return await self._pool.ready()
 
     # Admission
 
     def admission(self, deadline_s: float) -> Callable[[CodeSubmission], Awaitable[Admitted]]:
         """See `Judge.admission`."""
-        # By the identity of tests that submissions share. They are kept, or others might get their identity.
+        # Keyed by the identity of the tests that submissions share. The tests are stored too: otherwise they could be
+        # freed, and other tests could get the same id.
         ready: dict[tuple[int, str], tuple[Tests, Suite]] = {}
 
         async def admit(submission: CodeSubmission) -> Admitted:
@@ -138,11 +139,11 @@ class CodeJudge:
         if isinstance(tests, SuiteDigest):
             return await self._kept_tests(tests.sha256)
         if isinstance(tests, str):
-            raise BadItem("tests", tests, "it must be the name of a suite of this request")
+            raise BadItem("tests", tests, "it must be the name of a suite in this request")
         return tests
 
     def _check(self, tests: Tests, language: Language) -> None:
-        """Refuse tests that cannot be run with this language."""
+        """Refuse tests that this language cannot run."""
         if tests.kind not in language.test_kinds:
             allowed = f"it must be one of {', '.join(language.test_kinds)} for {language.name}"
             raise BadItem("tests.kind", tests.kind, allowed)
@@ -161,7 +162,7 @@ class CodeJudge:
     async def judge(
         self, admitted: Sequence[Admitted], on_result: Callable[[int, CodeResult | JudgeError], None]
     ) -> None:
-        """Judge a batch; submissions with the same program, tests and limits are run once. See `Judge.judge`."""
+        """Judge a batch; submissions with the same program, tests and limits run once. See `Judge.judge`."""
         works = await _works(admitted, on_result)
         boxes = self._settings.boxes
         deadline_s = min((one.deadline_s for one in admitted), default=0.0)
@@ -186,7 +187,7 @@ class CodeJudge:
             raise
 
     async def _take_turn(self, work: "_Work", batch: BatchInTurns["_Work"]) -> CodeResult | None:
-        """Let a submission run until its turn is over; None if it needs another one."""
+        """Run a submission until its turn is over. Return None if it needs another turn."""
         one, progress = work.one, work.progress
         placed = preludes.place(one.suite.prelude, work.program, one.language)
         listen = partial(self._listen, work, batch)
@@ -207,7 +208,7 @@ class CodeJudge:
         return _finished(work, placed, result)
 
     async def _listen(self, work: "_Work", batch: BatchInTurns["_Work"], facts: AsyncIterator[Fact]) -> bool:
-        """Take facts while they come, until there are enough or the turn is over, and tell whether it was cut short."""
+        """Take facts as they come, until there are enough or the turn is over. Return whether it was cut short."""
         progress = work.progress
         progress.begin()
         is_cut = work.has_yielded = False
@@ -227,9 +228,9 @@ class CodeJudge:
         return is_cut
 
     def _at_the_deadline(self, work: "_Work", batch: BatchInTurns["_Work"]) -> CodeResult | JudgeError:
-        """Return what is known of a submission that was not judged to its end in time."""
+        """Return what is known of a submission that was not fully judged in time."""
         one, progress = work.one, work.progress
-        deadline = f"the deadline passed before it was judged: deadline_s is {one.deadline_s:g}"
+        deadline = f"the deadline passed before the submission was judged: deadline_s is {one.deadline_s:g}"
         prelude = preludes.place(one.suite.prelude, work.program, one.language).prelude
         known = progress.at_the_deadline(batch.turn_s)
         if known is None or (prelude and prelude not in self._working_preludes):
@@ -238,10 +239,10 @@ class CodeJudge:
         return _finished(work, preludes.place(one.suite.prelude, work.program, one.language), known)
 
     async def _require_prelude(self, one: Admitted, placed: preludes.Placed, result: CodeResult, share: Share) -> None:
-        """See to it that a failure is the program's and not that of a prelude, which is the tests' own.
+        """Make sure that a failure is the program's, not the fault of a prelude, which belongs to the tests.
 
         Raises:
-            ReferenceUnusable: the prelude fails by itself.
+            ReferenceUnusable: the prelude fails on its own.
         """
         prelude = placed.prelude
         if not prelude or result.verdict is Verdict.ACCEPTED or prelude in self._working_preludes:
@@ -252,12 +253,12 @@ class CodeJudge:
             prelude=prelude.encode(),
             toolchain=one.language.toolchain,
             limits=limits.fill(Limits(), self._settings),
-            runs=one.suite.runs[:1] or (Run(),),  # it may read what the program is given
+            runs=one.suite.runs[:1] or (Run(),),  # the prelude may read the program's input
         )
         fact = (await self._executor.run(one.language, job, _first_test, share)).value
         if fact is None or not verdicts.answered(fact):
             said = fact.message[-500:] if fact else "it broke two sandboxes"
-            raise ReferenceUnusable(f"tests.prelude fails by itself: {said}")
+            raise ReferenceUnusable(f"tests.prelude fails on its own: {said}")
         if len(self._working_preludes) >= MAX_WORKING_PRELUDES:
             self._working_preludes.clear()
         self._working_preludes.add(prelude)
@@ -265,18 +266,18 @@ class CodeJudge:
 
 @dataclass(eq=False)
 class _Work(TurnTaker):
-    """A program with the submissions of a batch that are to be told what became of it."""
+    """A program, and the submissions of a batch that get its result."""
 
     one: Admitted
     program: str
     progress: Progress
     on_result: Callable[[int, CodeResult | JudgeError], None]
     told: dict[int, str | None] = field(default_factory=dict)
-    """Their ids by their index."""
+    """The submissions' ids by their index."""
     is_reported: bool = False
 
     def report(self, outcome: CodeResult | JudgeError) -> None:
-        """Tell each what became of the program."""
+        """Report the program's outcome for each of its submissions."""
         self.is_reported = True
         for index, submission_id in self.told.items():
             is_ours = isinstance(outcome, JudgeError)
@@ -284,7 +285,7 @@ class _Work(TurnTaker):
 
 
 async def _prepared(tests: Tests) -> Suite:
-    """Make tests ready, in a thread where that takes long."""
+    """Prepare tests, in a thread if that takes long."""
     is_long = len(tests.cases) > MANY_CASES if isinstance(tests, (StdioTests, CallTests)) else True
     return await asyncio.to_thread(prepare, tests) if is_long else prepare(tests)
 
@@ -292,7 +293,7 @@ async def _prepared(tests: Tests) -> Suite:
 async def _works(
     admitted: Sequence[Admitted], on_result: Callable[[int, CodeResult | JudgeError], None]
 ) -> Collection[_Work]:
-    """Return what is to be run for a batch, and report what holds no program."""
+    """Return the programs to run for a batch, and report completions without one."""
     found: dict[tuple[object, ...], _Work] = {}
     own = Slice()
     for index, one in enumerate(admitted):
@@ -302,7 +303,7 @@ async def _works(
         else:
             program = extract_code(one.completion, one.language, one.suite.wanted)
         if program is None:
-            on_result(index, CodeResult.no_answer(one.id, f"the completion holds no {one.language.title} code"))
+            on_result(index, CodeResult.no_answer(one.id, f"the completion contains no {one.language.title} code"))
             continue
         progress = Progress(one.suite, one.budget, one.limits, program, explain=one.explain)
         work = found.setdefault(one.key(program), _Work(one, program, progress, on_result))
@@ -333,7 +334,7 @@ async def _take(progress: Progress, fact: Fact) -> None:
 
 
 def _finished(work: _Work, placed: preludes.Placed, result: CodeResult) -> CodeResult:
-    """Return the result with the program, its own line numbers and its times."""
+    """Return the result with the program, line numbers relative to the program, and times."""
     own_lines = partial(placed.own_lines, source_file=work.one.language.source_file)
     progress, times = work.progress, work.progress.times
     return result.model_copy(
@@ -356,11 +357,11 @@ async def _first_test(facts: AsyncIterator[Fact]) -> TestFacts:
     async for fact in facts:
         if isinstance(fact, TestFacts):
             return fact
-    raise BoxDied("the box told nothing of the program")
+    raise BoxDied("the box reported nothing about the program")
 
 
 async def _compare(suite: Suite, fact: TestFacts) -> Checked | None:
-    """Compare the answer of one test; None if there is none."""
+    """Compare the answer of one test. Return None if there is none to compare."""
     if not verdicts.answered(fact) or suite.compare is None:
         return None
     if max(len(fact.stdout), len(fact.value)) > BIG_ANSWER_BYTES:
@@ -369,7 +370,7 @@ async def _compare(suite: Suite, fact: TestFacts) -> Checked | None:
 
 
 def _job(one: Admitted, placed: preludes.Placed, progress: Progress) -> Job:
-    """Return the job of the next turn. Where nobody set an output limit, a right answer always fits into it."""
+    """Return the job for the next turn. Unless the request sets an output limit, a right answer always fits."""
     suite, own = one.suite, one.own_output_limit
     turn = slice(progress.first, progress.last)
     limit_kb = one.limits.output_limit_kb if own else max(one.limits.output_limit_kb, suite.value_kb)

@@ -1,12 +1,12 @@
-"""Tests that compare what one function returns for literal arguments with literals: `assert` code, files for pytest.
+"""Run tests as calls if they compare what one function returns for literal arguments with literals.
 
-Most tests of data sets are of this form (`assert add(1, 2) == 3`), and nothing but the calls needs the submission: they
-are made in its process, and what it returns is compared here, where no submission is. That takes one process in place
-of three, and proves as much as a run across the wall and one in plain Python together: an answer is of an exact builtin
-type, whatever the submission overrides, and so compares as it would beside the tests.
+Most tests of data sets are of this form (`assert add(1, 2) == 3`), and only the calls need the submission. They are
+made in its process, and the results are compared here, where the submission has no influence. That takes one process
+instead of three. It proves as much as a run across the wall and a run in plain Python together: an answer has an exact
+builtin type, whatever the submission overrides, and so compares as it would next to the tests.
 
-What cannot be told in this way is told by the tester: tests of any other form, and submissions that raise, end, print
-too much or return something else. `read` decides the first, `Answers` the second.
+The tester handles the rest: tests of any other form, and submissions that raise, exit, print too much or return
+something else. `read` decides the first, `Answers` the second.
 """
 
 import ast
@@ -29,17 +29,18 @@ from verifier_service.errors import BoxDied
 MAX_CHARS = 64 * 1024
 _TEST_FILE = re.compile(r"(tests?/)?test_[a-z0-9_]+\.py")  # test_add.py, tests/test_add.py; not json.py, a/test_b.py
 MAX_SHOWN_CHARS = 200
-"""How much of a statement, of a value and of an assert's own message a failure shows; the tester shows as much."""
+"""How much is shown of a statement, a value and an assert's own message. The tester shows as much."""
 
 _ALWAYS_THERE = frozenset(
     ["collections", "functools", "itertools", "json", "math", "operator", "re", "string", "typing"]
 )
-"""Modules that tests may import here without effect."""
+"""Modules that tests can import without effect."""
 _TYPE_NAMES = frozenset(["Any", "Callable", "Dict", "List", "Optional", "Sequence", "Set", "Tuple", "Union"])
-"""What they may import by name, all of `typing`."""
+"""Names that tests can import; all are from `typing`."""
 _TYPES = {kind.__name__: kind for kind in (bool, complex, dict, float, int, list, set, str, tuple)}
+# Rounding to more digits than a float has takes time and changes nothing.
 _MAX_DIGITS = 300
-_EASY_SET = 256  # so few elements take no time, however they were chosen to collide
+_EASY_SET = 256  # a set this small is quick to build even if all its hashes collide
 
 
 def _round(value: float, digits: int | None = None) -> float:
@@ -64,7 +65,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "sorted": sorted,
     "tuple": tuple,
 }
-"""What may be done with an answer: the same in every Python, quick, and of nothing but builtin types."""
+"""What tests can apply to an answer: it gives the same in every Python, is quick, and returns only builtin types."""
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: lambda left, right: left == right,
     ast.NotEq: lambda left, right: left != right,
@@ -87,13 +88,15 @@ Evaluate = Callable[[Any], Any]
 
 
 class _OtherForm(Exception):
-    """The tests are of another form."""
+    """The tests are not of this form."""
 
 
 @dataclass(frozen=True, eq=False)
 class LiteralAssert:
-    """One assert: the arguments of its call, and what is computed from the answer. `left` is the left side of a
-    comparison; `statement` is None where the tester has to say how it failed."""
+    """One assert: the arguments of its call, and what is computed from the answer.
+
+    `left` is the left side of a comparison. `statement` is None if only the tester can describe a failure.
+    """
 
     arguments: bytes
     holds: Evaluate
@@ -103,7 +106,7 @@ class LiteralAssert:
     note: str | None
 
     def describe(self, value: object) -> str:
-        """Say how it failed, as the tester says it."""
+        """Describe a failure in the tester's words."""
         left = "" if self.left is None else f", the left side was {_shown(self.left(value))}"
         note = "" if self.note is None else f": {_shown(self.note)}"
         return f"line {self.line}: {self.statement}{left}{note}"
@@ -111,7 +114,7 @@ class LiteralAssert:
 
 @dataclass(frozen=True, eq=False)
 class LiteralTest:
-    """A test: its asserts are made in turn, up to the first that fails."""
+    """A test. Its asserts run in turn, up to the first failure."""
 
     id: str
     asserts: tuple[LiteralAssert, ...]
@@ -119,28 +122,28 @@ class LiteralTest:
 
 @dataclass(frozen=True, eq=False)
 class LiteralTests:
-    """Tests that are calls of one function, or of one method of a fresh instance each time."""
+    """Tests that call one function, or one method of a fresh instance each time."""
 
     entry_point: str
     tests: tuple[LiteralTest, ...]
 
     @property
     def calls(self) -> tuple[bytes, ...]:
-        """The arguments of all calls in their order."""
+        """The arguments of all calls, in order."""
         return tuple(one.arguments for test in self.tests for one in test.asserts)
 
 
-# Reading
+# Reading tests
 
 
 @lru_cache(maxsize=256)
 def read(code: str, entry_point: str | None, module: str = "solution") -> LiteralTests | None:
-    """Return the tests that `assert` code holds; None if any of it is of another form."""
+    """Return the tests in `assert` code, or None if any part is of another form."""
     return _read(code, lambda tree: _Reader(code, entry_point, module).read(tree))
 
 
 def read_pytest(files: Mapping[str, str], module: str) -> LiteralTests | None:
-    """Return the tests of a lone file for pytest; None where there are more, or it holds anything of another form."""
+    """Return the tests of a single pytest file. Return None if there are more files, or any part is of another form."""
     if len(files) != 1 or module != "solution":
         return None
     ((name, code),) = files.items()
@@ -159,14 +162,14 @@ def _read(code: str, by: Callable[[ast.Module], LiteralTests | None]) -> Literal
     try:
         tree = ast.parse(code)
         with warnings.catch_warnings(action="ignore"):
-            compile(tree, "tests", "exec", dont_inherit=True)  # some errors are found only then
+            compile(tree, "tests", "exec", dont_inherit=True)  # some errors are found only by compiling
         return by(tree) if _are_on_lines_of_their_own(tree.body) else None
     except (_OtherForm, plain.NotPlain, SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return None
 
 
 def _are_on_lines_of_their_own(nodes: Sequence[ast.stmt]) -> bool:
-    """Tell whether no two statements share a line: then their lines are their names."""
+    """Return whether no two statements share a line: tests are named by their lines."""
     return all(one.end_lineno < other.lineno for one, other in itertools.pairwise(nodes) if one.end_lineno)
 
 
@@ -179,7 +182,7 @@ class _Reader:
         self._bound: set[str] = set()
         self._used: set[str] = set()
         self._modules: set[str] = set()
-        self._imported: set[str] = set()  # from the submission
+        self._imported: set[str] = set()  # names imported from the submission
 
     def read(self, tree: ast.Module) -> LiteralTests | None:
         statements: list[LiteralTest] = []
@@ -194,7 +197,7 @@ class _Reader:
         return self._all((*statements, *([check] if check else [])))
 
     def read_file(self, name: str, tree: ast.Module) -> LiteralTests | None:
-        """Read a file for pytest: functions `test*` without parameters; how one failed, pytest has to say."""
+        """Read a pytest file: functions `test*` without parameters. Failures are left for pytest to describe."""
         tests: list[LiteralTest] = []
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test"):
@@ -212,7 +215,7 @@ class _Reader:
         return self._all(tests) if "math" in self._modules or "math" not in self._used else None
 
     def _all(self, tests: Sequence[LiteralTest]) -> LiteralTests | None:
-        """Return all tests if they are of one function, and no name stands for anything else than it seems to."""
+        """Return the tests if they all call one function, and every name means what it seems to."""
         if len(self._functions) != 1 or not self._bound.isdisjoint(self._used) or not all(t.asserts for t in tests):
             return None
         (function,) = self._functions
@@ -222,7 +225,7 @@ class _Reader:
         return None if others else LiteralTests(function, tuple(tests))
 
     def _bind(self, node: ast.stmt) -> None:
-        """Take a statement that only binds names; none of them may matter."""
+        """Record a statement that only binds names; `_all` then checks that none of them matters."""
         match node:
             case ast.Expr(value=ast.Constant(value=str())):
                 pass
@@ -248,7 +251,8 @@ class _Reader:
                 return False
 
     def _body(self, function: ast.FunctionDef, parameters: int) -> Sequence[LiteralAssert]:
-        """Read a function that asserts: `check(candidate)`, in which all is of the entry point, or `test_something()`.
+        """Read a function made of asserts: `check(candidate)`, where `candidate` is the entry point, or
+        `test_something()`.
 
         Raises:
             _OtherForm: it does anything else.
@@ -291,7 +295,7 @@ class _Reader:
 
 
 class _Expression:
-    """Reads what one assert asserts. There has to be one call of the submission in it."""
+    """Reads what one assert demands. It must contain exactly one call of the submission."""
 
     def __init__(self, candidate: str | None, entry_point: str | None) -> None:
         self._candidate = candidate
@@ -382,7 +386,7 @@ class _Expression:
 
 
 def _has_a_meaning(name: str) -> bool:
-    """Tell whether what a name holds may change what the tests are: `__test__`, `pytest_plugins`."""
+    """Return whether a name can change what the tests are, like `__test__` and `pytest_plugins`."""
     return name in _NAMES_WITH_A_MEANING or name.startswith(("_", "pytest"))
 
 
@@ -395,12 +399,12 @@ def _is_literal(node: ast.expr) -> bool:
 
 
 def _holds_a_set(node: ast.expr) -> bool:
-    """Tell whether there is a set, whose order would be another one here than beside the tests."""
+    """Return whether there is a set: its order here could differ from the order next to the tests."""
     return any(isinstance(part, (ast.Set, ast.Call)) for part in ast.walk(node))
 
 
 def _is_simple(value: object) -> bool:
-    """Tell whether a value is made of what is quick to compare and to show, and the same in every Python."""
+    """Return whether a value has only parts that are quick to compare and show, and the same in every Python."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -424,42 +428,42 @@ def _shown(value: object) -> str:
     """Return a short `repr`, as the tester shows it.
 
     Raises:
-        ValueError, RecursionError: there is none; the tester says so in its own way.
+        ValueError, RecursionError: there is none; the tester reports that in its own way.
     """
     text = repr(value)
     return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}..."
 
 
-# Judging
+# Judging answers
 
 
 class Answers:
-    """What a submission answered to the calls of literal tests, while the answers come in."""
+    """Collects a submission's answers to the calls of literal tests, and judges them."""
 
     def __init__(self, tests: LiteralTests, limits: Limits) -> None:
         self._tests = tests
         self._limits = limits
         self._places = [(test, one) for test in tests.tests for one in test.asserts]
         self._told: dict[str, TesterTest] = {}
-        self._used_s: dict[str, tuple[float, float]] = {}  # of each test, CPU time and time on the clock
+        self._used_s: dict[str, tuple[float, float]] = {}  # per test: CPU time, wall time
         self._memory_mb = 0.0
         self._ended_by: TestFacts | None = None
         self._taken = 0
         self.is_for_the_tester = False
-        """Whether something happened that only the tester can tell."""
+        """Whether something happened that only the tester can judge."""
 
     def restart(self) -> "Answers":
-        """Return one that has taken nothing yet."""
+        """Return an instance without answers."""
         return Answers(self._tests, self._limits)
 
     @property
     def has_heard_enough(self) -> bool:
-        """Whether what is still to come makes no difference."""
+        """Whether the answers still to come make no difference."""
         return self.is_for_the_tester or self._ended_by is not None or self._last_has_failed
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that is needed has come."""
+        """Whether everything needed has come."""
         return self._ended_by is not None or self._last_has_failed or self._taken == len(self._places)
 
     @property
@@ -471,7 +475,7 @@ class Answers:
         """Take the next answer.
 
         Raises:
-            BoxDied: it is not the next one.
+            BoxDied: an answer is missing before it.
         """
         if fact.index != self._taken:
             raise BoxDied(f"answer {self._taken} is missing: the box went on with answer {fact.index}")
@@ -486,7 +490,7 @@ class Answers:
             self._compare(test, one, fact)
 
     def _is_over_time(self, test: LiteralTest, fact: TestFacts) -> bool:
-        """Tell whether the calls of a test took longer together than a test may, each of which had that time."""
+        """Return whether a test's calls together took longer than a test may; each call alone had that limit."""
         cpu_s, wall_s = self._used_s.get(test.id, (0.0, 0.0))
         self._used_s[test.id] = cpu_s, wall_s = cpu_s + fact.time_s, wall_s + fact.wall_s
         return len(test.asserts) > 1 and (cpu_s > self._limits.time_limit_s or wall_s > self._limits.wall_limit_s)
@@ -494,7 +498,7 @@ class Answers:
     def _compare(self, test: LiteralTest, one: LiteralAssert, fact: TestFacts) -> None:
         known = self._told.get(test.id)
         if known is not None and known.outcome is not TestOutcome.PASSED:
-            return  # its first failure has ended it
+            return  # a test ends with its first failure
         told = TesterTest(id=test.id, outcome=TestOutcome.PASSED, time_s=round(self._used_s[test.id][1], 6))
         try:
             value = plain.decode(fact.value)
@@ -505,11 +509,11 @@ class Answers:
                 message = one.describe(value).removeprefix(f"{test.id}: ")
                 told = replace(told, outcome=TestOutcome.FAILED, message=message)
         except (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, MemoryError):
-            self.is_for_the_tester = True  # what the comparison raises, the tester tells
+            self.is_for_the_tester = True  # if the comparison raises, the tester reports how
         self._told[test.id] = told
 
     def facts(self) -> TesterFacts:
-        """Return what it comes to, as a tester tells it."""
+        """Return the outcome as the tester would report it."""
         ended = self._ended_by
         tests = tuple(self._outcome(test) for test in self._tests.tests)
         message = ""
@@ -525,7 +529,7 @@ class Answers:
         )
 
     def _outcome(self, test: LiteralTest) -> TesterTest:
-        """Return what a test came to; one that the end of the program has cut short has not passed."""
+        """Return a test's outcome. A test that was cut short by the program's end has not passed."""
         told = self._told.get(test.id)
         is_cut = self._ended_by is not None and test is self._places[self._ended_by.index][0]
         if told is None or (is_cut and told.outcome is TestOutcome.PASSED):

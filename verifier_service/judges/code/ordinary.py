@@ -1,7 +1,7 @@
-"""Programs of which the text alone shows that they only compute: no files, no processes, no look at the interpreter.
+"""Recognize programs that evidently only compute: no files, no processes, no access to the interpreter.
 
-What such a program returns does not depend on where it runs, so its tests may be made as calls (`literal_asserts`).
-Whatever is not known here to be harmless makes a program one that is not ordinary; that costs time and nothing else.
+What such a program returns does not depend on where it runs, so its tests can run as calls (`literal_asserts`).
+Anything not known here to be harmless makes a program "not ordinary", which costs time and nothing else.
 """
 
 import ast
@@ -15,14 +15,14 @@ _NAMES = frozenset([
     "exit", "getattr", "globals", "help", "id", "input", "locals", "memoryview", "open", "quit", "setattr", "vars",
     "MemoryError", "RecursionError",
 ])  # fmt: skip
-"""Builtins that see or change more than values, and errors that tell how much room there is."""
+"""Builtins that see or change more than values, and errors that reveal how much memory or stack there is."""
 _ATTRIBUTES = ("__", "ag_", "co_", "cr_", "f_", "func_", "gi_", "tb_")
-"""How the names begin of what leads from an object to the interpreter."""
+"""Prefixes of the attributes that lead from an object to the interpreter."""
 MAX_CHARS = 64 * 1024
 
 
 def is_ordinary(program: str, entry_point: str) -> bool:
-    """Tell whether a program only computes, and keeps what it calls `entry_point` as it was first defined."""
+    """Return whether a program only computes, and never rebinds `entry_point` through `global`."""
     if len(program) > MAX_CHARS:
         return False
     try:
@@ -57,5 +57,5 @@ def _is_harmless(node: ast.AST, modules: set[str], function: str) -> bool:
 
 
 def _is_single(node: ast.expr) -> bool:
-    """Tell whether there is only one object of this value in any interpreter."""
+    """Return whether every interpreter has only one object with this value."""
     return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool))

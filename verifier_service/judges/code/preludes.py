@@ -1,7 +1,7 @@
-"""What is placed before a program: text of the tests' own, or a preset that contest sites take for granted.
+"""Preludes: what is placed before a program. Either the tests' own text, or a preset that contest sites provide.
 
-Python runs it in the program's namespace before the program, so `from __future__` and line numbers stay right. For
-other languages the two are one text, and line numbers in messages are set back to those of the program.
+Python runs the prelude in the program's namespace before the program, so `from __future__` works and line numbers stay
+right. For other languages the two become one text, and line numbers in messages are converted back to the program's.
 """
 
 import re
@@ -35,8 +35,11 @@ import array, bisect, collections, copy, datetime, decimal, fractions, functools
 import operator, os, queue, random, re, statistics, string, sys, time
 sys.setrecursionlimit(50_000)
 """
-"""`typing` comes first, for `Counter` is that of `collections`. Builtins come after the others, so that `open` is what
-it always is. Modules come last: `random` is one."""
+"""The order of the imports matters.
+
+`typing` comes first, so that `Counter` ends up as that of `collections`. The builtins come after the other star
+imports, so that `open` is the builtin. Modules come last, because `random` is also a function.
+"""
 
 LEETCODE = (
     CONTEST
@@ -57,7 +60,7 @@ class TreeNode:
 )
 
 PRESETS = {"contest": ("python", CONTEST), "leetcode": ("python", LEETCODE)}
-"""Presets by name, each with its language."""
+"""Presets by name: each with its language and text."""
 
 DESCRIPTIONS = {
     "contest": "Python: the star imports that contest scorers provide, and room for recursion",
@@ -67,16 +70,20 @@ DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class Placed:
-    """A program with its prelude as a box takes them: `prelude` is for the warm interpreter, else it is in `source`."""
+    """A program and its prelude as a box takes them.
+
+    The prelude is separate for the warm interpreter, else in `source`.
+    """
 
     source: str
     prelude: str = ""
     lines_before: int = 0
 
     def own_lines(self, message: str, source_file: str) -> str:
-        """Return `message` with the line numbers of the program as it was sent.
+        """Return `message` with line numbers converted to those of the program as sent.
 
-        With 12 lines before, `solution.js:14:3` becomes `solution.js:2:3`, and `solution.sh: line 14:` likewise.
+        With 12 lines before it, `solution.js:14:3` becomes `solution.js:2:3`, and `solution.sh: line 14:` becomes
+        `solution.sh: line 2:`.
         """
         if not self.lines_before:
             return message
@@ -85,11 +92,12 @@ class Placed:
             line = int(found[2]) - self.lines_before
             return f"{found[1]}{line}" if line > 0 else found[0]
 
+        # file.js:14, file.sh: line 14, File "file.py", line 14
         return re.sub(rf"({re.escape(source_file)}(?::|: line |\", line ))(\d{{1,9}})", set_back, message)
 
 
 def resolve(prelude: str, language: Language) -> str:
-    """Return the text of a prelude that may be the name of a preset.
+    """Return the text of a prelude, which can be a preset's name.
 
     Raises:
         BadItem: the preset is for another language.

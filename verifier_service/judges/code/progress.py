@@ -1,8 +1,8 @@
 """What is known of one submission while it is judged.
 
-It runs in turns, each in a box that is leased for that turn: where others wait, a submission that takes long gives
-its box back and goes on later, with the test that it was at. Outputs for a special judge wait here until the turn is
-over, so that nobody holds one box while waiting for another; when they are many, the turn ends.
+A submission runs in turns and leases a box for each. While others wait, one that takes long gives its box back and
+continues later with the test it was at. Outputs for a special judge wait here until the turn is over, so that a
+submission never holds one box while waiting for another. If many are waiting, the turn ends.
 """
 
 from dataclasses import dataclass, field
@@ -22,14 +22,14 @@ from verifier_service.judges.code.verdicts import Tally
 from verifier_service.schema import CodeResult
 
 WAITING_BYTES = 32 * 1024 * 1024
-"""Outputs that wait for a special judge, of one submission."""
+"""How many bytes of one submission's outputs can wait for a special judge."""
 MOSTLY = 0.75
-"""Which part of its fair share of the time a program may wait, rather than compute, and still be none that sleeps."""
+"""A program that has waited for this part of its fair share, instead of computing, counts as one that sleeps."""
 
 
 @dataclass
 class Progress:
-    """The tests of one submission: what came of those that ran, and which are to be run next."""
+    """The tests of one submission: the outcome of those that ran, and which to run next."""
 
     suite: Suite
     budget: Budget
@@ -39,7 +39,7 @@ class Progress:
     times: Times = field(default_factory=Times)
     judge_s: float = 0.0
     comparing_s: float = 0.0
-    """The part of `judge_s` that passed while the program's box was held."""
+    """The part of `judge_s` that passed while the program held its box."""
     result: CodeResult | None = None
     outputs: list[TestFacts] = field(default_factory=list)
 
@@ -53,31 +53,34 @@ class Progress:
         self._slow_judgements = 0
         self._is_over = False
         self.answers: Answers | None = None
-        """What it answered to tests that are calls; None where a tester runs them."""
+        """Its answers to tests that run as calls; None if a tester runs them."""
         self._has_begun = False
 
     # Which tests a turn runs
 
     @property
     def first(self) -> int:
-        """The test that the next turn begins with; all outputs before it have been judged by then."""
+        """The test that the next turn begins with. All outputs before it have been judged by then."""
         return len(self._kept.tests)
 
     @property
     def last(self) -> int:
-        """The test before which the next turn ends. Where the first failure is the last test and a special judge has
-        to say so, a turn runs few."""
+        """The test before which the next turn ends.
+
+        If the tests stop at the first failure and only a special judge can recognize one, a turn runs few tests, and
+        each turn about as many as all before it.
+        """
         few = self.suite.special_judge is not None and self.suite.stop_on_failure
         return min(len(self.suite.weights), self.first + max(1, self.first)) if few else len(self.suite.weights)
 
     @property
     def done_share(self) -> float:
-        """The share of the tests that are done, as far as it is known."""
+        """The share of the tests that are done, as far as known."""
         return len(self.tally.tests) / len(self.suite.weights) if self.suite.weights else 0.0
 
     @property
     def budget_left(self) -> Budget:
-        """What the tests that are left may take together."""
+        """What the remaining tests can take together."""
         if not self.suite.weights or not self._kept_counted_s:
             return self.budget
         whole_s = self.budget.of(len(self.suite.weights))
@@ -85,7 +88,10 @@ class Progress:
         return Budget(base_s=left_s, per_test_s=0.0, most_s=left_s)
 
     def choose(self) -> None:
-        """Choose before the first turn, and not for a whole batch at once, whether the tests are made as calls."""
+        """Decide whether the tests run as calls.
+
+        Done before the first turn of each submission, not for a whole batch at once.
+        """
         literal = self.suite.literal
         if not self._has_begun and literal is not None and not self.suite.prelude:
             self.answers = Answers(literal, self.limits) if is_ordinary(self.program, literal.entry_point) else None
@@ -94,22 +100,22 @@ class Progress:
     # What a turn brings
 
     def begin(self) -> None:
-        """Begin the turn anew: it has another box."""
+        """Start the turn from scratch, because it runs in another box."""
         self.tally = self._kept.copy()
         self._counted_s = self._kept_counted_s
         self.outputs.clear()
         self.answers = self.answers and self.answers.restart()
 
     def take_compile(self, fact: CompileFacts) -> None:
-        """Take what the compiler did."""
+        """Take the compiler's facts."""
         if not fact.succeeded:
             self.result = verdicts.compiler_failed(fact, len(self.suite.weights))
 
     def take_tester(self, fact: TesterFacts) -> None:
-        """Take what came of tests that run in a process of their own.
+        """Take the outcome of tests that run in a process of their own.
 
         Raises:
-            ReferenceUnusable: they are of no use.
+            ReferenceUnusable: the tests are unusable.
         """
         self.result = verdicts.tester_result(fact)
 
@@ -119,27 +125,27 @@ class Progress:
         self._counted_s += fact.counted_s
 
     def take(self, fact: TestFacts, checked: Checked | None) -> None:
-        """Take a test and what became of its answer.
+        """Take a test, and whether its answer is right.
 
         Raises:
-            BoxDied: it is not the next one.
+            BoxDied: a test is missing before it.
         """
         self.tally.add(fact, checked)
         self._counted_s += fact.counted_s
 
     @property
     def has_heard_enough(self) -> bool:
-        """Whether the rest of the turn's tests need not run, or has to wait."""
+        """Whether the turn's remaining tests are not needed, or have to wait."""
         if self.result is not None or self.tally.enough() or (self.answers and self.answers.has_heard_enough):
             return True
         slow = sum(map(verdicts.is_slow, self.outputs))
         return slow >= verdicts.MAX_TIME_LIMIT_FAILURES or sum(map(_size, self.outputs)) > WAITING_BYTES
 
     def end(self, *, is_cut: bool) -> None:
-        """The turn is over; `is_cut` says that it was ended before its time.
+        """End the turn; `is_cut` says whether it was cut short.
 
         Raises:
-            BoxDied: facts are missing for no reason.
+            BoxDied: facts are missing without a reason.
         """
         if self.answers is not None:
             return self._end_of_answers(self.answers, is_cut=is_cut)
@@ -160,7 +166,7 @@ class Progress:
             raise BoxDied("the box ended without all answers")
 
     def take_judged(self, judged: Judged) -> None:
-        """Take what became of the first outputs."""
+        """Take the judgement of the first outputs."""
         for fact, checked in zip(self.outputs, judged.checked, strict=False):
             self.tally.add(fact, checked)
             if self.tally.enough():
@@ -170,11 +176,11 @@ class Progress:
 
     @property
     def is_judged(self) -> bool:
-        """Whether no output waits for the special judge, or the judge need not be asked about those that do."""
+        """Whether no output waits for the special judge, or those that wait need not be judged."""
         return not self.outputs or self.tally.enough() or self._slow_judgements >= special.MAX_SLOW
 
     def keep(self) -> CodeResult | None:
-        """Keep what the turn has brought; return the result if no other turn is needed."""
+        """Keep what the turn brought. Return the result, or None if another turn is needed."""
         self._kept, self._kept_counted_s = self.tally, self._counted_s
         if self.result is not None:
             return self.result
@@ -186,7 +192,7 @@ class Progress:
     def at_the_deadline(self, fair_share_s: float) -> CodeResult | None:
         """Return what is known now that the deadline has passed.
 
-        A program that has waited, rather than computed, for its fair share of the time has had its time.
+        A program that spent its fair share of the time waiting, rather than computing, counts as having had its time.
         """
         late = ""
         if self.times.waited_s >= MOSTLY * fair_share_s:

@@ -1,10 +1,10 @@
-"""Special judges: programs of the tests' own that say whether an output is right. Each runs in a box.
+"""Special judges: programs sent with the tests that decide whether an output is right. Each runs in a box.
 
-How one is asked and how it answers is its protocol, a line in `PROTOCOLS`. A judge that fails on an output (it crashes,
-hits a limit, ends in a way that its protocol does not have) is asked about the expected output of that case. If it
-gets through that, whatever it says of it, then the output is to blame: the answer is wrong. A judge that has judged any
-output of these tests is proved from then on. Only one that has never got through is of no use, and that is not the
-program's fault.
+How a judge is asked and how it answers is its protocol, a line in `PROTOCOLS`. If a judge fails on an output (it
+crashes, hits a limit, or ends in a way its protocol does not define), it is asked about the expected output of that
+case. If it gets through that, whatever it answers, then the output caused the failure and is wrong. A judge that has
+judged any output of these tests counts as proved from then on. Only a judge that has never got through an output is
+unusable, and that is not the program's fault.
 """
 
 import math
@@ -31,16 +31,16 @@ from verifier_service.schema.requests import options_of
 from verifier_service.settings import Settings
 
 CHUNK = 64
-"""Outputs that one job of a judge is asked about: its program is sent, and compiled, once for all of them."""
+"""How many outputs one job of a judge covers. Its program is sent and compiled once for all of them."""
 CHUNK_BYTES = 8 * 1024 * 1024
 TURN_S = 5.0
-"""After so long a job of the judge ends with the output that it is at, and what it has found by then counts."""
+"""After this time a job of the judge ends with its current output; what it has judged by then counts."""
 MAX_SLOW = 3
-"""A judge that ran out of time on so many outputs of a program is not asked about the rest."""
+"""A judge that ran out of time on this many of a program's outputs is not asked about the rest."""
 
 MAX_PROVED = 10_000
 PYTHON_MAIN = SANDBOXES / "programs" / "special_judge.py"
-"""The program that loads a `check` function of Python: it tells a judge that crashed from one that says no."""
+"""The program that loads a Python `check` function and distinguishes a judge that crashed from one that answers no."""
 PYTHON_JUDGE_FILE = "judge.py"
 SHARE_FILE = "share.txt"
 STDIN, EXPECTED, ACTUAL = "stdin.txt", "expected.txt", "actual.txt"
@@ -50,7 +50,7 @@ SAID_CHARS = 500
 
 
 class JudgeFailed(Exception):
-    """The judge did not get through this output; the message says how it ended, `slow` whether it ran out of time."""
+    """The judge did not get through this output. The message says how it ended, `slow` whether it ran out of time."""
 
     def __init__(self, message: str, slow: bool = False) -> None:
         self.slow = slow
@@ -59,7 +59,7 @@ class JudgeFailed(Exception):
 
 @dataclass(frozen=True)
 class Question:
-    """How a judge is asked, and how its end is read. `answer` raises `JudgeFailed` for an end that means nothing."""
+    """How a judge is asked and how its exit is read. `answer` raises `JudgeFailed` for an exit without a meaning."""
 
     argv: tuple[str, ...]
     answer: Callable[[TestFacts], Checked]
@@ -113,12 +113,13 @@ def _exit_code(fact: TestFacts) -> Checked:
 
 def _testlib(fact: TestFacts) -> Checked:
     said = _said(fact.stderr, fact.stdout)
-    if fact.exit_code == 7:  # points: "points 0.5 two of four are right"
+    if fact.exit_code == 7:  # partial credit: "points 0.5 two of four are right", "partially correct (0.5)"
         points = re.match(r"(?:partially correct |points )?\(?([0-9.eE+-]+)\)?", said)
         return _share(points[1] if points else "", said)
     return _verdict(fact, (0,), (1, 2, 4, 8), said)  # wrong answer, presentation error, dirt, unexpected end of file
 
 
+# Kattis' problem package format: 42 accepts, 43 rejects.
 def _kattis(fact: TestFacts) -> Checked:
     return _verdict(fact, (42,), (43,), _said(fact.files.get(FEEDBACK_MESSAGE, b""), fact.stdout, fact.stderr))
 
@@ -130,6 +131,7 @@ def _score(fact: TestFacts) -> Checked:
     return _share(first.strip(), rest.strip()[:SAID_CHARS])
 
 
+# Arguments in the order that each protocol defines. The paths are relative to the judge's working folder.
 PROTOCOLS = {
     Protocol.CHECK: Question((STDIN, EXPECTED, ACTUAL, "check"), _check, fetch=(SHARE_FILE,)),
     Protocol.EXIT_CODE: Question((STDIN, EXPECTED, ACTUAL), _exit_code),
@@ -147,15 +149,17 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of the first outputs that a judge was asked about: None for one without an answer. `slow` tells
-    whether the judge ran out of time on the last of them."""
+    """The judgement of the first outputs that a judge was asked about: None for one without an answer.
+
+    `slow` says whether the judge ran out of time on the last of them.
+    """
 
     checked: Sequence[Checked | None]
     slow: bool = False
 
 
 class SpecialJudges:
-    """Asks special judges, and remembers which have got through an output."""
+    """Asks special judges, and remembers which ones have got through an output."""
 
     def __init__(self, executor: Executor, languages: Languages, settings: Settings) -> None:
         self._executor = executor
@@ -164,7 +168,7 @@ class SpecialJudges:
         self._proved: OrderedDict[object, None] = OrderedDict()
 
     def check(self, tests: StdioTests) -> None:
-        """Refuse a judge that cannot be run here.
+        """Refuse a judge that cannot run here.
 
         Raises:
             BadItem: naming the field.
@@ -178,11 +182,10 @@ class SpecialJudges:
         language.check_files(judge.files, "tests.checker.files")
 
     async def ask(self, suite: Suite, facts: Sequence[TestFacts], share: Share) -> Judged:
-        """Judge the outputs of a program, in their order: at least the first, and as many as one job of the judge gets
-        through.
+        """Judge a program's outputs in order: at least the first, and as many as one job of the judge gets through.
 
         Raises:
-            ReferenceUnusable: the judge got through none; nothing may be concluded of the outputs.
+            ReferenceUnusable: the judge has never got through an output; nothing can be concluded about these.
         """
         known, outputs = _questions(suite, facts)
         said = await self._run(suite, outputs, share) if outputs else []
@@ -199,17 +202,17 @@ class SpecialJudges:
         return Judged(checked[:judged], slow=bool(said) and isinstance(said[-1], JudgeFailed) and said[-1].slow)
 
     async def _require_proof(self, suite: Suite, case: StdioCase, failure: JudgeFailed, share: Share) -> None:
-        """See to it that this judge can judge at all.
+        """Make sure that this judge can judge at all.
 
         Raises:
-            ReferenceUnusable: it never did, and does not get through the expected output either.
+            ReferenceUnusable: it never has, and does not get through the expected output either.
         """
         if suite.key in self._proved:
             return
         (answer,) = await self._run(suite, [_Question(0, case, case.stdout.encode())], share)
         if isinstance(answer, JudgeFailed):
             raise ReferenceUnusable(
-                f"the special judge failed: {failure}; on the expected output it failed as well: {answer}"
+                f"the special judge failed: {failure}; it failed on the expected output too: {answer}"
             )
         self._prove(suite)
 
@@ -222,7 +225,7 @@ class SpecialJudges:
     async def _run(
         self, suite: Suite, questions: Sequence["_Question"], share: Share
     ) -> Sequence[Checked | JudgeFailed]:
-        """Ask about outputs in one job, and return an answer to each of the first of them."""
+        """Ask about outputs in one job. Return answers to the first of them, at least to one."""
         judge = suite.special_judge
         assert judge is not None, "asked of tests without a special judge"
         language = self._languages.resolve(judge.language, "tests.checker.language")
@@ -233,7 +236,8 @@ class SpecialJudges:
         if protocol is Protocol.CHECK:
             side_files[PYTHON_JUDGE_FILE] = source
             source = _python_main()
-            if judge.protocol is None:  # it may as well be a program
+            # without a protocol, Python's judge can also be a whole program that answers by exit code
+            if judge.protocol is None:
                 question = replace(question, argv=question.argv[:-1])
         job = Job(
             mode=Mode.STDIO,
@@ -249,15 +253,15 @@ class SpecialJudges:
             execution = await self._executor.run(language, job, partial(_first_facts, len(questions)), share)
             if execution.value is not None:
                 return [_answer(question, fact) for fact in execution.value]
-        except ReferenceUnusable as error:  # it does not compile, or an output is too large to be shown to it
+        except ReferenceUnusable as error:  # it does not compile, or an output is too large to send to it
             failure = str(error)
-        if len(questions) > 1:  # one of them alone may be to blame
+        if len(questions) > 1:  # a single output might have caused it
             return await self._run(suite, questions[:1], share)
         return [JudgeFailed(failure)]
 
 
 class _Question(NamedTuple):
-    """An output to be judged, with its place among those that were given."""
+    """An output to judge, with its place among those given."""
 
     place: int
     case: StdioCase
@@ -265,7 +269,7 @@ class _Question(NamedTuple):
 
 
 def _questions(suite: Suite, facts: Sequence[TestFacts]) -> tuple[list[Checked | None], list[_Question]]:
-    """Return what is known of each output without asking, and what is to be asked, as much as one job takes."""
+    """Return what is known of each output without asking, and the questions to ask, as many as one job takes."""
     known: list[Checked | None] = []
     questions: list[_Question] = []
     size = 0
@@ -288,8 +292,7 @@ def _python_main() -> bytes:
 
 
 async def _first_facts(count: int, facts: AsyncIterator[Fact]) -> list[TestFacts]:
-    """Return the facts of `count` outputs, or of the first of them: up to one on which the judge ran out of time, and
-    for `TURN_S` at most.
+    """Return the facts of `count` outputs, or fewer: at most up to one on which the judge ran out of time, or `TURN_S`.
 
     Raises:
         ReferenceUnusable: the judge does not compile.

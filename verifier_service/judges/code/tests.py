@@ -1,6 +1,6 @@
 """The kinds of tests: what enters the box for each, and how an answer that comes out is compared.
 
-To add one: its type in `schema.requests`, a function here with a line in `KINDS`, and its mode in the box.
+To add a kind: its type in `schema.requests`, a function here with a line in `KINDS`, and its mode in the box.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,16 +33,16 @@ from verifier_service.schema import (
 from verifier_service.schema.requests import options_of
 
 OUTPUT_SLACK_KB = 64
-"""What a program may write beyond the size of what is expected of it, where nobody set a limit."""
+"""What a program can write beyond the size of the expected output, unless the request sets a limit."""
 
 
 @dataclass(frozen=True, eq=False)
 class Suite:
-    """Tests made ready for the box once, however many submissions share them.
+    """Tests prepared for the box once, however many submissions share them.
 
-    `key` is the same for the same tests. `compare` is there for tests whose answers are compared here. `value_kb` is
-    what the longest expected value takes. `wanted` are the names that the tests ask of a program. `literal` are tests
-    in a file that can be made as calls.
+    `key` is equal for equal tests. `compare` is set for tests whose answers are compared here. `value_kb` is the size
+    of the longest expected value. `wanted` are the names that the tests need from a program. `literal` are test files
+    that can run as calls.
     """
 
     key: object
@@ -65,22 +65,22 @@ class Suite:
 
     @property
     def kind(self) -> Literal["assert", "pytest"]:
-        """How files of tests are read."""
+        """How test files are read."""
         return "assert" if self.mode is Mode.ASSERT else "pytest"
 
     @cached_property
     def twin_plan(self) -> TwinPlan:
-        """What can be changed in files of tests."""
+        """What can be changed in test files."""
         return sites(self.files, self.kind)
 
     @property
     def runs_of_tests(self) -> int:
-        """How many times all tests are run: files of tests across the wall and in plain Python, or in every copy."""
+        """How many times all tests run: test files across the wall and in plain Python, or once in every copy."""
         return 1 if not self.files else guards.RUNS if self.is_shared else 2
 
     @cached_property
     def copies_apart(self) -> tuple[TwinRun, ...]:
-        """The copies that guard tests with a process of their own; no submission sees them, so one set is enough."""
+        """The copies that guard tests with a process of their own. No submission sees them, so one set serves all."""
         return () if self.is_shared or not self.files else guards.of_separate(self.twin_plan)
 
 
@@ -88,20 +88,21 @@ def prepare(tests: Tests) -> Suite:
     """Return `tests` in the form in which they enter a box.
 
     Raises:
-        JudgeError: they hold what cannot enter it.
+        JudgeError: they contain something that cannot enter it.
     """
     return KINDS[tests.kind](tests)
 
 
 def output_of(case: StdioCase, fact: TestFacts) -> bytes | None:
-    """Return what is to be judged: the standard output, or the file that the case names; None if that is missing."""
+    """Return what is judged: standard output, or the file that the case names. None if that file is missing."""
     return fact.stdout if case.stdout_file is None else fact.files.get(case.stdout_file)
 
 
 def _key(tests: Tests) -> object:
     try:
         return tests.model_dump_json()
-    except (PydanticSerializationError, ValueError):  # half surrogates, long integers: they are equal to nothing
+    # lone surrogates or long integers cannot be written, so such tests equal no others
+    except (PydanticSerializationError, ValueError):
         return object()
 
 
@@ -172,7 +173,7 @@ def _call(tests: CallTests) -> Suite:
 
 
 def _entry_point(name: str) -> str:
-    """Return the name as a box knows it: `Solution().f` is a method of a fresh instance, and so is `Solution.f`."""
+    """Return the name as a box knows it. Both `Solution().f` and `Solution.f` mean a method of a fresh instance."""
     return name.replace("()", "")
 
 

@@ -1,7 +1,7 @@
-"""From facts to verdicts. Pure: nothing here runs anything, waits for anything or knows of a box.
+"""Turn facts into verdicts. Pure: nothing here runs or waits for anything, or knows about boxes.
 
-The order of questions about one test is `verdict_of_run`; the first test that was not accepted gives the verdict of the
-whole, and the score is the share of the weight that was earned.
+`verdict_of_run` fixes the order of the questions about one test. The first test that is not accepted decides the
+verdict of the whole, and the score is the share of the weight that was earned.
 """
 
 import signal
@@ -15,21 +15,24 @@ from verifier_service.judges.code.explaining import Explainer, chars_of
 from verifier_service.schema import CodeResult, TestExplanation, TestResult, Verdict
 
 MAX_TIME_LIMIT_FAILURES = 10
-"""After so many tests over the time limit the rest of a submission is not run: a program that loops forever would
-otherwise hold a core for the time limit times the number of tests."""
+"""After this many tests over the time limit, the rest of a submission is not run.
+
+A program that loops forever would otherwise hold a core for the time limit times the number of tests.
+"""
 
 MAX_MESSAGE_CHARS = 500
 MAX_COMPILER_CHARS = 2000
-"""How much of a message a result carries: for one test, and of a compiler for all of them."""
+"""How long a message in a result can be: one test's, and a compiler's, which serves for all tests."""
+# Of a cut message the end says more: it has the exception.
 _HEAD_SHARE = 0.3
 _CUT = " [...] "
 
 
 def readable(message: str, max_chars: int = MAX_MESSAGE_CHARS) -> str:
-    """Return a message of at most `max_chars` characters that are fit to be printed: its beginning and its end.
+    """Return the beginning and the end of a message: at most `max_chars` printable characters.
 
-    What a program wrote may hold anything. A control character becomes the one that pictures it ("\\x01" is "␁"), so
-    that JSON does not take six for each, and what else cannot be seen becomes "�"; lines and tabs stay.
+    A program can write anything. A control character becomes its picture ("\\x01" becomes "␁"), because JSON would take
+    six characters for it. Other invisible characters become "�"; newlines and tabs stay.
     """
     message = message.replace("\r\n", "\n")
     if len(message) > max_chars:
@@ -46,12 +49,12 @@ def _visible(character: str) -> str:
 
 
 def answered(fact: TestFacts) -> bool:
-    """Whether there is an answer to compare."""
+    """Return whether there is an answer to compare."""
     return fact.end is End.RETURNED or (fact.end is End.EXITED and fact.exit_code == 0)
 
 
 def verdict_of_run(fact: TestFacts, checked: Checked | None) -> Verdict:
-    """Return what one test of `stdio` or `call` came to; `checked` is what became of its answer, if it has one."""
+    """Return the verdict of one `stdio` or `call` test; `checked` is the comparison of its answer, if it has one."""
     if fact.end is End.NOT_COMPILED:
         return Verdict.COMPILE_ERROR
     if fact.end in (End.CPU_LIMIT, End.WALL_LIMIT, End.BUDGET):
@@ -68,7 +71,7 @@ def verdict_of_run(fact: TestFacts, checked: Checked | None) -> Verdict:
 
 
 def verdict_of_test(test: TesterTest, facts: TesterFacts) -> Verdict:
-    """Return what one test of `assert` or `pytest` came to."""
+    """Return the verdict of one `assert` or `pytest` test."""
     if test.outcome is TestOutcome.PASSED:
         return Verdict.ACCEPTED
     end = test.end or facts.program_end
@@ -84,7 +87,7 @@ def _verdict_of_end(end: End) -> Verdict:
 
 
 def result_of_run(fact: TestFacts, checked: Checked | None) -> TestResult:
-    """Return the result of one test of `stdio` or `call`."""
+    """Return the result of one `stdio` or `call` test."""
     return TestResult(
         verdict=verdict_of_run(fact, checked),
         score=checked.share if checked and not checked.ok else None,
@@ -95,15 +98,15 @@ def result_of_run(fact: TestFacts, checked: Checked | None) -> TestResult:
 
 
 _CODE_HINTS: dict[int, str] = {
-    120: ": Python ends so where what it still held for its standard output could not be written",
-    126: ": what should have been run cannot be run",
+    120: ": Python exits with this code if it could not flush its standard output",
+    126: ": a command was found but could not be executed",
     127: ": a command was not found",
 }
 _SIGNAL_HINTS: dict[int, str] = {
-    signal.SIGSEGV: ": it used memory that is not its own, or more stack than it has, as recursion without end does",
-    signal.SIGABRT: ": it gave up by itself, as a failed assertion or an exception that nobody catches does",
+    signal.SIGSEGV: ": invalid memory access, or a stack overflow from too deep recursion",
+    signal.SIGABRT: ": the program aborted itself, for instance after a failed assertion or an uncaught exception",
 }
-"""What a person wants to know of an end that says nothing by itself."""
+"""What to add about a code or a signal that explains nothing by itself."""
 
 
 def _what_ended(fact: TestFacts) -> str:
@@ -121,7 +124,7 @@ def _what_ended(fact: TestFacts) -> str:
 
 @dataclass
 class Tally:
-    """The results of one submission's `stdio` or `call` tests while they come in. `weights` has one for each test."""
+    """Collects the results of one submission's `stdio` or `call` tests. `weights` has one entry per test."""
 
     weights: Sequence[float]
     stop_on_failure: bool = False
@@ -134,14 +137,14 @@ class Tally:
     _over_budget: bool = False
 
     def copy(self) -> "Tally":
-        """Return one with the same results, to which others can be added."""
+        """Return a copy to which other results can be added."""
         return replace(self, tests=list(self.tests), signals=set(self.signals), explanation=list(self.explanation))
 
     def add(self, fact: TestFacts, checked: Checked | None) -> None:
         """Take the next test.
 
         Raises:
-            BoxDied: it is not the next one.
+            BoxDied: a test is missing before it.
         """
         if fact.index != len(self.tests):
             raise BoxDied(f"test {len(self.tests)} is missing: the box went on with test {fact.index}")
@@ -154,7 +157,7 @@ class Tally:
         self.signals.update(signal.value for signal in fact.signals)
 
     def enough(self) -> bool:
-        """Tell whether the rest of the tests need not run."""
+        """Return whether the remaining tests need not run."""
         if len(self.tests) >= len(self.weights):
             return False
         stop = self.stop_on_failure and bool(self.tests) and self.tests[-1].verdict is not Verdict.ACCEPTED
@@ -162,7 +165,7 @@ class Tally:
 
     @property
     def has_failed(self) -> bool:
-        """Whether a test has failed, so that the verdict is known whatever the others come to."""
+        """Whether a test has failed, so that the others cannot change the verdict."""
         return any(test.verdict is not Verdict.ACCEPTED for test in self.tests)
 
     @property
@@ -171,10 +174,10 @@ class Tally:
         return self._slow > 0
 
     def result(self, why_not_run: str = "") -> CodeResult:
-        """Return the result of all; the message may say why later tests were not run.
+        """Return the result of all tests; `why_not_run` is added to the message if later tests were not run.
 
         Raises:
-            BoxDied: tests are missing for no reason.
+            BoxDied: tests are missing without a reason.
         """
         total = len(self.weights)
         first = next((test for test in self.tests if test.verdict is not Verdict.ACCEPTED), None)
@@ -203,14 +206,17 @@ class Tally:
     def _score(self) -> float:
         earned = (
             weight * (1.0 if test.verdict is Verdict.ACCEPTED else test.score or 0.0)
-            for test, weight in zip(self.tests, self.weights, strict=False)  # the rest was not run and earns nothing
+            for test, weight in zip(self.tests, self.weights, strict=False)  # tests that were not run earn nothing
         )
         return min(sum(earned) / sum(self.weights), 1.0)
 
 
 def at_the_deadline(tally: Tally, outputs: Sequence[TestFacts], late: str) -> CodeResult | None:
-    """Return what is known when the deadline passes: a test that has failed decides, also one that no judge was asked
-    about. `late` says why the next test has failed by then, if it has. None if nothing is known."""
+    """Return what is known when the deadline passes, or None if that decides nothing.
+
+    A failed test decides, even if no special judge was asked about it. `late` says why the test that was due counts as
+    failed, if it does.
+    """
     failed = next((fact for fact in outputs if not answered(fact)), None)
     if not tally.has_failed and failed is None and not late:
         return None
@@ -224,12 +230,12 @@ def at_the_deadline(tally: Tally, outputs: Sequence[TestFacts], late: str) -> Co
 
 
 def is_slow(fact: TestFacts) -> bool:
-    """Whether it hit a time limit; `MAX_TIME_LIMIT_FAILURES` of these are enough."""
+    """Return whether a test hit a time limit; `MAX_TIME_LIMIT_FAILURES` of these are enough."""
     return fact.end in (End.CPU_LIMIT, End.WALL_LIMIT)
 
 
 def broke_boxes(total: int, message: str) -> CodeResult:
-    """Return the result of a program that ended two fresh boxes in which harmless programs run."""
+    """Return the result of a program that killed two fresh boxes in which harmless programs run."""
     return CodeResult(id=None, verdict=Verdict.RUNTIME_ERROR, score=0.0, total=total, message=message)
 
 
@@ -240,16 +246,16 @@ def not_compiled(message: str, total: int) -> CodeResult:
 
 
 def compiler_failed(facts: CompileFacts, total: int) -> CodeResult:
-    """Return the result of a program of which the compiler made nothing."""
+    """Return the result of a program that its compiler rejected."""
     limit = "" if facts.end is End.EXITED else f"the compiler was ended: {str(facts.end).replace('_', ' ')}. "
     return not_compiled(f"{limit}{facts.message}" or "the compiler failed", total)
 
 
 def tester_result(facts: TesterFacts) -> CodeResult:
-    """Return the result of `assert` and `pytest` tests.
+    """Return the result of `assert` or `pytest` tests.
 
     Raises:
-        ReferenceUnusable: the tests themselves are of no use, whatever the submission is.
+        ReferenceUnusable: the tests themselves are unusable, whatever the submission is.
     """
     if facts.broken:
         raise ReferenceUnusable(f"the tests cannot be used: {facts.broken}")
@@ -263,7 +269,7 @@ def tester_result(facts: TesterFacts) -> CodeResult:
     return CodeResult(
         id=None,
         verdict=verdict,
-        # Tests that came to no end say nothing, not even those that had passed.
+        # If the run was cut short, tests that passed before prove nothing.
         score=1.0 if verdict is Verdict.ACCEPTED else passed / len(tests) if passed < len(tests) else 0.0,
         passed=passed,
         total=len(tests),
@@ -274,7 +280,7 @@ def tester_result(facts: TesterFacts) -> CodeResult:
 
 
 def _liar(tests: Sequence[TestResult], facts: TesterFacts) -> CodeResult:
-    """Return the result of a submission that lied once about its own objects: nothing that it said can count."""
+    """Return the result of a submission that lied about its own objects: then nothing it said counts."""
     failed = {"verdict": Verdict.WRONG_ANSWER, "score": None, "message": facts.lied}
     return CodeResult(
         id=None,
@@ -292,9 +298,9 @@ def _conclusion(tests: Sequence[TestResult], facts: TesterFacts) -> tuple[Verdic
     if first is not None:
         return first.verdict, f"{first.id}: {first.message}"
     if facts.program_end is not None:
-        return _verdict_of_end(facts.program_end), readable(facts.message) or "no test ran to its end"
+        return _verdict_of_end(facts.program_end), readable(facts.message) or "no test finished"
     if not tests or not facts.finished:
-        return Verdict.RUNTIME_ERROR, readable(facts.message) or "no test ran to its end"
+        return Verdict.RUNTIME_ERROR, readable(facts.message) or "no test finished"
     return Verdict.ACCEPTED, ""
 
 

@@ -1,4 +1,4 @@
-"""Which literals make a condition of the tests false, or true where the tests want it false."""
+"""Find which literals make a test's condition false (or true, if the test wants it false)."""
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +41,7 @@ class Conditions(Sides):
         return self.truth(test.value, scope) if isinstance(test, ast.NamedExpr) else []
 
     def falsity(self, test: ast.expr, scope: Scope) -> Sites:
-        """Return the sites that make `test` true, where the tests want it false."""
+        """Return the sites that make `test` true, for tests that want it false."""
         if isinstance(test, ast.BoolOp):
             return self._all_of(self.falsity, test, scope, every=isinstance(test.op, ast.And))
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
@@ -58,9 +58,12 @@ class Conditions(Sides):
         return self._near(right, left, scope) if isinstance(op, ast.Lt | ast.LtE) else []
 
     def _all_of(self, ask: Callable[..., Sites], test: ast.BoolOp, scope: Scope, every: bool) -> Sites:
-        """Return the sites of conditions of which all hold, or of which one suffices, so that `every` one must fail."""
+        """Return the sites of a condition with several parts.
+
+        With `every`, one part that still holds would be enough to pass, so every part must get a site.
+        """
         outer = self._alternatives
-        if every:  # 4 in `x == 4 or x == 8` must not become 8, and 8 not 4
+        if every:  # in `x == 4 or x == 8`, 4 must not become 8, nor 8 become 4
             self._alternatives |= frozenset(constants_in(test))
         found = [ask(value, scope) for value in test.values]
         self._alternatives = outer
@@ -93,6 +96,7 @@ class Conditions(Sides):
         singles = [n for n in (right, left) if isinstance(n, ast.Constant) and n.value in (True, False, None)]
         return [self._single(single) for single in singles if type(single.value) in (bool, type(None))][:1]
 
+    # Only bool and None are singletons: `1 is True` compares equal but must not be found here.
     def _single(self, node: ast.Constant) -> Site:
         start, end = self.source.span(node)
         others = [word for word in ("True", "False") if word != str(node.value)]
@@ -128,6 +132,7 @@ class Conditions(Sides):
         if difference is None:
             return []
         number = number_of(tolerance)
+        # Ten times the tolerance, so that the changed test fails for any answer the original accepts.
         least = 10 * abs(number) if number is not None else 0.0
         return self.equality(difference.left, difference.right, scope, Ask(least=least))
 
@@ -138,7 +143,7 @@ class Conditions(Sides):
         return [Site(Kind.ORDER, (Edit(*self.source.span(node), lambda rng: NAN),))]
 
     def membership(self, item: ast.expr, container: ast.expr, scope: Scope) -> Sites:
-        """Return the sites of `item in container`: all elements of a display, else a literal item."""
+        """Return the sites of `item in container`: all elements of a display, or else a literal item."""
         if isinstance(container, ast.List | ast.Tuple | ast.Set):
             avoid = self._alternatives | frozenset(constants_in(container))
             asks = [self.literals(element, scope, Ask(avoid=avoid)) for element in container.elts]
@@ -153,7 +158,7 @@ class Conditions(Sides):
         return []
 
     def operands(self, test: ast.expr, scope: Scope) -> Iterator[Site]:
-        """Yield literals that are operands of arithmetic in what is compared, but not what `_near` changes."""
+        """Yield literals that are operands of arithmetic in a comparison, except those that `_near` changes."""
         covered = {edit.start for site in self.truth(test, scope) if has_difference(test) for edit in site.edits}
         for node in evaluated(test):
             if isinstance(node, ast.BinOp) and isinstance(node.op, _ARITHMETIC) and computed(node) is None:
@@ -166,7 +171,7 @@ class Conditions(Sides):
 
 
 def _joined(found: Sequence[Sites], every: bool) -> Sites:
-    """Return all sites; none if `every` part must have some and one has not."""
+    """Return all sites, but none if `every` part needs some and one has none."""
     if every and not all(found):
         return []
     sites = [site for part in found for site in part]
@@ -174,7 +179,7 @@ def _joined(found: Sequence[Sites], every: bool) -> Sites:
 
 
 def _together(sites: Sites) -> Sites:
-    """Return one site of several that have to change together, since one that stays would be enough to pass."""
+    """Return sites that must change together as one site: if one stayed, that would be enough to pass."""
     if len(sites) < 2 or len({site.row for site in sites}) > 1:
         return sites
     kind = Kind.EQUAL if any(site.kind is Kind.EQUAL for site in sites) else sites[0].kind

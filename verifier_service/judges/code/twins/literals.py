@@ -1,8 +1,8 @@
-"""Literals in the text of tests, and what to write in their place: another value, of the same type and look.
+"""Literals in test code, and what to replace them with: another value of the same type and look.
 
 `1024` becomes another number of four digits, `"red"` another word of three letters, `True` becomes `False`. A new
-number is far from the old one, a new text is another one also for who ignores case. Only the characters of the literal
-change, never the number of lines.
+number is far from the old one; a new text differs even if case is ignored. Only the characters of the literal change,
+never the number of lines.
 """
 
 import ast
@@ -17,18 +17,18 @@ from random import Random
 
 NAN = 'float("nan")'
 
-_PIECE = re.compile(  # one character of a text as it is written: \n, \x41, \u00e9, \N{BULLET}, or itself
-    r"\\(?:N\{[^}]*\}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|\r\n|.)|.", re.DOTALL
-)
+# one character of a text literal as written: \n, \x41, \u00e9, \N{BULLET}, or the character itself
+_PIECE = re.compile(r"\\(?:N\{[^}]*\}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|\r\n|.)|.", re.DOTALL)
+# One character of a raw literal as written; a backslash keeps its successor with it.
 _RAW_PIECE = re.compile(r"\\.|.", re.DOTALL)
-_QUOTES = re.compile(r"([A-Za-z]*)(\"\"\"|'''|\"|')")  # rb"""
+_QUOTES = re.compile(r"([A-Za-z]*)(\"\"\"|'''|\"|')")  # the prefix and quotes of a literal: rb"""
 _SIGNS = "!#$%&*+-/:;<=>?@^_|~"
 _KINDS = ("aeiou", "bcdfghjklmnpqrstvwxyz", string.digits)
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A place in a text, and what to write there; two calls of `write` need not agree."""
+    """A place in a text, and what to write there. Two calls of `write` can return different texts."""
 
     start: int
     end: int
@@ -36,23 +36,24 @@ class Edit:
 
 
 class Source:
-    """The text of a file with its tree: where a node stands, in characters.
+    """A file's text with its tree: maps nodes to character positions.
 
     Raises:
-        SyntaxError, ValueError, RecursionError, MemoryError: this is no Python.
+        SyntaxError, ValueError, RecursionError, MemoryError: the text is not valid Python.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._bom = text.startswith("\ufeff")
         self.tree = ast.parse(text[1:] if self._bom else text)
+        # Lines as Python counts them: `splitlines` would also split at form feeds.
         self._lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z", text[1:] if self._bom else text)
         self._starts = [int(self._bom)]
         for line in self._lines:
             self._starts.append(self._starts[-1] + len(line))
 
     def span(self, node: ast.expr) -> tuple[int, int]:
-        """Return the first character of `node`, and the one after its last."""
+        """Return the position of the first character of `node`, and the one after its last."""
         end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
         return self._offset(node.lineno, node.col_offset), self._offset(end_line, end_column)
 
@@ -63,13 +64,13 @@ class Source:
         return self._starts[line_number - 1] + column
 
     def written(self, node: ast.expr) -> str:
-        """Return `node` as it is written."""
+        """Return `node` as written."""
         start, end = self.span(node)
         return self.text[start:end]
 
 
 def apply_edits(text: str, edits: Collection[Edit], rng: Random) -> str:
-    """Return `text` with the edits carried out; of two that overlap, the wider one."""
+    """Return `text` with the edits applied. Of two that overlap, the wider wins."""
     parts, position = [], 0
     for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
         if edit.start < position:
@@ -80,7 +81,7 @@ def apply_edits(text: str, edits: Collection[Edit], rng: Random) -> str:
 
 
 def number_of(node: ast.expr) -> complex | None:
-    """Return the value of a number as the tests write it: `5`, `-2.5`; None for everything else."""
+    """Return the value of a number as tests write it (`5`, `-2.5`), or None for anything else."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         value = number_of(node.operand)
         return None if value is None else -value if isinstance(node.op, ast.USub) else value
@@ -90,14 +91,14 @@ def number_of(node: ast.expr) -> complex | None:
 
 @dataclass(frozen=True)
 class Demand:
-    """What is asked of the new value of a literal.
+    """What the new value of a literal must satisfy.
 
     Attributes:
-        avoid: values that it must not become.
-        least: what a number must differ by, at least.
-        above: a number must become greater, so that sorted ones stay sorted.
-        brief: change one character of a text only, so that no two changes can make up for each other.
-        texts: texts that the same tests expect elsewhere: nothing looks more like a text than these.
+        avoid: values it must not become.
+        least: the least difference from the old number.
+        above: a number must become greater, so that sorted numbers stay sorted.
+        brief: change only one character of a text, so that two changes cannot cancel out.
+        texts: texts that the same tests expect elsewhere, which make the most plausible replacements.
     """
 
     avoid: Collection[object] = ()
@@ -108,7 +109,7 @@ class Demand:
 
 
 def change(source: Source, node: ast.Constant, demand: Demand) -> Edit | None:
-    """Return an edit that makes another value of a literal; None if it has none, as `...`."""
+    """Return an edit that gives a literal another value, or None for one without other values, like `...`."""
     start, end = source.span(node)
     written, value = source.text[start:end], node.value
     if isinstance(value, bool):
@@ -127,7 +128,7 @@ def change(source: Source, node: ast.Constant, demand: Demand) -> Edit | None:
 
 
 def _other_int(written: str, value: int, demand: Demand, rng: Random) -> str:
-    if value.bit_length() > 10_000:  # Python refuses to write it in decimal
+    if value.bit_length() > 10_000:  # Python refuses to print it in decimal
         return f"0x{value ^ (rng.randrange(1, 1 << 30) << value.bit_length() - 32):x}"
     digits = str(value)
     zeros = len(digits) - len(digits.rstrip("0")) if value else 0
@@ -136,7 +137,7 @@ def _other_int(written: str, value: int, demand: Demand, rng: Random) -> str:
         other = rng.randrange(10 ** (size - 1), 10**size) * 10**zeros
         if other % 10 ** (zeros + 1) and _is_far(other, value, min(2, value), demand) and other not in demand.avoid:
             return _in_base(written, other)
-        size += attempt % 40 == 39  # there is no such number of this length
+        size += attempt % 40 == 39  # no number of this length fits: try longer ones
     numbers = [item for item in demand.avoid if isinstance(item, int)]
     return _in_base(written, max([value, int(demand.least), *numbers]) * 10 + 7)
 
@@ -156,11 +157,12 @@ def _in_base(written: str, value: int) -> str:
 
 
 def _other_float(written: str, value: float, demand: Demand, rng: Random) -> str:
-    if not abs(value) < float("inf"):  # 1e999
+    if not abs(value) < float("inf"):  # 1e999 is infinite
         return "7.5"
     mantissa, mark, exponent = written.replace("_", "").lower().partition("e")
     whole, point, part = mantissa.partition(".")
-    if abs(value) < 1 or (mark and exponent.startswith("-")):  # 0.25: what it differs by must not be small
+    # e.g. 0.25: the absolute change must not be small, so drop the exponent and count from 1 up
+    if abs(value) < 1 or (mark and exponent.startswith("-")):
         mark, exponent = "", ""
         whole, point, part = "0", ".", (f"{value:.20f}".rstrip("0").partition(".")[2] or "0")
     size = max(1, len(whole))
@@ -188,7 +190,7 @@ def other_text(written: str, demand: Demand, rng: Random) -> str:
 
 
 def _is_other(written: str, value: str | bytes, demand: Demand, ordered: bool = False) -> bool:
-    """Say whether `written` is another text, also for who ignores case, signs and (unless `ordered`) order."""
+    """Return whether `written` is another text even if case and punctuation are ignored, and order unless `ordered`."""
     try:
         other = ast.literal_eval(f"({written})")
     except (SyntaxError, ValueError):
@@ -234,7 +236,7 @@ def _text_tokens(written: str) -> list[tuple[int, int]]:
 
 
 def _spots(written: str, start: int, end: int) -> list[int]:
-    """Return where characters stand that can be exchanged for others without a look at their neighbours."""
+    """Return the positions of characters that can be replaced independently of their neighbours."""
     quotes = _QUOTES.match(written, start)
     if quotes is None:
         return []

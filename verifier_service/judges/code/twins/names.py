@@ -1,6 +1,6 @@
-"""What the names in tests stand for: variables that are assigned once, parameters, the columns of tables.
+"""Resolve names in tests: variables assigned once, parameters, columns of tables.
 
-A name is bound to the expressions that it may stand for, all of which change together, and every use of it is known: an
+A name is bound to the expressions it can stand for, all of which change together. Every use of it is known, because an
 expected value that is also an input of the submission must stay.
 """
 
@@ -21,7 +21,14 @@ _OWNERS += (ast.GeneratorExp, ast.ListComp)
 
 @dataclass(frozen=True)
 class Value:
-    """What a name stands for at one place: an expression, where its own names are looked up, and how it was reached."""
+    """What a name stands for in one place.
+
+    Attributes:
+        node: the expression.
+        scope: where the expression's own names are looked up.
+        via: the uses of names through which it was reached.
+        row: the table and the row it comes from, if any.
+    """
 
     node: ast.expr
     scope: "Scope"
@@ -31,7 +38,7 @@ class Value:
 
 @dataclass
 class Scope:
-    """Names and what they stand for, with a key that is the same for the same name of the same piece of text."""
+    """Names and what they stand for. Each has a key, which is equal for the same name of the same piece of text."""
 
     names: dict[str, tuple[object, list[Value]]] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
@@ -47,7 +54,10 @@ class Names:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.uses: dict[object, set[int]] = {}
-        """For each key of a bound name: the places where it is read. A site must have been found through each."""
+        """For each key of a bound name, the places where it is read.
+
+        A site must have been found through each of them.
+        """
         self._depth = 0
         self._stores: dict[int, Mapping[str, int]] = {}
         self._reads = _reads_in(source.tree)
@@ -61,14 +71,14 @@ class Names:
         self.bind_body(self.module, source.tree, source.tree.body)
 
     def bind(self, scope: Scope, name: str, owner: ast.AST, values: list[Value]) -> None:
-        """Bind `name`, that is read within `owner`, in `scope`."""
+        """Bind `name`, which is read within `owner`, in `scope`."""
         key = (id(owner), name)
         scope.names[name] = key, values
         if key not in self.uses:
             self.uses[key] = self.reads_of(owner, name) - self._harmless
 
     def bind_body(self, scope: Scope, owner: ast.AST, body: Sequence[ast.stmt]) -> None:
-        """Bind the functions of a body, and the names that are assigned once in it, at its top."""
+        """Bind the functions of a body, and the names assigned once at its top level."""
         stores = self.stores_in(owner)
         for statement in _straight(body):
             if isinstance(statement, Function):
@@ -84,7 +94,7 @@ class Names:
         return self._stores[id(owner)]
 
     def reads_of(self, owner: ast.AST, name: str) -> set[int]:
-        """Return where `name` is read in `owner`, functions in which it is another name left out."""
+        """Return where `name` is read in `owner`, except in functions that rebind it."""
         found = set()
         for use, around in self._reads.get(name, ()):
             inner = around[around.index(owner) + 1 :] if owner in around else None
@@ -102,7 +112,7 @@ class Names:
         return not isinstance(node, ast.Lambda) and self.stores_in(node).get(name) == 1
 
     def looked_up(self, node: ast.expr, scope: Scope) -> list[Value]:
-        """Return what a name stands for, each with this use of it noted."""
+        """Return what a name stands for, recording this use of it in each value."""
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
             return self._picked(node, node.slice.value, scope)
         while isinstance(node, ast.Subscript):
@@ -114,7 +124,10 @@ class Names:
         return [replace(value, via=value.via | {(key, id(node))}) for value in values]
 
     def _picked(self, node: ast.Subscript, index: object, scope: Scope) -> list[Value]:
-        """Return what `case["y"]` or `case[1]` stands for: other elements of the same name may be inputs."""
+        """Return what `case["y"]` or `case[1]` stands for.
+
+        It has its own key, since other elements of `case` may be inputs.
+        """
         found = scope.names.get(key_of(node.value) or "")
         if found is None:
             return [
@@ -135,7 +148,7 @@ class Names:
         ]
 
     def rows(self, node: ast.expr, scope: Scope) -> list[Value]:
-        """Return the rows of a table of literals, or of a name of one."""
+        """Return the rows of a table of literals, or of a name for one."""
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             return [Value(element, scope) for element in node.elts]
         if isinstance(node, ast.Call) and name_of(node.func) in ("list", "tuple", "sorted", "reversed", "iter"):
@@ -153,7 +166,7 @@ class Names:
         return [Value(node, scope)] if isinstance(node, ast.Dict) else self.looked_up(node, scope)
 
     def bind_target(self, target: ast.expr, rows: Sequence[Value], owner: ast.AST, scope: Scope) -> None:
-        """Bind what a loop assigns in each round."""
+        """Bind what a loop assigns in each iteration."""
         if isinstance(target, ast.Name):
             self.bind(scope, target.id, owner, list(rows))
         elif isinstance(target, ast.Tuple | ast.List):
@@ -176,7 +189,7 @@ class Names:
 
 
 def _in_messages(tree: ast.AST) -> Iterator[int]:
-    """Yield the parts of messages, of f-strings and of what names a sub-test: it does no harm to read values there."""
+    """Yield the nodes inside messages, f-strings and names of sub-tests: reading a value there is harmless."""
     for node in ast.walk(tree):
         parts: list[ast.AST | None] = []
         if isinstance(node, ast.Assert):
@@ -193,7 +206,7 @@ def _in_messages(tree: ast.AST) -> Iterator[int]:
 
 
 def _straight(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements that are carried out exactly once, in order."""
+    """Yield the statements that run exactly once, in order."""
     for statement in body:
         yield statement
         if isinstance(statement, ast.With | ast.AsyncWith):
@@ -201,7 +214,7 @@ def _straight(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
-    """Return the names that a statement assigns one by one, each with what it assigns."""
+    """Return the names that a statement assigns individually, each with its expression."""
     if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target, value = statement.targets[0], statement.value
     elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
@@ -222,17 +235,18 @@ def stored_names(node: ast.AST) -> Iterator[str]:
         elif isinstance(part, ast.alias):
             yield (part.asname or part.name).partition(".")[0]
         elif isinstance(part, ast.Global | ast.Nonlocal):
+            # Twice, so that a global or nonlocal name never counts as assigned once.
             yield from (name for name in part.names for _ in range(2))
 
 
 def _stores_in(owner: ast.AST) -> Mapping[str, int]:
-    """Return how often each name is assigned in a function, class or module, not counting the functions in it."""
+    """Return how often each name is assigned in a function, class or module, without the functions inside it."""
     counts: defaultdict[str, int] = defaultdict(int)
     waiting = list(ast.iter_child_nodes(owner))
     while waiting:
         node = waiting.pop()
         if isinstance(node, Function | ast.ClassDef | ast.Lambda):
-            if isinstance(owner, ast.Module):  # what a function declares global
+            if isinstance(owner, ast.Module):  # a function can declare it global
                 globals_ = (part for part in ast.walk(node) if isinstance(part, ast.Global))
                 for name in (name for part in globals_ for name in part.names):
                     counts[name] += 2
@@ -255,7 +269,7 @@ def _own_store(node: ast.Attribute) -> list[str]:
 
 
 def _reads_in(tree: ast.AST) -> dict[str, list[tuple[int, tuple[ast.AST, ...]]]]:
-    """Return where each name is read, with the functions, classes and loops around it, from the outside inwards."""
+    """Return where each name is read, with the functions, classes and loops around it from the outside in."""
     found: defaultdict[str, list[tuple[int, tuple[ast.AST, ...]]]] = defaultdict(list)
     waiting: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(tree, ())]
     while waiting:
@@ -271,7 +285,7 @@ def _reads_in(tree: ast.AST) -> dict[str, list[tuple[int, tuple[ast.AST, ...]]]]
 
 
 def element_of(value: Value, index: object, count: int | None = None) -> Value | None:
-    """Return the element of a display; `pytest.param(1, 2)` is one too."""
+    """Return an element of a display; `pytest.param(1, 2)` counts as one."""
     node = value.node
     if isinstance(node, ast.Dict):
         for key, item in zip(node.keys, node.values, strict=True):

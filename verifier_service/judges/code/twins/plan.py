@@ -1,4 +1,4 @@
-"""The plan of twins: which tests there are in a file, what can be changed in each, and the changed files."""
+"""Plan twins: find the tests in files, what can be changed in each, and write the changed files."""
 
 import ast
 import warnings
@@ -19,7 +19,7 @@ _SET_UPS = ("setUp", "setUpClass", "setup_method", "setup_class", "asyncSetUp")
 
 
 MOSTLY = 0.75
-"""How often an expected literal is changed where a bound could be as well."""
+"""How often an expected literal is changed when a bound could be changed instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +27,11 @@ class TwinPlan:
     """What can be changed in which test.
 
     Attributes:
-        guarded: tests in which an expected literal can change: an honest program fails them changed.
-        changeable: these, and tests of which only a bound or a searched item can become one that nothing honest meets.
-        operands: tests that do arithmetic with literals in what they compare.
-        units: tests that share a literal: they can only be changed together.
+        guarded: tests with an expected literal; an honest program fails them when it is changed.
+        changeable: these, and tests in which only a bound or a searched item can change, to something no honest value
+            meets.
+        operands: tests that compare the result of arithmetic with literals.
+        units: groups of tests that share a literal and so can only change together.
     """
 
     files: Mapping[str, str]
@@ -39,24 +40,25 @@ class TwinPlan:
 
     @property
     def guarded(self) -> frozenset[str]:
-        """Return the ids of tests that hold an expected literal."""
+        """The ids of tests with an expected literal."""
         return self._with(Kind.EQUAL)
 
     @property
     def changeable(self) -> frozenset[str]:
-        """Return the ids of tests that `apply` changes."""
+        """The ids of tests that `apply` changes."""
         return self._with(Kind.EQUAL, Kind.ORDER)
 
     @property
     def operands(self) -> frozenset[str]:
-        """Return the ids of tests that `apply_operands` changes."""
+        """The ids of tests that `apply_operands` changes."""
         return self._with(Kind.OPERAND)
 
     @property
     def units(self) -> tuple[frozenset[str], ...]:
-        """Return the changeable tests in groups: what changes one of a group changes the others."""
+        """The changeable tests in groups: a change in one test of a group changes the others too."""
         leader = {test_id: test_id for test_id in self.found}
 
+        # Union-find with path halving: tests with a common edit end up with a common leader.
         def find(test_id: str) -> str:
             while leader[test_id] != test_id:
                 leader[test_id] = leader[leader[test_id]]
@@ -76,20 +78,21 @@ class TwinPlan:
         return tuple(map(frozenset, groups.values()))
 
     def apply(self, ids: Collection[str], rng: Random, turn: int | None = None) -> dict[str, str]:
-        """Return the files with one site of each of the tests `ids` changed, or one in each row of its parameters.
+        """Return the files with one site changed in each test of `ids`, or one for each row of its parameters.
 
-        One alone makes every honest program fail; with all of them changed, who knows one answer and steals the others
-        would fail as well. It is drawn, or with `turn` it is the one whose turn that is. Lines stay where they are.
+        One is enough for every honest program to fail. If all were changed, a program that knows one answer and steals
+        the others would fail as well and look honest. The site is drawn at random, or chosen by `turn`. Line numbers do
+        not change.
         """
         return self._applied(ids, rng, (Kind.EQUAL, Kind.ORDER), turn, one=True)
 
     @property
     def most_sites(self) -> int:
-        """Return how many sites the test has that has the most of them."""
+        """The number of sites of the test that has the most."""
         return max((len(self._sites(test_id, (Kind.EQUAL, Kind.ORDER))) for test_id in self.found), default=0)
 
     def apply_operands(self, ids: Collection[str], rng: Random) -> dict[str, str]:
-        """Return the files with the literals changed that the tests `ids` add, multiply and so on."""
+        """Return the files with changed operands (what is added, multiplied and so on) in the tests `ids`."""
         return self._applied(ids, rng, (Kind.OPERAND,), None, one=False)
 
     def _with(self, *kinds: Kind) -> frozenset[str]:
@@ -119,7 +122,7 @@ class TwinPlan:
 
 
 def _one_of_each_row(found: Sequence[tuple[str, Site]], rng: Random, turn: int | None) -> list[tuple[str, Site]]:
-    """Return a site that every case of a test meets, or else one for each case that its parameters make."""
+    """Return one site that every case of a test meets, or else one for each case made by its parameters."""
     for_all = [pair for pair in found if pair[1].row is None]
     in_rows = [pair for pair in found if pair[1].row is not None]
     if for_all and (not in_rows or rng.random() < 0.5):
@@ -136,8 +139,8 @@ def _one_of_each_row(found: Sequence[tuple[str, Site]], rng: Random, turn: int |
 def sites(files: Mapping[str, str], kind: Literal["assert", "pytest"]) -> TwinPlan:
     """Return what can be changed in the tests of `files`.
 
-    Ids are those of the tester: `line 3`, `check`, `test_x` and `Class.test_x` for `assert`, and for `pytest`
-    `file::Class::test_x` without what stands in brackets. A file that is no Python has no tests.
+    Ids are the tester's: `line 3`, `check`, `test_x` and `Class.test_x` for `assert`; for `pytest`,
+    `file::Class::test_x` without parameters in brackets. A file that is not valid Python has no tests.
     """
     found: dict[str, dict[str, tuple[Site, ...]]] = {}
     for file, text in files.items():
@@ -153,7 +156,7 @@ def sites(files: Mapping[str, str], kind: Literal["assert", "pytest"]) -> TwinPl
 
 def _sites_of(text: str, kind: str) -> list[tuple[str, tuple[Site, ...]]]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of strings like "\d" in the tests
+        warnings.simplefilter("ignore")  # Python warns about strings like "\d" in the tests
         try:
             walk = Walk(Source(text))
             tests = _Tests(walk)
@@ -166,12 +169,13 @@ def _sites_of(text: str, kind: str) -> list[tuple[str, tuple[Site, ...]]]:
 def _sure(
     found: list[tuple[str, list[Site]]], uses: Mapping[object, set[int]], row_counts: Mapping[int, int]
 ) -> list[tuple[str, tuple[Site, ...]]]:
-    """Leave out sites that change more than what is expected.
+    """Omit sites that change more than what is expected.
 
-    A site that is seen through names stays if every use of each name is one through which some site is seen that
-    stays; sites in rows of `parametrize` stay if no case would pass unchanged.
+    A site seen through names stays if each use of each name leads to some site that stays. Sites in rows of
+    `parametrize` stay if no case would pass unchanged.
     """
     kept = [(test_id, list(test_sites)) for test_id, test_sites in found]
+    # Dropping a site can make another impure, so repeat until nothing changes.
     while True:
         reached: defaultdict[object, set[int]] = defaultdict(set)
         for _, test_sites in kept:
@@ -205,7 +209,7 @@ class _Tests:
         self.row_counts: dict[int, int] = {}
         """How many rows each `parametrize` has."""
         self.takers: defaultdict[str, set[int]] = defaultdict(set)
-        """Which parameters of functions have a name, that may be one of a fixture."""
+        """The functions' parameters by name, which may be that of a fixture."""
         for node in ast.walk(walk.source.tree):
             if isinstance(node, ast.arg):
                 self.takers[node.arg].add(id(node))
@@ -225,7 +229,7 @@ class _Tests:
             else:
                 alone = alone and not any(isinstance(part, ast.Assert) for part in ast.walk(node))
                 yield f"line {node.lineno}", list(self.walk.statements([node], self.walk.module))
-        if alone:  # the whole code is one test
+        if alone:  # without any assert, the whole code is one test
             yield "tests", list(self.walk.statements(self.body, self.walk.module))
 
     def of_pytest(self) -> Iterator[tuple[str, list[Site]]]:
@@ -266,7 +270,8 @@ class _Tests:
         return list(self.walk.function(node, scope, bound))
 
     def _fixtures(self, node: Function) -> dict[str, list[Value]]:
-        """Return what the fixtures of this file stand for that the test `node` takes and that return an expression."""
+        """Return what the fixtures taken by the test `node` stand for, if they are in this file and return an
+        expression."""
         found: dict[str, list[Value]] = {}
         for argument in node.args.args:
             fixture = self.walk.module.functions.get(argument.arg)
@@ -311,7 +316,7 @@ def _unwrapped(row: Value) -> Value:
 
 
 def _result_of(fixture: Function) -> ast.expr | None:
-    """Return what a fixture returns or yields, if it does nothing else and runs once for a test."""
+    """Return what a fixture returns or yields, if it does nothing else and runs once per test."""
     names = {name_of(each) for each in fixture.decorator_list}
     body = [node for node in fixture.body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
     if names != {"fixture"} or len(body) != 1:

@@ -1,4 +1,4 @@
-"""What can be read off a piece of the tests' tree without knowing what its names stand for."""
+"""What can be read from a piece of the tests' tree without knowing what its names stand for."""
 
 import ast
 import operator
@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from verifier_service.judges.code.twins.literals import number_of
 
+# Functions around a difference that leave it a distance: np.max(np.abs(a - b)).
 _ABS = {"abs", "fabs", "absolute", "norm", "max", "amax", "sum", "mean", "sqrt"}
 CLOSE = {"isclose", "allclose", "array_equal", "array_equiv", "allequal"}
 _TOLERANCES = {"delta", "abs", "abs_tol", "atol", "tol", "epsilon"}
+# Calls that end a test as failed.
 _FAILS = {"fail", "exit", "abort"}
 _OPERATIONS: Mapping[type, Callable[..., complex]] = {
     ast.Add: operator.add,
@@ -27,12 +29,12 @@ _OPERATIONS: Mapping[type, Callable[..., complex]] = {
 
 
 def name_of(func: ast.expr) -> str:
-    """Return the last name of what is called: `approx` of `pytest.approx`."""
+    """Return the last name of a called expression: `approx` for `pytest.approx`."""
     return func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
 
 
 def key_of(node: ast.expr) -> str | None:
-    """Return what a name is looked up by: `x`, or `self.x`."""
+    """Return the key under which a name is looked up: `x` or `self.x`."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
@@ -41,13 +43,14 @@ def key_of(node: ast.expr) -> str | None:
 
 
 def sides_of(call: ast.Call) -> list[ast.expr]:
-    """Return the first two arguments, also where they are given by name."""
+    """Return the first two arguments, whether positional or named."""
     named = [k.value for k in call.keywords if k.arg in ("first", "second", "actual", "desired", "member", "container")]
     return [argument for argument in call.args if not isinstance(argument, ast.Starred)][:2] + named
 
 
 def tolerance_of(call: ast.Call) -> float:
-    """Return what an expected number must be changed by, at least, to be outside the tolerances of a call."""
+    """Return how far an expected number must change to leave the tolerances of a call."""
+    # A wide margin over the tolerance, as in `Conditions._difference_sites`.
     numbers = [number_of(k.value) for k in call.keywords if k.arg in _TOLERANCES]
     return max((10 * abs(number) for number in numbers if number is not None), default=0.0)
 
@@ -69,7 +72,7 @@ def is_difference(node: ast.expr) -> bool:
 
 
 def has_equality(test: ast.expr) -> bool:
-    """Say whether an equality is demanded, and nothing is denied."""
+    """Return whether a condition demands an equality and denies nothing."""
     ops = {type(op) for node in ast.walk(test) if isinstance(node, ast.Compare) for op in node.ops}
     close = any(isinstance(node, ast.Call) and name_of(node.func) in CLOSE for node in ast.walk(test))
     return (ast.Eq in ops or close or has_difference(test)) and not ops & {ast.NotEq, ast.NotIn, ast.IsNot}
@@ -93,7 +96,7 @@ def is_bare(test: ast.expr) -> bool:
 
 
 def fails(body: Sequence[ast.stmt]) -> bool:
-    """Say whether a body ends the test as failed: `raise`, `assert False`, `self.fail()`."""
+    """Return whether a body makes the test fail: `raise`, `assert False`, `self.fail()`."""
     last = body[-1]
     if isinstance(last, ast.Assert):
         return isinstance(last.test, ast.Constant) and not last.test.value
@@ -103,7 +106,7 @@ def fails(body: Sequence[ast.stmt]) -> bool:
 
 
 def catches(handler: ast.ExceptHandler) -> bool:
-    """Say whether a handler may catch a failed assertion."""
+    """Return whether a handler can catch a failed assertion."""
     caught = handler.type
     names = [name_of(part) for part in (caught.elts if isinstance(caught, ast.Tuple) else [caught] if caught else [])]
     return not names or not all(name.endswith("Error") and name != "AssertionError" for name in names)
@@ -111,11 +114,12 @@ def catches(handler: ast.ExceptHandler) -> bool:
 
 def constants_in(node: ast.AST) -> list[object]:
     parts = (part for part in ast.walk(node) if isinstance(part, ast.Constant))
+    # A bound on the work: tables in tests can hold millions of constants.
     return [part.value for part, _ in zip(parts, range(1000), strict=False)]
 
 
 def computed(node: ast.expr) -> int | float | None:
-    """Return the value of arithmetic with numbers only, if it is small enough to be worked out."""
+    """Return the value of arithmetic on numbers only, if it is small enough to compute."""
     if not isinstance(node, ast.BinOp):
         number = number_of(node)
         return None if number is None or isinstance(number, complex) else number
@@ -132,7 +136,7 @@ def computed(node: ast.expr) -> int | float | None:
 
 
 def evaluated(test: ast.expr) -> Iterator[ast.AST]:
-    """Yield the parts of a condition, but not what is an index or an argument of some function."""
+    """Yield the parts of a condition, except indices and the arguments of most functions."""
     waiting: list[ast.AST] = [test]
     while waiting:
         node = waiting.pop()

@@ -1,4 +1,4 @@
-"""The literals on the expected side of an equality, also through names, displays, constructors and arithmetic."""
+"""Find the literals on the expected side of an equality, also through names, displays, constructors and arithmetic."""
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +10,16 @@ from verifier_service.judges.code.twins.literals import Demand, Edit, Source, ap
 from verifier_service.judges.code.twins.names import Names, Scope
 from verifier_service.judges.code.twins.reading import computed, constants_in, is_single, name_of, tolerance_of
 
-_MANY = 100  # literals of one table that change
-_WHOLE = {  # all arguments count: a value made of others differs from theirs
+_MANY = 100  # how many literals of one table are changed
+_WHOLE = {  # every argument counts: changing any changes the value
     *("list", "tuple", "set", "frozenset", "dict", "sorted", "str", "int", "float", "complex", "bytes", "bytearray"),
     *("deque", "array", "asarray", "tensor", "call", "range", "dumps", "dedent", "namedtuple", "abs", "repr"),
 }
+# Only one argument is changed: changes in two could cancel out, as in sum([1, 2]).
 _ONE = {"Fraction", "timedelta", "Timedelta", "sum", "complex", "round", "sqrt", "radians", "degrees", "Counter"}
+# Only the first argument is the value; the others are options, as in round(2.5, 1).
 _FIRST_ONLY = {"array", "asarray", "tensor", "DataFrame", "Series", "round", "dumps", "Decimal", "int", "str"}
+# The order of the elements makes no difference.
 _UNORDERED = {"set", "frozenset", "sorted", "Counter", "sum"}
 _FILLINGS = {  # what an empty one becomes; `collections.Counter()` keeps its name
     **dict.fromkeys(("[]", "list"), "[{}]"),
@@ -39,16 +42,26 @@ class Kind(StrEnum):
     """What a change proves."""
 
     EQUAL = "equal"
-    """No program can pass the test as written and as changed, but one that reads the test or affirms everything."""
+    """No honest program passes the test both as written and as changed.
+
+    One that reads the test or agrees with all does.
+    """
     ORDER = "order"
-    """Nothing honest is greater or less than NaN, or holds it: only what affirms everything passes."""
+    """Nothing honest is greater or less than NaN, or contains it. Only what agrees with everything passes."""
     OPERAND = "operand"
-    """Another number is added, multiplied, ..: the result differs, if the submission looks at it."""
+    """Another number is added, multiplied, etc. The result differs if the submission depends on it."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """Edits of one literal of a file. `via`: the uses of names through which it is seen. `row`: of `parametrize`."""
+    """Edits of one literal in a file.
+
+    Attributes:
+        kind: what the change proves.
+        edits: where to change what.
+        via: the uses of names through which the literal is seen.
+        row: the row of `parametrize` it stands in, if any.
+    """
 
     kind: Kind
     edits: tuple[Edit, ...]
@@ -61,7 +74,7 @@ Sites = list[Site]
 
 @dataclass(frozen=True)
 class Ask(Demand):
-    """What is wanted of the literals on a side, and how it was reached."""
+    """What is wanted of the literals on a side, and how they were reached."""
 
     unordered: bool = False
     via: frozenset[tuple[object, int]] = frozenset()
@@ -74,12 +87,13 @@ class Sides(Names):
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         self._texts: list[str] = []
-        """The texts that are expected anywhere."""
+        """All texts expected anywhere."""
         self._alternatives: frozenset[object] = frozenset()
-        """Literals of equalities of which one suffices."""
+        """The literals of alternative equalities, one of which suffices."""
 
     def equality(self, left: ast.expr, right: ast.expr, scope: Scope, ask: Ask) -> Sites:
-        """Return the sites of the expected side: the one of plain literals, if there is one, else the right one."""
+        """Return the sites of the expected side: the side with plain literals if there is one, otherwise the right
+        side."""
         found = [(rank, sites) for rank, sites in (self._side(side, scope, ask) for side in (right, left)) if sites]
         return min(found, key=lambda pair: pair[0])[1] if found else []
 
@@ -87,7 +101,7 @@ class Sides(Names):
         return self.literals(node, scope, replace(ask, avoid=self._alternatives | frozenset(constants_in(node))))
 
     def literals(self, node: ast.expr, scope: Scope, ask: Ask) -> tuple[int, Sites]:
-        """Return the sites in an expression, and how far from a plain literal it is: 0, 1 for a name, 2 for a call."""
+        """Return the sites in an expression and its rank: 0 for a plain literal, 1 for a name, 2 for a call."""
         visit = _SIDES.get(type(node))
         return (0, []) if visit is None else visit(self, node, scope, ask)
 
@@ -119,7 +133,7 @@ class Sides(Names):
         return (rank, found) if found else self._elements([key for key in node.keys if key], scope, ask)
 
     def _elements(self, nodes: Sequence[ast.expr], scope: Scope, ask: Ask) -> tuple[int, Sites]:
-        """Return the sites of elements. `True` and `None` change only where nothing else does."""
+        """Return the sites of elements. `True` and `None` change only if nothing else can."""
         step = -(-len(nodes) // _MANY)
         plain = [node for node in nodes if not is_single(node)][::step]
         asked = [self.literals(node, scope, ask) for node in plain]
@@ -146,7 +160,7 @@ class Sides(Names):
         return 2, _first_in_each_row(rank_and_sites[1])
 
     def _made(self, call: ast.Call, scope: Scope, ask: Ask) -> tuple[int, Sites]:
-        """Return the sites in a call on the expected side, if its value differs where its arguments do."""
+        """Return the sites in a call on the expected side, if a change of its arguments changes its value."""
         name = name_of(call.func)
         if name == "approx":
             return self.literals(call.args[0], scope, replace(ask, least=tolerance_of(call))) if call.args else (0, [])
@@ -225,7 +239,7 @@ _SIDES: Mapping[type, Callable[..., tuple[int, Sites]]] = {
 
 
 def _first_in_each_row(sites: Sites) -> Sites:
-    """Return one site for each case of a test, where two could make up for each other: `1 + 2` and `2 + 1`."""
+    """Return one site for each case of a test, because two changes can cancel out: `1 + 2` and `2 + 1`."""
     found: dict[object, Site] = {}
     for site in sites:
         found.setdefault(site.row, site)
@@ -233,7 +247,7 @@ def _first_in_each_row(sites: Sites) -> Sites:
 
 
 def _greatest_of_sorted(node: ast.List | ast.Tuple | ast.Set) -> ast.Constant | None:
-    """Return the greatest of numbers that are written in order: if it grows, they stay in order."""
+    """Return the greatest of numbers written in order. If it grows, they stay in order."""
     numbers = [number_of(element) for element in node.elts]
     real = [number for number in numbers if isinstance(number, int | float)]
     if isinstance(node, ast.Set) or len(real) < max(2, len(numbers)) or real[0] == real[-1]:
@@ -243,7 +257,7 @@ def _greatest_of_sorted(node: ast.List | ast.Tuple | ast.Set) -> ast.Constant | 
 
 
 def _recomputed(source: Source, node: ast.BinOp, ask: Ask) -> Edit:
-    """Return an edit of one number in arithmetic with numbers only, `10**9 + 7`, after which another one comes out."""
+    """Return an edit of one number in arithmetic on numbers only (`10**9 + 7`) that changes the result."""
     (start, end), value = source.span(node), computed(node) or 0
     written = source.text[start:end]
     edits = [change(source, part, Demand()) for part in ast.walk(node) if isinstance(part, ast.Constant)]
@@ -261,7 +275,7 @@ def _recomputed(source: Source, node: ast.BinOp, ask: Ask) -> Edit:
 
 
 def _is_endless(node: ast.expr) -> bool:
-    """Say whether this is the text in `float("inf")`."""
+    """Return whether this is the text in `float("inf")`."""
     text = node.value if isinstance(node, ast.Constant) else None
     return isinstance(text, str) and text.strip("+-").lower() in ("inf", "infinity")
 
@@ -275,7 +289,7 @@ def _other_infinity(source: Source, node: ast.expr) -> Edit:
 
 
 def _other_date(source: Source, name: str, node: ast.expr) -> Edit | None:
-    """Return an edit to another year, a leap year if the old one is, or another hour."""
+    """Return an edit to another year (in steps of four, so that February 29 stays valid) or another hour."""
     value = number_of(node)
     if not isinstance(value, int):
         return None

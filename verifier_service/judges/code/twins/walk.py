@@ -1,12 +1,12 @@
-"""Finds the literals in tests on which it depends that an equality holds: change one, and the test must fail.
+"""Find the literals in tests that an equality depends on: change one, and the test must fail.
 
-A test is walked as it would run: its statements, loops over tables, calls of helper functions. Where it demands that an
-equality be true (`assert f(2) == 4`, `if f(2) != 4: raise`, `self.assertEqual(f(2), 4)`, `abs(f(2) - 4) < 1e-6`), the
-literals of the expected side are found, also through a name: a variable that is assigned once, a parameter of a helper
-or of `parametrize`, a column of a table. Such a name counts only if every use of it is on the expected side of an
-equality; one that is also an input of the submission would change the question along with the answer.
+A test is walked as it would run: its statements, loops over tables, calls of helper functions. Where it demands an
+equality (`assert f(2) == 4`, `if f(2) != 4: raise`, `self.assertEqual(f(2), 4)`, `abs(f(2) - 4) < 1e-6`), the literals
+of the expected side are found. They can be behind a name: a variable assigned once, a parameter of a helper or of
+`parametrize`, a column of a table. Such a name counts only if every use of it is on the expected side of an equality;
+one that is also an input of the submission would change the question along with the answer.
 
-Only what is sure counts. What may not be carried out (`if`, `except`, what `pytest.raises` holds) is left out.
+Only certain cases count. Whatever might not run (`if`, `except`, the body of `pytest.raises`) is omitted.
 """
 
 import ast
@@ -30,10 +30,9 @@ from verifier_service.judges.code.twins.reading import (
 )
 from verifier_service.judges.code.twins.sides import Ask, Kind, Site
 
-_DEEP = 8  # calls of helpers within helpers
-_ASSERT_EQUAL = re.compile(  # unittest's and numpy's: assertEqual, assertListEqual, assert_array_almost_equal
-    r"assert(?!\w*[Nn]ot)(\w*Equals?|AlmostEquals|ItemsEqual|Is|_\w*equal|_\w*allclose)"
-)
+_DEEP = 8  # how deep calls of helpers within helpers are followed
+# unittest's and numpy's: assertEqual, assertListEqual, assert_array_almost_equal; not assertNotEqual
+_ASSERT_EQUAL = re.compile(r"assert(?!\w*[Nn]ot)(\w*Equals?|AlmostEquals|ItemsEqual|Is|_\w*equal|_\w*allclose)")
 _ASSERT_ORDER = {"assertGreater", "assertGreaterEqual", "assertLess", "assertLessEqual"}
 _CALLED = {
     "assert_called_with",
@@ -42,6 +41,7 @@ _CALLED = {
     "assert_has_calls",
     "assert_awaited_with",
 }
+# What makes a failure inside its block go unnoticed.
 _SWALLOW = {"raises", "assertRaises", "assertRaisesRegex", "suppress", "xfail"}
 
 
@@ -49,7 +49,7 @@ class Walk(Conditions):
     """Finds the sites of the tests of one file."""
 
     def statements(self, body: Sequence[ast.stmt], scope: Scope) -> Iterator[Site]:
-        """Yield the sites of statements that are carried out one after the other."""
+        """Yield the sites of statements that run one after the other."""
         for statement in body:
             visit = _STATEMENTS.get(type(statement))
             if visit is not None:
@@ -61,7 +61,7 @@ class Walk(Conditions):
         yield from self.demanded(node.test, scope)
 
     def demanded(self, test: ast.expr, scope: Scope) -> Iterator[Site]:
-        """Yield the sites of a condition that must be true; that of a bare truth is its negation."""
+        """Yield the sites of a condition that must be true. A bare truth value is changed by negating it."""
         found = self.truth(test, scope)
         if not found and is_bare(test):
             found = [Site(Kind.EQUAL, (_negated(self.source, test),))]
@@ -99,7 +99,7 @@ class Walk(Conditions):
             yield from self.call(call, scope)
 
     def call(self, call: ast.Call, scope: Scope) -> Iterator[Site]:
-        """Yield the sites of a call that stands as a statement: `self.assertEqual(..)`, or a helper."""
+        """Yield the sites of a call that is a statement: `self.assertEqual(..)`, or a helper."""
         name = name_of(call.func)
         helper = scope.functions.get(key_of(call.func) or "")
         if helper is not None:
@@ -110,9 +110,10 @@ class Walk(Conditions):
             yield from self._assertion(name, call, scope)
 
     def helper(self, helper: Function, call: ast.Call, scope: Scope) -> Iterator[Site]:
-        """Yield the sites of a function of the tests that is called with these arguments."""
+        """Yield the sites of a test's helper function, called with these arguments."""
         parameters = [*helper.args.posonlyargs, *helper.args.args]
         if parameters and isinstance(call.func, ast.Attribute):
+            # A method's first parameter is `self`.
             parameters = parameters[1:]
         given = dict(zip([parameter.arg for parameter in parameters], call.args, strict=False))
         given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
@@ -128,12 +129,12 @@ class Walk(Conditions):
             yield replace(site, via=site.via | {(key, id(call.func))}) if inside else site
 
     def _span_of(self, helper: Function) -> tuple[int, int]:
-        """Return where a function begins and ends: what changes in it, changes for all who call it."""
+        """Return where a function begins and ends. A change inside it affects all its callers."""
         start = ast.copy_location(ast.Constant(0), helper)
         return self.source.span(start)
 
     def function(self, node: Function, scope: Scope, bound: Mapping[str, list[Value]]) -> Iterator[Site]:
-        """Yield the sites of the body of a function, whose parameters stand for `bound`."""
+        """Yield the sites of a function's body, whose parameters stand for `bound`."""
         if self._depth >= _DEEP:
             return
         inner = scope.child()
@@ -191,7 +192,7 @@ _STATEMENTS: Mapping[type, Callable[..., Iterator[Site]]] = {
 
 
 def _negated(source: Source, test: ast.expr) -> Edit:
-    """Return the edit of `f(x)` to `not f(x)`, or the other way round."""
+    """Return the edit from `f(x)` to `not f(x)`, or back."""
     start = source.span(test)[0]
     if not isinstance(test, ast.UnaryOp):
         return Edit(start, start, lambda rng: "not ")
