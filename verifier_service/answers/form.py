@@ -269,7 +269,7 @@ def _mates(factor: Node) -> Node | None:
 
 
 def _is_scientific(factors: list[Node]) -> bool:
-    """Tell whether the rational factors are a literal and a power of ten: `1.5 \\cdot 10^{-3}`."""
+    """Return whether the rational factors are a literal and a power of ten: `1.5 \\cdot 10^{-3}`."""
     match [factor for factor in factors if _is_rational(factor)]:
         case [Number(), Power(base, exponent)] | [Power(base, exponent), Number()]:
             return base == number(10) and isinstance(_unsigned(exponent), Number)
@@ -278,7 +278,7 @@ def _is_scientific(factors: list[Node]) -> bool:
 
 
 def _divides(top: Node, bottom: Node) -> bool:
-    """Tell whether a fraction is more than one value over another: fractions in it, complex numbers on both sides."""
+    """Return whether a fraction is more than one value over another: fractions in it, complex numbers on both sides."""
     if _is_rational(top) and _is_rational(bottom):
         return _is_fraction(top) or _is_fraction(bottom)
     return all(_is_closed(side) and isinstance(side, Sum) and IMAGINARY in walk(side) for side in (top, bottom))
@@ -295,12 +295,12 @@ def _unsigned(node: Node) -> Node:
 
 
 def _is_closed(node: Node) -> bool:
-    """Tell whether a value holds numbers only, and no letter, unknown function or word."""
+    """Return whether a value holds numbers only, and no letter, unknown function or word."""
     return not free_symbols(node) and not any(isinstance(part, (Call, Text)) for part in walk(node))
 
 
 def _is_rational(node: Node) -> bool:
-    """Tell whether a value is a rational number that takes nothing but arithmetic, or an exact root."""
+    """Return whether a value is a rational number that takes nothing but arithmetic, or an exact root."""
     if isinstance(node, Number):
         return True
     if isinstance(node, _RATIONAL):
@@ -314,7 +314,7 @@ def _is_rational(node: Node) -> bool:
 
 
 def _is_irrational(node: Node) -> bool:
-    """Tell whether irrational or imaginary numbers occur, or functions of numbers."""
+    """Return whether irrational or imaginary numbers occur, or functions of numbers."""
     return any(map(_is_irrational_itself, walk(node)))
 
 
@@ -331,12 +331,12 @@ def _is_irrational_itself(node: Node) -> bool:
 
 
 def _is_angle(node: Node) -> bool:
-    """Tell whether a value in degrees occurs: it equals a multiple of pi."""
+    """Return whether a value in degrees occurs: it equals a multiple of pi."""
     return any(isinstance(part, Degrees) or (isinstance(part, Quantity) and part.unit.holds_pi) for part in walk(node))
 
 
 def _has_functions(reference: Node, has: Counter[str]) -> bool:
-    """Tell whether a reference writes functions of numbers itself, or has no closed form at all."""
+    """Return whether a reference writes functions of numbers itself, or has no closed form at all."""
     return _FUNCTION in has or any(operation in has for operation in _OPERATORS.values())
 
 

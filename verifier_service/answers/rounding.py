@@ -149,7 +149,7 @@ def _decimal(node: Node) -> _Decimal | None:
 
 
 def _is_near(node: Node, decimal: _Decimal) -> bool:
-    """Tell whether a value lies within half a unit of the last digit; False also where that cannot be told."""
+    """Return whether a value lies within half a unit of the last digit; False also where that cannot be told."""
     if free_symbols(node):
         return False
     value = exact(node)

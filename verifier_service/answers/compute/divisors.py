@@ -48,7 +48,7 @@ def _period(node: Function) -> int:
 
 
 def _is_plain(node: Node) -> bool:
-    """Tell whether an operand is linear, or one product of letters and numbers."""
+    """Return whether an operand is linear, or one product of letters and numbers."""
     match node:
         case Sum(terms):
             return all(_degree(term) in (0, 1) for term in terms)

@@ -180,7 +180,7 @@ class _Field:
 
 
 def _is_atom(node: Node) -> bool:
-    """Tell whether a node may be taken as a letter: its value is one number, and no matrix."""
+    """Return whether a node may be taken as a letter: its value is one number, and no matrix."""
     if not isinstance(node, _ATOMS) or (isinstance(node, Function) and node.name in _OF_NO_NUMBER):
         return False
     if any(isinstance(part, (PlusMinus, Text, Dots)) for part in walk(node)):

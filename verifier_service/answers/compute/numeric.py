@@ -280,7 +280,7 @@ class _Evaluator:
         return total
 
     def is_noise(self, value: Scalar, beside: int = 0) -> bool:
-        """Tell whether a value may be zero but for rounding, computed from something of that magnitude."""
+        """Return whether a value may be zero but for rounding, computed from something of that magnitude."""
         size = magnitude(value)
         noise = size is None or size < beside + self.lost + _NOISE_BITS - MP.prec
         self.vanished |= noise

@@ -119,7 +119,7 @@ def _is_factorial(node: Node) -> bool:
 
 
 def _is_whole(name: str, left: Node, right: Node) -> bool:
-    """Tell whether a letter stands for whole numbers only.
+    """Return whether a letter stands for whole numbers only.
 
     Both sides must need that, or have a jump of a letter that always counts: n, m, k. Or one needs it, and neither has
     a wave or a jump of that letter, by which it could be another function between the whole numbers. `cos(n pi)` may be
@@ -139,12 +139,12 @@ def _is_whole(name: str, left: Node, right: Node) -> bool:
 
 
 def _jumps(node: Node, name: str) -> bool:
-    """Tell whether a letter stands under a floor or a ceiling."""
+    """Return whether a letter stands under a floor or a ceiling."""
     return any(_is(part, _STEPS) and name in free_symbols(part) for part in walk(node))
 
 
 def _needs_whole(node: Node, name: str) -> bool:
-    """Tell whether an expression has no value where a letter is not whole: a bound of a series, a power of -1."""
+    """Return whether an expression has no value where a letter is not whole: a bound of a series, a power of -1."""
     for part in walk(node):
         match part:
             case Series():
@@ -163,12 +163,12 @@ def _needs_whole(node: Node, name: str) -> bool:
 
 
 def _bounds(node: Series, name: str) -> bool:
-    """Tell whether a letter stands in a bound of a series."""
+    """Return whether a letter stands in a bound of a series."""
     return name in free_symbols(node.low) or name in free_symbols(node.high)
 
 
 def _waves(node: Node, name: str) -> bool:
-    """Tell whether a letter stands in a sine, a jump or an imaginary power, outside a series that it bounds."""
+    """Return whether a letter stands in a sine, a jump or an imaginary power, outside a series that it bounds."""
     if name not in free_symbols(node):
         return False
     if isinstance(node, Series) and _bounds(node, name):
@@ -418,7 +418,7 @@ def points(left: Node, right: Node, letters: Letters, source: random.Random) -> 
 
 
 def is_costly(left: Node, right: Node) -> bool:
-    """Tell whether a value takes an integral, a limit, a derivative or a series without end."""
+    """Return whether a value takes an integral, a limit, a derivative or a series without end."""
     return any(_takes_calculus(part) for node in (left, right) for part in walk(node))
 
 
@@ -439,7 +439,7 @@ _OF_CELLS = frozenset(("square", "column", "vector", "unit", "cross", "dot", "tr
 
 
 def _bends(node: Node) -> bool:
-    """Tell whether a node makes another function of an expression in another place."""
+    """Return whether a node makes another function of an expression in another place."""
     if isinstance(node, Power):
         exponent = exact(node.exponent)
         if exponent is not None:

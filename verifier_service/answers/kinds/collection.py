@@ -104,7 +104,7 @@ _NO_SCALARS = (Tuple, List, Set, Text, Dots, Matrix, Relation, Call, PlusMinus)
 
 
 def _is_scalar(node: Node) -> bool:
-    """Tell whether a factor is a number or a small letter; a capital one may be the name of a point."""
+    """Return whether a factor is a number or a small letter; a capital one may be the name of a point."""
     return not any(isinstance(part, _NO_SCALARS) for part in walk(node)) and not any(
         name[0].isupper() for name in free_symbols(node)
     )
@@ -204,7 +204,7 @@ def _rows(groups: list[Group], order: list[str]) -> Node:
 
 
 def _heads_with_names(node: List | Set) -> bool:
-    """Tell whether the order of the unknowns is given, as in `(n, k) = (1, 1), (3, 2)`."""
+    """Return whether the order of the unknowns is given, as in `(n, k) = (1, 1), (3, 2)`."""
     first = node.items[0]
     return isinstance(first, Relation) and isinstance(first.terms[0], Tuple)
 
@@ -302,7 +302,7 @@ _NUMBER_SETS = frozenset(["mathbb Z", "mathbb N", "Z", "N", "mathbb R", "mathbb 
 
 
 def _is_remark(item: Node) -> bool:
-    """Tell whether a member only says what a parameter ranges over, as in `k \\in \\mathbb{Z}`."""
+    """Return whether a member only says what a parameter ranges over, as in `k \\in \\mathbb{Z}`."""
     match item:
         case Text():
             return True
@@ -431,7 +431,7 @@ def _between_members(same: Same) -> Same:
 
 
 def _are_families(found: list[Member]) -> bool:
-    """Tell whether the members are `n = 3k + 1, n = 3k + 2`: one unknown, in a letter for whole numbers."""
+    """Return whether the members are `n = 3k + 1, n = 3k + 2`: one unknown, in a letter for whole numbers."""
     letters = {name for _, value in found for name in free_symbols(value)}
     return all(label and is_family(label, value) for label, value in found) and len(letters) == 1
 
@@ -441,7 +441,7 @@ def _if_labelled(found: list[Member]) -> list[Member]:
 
 
 def _distinct_labels(labels: list[str | None]) -> bool:
-    """Tell whether the labels name different things; `x_1, x_2` and `x, x` name one unknown."""
+    """Return whether the labels name different things; `x_1, x_2` and `x, x` name one unknown."""
     if not all(labels):
         return False
     return len({base_name(label or "") for label in labels}) > 1

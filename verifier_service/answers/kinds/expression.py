@@ -82,7 +82,7 @@ def equal(left: Node, right: Node, whole: frozenset[str] = frozenset()) -> bool:
 
 
 def _equal_term_by_term(left: Series, right: Series) -> bool:
-    r"""Tell whether two sums, or products, without end have the same terms: `\sum_{n=0}^\infty (-x^2)^n` and
+    r"""Return whether two sums, or products, without end have the same terms: `\sum_{n=0}^\infty (-x^2)^n` and
     `\sum_{k=1}^\infty (-1)^{k-1} x^{2k-2}`; False also where they may be equal in another way."""
     start, other = exact(left.low), exact(right.low)
     if left.kind != right.kind or not left.high == right.high == INFINITY or start is None or other is None:
@@ -174,7 +174,7 @@ def _compared(left: Node, right: Node, values: Point, real: bool) -> _At:
 
 
 def _agree(a: Value, b: Value, bits: int) -> bool:
-    """Tell whether two values agree in so many bits."""
+    """Return whether two values agree in so many bits."""
     if isinstance(a, MP.matrix) or isinstance(b, MP.matrix):
         if not (isinstance(a, MP.matrix) and isinstance(b, MP.matrix)) or (a.rows, a.cols) != (b.rows, b.cols):
             return False
@@ -193,7 +193,7 @@ def _within(gap: Value, size: int) -> bool:
 
 
 def _ends_alone(left: Node, right: Node, point: Point) -> bool:
-    """Tell whether two expressions differ because one ends where the other goes on: `2 ln x` is not `ln x^2`, but
+    """Return whether two expressions differ because one ends where the other goes on: `2 ln x` is not `ln x^2`, but
     `e^(ln x)` is `x`, since it goes on as that through complex numbers.
 
     With several letters only points with one negative variable count, so that `ln(ab)` equals `ln a + ln b` and

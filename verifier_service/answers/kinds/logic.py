@@ -55,7 +55,7 @@ def decide(left: Node, right: Node, _: Same) -> Decision | None:
 
 
 def is_proposition(node: Node) -> bool:
-    """Tell whether a tree is made with signs of logic, or of letters with an arrow between them."""
+    """Return whether a tree is made with signs of logic, or of letters with an arrow between them."""
     if isinstance(node, Relation):
         return _ARROWS.issuperset(node.operators) and all(
             is_proposition(term) or (isinstance(term, Symbol) and len(term.name) == 1) for term in node.terms
@@ -64,12 +64,12 @@ def is_proposition(node: Node) -> bool:
 
 
 def is_spoken(node: Node) -> bool:
-    """Tell whether a tree is propositions joined by words, such as `p and ¬q`."""
+    """Return whether a tree is propositions joined by words, such as `p and ¬q`."""
     return isinstance(node, List) and node.joiner != "," and any(map(is_proposition, node.items))
 
 
 def _are_sets(left: Node, right: Node) -> bool:
-    r"""Tell whether both are of capital letters with signs of sets, such as `A \cap B` and `B \setminus (A \cup C)`."""
+    r"""Return whether both are of capital letters with signs of sets, such as `A \cap B` and `B \setminus (A \cup C)`."""
     parts = [*walk(left), *walk(right)]
     return any(isinstance(part, SetOperation) for part in parts) and all(
         isinstance(part, SetOperation)
@@ -80,7 +80,7 @@ def _are_sets(left: Node, right: Node) -> bool:
 
 
 def _are_boolean(left: Node, right: Node) -> bool:
-    """Tell whether both are of Boolean algebra: capitals, sums, products, and a line over a letter or a sum."""
+    """Return whether both are of Boolean algebra: capitals, sums, products, and a line over a letter or a sum."""
     parts = [*walk(left), *walk(right)]
     lines = [part.operands[0] for part in parts if isinstance(part, Function) and part.name == "bar"]
     return any(isinstance(line, (Symbol, Sum)) for line in lines) and all(

@@ -64,7 +64,7 @@ def _stated(node: Node) -> tuple[str, Node, Relation] | None:
 
 
 def renamed(a: list[Node], b: list[Node], same: Same) -> bool:
-    """Tell whether two tuples are equal but for the names of letters that stand in one of them only."""
+    """Return whether two tuples are equal but for the names of letters that stand in one of them only."""
     left, right = _names(a), _names(b)
     mine, others = sorted(left - right), sorted(right - left)
     if len(a) != len(b) or len(mine) != len(others) or not 1 <= len(mine) <= _MAX_PARAMETERS:
@@ -83,7 +83,7 @@ def _names(nodes: list[Node]) -> frozenset[str]:
 
 
 def _shifted(a: list[Node], b: list[Node], name: str, other: str, same: Same) -> bool:
-    """Tell whether one parameter is the other, or its negative, and a whole number more."""
+    """Return whether one parameter is the other, or its negative, and a whole number more."""
     for one, two in zip(a, b, strict=True):
         if not free_symbols(one) and not free_symbols(two):
             continue

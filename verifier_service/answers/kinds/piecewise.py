@@ -113,7 +113,7 @@ Row = tuple[Node, RealSet | None]
 
 
 def _is_worded(*conditions: Node) -> bool:
-    """Tell whether words stand in a condition, which decide then."""
+    """Return whether words stand in a condition, which decide then."""
     return any(isinstance(part, Text) for condition in conditions for part in walk(condition))
 
 

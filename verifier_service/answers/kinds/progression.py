@@ -109,7 +109,7 @@ def _arithmetic(known: tuple[Node, ...], last: Node) -> tuple[Fraction, Fraction
 
 
 def _goes_on_otherwise(one: Node, other: Node, last: Node) -> bool:
-    """Tell whether two terms and the last may be powers or squares: `1 + 2 + \\cdots + 64`, `1 + 4 + \\cdots + 100`."""
+    """Return whether two terms and the last may be powers or squares: `1 + 2 + \\cdots + 64`, `1 + 4 + \\cdots + 100`."""
     first, second, end = (exact(node) or Fraction(0) for node in (one, other, last))
     if all(value > 0 and math.isqrt(int(value)) ** 2 == value for value in (first, second, end)):
         return True
@@ -139,7 +139,7 @@ def _general_term(known: tuple[Node, ...], last: Node) -> tuple[str, int] | None
 
 
 def _same_general_term(a: list[Node], b: list[Node], same: Same) -> bool:
-    """Tell whether two sequences begin alike and end alike, and the end is the general member of both."""
+    """Return whether two sequences begin alike and end alike, and the end is the general member of both."""
     ends: list[tuple[int, Node]] = []
     for nodes in (a, b):
         if len(nodes) < 4 or not isinstance(nodes[-2], Dots) or any(isinstance(node, Dots) for node in nodes[:-2]):

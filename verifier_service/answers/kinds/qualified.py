@@ -123,7 +123,7 @@ def _names(tree: Node | None) -> set[str]:
 
 
 def _is_granted(name: str, marks: Marks, tree: Node | None) -> bool:
-    """Tell whether a reader takes for granted what a qualifier says of a letter of this tree."""
+    """Return whether a reader takes for granted what a qualifier says of a letter of this tree."""
     said = settled(marks)
     if not said:
         return True
@@ -151,7 +151,7 @@ def _arguments(tree: Node) -> set[str]:
 
 
 def _states_domain(name: str, mark: str, tree: Node) -> bool:
-    """Tell whether a bound excludes only values at which the answer is not defined: `x \\ne 0` of `1/x`."""
+    """Return whether a bound excludes only values at which the answer is not defined: `x \\ne 0` of `1/x`."""
     excluded = _excluded(mark)
     if isinstance(tree, Relation) and set(tree.operators) == {"="}:
         tree = tree.terms[-1]

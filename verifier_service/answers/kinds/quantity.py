@@ -153,17 +153,17 @@ def _measure_alike(one: Unit, other: Unit) -> bool:
 
 
 def _is_remark(unit: Measure) -> bool:
-    """Tell whether what stands after a value says nothing about it: `5 in total`."""
+    """Return whether what stands after a value says nothing about it: `5 in total`."""
     return not unit.nouns and unit.units == (Unit(),)
 
 
 def _is_degrees_of_heat(one: Unit, other: Unit) -> bool:
-    """Tell whether one side says `degrees` and the other says which."""
+    """Return whether one side says `degrees` and the other says which."""
     return one == _DEGREE.units[0] and other.dimension == _TEMPERATURE and other.offset != 0
 
 
 def _is_any(one: Unit, other: Unit) -> bool:
-    """Tell whether one side has `units`, `square units` or `cubic units`, and the other may be what they stand for."""
+    """Return whether one side has `units`, `square units` or `cubic units`, and the other may be what they stand for."""
     power = dict(one.dimension).get("unit") if len(one.dimension) == 1 else None
     lengths = dict(other.dimension).get("meter") if len(other.dimension) == 1 else None
     return power == 1 or (power is not None and power == lengths)

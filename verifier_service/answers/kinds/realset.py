@@ -170,7 +170,7 @@ def _is_union(node: Node) -> bool:
 
 
 def _is_value(node: Node) -> bool:
-    """Tell whether a name is that of one value, and no formula in a letter."""
+    """Return whether a name is that of one value, and no formula in a letter."""
     match node:
         case Call() | Text() | Function("norm" | "Re" | "Im" | "arg" | "det" | "vector"):
             return True
@@ -234,7 +234,7 @@ def as_set(node: Node) -> RealSet | None:
 
 
 def _ascends(low: Node, high: Node) -> bool:
-    """Tell whether two ends stand in the order of an interval, as far as that can be computed; `(3, 1)` is no
+    """Return whether two ends stand in the order of an interval, as far as that can be computed; `(3, 1)` is no
     interval."""
     if low == INFINITY or high == _MINUS_INFINITY:
         return False

@@ -146,7 +146,7 @@ def _is_equation(node: Node) -> TypeGuard[Relation]:
 
 
 def contradicts_itself(node: Node) -> bool:
-    """Tell whether an answer is an equation of constants that is false, such as `41 = 42`."""
+    """Return whether an answer is an equation of constants that is false, such as `41 = 42`."""
     if (
         not _is_equation(node)
         or is_name(node.terms[0])
@@ -159,7 +159,7 @@ def contradicts_itself(node: Node) -> bool:
 
 
 def _is_in_class(node: Node, those: Congruent) -> bool:
-    """Tell whether `2^{100} \\equiv 2 \\pmod 7` may hold; also where that cannot be computed."""
+    """Return whether `2^{100} \\equiv 2 \\pmod 7` may hold; also where that cannot be computed."""
     value, residue, modulus = exact(node), exact(those.residue), exact(those.modulus)
     if value is None or residue is None or not modulus:
         return True
@@ -167,7 +167,7 @@ def _is_in_class(node: Node, those: Congruent) -> bool:
 
 
 def is_name(node: Node) -> bool:
-    """Tell whether a term only names something: a letter, `f(x)`, `P(A)`, `AB`, `x + y`, `|AB|`, `(x, y)`; no number
+    """Return whether a term only names something: a letter, `f(x)`, `P(A)`, `AB`, `x + y`, `|AB|`, `(x, y)`; no number
     in it."""
     match node:
         case Symbol() | Call() | Text():
@@ -262,7 +262,7 @@ def _arguments(node: Node) -> frozenset[str]:
 
 
 def _recurs(name: Node, value: Node) -> bool:
-    """Tell whether a value holds the function that it is to define: `a_{n+1} = 2a_n`; not its value at a number, as in
+    """Return whether a value holds the function that it is to define: `a_{n+1} = 2a_n`; not its value at a number, as in
     `y(t) = y(0) e^t`."""
     if not isinstance(name, Call) or name.name in ("P", "Pr", "mathbb P"):
         return False
@@ -321,7 +321,7 @@ def _mixed(left: Relation, right: Relation) -> bool:
 
 
 def may_be_called(one: str, other: str) -> bool:
-    """Tell whether two names may stand for the same thing: one is a phrase, or both are a function's value."""
+    """Return whether two names may stand for the same thing: one is a phrase, or both are a function's value."""
     if _is_phrase(one) or _is_phrase(other):
         return True
     if one.count("'") == other.count("'"):
@@ -333,13 +333,13 @@ def may_be_called(one: str, other: str) -> bool:
 
 
 def _is_phrase(label: str) -> bool:
-    """Tell whether a name is words, such as `Area`, and no Greek letter or figure."""
+    """Return whether a name is words, such as `Area`, and no Greek letter or figure."""
     plain = label.replace(" ", "")
     return len(label) > 3 and plain.isalpha() and label not in GREEK and not _is_marked(label)
 
 
 def _is_marked(label: str) -> bool:
-    """Tell whether a name is letters under an accent or of a figure: `dot x`, `hat theta`, `triangle ABC`; not `dot
+    """Return whether a name is letters under an accent or of a figure: `dot x`, `hat theta`, `triangle ABC`; not `dot
     product`."""
     mark, _, rest = label.partition(" ")
     return mark in _FIGURES or (mark in ACCENTS and (len(rest) < 3 or rest in GREEK))
@@ -349,7 +349,7 @@ _UNKNOWNS = frozenset(["x", "y", "z", "n", "a", "b", "p", "q", "t", "theta", "al
 
 
 def is_family(label: str, value: Node) -> bool:
-    """Tell whether `x = 2 + 3k` gives an unknown the values of a family: linear in a letter for whole numbers."""
+    """Return whether `x = 2 + 3k` gives an unknown the values of a family: linear in a letter for whole numbers."""
     names = free_symbols(value)
     return (
         label in _UNKNOWNS and len(names) == 1 and names <= parameters.WHOLE - {label} and bool(literal.linear(value))
@@ -430,7 +430,7 @@ def _equations(left: Relation, right: Relation) -> Decision:
 
 
 def _is_of_complex_parts(left: Node, right: Node) -> bool:
-    r"""Tell whether a complex letter stands in `\operatorname{Re}(z)`, `|z|`, `\bar z`, which no polynomial holds."""
+    r"""Return whether a complex letter stands in `\operatorname{Re}(z)`, `|z|`, `\bar z`, which no polynomial holds."""
     letters = letters_of(left, right).complex
     return bool(letters) and any(
         isinstance(part, Function) and letters & free_symbols(part) for node in (left, right) for part in walk(node)

@@ -9,12 +9,12 @@ from verifier_service.answers.tree.nodes import Negative, Node, PlusMinus, Tuple
 
 
 def has_sign(node: Node) -> bool:
-    """Tell whether ± or ∓ stands anywhere in the tree."""
+    """Return whether ± or ∓ stands anywhere in the tree."""
     return any(isinstance(part, PlusMinus) for part in walk(node))
 
 
 def has_one_sign(node: Node) -> bool:
-    """Tell whether ± or ∓ stands once in the tree, so that nobody asks whether two go together."""
+    """Return whether ± or ∓ stands once in the tree, so that nobody asks whether two go together."""
     return sum(isinstance(part, PlusMinus) for part in walk(node)) == 1
 
 

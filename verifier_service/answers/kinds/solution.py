@@ -43,7 +43,7 @@ def _parts(node: Node) -> tuple[Node, ...] | None:
 
 
 def is_solved(node: Node) -> bool:
-    """Tell whether a node holds values only: no letter but those that are given values or bounds."""
+    """Return whether a node holds values only: no letter but those that are given values or bounds."""
     node = settle(node)
     parts = _parts(node)
     if parts is not None:
@@ -54,7 +54,7 @@ def is_solved(node: Node) -> bool:
 
 
 def is_question(node: Node) -> bool:
-    """Tell whether a part of an answer is a relation that is still to be solved for its one letter."""
+    """Return whether a part of an answer is a relation that is still to be solved for its one letter."""
     node = settle(node)
     parts = _parts(node)
     if parts is not None:
@@ -87,7 +87,7 @@ def _is_solved_relation(node: Relation) -> bool:
 
 
 def _is_alone(node: Node) -> bool:
-    """Tell whether a term is one name: `x`, `-x`, `|x|`, `a_n`, `f(x)`, `AB`."""
+    """Return whether a term is one name: `x`, `-x`, `|x|`, `a_n`, `f(x)`, `AB`."""
     match node:
         case Negative(operand):
             return _is_alone(operand)

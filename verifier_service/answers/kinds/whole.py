@@ -158,7 +158,7 @@ def _by_form(node: Node, first: int) -> WholeSet | None:
 
 
 def _is_lattice(node: Node) -> bool:
-    r"""Tell whether a node is `2\mathbb{Z}`, `3\mathbb{Z} + 1`."""
+    r"""Return whether a node is `2\mathbb{Z}`, `3\mathbb{Z} + 1`."""
     return free_symbols(node) == frozenset(("mathbb Z",))
 
 
@@ -257,7 +257,7 @@ def _operation(node: SetOperation, first: int) -> WholeSet | None:
 
 
 def _is_of_zero(node: SetOperation) -> bool:
-    r"""Tell whether a node is `\mathbb{N} \cup \{0\}` or `\mathbb{N} \setminus \{0\}`, which tell the start of N."""
+    r"""Return whether a node is `\mathbb{N} \cup \{0\}` or `\mathbb{N} \setminus \{0\}`, which tell the start of N."""
     match node:
         case SetOperation("union" | "minus", Symbol("mathbb N"), Set((zero,))):
             return exact(zero) == 0
@@ -284,7 +284,7 @@ def _relation(node: Relation, first: int) -> WholeSet | None:
 
 
 def _is_value(node: Relation) -> bool:
-    """Tell whether a relation gives a letter one value: `x = 1`."""
+    """Return whether a relation gives a letter one value: `x = 1`."""
     return node.operators == ("=",) and not isinstance(node.terms[-1], Congruent)
 
 

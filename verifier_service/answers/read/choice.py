@@ -119,7 +119,7 @@ def _option(groups: dict[str, str | None], rest: str) -> str | None:
 
 
 def _glued_name(rest: str) -> bool:
-    """Tell whether a colon stands between names, as in the ratio `A:B`."""
+    """Return whether a colon stands between names, as in the ratio `A:B`."""
     return bool(re.match(r":[A-Za-z](?![A-Za-z])", rest))
 
 

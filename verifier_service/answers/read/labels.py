@@ -65,7 +65,7 @@ def _trimmed(part: str) -> str:
 
 
 def _counts_up(labels: list[re.Match[str]]) -> bool:
-    """Tell whether labels are 1, 2, 3 or a, b, c or i, ii, iii, all in one dress."""
+    """Return whether labels are 1, 2, 3 or a, b, c or i, ii, iii, all in one dress."""
     kinds = {label.lastgroup for label in labels}
     values = [label.group(label.lastgroup or 0).lower() for label in labels]
     if len(kinds) != 1:

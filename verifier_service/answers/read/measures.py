@@ -136,12 +136,12 @@ def known(word: str) -> Meanings | None:
 
 
 def is_unit(word: str) -> bool:
-    """Tell whether a word names a unit that is known, or makes one a square or a cube."""
+    """Return whether a word names a unit that is known, or makes one a square or a cube."""
     return known(word) is not None or word.lower() in _POWER_WORDS
 
 
 def is_foreign(word: str) -> bool:
-    """Tell whether a word in another script names a unit or counts things: `元`, `км`, `个`, `个苹果`."""
+    """Return whether a word in another script names a unit or counts things: `元`, `км`, `个`, `个苹果`."""
     return known(word) is not None or _counted(word) is not None
 
 
@@ -155,7 +155,7 @@ def _counted(word: str) -> tuple[str, ...] | None:
 
 
 def is_plural(word: str) -> bool:
-    """Tell whether a word is a noun in the plural or one that is counted without a plural."""
+    """Return whether a word is a noun in the plural or one that is counted without a plural."""
     lower = word.lower()
     if lower in _WORDS["counted"] or lower in _SINGULAR:
         return True

@@ -178,7 +178,7 @@ def _figure(match: re.Match[str]) -> str:
 
 
 def _counts(word: str) -> bool:
-    """Tell whether a word after a number says of what there are so many: a unit, or things."""
+    """Return whether a word after a number says of what there are so many: a unit, or things."""
     return measures.is_unit(word) or measures.is_plural(word)
 
 

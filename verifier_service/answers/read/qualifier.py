@@ -105,7 +105,7 @@ def split_qualifiers(cleaned: str) -> tuple[str, tuple[Qualifier, ...]]:
 
 
 def same_marks(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Tell whether two sets of marks allow the same values; `N` may begin with 0 or with 1."""
+    """Return whether two sets of marks allow the same values; `N` may begin with 0 or with 1."""
     first, second = settled(one), settled(other)
     if first == second or not (first | second) - {"R"}:
         return True
@@ -239,14 +239,14 @@ class _Reader:
         return self._statements(at, end), end
 
     def _bounds(self, at: int, before: int) -> bool:
-        """Tell whether `c >`, `c \\ne` stands at a token, of a letter that stands before another."""
+        """Return whether `c >`, `c \\ne` stands at a token, of a letter that stands before another."""
         name = self._name(at)
         if name is None or name[1] >= len(self.words) or self.words[name[1]] == "=":
             return False
         return self.words[name[1]] in _RELATIONS and self.spans[at].text in self.text[: self.spans[before].start]
 
     def _known(self, at: int, end: int) -> bool:
-        """Tell whether tokens speak of letters in known words only, or list the values of one with dots."""
+        """Return whether tokens speak of letters in known words only, or list the values of one with dots."""
         words = [_PLURALS.get(word, word) for word in self.words[at:end]]
         if len(words) > 4 and words[1] == "=" and self._name(at) and words[-1] in ("\\ldots", "\\dots", "\\cdots"):
             return True
@@ -274,11 +274,11 @@ class _Reader:
         return len(self.spans)
 
     def _breaks(self, at: int) -> bool:
-        """Tell whether a line ends before a token."""
+        """Return whether a line ends before a token."""
         return "\n" in self.text[self.spans[at - 1].end : self.spans[at].start]
 
     def _assigns(self, at: int) -> bool:
-        """Tell whether `f(x) =`, `y =`, `a_n =` stands at a token."""
+        """Return whether `f(x) =`, `y =`, `a_n =` stands at a token."""
         if at < len(self.words) and self.words[at] in ("and", "or"):
             at += 1
         if self._name(at) is None:
@@ -416,7 +416,7 @@ class _Reader:
         return {_SIGN_MARKS.get(said, said)}, stop
 
     def _marks(self, at: int, end: int) -> bool:
-        r"""Tell whether a token begins what else is said of a letter after its bound: `k \ge 0 is an integer`."""
+        r"""Return whether a token begins what else is said of a letter after its bound: `k \ge 0 is an integer`."""
         for ahead in (("is", "are"), ("a", "an")):
             at += at + 1 < end and self.words[at] in ahead
         return _PLURALS.get(self.words[at], self.words[at]).replace("-", "") in _MARKS

@@ -47,7 +47,7 @@ class Reaction:
 
     @property
     def is_told(self) -> bool:
-        """Tell whether it holds what only chemistry has: a molecule of two elements, or a subscript."""
+        """Return whether it holds what only chemistry has: a molecule of two elements, or a subscript."""
         return any(_atoms(name) > 1 or any(map(str.isdigit, name)) for side in self.sides for name, _ in side)
 
 
@@ -88,7 +88,7 @@ def _count(text: str | None) -> Fraction:
 
 
 def _is_formula(name: str) -> bool:
-    """Tell whether each letter of a formula is an element."""
+    """Return whether each letter of a formula is an element."""
     return all(element in _ELEMENTS for element in re.findall("[A-Z][a-z]?", name))
 
 

@@ -85,7 +85,7 @@ def _bare(text: str) -> str:
 
 
 def is_words(cleaned: str) -> bool:
-    """Tell whether a text is words and no formula: letters, hyphens, apostrophes and blanks, at least one run of
+    """Return whether a text is words and no formula: letters, hyphens, apostrophes and blanks, at least one run of
     three letters."""
     text = _COMMANDS.sub("", cleaned).replace("{", "").replace("}", "")
     if "\\operatorname" in cleaned:

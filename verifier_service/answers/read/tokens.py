@@ -260,7 +260,7 @@ def _foreign(value: str, spaced: bool, tokens: list[Token]) -> None:
 
 
 def _after_unit_slash(tokens: list[Token]) -> bool:
-    """Tell whether a unit and a stroke or a hyphen stand before: `ft/`, `\\mathrm{m}/`, `5 g/`."""
+    """Return whether a unit and a stroke or a hyphen stand before: `ft/`, `\\mathrm{m}/`, `5 g/`."""
     if len(tokens) < 2 or tokens[-1].value not in ("/", "-"):
         return False
     before = tokens[-2]
@@ -270,7 +270,7 @@ def _after_unit_slash(tokens: list[Token]) -> bool:
 
 
 def _names_unit(word: str, tokens: list[Token], following: str) -> bool:
-    """Tell whether `min`, `sec` or `in` is a unit here: it follows a value or a unit, and nothing it would act on
+    """Return whether `min`, `sec` or `in` is a unit here: it follows a value or a unit, and nothing it would act on
     follows."""
     if word not in _UNIT_NAMES or not tokens:
         return False
@@ -286,7 +286,7 @@ def _names_unit(word: str, tokens: list[Token], following: str) -> bool:
 
 
 def _in_unit_bracket(word: str, tokens: list[Token], following: str) -> bool:
-    """Tell whether a bracket after a value or a point after a unit comes before a word: `5 (`, `5 J/(`, `5 sq.`."""
+    """Return whether a bracket after a value or a point after a unit comes before a word: `5 (`, `5 J/(`, `5 sq.`."""
     if len(tokens) < 2:
         return False
     before, bracket = tokens[-2:]
@@ -296,7 +296,7 @@ def _in_unit_bracket(word: str, tokens: list[Token], following: str) -> bool:
 
 
 def _joins_numbers(word: str, tokens: list[Token], following: str) -> bool:
-    """Tell whether a small word stands between a number and a number or a noun: `5 of the`, `1 in 6`, `5 to 6`."""
+    """Return whether a small word stands between a number and a number or a noun: `5 of the`, `1 in 6`, `5 to 6`."""
     after_number = bool(tokens) and tokens[-1].kind == "num"
     return word in _SMALL_WORDS and after_number and _AFTER_SMALL_WORD.match(following) is not None
 

@@ -60,7 +60,7 @@ def _complemented(event: Node) -> Node | None:
 
 
 def _is_event(node: Node) -> bool:
-    """Tell whether capital letters and the operations of sets make up a term."""
+    """Return whether capital letters and the operations of sets make up a term."""
     return all(
         isinstance(part, (SetOperation, Logic))
         or (isinstance(part, Symbol) and part.name[:1].isupper())

@@ -28,5 +28,5 @@ class Measure:
 
     @property
     def holds_pi(self) -> bool:
-        """Tell whether the unit is a multiple of π, as a degree is."""
+        """Return whether the unit is a multiple of π, as a degree is."""
         return any(unit.pi for unit in self.units)

@@ -111,7 +111,7 @@ def _with_moments(node: Node, names: frozenset[str]) -> Node:
 
 
 def _is_variable(operands: tuple[Node, ...]) -> bool:
-    """Tell whether the operand is one capital letter."""
+    """Return whether the operand is one capital letter."""
     match operands:
         case (Symbol(name),):
             return name[0].isupper() and name not in _OF_CHANCE
@@ -171,7 +171,7 @@ def _as_tuples(left: Node, right: Node) -> tuple[Node, Node]:
 
 
 def _is_in_space(node: Node) -> bool:
-    """Tell whether a vector has three coordinates."""
+    """Return whether a vector has three coordinates."""
     match node:
         case Tuple(items=items):
             return len(items) == 3

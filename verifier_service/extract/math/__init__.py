@@ -1,21 +1,20 @@
 r"""Find the final answer in a completion, or in a reference that is a whole solution.
 
-The rules, in order of trust; the first that finds something decides, and a request may restrict them:
+These are the rules, the most trusted first. The first that finds something decides, and a request can restrict them:
 
 | rule | what it takes |
 |---|---|
-| boxed | the last `\boxed{}` or `\fbox{}`; boxes joined by nothing but `and`, `or`, commas and blanks are one list |
-| tag | the last `<answer>...</answer>` (also `<final_answer>`), read by the rules below if it holds a sentence |
+| boxed | the last `\boxed{}` or `\fbox{}`; boxes joined only by `and`, `or`, commas and blanks form one list |
+| tag | the last `<answer>...</answer>` (also `<final_answer>`); if it holds a sentence, the rules below read it |
 | hashes | what follows the last `####` on its line |
 | phrase | what follows the last "the answer is", "Final Answer:", "A:" and the like |
 | last_line | the last line, if it is a formula or a displayed formula |
-| last_number | the last number, with its sign, currency and unit, what it is listed with, or the value in bold |
+| last_number | the last number with its sign, currency, unit and list, or the value in bold |
 
-What the model thought to itself is not looked at, nor are comments (`thoughts`, `visible`). An answer that its own
-sentence denies, asks for or only offers is none (`denial`). One that is taken back later counts no more: then what
-follows is looked at, and counts if it is an answer (`retraction`); so it is with one that is announced after a box and
-differs from it (`later`). Marks and reasons around an answer are cut (`remark`, `reason`). Every scan is linear in the
-length of the text.
+The model's thoughts and comments are ignored (`thoughts`, `visible`). An answer that its own sentence denies, asks
+about or merely offers does not count (`denial`). If an answer is retracted later, only what follows is searched, and it
+counts if it is an answer (`retraction`). The same goes for a different answer announced after a box (`later`). Marks
+and reasons around an answer are cut (`remark`, `reason`). Every scan is linear in the length of the text.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,32 +36,32 @@ FINDERS: dict[ExtractionRule, Callable[[str], Found | None]] = {
     ExtractionRule.LAST_LINE: last.last_line,
     ExtractionRule.LAST_NUMBER: last.last_value,
 }
-"""Each rule, the most trusted first."""
+"""Each rule with its finder, the most trusted first."""
 
 _AFTER_RETRACTION = FINDERS | {
     ExtractionRule.LAST_LINE: correction.find,
     ExtractionRule.LAST_NUMBER: correction.find,
 }
-"""What may follow an answer that was taken back; a number that is only mentioned there is none."""
+"""What can follow a retracted answer. A number that is only mentioned there is not an answer."""
 
 _MARKED = frozenset([ExtractionRule.BOXED, ExtractionRule.TAG, ExtractionRule.HASHES])
-"""Rules that find an answer which stands between marks, wherever that is: one announced later may replace it."""
+"""Rules that find an answer between marks, wherever it stands. An answer announced later can replace it."""
 
 _MAX_RETRACTIONS = 4
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """The answer as it stands in the text, and the rule that found it."""
+    """The answer as written in the text, and the rule that found it."""
 
     text: str
     rule: ExtractionRule
 
 
 def extract_answer(text: str, rules: Sequence[ExtractionRule] | None) -> Extracted | None:
-    """Return the final answer of a text by the first of the rules that finds one, or None.
+    """Return the final answer of a text by the first rule that finds one, or None.
 
-    `rules` are those that may be used, in any order; None means all. A hedge, a denied answer and an empty box are not
+    `rules` are the allowed rules, in any order; None allows all. A hedge, a denied answer and an empty box are not
     answers.
     """
     allowed = set(ExtractionRule) if rules is None else set(rules)
@@ -85,8 +84,11 @@ def extract_answer(text: str, rules: Sequence[ExtractionRule] | None) -> Extract
 
 
 def extract_reference(text: str) -> Extracted:
-    """Return the answer of a reference: from its box, tag or `####` where it is a solution, the value that it states
-    where it is a sentence that states one, else the text itself."""
+    """Return the answer of a reference.
+
+    It is the content of its box or tag, or what follows `####`, if it is a solution; the value, if it is a sentence
+    that states one; otherwise the text itself.
+    """
     found, rule = reference.find(text)
     return Extracted(found[:MAX_EXTRACTED_CHARS], rule)
 
@@ -94,7 +96,7 @@ def extract_reference(text: str) -> Extracted:
 def _first(
     text: str, finders: Sequence[tuple[ExtractionRule, Callable[[str], Found | None]]]
 ) -> tuple[ExtractionRule, Found | None]:
-    """Return what the first rule finds that finds anything."""
+    """Return the answer of the first rule that finds anything."""
     for rule, find in finders:
         found = find(text)
         if found is not None:

@@ -1,4 +1,4 @@
-r"""The last `\boxed{}`, or the last boxes if they are one list."""
+r"""Find the last `\boxed{}`, or the last boxes if they form one list."""
 
 import re
 
@@ -9,11 +9,16 @@ from verifier_service.extract.math.remark import is_crossed
 _BOX = re.compile(
     r"(?<!\\)\\{1,4}(?:(?:boxed|fbox|framebox)\s{0,5}(?=[{\d\\A-Za-z])|box\s{0,5}(?=\{))|\x08oxed\s{0,5}(?=\{)"
 )
-"""`\\boxed{5}`, `\\boxed 5`, `\\\\boxed{5}` escaped twice; not a bare `\\boxed` at the end."""
+"""`\\boxed{5}`, `\\boxed 5`, `\\\\boxed{5}` escaped twice; not a bare `\\boxed` at the end.
 
-_BRACES = re.compile(r"\\\\|\\[{}]|[{}]")  # `{`; `\{` and `\\` are skipped
-_TOKEN = re.compile(r"\\[A-Za-z]+|\d+|[A-Za-z]")  # what `\boxed 5` holds without braces
+`\\x08oxed` is a box whose `\\b` was read as the escape for backspace.
+"""
+
+_BRACES = re.compile(r"\\\\|\\[{}]|[{}]")  # `{` and `}`; `\{` and `\\` match too, so that they are skipped
+_TOKEN = re.compile(r"\\[A-Za-z]+|\d+|[A-Za-z]")  # what `\boxed 5` contains without braces
+# The name before a box: `x = `, `x_1 = `.
 _NAME = r"(?P<name>(?<![A-Za-z\\])[A-Za-z](?:_(?:\w|\{\w{1,3}\}))?)\s?=\s?"
+# The label of a part between boxes: `**Part (b):** `, `(iv) `.
 _PART = r"(?P<part>[*_\s]{0,6}(?:part\s{0,2}|question\s{0,2})?\((?:[a-h]|i{1,3}|iv|vi?|[1-8])\)[\s*_:.)]{0,6})"
 _BETWEEN = re.compile(
     r"(?:[\s$.,;:&]|\\[()\[\]]|\\quad|\\qquad|\\[,;: ]|\\text\{|\}|(?:and|or|und|oder|et|ou)\b|\\\\)*"
@@ -21,7 +26,7 @@ _BETWEEN = re.compile(
     re.IGNORECASE,
 )
 """`$ and $`, `\\quad\\text{or}\\quad`, `$ or $x = `, `$\n**Part (b):** $`; not `then`."""
-_NAMED = re.compile(_NAME + "$")  # what stands before a box in `x_1 = \\boxed{5}`
+_NAMED = re.compile(_NAME + "$")  # before a box: `x_1 = `
 
 _OR = re.compile(r"\b(?:or|oder|ou)\b", re.IGNORECASE)
 _CONTRAST = re.compile(
@@ -32,8 +37,9 @@ _CONTRAST = re.compile(
 
 _PERCENT = re.compile(
     r"[\s$]{0,4}(?:\\\)|\\\])?\s{0,3}(\\%|%|percent\b|pct\b)"
-)  # `\boxed{20}$\%`, `\boxed{20} percent`
-_UNIT_AFTER = re.compile(r"(?:\$|\\\))?(?=\s)")  # `$` between a box and its unit
+)  # after a box: `\boxed{20}$\%`, `\boxed{20} percent`
+_UNIT_AFTER = re.compile(r"(?:\$|\\\))?(?=\s)")  # the sign that closes the formula, between a box and its unit
+# A box with one of these already has a unit, or is not a bare number.
 _HAS_UNIT = re.compile(r"\\(?:text|mathrm)|%|[A-Za-z]{2}|=")
 _ESCAPED = re.compile(r"\\+")
 
@@ -44,7 +50,7 @@ _MAX_DENIED = 8
 
 
 def find(text: str) -> Found | None:
-    """Return the last box that is affirmed; boxes joined by nothing but `and`, `or`, commas and blanks are one list."""
+    """Return the last affirmed box. Boxes joined only by `and`, `or`, commas and blanks form one list."""
     boxes = list(_BOX.finditer(text))
     denied = 0
     while boxes:
@@ -53,6 +59,7 @@ def find(text: str) -> Found | None:
         if content is None:
             continue
         inner, end = content
+        # An empty answer: the author committed to neither value, so no other rule may pick one.
         if _depends(text, boxes, last, end):
             return Found("", end)
         if not (denial.is_denied(text, last.start(), end) or offer.is_alternative(text, last.start())):
@@ -64,7 +71,7 @@ def find(text: str) -> Found | None:
 
 
 def _depends(text: str, before: list[re.Match[str]], last: re.Match[str], end: int) -> bool:
-    """Tell whether a box holds one of two values, each under its own condition."""
+    """Return whether a box holds one of two values, each under its own condition."""
     if dependent.is_one_of_two(text, end):
         return True
     content = _content(text, before[-1]) if before else None
@@ -72,7 +79,7 @@ def _depends(text: str, before: list[re.Match[str]], last: re.Match[str], end: i
 
 
 def _is_contrast(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
-    """Tell whether two boxes stand as in `\\boxed{6}, not \\boxed{5}`."""
+    """Return whether two boxes stand as in `\\boxed{6}, not \\boxed{5}`."""
     content = _content(text, one)
     return (
         content is not None
@@ -82,7 +89,7 @@ def _is_contrast(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
 
 
 def _list(text: str, before: list[re.Match[str]], last: re.Match[str], inner: str, end: int) -> str:
-    """Return what a box holds, with the boxes before it that belong to the same list."""
+    """Return the content of a box, together with the boxes before it that belong to the same list."""
     chain = [_with_unit(inner, text[end : end + 60])]
     names = [_name(text, last.start())]
     left, joined_by_or = last.start(), False
@@ -91,7 +98,7 @@ def _list(text: str, before: list[re.Match[str]], last: re.Match[str], inner: st
         if content is None:
             break
         inner, end = content
-        if end > left:  # the box that was taken stands inside this one
+        if end > left:  # this box surrounds the one already taken
             left = min(left, match.start())
             if inner.strip().endswith("}") and _BOX.search(inner):
                 continue
@@ -111,13 +118,13 @@ def _list(text: str, before: list[re.Match[str]], last: re.Match[str], inner: st
 
 
 def _name(text: str, start: int) -> str:
-    """Return the name to which a box at a place is equated: `x_1` of `x_1 = \\boxed{5}`."""
+    """Return the name to which a box is equated: `x_1` for `x_1 = \\boxed{5}`."""
     named = _NAMED.search(text[max(0, start - _MAX_NAME) : start])
     return named["name"] if named else ""
 
 
 def _content(text: str, match: re.Match[str]) -> tuple[str, int] | None:
-    """Return what a box holds and where it ends; a box that is never closed holds the rest of its line."""
+    """Return a box's content and where it ends. A box that is never closed holds the rest of its line."""
     start = match.end()
     if start >= len(text):
         return None
@@ -149,7 +156,7 @@ def _unescaped(inner: str) -> str:
 
 
 def _with_unit(inner: str, following: str) -> str:
-    """Add a percent sign, or a unit, that stands right after the box."""
+    """Append a percent sign or unit that stands right after the box."""
     unit = _UNIT_AFTER.match(following)
     if unit and not _HAS_UNIT.search(inner):
         said = value.unit_after(following, unit.end())

@@ -1,4 +1,4 @@
-"""The answer that stands in the place of one that was taken back: `it should be 6`, `Correction: 6`."""
+"""Find the answer that replaces a retracted one: `it should be 6`, `Correction: 6`."""
 
 import re
 from collections import deque
@@ -26,7 +26,7 @@ _AHEAD = 300
 
 
 def own(text: str, start: int) -> Found | None:
-    """Return what the author gets, after what others say: `the book says 5; I get 6`."""
+    """Return the author's own value after someone else's: `the book says 5; I get 6`."""
     said_so = _OWN.search(text, start, start + _AHEAD)
     if said_so is None:
         return None
@@ -38,7 +38,7 @@ def own(text: str, start: int) -> Found | None:
 
 
 def find(text: str) -> Found | None:
-    """Return the last value that is put in the place of an answer which was taken back."""
+    """Return the last value that replaces a retracted answer."""
     matches = (one for one in _CORRECTED.finditer(text) if _VALUE.match(text, one.end()))
     for match in deque(matches, maxlen=1):
         said, is_meant = statement(text[match.end() : match.end() + 500].lstrip(" :*"))

@@ -1,7 +1,7 @@
-r"""Answers that their own sentence denies, asks for, or only offers or supposes.
+r"""Recognize answers that their own sentence denies, asks about, or merely offers or supposes.
 
 What governs an answer stands in its own clause: "the answer is not 5", "maybe 5", "I doubt that it is 5", "if the
-answer is 5", "`\boxed{5}` is wrong", "is it 5?". "Neither 3 nor 4, so the answer is 5" denies 3 and 4 only.
+answer is 5", "`\boxed{5}` is wrong", "is it 5?". "Neither 3 nor 4, so the answer is 5" denies only 3 and 4.
 """
 
 import re
@@ -11,12 +11,12 @@ from verifier_service.extract.math.supposition import is_supposed
 from verifier_service.extract.math.wording import any_of, listed, words_of
 
 _NEAR = 80
-"""How much before an answer is looked at for the words right before it."""
+"""How much text before an answer is searched for the words right before it."""
 
 _OPENING = r"[\s:$(\\\[{*_`\"'~]{0,12}(?:[A-Za-z]\w{0,3}\s?=\s?)?[$(\\\[{]{0,3}$"
-"""What may stand between a word and the answer: blanks, signs that open a formula, and a name: `$x = `."""
+"""What can stand between a word and the answer: blanks, signs that open a formula, and a name (`$x = `)."""
 CLOSING = r"[\s$.,:;)\\\]}*_`\"']{0,12}"
-"""What may stand between the answer and a word: blanks, and signs that close a formula or a sentence."""
+"""What can stand between the answer and a word: blanks, and signs that close a formula or a sentence."""
 
 _WORD = r"\w{1,20}\s{1,3}"
 _ANY_BE = any_of("is | was | are | were | would be | might be | could be")
@@ -58,6 +58,7 @@ _IF_IT_IS = (  # if the answer is 5, suppose it were 5, whether 5
 )
 _WOULD_HAVE = r"\b(?:answer|result|solution)\swould\shave\sbeen"
 _STRUCK = r"\\(?:[bx]?cancel|sout|st)\s?"  # \cancel{5}
+# is not, is by no means, is not (a value), does not equal, do not choose, may be, perhaps is (three ways)
 _CHINESE = "不是|并非|不为|不等于|不选|可能是|也许是|或许是|大概是"
 _BEFORE_DENIED = (
     _NOT,
@@ -132,7 +133,7 @@ _CLAUSE_DENIED = re.compile(
     rf"\b(?:neither|none\s{{1,3}}of|{_THERE_IS_NONE}|{_SOMEBODY_SAYS}|{_NOT_THE_CASE}|{_DO_NOT_KNOW}|{_DOUBT}|{_WRONG_TO_SAY})",
     re.IGNORECASE,
 )
-"""`It is not the case that the answer is 5`, `Neither 4 nor 5 is correct`: what denies all of its clause."""
+"""What denies its whole clause: `It is not the case that the answer is 5`, `Neither 4 nor 5 is correct`."""
 
 _LISTED_AS_WRONG = re.compile(
     r"(?:\b(?:none|neither|not)\b|n['’]t\b)[^.!?\n:]{0,60}\b(?:correct|right|true|valid|answers?|works?|possible)\s?:"
@@ -185,9 +186,9 @@ _DENIED_AFTER = re.compile(
 _CROSS_BEFORE = re.compile(r"[✗✘❌✖]\ufe0f?[\s:$(*]{0,6}$")  # ❌ 5
 _CROSS_AFTER = re.compile(r"[\s$.)*]{0,6}(?:[✗✘❌✖]|\(\?\))")  # 5 ✗, 5 (?)
 _ASKED = re.compile(r"[\s$.)\\\]}*\"']{0,8}\?+")  # `is it \boxed{5}$?`
-_QUESTION = re.compile(r"[^.!?\n？]{0,160}[?？]")  # the rest of `could it be 5 apples?`
+_QUESTION = re.compile(r"[^.!?\n？]{0,160}[?？]")  # the rest of the question in `could it be 5 apples?`
 _YES = re.compile(r"[\s*]{0,4}(?:yes|yep|yeah|correct|right|indeed|exactly|sure|true|✓|✅)", re.IGNORECASE)
-_STRUCK_OUT = re.compile(_STRUCK + r"\{\s{0,3}[$(\\]{0,3}$")  # `\sout{ | \boxed{5}}`
+_STRUCK_OUT = re.compile(_STRUCK + r"\{\s{0,3}[$(\\]{0,3}$")  # before a struck-out box: `\sout{`
 _IS_QUESTION = re.compile(r"[?？][\s})\]$.]{0,6}$")  # `5?`
 
 
@@ -205,11 +206,14 @@ _STEMS = (
         "| ✖"
     ),
 )
-"""One of these stands in whatever denies an answer before it; most texts hold none, and are told so fast."""
+"""Everything that denies an answer before it contains one of these.
+
+Most texts contain none, which this finds quickly.
+"""
 
 
 def is_denied_before(text: str, start: int) -> bool:
-    """Tell whether what stands before an answer denies it, or only offers or supposes it."""
+    """Return whether the text before an answer denies it, or merely offers or supposes it."""
     window = text[max(0, start - BEFORE) : start].lower()
     if not any(stem in window for stem in _STEMS):
         return False
@@ -224,7 +228,7 @@ def is_denied_before(text: str, start: int) -> bool:
 
 
 def is_denied(text: str, start: int, end: int) -> bool:
-    """Tell whether the sentence around an answer denies it, asks whether it is, or only offers it."""
+    """Return whether the sentence around an answer denies it, asks about it, or merely offers it."""
     if is_denied_before(text, start) or _DENIED_AFTER.match(text, end) or _IS_QUESTION.search(text[end - 8 : end]):
         return True
     if _CROSS_AFTER.match(text, end) or is_supposed(text, start, end):
@@ -234,21 +238,21 @@ def is_denied(text: str, start: int, end: int) -> bool:
 
 
 def is_of_others(text: str, start: int) -> bool:
-    """Tell whether the clause of an answer says that it is somebody else's: `The book says the answer is 5`."""
+    """Return whether an answer's clause attributes it to someone else: `The book says the answer is 5`."""
     return bool(_OF_OTHERS.search(clause_before(text, start)))
 
 
 def is_struck_out(text: str, start: int) -> bool:
-    """Tell whether what begins at a place is struck out."""
+    """Return whether what begins at a place is struck out."""
     return bool(_STRUCK_OUT.search(text[max(0, start - 20) : start]))
 
 
 def is_asked(text: str, end: int) -> bool:
-    """Tell whether the sentence that goes on at a place is a question that no yes follows."""
+    """Return whether the sentence that continues at a place is a question that is not followed by a yes."""
     question = _QUESTION.match(text, end)
     return bool(question) and not _YES.match(text, question.end())
 
 
 def is_bound(text: str, start: int) -> bool:
-    """Tell whether the number at a place is only compared with: `it is less than 5`."""
+    """Return whether the number at a place is only a bound or a factor: `it is less than 5`, `twice 5`."""
     return bool(_BOUND.search(text[max(0, start - _NEAR) : start]))

@@ -1,4 +1,4 @@
-r"""Two values under two conditions, of which the author chooses none: `7/12 (if disjoint) or 1/2 (if independent)`."""
+r"""Recognize two values under two conditions, with no choice: `7/12 (if disjoint) or 1/2 (if independent)`."""
 
 import re
 
@@ -23,24 +23,24 @@ _BETWEEN = re.compile(
     rf"{_FIRST_CASE}(?:\b(?:or|and|but|otherwise|else)\b|[),;])[^!?\n]{{0,30}}$",
     re.IGNORECASE,
 )
-"""What stands between two boxes of which each has its condition: `$ if A, or $`."""
+"""What stands between two boxes if each has its own condition: `$ if A, or $`."""
 _AFTER = re.compile(rf"{_CLOSE}[\s,(]{{1,3}}{_IF}\b", re.IGNORECASE)  # `$ if they are`
 _FIRST = re.compile(r"[$(\\*\s]{0,4}(?:[A-Za-z]\s?=\s?)?[-−]?\d[\d./,]{0,30}")  # `$x = 7/12`
 _AHEAD = 300
 
 
 def is_one_of_two(text: str, end: int) -> bool:
-    """Tell whether another value follows the answer that ends at a place, each under its own condition."""
+    """Return whether the answer that ends at a place is followed by another, each under its own condition."""
     return bool(_TWO.match(text, end, end + _AHEAD))
 
 
 def are_two(text: str, one: int, start: int, end: int) -> bool:
-    """Tell whether the answer that ended at `one` and that between `start` and `end` have each its own condition."""
+    """Return whether the answer that ended at `one` and that from `start` to `end` each have their own condition."""
     between = text[one:start] if start - one <= _AHEAD else ""
     return bool(_BETWEEN.match(between)) and ("otherwise" in between or bool(_AFTER.match(text, end)))
 
 
 def begins_with_two(sentence: str) -> bool:
-    """Tell whether a sentence begins with two values, each under its own condition: `5 if they are, 6 if not`."""
+    """Return whether a sentence begins with two values, each under its own condition: `5 if they are, 6 if not`."""
     first = _FIRST.match(sentence)
     return first is not None and is_one_of_two(sentence, first.end())

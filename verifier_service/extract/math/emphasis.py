@@ -1,4 +1,4 @@
-"""A value in bold, which is taken whole: `**5:00 AM**`, `**1, 2, 3, and 6**`, `**x = 1 + √2 ≈ 2.414**`."""
+"""Find a value in bold, which is taken whole: `**5:00 AM**`, `**1, 2, 3, and 6**`, `**x = 1 + √2 ≈ 2.414**`."""
 
 import re
 
@@ -12,14 +12,14 @@ _VALUE_FIRST = re.compile(
     r"(?:[A-Za-z]\w{0,3}\s?(?:=|≈)\s?)?[(\[{]{0,2}(?:[-−+±]\s?)?(?:\\?[$€£¥₹]\s?|[A-Z]{2,3}\s)?"
     r"(?:\.?\d|[√π]|\\(?:d?frac|sqrt|pi))"
 )
-"""`5 apples`, `-$3.50`, `x = 4`; not `5` of `Step 5`."""
+"""The beginning of a value: `5 apples`, `-$3.50`, `x = 4`; not the `5` of `Step 5`."""
 _WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:and|or|per|AM|PM|am|pm)\b)[^\W\d_]{2,}")
 _CHANGES = re.compile(
     words_of("is | are | was | not | of | than | after | before | more | less | fewer | from | since | because")
     + r"|\s\([A-Za-z]|\s[a-z]{3,20}ed$",
     re.IGNORECASE,
 )
-"""What makes of a value a sentence, another value, or says it twice: `5 students passed`, `12 (twelve)`."""
+"""What turns a value into a sentence or another value, or repeats it: `5 students passed`, `12 (twelve)`."""
 _OPERATION = re.compile(r"[=√]|\\[A-Za-z]|\d\s?[+^·×]\s?\d")  # `x = 5`, `1 + √2`; not `5`
 _END = re.compile(r"\*{1,3}[.!。\s]{0,4}$")
 _CLAUSE = re.compile(
@@ -35,11 +35,11 @@ _STATES = re.compile(
     r"|undefined|unbounded|infinite|inconsistent|divergent|empty)$",
     re.IGNORECASE,
 )
-"""What a clause ends with that says something by itself: `does not exist`, `there is no solution`."""
+"""The end of a clause that states something by itself: `does not exist`, `there is no solution`."""
 
 
 def around(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Return where the value in bold begins and ends in which a number stands, or None if it stands in none."""
+    """Return where the bold value around a number begins and ends, or None if the number is not in one."""
     line = max(text.rfind("\n", 0, start) + 1, start - _MAX_LINE)
     opened = text.rfind("**", line, start)
     closed = text.find("**", end, end + _MAX_SAID)
@@ -54,14 +54,14 @@ def around(text: str, start: int, end: int) -> tuple[int, int] | None:
 
 
 def _is_value(said: str) -> bool:
-    """Tell whether what stands in bold is a value and its unit, a list of values, or a formula."""
+    """Return whether bold text is a value with its unit, a list of values, or a formula."""
     if not _VALUE_FIRST.match(said):
         return False
     return is_formula(said) or (len(_WORD.findall(said)) <= _MAX_WORDS and not _CHANGES.search(said))
 
 
 def formula_at_end(line: str) -> tuple[int, int] | None:
-    """Return where the formula in bold begins and ends that ends a line: `since x > 0, **x = 1 + √2 ≈ 2.414**.`"""
+    """Return where a bold formula at the end of a line begins and ends: `since x > 0, **x = 1 + √2 ≈ 2.414**.`"""
     closing = _END.search(line[-8:])
     end = len(line[:-8]) + closing.start() if closing else -1
     opened = line.rfind("**", max(0, end - _MAX_SAID), end) if closing else -1
@@ -71,7 +71,7 @@ def formula_at_end(line: str) -> tuple[int, int] | None:
 
 
 def clause_at_end(line: str) -> tuple[int, str] | None:
-    """Return the clause in bold that ends a line and states something, and where it begins."""
+    """Return the bold clause at the end of a line, if it states something, and where it begins."""
     clause = _CLAUSE.search(line[-200:])
     if clause is None or not _STATES.search(clause["said"].strip(" .")):
         return None

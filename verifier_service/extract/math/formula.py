@@ -1,4 +1,4 @@
-r"""Formulas in a text: `$...$`, `$$...$$`, `\(...\)`, `\[...\]`, and lines that are nothing but mathematics."""
+r"""Recognize formulas in a text: `$...$`, `$$...$$`, `\(...\)`, `\[...\]`, and lines of pure mathematics."""
 
 import re
 
@@ -16,12 +16,12 @@ _OF_FORMULAS = frozenset(
 
 
 def inside(formula: re.Match[str]) -> str:
-    """Return what stands between the signs of a formula that `FORMULAS` matched."""
+    """Return the content of a formula that `FORMULAS` matched."""
     return next(part for part in formula.groups() if part).strip()
 
 
 def is_formula(line: str) -> bool:
-    """Tell whether a whole line is mathematics and not a sentence."""
+    """Return whether a whole line is mathematics, not a sentence."""
     bare = _TEXT_OR_COMMAND.sub(" ", line)
     words = [word for word in _WORD.findall(bare) if word.lower() not in _OF_FORMULAS]
     foreign = any(sign.isalpha() and not sign.isascii() and not "Α" <= sign <= "ω" for sign in bare)

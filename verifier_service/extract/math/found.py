@@ -1,4 +1,4 @@
-"""What a rule finds: the answer, and where in the text it ends."""
+"""The result of a rule: the answer, and where it ends in the text."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,10 @@ MAX_EXTRACTED_CHARS = 100_000
 
 
 class Found(NamedTuple):
-    """An answer as it stands in the text, which goes on at `end`. An empty `text`: what was found is no answer."""
+    """An answer as written in the text, which continues at `end`.
+
+    If `text` is empty, what was found is not an answer.
+    """
 
     text: str
     end: int

@@ -1,4 +1,4 @@
-"""The end of a text that announces no answer: its last line if that is a formula, its last number, its last letter."""
+"""Read the end of a text that announces no answer: its last line if a formula, its last number, its last letter."""
 
 import re
 
@@ -49,11 +49,14 @@ _UNSURE = re.compile(
 )
 _MAX_BOLD_WORDS = 4
 _LETTER_FIRST = re.compile(r"\(?[A-J][.)。]|[A-J](?![\x00-\x7f])")  # `B)`, `B是`
-_BARE = re.compile(r"(?!I\s|sorry|idk)[^\d]*$|(?:[-+−]|\\?\$|[€£¥])?\s?[\d.]|[A-J][.):]\s")  # a word, `5 apples`
+# a word, `5 apples`, `B) 5`
+_BARE = re.compile(r"(?!I\s|sorry|idk)[^\d]*$|(?:[-+−]|\\?\$|[€£¥])?\s?[\d.]|[A-J][.):]\s")
 _BARE_FRACTION = re.compile(
     r"-?(?:\d{1,9})?\\[dt]?frac\s?\{[^{}]{1,60}\}\s?\{[^{}]{1,60}\}|-?\d{0,9}\\sqrt\s?\{[^{}]{1,60}\}"
 )
+# The percent sign after a formula: `$20$%`, `$20$ percent`.
 _PERCENT = re.compile(r"[\s$)\\]{0,4}(%|percent\b|pct\b)")
+# The letter of a choice, alone: `(C)`, `B`. `A` only at the end of the text, because it is also an article.
 _LETTER = re.compile(r"(?<![\w'’\\$])(?:\(([A-J])\)|([B-H]|A(?=[\s.)*]{0,5}$)))(?![\w'’$])")
 _BETWEEN_FORMULAS = re.compile(r"\s{0,3}(?:,\s{0,3}and\b|,|and\b|(?:,\s{0,3})?(\sor)\b)\s{0,3}")  # `$5$ or $6$`
 _ANOTHER_LETTER = re.compile(r"\b[A-J][)*\]]{0,3}\s?(?:,|/|,?\s(?:or|and))\s?[(*\[]{0,3}$")  # `A or `
@@ -62,7 +65,7 @@ _CUT_OFF = re.compile(
     r"|[\s,](?:and|or|plus|minus|times|the|an|by|than|because|which|we|he|she|they|then|so|equals|if|when|from|into|of"
     r"|his|their|our|my|its|but|let|each|every|has|have|are|is))\s{0,20}$"
 )
-"""`45 +`, `45 apples and`: a text that ends in the middle of a sentence; not `**45**`."""
+"""The end of a text that breaks off in the middle of a sentence: `45 +`, `45 apples and`; not `**45**`."""
 _MERE_EXAMPLE = re.compile(
     r"\b(?:"
     + any_of(
@@ -76,7 +79,7 @@ _OPEN_AND_SHUT = {"$$": "$$", "\\]": "\\[", "$": "$"}
 
 
 def last_line(text: str) -> Found | None:
-    """Return the last line if it is a formula, a displayed formula, or a short answer that is all of the text."""
+    """Return the last line if it is a formula, a displayed formula, or a short answer that is the whole text."""
     whole = _without_end(text)
     tail = whole[-_MAX_LINE:]
     line = tail.rsplit("\n", 1)[-1].strip()
@@ -118,7 +121,7 @@ def _of_line(line: str, is_all: bool) -> str | None:
 
 
 def _bold_formula(line: str) -> str | None:
-    """Return the formula in bold that ends a line, or the clause in bold that states something."""
+    """Return the bold formula that ends a line, or the bold clause that states something."""
     place = emphasis.formula_at_end(line)
     clause = emphasis.clause_at_end(line)
     if place is None and clause is None:
@@ -129,7 +132,7 @@ def _bold_formula(line: str) -> str | None:
 
 
 def _bold_end(line: str) -> str | None:
-    """Return the word or formula in bold that ends a sentence which says what it is; nothing if that is not sure."""
+    """Return the bold word or formula that ends a sentence like `the day is **Friday**`; "" if that is uncertain."""
     bold = _BOLD_END.search(line)
     said = bold["said"].strip(" .") if bold else ""
     if not bold or not re.search(r"[^\W\d_]", said) or len(said.split()) > _MAX_BOLD_WORDS:
@@ -142,7 +145,7 @@ def _bold_end(line: str) -> str | None:
 
 
 def _last_formula(line: str, formulas: list[re.Match[str]]) -> str | None:
-    """Return the last formula of a line, and what it is listed with, if no number follows; nothing if it is denied."""
+    """Return a line's last formula, with those listed with it, if no number follows. Return "" if it is denied."""
     match = formulas.pop()
     formula, after = inside(match), line[match.end() :]
     if re.search(r"\d", after):
@@ -163,7 +166,7 @@ def _last_formula(line: str, formulas: list[re.Match[str]]) -> str | None:
 
 
 def last_value(text: str) -> Found | None:
-    """Return the last number of a text, with the others of its list; the last letter where there is no number."""
+    """Return the last number of a text, with the rest of its list, or the last letter if there is no number."""
     whole = _without_end(text)
     shift = max(0, len(whole) - _MAX_TAIL)
     tail = whole[shift:]
@@ -183,7 +186,7 @@ def last_value(text: str) -> Found | None:
 
 
 def _is_none(tail: str, start: int, end: int) -> bool:
-    """Tell whether the number at a place of a text is no answer: denied, asked for, offered, or only mentioned."""
+    """Return whether the number at a place is not an answer: denied, asked about, offered, or only mentioned."""
     if denial.is_denied(tail, start, end) or denial.is_asked(tail, end) or denial.is_bound(tail, start):
         return True
     if _MERE_EXAMPLE.search(tail[max(0, start - 40) : start]) or _FOR_EXAMPLE.match(tail, end):
@@ -197,7 +200,7 @@ def _is_none(tail: str, start: int, end: int) -> bool:
 
 
 def _last_choice(tail: str, shift: int) -> Found | None:
-    """Return the last letter of a choice that is not denied; only where a text has no number at all."""
+    """Return the last letter of a choice that is not denied, for texts without any number."""
     tail = without_because(tail, _LETTER)
     for match in reversed(list(_LETTER.finditer(tail))):
         if not denial.is_denied(tail, match.start(), match.end()):
@@ -208,9 +211,10 @@ def _last_choice(tail: str, shift: int) -> Found | None:
 
 
 def _without_end(text: str) -> str:
-    """Cut what follows the end of the turn, and the remarks that end a text in which something stands before them."""
+    """Cut what follows the end of the turn, and closing remarks if something stands before them."""
     special = SPECIAL.search(text)
     kept = (text[: special.start()] if special else text).rstrip()
+    # A few remarks can follow one another: "(Checked.) I hope this helps! Let me know."
     for _ in range(3):
         tail = kept[-400:]
         remark = _AFTERWORD.search(tail)

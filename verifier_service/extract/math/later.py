@@ -1,8 +1,8 @@
-r"""A final answer that is announced after a box and says another value: `\boxed{12}. After the fix the answer is 10`.
+r"""Find a final answer announced after a box with another value: `\boxed{12}. After the fix the answer is 10`.
 
-The last one is what the author commits to. It has to be as plain as the box (a number, the letter of a choice, a
-formula), and to stand under no condition: `with n = 2 the answer is 4` checks the box. What only writes the value of
-the box in another way, or rounds it, replaces nothing.
+The author commits to the last one. It has to be as plain as the box (a number, the letter of a choice, a formula), and
+unconditional: `with n = 2 the answer is 4` only checks the box. An answer that merely rewrites or rounds the value in
+the box replaces nothing.
 """
 
 import re
@@ -26,12 +26,13 @@ _ANNOUNCED = re.compile(
     rf"|(?P<thus>\b(?:so|thus|hence|therefore|and|then)\b,?\s{{1,3}})?(?:\b(?:the|my|our)\s{{1,3}})?\banswer{_IS}",
     re.IGNORECASE,
 )
-"""`the final answer is`, `so the answer is`; `the answer is` where the sentence corrects something."""
+"""`the final answer is`, `so the answer is`; `the answer is` only if the sentence corrects something."""
 _CORRECTS = re.compile(
     words_of(
         "wait | oops | sorry | actually | however | but | correction | edit | mistake | error | fix(?:ed)? | instead"
     ),
     re.IGNORECASE,
+    # Interjections between an answer and `so it must be 5`.
 )
 _OOPS = re.compile(
     words_of("wait | oops | whoops | sorry | hmm+ | mistake | error | hold on | ah | oh no | no"), re.IGNORECASE
@@ -44,22 +45,23 @@ _NOT_MINE = re.compile(
     ),
     re.IGNORECASE,
 )
-"""One of these in the sentence before an announcement makes it one of something else."""
+"""In the sentence before an announcement, one of these means that it announces something else."""
 _CONDITION = re.compile(words_of("if | when | unless | otherwise | would | instead of | compared"), re.IGNORECASE)
 
+# What is removed before two values are compared: text commands, spacing, brackets, blanks, emphasis, currency.
 _DRESS = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s?\{[^{}]{0,40}\}|\\[,;:! ]|\\(?:left|right|[()\[\]])|[\s$*_€£¥]")
 _NUMBER = re.compile(
     r"(?P<sign>[-−]?)(?:(?:\\[dt]?frac\{(?P<top>\d{1,30})\}\{(?P<low>\d{1,30})\}|\\[dt]?frac(?P<top1>\d)(?P<low1>\d))"
     r"|(?P<whole>\d{1,30}|\d{1,3}(?:,\d{3}){1,9})(?P<part>\.\d{1,30})?(?:/(?P<by>\d{1,30}))?)(?:\\?%)?(?:[A-Za-z]{0,30}[.]?)"
 )
-"""`-\\frac{1}{2}`, `1,234.5`, `3/4`, `20\\%`, `12 apples` without its blank; not `2+3`, `x`."""
+"""`-\\frac{1}{2}`, `1,234.5`, `3/4`, `20\\%`, `12apples` (blanks were removed); not `2+3`, `x`."""
 _LETTER = re.compile(r"\(?([A-J])\)?\.?")
 _MAX_STATEMENT = 300
 _MAX_TRIED = 10
 
 
 def announced(text: str, end: int, answer: str) -> Found | None:
-    """Return the last final answer after a place that says another value than `answer`, which ended there."""
+    """Return the last final answer announced after `answer`, which ended at `end`, if it has another value."""
     for match in reversed(deque(_ANNOUNCED.finditer(text, max(0, end - 1)), maxlen=_MAX_TRIED)):
         before = sentence_before(text, match.start())
         if not _is_meant(text[max(end, match.start() - _MAX_STATEMENT) : match.start()], match, before):
@@ -82,13 +84,13 @@ def announced(text: str, end: int, answer: str) -> Found | None:
 
 
 def _is_meant(since: str, match: re.Match[str], before: str) -> bool:
-    """Tell whether an announcement is one of the final answer: it says so, or what stands since then corrects it."""
+    """Return whether a final answer is announced: the words say so, or the text since the box corrects it."""
     corrects = _OOPS.search(since) if match["must"] else match["surely"] or match["thus"] or _CORRECTS.search(before)
     return bool(corrects) and not _NOT_MINE.search(before)
 
 
 def _is_another(said: str, answer: str, *, is_sure: bool) -> bool:
-    """Tell whether an announced value is as plain as the one in a box, and another."""
+    """Return whether an announced value is as plain as the one in a box, and different."""
     one, other = _plain(said), _plain(answer)
     if isinstance(one, str) and isinstance(other, str):
         return one != other
@@ -101,7 +103,7 @@ def _is_another(said: str, answer: str, *, is_sure: bool) -> bool:
 
 
 def _plain(said: str) -> Fraction | str | None:
-    """Return the number or the letter of a choice that an answer is, else None."""
+    """Return an answer as a number, or as the letter of a choice; None if it is neither."""
     bare = _DRESS.sub("", said[:_MAX_STATEMENT]).rsplit("=", 1)[-1]
     letter = _LETTER.fullmatch(bare)
     if letter:

@@ -1,4 +1,4 @@
-"""Values that stand one on a line after `the answers are`."""
+"""Read values that stand one per line after `the answers are`."""
 
 import re
 
@@ -14,7 +14,7 @@ _MAX_LINE = 200
 
 
 def values(phrase: str, rest: str) -> tuple[str, int] | None:
-    """Return the values that a text begins with, one on a line, and where they end, if there are two or more."""
+    """Return the values that a text begins with, one per line, and where they end, if there are two or more."""
     if not _PLURAL.search(phrase):
         return None
     found: list[str] = []
@@ -31,7 +31,7 @@ def values(phrase: str, rest: str) -> tuple[str, int] | None:
 
 
 def _value(line: str, place: int) -> str | None:
-    """Return the formula that is all of a line; a number before it is that of the line where it counts them."""
+    """Return the formula that makes up a line. A number before it is a bullet if it counts the lines."""
     bullet = _BULLET.match(line)
     numbered = bullet is not None and bullet["number"] is not None
     if len(line) > _MAX_LINE or (bullet is not None and numbered and int(bullet["number"]) != place):

@@ -1,4 +1,4 @@
-"""Answers between marks: `<answer>...</answer>`, and what follows `####`."""
+"""Find answers between marks: `<answer>...</answer>`, and what follows `####`."""
 
 import re
 from collections import deque
@@ -12,13 +12,13 @@ _HASHES = re.compile(r"(?<!#)#{4,}[ \t]{0,10}([^\n#]{1,2000})")  # `#### 72`, no
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    """Return the last match without keeping the others."""
+    """Return the last match without storing the others."""
     last = deque(pattern.finditer(text), maxlen=1)
     return last[0] if last else None
 
 
 def tag(text: str) -> Found | None:
-    """Return what the last tag holds, or the answer in it if it holds a sentence; a tag may be left open."""
+    """Return the content of the last tag, or the answer inside it if it holds a sentence. The tag can be unclosed."""
     last = _last(_TAG, text)
     if last is None:
         return None

@@ -1,8 +1,8 @@
-r"""Numbers at the end of a text that are only mentioned beside its answer.
+r"""Skip numbers at the end of a text that are only mentioned next to its answer.
 
-They stand in a reason (`it is 2/5, as 4 of the 10 balls are red`), in a bracket (`15 (10 boys and 5 girls)`), in a
-comparison (`58 left out of 85`, `24, which is 6 fewer than 30`), or name something (`problem 3`). The answer is looked
-for before them.
+They stand in a reason (`it is 2/5, as 4 of the 10 balls are red`), in parentheses (`15 (10 boys and 5 girls)`), in a
+comparison (`58 left out of 85`, `24, which is 6 fewer than 30`), or name something (`problem 3`). The answer is
+searched for before them.
 """
 
 import re
@@ -44,24 +44,24 @@ _COMPARED = re.compile(
     rf"\s{_MORE_OR_LESS}(?:\s[^\W\d_]{{1,15}}){{0,2}}\sthan(?:{_OWNER})?{_OPENS}",
     re.IGNORECASE,
 )
-"""` out of `, ` of the `, `, which is 6 fewer than `; not `less than `, which has no number before it."""
+"""` out of `, ` of the `, `, which is 6 fewer than `; not `less than ` without a number before it."""
 _ADJUNCT = re.compile(
     r"\s(?:(?:by|after|before|from|when|while|without)\s(?:\w{1,20}\s)?\w{2,20}ing|(?:left|remaining)?\s?from\sthe|left\safter"
     r"|ways?\s(?:to|of|in\swhich|for))\s(?=[^=,;:]{0,120}$)"
     r"(?!.*\b(?:so|thus|hence|is|are|was|were|equals|gives|makes|leaves|leaving|giving|then|total)\b)",
     re.IGNORECASE,
 )
-"""`18 dollars| by selling 9`, `7 ways| to choose 3`; not `by adding 3 the total is 7`."""
+"""` by selling ` after `18 dollars`, ` to choose ` after `7 ways`; not `by adding 3 the total is 7`."""
 _WHERE = re.compile(
     r"\b(?:is|are|was|equals|be)\s[$*(\\]{0,4}[-−]?\d[\d.,/]{0,20}[$*)\\]{0,4}(?:\s[^\W\d_]{1,12}){0,2}"
     r"(?P<where>,?\s(?:(?:and\sis\s)?(?:attained|reached|achieved|obtained)\s)?(?:at|when|for|where|if)\s[$(\\]{0,3}[A-Za-z]\s?=\s?)$"
 )
-"""`is 7|, attained at x = `, `is 7| when n = `; not `the minimum is at x = `."""
+"""`, attained at x = ` after `is 7`, ` when n = ` after `is 7`; not `the minimum is at x = `."""
 _OPERAND = re.compile(
     r",?\s(?:and\s)?\b(?:divid|multipl|add|subtract)\w{1,6}\s(?:(?:it|this|that|both\ssides|everything|all)\s)?(?:by\s)?$",
     re.IGNORECASE,
 )
-"""`now we divide by `; not `35 divided by `, which has a value."""
+"""`now we divide by `; not `35 divided by `, which has a value of its own."""
 _NAMED = re.compile(
     rf"\s?\b(?:in|of|for|to|with|solves?|answer|finish(?:es)?|completes?)?\s?(?:the\s)?"
     rf"{any_of('question | problem | exercise | puzzle')}\s(?:number\s|no\.?\s)?#?$"
@@ -75,18 +75,18 @@ _REMARK = re.compile(
 )
 """`10 boys and 5 girls)`, `10 + 5)`; not `3, 4)`."""
 _DIGIT = re.compile(r"\d")
-_MORE = re.compile(r"\d|\\[A-Za-z]")  # what still follows a number: `2`, `\\frac`; not the end of `\\(x = 2\\)`
+_MORE = re.compile(r"\d|\\[A-Za-z]")  # what continues a number: `2`, `\\frac`; not the end of `\\(x = 2\\)`
 _MAX_CUTS = 4
 
 
 def without_because(text: str, value: re.Pattern[str]) -> str:
-    """Cut the reason that follows a value in the last line of a text."""
+    """Cut the reason after a value in the last line of a text."""
     because = _BECAUSE.search(text, text.rfind("\n") + 1)
     return text[: because.start()] if because and value.search(sentence_before(text, because.start())) else text
 
 
 def without_mentions(text: str) -> str:
-    """Cut the end of a text from where the numbers are only mentioned; nothing is left where no other stands there."""
+    """Cut the end of a text from where numbers are only mentioned. The result is empty if only mentions are there."""
     text = without_because(text, _DIGIT)
     for _ in range(_MAX_CUTS):
         number = last_number(text)
@@ -98,7 +98,7 @@ def without_mentions(text: str) -> str:
 
 
 def _mention(text: str, number: re.Match[str]) -> int | None:
-    """Return where the words begin that make a number only a mention, or None if it is more."""
+    """Return where the words begin that make a number a mere mention, or None if it is more."""
     if _MORE.search(text, number.end()):
         return None
     window = max(0, number.start() - 330)

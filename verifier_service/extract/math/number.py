@@ -1,4 +1,4 @@
-"""Numbers in a text, with their sign, currency and percent sign."""
+"""Find numbers in a text, with sign, currency and percent sign."""
 
 import re
 from collections import deque
@@ -14,13 +14,13 @@ _MONEY = re.compile(r"(?:[$€£¥]\s?(\d[\d.,]*)|(\d[\d.,]*)\s?[$€£¥])")  #
 
 
 def last_number(text: str) -> re.Match[str] | None:
-    """Return the last number of a text, without keeping the others."""
+    """Return the last number of a text without storing the others."""
     last = deque(NUMBER.finditer(text), maxlen=1)
     return last[0] if last else None
 
 
 def amount(sentence: str) -> tuple[str, int] | None:
-    """Return the number of a sentence and where it stands: its only sum of money if there is one, else its last
+    """Return a sentence's number and where it stands: its only sum of money if there is exactly one, or its last
     number."""
     money = list(_MONEY.finditer(sentence))
     if len(money) == 1:

@@ -1,4 +1,4 @@
-"""Sentences that commit to nothing: several candidates, or that the problem was not solved."""
+"""Recognize sentences that commit to nothing: several candidates, or an unsolved problem."""
 
 import re
 
@@ -25,7 +25,7 @@ _COULD_BE = re.compile(
     re.IGNORECASE,
 )
 """`it could also be 6`; not `as could be seen`."""
-_OR = re.compile(r"\bor(?:\selse)?[\s:$(\\\[]{1,8}$", re.IGNORECASE)  # `, or $`
+_OR = re.compile(r"\bor(?:\selse)?[\s:$(\\\[]{1,8}$", re.IGNORECASE)  # before an alternative: `, or $`
 _SEVERAL = re.compile(r"\b(?:or|either)\b|/", re.IGNORECASE)
 
 _WORD = r"(?:\w{1,20}\s)?"
@@ -83,27 +83,27 @@ _NOT_SOLVED_BEFORE = 300
 
 
 def are_candidates(sentence: str) -> bool:
-    """Tell whether a sentence offers several answers and commits to none: `7, or maybe 8`."""
+    """Return whether a sentence offers several answers and commits to none: `7, or maybe 8`."""
     return bool(_COULD_BE.search(sentence)) or bool(_UNSURE.search(sentence) and _SEVERAL.search(sentence))
 
 
 def is_alternative(text: str, start: int) -> bool:
-    """Tell whether the answer at a place is the last of several that are offered: `it may be 5, or 6`."""
+    """Return whether the answer at a place is the last of several that are offered: `it may be 5, or 6`."""
     return bool(_OR.search(text[max(0, start - 16) : start])) and are_candidates(sentence_before(text, start))
 
 
 def gives_up(text: str) -> bool:
-    """Tell whether a text says that the problem was not solved."""
+    """Return whether a text says that the problem was not solved."""
     return bool(_NOT_SOLVED.search(text))
 
 
 def found_nothing(sentence: str) -> bool:
-    """Tell whether the rest of a sentence says that what was looked for was not found."""
+    """Return whether the rest of a sentence says that the value was not found."""
     return bool(_NOT_FOUND.search(sentence))
 
 
 def gave_up(text: str, start: int) -> bool:
-    """Tell whether a text says so shortly before a place, and goes on with nothing like `but still`."""
+    """Return whether a text gives up shortly before a place and does not continue like `but still`."""
     before = text[max(0, start - _NOT_SOLVED_BEFORE) : start]
     said = _NOT_SOLVED.search(before) or _NOT_FOUND.search(before)
     return bool(said) and not _STILL.search(before, said.end())

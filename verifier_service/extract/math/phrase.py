@@ -1,4 +1,4 @@
-"""What follows the last "the answer is", "Final Answer:", "答案是" and the like."""
+"""Find what follows the last "the answer is", "Final Answer:", "答案是" and the like."""
 
 import re
 from collections import deque
@@ -18,6 +18,7 @@ _ENGLISH = (
     r"|\b(?:selected|chosen|correct|my|final)\s(?:option|choice|answer)\s{0,3}[:：—–]"
     r"|(?:^|\n)[\s*_#>]{0,6}(?:the\s)?(?:option|choice)\s{0,2}[:：]",
 )
+# Chinese, Japanese, French, Spanish, Italian, Portuguese, German, Russian, Korean, Arabic and Hindi.
 _OTHERS = (
     r"|答案(?:就是|应该是|是|为|為|选|：|:)|(?:故|应|所以|因此|我|(?:^|[\s，。,]))选(?:择)?[:：]?(?=\s{0,2}[(（]?[A-J])|正确的?(?:选项|答案|结论|命题|说法|判断|序号|叙述|描述)?(?:的?(?:序号|编号|个数))?(?:是|为|：|:|有(?=\s{0,2}[①-⑩(（]?[①-⑩\dA-J]))|答え(?:は|：|:)"
     r"|r[ée]ponse(?:\s{1,2}(?:finale\s{1,2})?(?:est|:)|\s?:)|respuesta(?:\s{1,2}(?:final\s{1,2})?(?:es|:)|\s?:)"
@@ -45,9 +46,9 @@ _EMPTY = " \n*:$.\"'"
 
 
 def find(text: str) -> Found | None:
-    """Return what the last phrase says that is not denied.
+    """Return what the last phrase that is not denied says.
 
-    A phrase that is denied ("I doubt that the answer is 5") is none, and so is the same answer before it.
+    A denied phrase ("I doubt that the answer is 5") does not count, and neither does the same answer before it.
     """
     start = max(0, len(text) - MAX_EXTRACTED_CHARS)
     phrases = deque((one for one in PHRASE.finditer(text, start) if _is_followed(text, one)), maxlen=_MAX_TRIED)
@@ -82,7 +83,7 @@ def find(text: str) -> Found | None:
 
 
 def _is_followed(text: str, phrase: re.Match[str]) -> bool:
-    """Tell whether an answer may follow a phrase, as it does not in `5 is our final answer, since`."""
+    """Return whether an answer can follow a phrase, unlike in `5 is our final answer, since`."""
     ahead = text[phrase.end() : phrase.end() + _MAX_AHEAD]
     return bool(ahead.strip(_EMPTY)) and (ahead[0] not in ",.;)" or ahead[1:2].isdigit())
 

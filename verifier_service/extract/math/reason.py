@@ -1,4 +1,4 @@
-"""Cut the reason, or the remark, that follows an answer: `12, which is 5 more than 7` is 12."""
+"""Cut the reason or remark after an answer: `12, which is 5 more than 7` becomes 12."""
 
 import re
 
@@ -10,7 +10,7 @@ _VALUE = re.compile(
     rf"|only )?[$(\\]{{0,3}}(?:[A-Za-z]\w{{0,3}}\s?=\s?)?{_SIGN_AND_CURRENCY}(?:\d|\.\d)"
     r"|\(?\\?(?:frac|sqrt|pi|infty|text|mathrm|left|begin|\{)|\(?[A-J]\)?(?=[\s,.;:)—–-]|$)"
 )
-"""What begins with a value: `12 apples`, `$x = 5`, `(B)`; not `the number 5`."""
+"""The beginning of a value: `12 apples`, `$x = 5`, `(B)`; not `the number 5`."""
 
 _NUMBER_ALONE = re.compile(
     rf"[\s*_(\[$\\]{{0,4}}(?:[A-Za-z]\w{{0,3}}\s?=\s?)?{_SIGN_AND_CURRENCY}[\d.][\d.,/: ]{{0,30}}(?:\\?%|°)?"
@@ -28,7 +28,7 @@ _REASON = re.compile(
     r"|it\s(?:can['’]t|cannot|can\snot|doesn['’]t)\b|I\shope\b|不是|因为)"
     rf"|(?:{_COMMA}|\s{{1,3}})(?:not|non)\s"
 )
-"""`because`, `, not `, ` (since `; a reason may follow any answer."""
+"""A reason that can follow any answer: `because`, `, not `, ` (since `."""
 
 _AFTER_COMMA = (
     "which | where(?:as)? | while | so | thus | hence | therefore | but | though | although | then | after | giving"
@@ -56,7 +56,7 @@ _AFTER_VALUE = re.compile(
     r"|;\s{1,3}(?=[^;$=]{0,60}\b(?:is|are|was|does|we|it|I|has|would)\b)|:\s{1,3}(?=[A-Za-z]{2}|\d[\d.,]{0,20}\s(?:groups|sets|rows|times|plus|minus|more|less)\b)"
     r"|\s{1,3}(?:—|--|⟵|←)\s{0,3}(?=\S)|\s{1,3}[–-]\s{1,3}(?=[A-Za-z]{2})"
 )
-"""`, which`, ` — `, `: it is`; a remark that follows what begins with a value."""
+"""A remark that follows what begins with a value: `, which`, ` — `, `: it is`."""
 
 _CONDITION = any_of(
     "as | when | whenever | while | where | if | after | before | so | by | once | provided | for which | is"
@@ -69,7 +69,7 @@ _NO_REMARK = any_of(
 _AFTER_NUMBER = re.compile(
     rf"\s{{1,3}}{_CONDITION}\s|\s{{1,3}}\((?!\s{{0,2}}{_NO_REMARK}\b)(?=[^()?]{{3,200}}\))(?=[^()]{{0,200}}\s)"
 )
-"""` when n is 5`, ` (5 more than 7)`; what follows a number, where it could be part of a formula."""
+"""What follows a bare number: ` when n is 5`, ` (5 more than 7)`. After anything else it could be part of a formula."""
 
 _CASES = re.compile(r"\b(?:if|when|whenever|for|otherwise|else|where)\b")
 _TORN_TEXT = re.compile(r"\\(?:text|textrm|mathrm|mbox|textbf)\s?\{[^{}]{1,200}$")  # `\text{Yes`
@@ -77,9 +77,9 @@ _OPENED = re.compile(r"(?:\\(?:text|textrm|mathrm|mbox)\s?\{|\\q?quad|\\[,;: ]|[
 
 
 def without_reason(answer: str) -> str:
-    """Cut the reason that follows an answer: `D, it can't be A` is D.
+    """Cut the reason after an answer: `D, it can't be A` becomes D.
 
-    Two conditions are no reason: `1 if x > 0 and 2 if x < 0` stays.
+    Two conditions are not a reason: `1 if x > 0 and 2 if x < 0` stays.
     """
     if "\\begin" in answer:
         return answer
@@ -94,17 +94,17 @@ def without_reason(answer: str) -> str:
 
 
 def begins_with_value(answer: str) -> bool:
-    """Tell whether a statement begins with a number, a formula, or the letter of a choice."""
+    """Return whether a statement begins with a number, a formula, or the letter of a choice."""
     return bool(_VALUE.match(answer))
 
 
 def is_balanced(text: str) -> bool:
-    """Tell whether every brace and bracket that opens in a text closes in it."""
+    """Return whether all braces and parentheses in a text are balanced."""
     return text.count("{") == text.count("}") and text.count("(") == text.count(")")
 
 
 def shortened(answer: str, end: int) -> str:
-    """Cut an answer at a place, and what opened there; the answer stays whole where that would tear a bracket."""
+    """Cut an answer at a place, along with what opened there. Keep it whole if the cut would split a bracket."""
     head = answer[:end]
     opened = _OPENED.search(head[-40:])
     if opened:
@@ -115,7 +115,7 @@ def shortened(answer: str, end: int) -> str:
 
 
 def _cut(answer: str, pattern: re.Pattern[str]) -> str:
-    """Cut an answer at the first match that leaves something before it."""
+    """Cut an answer at the first match that has something before it."""
     for found in pattern.finditer(answer):
         if found.start() > 0:
             return shortened(answer, found.start())

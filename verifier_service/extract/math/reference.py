@@ -1,4 +1,4 @@
-"""Find the answer of a reference: a bare value, a whole solution, or a sentence that says it."""
+"""Find the answer in a reference: a bare value, a whole solution, or a sentence that states it."""
 
 import re
 
@@ -35,12 +35,13 @@ _UNSURE = re.compile(
     r"\b(?:is|are|was|were)\b.{1,200}\band\b.{1,200}\b(?:is|are|was|were)\b",
     re.IGNORECASE | re.DOTALL,
 )
-# takes `No angle is 5`, `Alice is 5 and Bob is 6`; not `The sum of a and b is 5`
+# What makes such a sentence something else: `No angle is 5`, `Alice is 5 and Bob is 6`; not `The sum of a and b is 5`.
+# A last sentence that announces the answer: `Hence the answer is 5`.
 _LAST_SENTENCE = re.compile(r"(?:^|[.\n]\s{0,3})[^.\n]{0,60}\banswer\sis[:\s][^\n]{1,300}$")
 
 
 def find(text: str) -> tuple[str, ExtractionRule]:
-    """Return the answer of a reference and the rule that found it; the text itself where it is no solution."""
+    """Return the answer of a reference and the rule that found it, or the text itself if it is not a solution."""
     for rule, look in _IN_SOLUTIONS.items():
         found = look(text)
         if found is not None:
@@ -53,7 +54,7 @@ def find(text: str) -> tuple[str, ExtractionRule]:
 
 
 def _stated(text: str) -> str | None:
-    """Return the value that a sentence states, if it states one; `The graph is connected.` is an answer in words."""
+    """Return the value that a sentence states, if any. `The graph is connected.` is an answer in words, not a value."""
     if len(text) > 400:
         text = text[-400:]
     sentence = _SENTENCE.fullmatch(text)
@@ -67,7 +68,7 @@ def _stated(text: str) -> str | None:
 
 
 def _bare(text: str) -> str:
-    r"""Return what is left of a label: without a full stop, and without the dollars if it is one formula."""
+    r"""Return what follows a label, without a full stop, and without the dollars if it is a single formula."""
     kept = text.removesuffix(".").strip()
     inner = kept[1:-1]
     return inner.strip() if len(kept) > 2 and kept[0] == kept[-1] == "$" and "$" not in inner else kept

@@ -1,7 +1,7 @@
-r"""What stands beside an answer in its own box and is no part of it: marks of a finished proof, reasons, titles.
+r"""Cut what stands next to an answer in its box without being part of it: marks of a finished proof, reasons, titles.
 
-`5 ✓`, `5\ \text{(since } x > 0)`, `\text{The answer is } 5` and `\Rightarrow 5` are 5. What could change the value
-stays.
+`5 ✓`, `5\ \text{(since } x > 0)`, `\text{The answer is } 5` and `\Rightarrow 5` all become 5. Anything that could
+change the value stays.
 """
 
 import re
@@ -78,7 +78,7 @@ _NEAR_END = 100
 
 
 def without_remark(answer: str) -> str:
-    """Return an answer without the marks and remarks around it; one that holds nothing else stays."""
+    """Return an answer without the marks and remarks around it. One that has nothing else stays."""
     kept = answer.strip()
     quoted = _QUOTED.fullmatch(kept)
     if quoted:
@@ -97,7 +97,7 @@ def without_remark(answer: str) -> str:
 
 
 def is_crossed(answer: str) -> bool:
-    """Tell whether a cross stands beside an answer, or it is called wrong: `7 ✗`, `7 (wrong)`."""
+    """Return whether an answer is marked with a cross or called wrong: `7 ✗`, `7 (wrong)`."""
     return bool(_CROSS_FIRST.match(answer) or _CROSSED.search(answer[-_NEAR_END:]))
 
 

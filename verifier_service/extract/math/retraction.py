@@ -1,8 +1,8 @@
-r"""Answers that are taken back: `\boxed{5}. Wait, that's wrong.`
+r"""Recognize retracted answers: `\boxed{5}. Wait, that's wrong.`
 
-Right after an answer "that is wrong" is enough. In a later sentence it must be plain that the author speaks of their
-own answer: after "Wait", "Actually" and the like, or by "my answer is wrong", "I made a mistake". "Wait, let me check"
-takes nothing back, nor does a sentence that calls something else wrong.
+Right after an answer, "that is wrong" is enough. A later sentence must clearly be about the author's own answer: after
+"Wait", "Actually" and the like, or by "my answer is wrong", "I made a mistake". "Wait, let me check" retracts nothing,
+and neither does a sentence that calls something else wrong.
 """
 
 import re
@@ -149,8 +149,9 @@ _MY_FORMER = re.compile(
     rf"|(?P<had>I\s(?:had\s)?{_SAID}))[\s:]{{1,3}}(?=[^\s])",
     re.IGNORECASE,
 )
-"""`My previous answer was `, `I first guessed `; `I had ` where `at first` follows the answer."""
+"""`My previous answer was `, `I first guessed `; `I had ` only if `at first` follows the answer."""
 _AT_FIRST = re.compile(rf"{CLOSING}{any_of('at first | initially | originally | before | earlier | previously')}\b")
+# What can stand between such words and the answer: signs that open a formula, and a box.
 _BOX_OPENS = re.compile(r"[$(\\\[*\s]{0,6}(?:f?boxed?\s?\{)?\s{0,3}")
 
 
@@ -158,12 +159,14 @@ _CALLED = re.compile(
     rf"{CLOSING}(?:{_IS_WRONG}|(?:isn['’]t|is\snot|can(?:not|['’]t)\sbe|wasn['’]t|was\snot)\s(?:the\s)?{_REAL}\b)",
     re.IGNORECASE,
 )
-"""` is not correct`, ` can't be right`: what a later sentence says of the answer."""
+"""What a later sentence says about the answer: ` is not correct`, ` can't be right`."""
+# Before the repeated value: the sentence is hypothetical or about someone else, or the value is part of a formula.
 _NOT_HERE = re.compile(
     r"\b(?:if|suppose|would|claim|say|says|said|thinks?|why|whether|other|another|unless|not\sthe\scase)\b[^.!?\n]*$"
     r"|(?:[-−+*/^_\d=<>]|\\[a-z]+|\d[.,])\s?[${(]?$",
     re.IGNORECASE,
 )
+# A task that asks for something wrong: `the extraneous root is 5`.
 _WANTED_WRONG = re.compile(
     r"\b(?:incorrect|wrong|false|not\s\w{1,10}|extraneous|invalid|fails?|n['’]t)\b", re.IGNORECASE
 )
@@ -171,9 +174,9 @@ _MAX_CALLED = 60
 
 
 def _called_wrong(text: str, end: int, answer: str) -> int | None:
-    """Return where a later sentence calls the very answer wrong: `So 156 is not correct.`
+    """Return where a later sentence calls this very answer wrong: `So 156 is not correct.`
 
-    Not where it was what is wrong that was asked for: `The extraneous root is 5. Indeed 5 does not work.`
+    Not if the task asked for something wrong: `The extraneous root is 5. Indeed 5 does not work.`
     """
     value = answer.strip(_NOTHING + "$").rsplit("=", 1)[-1].strip()
     if not value or len(value) > _MAX_CALLED or not re.search(r"\d|\\", value):
@@ -193,7 +196,7 @@ def _called_wrong(text: str, end: int, answer: str) -> int | None:
 
 
 def _is_former(text: str, end: int, answer: str) -> bool:
-    """Tell whether an answer which ended at a place is said to be a former one: `My first guess was 5`."""
+    """Return whether the answer that ended at a place is called a former one: `My first guess was 5`."""
     window = text[max(0, end - len(answer) - 120) : end]
     for match in _MY_FORMER.finditer(window):
         opened = _BOX_OPENS.match(window, match.end())
@@ -206,15 +209,16 @@ def _is_former(text: str, end: int, answer: str) -> bool:
 _NEGATIVE_ANSWERS = frozenset(["no", "false", "wrong", "incorrect", "never"])
 _AHEAD = 2_000
 _NOTHING = " \n$.*)]}\\"
-_DRESS = re.compile(r"\\[A-Za-z]+|[{}$.*\s]")  # `\text{No}` is `No`
+_DRESS = re.compile(r"\\[A-Za-z]+|[{}$.*\s]")  # removed before the comparison: `\text{No}` becomes `No`
 
 
 def taken_back(text: str, end: int, answer: str) -> int | None:
-    """Return where the words that take back an answer which ended at `end` begin, or None if it stands."""
+    """Return where the words that retract the answer ending at `end` begin, or None if it stands."""
     if _is_former(text, end, answer):
         return end
     if not text[end : end + _AHEAD].strip(_NOTHING):
         return None
+    # After an answer "no", the word "No." repeats it and retracts nothing.
     if _DRESS.sub("", answer[:40]).lower() not in _NEGATIVE_ANSWERS and (
         _BESIDE.match(text, end) or _NO.match(text, end)
     ):

@@ -1,4 +1,4 @@
-"""Where the sentence and the clause begin in which something stands."""
+"""Find the beginning of the sentence and of the clause around a place."""
 
 import re
 
@@ -6,7 +6,7 @@ SPECIAL = re.compile(r"<\|(?:im_start|im_end|endoftext|eot_id|end_of_text|assist
 """A token that ends the turn."""
 
 BEFORE = 240
-"""How much of a text before a place is looked at."""
+"""How much text before a place is searched."""
 
 _SENTENCE_END = re.compile(r"[.!?][\"')\]*]{0,3}\s|[。！？]|\n")  # `. `, the end of a line; not the point of `3.5`
 _CLAUSE_END = re.compile(
@@ -17,7 +17,7 @@ _CLAUSE_END = re.compile(
 
 
 def sentence_before(text: str, start: int) -> str:
-    """Return what stands before a place in its own sentence, 240 characters at most."""
+    """Return what stands before a place in its own sentence, at most `BEFORE` characters."""
     window = text[max(0, start - BEFORE) : start]
     return window[_last_end(_SENTENCE_END, window.rstrip()) :]
 

@@ -1,4 +1,4 @@
-"""What the words after "the answer is" say the answer is."""
+"""Find what the words after "the answer is" say the answer is."""
 
 import re
 
@@ -18,7 +18,8 @@ _NOT_BUT = re.compile(
     re.IGNORECASE,
 )
 """`not 5 but 6`, `not only 5 but also 6`."""
-_OF_VALUE = re.compile(r"\d|[$\\=]|\b[A-J]\b")  # `not 5`, `not (B)`; `not possible` is an answer in words
+# a denied value: `not 5`, `not (B)`; `not possible` is an answer in words
+_OF_VALUE = re.compile(r"\d|[$\\=]|\b[A-J]\b")
 _MAYBE = re.compile(r"(?:maybe|perhaps|possibly|either\b(?=.*(?:sure|know|tell)))", re.IGNORECASE)
 _LETTER = re.compile(r"\(?([A-J])\)?[,;:.]\s{1,3}(?:it|as|so|the|this|that|because|since|I|we|they|there)\b")  # `D, it`
 _FOREIGN = re.compile(r"[^\W\d_a-zA-ZΑ-ω]")
@@ -70,7 +71,7 @@ def _first_sentence(rest: str) -> str:
 
 
 def _is_money(rest: str, end: int) -> bool:
-    """Tell whether a dollar that another follows at `end` stands for money: `$18, which is $3 more`."""
+    """Return whether a dollar sign with another at `end` means money: `$18, which is $3 more`."""
     between = rest[1:end]
     return bool(_MONEY.match(rest)) and (
         not is_formula(between) or (between[-1:] == " " and rest[end + 1 : end + 2].isdigit())
@@ -78,7 +79,7 @@ def _is_money(rest: str, end: int) -> bool:
 
 
 def _after_formula(rest: str, formula: str, end: int) -> str:
-    """Add to an inline formula the percent sign or the further formulas that belong to the same list."""
+    """Append to an inline formula its percent sign, or the other formulas of its list."""
     following = rest[end : end + 200]
     if _PERCENT.match(following):
         return formula + r"\%"
@@ -113,7 +114,7 @@ def _said(text: str) -> tuple[str, bool]:
 
 
 def _is_wordy(tail: str) -> bool:
-    """Tell whether words stand around a number that are no unit: more than four, or in another script."""
+    """Return whether the words around a number are not a unit: more than four, or in another script."""
     if _FOREIGN.search(tail):
         return True
     words = _WORDS.findall(_COMMAND.sub(" ", tail))

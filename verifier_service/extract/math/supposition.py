@@ -1,5 +1,7 @@
-r"""Answers that are only supposed: `Suppose \boxed{4} were the answer`, `it would be 30 if the coin were fair, but it
-is not`."""
+r"""Recognize answers that are only supposed.
+
+Examples: `Suppose \boxed{4} were the answer`, `it would be 30 if the coin were fair, but it is not`.
+"""
 
 import re
 
@@ -21,7 +23,7 @@ _WERE_THE_ANSWER = re.compile(
     r"(?:answer|solution|result|value|root)\b",
     re.IGNORECASE,
 )
-"""`If 4 | were the answer`, `Had 4 | been a solution`."""
+"""` were the answer` after `If 4`, ` been a solution` after `Had 4`."""
 
 _WOULD_BE = re.compile(r"\bwould\s(?:then\s|just\s|only\s)?be" + _OPENING, re.IGNORECASE)
 _CONDITION = re.compile(r"\b(?:if|had|were)\b", re.IGNORECASE)
@@ -36,7 +38,7 @@ _UNMET = re.compile(
     + r"(?:\s\w{1,20})?(?P<end>\s?(?:[.,;!]|$))",
     re.IGNORECASE,
 )
-"""`30 | if the coin were fair, but it is not.`; not `30, but it is not obvious why`."""
+"""` if the coin were fair, but it is not.` after `30`; not `30, but it is not obvious why`."""
 _BARE_NOT = re.compile(r"(?:not|n['’]t)\s?(?:[.,;!]|$)", re.IGNORECASE)
 _LAST_WORD = re.compile(r"(\w{1,20})\s?[.,;!]?$")
 
@@ -44,7 +46,7 @@ _LAST_WORD = re.compile(r"(\w{1,20})\s?[.,;!]?$")
 _IF_BEFORE = re.compile(
     r"\b(?:if|when|whenever|suppose|assuming)\b[^.!?\n]{1,60}?\b(?:is|be|was|were|equals|says|accepts)\s", re.I
 )
-"""`If the answer is | 100, then my answer is`."""
+"""`If the answer is ` before `100, then my answer is`."""
 _OTHERWISE = re.compile(
     r"[;,.]\s(?:and\s)?(?:otherwise|or\selse|if\snot),?\s(?:it|the\sanswer|my\sanswer|I|that|this)\b"
     r"|[,\s]if\s(?:that|this|it)(?:['’]s|\sis)\s(?:right|correct|wrong|accepted|the\s(?:\w{1,20}\s)?answer)\b"
@@ -55,7 +57,7 @@ _OTHERWISE = re.compile(
 
 
 def is_its_own_condition(text: str, start: int, said: str, end: int) -> bool:
-    """Tell whether an answer is one only if it is right: `if it is 5, my answer is 5`, `it is 5, unless it is 6`."""
+    """Return whether an answer counts only if it is right: `if it is 5, my answer is 5`, `it is 5, unless it is 6`."""
     before = sentence_before(text, start)
     supposed = _IF_BEFORE.search(before)
     if supposed and said and before[supposed.end() :].lstrip("$(\\ ").startswith(said):
@@ -64,7 +66,7 @@ def is_its_own_condition(text: str, start: int, said: str, end: int) -> bool:
 
 
 def is_supposed(text: str, start: int, end: int) -> bool:
-    """Tell whether an answer is one only under a supposition: that it is the answer, or one that does not hold."""
+    """Return whether an answer is only supposed: to be the answer, or under a condition that does not hold."""
     near = text[max(0, start - _NEAR) : start]
     if _SUPPOSE.search(near) or (_IF.search(near) and _WERE_THE_ANSWER.match(text, end)):
         return True
@@ -72,7 +74,7 @@ def is_supposed(text: str, start: int, end: int) -> bool:
 
 
 def _is_unmet(text: str, start: int, end: int) -> bool:
-    """Tell whether the condition of an answer is said not to hold: `if it were fair, but it is not`."""
+    """Return whether an answer's condition is said not to hold: `if it were fair, but it is not`."""
     unmet = _UNMET.match(text, end, end + _AHEAD)
     if unmet is None or not (unmet["condition"] or _CONDITION.search(sentence_before(text, start))):
         return False

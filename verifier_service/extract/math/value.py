@@ -1,4 +1,4 @@
-"""The value that a number of a text is part of: `2x + 5`, `3:45`, `3 million`, `(3, 4)`, `x > 5`, `7 or 8`."""
+"""Find the value that a number belongs to: `2x + 5`, `3:45`, `3 million`, `(3, 4)`, `x > 5`, `7 or 8`."""
 
 import re
 
@@ -16,7 +16,7 @@ _LEFT = re.compile(
     rf"|\d\w{{0,30}}\s?[(\\]{{0,2}}(?:base|mod|pmod\{{?)\s?|{_MONTH}"
     r"|(?<=(?:is|as|of|in|to|be)\s)(?:\d[\d.]{0,20}\s:\s){1,4})$"
 )
-"""What an expression has before its last number: `2x + `, `3:`, `x > `, `is 3 : `; not `= ` nor `Day 3: `."""
+"""What precedes the last number of an expression: `2x + `, `3:`, `x > `, `is 3 : `; not `= ` nor `Day 3: `."""
 
 _SCALE = (
     words_of(
@@ -32,17 +32,17 @@ _RIGHT = re.compile(
     rf"|[\s-](?:{_SCALE})|\s(?:or"
     rf"|and)\s{any_of('more | less | fewer | above | below | up | over | under | a half | a quarter')}\b"
 )
-"""What an expression has after a number: `x`, `^2`, ` million`, ` or more`; not the `th` of `7th` nor `m`, `kg`."""
+"""What follows a number in an expression: `x`, `^2`, ` million`, ` or more`; not the `th` of `7th` nor `m`, `kg`."""
 
 _OF_DAY = re.compile(
     r"\s?(?:[ap]\.\s?m\.|[ap]m\b)|\s(?:noon|midnight|o['’]clock)\b", re.IGNORECASE
-)  # `5:00| AM`, `5| p.m.`
+)  # after a time: ` AM`, ` p.m.`
 
 _JOINED = re.compile(
     r"(?:(?<![^\s$(=:])[-−]?\$?\d[\d,.]{0,20}%?\$?(?:\s[a-zA-Z]{1,15}){0,2}\s{0,2}"
     r"(?:,\s{0,2}(?:or|and)|,(?=\s)|\bor|\band|\band/or)\s{1,2}\$?){1,20}(?:[A-Za-z]\s?=\s?)?$"
 )
-"""`7 or `, `3, 4 and `: what stands before the last number if it is one of a list."""
+"""What precedes the last number of a list: `7 or `, `3, 4 and `."""
 _OF_LIST = re.compile(
     r"(?:^|[=:]|\b"
     + any_of(
@@ -53,7 +53,7 @@ _OF_LIST = re.compile(
     + r")[\s$:]{0,4}$",
     re.IGNORECASE,
 )
-"""What stands before a list of values: `x is `; not what stands before the numbers of a sum."""
+"""What precedes a list of values: `x is `; not what precedes the numbers of a sum."""
 
 _MEASURE = any_of(
     "years? | months? | weeks? | days? | hours? | hrs? | minutes? | mins? | seconds? | secs? | feet | foot | ft"
@@ -71,7 +71,7 @@ _UNIT = re.compile(
     rf"\s(?:(?:square|cubic)\s)?(?:{_MEASURE}|{_METRIC})(?:\^?[23²³]|\s(?:squared|cubed)|\sper\s\w{{1,10}}|/[a-z]{{1,3}})?(?![\w-])",
     re.IGNORECASE,
 )
-"""`5| km`, `5| square meters`, `5| miles per hour`; not `5| second graders`."""
+"""After `5`: ` km`, ` square meters`, ` miles per hour`; not ` second graders`."""
 
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 _CLOSED = re.compile(r"\s{0,2}\\?([)\]}])")
@@ -79,13 +79,13 @@ _GROUP = re.compile(r"[(\[{][^()\[\]{}\n=]{0,80},[^()\[\]{}\n=]{0,80}$")  # `(3,
 
 
 def unit_after(text: str, end: int) -> str:
-    """Return the unit, or AM or PM, that follows what ends at a place of a text: ` km` after `$5$`; else nothing."""
+    """Return the unit, AM or PM that follows a place, like ` km` after `$5$`, or ""."""
     unit = _UNIT.match(text, end, end + _AFTER) or _OF_DAY.match(text, end, end + _AFTER)
     return unit.group() if unit else ""
 
 
 def around(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return where the value begins and ends to which the number at a place of a text belongs."""
+    """Return where the value that the number at a place belongs to begins and ends."""
     right = _OF_DAY.match(text, end, end + _AFTER) or _RIGHT.match(text, end, end + _AFTER)
     if right:
         end = right.end()

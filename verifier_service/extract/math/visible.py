@@ -1,13 +1,13 @@
-r"""What a reader sees of a text: no comments, nothing that is struck out; emphasis is written in one way.
+r"""Reduce a text to what a reader sees: no comments, nothing struck out, one form of emphasis.
 
-A sign that overrides the direction of writing makes a reader see other digits than stand there: what it governs is no
-answer.
+A character that overrides the writing direction makes a reader see other digits than are written. What it governs is
+not an answer.
 """
 
 import re
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)|\\begin\{comment\}.*?(?:\\end\{comment\}|\Z)", re.DOTALL)
-"""`<!-- 7 -->`; one that is never closed hides the rest."""
+"""`<!-- 7 -->`; a comment that is never closed hides the rest."""
 _STRUCK_OUT = re.compile(r"(?<![^\s(*])~~(?=[^\s~])[^~\n]{1,200}~~(?![\w\\~])|<(s|del|strike)>[^<\n]{1,200}</\1>")
 """`~~5~~`; not the blanks of `5~~\\text{and}~~6`."""
 _TAGGED = re.compile(r"<(b|strong|i|em|u|ins|mark)>([^<>\n]{1,200})</\1>", re.IGNORECASE)  # `<b>5</b>`; not `a<b>c`
@@ -15,7 +15,7 @@ _UNDERLINED = re.compile(r"(?<![\w\\})\]_])(_{1,3})(?=[^\s_{])([^_$\n]{1,200})(?
 """`__5__`, `_Friday_`; not `a_1 + b_1`, `_{n}C_{r}`, `____`."""
 
 _OVERRIDES = frozenset("\u202d\u202e")
-_EMBEDDING = re.compile("[\u202a-\u202e]")  # what opens another direction, and the sign that closes it
+_EMBEDDING = re.compile("[\u202a-\u202e]")  # opens another direction, or closes it
 _CLOSES = "\u202c"
 _RIGHT_TO_LEFT = frozenset("\u202b\u2067")
 _CONTROLS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -24,7 +24,7 @@ _MAX_DEPTH = 125
 
 
 def seen(text: str) -> str:
-    """Return a text without comments and what is struck out, with `**` for each kind of emphasis."""
+    """Return a text without comments and struck-out parts, and with `**` for every kind of emphasis."""
     if "<!--" in text or "{comment}" in text:
         text = _COMMENT.sub("", text)
     if "~~" in text or "</" in text:
@@ -33,7 +33,7 @@ def seen(text: str) -> str:
 
 
 def is_turned(text: str, end: int, answer: str) -> bool:
-    """Tell whether an answer that ends at a place is seen in another order than it is written in.
+    """Return whether an answer that ends at a place is displayed in another order than it is written.
 
     One digit, or one word after signs that only embed it, looks the same either way.
     """

@@ -1,4 +1,4 @@
-"""Patterns for English phrases, so that a list of them can be read."""
+"""Build patterns for English phrases from readable lists."""
 
 import re
 
@@ -6,20 +6,21 @@ _BLANKS = re.compile(r"\s+")
 
 
 def any_of(phrases: str) -> str:
-    """Return a pattern that takes any of some phrases, which a bar separates: `any_of("is | turns out to be")`.
+    """Return a pattern that matches any of some phrases, separated by bars: `any_of("is | turns out to be")`.
 
-    A blank takes up to three blanks or line ends, an apostrophe its curved form too; the rest is a regular expression.
+    A blank matches one to three blanks or line breaks, and an apostrophe also its curved form. The rest is a regular
+    expression.
     """
     return "(?:" + "|".join(_pattern(phrase) for phrase in listed(phrases)) + ")"
 
 
 def listed(phrases: str) -> tuple[str, ...]:
-    """Return some phrases that a bar separates."""
+    """Return the phrases of a list separated by bars."""
     return tuple(phrase.strip() for phrase in phrases.split("|"))
 
 
 def words_of(phrases: str) -> str:
-    """Return such a pattern that begins and ends with a word."""
+    """Return the pattern of `any_of`, delimited by word boundaries."""
     return rf"\b{any_of(phrases)}\b"
 
 

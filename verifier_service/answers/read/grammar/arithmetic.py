@@ -133,18 +133,18 @@ class Arithmetic(Atoms):
         return mixed if mixed is not None else self._times(left, right)
 
     def _is_glued_number(self, ahead: int) -> bool:
-        """Tell whether a whole number stands right behind a letter, as in `8C3`."""
+        """Return whether a whole number stands right behind a letter, as in `8C3`."""
         token = self.peek(ahead)
         return token.kind == "num" and token.value.isdigit() and not token.spaced and not self.peek(ahead - 1).spaced
 
     def at_union(self, left: Node) -> bool:
-        """Tell whether the letter U stands for the sign of a union, as in `(0, 1) U (2, 3)`."""
+        """Return whether the letter U stands for the sign of a union, as in `(0, 1) U (2, 3)`."""
         if self.peek().value != "U":
             return False
         return isinstance(left, (Tuple, Set)) or (isinstance(left, SetOperation) and left.kind == "union")
 
     def _at_times_ten(self) -> bool:
-        """Tell whether the letter x stands for a multiplication sign, as in `3 x 10^8`."""
+        """Return whether the letter x stands for a multiplication sign, as in `3 x 10^8`."""
         ten = self.peek(1)
         return (
             self.peek().value in ("x", "X")
@@ -217,7 +217,7 @@ def _of_components(product: str, left: Tuple, right: Node) -> Node | None:
 
 
 def _is_vector(node: Node) -> bool:
-    """Tell whether a factor is a vector by its letters: `\\vec a`, `2\\mathbf b`, `\\vec a - \\vec b`."""
+    """Return whether a factor is a vector by its letters: `\\vec a`, `2\\mathbf b`, `\\vec a - \\vec b`."""
     match node:
         case Function(name):
             return name in ("vector", "unit", "cross")

@@ -98,7 +98,7 @@ class Brackets(Cursor):
         raise NotMath("brackets of two kinds around one item")
 
     def _is_alone(self) -> bool:
-        """Tell whether the bracket just read is the whole answer."""
+        """Return whether the bracket just read is the whole answer."""
         return self.peek() is END and self.depth <= 3
 
     def norm(self, _: str) -> Node:
@@ -141,7 +141,7 @@ def _absolute(name: str, inner: Node) -> Node:
 
 
 def _is_statement(node: List) -> bool:
-    """Tell whether items joined by words are statements, around which brackets only group."""
+    """Return whether items joined by words are statements, around which brackets only group."""
     if node.joiner == ",":
         return False
     return any(isinstance(item, Relation) for item in node.items) or all(isinstance(item, List) for item in node.items)

@@ -143,7 +143,7 @@ class Calculus(Scripts):
         return Integral(body, variables[0], low, high)
 
     def _at_differential(self, index: int) -> bool:
-        """Tell whether `dx` or `\\mathrm{d}x` stands at a place."""
+        """Return whether `dx` or `\\mathrm{d}x` stands at a place."""
         if index + 1 >= self.stop:
             return False
         token, following = self.tokens[index], self.tokens[index + 1]
@@ -200,7 +200,7 @@ class Calculus(Scripts):
         raise NotMath("an integral without a differential")
 
     def _is_over_line(self, opened: int, index: int) -> bool:
-        r"""Tell whether a `dx` ends or begins a numerator, and is not that of the derivative `\frac{dy}{dx}`."""
+        r"""Return whether a `dx` ends or begins a numerator, and is not that of the derivative `\frac{dy}{dx}`."""
         if self.token(index + 2).value != "}" and index != opened + 1:
             return False
         return not (index == opened + 1 and self._at_differential(index + 4) and self.token(index + 3).value == "{")

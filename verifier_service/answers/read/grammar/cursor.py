@@ -98,7 +98,7 @@ class Cursor(ABC):
         return False
 
     def _at_inner_bar(self) -> bool:
-        """Tell whether a bar inside bars opens others: in `|2|x|-3|`, since nobody writes `|2|`."""
+        """Return whether a bar inside bars opens others: in `|2|x|-3|`, since nobody writes `|2|`."""
         if self.at == self.opening:
             return True
         before = self.tokens[self.at - 2 : self.at]

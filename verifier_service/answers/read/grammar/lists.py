@@ -106,7 +106,7 @@ def _point(item: Node, alone: bool = False) -> Node:
 
 
 def _is_label(name: str) -> bool:
-    """Tell whether a name is that of a point: `A`, `A'`, `P_1`."""
+    """Return whether a name is that of a point: `A`, `A'`, `P_1`."""
     return name[:1].isupper() and name[1:2] in ("", "'", "_") and not name.endswith("_")
 
 

@@ -92,13 +92,13 @@ class Names(Scripts):
         return Symbol(name)
 
     def _is_derived(self, name: str, ahead: int) -> bool:
-        """Tell whether a bracket after primes holds one letter, as that of `y'(x)` and `V'(t)`."""
+        """Return whether a bracket after primes holds one letter, as that of `y'(x)` and `V'(t)`."""
         argument = self.peek(ahead)
         known = name.islower() or argument.value in ("t", "x", "r", "s")
         return known and argument.kind == "sym" and self.is_sign((")",), ahead + 1)
 
     def _is_moment(self, name: str) -> bool:
-        """Tell whether a bracket right after a capital letter holds its argument: `E(X)`, `V[2X + 1]`, `N(A)`; not
+        """Return whether a bracket right after a capital letter holds its argument: `E(X)`, `V[2X + 1]`, `N(A)`; not
         `E(R + r)`, `A(B + C)`, whose brackets are factors."""
         if not name.isupper() or not self.is_sign(("(", "[")) or self.peek().spaced:
             return False
@@ -116,7 +116,7 @@ class Names(Scripts):
         return False
 
     def _ends_after_letter(self) -> bool:
-        """Tell whether a bracket holds one letter with or without a power, as that of `N(A)` and `N(A^2)`."""
+        """Return whether a bracket holds one letter with or without a power, as that of `N(A)` and `N(A^2)`."""
         if self.is_sign(("^",), 2):
             return self.peek(3).kind == "num" and self.is_sign((")",), 4)
         return self.is_sign((")",), 2)
@@ -180,7 +180,7 @@ class Names(Scripts):
         return None if self._among_points() else (int(upper.value), int(lower.value))
 
     def _among_points(self) -> bool:
-        """Tell whether another capital letter than C and P is called like a point: `A(0, 0), B(4, 0), C(4, 3)`."""
+        """Return whether another capital letter than C and P is called like a point: `A(0, 0), B(4, 0), C(4, 3)`."""
         if self.points is None:
             rows = zip(self.tokens, self.tokens[1:], self.tokens[3:], strict=False)
             self.points = any(
@@ -198,13 +198,13 @@ class Names(Scripts):
         return chosen(name, upper, self.script(bound=True))
 
     def _is_called(self, name: str) -> bool:
-        """Tell whether the bracket after a letter holds its arguments and is no factor."""
+        """Return whether the bracket after a letter holds its arguments and is no factor."""
         if self.peek().spaced:
             return name in _FUNCTION_LETTERS
         return name in _CALLABLE or self._heads_equation()
 
     def _heads_equation(self) -> bool:
-        """Tell whether `x(t)` begins an item of the answer, with an equality sign after its bracket."""
+        """Return whether `x(t)` begins an item of the answer, with an equality sign after its bracket."""
         before = self.tokens[self.at - 2] if self.at > 1 else None
         if before is not None and before.value.strip(" ,.") not in ("", ";", "and", "or"):
             return False
@@ -374,7 +374,7 @@ def _mean(node: Node) -> Node:
 
 
 def _is_constant(node: Node) -> bool:
-    """Tell whether a term of an expected value is a number or a small letter."""
+    """Return whether a term of an expected value is a number or a small letter."""
     return isinstance(node, Number) or (isinstance(node, Symbol) and node.name.islower())
 
 
@@ -399,7 +399,7 @@ def _vector(name: str) -> Node:
 
 
 def _is_complex(node: Node) -> bool:
-    """Tell whether a part of a formula says that it is complex: i, or a letter that stands for complex numbers."""
+    """Return whether a part of a formula says that it is complex: i, or a letter that stands for complex numbers."""
     if isinstance(node, (Symbol, Call)):
         return node.name.partition("_")[0] in ("z", "w", "zeta")
     return node == IMAGINARY

@@ -84,7 +84,7 @@ class Scripts(Brackets, Units):
         return self._composition(base)
 
     def _is_called_with_number(self, name: str) -> bool:
-        r"""Tell whether a bracket holds the one number that a function is taken at: `I(0)`, `\theta_1(0)`, `y'(2)`,
+        r"""Return whether a bracket holds the one number that a function is taken at: `I(0)`, `\theta_1(0)`, `y'(2)`,
         `\varphi(100)`; nobody multiplies by `(0)`."""
         value = self.peek(1)
         if value.kind != "num" or not self.is_sign((")",), 2) or name in self.bound:
@@ -108,7 +108,7 @@ class Scripts(Brackets, Units):
         return self._composed(name, self.power())
 
     def _at_operation(self, base: Node) -> bool:
-        r"""Tell whether a circle between two numbers is an operation, `2 \circ 3`; not in `30\circ 15'`."""
+        r"""Return whether a circle between two numbers is an operation, `2 \circ 3`; not in `30\circ 15'`."""
         minutes = self.is_sign(("'", "prime", "^"), 2)
         return isinstance(base, Number) and self.is_sign(("circ",)) and self.peek(1).kind == "num" and not minutes
 
@@ -297,7 +297,7 @@ def _transposed(base: Node) -> Node:
 
 
 def _is_of_matrices(node: Node) -> bool:
-    """Tell whether a base is written in capital letters only, so that `(AB)^T` is no power."""
+    """Return whether a base is written in capital letters only, so that `(AB)^T` is no power."""
     match node:
         case Product(parts) | Sum(parts):
             return all(map(_is_of_matrices, parts))

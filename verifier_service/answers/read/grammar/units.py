@@ -314,7 +314,7 @@ def _is_joiner(token: Token) -> bool:
 
 
 def _opens_condition(token: Token) -> bool:
-    """Tell whether a text joins items or begins a condition: `and`, `if x > 0`, `for all n`."""
+    """Return whether a text joins items or begins a condition: `and`, `if x > 0`, `for all n`."""
     first = token.value.split()[0].strip(" ,.:").lower() if token.value.strip() else ""
     return _is_joiner(token) or (first in words.CONDITION_WORDS and first != "in")
 
@@ -329,7 +329,7 @@ def _base_of(match: re.Match[str]) -> int | None:
 
 
 def _is_plausible(text: str) -> bool:
-    """Tell whether letters look like a unit: `m`, `m^2`, `m/s^2`, `N m`, `m s^{-1}`; not `s t`, `t^2`."""
+    """Return whether letters look like a unit: `m`, `m^2`, `m/s^2`, `N m`, `m s^{-1}`; not `s t`, `t^2`."""
     above, _, below = text.partition("/")
     parts = above.split()
     if any("^-" in part or "*" in part or len(part.partition("^")[0]) > 1 for part in parts):
