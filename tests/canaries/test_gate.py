@@ -102,11 +102,11 @@ async def test_what_meets_with_trouble_is_tried_again_whoever_else_is_still_wait
 async def test_at_the_deadline_each_that_waits_is_told_why_and_the_others_nothing() -> None:
     gate = Gate()
     judging = gate.begin("bad right", "good right")
-    await gate.becomes(lambda: "came to wrong_answer" in str(gate.canaries.trouble("bad")))
+    await gate.becomes(lambda: "got wrong_answer" in str(gate.canaries.trouble("bad")))
     judging.cancel()
     await asyncio.gather(judging, return_exceptions=True)
     assert isinstance(gate.told[0], JudgeError)
-    assert "bad cannot be judged here: a right submission came to wrong_answer" in str(gate.told[0])
+    assert "bad cannot be judged here: a right submission got wrong_answer" in str(gate.told[0])
     assert isinstance(gate.told[1], MathResult)
     await gate.canaries.close()
 

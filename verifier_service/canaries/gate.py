@@ -99,7 +99,7 @@ class _Gate(Generic[S, A, R]):
     def _why_it_waits(self, index: int) -> JudgeError:
         met, trouble = self._met.get(index), self._canaries.trouble(self._names[index])
         if met is not None or trouble is None:
-            return met or JudgeError("the deadline passed before the submission was judged")
+            return met or JudgeError("the deadline passed before it was judged")
         return JudgeError(f"{self._names[index]} cannot be judged here: {trouble}", Cause.RUNNER_UNAVAILABLE)
 
     async def _until_judged(self, indices: Sequence[int]) -> None:

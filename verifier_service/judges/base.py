@@ -69,4 +69,4 @@ async def guarded(work: Awaitable[T]) -> T | JudgeError:
         return error
     except Exception as error:
         log.exception("judge_broke")
-        return JudgeError(f"the judge broke ({type(error).__name__}); see the service's log")
+        return JudgeError(f"the judge broke ({type(error).__name__}); the log of the service has the details")

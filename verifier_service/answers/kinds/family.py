@@ -162,7 +162,7 @@ def _others_too(a: list[Node], b: list[Node]) -> Decision | None:
 
 
 def _differ_by_a_constant(one: Node, other: Node) -> bool:
-    r"""Return whether both end in an arbitrary constant and differ in its value only: `\ln|2x| + C` and `\ln|x| + C`."""
+    r"""Return whether both end in an arbitrary constant and differ only in it: `\ln|2x| + C` and `\ln|x| + C`."""
     left, right = _without_constant(one), _without_constant(other)
     if left is None or right is None:
         return False

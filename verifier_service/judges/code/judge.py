@@ -139,7 +139,7 @@ class CodeJudge:
         if isinstance(tests, SuiteDigest):
             return await self._kept_tests(tests.sha256)
         if isinstance(tests, str):
-            raise BadItem("tests", tests, "it must be the name of a suite in this request")
+            raise BadItem("tests", tests, "it must be the name of a suite of this request")
         return tests
 
     def _check(self, tests: Tests, language: Language) -> None:
@@ -230,7 +230,7 @@ class CodeJudge:
     def _at_the_deadline(self, work: "_Work", batch: BatchInTurns["_Work"]) -> CodeResult | JudgeError:
         """Return what is known of a submission that was not fully judged in time."""
         one, progress = work.one, work.progress
-        deadline = f"the deadline passed before the submission was judged: deadline_s is {one.deadline_s:g}"
+        deadline = f"the deadline passed before it was judged: deadline_s is {one.deadline_s:g}"
         prelude = preludes.place(one.suite.prelude, work.program, one.language).prelude
         known = progress.at_the_deadline(batch.turn_s)
         if known is None or (prelude and prelude not in self._working_preludes):
