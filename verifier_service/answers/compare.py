@@ -1,7 +1,7 @@
 """Decide whether two answers are equal, and say why in one sentence.
 
 The order: the same spelling; a choice; a moment; words; then, for each pair of readings, the kinds of the table in
-turn. The first kind that feels responsible decides. What exceeds a limit is not equal, and the sentence says that it
+turn. The first kind that recognizes the pair decides. What exceeds a limit is not equal, and the sentence says that it
 was not proved.
 """
 
@@ -36,6 +36,7 @@ from verifier_service.answers.tree import roles
 from verifier_service.answers.tree.bounds import MAX_PARTS_DEPTH, NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Dots, Node, Symbol, Text, free_symbols, rename, walk
 
+# The order matters: each kind takes what the ones before it left, so the specific come before the general.
 KINDS: dict[str, Kind] = {
     "piecewise": piecewise.decide,
     "proposition": logic.decide,
@@ -49,9 +50,10 @@ KINDS: dict[str, Kind] = {
     "quantity": quantity.decide,
     "literal": literal.decide,
 }
-"""Each kind of answer that has a tree; what none of them takes is compared as an expression."""
+"""Each kind of answer that has a tree. What none of them takes is compared as an expression."""
 
 _SHOWN_CHARS = 80
+# Without blanks, as `Answer.words` has none: group 2 is the reason.
 _YES_OR_NO = re.compile(
     r"(yes|no|true|false)(?:$|(?:[-,.;:]+|(?=because|since))(?!yes|no|true|false|or|maybe|perhaps|but|unless|if|when|only|except|provided|assuming)(.+))",
     re.DOTALL,
@@ -61,9 +63,9 @@ _YES_OR_NO = re.compile(
 
 @dataclass(frozen=True)
 class Outcome:
-    """Whether two answers are equal, the sentence that says why, and the two readings that were found equal.
+    """Whether two answers are equal, why in one sentence, and the two readings that were found equal.
 
-    There are none where the texts decided.
+    `readings` is None if the texts decided.
     """
 
     equal: bool
@@ -72,7 +74,10 @@ class Outcome:
 
 
 def compare(answer: Answer, reference: Answer) -> Outcome:
-    """Compare an answer with the reference. Never raises for what they hold, and does not change with their order."""
+    """Compare an answer with the reference.
+
+    Never raises because of their content, and does not depend on their order.
+    """
     BUDGET.refill()
     return _decide(answer, reference)
 
@@ -88,7 +93,7 @@ def _decide(answer: Answer, reference: Answer) -> Outcome:
         which = "the answer" if not answer.trees else "the reference"
         reason = (answer if not answer.trees else reference).reason
         return _outcome(
-            Decision(False, f"the texts differ, and {which} is not read as mathematics: {reason}"), answer, reference
+            Decision(False, f"the texts differ, and {which} cannot be read as math: {reason}"), answer, reference
         )
     one, other = (Stated(side.qualifiers, side.trees[0]) for side in (answer, reference))
     lines = multiples.decide_stated(one, other)
@@ -107,7 +112,7 @@ def _decide(answer: Answer, reference: Answer) -> Outcome:
 
 
 def accept(answer: Answer, reference: Answer) -> Outcome:
-    """Compare an answer with the reference, and refuse one that is equal but still the question.
+    """Compare an answer with the reference, and reject one that is equal but only repeats the question.
 
     Not symmetric: `x > 5` answers `2x > 10`, but `2x > 10` does not answer `x > 5`.
     """
@@ -134,7 +139,7 @@ def _compare_trees(answer: Answer, reference: Answer) -> Outcome:
 
 
 def _with_letters(answer: Answer) -> Answer:
-    """Keep the readings that hold the letters which the answer speaks of: in `x = 5m, m \\in \\mathbb{Z}` no metres."""
+    """Keep the readings with the letters that the answer names: in `x = 5m, m \\in \\mathbb{Z}`, m is not meters."""
     names = {name for qualifier in answer.qualifiers for name in qualifier.names}
     kept = tuple(tree for tree in answer.trees if names <= free_symbols(tree))
     return replace(answer, trees=kept) if kept else answer
@@ -149,7 +154,7 @@ def same(left: Node, right: Node, depth: int = 0) -> Decision:
     """Compare two trees by the first kind that takes them.
 
     Raises:
-        TooComplex: a limit was exceeded before it could be decided.
+        TooComplex: a limit was exceeded before a decision.
     """
     if depth > MAX_PARTS_DEPTH:
         raise TooComplex("the answers are nested too deeply")
@@ -161,6 +166,7 @@ def same(left: Node, right: Node, depth: int = 0) -> Decision:
         return same(one, other, depth + 1)
 
     for decide in KINDS.values():
+        # E.g. `0 = 1` equals nothing, not even itself.
         decision = decide(left, right, deeper)
         if decision is not None:
             return decision
@@ -192,7 +198,7 @@ def _spelling(answer: Answer, reference: Answer) -> Decision | None:
 
 
 def _choice(answer: Answer, reference: Answer) -> Decision | Outcome | None:
-    """Compare two choices by their letters, and by their options where both give them; an option alone is its text."""
+    """Compare two choices by letter, and by option if both give one. A choice with text can also match by its text."""
     several, others = answer.letters, reference.letters
     if several is not None and others is not None and several.glued != others.glued:
         return Decision(several.chosen == others.chosen, "compared by the letters of the choices")
@@ -212,12 +218,12 @@ def _choice(answer: Answer, reference: Answer) -> Decision | Outcome | None:
 
 
 def _option(text: str) -> Answer:
-    """Read the text of an option, which is no choice itself."""
+    """Read the text of an option, which is not itself a choice."""
     return replace(read(text), choice=None)
 
 
 def _same_option(one: Answer, other: Answer) -> bool:
-    """Compare two options; one that is in words may be cut short."""
+    """Compare two options. One in words can be cut short."""
     if one.is_words and other.is_words and one.words and other.words:
         shorter, longer = sorted((one.text.lower(), other.text.lower()), key=len)
         if re.match(re.escape(shorter) + r"\b", longer):
@@ -231,12 +237,12 @@ def _moment(answer: Answer, reference: Answer) -> Decision | None:
     return None
 
 
-# takes what only a formula or a reaction holds: a capital letter before a digit, a brace or an end; not `x+1`
+# the capital letter of an element before a digit, a brace or the end, as only formulas and reactions have; not `x+1`
 _MAY_BE_CHEMICAL = re.compile(r"[A-Z][a-z]?(?:[_^\d{}()\s+]|$)")
 
 
 def _reaction(answer: Answer, reference: Answer) -> Decision | None:
-    """Compare two reactions by their molecules, and find two formulas equal that differ in dress."""
+    """Compare two reactions by their molecules, and find formulas equal that are only written differently."""
     if not _MAY_BE_CHEMICAL.search(answer.text) or not _MAY_BE_CHEMICAL.search(reference.text):
         return None
     one, other = read_reaction(answer.text), read_reaction(reference.text)
@@ -270,7 +276,7 @@ def _words(answer: Answer, reference: Answer) -> Decision | None:
     if answer.words and answer.words == reference.words and wordy:
         return Decision(True, "the same words")
     if _say_the_same(answer, reference):
-        return Decision(True, "one says of something what the other says")
+        return Decision(True, "one is a sentence that says the other")
     one, other = _YES_OR_NO.fullmatch(answer.words), _YES_OR_NO.fullmatch(reference.words)
     if one and other and one.group(1) == other.group(1) and not (one.group(2) and other.group(2)):
         return Decision(True, "the same answer, with a reason on one side")
@@ -280,7 +286,10 @@ def _words(answer: Answer, reference: Answer) -> Decision | None:
 
 
 def _say_the_same(answer: Answer, reference: Answer) -> bool:
-    """Compare `The slope is undefined` with `undefined`; two sentences that name two things say nothing alike."""
+    """Return whether one says the other in a sentence: `The slope is undefined` and `undefined`.
+
+    Two sentences about different subjects say different things.
+    """
     one, other = answer.predicate, reference.predicate
     if one is not None and other is not None:
         return one.words == other.words and (one.dummy or other.dummy)
@@ -289,6 +298,7 @@ def _say_the_same(answer: Answer, reference: Answer) -> bool:
     return other is not None and other.words == answer.words
 
 
+# The order matters: each rule decides, or leaves the pair to the next. Those that read more than the text come later.
 _TEXT_RULES: tuple[Callable[[Answer, Answer], Decision | Outcome | None], ...] = (
     _spelling,
     _choice,
@@ -308,7 +318,7 @@ def _outcome(
 
 
 def shown(answer: Answer) -> str:
-    """Return the text of an answer as messages show it."""
+    """Return an answer's text as messages show it."""
     text = " ".join(answer.text.split())
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 

@@ -1,11 +1,11 @@
-r"""What an answer leaves to be done: the operations in its tree that its reference does not have.
+r"""Find what an answer leaves to be done: the operations in its tree that its reference does not have.
 
-A value leaves nothing: a number, a decimal, a fraction, a power, a root, a multiple of a constant or of a unit, a sum
-of unlike values (`2+\sqrt{3}`, `3+4i`, `x^2+2x`), scientific notation. What leaves something: arithmetic between
-literals (`12+34`, `2 \cdot 3`, `2x+3x`, a fraction over a fraction), sums, products and limits over an index,
-integrals, derivatives, `\bmod`, `\gcd`, `\binom`, `5!`, matrices that are multiplied, a function whose value the
-reference writes without one (`\sin 30^\circ` for 1/2, while `\ln 2` is a value), another base than the reference's.
-Of a chain `12+34 = 46` only the value with the fewest counts.
+These leave nothing: a number, a decimal, a fraction, a power, a root, a multiple of a constant or of a unit, a sum of
+unlike values (`2+\sqrt{3}`, `3+4i`, `x^2+2x`), scientific notation. These leave something: arithmetic between literals
+(`12+34`, `2 \cdot 3`, `2x+3x`, a fraction over a fraction), sums, products and limits over an index, integrals,
+derivatives, `\bmod`, `\gcd`, `\binom`, `5!`, multiplied matrices, a function whose value the reference writes without
+one (`\sin 30^\circ` for 1/2, while `\ln 2` is a value), another base than the reference's. In a chain `12+34 = 46`,
+only the value with the fewest counts.
 """
 
 from collections import Counter
@@ -57,7 +57,7 @@ _MULTIPLICATION = "a multiplication"
 _DIVISION = "a division"
 _POWER = "a power of more than a literal"
 _FUNCTION = "a function of numbers"
-_VALUE = "a value to be worked out"
+_VALUE = "a calculation"
 
 _OPERATORS = {
     "sum": "a sum over an index",
@@ -67,22 +67,27 @@ _OPERATORS = {
     "diff": "a derivative",
     "inter": "an intersection",
 }
-"""Operations whatever they are applied to."""
+"""Operations, whatever they are applied to."""
 
 _COUNTING = "a factorial or a binomial coefficient"
-_NAMED = {"binom": _COUNTING, "gcd": "a greatest divisor", "lcm": "a least multiple", "mod": "a remainder"}
-"""Functions that are operations whatever they are applied to."""
+_NAMED = {
+    "binom": _COUNTING,
+    "gcd": "a greatest common divisor",
+    "lcm": "a least common multiple",
+    "mod": "a remainder",
+}
+"""Functions that are operations, whatever they are applied to."""
 
 _OF_NUMBERS = {
-    "abs": "an absolute value", "norm": "a norm", "sign": "a sign", "floor": "a rounding", "ceil": "a rounding",
-    "max": "a greatest value", "min": "a least value", "Re": "a real part", "Im": "an imaginary part",
-    "arg": "an argument", "conjugate": "a conjugate", "det": "a determinant", "tr": "a trace",
-    "transpose": "a transpose", "cross": "a vector product", "dot": "a scalar product",
+    "abs": "an absolute value", "norm": "a norm", "sign": "the sign of a number", "floor": "a rounding",
+    "ceil": "a rounding", "max": "a greatest value", "min": "a least value", "Re": "a real part",
+    "Im": "an imaginary part", "arg": "an argument", "conjugate": "a conjugate", "det": "a determinant",
+    "tr": "a trace", "transpose": "a transpose", "cross": "a vector product", "dot": "a scalar product",
 }  # fmt: skip
-"""Functions that are operations where they are applied to numbers alone; of letters they are values."""
+"""Functions that are operations if applied to numbers only. Applied to letters, they are values."""
 
 _VALUES = frozenset({"root", "unit", "vector", "bar"})
-"""Functions that write a value: a root, a unit vector, a vector, a line over a letter."""
+"""Functions that are part of a value's notation: a root, a unit vector, a vector, a line over a letter."""
 
 _LOGARITHMS = {"ln", "log"}
 _HYPERBOLIC = {"sinh", "cosh", "tanh", "coth", "sech", "csch"}
@@ -91,9 +96,9 @@ _RATIONAL = (Sum, Product, Quotient, Negative, Percent, PlusMinus, Factorial)
 
 
 def left_to_do(answer: Node, reference: Node, rounded: bool = False) -> str | None:
-    """Name an operation that an answer leaves to be done and its reference does not have; None if there is none.
+    """Return an operation that an answer leaves to be done and its reference does not have, or None.
 
-    Both are equal, or the answer was `rounded` to a decimal reference, which then has no closed form to be expected.
+    The two are equal, or the answer was `rounded` to a decimal reference, from which no closed form can be expected.
     """
     has = operations(reference)
     left = operations(answer)
@@ -119,7 +124,7 @@ def operations(node: Node) -> Counter[str]:
 
 
 def _of_chain(terms: tuple[Node, ...]) -> Counter[str]:
-    """Count those of `name = value = value`: the value with the fewest; an equation has those of both sides."""
+    """Count the operations of `name = value = value` by its simplest value; an equation has those of both sides."""
     values = terms if all(map(_is_closed, terms)) else terms[1:] if is_name(terms[0]) else ()
     if values:
         return min(map(operations, values), key=Counter.total)
@@ -154,7 +159,7 @@ def _own(node: Node) -> Iterator[str]:
 
 
 def _operator(node: Node) -> str | None:
-    """Name a node that is an operation whatever it is applied to."""
+    """Return the name of a node's operation if it is one whatever it is applied to."""
     match node:
         case Series(kind) | SetOperation("inter" as kind):
             return _OPERATORS[kind]
@@ -184,13 +189,13 @@ def _of_power(node: Power) -> Iterator[str]:
 
 
 def _repeated(keys: Iterator[Node]) -> int:
-    """Count the values that can be put together with one before them."""
+    """Count the values that can be combined with an earlier one."""
     counts = Counter(keys)
     return counts.total() - len(counts)
 
 
 def _terms(node: Node) -> Iterator[Node]:
-    """Yield the terms of a sum, also those of sums in it."""
+    """Yield the terms of a sum, including those of sums inside it."""
     match node:
         case Sum(terms):
             for term in terms:
@@ -202,7 +207,7 @@ def _terms(node: Node) -> Iterator[Node]:
 
 
 def _like(term: Node) -> Node:
-    """Return what a term is a rational multiple of: terms with the same can be added."""
+    """Return what a term is a rational multiple of. Terms for which that is equal can be added."""
     if _is_rational(term) and not isinstance(term, Percent):
         return ONE
     match term:
@@ -226,7 +231,7 @@ def _like(term: Node) -> Node:
 
 
 def _factors(node: Node) -> Iterator[Node]:
-    """Yield the factors of a product, also those of products in it."""
+    """Yield the factors of a product, including those of products inside it."""
     match node:
         case Product(factors):
             for factor in factors:
@@ -238,15 +243,17 @@ def _factors(node: Node) -> Iterator[Node]:
 
 
 def _multiplications(node: Node) -> int:
-    """Count the factors that can be multiplied with one before them; scientific notation is one value."""
+    """Count the factors that can be multiplied with an earlier one. Scientific notation is one value."""
     factors = list(_factors(node))
     keys = [key for key in map(_mates, factors) if key is not None]
     return _repeated(iter(keys)) - _is_scientific(factors)
 
 
 def _mates(factor: Node) -> Node | None:
-    """Return what factors must share to be multiplied: being rational, a root, a power of one constant, a sum of
-    numbers, a matrix; None for what is multiplied with nothing."""
+    """Return a key that factors share if they can be multiplied, or None for a factor that never can.
+
+    They can if they are rational, or roots of one degree, powers of one constant, sums of numbers, or matrices.
+    """
     if _is_rational(factor) or (isinstance(factor, Quantity) and _is_rational(factor.value)):
         return ONE
     if not _is_closed(factor):
@@ -278,7 +285,7 @@ def _is_scientific(factors: list[Node]) -> bool:
 
 
 def _divides(top: Node, bottom: Node) -> bool:
-    """Return whether a fraction is more than one value over another: fractions in it, complex numbers on both sides."""
+    """Return whether a fraction is more than a value over a value: it has fractions inside, or complex numbers."""
     if _is_rational(top) and _is_rational(bottom):
         return _is_fraction(top) or _is_fraction(bottom)
     return all(_is_closed(side) and isinstance(side, Sum) and IMAGINARY in walk(side) for side in (top, bottom))
@@ -295,12 +302,12 @@ def _unsigned(node: Node) -> Node:
 
 
 def _is_closed(node: Node) -> bool:
-    """Return whether a value holds numbers only, and no letter, unknown function or word."""
+    """Return whether a value has only numbers: no letters, unknown functions or words."""
     return not free_symbols(node) and not any(isinstance(part, (Call, Text)) for part in walk(node))
 
 
 def _is_rational(node: Node) -> bool:
-    """Return whether a value is a rational number that takes nothing but arithmetic, or an exact root."""
+    """Return whether a value is a rational number written with arithmetic only, or an exact root."""
     if isinstance(node, Number):
         return True
     if isinstance(node, _RATIONAL):
@@ -336,18 +343,18 @@ def _is_angle(node: Node) -> bool:
 
 
 def _has_functions(reference: Node, has: Counter[str]) -> bool:
-    """Return whether a reference writes functions of numbers itself, or has no closed form at all."""
+    """Return whether a reference has functions of numbers itself, or no closed form at all."""
     return _FUNCTION in has or any(operation in has for operation in _OPERATORS.values())
 
 
 def _functions(node: Node) -> set[str]:
-    """Name the functions of numbers in a tree, and the powers of e that are one."""
+    """Return the names of the functions of numbers in a tree, counting complex powers of e as `exp`."""
     parts = list(walk(node))
     found = {part.name for part in parts if isinstance(part, Function) and _FUNCTION in _of_function(part)}
     return found | {"exp" for part in parts if isinstance(part, Power) and _FUNCTION in _of_power(part)}
 
 
 def _kin(reference: Node) -> set[str]:
-    """Name the functions of numbers that belong to what a reference has: logarithms to others, hyperbolic ones to e."""
+    """Return the functions related to a reference's: any logarithm to another, hyperbolic functions to e."""
     logarithms = any(isinstance(part, Function) and part.name in _LOGARITHMS for part in walk(reference))
     return (_LOGARITHMS if logarithms else set()) | (_HYPERBOLIC if EULER in walk(reference) else set())

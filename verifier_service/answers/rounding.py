@@ -1,10 +1,10 @@
-"""Answers that round to a decimal reference at the reference's own digits.
+"""Accept answers that round to a decimal reference at the reference's own digits.
 
-The reference is one decimal literal, with or without a sign, a unit, a percent or degree sign, a name (`x = 0.33`,
-`x \\approx 0.33`) or a power of ten; a whole number is no decimal. The answer's value may be anything that has one:
-`1/3`, `\\frac{\\sqrt3}{3}`, `0.3333`. It lies within half a unit of the reference's last digit, both ends included, as
-there are two ways to round a tie. Everything else must be equal: units, names. An answer with fewer digits than the
-reference does not round to it.
+The reference is one decimal literal, with or without a sign, a unit, a percent or degree sign, a name (`x = 0.33`, `x
+\\approx 0.33`) or a power of ten. A whole number is not a decimal. The answer can be anything with a value: `1/3`,
+`\\frac{\\sqrt3}{3}`, `0.3333`. That value must lie within half a unit of the reference's last digit. Both ends are
+included, because there are two ways to round a tie. Everything else must be equal: units, names. An answer with fewer
+digits than the reference does not round to it.
 """
 
 from collections.abc import Iterator
@@ -38,14 +38,14 @@ _DIGITS = 60
 
 
 class _Decimal(NamedTuple):
-    """A decimal literal and half a unit of its last digit."""
+    """A decimal literal, and half a unit of its last digit."""
 
     value: Fraction
     half: Fraction
 
 
 def rounds_to(answer: Answer, reference: Answer) -> Outcome | None:
-    """Return that an answer rounds to the reference, and the readings of which it does; None where it does not."""
+    """Return the outcome with the readings for which an answer rounds to the reference, or None if it does not."""
     BUDGET.refill()
     for wanted in reference.trees:
         decimal = _decimal(_core(wanted))
@@ -58,7 +58,7 @@ def rounds_to(answer: Answer, reference: Answer) -> Outcome | None:
 
 
 def _statements(node: Node) -> Iterator[Node]:
-    """Yield `x = 1/3` and `x = 0.333` of the chain `x = 1/3 = 0.333`: the signs may mean "about"."""
+    """Yield `x = 1/3` and `x = 0.333` for the chain `x = 1/3 = 0.333`, because its signs can mean "about"."""
     if not isinstance(node, Relation) or set(node.operators) != {"="}:
         yield node
         return
@@ -70,7 +70,7 @@ def _statements(node: Node) -> Iterator[Node]:
 
 
 def _rounds(given: Node, wanted: Node, decimal: _Decimal) -> bool:
-    """Put the rounded value in the place of the answer's: what is left to compare is the dress."""
+    """Compare everything but the value, by putting the rounded value in the answer's place."""
     core = _core(given)
     for scale in _scales(given, wanted):
         scaled = _Decimal(decimal.value * scale, decimal.half * scale)
@@ -83,7 +83,7 @@ def _rounds(given: Node, wanted: Node, decimal: _Decimal) -> bool:
 
 
 def _scales(given: Node, wanted: Node) -> Iterator[int | Fraction]:
-    """Yield what the reference's digits may be multiplied with: a percentage is also its hundredth."""
+    """Yield what the reference's digits can be multiplied by: a percentage also equals its hundredth."""
     yield 1
     if _is_percentage(wanted) and not _is_percentage(given):
         yield Fraction(1, 100)
@@ -116,7 +116,7 @@ def _negative(node: Node) -> Node:
 
 
 def _with_core(node: Node, value: Node) -> Node:
-    """Copy a tree with another value inside its name and its unit; the sign belongs to the value."""
+    """Copy a tree with another value inside its name and unit. The sign belongs to the value."""
     match node:
         case Relation(terms=(name, old, *_)):
             return replace(node, terms=(name, _with_core(old, value)))
@@ -131,7 +131,7 @@ def _with_core(node: Node, value: Node) -> Node:
 
 
 def _decimal(node: Node) -> _Decimal | None:
-    """Read `0.33` and `1.5 \\cdot 10^{-3}`; None for what is no decimal literal."""
+    """Read `0.33` and `1.5 \\cdot 10^{-3}`. Return None for anything but a decimal literal."""
     scale = Fraction(1)
     if isinstance(node, Negative):
         node = _negative(node.operand)
@@ -149,7 +149,7 @@ def _decimal(node: Node) -> _Decimal | None:
 
 
 def _is_near(node: Node, decimal: _Decimal) -> bool:
-    """Return whether a value lies within half a unit of the last digit; False also where that cannot be told."""
+    """Return whether a value lies within half a unit of the last digit; False if that cannot be decided."""
     if free_symbols(node):
         return False
     value = exact(node)
@@ -161,4 +161,5 @@ def _is_near(node: Node, decimal: _Decimal) -> bool:
             return False
         gap = abs(found - MP.mpf(decimal.value.numerator) / decimal.value.denominator)
         half = MP.mpf(decimal.half.numerator) / decimal.half.denominator
+        # The slack is for the rounding of the computation: 10^-40 at 60 digits.
         return bool(gap <= half * (1 + MP.mpf(10) ** (20 - _DIGITS)))

@@ -1,1 +1,1 @@
-"""Values of trees: exact fractions and high precision (`numeric`), and what sympy is needed for (`algebra`)."""
+"""Compute values of trees: exact fractions, high precision (`numeric`), and what needs sympy (`algebra`)."""

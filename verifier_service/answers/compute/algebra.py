@@ -1,6 +1,6 @@
-"""What needs sympy: series without end, limits, derivatives, integrals, solutions of inequalities, zeros of equations.
+"""Compute what needs sympy: infinite series, limits, derivatives, integrals, inequalities, zeros of equations.
 
-Trees become sympy objects node by node; no text is ever given to sympy. It runs only in workers that can be killed.
+Trees become sympy objects node by node; sympy never gets text to parse. It runs only in workers that can be killed.
 """
 
 import contextlib
@@ -51,26 +51,29 @@ from verifier_service.answers.tree.nodes import (
 from verifier_service.answers.tree.shape import operation
 
 MAX_CALLS = 1_000_000
-"""Python functions that may be called for one comparison; then the answer counts as not proved. Work is counted and not
-time, so that a slow or busy machine proves what an idle one proves. It is about a second of CPU time, far from the
-limit at which a worker is killed."""
+"""How many Python functions may be called for one comparison before the answer counts as not proved.
+
+Work is counted, not timed, so that a slow or busy machine proves what an idle one proves. The limit is about a second
+of CPU time, far below the limit at which a worker is killed.
+"""
 
 _NODE_CALLS = 10
 """What the value of one node of an integrand costs, in calls that take as long."""
 
 _QUADRATURE_CALLS = 300_000
-"""What one numeric integration may use of it, so that something is left to look for a closed form."""
+"""What one numeric integration may use of the budget, so that something is left for finding a closed form."""
 
 
 class _OutOfCalls(BaseException):
-    """Raised inside sympy, which catches ordinary exceptions of many kinds for its own purposes."""
+    """Raised inside sympy to stop it. A BaseException, because sympy catches many kinds of ordinary exceptions."""
 
 
 class _Count:
-    """Counts the Python functions that are called inside it, and ends what calls more than it may.
+    """Counts the Python functions called inside it, and stops code that calls more than allowed.
 
-    sympy begins with empty caches and the same random numbers each time, so that the same question takes the same work
-    whatever was asked before. Only the numbers of its dummy symbols go on: they change the work by one in a hundred.
+    sympy starts with empty caches and the same random numbers each time, so that the same question takes the same work
+    whatever was asked before. Only the numbering of its dummy symbols continues, which changes the work by about one
+    percent.
     """
 
     def __init__(self, at_most: int) -> None:
@@ -82,7 +85,7 @@ class _Count:
         """Count while the code inside runs.
 
         Raises:
-            TooComplex: it called more functions than it may.
+            TooComplex: it called more functions than allowed.
         """
         warm_up()
         clear_cache()
@@ -92,7 +95,7 @@ class _Count:
         try:
             yield
         except _OutOfCalls:
-            pass  # told below, also where somebody else caught it
+            pass  # reported below, which also covers code inside that caught and swallowed it
         finally:
             sys.setprofile(before)
         if self.calls > self._at_most:
@@ -106,7 +109,7 @@ class _Count:
 
 
 class _Calls(Budget):
-    """The budget of calls inside sympy; it is refilled with that of the work in floating point."""
+    """The budget of calls inside sympy. Refilling it also refills the budget of floating point work."""
 
     def refill(self) -> None:
         """Start a new comparison."""
@@ -115,7 +118,7 @@ class _Calls(Budget):
 
     @contextlib.contextmanager
     def spend(self) -> Iterator[None]:
-        """Run the code inside on what is left.
+        """Run the code inside on what is left of the budget.
 
         Raises:
             TooComplex: the budget is used up.
@@ -133,7 +136,7 @@ BUDGET = _Calls(MAX_CALLS, "calls")
 
 @cache
 def warm_up() -> None:
-    """Have sympy build the tables that it builds when they are first needed, at nobody's expense."""
+    """Have sympy build the tables that it builds on first use, before any comparison is charged for them."""
     x, n = sympy.Symbol("x", real=True), sympy.Symbol("n", integer=True)
     sympy.limit(sympy.sin(x) / x, x, 0)
     sympy.integrate(sympy.cos(x) / (1 + x**2), (x, -sympy.oo, sympy.oo))
@@ -143,7 +146,7 @@ def warm_up() -> None:
 
 
 Piece: TypeAlias = tuple[Node, bool, Node, bool]
-"""A part of the real line: its low end and whether that belongs to it, its high end likewise."""
+"""A part of the real line: its low end, whether that belongs to it, its high end, whether that belongs to it."""
 
 _MINUS_INFINITY = Negative(INFINITY)
 _LINE: Piece = (_MINUS_INFINITY, False, INFINITY, False)
@@ -162,11 +165,11 @@ _FUNCTIONS: dict[str, Callable[..., sympy.Expr]] = {
 
 
 def to_sympy(node: Node, real: bool = True) -> sympy.Expr:  # noqa: C901 -- a flat list of operations
-    """Build the sympy object of an expression; its variables are real.
+    """Build the sympy object of an expression. Its variables are real unless `real` is false.
 
     Raises:
-        NotNumeric: it holds what has no counterpart.
-        TooComplex: a power in it is too large to be built.
+        NotNumeric: it contains something without a counterpart in sympy.
+        TooComplex: a power in it is too large.
     """
     match node:
         case Number(value):
@@ -196,12 +199,12 @@ def to_sympy(node: Node, real: bool = True) -> sympy.Expr:  # noqa: C901 -- a fl
         case Series() | Integral() | Limit() | Derivative():
             return _of_calculus(node, real)
         case _:
-            raise NotNumeric(f"sympy is not asked about a {operation(node)}")
+            raise NotNumeric(f"a {operation(node)} has no counterpart in sympy")
 
 
 def _factorial(operand: Node, step: int, real: bool) -> sympy.Expr:
     if (exact(operand) or 0) > 2000:
-        raise TooComplex("a factorial too large to be computed")
+        raise TooComplex("a factorial too large to compute")
     return (sympy.factorial if step == 1 else sympy.factorial2)(to_sympy(operand, real))
 
 
@@ -210,11 +213,11 @@ def _power(base: Node, exponent: Node, real: bool) -> sympy.Expr:
     if power is not None and value is not None:
         size = max(value.numerator.bit_length(), value.denominator.bit_length())
         if abs(power) * size > 20_000:
-            raise TooComplex("a power too large to be computed")
+            raise TooComplex("a power too large to compute")
     if power is None and not free_symbols(exponent) and isinstance(exponent, Power):
         raise TooComplex("a tower of powers")
     if power is not None and abs(power) > 200 and free_symbols(base):
-        raise TooComplex("a power too large to be expanded")
+        raise TooComplex("a power too large to expand")
     return to_sympy(base, real) ** to_sympy(exponent, real)
 
 
@@ -241,7 +244,7 @@ _UNDONE = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit, sympy.Derivati
 
 
 def _closed_form(node: OfCalculus) -> sympy.Expr | None:
-    """Return the sympy value of a series, limit, derivative or integral, or None where it finds none."""
+    """Return sympy's value of a series, limit, derivative or integral, or None if it finds none."""
     if BUDGET.left <= 0:
         return None
     found, calls = _searched(node)
@@ -254,9 +257,10 @@ def _closed_form(node: OfCalculus) -> sympy.Expr | None:
 
 @lru_cache(maxsize=256)
 def _searched(node: OfCalculus) -> tuple[sympy.Expr | None, int]:
-    """Look for a closed form with a whole budget; return it, and what it cost.
+    """Search for a closed form with a whole budget, and return it with its cost.
 
-    What is remembered is charged as if it were computed anew: else what can be proved would depend on what came before.
+    A remembered result is charged as if it were computed again. Otherwise, what can be proved would depend on what came
+    before.
     """
     count = _Count(MAX_CALLS)
     try:
@@ -270,10 +274,10 @@ def _searched(node: OfCalculus) -> tuple[sympy.Expr | None, int]:
 
 
 def calculus_value(node: OfCalculus, values: Mapping[str, Scalar]) -> Scalar:
-    """Compute a series without end, a limit, a derivative or an integral at a point, in the precision of `MP`.
+    """Compute an infinite series, a limit, a derivative or an integral at a point, in the precision of `MP`.
 
     Raises:
-        NotNumeric: no closed form was found, and numeric integration does not settle either.
+        NotNumeric: no closed form was found, and numeric integration does not converge either.
     """
     if isinstance(node, Integral) and MP.dps <= _FEW_DIGITS:
         settled = _numeric_integral(node, values)
@@ -290,18 +294,18 @@ def calculus_value(node: OfCalculus, values: Mapping[str, Scalar]) -> Scalar:
 
 
 _FEW_DIGITS = 120
-"""Beyond so many digits an integral is computed numerically only where it has no closed form."""
+"""With more digits than this, an integral is computed numerically only if it has no closed form."""
 
 _MAX_DIGITS_INTEGRATED = 250
 _DIGIT_CALLS = 200
-"""What the nodes of one numeric integration cost for each digit, in calls that take as long."""
+"""What the nodes of one numeric integration cost per digit, in calls that take as long."""
 
 _OF_CALCULUS = (Series, Integral, Limit, Derivative)
 _UNKNOWN_TO_SYMPY = (TypeError, ValueError, AttributeError, ZeroDivisionError, NotImplementedError, RecursionError)
 
 
 def _value_of(found: sympy.Expr, values: Mapping[str, Scalar]) -> Scalar:
-    """Compute what sympy found at a point."""
+    """Compute sympy's result at a point."""
     points: dict[sympy.Basic | complex, sympy.Basic | complex] = {
         sympy.Symbol(name, real=True): _rational(value) for name, value in values.items()
     }
@@ -323,7 +327,7 @@ def evaluate(node: Node, values: Mapping[str, Scalar], real: bool = True) -> Val
 
 
 def measure(node: Node, values: Mapping[str, Scalar], real: bool = True) -> Measured:
-    """Compute an expression at a point and say how much of it the precision shows; see `numeric.measure`."""
+    """Compute an expression at a point and report how much of it the precision shows; see `numeric.measure`."""
     return numeric.measure(node, values, real, calculus_value)
 
 
@@ -334,8 +338,11 @@ def _rational(value: Scalar) -> sympy.Expr:
 
 
 def _numeric_integral(node: Integral, values: Mapping[str, Scalar]) -> Scalar | None:
-    """Integrate numerically; None where it has no ends, and where two precisions do not agree, as for an integrand
-    with jumps."""
+    """Integrate numerically.
+
+    Returns:
+        None if the integral is indefinite, or two precisions disagree, as they do for an integrand with jumps.
+    """
     body, low, high = node.body, node.low, node.high
     if low is None or high is None:
         return None
@@ -382,8 +389,10 @@ def _end(node: Node, values: Mapping[str, Scalar]) -> Scalar:
 
 
 def same_zeros(left: Node, right: Node) -> bool:
-    """Decide whether two polynomial or rational expressions vanish together: the same irreducible factors, same
-    powers."""
+    """Decide whether two polynomial or rational expressions have the same irreducible factors with the same powers.
+
+    If so, they vanish together.
+    """
     try:
         with BUDGET.spend():
             first, second = _factors(left), _factors(right)
@@ -401,6 +410,7 @@ def _factors(node: Node) -> frozenset[tuple[sympy.Expr, int]] | None:
     if sympy.Poly(numerator, *names).total_degree() > 20:
         raise TooComplex("a polynomial of high degree")
     factors: Any = sympy.factor_list(numerator, *names)[1]
+    # A factor and its negative vanish together, so both get the sign that sympy considers negative.
     return frozenset((factor.as_expr() if factor.as_expr().could_extract_minus_sign() else -factor.as_expr(), power)
                      for factor, power in factors if factor.free_symbols)  # fmt: skip
 
@@ -409,7 +419,7 @@ _MAX_RESULTANT_DEGREE = 8
 
 
 def resultant(one: Node, other: Node, variable: str) -> int | None:
-    """Return the resultant of two polynomials with whole coefficients; None where they are none, or of high degree."""
+    """Return the resultant of two polynomials with integer coefficients, or None if they are not, or of high degree."""
     try:
         with BUDGET.spend():
             name = sympy.Symbol(variable, real=True)
@@ -422,7 +432,7 @@ def resultant(one: Node, other: Node, variable: str) -> int | None:
 
 
 def solve_inequality(difference: Node, operator: str, variable: str) -> list[Piece] | None:
-    """Solve `difference operator 0` over the reals; None where it is not solved."""
+    """Solve `difference operator 0` over the reals. Return None if that fails."""
     linear = _linear(difference, variable)
     if linear is not None:
         return _solve_linear(*linear, operator)
@@ -435,11 +445,12 @@ def solve_inequality(difference: Node, operator: str, variable: str) -> list[Pie
 
 
 def _linear(node: Node, variable: str) -> tuple[Fraction, Fraction] | None:
-    """Return slope and intercept where the expression is linear with rational coefficients."""
+    """Return slope and intercept of an expression that is linear with rational coefficients, or None."""
     if any(
         isinstance(part, (Function, Power, Factorial, Call)) and variable in free_symbols(part) for part in walk(node)
     ):
         return None
+    # Four points: a rational function could pass through three points of a line.
     values = [exact(substitute(node, variable, number(at))) for at in (0, 1, 2, 5)]
     known = [value for value in values if value is not None]
     if len(known) < len(values):
@@ -497,7 +508,7 @@ def _pieces(found: sympy.Basic) -> list[Piece] | None:
 
 
 def from_sympy(value: sympy.Basic) -> Node | None:
-    """Return the tree of a real constant that sympy found."""
+    """Return the tree of a real constant found by sympy, or None."""
     if value is sympy.oo:
         return INFINITY
     if value is -sympy.oo:
@@ -524,7 +535,7 @@ def from_sympy(value: sympy.Basic) -> Node | None:
 
 
 def _all_from_sympy(values: Iterable[sympy.Basic]) -> tuple[Node, ...] | None:
-    """Return the trees of all values, or None where one has none."""
+    """Return the trees of all values, or None if one has none."""
     trees = [from_sympy(value) for value in values]
     known = [tree for tree in trees if tree is not None]
     return tuple(known) if len(known) == len(trees) else None

@@ -1,4 +1,4 @@
-"""The numbers that are computed: mpmath's, in a context of our own, so that nobody else's precision changes ours."""
+"""Numbers are mpmath's, in a context of our own, so that other code cannot change our precision."""
 
 from typing import TypeAlias
 
@@ -9,11 +9,14 @@ MP = mpmath.mp.clone()
 Real: TypeAlias = mpmath.mpf
 Scalar: TypeAlias = mpmath.mpf | mpmath.mpc
 Value: TypeAlias = mpmath.mpf | mpmath.mpc | mpmath.matrix
-"""What an expression may be worth. A scalar is named so beside `nodes.Number`, which is a literal in a tree."""
+"""The possible values of an expression.
+
+Scalars are not called numbers, because `nodes.Number` is a literal in a tree.
+"""
 
 
 def magnitude(value: Value) -> int | None:
-    """Return the position of the first bit of a number, 1 for 1 and 4 for 10; None for zero and what is not finite."""
+    """Return the position of the first bit of a number: 1 for 1, 4 for 10, None for zero and non-finite values."""
     if isinstance(value, MP.mpf):
         _, digits, exponent, bits = value._mpf_
         return exponent + bits if digits else None

@@ -1,8 +1,8 @@
-r"""Greatest common divisors of letters: what has to be known before two expressions with them count as equal.
+r"""Greatest common divisors of letters: how many points must agree before expressions with them count as equal.
 
-`\gcd(n^{17}+9, (n+1)^{17}+9)` is 1 for each n that anybody has tried, and not for all: that two such expressions agree
-at any number of points says little. It says enough where the operands are linear or one product of letters. The
-divisor of two polynomials in one letter repeats with their resultant, and is compared at each number up to that.
+`\gcd(n^{17}+9, (n+1)^{17}+9)` is 1 for every n that anyone has tried, but not for all n, so agreement at any number of
+points proves little. It is enough if the operands are linear, or products of letters. The divisor of two polynomials in
+one letter is periodic with their resultant, so these are compared at every number up to that.
 """
 
 from verifier_service.answers.compute import algebra
@@ -25,10 +25,10 @@ _DIVISORS = ("gcd", "lcm")
 
 
 def period(left: Node, right: Node) -> int:
-    """Return up to which number two expressions have to be compared at each whole one; 0 where drawn points do.
+    """Return up to which number two expressions must be compared at every integer; 0 if drawn points suffice.
 
     Raises:
-        TooComplex: that is too large, or not known.
+        TooComplex: the period is too large, or unknown.
     """
     longest = 0
     for part in {*walk(left), *walk(right)}:
@@ -44,11 +44,11 @@ def _period(node: Function) -> int:
         found = algebra.resultant(*node.operands, next(iter(names)))
         if found and abs(found) <= _MAX_PERIOD:
             return abs(found)
-    raise TooComplex("the divisors of such numbers are not known")
+    raise TooComplex("the period of these divisors is too large or unknown")
 
 
 def _is_plain(node: Node) -> bool:
-    """Return whether an operand is linear, or one product of letters and numbers."""
+    """Return whether an operand is linear, or a product of letters and numbers."""
     match node:
         case Sum(terms):
             return all(_degree(term) in (0, 1) for term in terms)
@@ -57,7 +57,7 @@ def _is_plain(node: Node) -> bool:
 
 
 def _degree(node: Node) -> int | None:
-    """Return the degree of a product of letters and numbers; None for anything else."""
+    """Return the degree of a product of letters and numbers, or None for anything else."""
     match node:
         case Number():
             return 0

@@ -1,4 +1,4 @@
-"""Compute closed trees exactly, as fractions, as far as their size is bounded."""
+"""Compute closed trees exactly as fractions, as long as their size is bounded."""
 
 import math
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from verifier_service.answers.tree.nodes import (
 
 
 def exact(node: Node) -> Fraction | None:
-    """Return the rational value of a closed expression, or None where it has none that is cheap to compute."""
+    """Return the rational value of a closed expression, or None if it has none that is cheap to compute."""
     try:
         return _exact(node)
     except (ZeroDivisionError, TooComplex):
@@ -39,7 +39,7 @@ def exact(node: Node) -> Fraction | None:
 
 def _small(value: Fraction) -> Fraction:
     if value.numerator.bit_length() > MAX_EXACT_BITS or value.denominator.bit_length() > MAX_EXACT_BITS:
-        raise TooComplex("a number too large to be computed exactly")
+        raise TooComplex("a number too large to compute exactly")
     return value
 
 
@@ -75,7 +75,7 @@ _NOTHING, _ONE = Fraction(0), Fraction(1)
 
 
 def _applied(function: Callable[..., Fraction | None], operands: tuple[Node, ...]) -> Fraction | None:
-    """Apply a function to the values of all operands; None where one has none."""
+    """Apply a function to the values of all operands. Return None if one has no value."""
     values = [_exact(operand) for operand in operands]
     return None if None in values else function(*values)
 
@@ -113,18 +113,20 @@ def _exact_quotient(top: Fraction, bottom: Fraction) -> Fraction:
 def _exact_power(base: Fraction, exponent: Fraction) -> Fraction | None:
     if exponent.denominator != 1:
         return _exact_root(base, exponent)
+    # These have powers of any size, so the limit below does not apply.
     if base in (0, 1, -1):
         if base == 0 and exponent < 0:
             raise ZeroDivisionError
+        # (-1)**n depends only on the parity of n; the exponent 2 stands for every even one.
         return base ** (int(exponent) % 2 or 2) if base else Fraction(0 if exponent else 1)
     size = max(base.numerator.bit_length(), base.denominator.bit_length())
     if abs(exponent) * size > MAX_EXACT_BITS:
-        raise TooComplex("a power too large to be computed exactly")
+        raise TooComplex("a power too large to compute exactly")
     return base ** int(exponent)
 
 
 def _exact_root(base: Fraction, exponent: Fraction) -> Fraction | None:
-    """Return base ** exponent where it is rational and real; None otherwise."""
+    """Return base ** exponent if it is rational and real, or None."""
     degree = exponent.denominator
     if degree > 64 or (base < 0 and degree % 2 == 0):
         return None
@@ -155,7 +157,7 @@ def _exact_factorial(value: Fraction, step: int) -> Fraction | None:
     if value.denominator != 1 or value < 0:
         return None
     if value > MAX_FACTORIAL:
-        raise TooComplex("a factorial too large to be computed exactly")
+        raise TooComplex("a factorial too large to compute exactly")
     return Fraction(math.factorial(int(value)) if step == 1 else math.prod(range(int(value), 0, -step)))
 
 
@@ -165,7 +167,7 @@ def _exact_function(node: Function) -> Fraction | None:
         return None
     try:
         return _applied(function, node.operands)
-    except TypeError:  # more or fewer operands than it takes
+    except TypeError:  # it was given the wrong number of operands
         return None
 
 
@@ -173,7 +175,7 @@ def _binomial(top: Fraction, bottom: Fraction) -> Fraction | None:
     if top.denominator != 1 or bottom.denominator != 1 or top < 0 or bottom < 0:
         return None
     if top > 100_000 or min(bottom, top - bottom) > MAX_FACTORIAL:
-        raise TooComplex("a binomial coefficient too large to be computed exactly")
+        raise TooComplex("a binomial coefficient too large to compute exactly")
     return _small(Fraction(math.comb(int(top), int(bottom))))
 
 

@@ -1,9 +1,9 @@
-"""Decide whether two rational functions are one and the same, exactly: by their values in a secret prime field.
+"""Decide exactly whether two rational functions are identical, by their values in a secret prime field.
 
-Letters, pi and whatever else is no rational number stand for random elements of the field of a random prime p of 192
-bits with p = 1 modulo 4, so that i has a place in it too. Two different rational functions of degree d, whose integer
-coefficients have up to b bits, agree there with a probability below (2 d + b) / 2^180: d and b stay below 2^80 by the
-limits on trees and exponents.
+Letters, pi and everything else that is not a rational number stand for random elements of the field of a random prime p
+of 192 bits, with p = 1 modulo 4 so that it also contains i. Two different rational functions of degree d, whose integer
+coefficients have up to b bits, agree there with a probability below (2 d + b) / 2^180. The limits on trees and
+exponents keep d and b below 2^80.
 """
 
 import random
@@ -47,20 +47,21 @@ _MAX_TERMS = 500
 _TRIES = 3
 
 _ATOMS = (Function, Call, Power, Series, Integral, Limit, Derivative, Factorial)
-"""What is taken as a letter of its own where it is no rational function."""
+"""What counts as a letter of its own unless it is a rational function."""
 
 _OF_NO_NUMBER = frozenset(("square", "column", "vector", "unit", "cross", "transpose", "identity"))
-"""Functions whose values are matrices: their products have an order."""
+"""Functions whose values are matrices, so the order of their products matters."""
 
 
 class _Elsewhere(ValueError):
-    """The tree is no rational function of letters and atoms."""
+    """The tree is not a rational function of letters and atoms."""
 
 
 def identical(left: Node, right: Node, source: random.Random) -> bool | None:
     """Decide whether two expressions are the same rational function of the same letters and constants.
 
-    None where that says nothing: they hold other functions and differ as if these were letters.
+    Returns:
+        None if this method cannot decide: they contain other functions, and differ if those are taken as letters.
     """
     for _ in range(_TRIES):
         field = _Field(source)
@@ -122,7 +123,7 @@ class _Field:
                 return self.other(node, weight, depth)
 
     def other(self, node: Node, weight: int, depth: int) -> int:
-        """Compute what is a rational function by its operands only, else take it as a letter."""
+        """Compute what is a rational function only for some operands, or else treat it as a letter."""
         for name, index in self._bound.items():
             if name in free_symbols(node):
                 node = substitute(node, name, number(index))
@@ -180,7 +181,7 @@ class _Field:
 
 
 def _is_atom(node: Node) -> bool:
-    """Return whether a node may be taken as a letter: its value is one number, and no matrix."""
+    """Return whether a node can be treated as a letter: its value is one number, not a matrix."""
     if not isinstance(node, _ATOMS) or (isinstance(node, Function) and node.name in _OF_NO_NUMBER):
         return False
     if any(isinstance(part, (PlusMinus, Text, Dots)) for part in walk(node)):
@@ -198,20 +199,21 @@ def _indices(node: Series) -> range | None:
 
 @lru_cache(maxsize=4)
 def _prime(key: bytes) -> tuple[int, int]:
-    """Return a prime that is 1 modulo 4, drawn by a key, and a square root of -1 modulo it."""
+    """Return a prime that is 1 modulo 4, drawn from a key, and a square root of -1 modulo it."""
     source = random.Random(b"prime" + key)
     while True:
         prime = source.getrandbits(_PRIME_BITS - 2) << 2 | 1 << (_PRIME_BITS - 1) | 1
         if all(prime % small for small in (3, 5, 7, 11, 13, 17, 19, 23)) and _is_prime(prime, source):
             break
     while True:
+        # By Euler's criterion, this is a root of -1 for half of all elements.
         root = pow(source.randrange(2, prime), (prime - 1) // 4, prime)
         if root * root % prime == prime - 1:
             return prime, root
 
 
 def _is_prime(candidate: int, source: random.Random) -> bool:
-    """Test by Miller and Rabin: a composite number passes with a probability below 4^-24."""
+    """Test primality by Miller and Rabin. A composite number passes with a probability below 4^-24."""
     odd, twos = candidate - 1, 0
     while odd % 2 == 0:
         odd, twos = odd // 2, twos + 1

@@ -1,7 +1,7 @@
-"""Compute trees in high-precision floating point at points of our choice, and measure what the precision hides.
+"""Compute trees in high-precision floating point at given points, and measure what the precision hides.
 
-Nothing is computed whose size is not bounded first: exponents, factorials, sums and precision have limits in `bounds`,
-and the work of one comparison is counted in `WORK`.
+Nothing is computed before its size is bounded: exponents, factorials, sums and precision have limits in `bounds`, and
+`WORK` counts the work of one comparison.
 """
 
 import math
@@ -64,32 +64,39 @@ from verifier_service.answers.tree.nodes import (
 from verifier_service.answers.tree.shape import operation
 
 MAX_WORK = 500_000
-"""Units of work for one comparison: a node at up to 500 bits is one, a function value is ten, more bits are more. It is
-about a second of CPU time, far from the limit at which a worker is killed."""
+"""Units of work for one comparison.
+
+A node at up to 500 bits costs one unit, a function value ten; more bits cost more. The whole is about a second of CPU
+time, far below the limit at which a worker is killed.
+"""
 
 _NOISE_BITS = 24
-"""Of the bits that are computed, those at the end that rounding may have spoiled."""
+"""How many of the computed bits, at the end, rounding may have spoiled."""
 
 _LOST_TO_CALCULUS = 30
-"""Bits that a numeric integral may lack."""
+"""How many bits of a numeric integral may be wrong."""
 
+# The bits of numerator and denominator together; a literal with more can agree with another in its first digits.
 _BITS_OF_A_SHORT_LITERAL = 4
 _MINUS_INFINITY = Negative(INFINITY)
 _SMALL_EXPONENT_BITS = 4
 _MAX_FUNCTION_BITS = 6_700
-"""Arguments above 10^2000 are not reduced: that would take long."""
+"""Larger arguments of functions (above 10^2000) are refused, because reducing them would take long."""
 
 
 class Undefined(ArithmeticError):
-    """The expression has no value at this point: a division by zero, a logarithm of zero."""
+    """The expression has no value at this point, as for a division by zero or a logarithm of zero."""
 
 
 class NotNumeric(NotMath):
-    """The tree holds something that has no numeric value, such as a word or a set."""
+    """The tree contains something without a numeric value, such as a word or a set."""
 
 
 class Budget:
-    """What is left of the work that may be done for one comparison, counted, so that a busy machine proves as much."""
+    """The work left for one comparison.
+
+    Work is counted, not timed, so that a busy machine proves as much as an idle one.
+    """
 
     def __init__(self, at_most: int, unit: str) -> None:
         self.left = at_most
@@ -104,7 +111,7 @@ class Budget:
         """Take work off the budget.
 
         Raises:
-            TooComplex: it is used up.
+            TooComplex: the budget is used up.
         """
         self.left -= units
         if self.left < 0:
@@ -114,10 +121,10 @@ class Budget:
 WORK = Budget(MAX_WORK, "units")
 
 OfCalculus: TypeAlias = Series | Integral | Limit | Derivative
-"""Operations that take calculus; a series does where it has no end."""
+"""Operations that need calculus; a series only if it is infinite."""
 
 Calculus: TypeAlias = Callable[[OfCalculus, Mapping[str, Scalar]], Scalar]
-"""Computes a series without end, a limit, a derivative or an integral at a point."""
+"""Computes an infinite series, a limit, a derivative or an integral at a point."""
 
 
 def _no_calculus(node: OfCalculus, _: Mapping[str, Scalar]) -> Scalar:
@@ -125,12 +132,12 @@ def _no_calculus(node: OfCalculus, _: Mapping[str, Scalar]) -> Scalar:
 
 
 class Measured(NamedTuple):
-    """A value (None where it is undefined), with what is known of its precision, in bits.
+    """A value (None if undefined), and what is known of its precision, in bits.
 
-    `lost` bits at the end of the value are rounding errors: sums that cancel, functions of large arguments. A change of
-    a part of the expression may stand `hidden` bits behind the first one: beside a larger term, in the tail of a
-    hyperbolic function, in the last digit of a literal, at the end of a range of integration. `vanished` says that a
-    part was taken for zero because nothing else was left of it in this precision.
+    The last `lost` bits of the value are rounding errors, from sums that cancel or functions of large arguments. A
+    change in a part of the expression can be `hidden` bits behind the first one: next to a larger term, in the tail of
+    a hyperbolic function, in the last digit of a literal, at the end of a range of integration. `vanished` says that a
+    part was taken for zero because rounding left nothing else of it in this precision.
     """
 
     value: Value | None
@@ -142,24 +149,26 @@ class Measured(NamedTuple):
 def evaluate(node: Node, values: Mapping[str, Scalar], real: bool = True, calculus: Calculus = _no_calculus) -> Value:
     """Compute an expression in `MP` at the given values of its variables.
 
-    `calculus` computes what sympy is needed for; `algebra.evaluate` is this with its own.
-
-    `real` asks for the real branch: the cube root of -8 is -2, and a root of a negative number raises `Undefined`
-    in even degree.
+    Args:
+        node: the expression.
+        values: a value for each free variable.
+        real: compute the real branch: the cube root of -8 is -2, and an even root of a negative number raises
+            `Undefined`.
+        calculus: computes what needs sympy; `algebra.evaluate` passes its own.
 
     Raises:
-        Undefined: no value here.
-        NotNumeric: it holds what has no numeric value.
+        Undefined: there is no value at this point.
+        NotNumeric: it contains something without a numeric value.
         TooComplex: a limit is exceeded.
     """
     return _Evaluator(values, real, calculus).value(node, 0)
 
 
 def measure(node: Node, values: Mapping[str, Scalar], real: bool = True, calculus: Calculus = _no_calculus) -> Measured:
-    """Compute an expression as `evaluate` does, and say how much of it the precision shows.
+    """Compute an expression like `evaluate`, and report how much of it the precision shows.
 
     Raises:
-        NotNumeric: it holds what has no numeric value.
+        NotNumeric: it contains something without a numeric value.
         TooComplex: a limit is exceeded.
     """
     evaluator = _Evaluator(values, real, calculus)
@@ -182,10 +191,10 @@ class _Evaluator:
 
     @property
     def size(self) -> int:
-        """Choose the size of matrices that stand for all sizes: 2 or 3, by the point."""
+        """The size of matrices that stand for all sizes: 2 or 3, depending on the point."""
         return 2 + int(abs(MP.re(sum(self.values.values()))) * 1000) % 2
 
-    def value(self, node: Node, depth: int) -> Value:  # noqa: C901 -- a flat list of operations, the frequent ones first
+    def value(self, node: Node, depth: int) -> Value:  # noqa: C901 -- a flat list of operations, frequent ones first
         if depth > MAX_TREE_DEPTH:
             raise TooComplex("nested too deeply")
         WORK.charge(self._price)
@@ -236,7 +245,10 @@ class _Evaluator:
                 assert_never(node)
 
     def literal(self, value: Fraction) -> Real:
-        """A number that is written with many digits may agree with another in most of them."""
+        """Return a literal's value.
+
+        One with many digits can agree with another in most of them, so these count as hidden.
+        """
         top, bottom = value.numerator, value.denominator
         bits = top.bit_length() + bottom.bit_length()
         if bits > _BITS_OF_A_SHORT_LITERAL:
@@ -252,6 +264,7 @@ class _Evaluator:
     def constant(self, name: Literal["pi", "e", "i", "inf"]) -> Scalar:
         if name == "inf":
             raise NotNumeric("infinity has no numeric value")
+        # Adding 0 turns mpmath's lazy constant into a number of the current precision.
         return MP.mpc(0, 1) if name == "i" else (MP.pi if name == "pi" else MP.e) + 0
 
     def combine(self, kind: Literal["sum", "prod"], values: list[Value]) -> Value:
@@ -266,7 +279,7 @@ class _Evaluator:
         return self.added(values, total) if kind == "sum" and not isinstance(total, MP.matrix) else total
 
     def added(self, values: list[Value], total: Scalar) -> Scalar:
-        """Note what a sum hides and loses; what is left of it but for rounding is zero."""
+        """Return a sum after noting what it hides and loses. A sum that is zero up to rounding becomes zero."""
         sizes = [size for value in values if (size := magnitude(value)) is not None]
         if not sizes:
             return total
@@ -280,7 +293,7 @@ class _Evaluator:
         return total
 
     def is_noise(self, value: Scalar, beside: int = 0) -> bool:
-        """Return whether a value may be zero but for rounding, computed from something of that magnitude."""
+        """Return whether a value computed from something of magnitude `beside` is zero up to rounding."""
         size = magnitude(value)
         noise = size is None or size < beside + self.lost + _NOISE_BITS - MP.prec
         self.vanished |= noise
@@ -298,7 +311,7 @@ class _Evaluator:
         if not MP.isfinite(base) or not MP.isfinite(exponent):
             raise Undefined("not finite")
         if (magnitude(exponent) or 0) + (abs(magnitude(base) or 0) + 2).bit_length() > MAX_EXPONENT_LOG2.bit_length():
-            raise TooComplex("a power too large to be computed")
+            raise TooComplex("a power too large to compute")
         WORK.charge(5 * self._price)
         value = self.raised(base, exponent, node.exponent)
         whole = not isinstance(exponent, MP.mpc) and exponent == MP.nint(exponent)
@@ -308,7 +321,8 @@ class _Evaluator:
             if not whole:
                 self.hidden += max(-growth, 0)
         if size is not None and (growth or 0) > _SMALL_EXPONENT_BITS and not free_symbols(node):
-            self.hidden += abs(size)  # the powers of some numbers are nearly whole
+            # the powers of some numbers are almost integers, so a large power can hide a small difference
+            self.hidden += abs(size)
         return value
 
     def raised(self, base: Scalar, exponent: Scalar, exponent_node: Node) -> Scalar:
@@ -335,6 +349,7 @@ class _Evaluator:
     @staticmethod
     def matrix_power(base: Value, exponent: Value) -> Value:
         if isinstance(base, MP.matrix) and not isinstance(exponent, MP.matrix) and exponent == 2 and base.cols == 1:
+            # The square of a vector is its scalar product with itself.
             return sum((cell * cell for cell in base), MP.mpf(0))
         if (
             not isinstance(base, MP.matrix)
@@ -343,7 +358,7 @@ class _Evaluator:
             or abs(exponent) > 100
             or base.rows != base.cols
         ):
-            raise NotNumeric("a power of a matrix that is not computed")
+            raise NotNumeric("an unsupported power of a matrix")
         try:
             return base ** int(exponent)
         except ZeroDivisionError:
@@ -366,7 +381,7 @@ class _Evaluator:
         return value
 
     def apply(self, function: Callable[..., Value], name: str, values: Sequence[Value]) -> Value:
-        """Compute a function; what it does not take has no numeric value."""
+        """Compute a function. An operand that it does not accept has no numeric value."""
         try:
             return function(self, *values)
         except (ZeroDivisionError, OverflowError) as error:
@@ -392,7 +407,7 @@ class _Evaluator:
             self.hidden += int(min(tail(abs(MP.re(operands[0]))), 1 << 40))
 
     def unknown(self, name: str, values: list[Value]) -> Scalar:
-        """Give an unknown function a fixed, secret, smooth value: equal arguments give equal values."""
+        """Give an unknown function a fixed, secret, smooth value. Equal arguments give equal values."""
         total: Scalar = MP.mpf(0)
         for place, value in enumerate(values):
             if isinstance(value, MP.matrix):
@@ -400,7 +415,7 @@ class _Evaluator:
             WORK.charge(10 * self._price)
             size = magnitude(value) or 0
             if size > _MAX_FUNCTION_BITS:
-                raise TooComplex("an argument too large to be computed")
+                raise TooComplex("an argument too large to compute")
             self.lost += max(size, 0)
             self.hidden += abs(size)
             a, b, c = (MP.mpf(part) / 10**10 for part in _drawn(secret() + f"{name}/{place}".encode()))
@@ -450,7 +465,7 @@ class _Evaluator:
         return value
 
     def cut_off(self, node: Integral, end: Node, depth: int, size: int) -> None:
-        """Note how little the integrand may be at an end, where more of it would change the integral as little."""
+        """Note how small the integrand is at an end: there, moving the end changes the integral just as little."""
         inner = _Evaluator({**self.values, node.variable: self.scalar(end, depth)}, self.real, self._calculus)
         try:
             there = magnitude(inner.value(node.body, depth + 1))
@@ -461,7 +476,7 @@ class _Evaluator:
 
 @lru_cache(maxsize=256)
 def _drawn(seed: bytes) -> tuple[int, int, int]:
-    """Draw three numbers of ten digits by a seed."""
+    """Draw three numbers of ten digits from a seed."""
     source = random.Random(seed)
     return source.randrange(10**9, 9 * 10**9), source.randrange(10**9, 9 * 10**9), source.randrange(10**9, 9 * 10**9)
 
@@ -470,7 +485,7 @@ _TAILS: dict[str, Callable[[Real], Real]] = {
     **dict.fromkeys(("sinh", "cosh", "tanh", "coth", "sech", "csch"), lambda size: 3 * size),
     "erf": lambda size: 1.5 * size * size,
 }
-"""How many bits the tail of a function stands behind its value at an argument of that size."""
+"""How many bits the tail of a function lies behind its value, for an argument of that size."""
 
 _SMOOTH = frozenset(
     ("root", "abs", "max", "min", "Re", "Im", "conjugate", "norm", "det", "tr", "transpose", "dot", "cross")
@@ -491,7 +506,7 @@ def _divisor(value: Value) -> Scalar:
 
 
 _GAMMA_BITS = 1_000
-"""In how many bits factorials between the whole numbers are computed: more take seconds, once for each precision."""
+"""The precision up to which factorials of non-integers are computed. More takes seconds, once for each precision."""
 
 
 def _bound_gamma(*values: Scalar) -> None:
@@ -500,13 +515,13 @@ def _bound_gamma(*values: Scalar) -> None:
 
 
 def _factorial_by(compute: Callable[[Scalar], Scalar], largest: int) -> Callable[[_Evaluator, Value], Scalar]:
-    """Make the function that `compute` is, for operands up to `largest`."""
+    """Return `compute` as a function of the evaluator, for operands up to `largest`."""
 
     def factorial(self: _Evaluator, a: Value) -> Scalar:
         if isinstance(a, MP.matrix):
             raise NotNumeric("a factorial of a matrix")
         if abs(a) > largest:
-            raise TooComplex("a factorial too large to be computed")
+            raise TooComplex("a factorial too large to compute")
         _bound_gamma(a)
         WORK.charge(20 * self._price)
         try:
@@ -520,7 +535,7 @@ def _factorial_by(compute: Callable[[Scalar], Scalar], largest: int) -> Callable
 
 
 _FACTORIALS = {1: _factorial_by(MP.factorial, 10**12), 2: _factorial_by(MP.fac2, 10**6)}
-"""By the step from factor to factor."""
+"""By the step from factor to factor: `n!` and `n!!`."""
 
 
 def _real_root(self: _Evaluator, a: Scalar, n: Scalar) -> Scalar:
@@ -550,7 +565,7 @@ def _log(self: _Evaluator, a: Scalar, base: Scalar | None = None) -> Scalar:
 
 
 def _clean(self: _Evaluator, value: Scalar) -> Scalar:
-    """Drop a real or imaginary part that is nothing but rounding beside the other."""
+    """Drop a real or imaginary part that is only rounding next to the other."""
     if not isinstance(value, MP.mpc):
         return value
     size = magnitude(value) or 0
@@ -560,23 +575,23 @@ def _clean(self: _Evaluator, value: Scalar) -> Scalar:
 
 
 def _part(take: Callable[[Scalar], Scalar]) -> _OfScalar:
-    """Take a part of a complex number after dropping what is nothing but rounding."""
+    """Return a function that takes a part of a complex number after dropping rounding errors."""
     return lambda self, value: take(_clean(self, value))
 
 
 def _bounded(function: Callable[[Scalar], Scalar]) -> _OfScalar:
-    """Refuse arguments so large that their reduction would take long."""
+    """Return the function, but refuse arguments so large that their reduction would take long."""
 
     def apply(_: _Evaluator, value: Scalar) -> Scalar:
         if (magnitude(value) or 0) > _MAX_FUNCTION_BITS:
-            raise TooComplex("an argument too large to be computed")
+            raise TooComplex("an argument too large to compute")
         return function(value)
 
     return apply
 
 
 def _periodic(function: Callable[[Scalar], Scalar]) -> _OfScalar:
-    """Let the zeros of sine and cosine be zero: `sin(pi)` is, whatever rounding says."""
+    """Return the function with exact zeros: `sin(pi)` is zero, whatever rounding says."""
     bounded = _bounded(function)
 
     def apply(self: _Evaluator, value: Scalar) -> Scalar:
@@ -598,7 +613,7 @@ def _one(_: _Evaluator, __: Scalar) -> Real:
 
 
 def _inside(function: Callable[[Scalar], Scalar], allowed: Callable[[Real], bool]) -> _OfScalar:
-    """Refuse real arguments outside the real domain, but not where rounding has moved them across its end."""
+    """Return the function, but refuse real arguments outside its domain, unless only rounding moved them there."""
 
     def apply(self: _Evaluator, value: Scalar) -> Scalar:
         if isinstance(value, MP.mpc):
@@ -614,7 +629,7 @@ def _inside(function: Callable[[Scalar], Scalar], allowed: Callable[[Real], bool
 
 
 def _nearest(self: _Evaluator, value: Scalar) -> Real:
-    """Return the whole number that a value is but for rounding, else the value."""
+    """Return the integer that a value is up to rounding, or else the value."""
     if isinstance(value, MP.mpc):
         value = _clean(self, value)
         if isinstance(value, MP.mpc):
@@ -624,7 +639,7 @@ def _nearest(self: _Evaluator, value: Scalar) -> Real:
 
 
 def _discrete(function: Callable[[Real], Real]) -> Callable[[_Evaluator, Scalar], Real]:
-    """Snap a value that is a whole number but for rounding before a jump function sees it."""
+    """Return the step function, with values that are integers up to rounding snapped to them first."""
     return lambda self, value: function(_nearest(self, value))
 
 
@@ -634,7 +649,7 @@ def _remainder(self: _Evaluator, a: Scalar, m: Scalar) -> Scalar:
 
 def _binomial_value(self: _Evaluator, n: Scalar, k: Scalar) -> Scalar:
     if abs(n) > 10**9 or abs(k) > 10**9:
-        raise TooComplex("a binomial coefficient too large to be computed")
+        raise TooComplex("a binomial coefficient too large to compute")
     _bound_gamma(n, k)
     WORK.charge(30 * self._price)
     return MP.binomial(n, k)
@@ -665,7 +680,7 @@ def _norm(value: Value) -> Real:
 
 def _square(value: Value) -> mpmath.matrix:
     if not isinstance(value, MP.matrix) or value.rows != value.cols:
-        raise NotNumeric("it is no square matrix")
+        raise NotNumeric("the matrix is not square")
     return value
 
 
@@ -676,7 +691,7 @@ def _trace(value: Value) -> Scalar:
 
 def _column(value: Value) -> mpmath.matrix:
     if not isinstance(value, MP.matrix) or (value.rows, value.cols) != (3, 1):
-        raise NotNumeric("a product of vectors with what is no vector in space")
+        raise NotNumeric("a vector product of something that is not a vector in space")
     return value
 
 
@@ -685,7 +700,7 @@ def _cross(a: mpmath.matrix, b: mpmath.matrix) -> mpmath.matrix:
 
 
 def _arbitrary(value: Scalar, rows: int, columns: int) -> mpmath.matrix:
-    """Make a matrix of a letter's value in which no relation holds by chance."""
+    """Make a matrix from a letter's value, in which no relation holds by chance."""
 
     def cell(row: int, column: int) -> Scalar:
         return MP.cos((1 + row + 3 * column) * value + row * column) + value * (row + 1) / (column + 2)
@@ -755,7 +770,7 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
 def _integer(self: _Evaluator, value: Scalar) -> int:
     nearest = _nearest(self, value)
     if nearest != MP.nint(nearest):
-        raise NotNumeric("a divisor of what is not whole")
+        raise NotNumeric("a divisor of something that is not an integer")
     if (magnitude(nearest) or 0) > MP.prec - _NOISE_BITS:
-        raise TooComplex("a whole number too large for its divisors")
+        raise TooComplex("an integer too large for its divisors")
     return int(nearest)

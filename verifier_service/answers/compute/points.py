@@ -1,9 +1,9 @@
-"""Where two expressions with letters are compared: points that nobody can know who does not know the secret.
+"""Draw the points at which expressions with letters are compared. They cannot be predicted without the secret.
 
-The points are drawn from the secret and both trees, in no order, so that a pair always meets the same ones. They spread
-over many magnitudes and both signs, lie on both sides of every number that occurs, and on straight lines in every
-interval between the zeros of what makes an expression bend, jump or end: the operands of absolute values, maxima,
-roots and logarithms.
+The points are drawn from the secret and both trees, regardless of their order, so that a pair always gets the same
+ones. They cover many magnitudes and both signs, and lie on both sides of every number that occurs. On straight lines,
+they lie in every interval between the zeros of whatever makes an expression bend, jump or end: the operands of absolute
+values, maxima, roots and logarithms.
 """
 
 import hashlib
@@ -47,17 +47,17 @@ Point: TypeAlias = dict[str, Scalar]
 
 
 class Corner(Point):
-    """A point at which something may jump or bend: there two expressions may differ, or one have no value, alone."""
+    """A point where something may jump or bend, so that two equal expressions may differ, or one may have no value."""
 
 
 def source_for(left: Node, right: Node) -> random.Random:
-    """Return random numbers for a pair of trees, whatever their order."""
+    """Return random numbers for a pair of trees, regardless of their order."""
     digests = sorted(hashlib.sha256(_spelled(node).encode()).digest() for node in (left, right))
     return random.Random(hashlib.sha256(secret() + b"".join(digests)).digest())
 
 
 def _spelled(item: object) -> str:
-    """Write a tree down, with its numbers in hexadecimal: Python writes no decimal ones of any length."""
+    """Write a tree out, with numbers in hexadecimal because Python refuses to print long decimal ones."""
     if isinstance(item, Fraction):
         return f"{item.numerator:x}/{item.denominator:x}"
     if isinstance(item, tuple):
@@ -70,6 +70,7 @@ def _spelled(item: object) -> str:
 
 # --- what a letter stands for -----------------------------------------------------------------------------------
 
+# Letters that by custom stand for integers, and those of them that count.
 _WHOLE_NAMES = frozenset("nmkjlipqrNMKsd")
 _COUNTING = frozenset("nmk")
 _COMPLEX_NAMES = ("z", "w", "zeta", "omega")
@@ -81,8 +82,10 @@ _JUMPS = frozenset(("floor", "ceil", "mod", "binom"))
 
 @dataclass(frozen=True)
 class Letters:
-    """The letters of two expressions: which stand for whole numbers only, for whole ones among others, and for
-    complex numbers."""
+    """The letters of two expressions, and what they stand for.
+
+    `whole` letters are integers only, `often_whole` ones sometimes, and `complex` ones are complex numbers.
+    """
 
     names: tuple[str, ...]
     whole: frozenset[str] = frozenset()
@@ -93,7 +96,7 @@ class Letters:
 
 
 def letters_of(left: Node, right: Node) -> Letters:
-    """Tell what the letters of two expressions stand for; the same whichever of them is first."""
+    """Find out what the letters of two expressions stand for, regardless of the order of the two."""
     names = free_symbols(left) | free_symbols(right)
     whole = frozenset(name for name in names if _is_whole(name, left, right))
     often = frozenset[str]().union(
@@ -119,11 +122,11 @@ def _is_factorial(node: Node) -> bool:
 
 
 def _is_whole(name: str, left: Node, right: Node) -> bool:
-    """Return whether a letter stands for whole numbers only.
+    """Return whether a letter stands for integers only.
 
-    Both sides must need that, or have a jump of a letter that always counts: n, m, k. Or one needs it, and neither has
-    a wave or a jump of that letter, by which it could be another function between the whole numbers. `cos(n pi)` may be
-    `(-1)^n` by the custom of what n stands for.
+    Both sides must need that, or have a step function of a letter that always counts: n, m, k. Or one side needs it,
+    and neither has a wave or jump of that letter that could make it another function between the integers. By the
+    custom of what n stands for, `cos(n pi)` may be `(-1)^n`.
     """
     needs = [_needs_whole(node, name) for node in (left, right)]
     if all(needs):
@@ -144,7 +147,7 @@ def _jumps(node: Node, name: str) -> bool:
 
 
 def _needs_whole(node: Node, name: str) -> bool:
-    """Return whether an expression has no value where a letter is not whole: a bound of a series, a power of -1."""
+    """Return whether a letter must be an integer for an expression to have a value: a series's bound, a power of -1."""
     for part in walk(node):
         match part:
             case Series():
@@ -168,7 +171,7 @@ def _bounds(node: Series, name: str) -> bool:
 
 
 def _waves(node: Node, name: str) -> bool:
-    """Return whether a letter stands in a sine, a jump or an imaginary power, outside a series that it bounds."""
+    """Return whether a letter stands in a sine, a jump or an imaginary power, except in a series that it bounds."""
     if name not in free_symbols(node):
         return False
     if isinstance(node, Series) and _bounds(node, name):
@@ -181,7 +184,7 @@ def _waves(node: Node, name: str) -> bool:
 
 
 def _complex_letters(left: Node, right: Node, names: frozenset[str]) -> frozenset[str]:
-    """Name the letters that nobody calls real: z and w among complex numbers, and what is conjugated by itself."""
+    """Return the complex letters: z and w among complex numbers, and those in a conjugate, a real part or the like."""
     found: frozenset[str] = frozenset()
     among = False
     for part in (*walk(left), *walk(right)):
@@ -223,11 +226,10 @@ class _Draw:
     constants: list[Real] = field(default_factory=list)
     most: int = _MOST_TERMS
     corners: bool = True
-    """Whether a letter may be put exactly where something jumps, and far out; not where it tells the cells of a
-    matrix."""
+    """Whether letters may be put exactly where something jumps, and far out. Not if they fill the cells of a matrix."""
 
     def fraction(self) -> Real:
-        """Return a number between 0 and 1 with more digits than anything that occurs by chance."""
+        """Return a number between 0 and 1 with more digits than any number that occurs by chance."""
         return (MP.mpf(self.source.getrandbits(110)) + 1) / (1 << 110)
 
     def value(self, scale: float, signed: bool) -> Real:
@@ -238,7 +240,7 @@ class _Draw:
         return MP.mpf(self.source.randrange(1, int(scale) + 2))
 
     def of(self, name: str, attempt: int, scale: float, signed: bool) -> Scalar:
-        """Draw a value of a letter."""
+        """Draw a value for a letter."""
         if name in self.letters.whole:
             return self.whole(_WHOLE_SCALES[attempt % len(_WHOLE_SCALES)])
         value = self.value(scale, signed)
@@ -249,7 +251,7 @@ class _Draw:
         return value
 
     def spread(self) -> Iterator[Point]:
-        """Draw from all magnitudes: the first point positive, then any sign, at last letters of unlike size."""
+        """Draw from all magnitudes: first a positive point, then any signs, finally letters of different sizes."""
         for attempt, scale in enumerate(_SCALES):
             yield self.point(attempt, [scale] * len(self.letters.names), attempt > 0)
         if len(self.letters.names) > 1:
@@ -274,7 +276,7 @@ class _Draw:
         }
 
     def near(self) -> Iterator[Point]:
-        """Draw close to the numbers that occur, and to their opposites, on both sides and in the middle of two."""
+        """Draw close to the numbers that occur and their opposites, on both sides, and midway between neighbours."""
         ordered = sorted({*self.constants, *(-constant for constant in self.constants), MP.mpf(0)})
         for place in ordered if self.corners else ():
             yield from self.at(place)
@@ -292,7 +294,7 @@ class _Draw:
             yield self.point(0, [scale] * len(self.letters.names), True)
 
     def at(self, place: Real) -> Iterator[Point]:
-        """Put one letter after the other exactly at a place."""
+        """Put one letter after another exactly at a place."""
         for name in self.letters.names:
             if name not in self.letters.complex:
                 scales = [self.source.choice(_SCALES[:4]) for _ in self.letters.names]
@@ -301,7 +303,7 @@ class _Draw:
                 yield Corner({**others, name: max(MP.mpf(1), MP.nint(abs(place))) if whole else place})
 
     def around(self, place: Real, step: Real) -> Point:
-        """Put one letter that is not whole next to a place, the others anywhere."""
+        """Put one letter that is not an integer next to a place, and the others anywhere."""
         scales = [self.source.choice(_SCALES[:4]) for _ in self.letters.names]
         point = self.point(self.source.randrange(8), scales, True)
         chosen = self.source.choice(self.letters.names)
@@ -325,13 +327,13 @@ class _Draw:
             yield point
 
     def countable(self, value: Real) -> Real:
-        """Return a whole number from 1 to the longest series that is computed, next to a value if possible."""
+        """Return an integer near a value, from 1 to the length of the longest series that is computed."""
         return max(MP.mpf(1), min(MP.nint(abs(value)), MP.mpf(self.most)))
 
     def counted(self) -> Iterator[Point]:
-        """Draw whole numbers: some that follow each other, and those next to the numbers that occur.
+        """Draw integers: some consecutive ones, and those next to the numbers that occur.
 
-        What repeats with a period shows all its values there, what begins at a number its first ones.
+        The consecutive ones show all values of what is periodic, and the first values of what begins at some number.
         """
         whole = [name for name in self.letters.names if name in self.letters.whole | self.letters.often_whole]
         start = self.source.randrange(1, 20)
@@ -369,7 +371,7 @@ class _Draw:
         return starts, slopes
 
     def at_steps(self, levels: list[Node]) -> Iterator[Point]:
-        """Draw on both sides of where the given values pass a whole number, and of the first such places far out."""
+        """Draw on both sides of places where the given values pass an integer, including the nearest ones."""
         for attempt in range(_LINES if len(self.letters.names) > 1 else 1):
             starts, slopes = self.line(attempt)
             for level in levels:
@@ -389,10 +391,10 @@ class _Draw:
 
 
 def points(left: Node, right: Node, letters: Letters, source: random.Random) -> Iterator[Point]:
-    """Draw the points at which two expressions are compared: those that cost little first.
+    """Draw the points at which two expressions are compared, the cheap ones first.
 
-    Smooth functions need few, since they agree everywhere if they agree near a point; what bends, jumps or has a real
-    value at some places only needs one in every part.
+    Smooth functions need few points, because they agree everywhere if they agree near a point. What bends, jumps or has
+    a real value only in some places needs a point in every part.
     """
     draw = _Draw(letters, source)
     bends = any(_bends(part) for node in (left, right) for part in walk(node))
@@ -418,7 +420,7 @@ def points(left: Node, right: Node, letters: Letters, source: random.Random) -> 
 
 
 def is_costly(left: Node, right: Node) -> bool:
-    """Return whether a value takes an integral, a limit, a derivative or a series without end."""
+    """Return whether a value needs an integral, a limit, a derivative or an infinite series."""
     return any(_takes_calculus(part) for node in (left, right) for part in walk(node))
 
 
@@ -439,7 +441,7 @@ _OF_CELLS = frozenset(("square", "column", "vector", "unit", "cross", "dot", "tr
 
 
 def _bends(node: Node) -> bool:
-    """Return whether a node makes another function of an expression in another place."""
+    """Return whether a node turns an expression into different functions in different places."""
     if isinstance(node, Power):
         exponent = exact(node.exponent)
         if exponent is not None:
@@ -474,8 +476,7 @@ _GRID = [MP.mpf(1 << power) / 16 for power in range(19)]
 
 
 def _levels(node: Node) -> list[Node]:
-    """Return what a node jumps with, where it passes a whole number, or bends with, where it passes zero and that is
-    no zero of a polynomial."""
+    """Return the values by whose integer steps a node jumps, or bends at a zero that is not a polynomial's."""
     if not free_symbols(node):
         return []
     match node:
@@ -490,7 +491,7 @@ def _levels(node: Node) -> list[Node]:
 
 
 def _steps(level: Node, starts: dict[str, Real], slopes: dict[str, Real]) -> list[Real]:
-    """Return places on a line, to twelve digits, at which a value passes a whole number: from zero outwards."""
+    """Return the places on a line, to twelve digits, at which a value passes an integer: from zero outwards."""
 
     def floor(where: Real) -> Real | None:
         try:
@@ -524,7 +525,7 @@ def _halved(floor: Callable[[Real], Real | None], low: Real, at_low: Real, high:
 
 
 def _factors(node: Node) -> list[Node]:
-    """Take apart a product: it vanishes where a factor does."""
+    """Split a product, which vanishes where one of its factors does."""
     match node:
         case Product(factors):
             return [part for factor in factors for part in _factors(factor)]
@@ -541,7 +542,7 @@ _PLACE_DIGITS = 30
 
 
 def bending_places(node: Node, variable: str) -> list[Node] | None:
-    """Return where an expression in one letter bends or ends, to thirty digits; None where that is not found."""
+    """Return where an expression in one letter bends or ends, to thirty digits, or None if that is not found."""
     found: list[Node] = []
     for part in walk(node):
         if variable not in free_symbols(part):
@@ -563,7 +564,7 @@ _CORNERED = frozenset(("abs", "norm", "sign", "max", "min"))
 
 
 def _zeros(node: Node, starts: dict[str, Real], slopes: dict[str, Real]) -> list[Real]:
-    """Return where a polynomial vanishes on a line; nothing where it is no polynomial of low degree."""
+    """Return where a polynomial of low degree vanishes on a line. Return nothing for anything else."""
     degree = _degree(node)
     if not degree or degree > _MAX_DEGREE:
         return []
@@ -578,7 +579,7 @@ def _zeros(node: Node, starts: dict[str, Real], slopes: dict[str, Real]) -> list
 
 
 def _through(places: list[Real], heights: list[Real]) -> list[Real]:
-    """Return the coefficients, highest first, of the polynomial through the given points (Newton)."""
+    """Return the coefficients, highest first, of the polynomial through the given points, by Newton's method."""
     table = list(heights)
     for order in range(1, len(places)):
         for index in range(len(places) - 1, order - 1, -1):
@@ -595,6 +596,7 @@ def _through(places: list[Real], heights: list[Real]) -> list[Real]:
 
 def _real_roots(coefficients: list[Real]) -> list[Real]:
     size = max(abs(coefficient) for coefficient in coefficients)
+    # Leading coefficients that are only rounding would add roots far out.
     while coefficients and abs(coefficients[0]) <= size * MP.mpf(10) ** -25:
         coefficients = coefficients[1:]
     if len(coefficients) < 2:
@@ -602,11 +604,12 @@ def _real_roots(coefficients: list[Real]) -> list[Real]:
     if len(coefficients) == 2:
         return [-coefficients[1] / coefficients[0]]
     roots = MP.polyroots(coefficients, maxsteps=200, extraprec=200, error=False)
+    # A double root comes out as two roots with small imaginary parts.
     return [MP.re(root) for root in roots if abs(MP.im(root)) < MP.mpf(10) ** -6 * (1 + abs(root))]
 
 
 def _degree(node: Node) -> int | None:
-    """Return the degree of a polynomial in all its letters; None for anything else."""
+    """Return the degree of a polynomial in all its letters, or None for anything else."""
     if not free_symbols(node):
         return 0
     match node:
@@ -632,14 +635,14 @@ def _degree(node: Node) -> int | None:
 
 
 def _degrees(nodes: tuple[Node, ...]) -> list[int] | None:
-    """Return the degrees of all nodes, or None where one has none."""
+    """Return the degrees of all nodes, or None if one has none."""
     degrees = [_degree(node) for node in nodes]
     known = [degree for degree in degrees if degree is not None]
     return known if len(known) == len(degrees) else None
 
 
 def _constants(left: Node, right: Node) -> list[Real]:
-    """Return the sizes of the numbers that occur, also where they are written as closed expressions."""
+    """Return the sizes of the numbers that occur, including those written as closed expressions."""
     found: dict[Node, None] = {}
     for root in (left, right):
         _collect(root, found)

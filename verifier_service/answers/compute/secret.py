@@ -1,4 +1,4 @@
-"""What all points are drawn by: known to the service that judges, and to nobody who is judged."""
+"""The secret that all points are drawn from: known to the service, unknown to what is judged."""
 
 import hashlib
 
@@ -6,11 +6,11 @@ _secret = hashlib.sha256(b"points of comparisons outside a service").digest()
 
 
 def keep_secret(text: str) -> None:
-    """Draw everything from now on by this secret."""
-    global _secret  # noqa: PLW0603 -- one secret for a process, told by the service
+    """Draw all points from this secret from now on."""
+    global _secret  # noqa: PLW0603 -- one secret per process, set by the service
     _secret = hashlib.sha256(text.encode()).digest()
 
 
 def secret() -> bytes:
-    """Return what everything is drawn by."""
+    """Return the secret that all points are drawn from."""
     return _secret

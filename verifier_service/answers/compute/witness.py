@@ -1,6 +1,6 @@
-"""A point at which two expressions differ, with small values that a person can put in by hand.
+"""Find a point at which two expressions differ, with small values that a person can substitute by hand.
 
-It decides nothing: what is equal was decided before, at points that nobody can know.
+It decides nothing: equality was decided before, at points that cannot be predicted.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ MAX_NODES = 500
 _BITS = 100
 _DIGITS = 12
 _FROM = (2, 3, 1, 5, 0, -1, -2, 10, Fraction(1, 2), Fraction(-1, 2), 7, 20)
-"""What the first letter stands for; each of the others stands for one more than the one before it."""
+"""The value of the first letter; each further letter is one more than the one before it."""
 
 
 class Witness(NamedTuple):
-    """What each letter stands for, and what the two expressions are then."""
+    """The value of each letter, and of the two expressions there."""
 
     point: dict[str, str]
     left: str
@@ -29,11 +29,11 @@ class Witness(NamedTuple):
 
 
 def witness(left: Node, right: Node) -> Witness | None:
-    """Return a point at which both have a value, and not the same; None where none is found among a few."""
+    """Return a point at which both have a value and the values differ, or None if a few tries find none."""
     names = sorted(free_symbols(left) | free_symbols(right))
     if len(names) > MAX_LETTERS or sum(1 for node in (left, right) for _ in walk(node)) > MAX_NODES:
         return None
-    WORK.refill()  # whatever the comparison took
+    WORK.refill()  # the comparison may have used the budget up
     for point in _points(names):
         with MP.workprec(_BITS):
             values = {name: MP.mpf(value.numerator) / value.denominator for name, value in point.items()}
@@ -57,7 +57,7 @@ def _points(names: list[str]) -> Iterator[dict[str, Fraction]]:
 
 
 def _shown(value: Scalar) -> str | None:
-    """Return a value in a few digits; None if it has none."""
+    """Return a value in a few digits, or None if it has none."""
     if not MP.isfinite(value):
         return None
     real, imaginary = MP.re(value), MP.im(value)

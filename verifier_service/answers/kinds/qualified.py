@@ -38,7 +38,7 @@ _INDEX_MARKS = (
 )  # fmt: skip
 _DOMAIN_MARKS = frozenset({"Z", "N", "Q", "R", "positive", "nonnegative", "nonzero", "negative"})
 _SIGNS = {"positive": ">0", "negative": "<0", "nonnegative": ">=0", "nonzero": "!=0"}
-# takes `>=2`, `!=-0.5`; not `>a`
+# matches `>=2`, `!=-0.5`; not `>a`
 _BOUND = re.compile(r"(<=?|>=?|!=)(-?\d{1,9}(?:\.\d{1,9})?)")
 _STEPS = (Fraction(1, 7), Fraction(1), Fraction(17, 3), Fraction(4001, 3))
 _ELSEWHERE = Fraction(100, 37)

@@ -340,7 +340,7 @@ _MARKS = {
     "negative": _NAMED["mathbb Z^-"],
     "nonzero": _NAMED["mathbb Z^*"],
 }
-# takes `>=2`, `!=-5`; not `>a`
+# matches `>=2`, `!=-5`; not `>a`
 _BOUND = re.compile(r"(<=|>=|<|>|!=)(-?\d{1,4})")
 _COMPARED: dict[str, Callable[[int, int], bool]] = {
     "<": lambda value, end: value < end,
@@ -397,7 +397,7 @@ def _marked(mark: str, first: int) -> WholeSet | None:
     return WholeSet(lambda value: compared(value, end), 1, abs(end) + 1)
 
 
-# takes the blankless words `theevenintegers`, `allmultiplesof3`, `niseven`, `positiveoddnumbers`,
+# matches the blankless words `theevenintegers`, `allmultiplesof3`, `niseven`, `positiveoddnumbers`,
 # `nisdivisibleby3`, `integersdivisibleby4`; not `even`, `numbers`, `primes`
 _SPOKEN = re.compile(
     r"(?:the|all|allthe|theset(?:of)?(?:all)?|setof(?:all)?|everyinteger|(?P<name>[a-z])(?:is|mustbe)(?:an?)?)?"

@@ -1,5 +1,5 @@
-"""From the text of an answer to everything it may mean: `reading.read` is the door.
+"""Turn the text of an answer into everything it can mean. The entry point is `reading.read`.
 
-`clean` brings it into one spelling, `tokens` cuts it, `grammar` builds the tree; `choice`, `clock` and `text` read what
-is no formula; `words` is the vocabulary. Nothing here compares anything.
+`clean` normalizes the spelling, `tokens` splits it, `grammar` builds the tree. `choice`, `clock` and `text` read what
+is not a formula, and `words` is the vocabulary. Nothing here compares anything.
 """

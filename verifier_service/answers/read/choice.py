@@ -1,8 +1,9 @@
-r"""Multiple choice: one letter A to J in its dress, with the word "option" or the option's text, and nothing else.
+r"""Read a multiple choice: one letter from A to J, perhaps with the word "option" or the option's text, and nothing
+else.
 
-`D`, `(D)`, `\textbf{(D)}`, `D.`, `__D__`, `option d`, `选 D` name the letter; `D) 42`, `(D) -5`, `D: 42`, `D - none of
-them`, `D is correct` give the option's text too. A letter that mathematics follows is a name: `C(10,3)`, `E(X) = 5`,
-`A - 5`, `D!`, `B (t+1)`; so is a lower-case letter alone. What names several letters, as `A: 5, B: 6`, is no choice.
+`D`, `(D)`, `\textbf{(D)}`, `D.`, `__D__`, `option d`, `选 D` name the letter. `D) 42`, `(D) -5`, `D: 42`, `D - none of
+them`, `D is correct` also give the option's text. A letter followed by math is a name: `C(10,3)`, `E(X) = 5`, `A - 5`,
+`D!`, `B (t+1)`; so is a lower-case letter alone. Text with several letters, like `A: 5, B: 6`, is not a choice.
 """
 
 import re
@@ -12,50 +13,51 @@ from verifier_service.answers.read import words
 
 _MAX_CHARS = 400
 
-# takes `\text`, `\box`, `{`, `$`, and the backslash of `\(`; not `\overline`
+# matches `\text`, `\box`, `{`, `$`, and the backslash of `\(`; not `\overline`
 _DRESS = re.compile(
     r"\\(?:text|mathrm|textbf|textit|mbox|textrm|operatorname|mathbf|mathit|mathsf|textsf|texttt|boldsymbol|bm|bf|rm|box|"
     r"boxed|fbox|framebox|underline|circled|textcircled|emph)(?![A-Za-z])\s*|"
     r"\\(?:text)?color\s*\{[a-z]{1,12}\}|[{}$`]|\\(?=[()\[\]])"
 )
-# takes `the correct option is`, `Answer -`, `choice:`, `综上,故选`, `正确答案为:`; not the article alone
+# matches `the correct option is`, `Answer -`, `choice:`, `综上,故选`, `正确答案为:`; not the article alone
 _HEADING = re.compile(
     r"(?:(?:thus|hence|so|therefore),?\s+)?(?:(?:the|my)\s+)?(?:(?:correct|right|best|final|selected|chosen)\s+)?"
     r"(?:option|choice|answer|letter|ans)\s*(?:is\s+|are\s+)?(?:(?:option|choice)\s+)?[:=-]?\s*(?:(?<=[\s:=-])|(?=[(\[]))|"
     r"(?:综上所述|综上|因此|所以|故)?\s*,?\s*(?:正确)?(?:答案|选项|应选|故选|选择|选)(?:是|为|应为|应选)?\s*:?\s*(?=[A-J([])",
     re.IGNORECASE,
 )
-# takes `(D)`, `[D]`, `D)`, `D.`, `D:`, `D` and the text after it; not `x`, `D+1`
+# matches `(D)`, `[D]`, `D)`, `D.`, `D:`, `D` and the text after it; not `x`, `D+1`
 _LETTER = re.compile(
     r"(?:\(\s*(?P<round>[A-Ja-j])\s*\)|\[\s*(?P<square>[A-J])\s*\]|(?P<closed>[A-Ja-j])\s?\)|(?P<bare>[A-Ja-j]))"
     r"(?P<mark>[.:,]?)(?P<text>.*)",
     re.DOTALL,
 )
-# takes a further letter in `5, B: 6`, `x (C) y`, `5 B) 6`; not the B of `AB)`
+# matches a further letter in `5, B: 6`, `x (C) y`, `5 B) 6`; not the B of `AB)`
 _ANOTHER = re.compile(
     r"(?<![A-Za-z])\(\s*[A-Ja-j]\s*\)|(?<![A-Za-z(])(?:[A-J]\s?[:.]|[A-Ja-j]\s?\))(?=\s|$)|^\s*[A-Ja-j]\s*$"
 )
-# takes `and (C)`, `or 5`, `= 5`, `^2`, `, 3`; not `5`, `-5`
+# matches `and (C)`, `or 5`, `= 5`, `^2`, `, 3`; not `5`, `-5`
 _NO_OPTION = re.compile(
     r"\s*(?:(?:and|or|et|und|ou|oder)\b|[+*/^=<>_!',&|)]|-\s|\\(?:le|ge|in|to|cdot|times|pm|cup|cap)\b)"
 )
-# takes the text of `D is correct`, `D is the right answer`; not of `D is 5`
+# matches the text of `D is correct`, `D is the right answer`; not of `D is 5`
 _VERDICT = re.compile(r"\s+is\s+(?:the\s+)?(?:correct|right|best|true|answer)\b.*", re.DOTALL | re.IGNORECASE)
-# takes the text of `D - none of them`, `D Clara`, `D (none of them)`; not of `D - x`, `D (t+1)`
+# matches the text of `D - none of them`, `D Clara`, `D (none of them)`; not of `D - x`, `D (t+1)`
 _REMARK = re.compile(r"\s+-{1,2}\s+(?P<dash>[^()]*)|\s+(?P<name>[A-Z][a-z]{2}[^()]*)|\s+\((?P<round>[^()]*)\)")
 _ENDS = ' .,:;*_"\t\n'
+# The letter in quotation marks: `'B'`.
 _QUOTED = re.compile(r"\s*'\s*([A-J])\s*'\s*")
 
 
 class Choice(NamedTuple):
-    """The letter, and the text of the option if it was given."""
+    """The letter, and the text of the option if it is given."""
 
     letter: str
     text: str
 
 
 def read_choice(cleaned: str) -> Choice | None:
-    """Read an answer as a choice, or None."""
+    """Read an answer as a choice, or return None."""
     if len(cleaned) > _MAX_CHARS:
         return None
     text = _DRESS.sub("", cleaned).replace("\\ ", " ").replace("\\quad", " ").strip(_ENDS)
@@ -76,15 +78,15 @@ def read_choice(cleaned: str) -> Choice | None:
 
 
 class Letters(NamedTuple):
-    """Several choices, and whether they are written as one word, as `ACD`."""
+    """Several choices, and whether they are written as one word, like `ACD`."""
 
     glued: bool
     chosen: frozenset[str]
 
 
-# takes `ACD`; not `CAD`, `A`
+# matches `ACD`; not `CAD`, `A`
 _GLUED = re.compile(r"(?=[A-J]{2})A?B?C?D?E?F?G?H?I?J?")
-# takes `A, C, D`, `(A) and (C)`, `A C`; not `A`, `A + C`
+# matches `A, C, D`, `(A) and (C)`, `A C`; not `A`, `A + C`
 _SEPARATED = re.compile(r"\(?[A-J]\)?(?:(?:\s?[,;&]\s?|\s)(?:(?:and|和|与)\s)?\(?[A-J]\)?){1,9}")
 
 
@@ -93,7 +95,7 @@ _MAX_LETTERS_CHARS = 120
 
 
 def read_letters(cleaned: str) -> Letters | None:
-    """Read the letters of several choices, or None."""
+    """Read the letters of several choices, or return None."""
     if len(cleaned) > _MAX_LETTERS_CHARS or len(cleaned) < 2 or not _LETTER_OF_CHOICE.search(cleaned):
         return None
     text = _DRESS.sub("", cleaned).replace("\\ ", " ").replace("\\quad", " ").strip(_ENDS)
@@ -105,7 +107,7 @@ def read_letters(cleaned: str) -> Letters | None:
 
 
 def _option(groups: dict[str, str | None], rest: str) -> str | None:
-    """Return the option's text after a letter, empty if there is none; None where the letter is no choice."""
+    """Return the option's text after a letter, "" if there is none, or None if the letter is not a choice."""
     text = (groups["text"] or "").strip(_ENDS)
     if not text:
         return "" if groups["mark"] != "," else None
@@ -124,7 +126,7 @@ def _glued_name(rest: str) -> bool:
 
 
 def _words_after(rest: str) -> str | None:
-    """Return the words after a bare letter, None where what follows may be mathematics."""
+    """Return the words after a bare letter, or None if they might be math."""
     if rest[0].isalpha() and not rest[0].isascii():
         return rest
     if _VERDICT.fullmatch(rest):

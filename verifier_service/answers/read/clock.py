@@ -1,21 +1,22 @@
-"""Times of day, durations and dates.
+"""Read times of day, durations and dates.
 
-`3:30 PM`, `3:30 p.m.`, `15h30` and `15:30` are one time, and so are `12:30 AM` and `00:30`, `midnight` and `24:00`;
-`12:00` is not `1:00`; a time without am or pm equals one with it if the figures agree. `January 5, 2020`, `5 January
-2020`, `2020/01/05` and `05.01.2020` are one date; `12/25/2020` is read as month/day/year. Two texts that both look like
-times are compared as times, never as ratios.
+`3:30 PM`, `3:30 p.m.`, `15h30` and `15:30` are the same time; so are `12:30 AM` and `00:30`, and `midnight` and
+`24:00`. `12:00` is not `1:00`. A time without am or pm equals one with it if the figures agree. `January 5, 2020`, `5
+January 2020`, `2020/01/05` and `05.01.2020` are the same date; `12/25/2020` is month/day/year. Two texts that both look
+like times are compared as times, never as ratios.
 """
 
 import re
 
 from verifier_service.answers.read.words import MONTHS
 
-# takes `3:30 PM`, `3:30:15`, `5 p.m.`, `12 noon`, `15:30 h`; not `3.30`
+# matches `3:30 PM`, `3:30:15`, `5 p.m.`, `12 noon`, `15:30 h`; not `3.30`
 _TIME = re.compile(
     r"(\d{1,2})\s?(?::\s?(\d{2})(?::(\d{2}))?)?\s?(a\.?m\.?|p\.?m\.?|o'?clock|noon|midnight|h|uhr)?", re.IGNORECASE
 )
-# takes `15h30`, `15時30分`, `3点30分`, `15.30 uhr`
+# matches `15h30`, `15時30分`, `3点30分`, `15.30 uhr`
 _OTHER_TIME = re.compile(r"(\d{1,2})\s?(?:h\s?(\d{2})|[時时点]\s?(?:(\d{1,2})\s?分)?|\.(\d{2})\s?uhr)")
+# Commands and signs that only format a text.
 _FORMAT = re.compile(r"\\(?:text|mathrm|mbox|textrm|textbf)\s*|[{}~]|\\(?=[: ])")
 _DAY = r"(\d{1,2})(?:st|nd|rd|th)?"
 _MONTH = r"([a-z]{3,9})\.?"
@@ -27,14 +28,14 @@ _DATES = (
     (re.compile(r"(\d{1,2})\.\s?(\d{1,2})\.\s?(\d{4})"), "dots"),
     (re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})"), "slash"),
 )
-# takes the day of `Sunday, January 5`, the article of `the 5th of January`
+# matches the day of `Sunday, January 5`, the article of `the 5th of January`
 _WEEKDAY = re.compile(r"^(?:(?:on\s)?(?:mon|tues|wednes|thurs|fri|satur|sun)day\s?,?\s)?(?:the\s)?")
 
 Moment = tuple[str, tuple[int | str | None, ...]]
 
 
 def read_moment(cleaned: str) -> Moment | None:
-    """Read a text as a time or a date, or None."""
+    """Read a text as a time or a date, or return None."""
     if len(cleaned) > 60:
         return None
     text = re.sub(r"\s+", " ", _FORMAT.sub(" ", cleaned)).strip(" .").lower()
@@ -42,7 +43,7 @@ def read_moment(cleaned: str) -> Moment | None:
 
 
 def same_moment(one: Moment, other: Moment) -> bool:
-    """Compare two moments; what one of them leaves open (am or pm, the year) does not matter."""
+    """Compare two moments. What one of them omits (am or pm, the year) does not matter."""
     if one[0] != other[0]:
         return False
     if one[0] == "time":
@@ -72,14 +73,14 @@ def _time(text: str) -> Moment | None:
 
 
 def _valid(hour: int, minute: int, second: int, half: str | None) -> Moment | None:
-    """Make a time of day, if it is one; 24:00 is 0:00."""
+    """Return a time of day if it is valid, or None. 24:00 is 0:00."""
     if hour > 24 or minute > 59 or second > 59:
         return None
     return "time", (hour % 24, minute, second, half)
 
 
 def _same_time(one: tuple[int | str | None, ...], other: tuple[int | str | None, ...]) -> bool:
-    """Compare two times; a bare hour above 12, or 0, can only be meant on 24 hours."""
+    """Compare two times. A bare hour of 0 or above 12 must be on a 24-hour clock."""
     if (one[3] is not None and other[3] is not None) or one[3] == other[3]:
         return _on_24(one) == _on_24(other)
     marked, bare = (one, other) if one[3] is not None else (other, one)
@@ -111,7 +112,7 @@ def _date(text: str) -> Moment | None:
 
 
 def _day(parts: list[str], order: str) -> tuple[int | str | None, ...] | None:
-    """Return year, month and day, the year None where it is not given; None for the 13th month and the like."""
+    """Return year (None if missing), month and day, or None for an invalid date."""
     if order in ("mdy", "dmy"):
         name, day = parts[:2] if order == "mdy" else (parts[1], parts[0])
         if name not in MONTHS:
@@ -119,6 +120,7 @@ def _day(parts: list[str], order: str) -> tuple[int | str | None, ...] | None:
         year, month = (int(parts[2]) if len(parts) > 2 else None), MONTHS[name]
     else:
         numbers = [int(part) for part in parts]
+        # 25/12/2020 can only be day/month/year.
         if order == "slash":
             order = "dots" if numbers[0] > 12 else "mdy"
         year, month, day = {

@@ -1,31 +1,31 @@
-r"""Numbered parts: `(a) 5, (b) 6`, `(1) 5; (2) 6`, `a) 5 b) 6`, `A: 5, B: 6`, `①5 ②6` are the tuple `(5, 6)`.
+r"""Read numbered parts: `(a) 5, (b) 6`, `(1) 5; (2) 6`, `a) 5 b) 6`, `A: 5, B: 6`, `①5 ②6` become the tuple `(5, 6)`.
 
-The labels must count up from the first letter or number, each with a part after it. Circled numbers alone, `①③`, are
-the list of these numbers.
+The labels must count up from the first letter or number, each followed by a part. Circled numbers alone, `①③`, are the
+list of these numbers.
 """
 
 import re
 
 _MAX_CHARS = 2000
 _ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
-# takes `(a)`, `\text{(ii)}`, `b)`, `A:`, `1.` before a blank, `\textcircled{1}`; not the `(x)` of `f(x)`, `2.5`
+# matches `(a)`, `\text{(ii)}`, `b)`, `A:`, `1.` before a blank, `\textcircled{1}`; not the `(x)` of `f(x)`, `2.5`
 _LABEL = re.compile(
     r"(?:(?<=[\s,;])|^)(?:\\(?:text|textbf|mathrm|textrm|mbox)\s*\{\s*)?(?:part\s+)?(?:"
     r"\(\s*(?P<round>[1-9]|[a-jA-J]|[ivx]{1,4})\s*\)\s*:?|(?P<half>[1-9]|[a-jA-J]|[ivx]{1,4})\)|(?P<colon>[A-Ja-j])\s?:(?=\s)|"
     r"(?P<dot>[1-9A-J])\.(?=\s))\s*\}?|\\textcircled\s*\{(?P<circled>\d{1,2})\}",
     re.IGNORECASE,
 )
-# takes `\textcircled{1}, \circled{3}` and nothing else
+# matches `\textcircled{1}, \circled{3}` and nothing else
 _CIRCLED_ONLY = re.compile(r"(?:\\textcircled\{\d{1,2}\}(?:[\s,;]|and|和|与|、){0,9}){1,20}")
 _CIRCLED = re.compile(r"\\textcircled\{(\d{1,2})\}")
-# what a part may not begin or end with: it would be a factor, not a label
+# what a part cannot begin or end with, because its label would be a factor
 _NO_PART = re.compile(r"[-+*/^=<>_.!']\s|[*/^=<>_!)]|\\(?:cdot|times|le|ge|in|to)\b")
 _OPEN_END = re.compile(r"[-+*/^=<>_(\[{]$|\\(?:cdot|times|le|ge|in|to|frac|sqrt)$")
 _ENDS = ("\\qquad", "\\quad", "\\\\", " and")
 
 
 def without_labels(cleaned: str) -> str:
-    """Write numbered parts as a tuple; any other text is returned as it is."""
+    """Write numbered parts as a tuple. Any other text is returned unchanged."""
     if len(cleaned) > _MAX_CHARS:
         return cleaned
     if "\\textcircled" in cleaned:
@@ -40,7 +40,7 @@ def without_labels(cleaned: str) -> str:
 
 
 def _parts(cleaned: str) -> list[str] | None:
-    """Return what stands after each label, None where the text is not a row of labelled parts."""
+    """Return the parts after the labels, or None if the text is not a sequence of labelled parts."""
     labels = list(_LABEL.finditer(cleaned))
     if len(labels) < 2 or labels[0].start() != 0 or not _counts_up(labels):
         return None
@@ -65,7 +65,7 @@ def _trimmed(part: str) -> str:
 
 
 def _counts_up(labels: list[re.Match[str]]) -> bool:
-    """Return whether labels are 1, 2, 3 or a, b, c or i, ii, iii, all in one dress."""
+    """Return whether labels are 1, 2, 3 or a, b, c or i, ii, iii, all in the same style."""
     kinds = {label.lastgroup for label in labels}
     values = [label.group(label.lastgroup or 0).lower() for label in labels]
     if len(kinds) != 1:

@@ -1,8 +1,8 @@
-"""Units as measures: what they measure, their size, and the nouns that are counted.
+"""Read units: what they measure, their size, and the nouns that are counted.
 
-The tables stand in `units.toml` and `nouns.toml` beside this file. A text after a value is a measure if it is made of
-known units (`kg m/s^2`, `miles per hour`, `fl. oz.`), of a noun phrase (`red balls`, `bags of sand`) or of both
-(`cups of flour`). Any other words are none: they may deny the value or change it.
+The tables are in `units.toml` and `nouns.toml` next to this file. The text after a value is a measure if it consists of
+known units (`kg m/s^2`, `miles per hour`, `fl. oz.`), of a noun phrase (`red balls`, `bags of sand`), or of both (`cups
+of flour`). Any other words are not a measure: they might deny the value or change it.
 """
 
 import re
@@ -43,7 +43,7 @@ Meanings = tuple[Unit, ...]
 
 
 class _Tables:
-    """The symbols and the words of all units, read from `units.toml` once."""
+    """The symbols and words of all units, read from `units.toml` once."""
 
     def __init__(self) -> None:
         data = _table("units.toml")
@@ -74,7 +74,7 @@ class _Tables:
         return tuple(Unit(unit.dimension, unit.scale, unit.pi, offset) for unit in units)
 
     def _defined(self, text: str) -> Unit:
-        """Read `1/180 pi rad`, `1000 g m / s^2`."""
+        """Read a definition from the table: `1/180 pi rad`, `1000 g m / s^2`."""
         factors: list[tuple[Unit, int]] = []
         sign = 1
         for part in re.findall(r"\d+(?:/\d+)?(?=\s)|/|[^\s/]+(?:\s(?:sterling|ounce))?", text):
@@ -91,7 +91,7 @@ class _Tables:
         return times(*factors)
 
     def _folded(self) -> dict[str, Meanings]:
-        """Return the symbols in lower case, where only one unit has them so."""
+        """Return the symbols in lower case that belong to only one unit."""
         folded: dict[str, Meanings | None] = {}
         for symbol, meanings in self.symbols.items():
             lower = symbol.lower()
@@ -115,7 +115,7 @@ _POWER_WORDS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 
 @lru_cache(maxsize=4096)
 def singular(word: str) -> str:
-    """Cut the plural ending of a noun."""
+    """Return a noun without its plural ending."""
     if word in _SINGULAR:
         return _SINGULAR[word]
     if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
@@ -127,7 +127,7 @@ def singular(word: str) -> str:
 
 @lru_cache(maxsize=4096)
 def known(word: str) -> Meanings | None:
-    """Return what a unit's symbol or name means; None where the tables lack it."""
+    """Return the meanings of a unit's symbol or name, or None if it is unknown."""
     found = _TABLES.symbols.get(word)
     if found is None:
         lower = word.lower()
@@ -136,7 +136,7 @@ def known(word: str) -> Meanings | None:
 
 
 def is_unit(word: str) -> bool:
-    """Return whether a word names a unit that is known, or makes one a square or a cube."""
+    """Return whether a word names a known unit, or squares or cubes one (`square`, `cubic`)."""
     return known(word) is not None or word.lower() in _POWER_WORDS
 
 
@@ -146,7 +146,7 @@ def is_foreign(word: str) -> bool:
 
 
 def _counted(word: str) -> tuple[str, ...] | None:
-    """Split a counter and the few signs of its noun: `个苹果`; None where they may change the value."""
+    """Split a counter from the few characters of its noun: `个苹果`. Return None if they might change the value."""
     if word in _WORDS["counters"]:
         return (word,)
     if word[:1] not in _WORDS["counters"] or len(word) > 5 or _WORDS["bounding"].intersection(word):
@@ -155,7 +155,7 @@ def _counted(word: str) -> tuple[str, ...] | None:
 
 
 def is_plural(word: str) -> bool:
-    """Return whether a word is a noun in the plural or one that is counted without a plural."""
+    """Return whether a word is a plural noun, or one that is counted without a plural."""
     lower = word.lower()
     if lower in _WORDS["counted"] or lower in _SINGULAR:
         return True
@@ -207,9 +207,9 @@ def _pieces(text: str) -> list[_Piece] | None:
 
 @lru_cache(maxsize=4096)
 def measure(text: str, one: bool = False) -> Measure | None:
-    """Read the text after a value; None where it is neither a unit nor a plain noun phrase.
+    """Read the text after a value. Return None if it is neither a unit nor a plain noun phrase.
 
-    `one` says that the value is at most one, so that a noun may stand in the singular.
+    `one` says that the value is at most one, so that a noun can be singular.
     """
     pieces = _pieces(text)
     if not pieces:
@@ -223,7 +223,11 @@ def measure(text: str, one: bool = False) -> Measure | None:
 
 
 def unit(text: str) -> Measure:
-    """Read the name of a unit that the tables hold."""
+    """Return a unit of the tables by its name.
+
+    Raises:
+        LookupError: there is no such unit.
+    """
     found = measure(text)
     if found is None:
         raise LookupError(f"no unit {text!r}")
@@ -231,7 +235,7 @@ def unit(text: str) -> Measure:
 
 
 class _Reader:
-    """One reading of the pieces of a text: the factors and the nouns so far."""
+    """One reading of the pieces of a text: the factors and nouns so far."""
 
     def __init__(self, pieces: list[_Piece], one: bool) -> None:
         self.pieces = pieces
@@ -244,14 +248,14 @@ class _Reader:
         self.remarked = False
 
     def read(self, text: str) -> Measure:
-        """Multiply the factors in all their meanings."""
+        """Multiply the factors, in all their meanings."""
         signs = [power for _, power in self.factors]
         choices: Iterator[tuple[Unit, ...]] = product(*(meanings for meanings, _ in self.factors))
         units = tuple(times(*zip(choice, signs, strict=True)) for choice in islice(choices, _MAX_MEANINGS))
         return Measure(units if self.factors else (Unit(),), frozenset(self.nouns), " ".join(text.split()))
 
     def understood(self) -> bool:
-        """Read all pieces; false where one has no place."""
+        """Read all pieces. Return False if one of them does not fit."""
         while self.at < len(self.pieces):
             piece = self.pieces[self.at]
             step = {"power": self._power, "sign": self._sign}.get(piece.kind, self._word)
@@ -300,7 +304,7 @@ class _Reader:
         return lower == "in" and not (self.at + 1 < len(self.pieces) and self.pieces[self.at + 1].kind == "word")
 
     def _prepositional(self, lower: str) -> bool:
-        """Skip `of flour`, `in the class`; `of a mile` at the beginning is the mile itself."""
+        """Skip `of flour`, `in the class`. At the beginning, `of a mile` is the mile itself."""
         self.at += 1
         if lower == "of" and not self.factors and not self.nouns:
             return self.at < len(self.pieces)
@@ -322,7 +326,7 @@ class _Reader:
         return True
 
     def _determiner(self, lower: str) -> bool:
-        """Read `per hour`, `a day`, `more apples`: the first two divide, where a unit or a noun stands before."""
+        """Read `per hour`, `a day`, `more apples`. The first two divide, if a unit or a noun stands before them."""
         self.at += 1
         if self.at == len(self.pieces):
             return False
@@ -333,7 +337,7 @@ class _Reader:
         return True
 
     def _unit(self) -> bool:
-        """Read a known unit of two words or one."""
+        """Read a known unit of one or two words."""
         pair = [piece.value for piece in self.pieces[self.at : self.at + 3] if piece.value != "-"][:2]
         gap = 2 + (self.at + 1 < len(self.pieces) and self.pieces[self.at + 1].value == "-")
         meanings, taken = (known(" ".join(map(singular, map(str.lower, pair)))) if len(pair) == 2 else None), gap
@@ -355,7 +359,7 @@ class _Reader:
         return True
 
     def _noun_phrase(self) -> bool:
-        """Read words up to the next unit, preposition or remark; the last of them must be a noun that is counted."""
+        """Read words up to the next unit, preposition or remark. The last of them must be a countable noun."""
         start = self.at
         while self.at < len(self.pieces) and self._goes_on():
             self.at += 1

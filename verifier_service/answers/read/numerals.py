@@ -1,7 +1,8 @@
-r"""Numbers in words: `minus 5`, `negative 5`, `twenty-one`, `five hundred`, `two thirds`, `three and a half`, `three
-point five`, `0.3 repeating`, `0.1(6)`, `0.333...`, `5 below zero` are written as figures.
+r"""Write numbers in words as figures.
 
-A word counts as a number only where it is the answer, an item of a list, or stands before a unit.
+Examples: `minus 5`, `negative 5`, `twenty-one`, `five hundred`, `two thirds`, `three and a half`, `three point five`,
+`0.3 repeating`, `0.1(6)`, `0.333...`, `5 below zero`. A word counts as a number only if it is the answer, an item of a
+list, or stands before a unit.
 """
 
 import re
@@ -20,12 +21,12 @@ _PARTS_OF_SEVERAL = {("halves" if name == "half" else name + "s"): value for nam
 
 _WORDS = "|".join(sorted({*_ONES, *_SCALES, *_PARTS, *_PARTS_OF_SEVERAL, "point", "a", "an", "and"}, key=len)[::-1])
 _PART_NAMES = "|".join(sorted({*_PARTS, *_PARTS_OF_SEVERAL}, key=len)[::-1])
-# takes `twenty-one`, `three and a half`, `a third`; the reading decides whether it is a number
+# matches `twenty-one`, `three and a half`, `a third`; the reading decides whether it is a number
 _SPOKEN = re.compile(rf"(?<![A-Za-z\\{{-])(?:{_WORDS})(?:(?:\s+|\s?-\s?)(?:{_WORDS}))*(?![A-Za-z-])", re.IGNORECASE)
 _HINT = re.compile("|".join(sorted({*_ONES, *_SCALES, *_PARTS, "halves"})), re.IGNORECASE)
 _MAX_CHARS = 400
 
-# takes the word of `minus 5`, `\text{negative } \frac12`; not of `negative numbers`, `n minus`
+# matches the word of `minus 5`, `\text{negative } \frac12`; not of `negative numbers`, `n minus`
 _VALUE = r"(?=[\d.(|]|\\(?:frac|dfrac|tfrac|sqrt|infty|pi)(?![A-Za-z])|infinity\b|[a-zA-Z](?![A-Za-z]))"
 _SIGNED = re.compile(
     rf"(?:\\(?:text|mathrm|textrm|mbox)\s*\{{\s*(minus|negative|plus|positive)\s*\}}|\b(minus|negative|plus|positive)\b)"
@@ -33,15 +34,15 @@ _SIGNED = re.compile(
     re.IGNORECASE,
 )
 _SIGN_WORDS = {"minus": "-", "negative": "-", "plus": "+", "positive": ""}
-# takes `0.3 repeating`, `.12 \text{ (recurring)}`
+# matches `0.3 repeating`, `.12 \text{ (recurring)}`
 _REPEATING_WORD = re.compile(
     r"(-?\s?\d{0,20})\.(\d{1,40})\s*(?:\\text\s*\{\s*)?\(?(?:repeating|recurring|repeated)\)?(?:\s*\})?", re.IGNORECASE
 )
-# takes `0.(3)`, `-1.1(6)`; not `2.5(x)`
+# matches `0.(3)`, `-1.1(6)`; not `2.5(x)`
 _REPEATING_BRACKET = re.compile(r"(-?\s?\d{1,20})\.(\d{0,40})\((\d{1,40})\)")
-# takes `0.333...`, `0.1666\ldots`, `0.121212…`; not `3.14159...`
+# matches `0.333...`, `0.1666\ldots`, `0.121212…`; not `3.14159...`
 _REPEATING_DOTS = re.compile(r"(-?\s?\d{0,20})\.(\d{0,6}?)(\d{1,3}?)(\3{2,40})\s*(?:\\[lc]?dots|\.\.\.)")
-# takes `5 below zero`, `5^{\circ} below zero`
+# matches `5 below zero`, `5^{\circ} below zero`
 _BELOW_ZERO = re.compile(
     r"(\d[\d.]{0,20}\s*(?:\^\s*\{?\\circ\s*\}?\s*[CF]?|degrees?)?)\s*(?:\\text\s*\{\s*)?(?:degrees?\s*)?below\s+zero(?:\s*\})?",
     re.IGNORECASE,
@@ -49,7 +50,7 @@ _BELOW_ZERO = re.compile(
 
 
 _OPEN, _CLOSE = r"(?:\\(?:text|mathrm|textrm|mbox)\s?\{\s{0,3})?", r"(?:\s{0,3}\})?"
-# takes `12 and a half`, `12\text{ and three quarters}`; not `12 and a half of x`, `1.5 and a half`, `3 and 5`
+# matches `12 and a half`, `12\text{ and three quarters}`; not `12 and a half of x`, `1.5 and a half`, `3 and 5`
 _AND_PART = re.compile(
     rf"(?<![\d./}}])(\d{{1,9}})\s{{0,3}}(?P<open>{_OPEN})\band\s{{1,3}}(?P<part>(?:an?|[a-z]{{3,9}})[\s-](?:{_PART_NAMES})|half)\b"
     rf"(?!\s{{1,3}}of\b)(?P<close>{_CLOSE})",
@@ -57,20 +58,20 @@ _AND_PART = re.compile(
 )
 _TIMES = {"twice": 2, "double": 2, "thrice": 3, "triple": 3, "treble": 3, "quadruple": 4}
 _FACTOR = r"-?\d[\d.,]{0,20}[a-z]?|[a-zA-Z]|\\[dt]?frac\{[^{}]{1,20}\}\{[^{}]{1,20}\}|\\sqrt\{[^{}]{1,20}\}|\\pi"
-# takes `twice 8`, `half of 10`, `\text{a third of }12`, `20\% of 50 cm`; not `twice 8 + 1`, `half of the students`
+# matches `twice 8`, `half of 10`, `\text{a third of }12`, `20\% of 50 cm`; not `twice 8 + 1`, `half of the students`
 _MULTIPLE = re.compile(
     rf"{_OPEN}(?:(?P<times>{'|'.join(_TIMES)})|(?P<part>(?:(?:an?|[a-z]{{3,9}})[\s-])?(?:{_PART_NAMES}))(?:\s{{1,3}}of)?|"
     rf"(?P<share>\d{{1,9}}/\d{{1,9}}|\\[dt]?frac\{{\d{{1,9}}\}}\{{\d{{1,9}}\}}|\\[dt]?frac\d\d|\d[\d.]{{0,9}}\s?\\?%)\s{{0,3}}{_OPEN}of)"
     rf"(?:\s{{0,3}}\}}\s{{0,3}}|\s{{1,3}})(?P<factor>{_FACTOR})(?P<unit>\s{{1,3}}[a-z]{{2,15}})?",
     re.IGNORECASE,
 )
-# takes `half an hour`, `half a mile`, `a quarter of an hour`; not `half of a`
+# matches `half an hour`, `half a mile`, `a quarter of an hour`; not `half of a`
 _PART_OF_UNIT = re.compile(
     rf"{_OPEN}(?:half an?|(?P<part>an?\s(?:{_PART_NAMES})) of an?)\s(?P<unit>[a-z]{{3,12}}){_CLOSE}", re.IGNORECASE
 )
 
 
-# takes `0xFF`, `(FF)_{16}`, `\text{1A}_{16}`, `1A (base 16)`, `FF in base sixteen`, `ff hex`; not `FF`, `255 base 16`
+# matches `0xFF`, `(FF)_{16}`, `\text{1A}_{16}`, `1A (base 16)`, `FF in base sixteen`, `ff hex`; not `FF`, `255 base 16`
 _HIGH_DIGITS = re.compile(
     r"(?:0x(?P<code>[0-9A-Fa-f]{1,20})|"
     r"(?:\(|\{|\\(?:text|mathrm)\s?\{)(?P<marked>[0-9A-F]{2,20})[)}]\s?_\{?(?P<low>16)\}?|"
@@ -132,7 +133,7 @@ def _mixed(match: re.Match[str]) -> str:
 
 
 def _part(spoken: str) -> str | None:
-    """Return the fraction that words are: `a half`, `three quarters`."""
+    """Return the fraction that words stand for: `a half`, `three quarters`."""
     return _fraction(re.split(r"[\s-]+", spoken.lower()))
 
 
@@ -162,7 +163,7 @@ def _repeating(text: str) -> str:
 
 
 def _figure(match: re.Match[str]) -> str:
-    """Return the figures of a run of number words where it stands as a number, else the words themselves."""
+    """Return the figures of a run of number words if it is used as a number, or else the words."""
     before = match.string[: match.start()].rstrip()
     after = match.string[match.end() :].lstrip(" }")
     following = re.match(r"[A-Za-z]+", after)
@@ -178,12 +179,12 @@ def _figure(match: re.Match[str]) -> str:
 
 
 def _counts(word: str) -> bool:
-    """Return whether a word after a number says of what there are so many: a unit, or things."""
+    """Return whether a word after a number says what is counted: a unit, or things."""
     return measures.is_unit(word) or measures.is_plural(word)
 
 
 def _value(spoken: str) -> str | None:
-    """Return the figures of number words; None where they are no single number."""
+    """Return the figures of number words, or None if they are not a single number."""
     parts = [part for part in re.split(r"[\s-]+", spoken) if part]
     if "point" in parts:
         return _decimal(parts)
@@ -222,7 +223,7 @@ def _fraction(parts: list[str]) -> str | None:
 
 
 def _whole(parts: list[str]) -> int | None:
-    """Read `one hundred and five`, `twenty one thousand`; None for `two three`, `a`."""
+    """Read `one hundred and five`, `twenty one thousand`. Return None for `two three`, `a`."""
     if len(parts) > 1 and parts[0] in ("a", "an") and parts[1] in _SCALES:
         parts = ["one", *parts[1:]]
     total = group = 0

@@ -1,4 +1,4 @@
-r"""Odds: `1:4 odds in favour`, `odds of 1 to 4`, `4 to 1 against`. They are a ratio that is no probability."""
+r"""Read odds: `1:4 odds in favour`, `odds of 1 to 4`, `4 to 1 against`. They are a ratio, not a probability."""
 
 import re
 
@@ -8,7 +8,7 @@ _MAX_CHARS = 120
 _TEXT = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s?\{([^{}]*)\}")
 _RATIO = r"(?P<{0}a>\d{{1,6}})\s?(?::|to|-to-|-|/)\s?(?P<{0}b>\d{{1,6}})"
 _SIDE = r"(?P<{0}side>in favou?r|for|against|on)(?: of [a-z ]{{1,40}})?"
-# takes `odds of 1 to 4`, `the odds in favor are 1:4`, `1:4 odds`, `4 to 1 against`; not `1:4`, `odd`
+# matches `odds of 1 to 4`, `the odds in favor are 1:4`, `1:4 odds`, `4 to 1 against`; not `1:4`, `odd`
 _ODDS = re.compile(
     rf"(?:the )?odds ?(?:{_SIDE.format('x')} ?|of [a-z ]{{1,40}} )?(?:are|of|is|:|=)? ?"
     rf"{_RATIO.format('x')}(?: {_SIDE.format('y')})?|"
@@ -17,7 +17,7 @@ _ODDS = re.compile(
 
 
 def read_odds(cleaned: str) -> Node | None:
-    """Read odds as a call of their ratio, turned to those in favour where the side is told; None for anything else."""
+    """Read odds as a call with their ratio, in favour if the side is given. Return None for anything else."""
     lower = cleaned.lower()
     if len(cleaned) > _MAX_CHARS or not ("odds" in lower or "against" in lower or "in fav" in lower):
         return None

@@ -1,8 +1,8 @@
-r"""Qualifiers: what an answer says of its letters beside the answer itself.
+r"""Read qualifiers: what an answer says about its letters, besides the answer itself.
 
-`2k\pi, k \in \mathbb{Z}`, `cx \text{ for any real } c`, `p^2 \text{ where } p \text{ is prime}` are cut into the answer
-and a qualifier: the letters, and the marks of what they stand for, such as `Z`, `positive`, `prime`. What is not
-understood is a mark in its own words, so that it never gets lost.
+`2k\pi, k \in \mathbb{Z}`, `cx \text{ for any real } c`, `p^2 \text{ where } p \text{ is prime}` are split into the
+answer and a qualifier: the letters, and marks for what they stand for, such as `Z`, `positive`, `prime`. Words that are
+not understood become a mark of their own, so that they are never lost.
 """
 
 import re
@@ -15,7 +15,7 @@ _MAX_REMARK = 60
 
 
 class Qualifier(NamedTuple):
-    """The letters that a qualifier speaks of, and what it says of each: `Z`, `positive`; nothing for `for all x`."""
+    """The letters a qualifier is about, and the marks of each: `Z`, `positive`; none for `for all x`."""
 
     names: tuple[str, ...]
     marks: frozenset[str]
@@ -28,7 +28,7 @@ _MARKS = {
     "自然数": "N", "实数": "R", "有理数": "Q", "正数": "positive", "奇数": "odd", "偶数": "even", "质数": "prime",
     "素数": "prime",
 }  # fmt: skip
-"""What a word says of a letter."""
+"""What a word says about a letter."""
 
 _SILENT = frozenset(
     [
@@ -37,20 +37,20 @@ _SILENT = frozenset(
         *("for", "where", "with", "such", "that", "here", "over", "常数", "任意常数", "任意", "为", "是", "均", "都"),
     ]
 )
-"""Words that say nothing that could exclude a value."""
+"""Words that cannot exclude a value."""
 
 _OPENERS = frozenset(["for", "where", "with", "\\forall", "whenever", "其中", "对于", "对任意", "对"])
 _PLURALS = {
     word + "s": word
     for word in ("integer", "constant", "number", "value", "real", "rational", "parameter", "prime", "natural")
 }
-# takes `\in`, `\{`, `non-zero`, `整数`, `x`, `2.5`, one sign
+# matches `\in`, `\{`, `non-zero`, `整数`, `x`, `2.5`, one sign
 _TOKEN = re.compile(
     r"\\[A-Za-z]+|\\.|[A-Za-z]+(?:-[A-Za-z]+)*|其中|对任意|对于|任意常数|任意|常数|正整数|自然数|整数|有理数|实数|正数|奇数|"
     r"偶数|质数|素数|\d+(?:\.\d+)?|\S",
     re.DOTALL,
 )
-# takes `\text{ where }`, `\mathrm{is\ prime}`, `\text{with c \in \mathbb{R}}`; _TELLING says which are unwrapped
+# matches `\text{ where }`, `\mathrm{is\ prime}`, `\text{with c \in \mathbb{R}}`; _TELLING says which are unwrapped
 _WORDED = re.compile(
     r"\\(?:text|mathrm|textrm|mbox|textit|textnormal|hbox|operatorname)\s*\{((?:[^{}]|\{[^{}]{0,20}\}){0,200})\}"
 )
@@ -71,7 +71,7 @@ _SET = re.compile(
     r"\\(?:mathbb|mathbf|mathrm|bf|Bbb)\s*(?:\{\s*(?P<braced>[ZNQRC])\s*\}|(?P<faced>[ZNQRC]))|"
     r"(?P<plain>[ZNQRC])(?![A-Za-z])"
 )
-# takes `^+`, `^{*}`, `_{>0}`, `_{\ge 0}`, `_+`, `_0`, `\setminus\{0\}`
+# matches `^+`, `^{*}`, `_{>0}`, `_{\ge 0}`, `_+`, `_0`, `\setminus\{0\}`
 _SET_PART = re.compile(
     r"\s*(?:\^\s*\{?\s*(?P<up>[+*-])\s*\}?|_\s*\{?\s*(?P<down>\+|\*|-|>\s*0|<\s*0|0|\\(?:ge|geq|geqslant)\s*0|\\(?:ne|neq)\s*0)"
     r"\s*\}?|\\(?:setminus|backslash)\s*\\\{\s*(?P<out>0)\s*\\\})"
@@ -84,7 +84,7 @@ _CLOSERS = {"(": ")", "[": "]", "{": "}", "\\{": "\\}"}
 
 
 class _Span(NamedTuple):
-    """One token and where it stands."""
+    """One token, and where it stands."""
 
     text: str
     start: int
@@ -92,7 +92,7 @@ class _Span(NamedTuple):
 
 
 def split_qualifiers(cleaned: str) -> tuple[str, tuple[Qualifier, ...]]:
-    """Cut the qualifiers out of a cleaned answer; what is left of it comes first, and is never empty."""
+    """Split a cleaned answer into the answer proper, which is never empty, and its qualifiers."""
     if len(cleaned) > _MAX_CHARS or _HINT.search(cleaned) is None:
         return cleaned, ()
     text = _WORDED.sub(_unwrapped, cleaned)
@@ -105,7 +105,7 @@ def split_qualifiers(cleaned: str) -> tuple[str, tuple[Qualifier, ...]]:
 
 
 def same_marks(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Return whether two sets of marks allow the same values; `N` may begin with 0 or with 1."""
+    """Return whether two sets of marks allow the same values. `N` can begin with 0 or with 1."""
     first, second = settled(one), settled(other)
     if first == second or not (first | second) - {"R"}:
         return True
@@ -114,7 +114,7 @@ def same_marks(one: frozenset[str], other: frozenset[str]) -> bool:
 
 
 def settled(marks: frozenset[str]) -> frozenset[str]:
-    """Drop the marks that others imply: an odd number is whole, a prime is positive."""
+    """Drop the marks that others imply: an odd number is an integer, a prime is positive."""
     rest = set(marks) - {"C"}
     if rest & {"odd", "even", "prime", "composite", "coprime"}:
         rest -= {"Z", "N"}
@@ -128,7 +128,7 @@ def settled(marks: frozenset[str]) -> frozenset[str]:
 
 
 class _Reader:
-    """One pass over the tokens of an answer; a qualifier is looked for outside of all brackets only."""
+    """One pass over the tokens of an answer. A qualifier can only be outside all brackets."""
 
     def __init__(self, text: str, spans: list[_Span]) -> None:
         self.text = text
@@ -156,7 +156,7 @@ class _Reader:
         return _without_blanks(" ".join(part for part in kept if part.strip())), found
 
     def _piece(self, at: int) -> tuple[list[Qualifier], int] | None:
-        """Read the qualifier that begins at a token, and say where it ends; None where none begins."""
+        """Return the qualifiers that begin at a token and the index after them, or None if none begins there."""
         word = self.words[at]
         if word in _OPENERS:
             end = self._end(at + 1, splits=word not in ("where", "with", "其中"))
@@ -173,7 +173,7 @@ class _Reader:
         return None
 
     def _bracketed(self, at: int) -> tuple[list[Qualifier], int] | None:
-        """Read `(k \\in Z)`, `(C is a constant)`, `(where p is prime)`; the bracket must hold nothing else."""
+        """Read `(k \\in Z)`, `(C is a constant)`, `(where p is prime)`. The brackets must hold nothing else."""
         end = self._end(at + 1, splits=False)
         if end >= len(self.spans) or self.words[end] != _CLOSERS[self.words[at]]:
             return None
@@ -221,7 +221,7 @@ class _Reader:
         return names, at
 
     def _remark(self, at: int) -> tuple[list[Qualifier], int] | None:
-        """Read `n is any integer`, `C constant`, `k = 0, \\pm 1, \\ldots` after a comma; all its words are known."""
+        """Read `n is any integer`, `C constant`, `k = 0, \\pm 1, \\ldots` after a comma, if all its words are known."""
         if self.words[at - 1] not in (",", ";", *_BLANKS):
             return None
         if not (self._name(at) or self.words[at] in _SILENT or self.words[at] in _MARKS):
@@ -230,7 +230,8 @@ class _Reader:
         return (self._statements(at, end), end) if self._known(at, end) else None
 
     def _bound(self, at: int) -> tuple[list[Qualifier], int] | None:
-        """Read `c > 0` after the comma of `f(x) = cx, c > 0`: of a letter before it, where no other bound stands."""
+        """Read `c > 0` after the comma of `f(x) = cx, c > 0`: a bound on a letter before it, without another bound
+        before."""
         if self.words[at - 1] not in (",", *_BLANKS) or not self._bounds(at, at - 1):
             return None
         if any(word in _RELATIONS and word != "=" for word in self.words[:at]):
@@ -239,14 +240,14 @@ class _Reader:
         return self._statements(at, end), end
 
     def _bounds(self, at: int, before: int) -> bool:
-        """Return whether `c >`, `c \\ne` stands at a token, of a letter that stands before another."""
+        """Return whether `c >` or `c \\ne` begins at a token, for a letter that occurs before it."""
         name = self._name(at)
         if name is None or name[1] >= len(self.words) or self.words[name[1]] == "=":
             return False
         return self.words[name[1]] in _RELATIONS and self.spans[at].text in self.text[: self.spans[before].start]
 
     def _known(self, at: int, end: int) -> bool:
-        """Return whether tokens speak of letters in known words only, or list the values of one with dots."""
+        """Return whether tokens are about letters and only in known words, or list one letter's values with dots."""
         words = [_PLURALS.get(word, word) for word in self.words[at:end]]
         if len(words) > 4 and words[1] == "=" and self._name(at) and words[-1] in ("\\ldots", "\\dots", "\\cdots"):
             return True
@@ -259,7 +260,7 @@ class _Reader:
         return named and telling and known
 
     def _end(self, at: int, splits: bool, limit: int = _MAX_CHARS) -> int:
-        """Find where a statement ends: at a semicolon, its bracket's end, another opener, or a new assignment."""
+        """Find the end of a statement: a semicolon, the closing bracket, another opener, or a new assignment."""
         depth = 0
         for index in range(at, min(at + limit, len(self.spans))):
             word = self.words[index]
@@ -278,7 +279,7 @@ class _Reader:
         return "\n" in self.text[self.spans[at - 1].end : self.spans[at].start]
 
     def _assigns(self, at: int) -> bool:
-        """Return whether `f(x) =`, `y =`, `a_n =` stands at a token."""
+        """Return whether `f(x) =`, `y =` or `a_n =` begins at a token."""
         if at < len(self.words) and self.words[at] in ("and", "or"):
             at += 1
         if self._name(at) is None:
@@ -291,7 +292,7 @@ class _Reader:
         return False
 
     def _name(self, at: int) -> tuple[str, int] | None:
-        """Read a letter that may be numbered, `c_1`, and say where it ends; the article `a` is none."""
+        """Read a letter, perhaps with an index (`c_1`), and return where it ends. The article `a` is not a letter."""
         if at >= len(self.spans):
             return None
         token = self.spans[at].text
@@ -333,7 +334,7 @@ class _Reader:
 
     @staticmethod
     def _narrowed(marks: set[str], sign: str, out: bool) -> set[str]:
-        """Add what a sign at a set says; `N^*` are the positive integers."""
+        """Add the meaning of a sign at a set; `N^*` are the positive integers."""
         if sign == "0" and not out:
             return {"Z", "nonnegative"} if "N" in marks else marks
         if out or sign == "*" or sign.startswith("\\ne"):
@@ -347,7 +348,7 @@ class _Reader:
         return marks | {said}
 
     def _statements(self, at: int, end: int) -> list[Qualifier]:
-        """Read what a qualifier says: letters with their marks, one statement after the other."""
+        """Read a qualifier's statements one after the other: letters with their marks."""
         found: list[Qualifier] = []
         names: list[str] = []
         marks: set[str] = set()
@@ -382,7 +383,7 @@ class _Reader:
         return found
 
     def _said(self, at: int, end: int) -> tuple[set[str], int]:
-        """Return the marks of a token and of what belongs to it."""
+        """Return the marks of a token and of what belongs to it, and the index after it."""
         word = _PLURALS.get(self.words[at], self.words[at])
         if word == "\\in":
             membership = self._number_set(at + 1)
@@ -416,19 +417,19 @@ class _Reader:
         return {_SIGN_MARKS.get(said, said)}, stop
 
     def _marks(self, at: int, end: int) -> bool:
-        r"""Return whether a token begins what else is said of a letter after its bound: `k \ge 0 is an integer`."""
+        r"""Return whether a further statement about a letter begins after its bound: `k \ge 0 is an integer`."""
         for ahead in (("is", "are"), ("a", "an")):
             at += at + 1 < end and self.words[at] in ahead
         return _PLURALS.get(self.words[at], self.words[at]).replace("-", "") in _MARKS
 
 
 def _unwrapped(match: re.Match[str]) -> str:
-    """Take words that may belong to a qualifier out of their command."""
+    """Take words that might belong to a qualifier out of their command."""
     return f" {match.group(1)} " if _TELLING.search(match.group(1)) else match.group()
 
 
 def _step(token: str) -> int:
-    """Return by how much a token deepens the brackets."""
+    """Return by how much a token deepens the nesting of brackets."""
     if token in _CLOSERS or token == "\\lfloor":
         return 1
     return -1 if token in (")", "]", "}", "\\}", "\\rfloor") else 0

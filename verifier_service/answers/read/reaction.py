@@ -1,4 +1,4 @@
-r"""Chemical formulas and reactions: `2\mathrm{H_2}+\mathrm{O_2}\rightarrow 2\mathrm{H_2O}`, `\ce{2H2 + O2 -> 2H2O}`."""
+r"""Read formulas and reactions: `2\mathrm{H_2}+\mathrm{O_2}\rightarrow 2\mathrm{H_2O}`, `\ce{2H2 + O2 -> 2H2O}`."""
 
 import re
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ _ELEMENTS = frozenset([
 ])  # fmt: skip
 _MAX_CHARS = 400
 
-# takes `\mathrm`, `\ce`, `\text`, `{`, `_`, `\,`, `\left`, a blank, a dollar sign; not `\frac`
+# matches `\mathrm`, `\ce`, `\text`, `{`, `_`, `\,`, `\left`, a blank, a dollar sign; not `\frac`
 _DRESS = re.compile(
     r"\\(?:mathrm|ce|text|textrm|rm|mathsf|operatorname|left|right|quad|displaystyle)(?![a-zA-Z])|\\[,;:! ]|[{}_\s$]"
 )
-# takes `\to`, `\xrightarrow[a]{\Delta}`, `->`, `→`; not `\rightleftharpoons`
+# matches `\to`, `\xrightarrow[a]{\Delta}`, `->`, `→`; not `\rightleftharpoons`
 _ARROW = re.compile(
     r"\\(?:to|rightarrow|longrightarrow|Rightarrow)(?![a-zA-Z])|\\xrightarrow(?:\[[^\[\]{}]{0,40}\])?\{[^{}]{0,40}\}|--?>|→|⟶"
 )
-# takes `\rightleftharpoons`, `<=>`, `⇌`; not `\to`
+# matches `\rightleftharpoons`, `<=>`, `⇌`; not `\to`
 _BOTH_WAYS = re.compile(r"\\(?:rightleftharpoons|leftrightarrow|rightleftarrows)(?![a-zA-Z])|<=>|⇌")
-# takes `^{2+}`, `^-`, `^{+2}`; not `^2`
+# matches `^{2+}`, `^-`, `^{+2}`; not `^2`
 _CHARGE = re.compile(r"\^\s?(?:\{\s?(?P<size>\d?)\s?(?P<sign>[+-])\s?(?P<after>\d?)\s?\}|(?P<bare>[+-]))")
-# takes `\frac{1}{2}`, `\tfrac12`; not `\frac{x}{2}`
+# matches `\frac{1}{2}`, `\tfrac12`; not `\frac{x}{2}`
 _HALF = re.compile(r"\\[dt]?frac\s?(?:\{(\d{1,3})\}\s?\{(\d{1,3})\}|(\d)\s?(\d))")
-# takes `2H2O`, `13/2O2(g)`, `Ca(OH)2`, `SO4^2-`; not `2x`
+# matches `2H2O`, `13/2O2(g)`, `Ca(OH)2`, `SO4^2-`; not `2x`
 _TERM = re.compile(
     r"(?P<count>\d{1,4}(?:/\d{1,3})?)?(?P<formula>(?:[A-Z][a-z]?\d{0,3}|[(\[](?=[A-Z])|[)\]]\d{0,3}){1,40}(?:\^\d?[mp])?)"
     r"(?:\((?P<state>s|l|g|aq)\))?"
@@ -36,9 +36,9 @@ _TERM = re.compile(
 
 @dataclass(frozen=True)
 class Reaction:
-    """What a formula or an equation holds on each side: each molecule with how often it stands there.
+    """A formula or an equation: for each side, the molecules and how often each occurs.
 
-    `signs` are the arrows between the sides; `states` are those that are written.
+    `signs` are the arrows between the sides; `states` are the states of matter that are given.
     """
 
     signs: tuple[str, ...]
@@ -47,12 +47,12 @@ class Reaction:
 
     @property
     def is_told(self) -> bool:
-        """Return whether it holds what only chemistry has: a molecule of two elements, or a subscript."""
+        """Whether it has something that only chemistry has: a molecule of two elements, or a subscript."""
         return any(_atoms(name) > 1 or any(map(str.isdigit, name)) for side in self.sides for name, _ in side)
 
 
 def read_reaction(text: str) -> Reaction | None:
-    """Read a formula or an equation of chemistry; None for anything else."""
+    """Read a chemical formula or equation. Return None for anything else."""
     if len(text) > _MAX_CHARS:
         return None
     text = _BOTH_WAYS.sub("~", _ARROW.sub(">", text))

@@ -1,7 +1,7 @@
-"""Turn the text of an answer into everything it may mean: its spelling, its words, a choice, a moment, and trees.
+"""Turn the text of an answer into everything it can mean: its spelling, its words, a choice, a moment, and trees.
 
-Most texts have one tree. A comma between digits may separate thousands, decimals or items, so such a text has
-several; two answers are equal if any of their readings are.
+Most texts have one tree. A comma between digits can separate thousands, decimals or items, so such a text has several
+trees; two answers are equal if any of their readings are.
 """
 
 import re
@@ -21,26 +21,31 @@ from verifier_service.answers.read.text import is_words, normal_text, unstyled
 from verifier_service.answers.tree.bounds import MAX_ANSWER_CHARS, NotMath, TooComplex
 from verifier_service.answers.tree.nodes import Node, number
 
+# `1,234`, `12,345,678`; not `1,234,5`.
 _THOUSANDS = re.compile(r"(?<![\d.,_^])(\d{1,3}(?:,\d{3})+)(?![\d,]|\.\d{3}\.)")
 _THOUSANDS_ONLY = re.compile(r"[^\d(\[{]{0,20}\d{1,3}(?:,\d{3})+(?:\.\d+)?(?:[^\d]|(?<=\^)\d|(?<=\^\{)\d){0,60}")
 """`1,234 m^2`; not `1,234, 5`."""
+# `3,5`, `1.234,56`, `0,125`; not `1,234`, whose comma separates thousands.
 _DECIMAL_COMMA = re.compile(
     r"([^\d(\[{]{0,20})((?:\d{1,3}(?:\.\d{3})+|0|\d+)),(\d{1,2}|\d{4,}|(?<=0,)\d+)([^\d,]{0,60})"
 )
+# Points that separate thousands: `1.234.567`.
 _POINT_GROUPS = re.compile(r"([^\d(\[{]{0,20})(\d{1,3}(?:\.\d{3}){2,})([^\d.,]{0,60})")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)")
+# A whole answer in one text command: `\text{yes}`.
 _TEXT_ONLY = re.compile(
     r"\\(?:text|mathrm|textbf|mbox|textrm|textit|mathbf|textnormal|boxed|fbox)\s*\{((?:[^{}]|\\[{}])*)\}[.]?"
 )
+# `0.1\overline{6}`, `.\dot3`.
 _REPEATING = re.compile(r"(\d+)?\.(\d*)(?:\\overline|\\dot|\\bar)\s*(?:\{(\d+)\}|(\d))(?![\d\\])")
-# takes `C_9^4`, `C_{10}^{3}`, `C^4_9`, `A_5^2`; not `C_1^x`
+# matches `C_9^4`, `C_{10}^{3}`, `C^4_9`, `A_5^2`; not `C_1^x`
 _COMBINATIONS = re.compile(
     r"(?<![A-Za-z\\])([CAP])(?:_\s?\{?\s?(\d{1,6})\s?\}?\s?\^\s?\{?\s?(\d{1,6})\s?\}?|\^\s?\{?\s?(\d{1,6})\s?\}?\s?_\s?\{?\s?(\d{1,6})\s?\}?)"
 )
 
 
 class Predicate(NamedTuple):
-    """What a sentence in words says of its subject, and whether that is an empty word, as `it`."""
+    """What a sentence says about its subject, and whether the subject is a mere placeholder like `it`."""
 
     words: str
     dummy: bool
@@ -50,10 +55,18 @@ class Predicate(NamedTuple):
 class Answer:
     """An answer as it was read.
 
-    `text` is what was given, `spelling` the cleaned text without blanks, `words` its normal form as a text. `trees`
-    is empty where the text is no mathematics, and `reason` says why. `qualifiers` are what it says of its letters; the
-    trees are read without them. A sentence in words has a `predicate`; of one that states a value, the trees are those
-    of the value.
+    Attributes:
+        text: the original text.
+        spelling: the cleaned text without blanks.
+        words: the normal form of the text.
+        is_words: whether the text is words, not a formula.
+        trees: its readings as math, without the qualifiers; for a sentence that states a value, those of the value.
+        reason: why there are no trees.
+        choice: the choice of one option.
+        moment: the time or date.
+        qualifiers: what the answer says about its letters.
+        predicate: what a sentence in words says about its subject.
+        letters: the choice of several options.
     """
 
     text: str
@@ -70,7 +83,7 @@ class Answer:
 
 
 def read(text: str) -> Answer:
-    """Read an answer. Never raises: what cannot be read has no trees, and the reason says why."""
+    """Read an answer. Never raises: what cannot be read as math has no trees, and `reason` says why."""
     if len(text) > MAX_ANSWER_CHARS:
         return Answer(text, text.strip(), "", False, (), f"it is longer than {MAX_ANSWER_CHARS} characters")
     cleaned = clean(text)
@@ -82,6 +95,7 @@ def read(text: str) -> Answer:
     answer, qualifiers = split_qualifiers(cleaned)
     parts = without_labels(answer)
     trees, reason = _trees(parts)
+    # Without its qualifier the rest is not math, so it was not a qualifier.
     if qualifiers and not trees:
         qualifiers = ()
         parts = without_labels(cleaned)
@@ -108,7 +122,7 @@ def read(text: str) -> Answer:
 
 
 def _predicate(statement: Statement | None) -> Predicate | None:
-    """Return the words that a sentence says of its subject, where that is all it says."""
+    """Return the words that a sentence says about its subject, if that is all it says."""
     if statement is None or not statement.links or not is_words(statement.said):
         return None
     return Predicate(normal_text(statement.said), statement.dummy)
@@ -157,12 +171,12 @@ def _candidates(text: str) -> list[str]:
 
 
 def _combinations(match: re.Match[str]) -> str:
-    """Write `C_9^4`, `C^4_9` as a binomial coefficient and `A_9^4` as arrangements, where they can be such."""
+    """Write `C_9^4`, `C^4_9` as a binomial coefficient and `A_9^4` as arrangements, if they can be."""
     upper, lower = (match[2], match[3]) if match[2] else (match[5], match[4])
     return f"{{}}^{{{upper}}}{match[1]}_{{{lower}}}" if int(lower) <= int(upper) else match.group()
 
 
-# takes `nCr(5, 2)`, `nPr(5,2)`, the letter of `5\text{C}2`; not `5\text{C}`
+# matches `nCr(5, 2)`, `nPr(5,2)`, the letter of `5\text{C}2`; not `5\text{C}`
 _CALLED_CHOICE = re.compile(r"\bn([CP])r\s?\(\s?(\d{1,6})\s?,\s?(\d{1,6})\s?\)")
 _SET_LETTER = re.compile(r"(?<=\d)\s?\\(?:text|mathrm|textrm)\s?\{([CP])\}\s?(?=\d)")
 
@@ -175,7 +189,7 @@ def _spelled_choice(text: str) -> str:
 
 
 def _repeating(text: str) -> str:
-    r"""Write a repeating decimal `0.1\overline{6}` as the fraction it is."""
+    r"""Write a repeating decimal `0.1\overline{6}` as a fraction."""
     if "\\overline" not in text and "\\dot" not in text and "\\bar" not in text:
         return text
 

@@ -1,7 +1,7 @@
-r"""Sentences that state a value: `The two numbers are 8 and 15`, `It takes 45 minutes`, `The slope is undefined`.
+r"""Read sentences that state a value: `The two numbers are 8 and 15`, `It takes 45 minutes`, `The slope is undefined`.
 
-What stands after the verb is what they state. A subject that denies or chooses (`Neither number is 5`), a verb that
-is not known and a sentence with a second clause state nothing; they are read as a whole.
+They state what follows the verb. A subject that denies or chooses (`Neither number is 5`), an unknown verb and a second
+clause disqualify a sentence; it is then read as a whole.
 """
 
 import re
@@ -14,7 +14,7 @@ _VERB = (
     r"is|are|was|were|will be|must be|equals?|comes? to|amounts? to|turns? out to be|takes?|took|costs?|weighs?|has|"
     r"have|contains?|needs?|earns?|pays?|travels?)"
 )
-# takes `the ratio is`, `There are exactly`, `\text{It takes }`, `Anna has`; not `x is`, `The first of which is`
+# matches `the ratio is`, `There are exactly`, `\text{It takes }`, `Anna has`; not `x is`, `The first of which is`
 _FRAME = re.compile(
     r"(?P<text>\\(?:text|mathrm|textrm|mbox)\s?\{\s{0,3})?(?:(?:so|thus|hence|therefore),? )?"
     r"(?P<subject>(?P<dummy>it|this|that|there|he|she|they|we|the (?:answer|result|value|day))|"
@@ -29,7 +29,7 @@ _NO_SUBJECT = re.compile(
     r"because|odds|is|are|was|were|has|have|than)\b|n't\b",
     re.IGNORECASE,
 )
-# a predicate says which one of these is meant, so that it is no answer without it
+# with one of these as its subject, a predicate is not an answer on its own: it matters which one is meant
 _ONE_OF_SEVERAL = re.compile(
     r"\b(?:first|second|third|fourth|last|other|others|former|latter|left|right|one|two|larger|smaller|upper|lower)\b|\b[A-Z]\b|\d"
 )
@@ -39,11 +39,11 @@ _POINT = re.compile(r"(?:the )?point (?=[A-Z]?\s?\()", re.IGNORECASE)  # the poi
 _SUCH = re.compile(r"(\d{1,9}) such (?=[a-z]{3,20}$)")  # 15 such numbers
 
 
-# takes the words of `9 is to 4`, `9\text{ is to }4`; not of `x is to be`
+# matches the words of `9 is to 4`, `9\text{ is to }4`; not of `x is to be`
 _IS_TO = re.compile(r"(?<=\d)\s{0,3}(?:\\text\s?\{\s{0,3}is to\s{0,3}\}|\bis to\b)\s{0,3}(?=\d)")
 
 
-# takes `dy/dx`, `d^2y/dx^2`; not `dy/dxz`, `ad/dx`
+# matches `dy/dx`, `d^2y/dx^2`; not `dy/dxz`, `ad/dx`
 _SLASHED = re.compile(r"(?<![A-Za-z\\])d(\^\d)?\s?([a-zA-Z])\s?/\s?d\s?([a-zA-Z])(\^\d)?(?![A-Za-z^])")
 
 
@@ -51,12 +51,12 @@ _ORDERS = {
     "at least": r"\ge", "at most": r"\le", "greater than or equal to": r"\ge", "less than or equal to": r"\le",
     "greater than": ">", "more than": ">", "less than": "<", "smaller than": "<",
 }  # fmt: skip
-# takes the words of `x is at least 5`; not of `it is less than 5`
+# matches the words of `x is at least 5`; not of `it is less than 5`
 _ORDERED = re.compile(rf"(?<![A-Za-z\\])([A-Za-z]) is ({'|'.join(_ORDERS)}) (?=[-\d\\])")
 
 
 class Statement(NamedTuple):
-    """What a sentence states, whether its verb only links, and whether its subject is an empty word, as `it`."""
+    """What a sentence states, whether its verb only links, and whether its subject is a placeholder like `it`."""
 
     said: str
     links: bool
@@ -64,7 +64,7 @@ class Statement(NamedTuple):
 
 
 def stated(cleaned: str) -> Statement | None:
-    """Return what a sentence states; None for what is no such sentence."""
+    """Return what a sentence states, or None if it is not such a sentence."""
     if len(cleaned) > _MAX_CHARS or " " not in cleaned:
         return None
     match = _FRAME.fullmatch(cleaned)
@@ -82,8 +82,11 @@ def stated(cleaned: str) -> Statement | None:
 
 
 def in_symbols(cleaned: str) -> str:
-    """Write `x is 5` as an equation, `9 is to 4` as a ratio, `dy/dx` as a fraction, and `15 such numbers` without what
-    refers to the question."""
+    """Write phrases as symbols.
+
+    `x is 5` becomes an equation, `9 is to 4` a ratio, `dy/dx` a fraction, and `15 such numbers` loses its reference to
+    the question.
+    """
     if " is " in cleaned or " equals " in cleaned:
         named = _NAMED.match(cleaned)
         cleaned = f"{named[1]} = {cleaned[named.end() :]}" if named else cleaned

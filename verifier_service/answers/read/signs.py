@@ -1,8 +1,8 @@
-r"""Signs of Unicode, spelled in LaTeX.
+r"""Spell Unicode signs in LaTeX.
 
-A table holds the signs of mathematics; what it lacks is spelled by what Unicode says of the character: its digit, its
-decomposition (`⅐`, `𝑥`, `㎏`, `⑴`), its category (blanks, dashes, what is invisible), the words of its name (`HEAVY
-MINUS SIGN`). Superscripts stay powers and subscripts stay indices. What is still unknown stays as it is.
+A table has the signs of mathematics. Characters outside it are spelled by what Unicode says about them: the digit, the
+decomposition (`⅐`, `𝑥`, `㎏`, `⑴`), the category (blanks, dashes, invisible characters), the words of the name (`HEAVY
+MINUS SIGN`). Superscripts stay powers and subscripts stay indices. Characters that are still unknown stay unchanged.
 """
 
 import re
@@ -65,16 +65,16 @@ _NAMES = (
     (re.compile(r"RIGHTWARDS(?: [A-Z]+)? ?ARROW$"), r"\to "),
     (re.compile(r"CHECK MARK|^END OF PROOF|VARIATION SELECTOR|FILLER$"), ""),
 )  # fmt: skip
-"""What the name of a character says; the first that fits counts."""
+"""What the name of a character means; the first match counts."""
 _REVERSING = "\u202e"
-"""What follows this character is shown backwards: `12` as 21, so that it is no number that could be trusted."""
-_REVERSED = re.compile(f"{_REVERSING}([^{_REVERSING}\u202c]*)\u202c?")  # one digit is shown as it is
+"""What follows this character is displayed backwards: `12` as 21. A number like that cannot be trusted."""
+_REVERSED = re.compile(f"{_REVERSING}([^{_REVERSING}\u202c]*)\u202c?")  # a single digit looks the same either way
 _LETTER_NAME = re.compile(r"(?:NEGATIVE )?(?:CIRCLED|SQUARED) LATIN CAPITAL LETTER ([A-Z])")
 _WIDE = ("<font>", "<wide>", "<narrow>", "<compat>", "<small>", "<noBreak>", "<initial>", "<vertical>")
 
 
 class _Spelling(dict[int, str]):
-    """How each character is spelled; what is not known yet is derived once."""
+    """The spelling of each character. Unknown ones are derived once and kept, up to a limit."""
 
     def __missing__(self, code: int) -> str:
         spelled = chr(code) if code < 128 else _derived(chr(code))
@@ -84,7 +84,7 @@ class _Spelling(dict[int, str]):
 
 
 def _derived(char: str) -> str:
-    """Spell a character by what Unicode says of it."""
+    """Spell a character by its Unicode properties."""
     category = unicodedata.category(char)
     if category == "Nd":
         return str(unicodedata.digit(char))
@@ -110,7 +110,7 @@ def _derived(char: str) -> str:
 
 
 def _decomposed(kind: str, parts: list[int]) -> str | None:
-    """Spell a character by the plainer ones that it stands for."""
+    """Spell a character by the plainer ones it stands for."""
     plain = "".join(map(chr, parts))
     if kind == "<fraction>":
         top, _, bottom = plain.partition("\u2044")
@@ -133,7 +133,7 @@ _MARKED = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0305": "overl
 
 
 def _raised(kind: str) -> str:
-    """List the characters of the first planes that Unicode calls superscripts or subscripts."""
+    """Return the characters of the first planes that Unicode calls superscripts or subscripts."""
     found = (chr(code) for code in range(0xA0, 0x2F00) if chr(code) not in "ªº")
     return "".join(
         c for c in found if unicodedata.decomposition(c).startswith(kind) and unicodedata.category(c) != "So"
@@ -142,21 +142,21 @@ def _raised(kind: str) -> str:
 
 _UP, _DOWN = _raised("<super>"), _raised("<sub>")
 _PLAIN = {ord(c): chr(int(unicodedata.decomposition(c).split()[1], 16)) for c in _UP + _DOWN}
-# takes `¹⁄₂`, `³/₄`; not `x²/y`
+# matches `¹⁄₂`, `³/₄`; not `x²/y`
 _SMALL_FRACTION = re.compile(r"([⁰¹²³⁴⁵⁶⁷⁸⁹]{1,40})[/⁄∕]([₀₁₂₃₄₅₆₇₈₉]{1,40})")
-# takes the sign of `⁻5`, `= ⁻x`; not of `x⁻¹`
+# matches the sign of `⁻5`, `= ⁻x`; not of `x⁻¹`
 _RAISED_SIGN = re.compile(r"(?:(?<=^)|(?<=[\s(=,]))[⁻⁺](?=[0-9a-zA-Z.])")
-# takes the small o of `45ᵒ`
+# matches the small o of `45ᵒ`
 _RAISED_O = re.compile(r"(?<=\d)ᵒ(?![\w⁰-⁹])")
 _UP_RUN, _DOWN_RUN = re.compile(f"[{_UP}]+"), re.compile(f"[{_DOWN}]+")
-# takes `x̄`, `3̇`, `1̅6̅`; one kind of mark on each run
+# matches `x̄`, `3̇`, `1̅6̅`; one kind of mark on each run
 _MARKED_RUN = re.compile("|".join(f"(?:[^\\W_]{mark}){{1,40}}" for mark in _MARKED))
 _CROSSED = {"=": "≠", "∈": "∉", "<": "≮", ">": "≯"}
 _CROSSED_SIGN = re.compile("([=∈<>])\u0338")
 
 
 def spell_signs(text: str) -> str:
-    """Spell every sign of a text that holds more than ASCII."""
+    """Spell every sign of a text that is not pure ASCII."""
     if sum(map(_is_mark, text)) <= _MOST_COMBINING:
         text = unicodedata.normalize("NFC", text)
         text = _CROSSED_SIGN.sub(lambda match: _CROSSED[match.group(1)], text)

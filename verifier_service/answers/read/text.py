@@ -1,8 +1,8 @@
-r"""Answers in words: names, yes and no, parity, "no solution".
+r"""Read answers in words: names, yes and no, parity, "no solution".
 
-Two texts are equal if they are the same words, whatever the case, the punctuation, an article, and the `\text{}`
-around them. A few phrases that mathematicians use for one thing are one: `there is no solution`, `none`,
-`\emptyset`; `all real numbers`, `\mathbb{R}`; `the series diverges`, `divergent`.
+Two texts are equal if they are the same words, ignoring case, punctuation, an article, and the `\text{}` around them. A
+few phrases that mean the same are equal too: `there is no solution`, `none`, `\emptyset`; `all real numbers`,
+`\mathbb{R}`; `the series diverges`, `divergent`.
 """
 
 import re
@@ -35,23 +35,22 @@ _SAID = {
 }  # fmt: skip
 _PHRASES = {phrase: meaning for meaning, phrases in _SAID.items() for phrase in phrases}
 _SHORT = frozenset(["no", "dne", "无解", "不存在", "正确", "错误", "是", "否"])
-# takes what comes before the phrase in `there is no solution`, `the series diverges`, `it does not exist`
+# matches what comes before the phrase in `there is no solution`, `the series diverges`, `it does not exist`
 _BEFORE = re.compile(
     r"(?:(?:so|thus|hence|therefore),?\s+)?(?:there\s+(?:is|are|exists?)|(?:it|(?:the|this)\s+(?:equation|system|series|"
     r"sequence|integral|limit|sum|inequality|set|solution\s+set|function|value))(?:\s+(?:is|has))?|is|are|has|have|we\s+have)\s+"
     r"(?:the\s+|an?\s+)?"
 )
 _ENDS = ' .,;:"'
-# takes `**No**`, `_yes_`, `No!`; not `A*`, `5!`, `f'`
+# matches `**No**`, `_yes_`, `No!`; not `A*`, `5!`, `f'`
 _MARKED = re.compile(r"[*_]{0,3}([^\W\d_]{2}[^\d\\^_=<>+*/()\[\]|!?]*)[*_!?.]{0,3}")
 _COMMAND = re.compile(r"\\[a-z]")
-# takes the words before the noun of `a circle`, `on a Tuesday`, `on Friday`; not of `on the left`
+# matches the words before the noun of `a circle`, `on a Tuesday`, `on Friday`; not of `on the left`
 _ARTICLES = re.compile(r"^(?:on\s+(?:an?\s+)?(?=\w{2,6}days?$)|(?:the|an|a)\s+(?=\w{2}))")
 
 
 def normal_text(cleaned: str) -> str:
-    """Return a text in one form: lower case, no blanks, no formatting, no punctuation at its ends, one word for a
-    phrase."""
+    """Return a text in normal form: lower case, without blanks, formatting and outer punctuation, phrases unified."""
     text = _COMMANDS.sub("", cleaned).strip(_ENDS).lower()
     marked = _MARKED.fullmatch(text)
     text = marked.group(1).strip(_ENDS) if marked else text
@@ -62,13 +61,13 @@ def normal_text(cleaned: str) -> str:
     return _PHRASES.get(_bare(text[before.end() :]), bare) if before else bare
 
 
-# takes `\text{reject }`; not `\text{m}`, `\text{Area: 5}`
+# matches `\text{reject }`; not `\text{m}`, `\text{Area: 5}`
 _PLAIN_TEXT = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s?\{([A-Za-z ]{4,80})\}")
 _CAPITALIZED = re.compile(r"(?<![A-Za-z\\])[A-Z][a-z]{3,}(?![A-Za-z])")  # Reject; not \Delta, AB, Tr
 
 
 def unstyled(cleaned: str) -> str:
-    r"""Write words beside a formula in one way: `\text{Reject }H_0` as `reject H_0`."""
+    r"""Write words next to a formula in one way: `\text{Reject }H_0` becomes `reject H_0`."""
     if "\\" in cleaned:
         cleaned = _PLAIN_TEXT.sub(lambda match: match[1] if re.search(r"\w{4}", match[1]) else match.group(), cleaned)
     return _CAPITALIZED.sub(
@@ -77,7 +76,7 @@ def unstyled(cleaned: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Cut the blanks and the braces of a text."""
+    """Return a text without blanks and braces."""
     bare = _SPACES.sub("", text).strip(_ENDS)
     if not _COMMAND.search(bare) and "\\{" not in bare:
         bare = bare.replace("{", "").replace("}", "")
@@ -85,8 +84,10 @@ def _bare(text: str) -> str:
 
 
 def is_words(cleaned: str) -> bool:
-    """Return whether a text is words and no formula: letters, hyphens, apostrophes and blanks, at least one run of
-    three letters."""
+    """Return whether a text is words, not a formula.
+
+    Words are letters, hyphens, apostrophes and blanks, with at least one run of three letters.
+    """
     text = _COMMANDS.sub("", cleaned).replace("{", "").replace("}", "")
     if "\\operatorname" in cleaned:
         return False

@@ -1,4 +1,4 @@
-"""Cut a cleaned answer into tokens: numbers, commands, letters, words, signs, and the contents of text commands."""
+"""Split a cleaned answer into tokens: numbers, commands, letters, words, signs, and the contents of text commands."""
 
 import re
 from typing import NamedTuple
@@ -9,7 +9,10 @@ from verifier_service.answers.tree.greek import GREEK
 
 
 class Token(NamedTuple):
-    """One token: `kind` is num, cmd, sym, word, text, begin, end or op; `spaced` says that a blank stands before it."""
+    """One token.
+
+    `kind` is num, digits, cmd, sym, word, text, begin, end or op; `spaced` says that a blank precedes it.
+    """
 
     kind: str
     value: str
@@ -17,8 +20,9 @@ class Token(NamedTuple):
 
 
 _EAST = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-"""Signs of Chinese, Japanese and Korean, which need no blanks between words: `x=2或x=3`, `3个和4个`."""
+"""Characters of Chinese, Japanese and Korean, which need no blanks between words: `x=2或x=3`, `3个和4个`."""
 
+# The subscript of a base above ten: `_{16}`, `_{12}`, `_\text{hex}`.
 _BASE = r"(?=_\{?\s?(?:(?:1[1-9]|2[0-9]|3[0-6])(?![0-9,])|\\text\{(?:hex|sixteen)))"
 # `digits` takes `1A_{16}`, `2B_{12}`, `FF_{16}`; not `A_{16}`, `AB_{12}`, `2A_n`
 
@@ -35,7 +39,7 @@ _PATTERN = re.compile(
 )
 
 _UNIT_LETTERS = frozenset("mgshLNJWVAKtlCFTHBMSΩ")
-"""A text command with one of these after a value is a unit, as in `5 \\mathrm{V}`."""
+"""After a value, a text command with one of these is a unit, as in `5 \\mathrm{V}`."""
 
 _UNIT_NAMES = frozenset({"min", "sec", "in"})
 """Units that are also a function or a relation: `5 min` and `\\min(x, y)`, `5 in` and `x in Z`."""
@@ -47,7 +51,7 @@ _AFTER_SMALL_WORD = re.compile(r"\s+(?:\d|[A-Za-z]{2}|a )")
 _SMALL_WORDS = frozenset({"of", "to", "in", "at", "on", "by", "fl"})
 
 _SIGNS = {"vert": ("op", "|"), "Vert": ("cmd", "|"), "lbrace": ("cmd", "{"), "rbrace": ("cmd", "}")}
-"""Commands that spell a sign in words: the token of the sign."""
+"""Commands that name a sign, with the sign's token."""
 
 _TEXT_COMMANDS = frozenset(
     [
@@ -111,7 +115,7 @@ _CODE_WORDS = {"pi": ("cmd", "pi"), "infty": ("cmd", "infty"), "infinity": ("cmd
 
 
 def _braced(text: str, start: int) -> tuple[str, int] | None:
-    """Return what stands between the brace at `start` and its partner, and the index after it."""
+    """Return the text between the brace at `start` and its partner, and the index after it."""
     if start >= len(text) or text[start] != "{":
         return None
     depth = 0
@@ -128,7 +132,7 @@ def _braced(text: str, start: int) -> tuple[str, int] | None:
 
 
 def _text_tokens(content: str, spaced: bool, tokens: list[Token], following: str) -> list[Token]:
-    """Read the content of a text command: a letter is a symbol, a function's name is the function, the rest is text."""
+    """Tokenize the content of a text command: a letter is a symbol, a function's name the function, the rest text."""
     content = content.strip()
     bare = content.strip(" .")
     if not content:
@@ -149,11 +153,11 @@ def _text_tokens(content: str, spaced: bool, tokens: list[Token], following: str
 
 
 def tokenize(text: str) -> list[Token]:
-    """Cut the text into tokens.
+    """Split the text into tokens.
 
     Raises:
-        NotMath: a character has no place in mathematics, or a command's braces are not closed.
-        TooComplex: more tokens or digits than the limits allow.
+        NotMath: a character has no meaning in math, or a command's braces are not closed.
+        TooComplex: there are more tokens or digits than the limits allow.
     """
     tokens: list[Token] = []
     position, spaced = 0, False
@@ -192,7 +196,7 @@ def tokenize(text: str) -> list[Token]:
 
 
 def _command(text: str, position: int, name: str, spaced: bool, tokens: list[Token]) -> int:
-    """Add the tokens of a command and return the index after it."""
+    """Add the tokens of a command, and return the index after it."""
     if name in _TEXT_COMMANDS:
         start = position
         while start < len(text) and text[start] == " ":
@@ -212,6 +216,7 @@ def _command(text: str, position: int, name: str, spaced: bool, tokens: list[Tok
         if braced is None:
             raise NotMath(f"\\{name} without a name")
         environment, end = braced
+        # `\begin{array}{cc}`: the columns are only layout.
         if name == "begin" and environment in ("array", "tabular"):
             columns = _braced(text, end + len(text[end:]) - len(text[end:].lstrip()))
             if columns is not None:
@@ -231,7 +236,7 @@ def _command(text: str, position: int, name: str, spaced: bool, tokens: list[Tok
 
 
 def letters_of(digits: Token) -> list[Token]:
-    """Part digits above nine into a number and letters: `2B` may be twice B."""
+    """Split digits above nine into a number and letters: `2B` can mean twice B."""
     found = [Token("num" if part.isdigit() else "sym", part, False) for part in re.findall(r"\d+|[A-Z]", digits.value)]
     return [found[0]._replace(spaced=digits.spaced), *found[1:]]
 
@@ -250,7 +255,7 @@ def _ends_item(token: Token) -> bool:
 
 
 def _foreign(value: str, spaced: bool, tokens: list[Token]) -> None:
-    """Add the tokens of letters outside ASCII: multipliers such as `万` and a unit or a counter."""
+    """Add the tokens of letters outside ASCII: multipliers such as `万`, and a unit or a counter."""
     while len(value) > 1 and value[0] in measures.TIMES:
         tokens.append(Token("word", value[0], spaced))
         value = value[1:]
@@ -260,7 +265,7 @@ def _foreign(value: str, spaced: bool, tokens: list[Token]) -> None:
 
 
 def _after_unit_slash(tokens: list[Token]) -> bool:
-    """Return whether a unit and a stroke or a hyphen stand before: `ft/`, `\\mathrm{m}/`, `5 g/`."""
+    """Return whether a unit with a slash or a hyphen precedes: `ft/`, `\\mathrm{m}/`, `5 g/`."""
     if len(tokens) < 2 or tokens[-1].value not in ("/", "-"):
         return False
     before = tokens[-2]
@@ -270,8 +275,10 @@ def _after_unit_slash(tokens: list[Token]) -> bool:
 
 
 def _names_unit(word: str, tokens: list[Token], following: str) -> bool:
-    """Return whether `min`, `sec` or `in` is a unit here: it follows a value or a unit, and nothing it would act on
-    follows."""
+    """Return whether `min`, `sec` or `in` is a unit here.
+
+    It is if it follows a value or a unit, and nothing follows that it could apply to.
+    """
     if word not in _UNIT_NAMES or not tokens:
         return False
     before = tokens[-1]
@@ -286,7 +293,7 @@ def _names_unit(word: str, tokens: list[Token], following: str) -> bool:
 
 
 def _in_unit_bracket(word: str, tokens: list[Token], following: str) -> bool:
-    """Return whether a bracket after a value or a point after a unit comes before a word: `5 (`, `5 J/(`, `5 sq.`."""
+    """Return whether a bracket after a value or a point after a unit precedes a word: `5 (`, `5 J/(`, `5 sq.`."""
     if len(tokens) < 2:
         return False
     before, bracket = tokens[-2:]

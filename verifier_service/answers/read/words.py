@@ -64,7 +64,7 @@ FUNCTIONS = frozenset(
         "gamma",
     ]
 )
-"""Functions that are computed; in a plain text they are also known without a backslash."""
+"""Functions that can be computed. In plain text they are recognized without a backslash too."""
 
 RENAMED_FUNCTIONS = {
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "acot": "arccot", "asec": "arcsec", "acsc": "arccsc",
@@ -79,7 +79,7 @@ RENAMED_FUNCTIONS = {
 NAMED = frozenset(
     ["Var", "var", "Cov", "cov", "Corr", "corr", "SD", "rank", "rk", "diag", "span", "ker", "adj", "ord", "Hom"]
 )
-"""Functions that are not computed; their bracket holds what they are of."""
+"""Functions that cannot be computed. Their brackets hold their operands."""
 
 INVERSES = {
     "sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", "sec": "arcsec", "csc": "arccsc",
@@ -108,13 +108,13 @@ PLAIN_GREEK = frozenset(
         "omega",
     ]
 )
-"""Greek names that a plain text may spell out."""
+"""Greek letters that plain text can spell out."""
 
 ACCENTS = (
     "hat", "widehat", "tilde", "widetilde", "dot", "ddot", "overrightarrow", "overleftrightarrow",
     "overarc", "arc", "wideparen", "check", "breve", "acute", "vec",
 )  # fmt: skip
-"""Commands that set a sign over letters and make another name of them."""
+"""Commands that put a sign over letters and so make another name of them."""
 
 JOINERS: dict[str, Literal["and", "or"]] = {
     "and": "and", "und": "and", "et": "and", "y": "and", "&": "and", "и": "and", "和": "and", "与": "and", "及": "and",

@@ -1,1 +1,1 @@
-"""What an answer is read into: the nodes, and the limits that every tree is held to."""
+"""The data of an answer that was read: the nodes of its tree, and the limits for every tree."""

@@ -1,4 +1,4 @@
-r"""Derivatives by their names: `\frac{dy}{dx}`, `y'` and `y'(x)` are one where none is taken by another letter."""
+r"""Unify the notations of derivatives: `\frac{dy}{dx}`, `y'` and `y'(x)` are equal if there is only one variable."""
 
 import re
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from verifier_service.answers.tree.nodes import Call, Derivative, Node, Symbol, 
 
 
 class _Derivative(NamedTuple):
-    """A derivative by its function, how often it is taken, and the letter by which; "" where it is not told."""
+    """A derivative: its function, its order, and its variable ("" if unknown)."""
 
     function: str
     order: int
@@ -15,8 +15,10 @@ class _Derivative(NamedTuple):
 
 
 def with_primes(left: Node, right: Node) -> tuple[Node, Node]:
-    r"""Write `\frac{dy}{dx}`, `y'(x)`, `\frac{d}{dx}f(x)` as `y'`, `f'` where one answer has primes, the other
-    fractions, and all are taken by one letter."""
+    r"""Rewrite all derivatives with primes if both answers have some and all are by the same variable.
+
+    Rewrites `\frac{dy}{dx}`, `y'(x)` and `\frac{d}{dx}f(x)` as `y'` and `f'`.
+    """
     found = [{d for part in walk(node) if (d := _derivative(part)) is not None} for node in (left, right)]
     told = {derivative.variable for side in found for derivative in side} - {""}
     if not all(found) or len(told) > 1:
@@ -25,7 +27,7 @@ def with_primes(left: Node, right: Node) -> tuple[Node, Node]:
 
 
 def _derivative(node: Node) -> _Derivative | None:
-    """Read a name of a derivative; None for anything else."""
+    """Return the derivative that a node is, or None."""
     match node:
         case Symbol(name) if name.startswith("d^") and (parted := _FRACTION.fullmatch(name)):
             return _Derivative(parted["function"], int(parted["order"]), parted["variable"])
@@ -43,7 +45,7 @@ def _derivative(node: Node) -> _Derivative | None:
             return None
 
 
-# `d^2 y/d x`, as `\frac{d^2y}{dx^2}` is called
+# the name of `\frac{d^2y}{dx^2}`: `d^2 y/d x`
 _FRACTION = re.compile(r"d\^(?P<order>\d{1,2}) (?P<function>\S{1,20})/d (?P<variable>\S{1,20})")
 
 

@@ -1,4 +1,7 @@
-r"""Events inside a probability: `P(\bar A)`, `P(A^c)`, `P(A')` are `1 - P(A)`; elsewhere these are three names."""
+r"""Unify complements of events inside a probability: `P(\bar A)`, `P(A^c)` and `P(A')` are all `1 - P(A)`.
+
+Anywhere else these are three different names.
+"""
 
 from dataclasses import replace
 
@@ -22,13 +25,13 @@ _PROBABILITIES = frozenset(["P", "Pr", "mathbb P"])
 
 
 def of_events(node: Node) -> Node:
-    """Write the complements of events in one way in a tree that holds probabilities."""
+    """Rewrite the complements of events in one notation, if the tree contains probabilities."""
     told = any(isinstance(part, Call) and part.name in _PROBABILITIES for part in walk(node))
     return _told(node) if told else node
 
 
 def _told(node: Node) -> Node:
-    r"""Write the probability of a complement as `1 - P(A)`, and each other complement of an event in one way."""
+    r"""Rewrite the probability of a complement as `1 - P(A)`, and every other complement of an event in one notation."""
     match node:
         case Call(name, (event,)) if name in _PROBABILITIES:
             return _probability(name, event)
@@ -49,7 +52,7 @@ def _probability(name: str, event: Node) -> Node:
 
 
 def _complemented(event: Node) -> Node | None:
-    r"""Return what `\bar A`, `A^c`, `A'`, `\lnot A` is the complement of; None for what is none."""
+    r"""Return what `\bar A`, `A^c`, `A'` or `\lnot A` is the complement of, or None."""
     match event:
         case Function("bar", (inner,)) | Power(inner, Symbol("c" | "C" | "complement")) | Logic("not", (inner,)):
             return inner if _is_event(inner) else None
@@ -60,7 +63,7 @@ def _complemented(event: Node) -> Node | None:
 
 
 def _is_event(node: Node) -> bool:
-    """Return whether capital letters and the operations of sets make up a term."""
+    """Return whether a term consists of capital letters and set operations."""
     return all(
         isinstance(part, (SetOperation, Logic))
         or (isinstance(part, Symbol) and part.name[:1].isupper())
@@ -70,6 +73,6 @@ def _is_event(node: Node) -> bool:
 
 
 def _with_bars(event: Node) -> Node:
-    """Write each complement in an event with a bar."""
+    """Rewrite each complement in an event with a bar."""
     inner = _complemented(event)
     return rebuild(event, _with_bars) if inner is None else Function("bar", (_with_bars(inner),))

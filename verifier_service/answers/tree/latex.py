@@ -1,6 +1,6 @@
-r"""A tree as LaTeX: how an answer was read, for a person who wants to see it. Brackets stand where they are needed.
+r"""Write a tree as LaTeX, to show a person how an answer was read. Brackets are added where needed.
 
-It is for looking at and not for reading again: words are `\text`, names of several letters upright.
+The result is for display, not for reading again: words become `\text`, names of several letters are upright.
 """
 
 from fractions import Fraction
@@ -67,7 +67,7 @@ _OWN = frozenset([
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "coth", "ln", "log",
     "exp", "max", "min", "gcd", "det", "arg", "deg", "dim",
 ])  # fmt: skip
-"""Functions that LaTeX has a command for."""
+"""Functions with a LaTeX command."""
 _SIGNED = ("-", r"\pm", r"\mp")
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "%": r"\%", "&": r"\&", "#": r"\#", "_": r"\_",
@@ -75,14 +75,14 @@ _SPECIAL = {
 }  # fmt: skip
 
 _STATEMENT, _SUM, _PRODUCT, _UNARY, _POWER, _ATOM = range(6)
-"""How tightly an operation binds what stands beside it."""
+"""How tightly an operation binds its operands."""
 
 
 def latex(node: Node) -> str:
     """Return a tree as LaTeX.
 
     Raises:
-        TooComplex: it is too deep, or has numbers too long, to be looked at.
+        TooComplex: it is too deep, or has numbers too long, to display.
     """
     return _Writer().write(node)
 
@@ -95,7 +95,7 @@ class _Writer:
         """Write a node, in brackets if it binds less tightly than `least`."""
         self._depth += 1
         if self._depth > MAX_TREE_DEPTH:
-            raise TooComplex("the answer is nested too deeply to be shown")
+            raise TooComplex("the answer is nested too deeply to display")
         text, tightness = self._written(node)
         self._depth -= 1
         return text if tightness >= least else rf"\left({text}\right)"
@@ -156,7 +156,8 @@ class _Writer:
                 assert_never(node)
 
     def _product(self, factors: tuple[Node, ...]) -> str:
-        """Write factors side by side; before a digit, or beside what is no plain factor, with a point."""
+        """Write factors side by side, with a multiplication dot if a factor starts with a digit, a brace or a minus
+        sign."""
         text = ""
         for index, factor in enumerate(factors):
             own = self.write(factor, _PRODUCT if index == 0 else _UNARY)
@@ -271,9 +272,9 @@ def _leaf(node: Number | Based | Symbol | Constant | Text | Dots) -> tuple[str, 
 
 
 def _number(value: Fraction, places: int | None) -> tuple[str, int]:
-    """Write a literal as it was written: as a decimal, a whole number, or a fraction."""
+    """Write a literal as in the answer: as a decimal, a whole number, or a fraction."""
     if value.numerator.bit_length() + value.denominator.bit_length() > 3 * MAX_DIGITS:
-        raise TooComplex("the number is too long to be shown")
+        raise TooComplex("the number is too long to display")
     tightness = _PRODUCT if value < 0 else _ATOM
     if places is not None and 0 < places <= MAX_DIGITS and (value * 10**places).denominator == 1:
         digits = str(abs(int(value * 10**places))).rjust(places + 1, "0")
@@ -285,7 +286,7 @@ def _number(value: Fraction, places: int | None) -> tuple[str, int]:
 
 
 def _name(name: str) -> str:
-    r"""Write a name: a letter as it is, `alpha` as the Greek one, `x_1` with its index, others upright."""
+    r"""Write a name: a letter unchanged, `alpha` as the Greek letter, `x_1` with its index, others upright."""
     if name.startswith("mathbb ") and name[7:8].isalpha():
         rest = name[8:]
         return rf"\mathbb{{{name[7]}}}" + (rf"^{{{_escaped(rest.lstrip('^'))}}}" if rest else "")

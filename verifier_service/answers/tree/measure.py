@@ -8,7 +8,7 @@ Dimension = tuple[tuple[str, int], ...]
 
 @dataclass(frozen=True)
 class Unit:
-    """What is measured, how large one is (`scale` times a power of π), and what is added to a value before scaling."""
+    """A unit: its dimension, its size (`scale` times a power of π), and what is added to a value before scaling."""
 
     dimension: Dimension = ()
     scale: Fraction = Fraction(1)
@@ -18,8 +18,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Measure:
-    """What stands after a value: the meanings of its units, and its nouns. `needed` marks letters after a value that
-    are a unit only where the other answer has one."""
+    """What follows a value: the possible meanings of its units, and its nouns.
+
+    `needed` marks letters that are a unit only if the other answer has one.
+    """
 
     units: tuple[Unit, ...]
     nouns: frozenset[str] = frozenset()
@@ -28,5 +30,5 @@ class Measure:
 
     @property
     def holds_pi(self) -> bool:
-        """Return whether the unit is a multiple of π, as a degree is."""
+        """Whether the unit is a multiple of π, like a degree."""
         return any(unit.pi for unit in self.units)

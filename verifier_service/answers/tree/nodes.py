@@ -1,7 +1,7 @@
 """The tree that an answer is read into: immutable nodes, compared by structure, one class for each operation.
 
-`Node` is the union of all of them. Code that has to know every operation is a `match` over a node that ends with
-`assert_never`: pyright then names each place that a new operation has to be added to. Code that knows a few asks with
+`Node` is the union of all of them. Code that must handle every operation is a `match` over a node that ends with
+`assert_never`, so that pyright finds every place to extend for a new operation. Code that handles a few uses
 `isinstance` or `match`.
 """
 
@@ -23,8 +23,10 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class Number(_Node):
-    """A literal, also a mixed number. `places` counts the digits after its decimal point, less the exponent in
-    `1.50e3`; None without a point."""
+    """A literal, possibly a mixed number.
+
+    `places` counts the digits after its decimal point, less the exponent in `1.50e3`; it is None without a point.
+    """
 
     value: Fraction
     places: int | None = None
@@ -32,7 +34,7 @@ class Number(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Based(_Node):
-    """A literal in another base than ten: `1011_2`."""
+    """A literal in a base other than ten: `1011_2`."""
 
     digits: str
     base: int
@@ -54,14 +56,14 @@ class Constant(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Text(_Node):
-    """Words that are no mathematics."""
+    """Words that are not math."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Dots(_Node):
-    """The `…` in what goes on as it began."""
+    """The `…` in a sequence that continues."""
 
 
 # --- arithmetic ---------------------------------------------------------------------------------------------------
@@ -90,7 +92,7 @@ class Negative(_Node):
 
 @dataclass(frozen=True, slots=True)
 class PlusMinus(_Node):
-    """`\\pm x`, and `\\mp x` where `upper` is "-"."""
+    """`\\pm x`, or `\\mp x` if `upper` is "-"."""
 
     operand: "Node"
     upper: Literal["+", "-"]
@@ -162,7 +164,10 @@ class Congruent(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Function(_Node):
-    """A known function of its operands; also bar, conjugate, vector, unit (number of the axis), cross, dot."""
+    """A known function of its operands.
+
+    Also bar, conjugate, vector, unit (with the axis as a number), cross and dot.
+    """
 
     name: str
     operands: "tuple[Node, ...]"
@@ -228,7 +233,7 @@ class Matrix(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Tuple(_Node):
-    """Items in brackets, which are as written: `[0,1)` is an interval and `(0,1)` may be one."""
+    """Items with their brackets as written: `[0,1)` is an interval, `(0,1)` might be one."""
 
     open: str
     close: str
@@ -244,7 +249,7 @@ class Set(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Builder(_Node):
-    """A set of all `head` for which the condition holds: `\\{2k \\mid k \\in \\mathbb Z\\}`."""
+    """The set of all `head` for which the condition holds: `\\{2k \\mid k \\in \\mathbb Z\\}`."""
 
     head: "Node"
     condition: "Node"
@@ -269,7 +274,7 @@ class List(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Cases(_Node):
-    """A function by pieces: rows of a value and its condition, None where there is none."""
+    """A piecewise function: rows of a value and its condition, or None for "otherwise"."""
 
     rows: "tuple[tuple[Node, Node | None], ...]"
 
@@ -287,7 +292,7 @@ class Relation(_Node):
 
 @dataclass(frozen=True, slots=True)
 class Logic(_Node):
-    """Propositions that are joined, or one that is denied."""
+    """Propositions joined together, or a negated one."""
 
     kind: Literal["not", "and", "or", "xor"]
     operands: "tuple[Node, ...]"
@@ -303,7 +308,7 @@ Node: TypeAlias = (
 )  # fmt: skip
 
 _BINDERS = (Series, Integral, Limit)
-"""What binds a variable."""
+"""Nodes that bind a variable."""
 
 _NONE: frozenset[str] = frozenset()
 
@@ -336,7 +341,7 @@ def _fields_with_nodes(kind: type[Any]) -> tuple[str, ...]:
 
 
 def children(node: Node) -> list[Node]:
-    """Return the nodes directly below, also those in tuples of items or rows."""
+    """Return the nodes directly below, including those in tuples of items or rows."""
     found: list[Node] = []
     for name in _fields_with_nodes(type(node)):
         _gather(getattr(node, name), found)
@@ -355,7 +360,7 @@ def _gather(item: _Below, found: list[Node]) -> None:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Yield the node and all below it."""
+    """Yield the node and all nodes below it."""
     stack = [node]
     while stack:
         current = stack.pop()
@@ -364,7 +369,7 @@ def walk(node: Node) -> Iterator[Node]:
 
 
 def free_symbols(node: Node) -> frozenset[str]:
-    """Name the variables that are not bound by a sum, product, integral or limit."""
+    """Return the variables that are not bound by a sum, product, integral or limit."""
     if isinstance(node, Symbol):
         return frozenset((node.name,))
     if not isinstance(node, _BINDERS):

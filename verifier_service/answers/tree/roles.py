@@ -1,9 +1,9 @@
-r"""What letters stand for, where both answers together say so: vectors, unit vectors, matrices.
+r"""Find out what letters stand for, if both answers together show it: vectors, unit vectors, matrices.
 
-`\vec a`, `\mathbf a` and `a` are one name in most answers. They are vectors where a vector or scalar product of two
-such letters occurs: then `\vec a\times\vec b` is not `\vec b\times\vec a`. A capital letter is a square matrix of
-unknown size where it stands under a determinant, a trace or a transposition: then `\det(2A)` is not `2\det A`.
-`2\mathbf i+3\mathbf j` is the vector `(2, 3)`. Beside `E(X)` also `EX` is the moment of X.
+`\vec a`, `\mathbf a` and `a` are one name in most answers. They are vectors if a vector or scalar product of two such
+letters occurs: then `\vec a\times\vec b` is not `\vec b\times\vec a`. A capital letter is a square matrix of unknown
+size if it stands under a determinant, a trace or a transposition: then `\det(2A)` is not `2\det A`. `2\mathbf
+i+3\mathbf j` is the vector `(2, 3)`. If one answer has `E(X)`, then `EX` in the other is that moment too.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ _UNITS = ("i", "j", "k")
 
 
 def cast(left: Node, right: Node) -> tuple[Node, Node]:
-    """Give the letters of two answers the roles that either of them tells."""
+    """Rewrite two answers so that their letters have the roles that either answer shows."""
     left, right = with_primes(left, right)
     left, right = of_events(left), of_events(right)
     moments = _moments(left) | _moments(right)
@@ -90,7 +90,7 @@ _OF_CHANCE = frozenset("EDV")
 
 
 def _moments(node: Node) -> frozenset[str]:
-    """Name the letters that an answer puts before a random variable in brackets: the E of `E(X)`."""
+    """Return the letters that an answer puts before a random variable in brackets: the E of `E(X)`."""
     return frozenset(
         part.name
         for part in walk(node)
@@ -99,7 +99,7 @@ def _moments(node: Node) -> frozenset[str]:
 
 
 def _with_moments(node: Node, names: frozenset[str]) -> Node:
-    """Read `EX` as `E(X)` where the other answer writes that."""
+    """Read `EX` as `E(X)` if the other answer writes it so."""
     match node:
         case Product((Symbol(name), Symbol() as variable, *rest)) if name in names and _is_variable((variable,)):
             moment = Call(name, (variable,))
@@ -123,7 +123,7 @@ def _is_variable(operands: tuple[Node, ...]) -> bool:
 
 
 def _matrices(node: Node) -> frozenset[str]:
-    """Name the letters that can only be matrices, or columns, since they stand under a determinant and the like."""
+    """Return the letters that can only be matrices or columns, because they stand under a determinant or the like."""
     found: set[str] = set()
     for part in walk(node):
         if isinstance(part, Function) and part.name in _OF_MATRICES:
@@ -156,14 +156,14 @@ def _as_matrix(symbol: Symbol) -> Node:
 
 
 def _with_plain_units(left: Node, right: Node) -> tuple[Node, Node]:
-    """Read `2i + 3j` beside a vector as unit vectors."""
+    """Read `2i + 3j` as unit vectors if the other answer is a vector."""
     if isinstance(left, (Tuple, Matrix)) or isinstance(right, (Tuple, Matrix)):
         return _as_tuples(left, right)
     return left, right
 
 
 def _as_tuples(left: Node, right: Node) -> tuple[Node, Node]:
-    r"""Write multiples of unit vectors as vectors; one has a third coordinate where the other has one."""
+    r"""Write multiples of unit vectors as vectors. If one has a third coordinate, both get one."""
     in_space = any(
         _is_in_space(term) for node in (left, right) for term in (node.terms if isinstance(node, Relation) else (node,))
     )
@@ -182,7 +182,7 @@ def _is_in_space(node: Node) -> bool:
 
 
 def _as_tuple(node: Node, in_space: bool) -> Node:
-    """Write a sum of multiples of unit vectors as a vector, alone or beside a relation sign."""
+    """Write a sum of multiples of unit vectors as a vector, alone or in a relation."""
     if isinstance(node, Relation):
         return Relation(node.operators, tuple(_as_tuple(term, in_space) for term in node.terms))
     parts = _coordinates(node)
@@ -193,8 +193,7 @@ def _as_tuple(node: Node, in_space: bool) -> Node:
 
 
 def _coordinates(node: Node) -> dict[str, Node] | None:
-    """Name the factor of each unit vector in a sum of their multiples, or in one that is written as a vector; None for
-    anything else."""
+    """Return the coordinates in a sum of multiples of unit vectors, by unit vector; None for anything else."""
     match node:
         case Sum(terms):
             multiples = [_multiple_of_unit(term) for term in terms]
@@ -220,7 +219,7 @@ def _holds_unit(node: Node) -> bool:
 
 
 def _multiple_of_unit(node: Node) -> tuple[str, Node] | None:
-    """Split `-3\\mathbf j` into the unit vector's name and its factor; None for what is no such term."""
+    """Split `-3\\mathbf j` into the unit vector's name and its factor. Return None for any other term."""
     name = _unit(node)
     if name is not None:
         return name, ONE

@@ -1,4 +1,4 @@
-"""The shape of a tree: its operations without its letters, numbers and words. What a log may hold of an answer."""
+"""Describe the shape of a tree, its operations without letters, numbers and words, so that a log can hold it."""
 
 from verifier_service.answers.tree import nodes
 from verifier_service.answers.tree.nodes import Factorial, Function, Logic, Node, PlusMinus, Series, SetOperation
@@ -15,7 +15,7 @@ _SHORT: dict[type[Node], str] = {
 
 
 def shape(node: Node) -> str:
-    """Spell a shape, such as `pow(matrix(num,num),num)`; cut where it grows deep or long."""
+    """Return a shape like `pow(matrix(num,num),num)`, cut if it grows deep or long."""
     spelled = _spell(node, MAX_SHAPE_DEPTH)
     return spelled if len(spelled) <= MAX_SHAPE_CHARS else spelled[: MAX_SHAPE_CHARS - 1] + "…"
 
@@ -28,7 +28,7 @@ def _spell(node: Node, depth: int) -> str:
 
 
 def operation(node: Node) -> str:
-    """Name the operation of a node in a word, such as `pow`; a function by its own name."""
+    """Return a node's operation as a word like `pow`, or a function's own name."""
     match node:
         case Function(name):
             return name

@@ -1,13 +1,13 @@
-r"""Read tokens into a tree: a hand-written, bounded recursive descent over LaTeX and plain-text mathematics.
+r"""Read tokens into a tree: a hand-written, bounded recursive descent over LaTeX and plain-text math.
 
-Levels, loosest first: list (, ; and or), relation (= < \in), set operation (\cup \cap \setminus), sum (+ - \pm),
-product (\cdot \times / and juxtaposition), sign, power and postfix (! ^\circ %), atom. A hand-written parser was
-chosen over latex2sympy2_extended's ANTLR grammar because it is some fifty times faster in pure Python, refuses what
-it does not understand instead of skipping it, and builds no sympy object before the limits are checked.
+The levels, loosest first: list (, ; and or), relation (= < \in), set operation (\cup \cap \setminus), sum (+ - \pm),
+product (\cdot \times / and juxtaposition), sign, power and postfix (! ^\circ %), atom. A hand-written parser was chosen
+over latex2sympy2_extended's ANTLR grammar because it is about fifty times faster in pure Python, rejects what it does
+not understand instead of skipping it, and builds no sympy object before the limits are checked.
 
-The rooms stand on each other: `Cursor` is the place in the tokens and names the levels, `Brackets` and `Scripts` read
-what surrounds and follows a value, five rooms side by side read the kinds of values, and `Atoms`, `Arithmetic`,
-`Relations`, `Statements` and `Lists` are the levels above them.
+The modules build on each other. `Cursor` is the position in the tokens and declares the levels. `Brackets` and
+`Scripts` read what surrounds and follows a value. Five modules side by side read the kinds of values, and `Atoms`,
+`Arithmetic`, `Relations`, `Statements` and `Lists` are the levels above them.
 """
 
 from verifier_service.answers.read.grammar.glued import unglued
@@ -19,24 +19,24 @@ from verifier_service.answers.tree.nodes import Node
 
 
 class _Parser(Lists):
-    """The whole grammar: `Lists` stands on all other rooms."""
+    """The whole grammar: `Lists` builds on all other modules."""
 
 
 def parse(text: str) -> Node:
     """Read a whole cleaned answer in its likeliest reading.
 
     Raises:
-        NotMath: the text is not mathematics; it may still be an answer in words.
+        NotMath: the text is not math; it can still be an answer in words.
         TooComplex: a limit of `bounds` is exceeded; nothing was computed.
     """
     return readings(text)[0]
 
 
 def readings(text: str) -> tuple[Node, ...]:
-    """Read a whole cleaned answer: the likeliest reading first. `5 m` may be five metres or a product.
+    """Read a whole cleaned answer, the likeliest reading first. `5 m` can be five meters or a product.
 
     Raises:
-        NotMath: the text is not mathematics; it may still be an answer in words.
+        NotMath: the text is not math; it can still be an answer in words.
         TooComplex: a limit of `bounds` is exceeded; nothing was computed.
     """
     tokens = unglued(tokenize(text))
@@ -50,7 +50,7 @@ def readings(text: str) -> tuple[Node, ...]:
 
 
 def _with_inner_bars(tokens: list[Token]) -> Node | None:
-    """Read `|x|y||`, where a bar after a letter opens others; None where no one bar can."""
+    """Read `|x|y||`, where a bar after a letter opens an inner pair. Return None if no bar can."""
     places = [place for place, token in enumerate(tokens) if token.kind == "op" and token.value == "|"]
     if len(places) % 2 or not 4 <= len(places) <= _MAX_BARS:
         return None
@@ -65,7 +65,7 @@ def _with_inner_bars(tokens: list[Token]) -> Node | None:
 
 
 _MAX_BARS = 8
-"""Among more bars nobody sees which ones belong together."""
+"""With more bars than this, people cannot see which ones belong together either."""
 
 
 def _readings(tokens: list[Token]) -> tuple[Node, ...]:
@@ -92,7 +92,7 @@ def _whole(parser: _Parser) -> Node:
 
 
 def _as_letters(tokens: list[Token]) -> list[Token]:
-    """Take each single letter in a text command and in a numeral for a variable."""
+    """Treat each single letter in a text command or a numeral as a variable."""
     return [letter for token in tokens for letter in _in_letters(token)]
 
 

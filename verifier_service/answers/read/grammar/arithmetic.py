@@ -1,4 +1,4 @@
-"""Sums, products and their signs."""
+"""Read sums, products and their signs."""
 
 from dataclasses import replace
 from typing import Literal
@@ -34,7 +34,7 @@ _MONEY_SIGNS = frozenset(MONEY.values())
 
 
 class Arithmetic(Atoms):
-    """Read terms and factors."""
+    """Reads terms and factors."""
 
     def sum(self) -> Node:
         """Read terms joined by + - ± ∓."""
@@ -108,7 +108,7 @@ class Arithmetic(Atoms):
                     return left
 
     def _juxtaposed(self, left: Node) -> Node:
-        """Read the next factor without a sign between; a whole number before a proper fraction is a mixed number."""
+        """Read the next factor, without a sign before it. An integer before a proper fraction makes a mixed number."""
         if isinstance(left, Quantity) and left.unit.text in _MONEY_SIGNS:
             return replace(left, value=self._juxtaposed(left.value))
         slashed = self.peek().kind == "num" and self.is_sign(("/",), 1) and self.peek(2).kind == "num"
@@ -133,18 +133,18 @@ class Arithmetic(Atoms):
         return mixed if mixed is not None else self._times(left, right)
 
     def _is_glued_number(self, ahead: int) -> bool:
-        """Return whether a whole number stands right behind a letter, as in `8C3`."""
+        """Return whether an integer directly follows a letter, as in `8C3`."""
         token = self.peek(ahead)
         return token.kind == "num" and token.value.isdigit() and not token.spaced and not self.peek(ahead - 1).spaced
 
     def at_union(self, left: Node) -> bool:
-        """Return whether the letter U stands for the sign of a union, as in `(0, 1) U (2, 3)`."""
+        """Return whether the letter U is a union sign, as in `(0, 1) U (2, 3)`."""
         if self.peek().value != "U":
             return False
         return isinstance(left, (Tuple, Set)) or (isinstance(left, SetOperation) and left.kind == "union")
 
     def _at_times_ten(self) -> bool:
-        """Return whether the letter x stands for a multiplication sign, as in `3 x 10^8`."""
+        """Return whether the letter x is a multiplication sign, as in `3 x 10^8`."""
         ten = self.peek(1)
         return (
             self.peek().value in ("x", "X")
@@ -155,7 +155,7 @@ class Arithmetic(Atoms):
         )
 
     def _measured_factor(self, left: Node) -> Node:
-        """Read a factor, with its unit where the one before has a unit: `5 cm \\times 3 cm`."""
+        """Read a factor, with its unit if the one before has a unit: `5 cm \\times 3 cm`."""
         right = self._factor_with_sign()
         match left:
             case Quantity() | Quotient(_, Quantity()) | Product((*_, Quantity())):
@@ -175,7 +175,7 @@ class Arithmetic(Atoms):
         return Product((*left.factors, right) if isinstance(left, Product) else (left, right))
 
     def _multiplied(self, sign: str, left: Node, right: Node) -> Node:
-        """Multiply: two vectors have a scalar or a vector product, and the latter binds closer."""
+        """Multiply. Two vectors have a scalar or a vector product, and the latter binds more tightly."""
         if isinstance(left, Tuple) and sign in _VECTOR_PRODUCTS:
             return _of_components(_VECTOR_PRODUCTS[sign], left, right) or self._times(left, right)
         triple = left.operands if sign == "times" and isinstance(left, Function) and left.name == "dot" else None
@@ -204,7 +204,7 @@ _VECTOR_PRODUCTS = {"times": "cross", "cdot": "dot", "bullet": "dot", "cdotp": "
 
 
 def _of_components(product: str, left: Tuple, right: Node) -> Node | None:
-    r"""Multiply two vectors: `(1, 0, 0) \times (0, 1, 0)`; None for what are none, as intervals are."""
+    r"""Multiply two vectors: `(1, 0, 0) \times (0, 1, 0)`. Return None if they are not vectors but intervals, say."""
     if not isinstance(right, Tuple) or len(left.items) != len(right.items) or "[" in (left.open, right.open):
         return None
     a, b = left.items, right.items
@@ -217,7 +217,7 @@ def _of_components(product: str, left: Tuple, right: Node) -> Node | None:
 
 
 def _is_vector(node: Node) -> bool:
-    """Return whether a factor is a vector by its letters: `\\vec a`, `2\\mathbf b`, `\\vec a - \\vec b`."""
+    """Return whether a factor is recognizably a vector: `\\vec a`, `2\\mathbf b`, `\\vec a - \\vec b`."""
     match node:
         case Function(name):
             return name in ("vector", "unit", "cross")
@@ -230,7 +230,7 @@ def _is_vector(node: Node) -> bool:
 
 
 _MAX_VECTOR_PARTS = 16
-"""Longer sums and products are not searched for vectors again and again."""
+"""Longer sums and products are not searched, because they would be searched again for every factor."""
 
 
 def _negative(node: Node) -> Node:
@@ -244,7 +244,7 @@ def _negative(node: Node) -> Node:
 
 
 def _mixed(left: Node, right: Node) -> Number | None:
-    """Make the one number of a whole one and a fraction below one; `-2\\frac{3}{4}` is -2.75. None for any others."""
+    """Combine an integer and a proper fraction into one number, or return None. `-2\\frac{3}{4}` is -2.75."""
     match left, right:
         case Number(whole, None), Quotient(Number(top, None), Number(bottom, None)):
             if whole.denominator == top.denominator == bottom.denominator == 1 and 0 < top < bottom:

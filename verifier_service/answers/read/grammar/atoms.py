@@ -1,4 +1,4 @@
-"""The smallest values: a number, a name, a bracket, a function or an environment."""
+"""Read the smallest values: a number, a name, a bracket, a function or an environment."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -33,7 +33,7 @@ from verifier_service.answers.tree.nodes import (
 
 
 class Atoms(Functions, Calculus, Sets, Environments, Names):
-    """Read one value, told by its first token."""
+    """Reads one value, identified by its first token."""
 
     def atom(self, first: bool = False) -> Node:
         """Read a number, a name, a bracket, a function or an environment."""
@@ -55,7 +55,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         raise NotMath(f"unexpected {token.value!r}")
 
     def _words(self, token: Token) -> Node:
-        """Read a text command where a value is needed: a label before a relation, or a word that stands for a value."""
+        """Read a text command as a value: a label before a relation, or a word that stands for a value."""
         value = token.value.strip()
         if self.is_sign(RELATIONS) or self.is_sign((":",)):
             return Symbol(value)
@@ -68,7 +68,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         raise NotMath(f"the word {value!r} stands where a value is needed")
 
     def _command(self, name: str) -> Node:
-        """Read a command with its arguments: one of the table below, a known function or a Greek letter."""
+        """Read a command with its arguments: one of the table below, a known function, or a Greek letter."""
         reader = COMMANDS.get(name)
         if reader is not None:
             return reader(self, name)
@@ -76,7 +76,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
             return self.function(name)
         if name in GREEK:
             return Symbol(name)
-        raise NotMath(f"the command \\{name} is not known")
+        raise NotMath(f"unknown command \\{name}")
 
     def dots(self, _: str) -> Node:
         """Read three dots."""
@@ -87,7 +87,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         return Logic("not", (self.power(),))
 
     def money(self, name: str) -> Node:
-        """Read the value after a sign of money."""
+        """Read the value after a currency sign."""
         negative = self.accept("-")
         value = Quantity(self.power(), measures.unit(MONEY[name]))
         return Negative(value) if negative else value
@@ -97,7 +97,7 @@ class Atoms(Functions, Calculus, Sets, Environments, Names):
         return Function("binom", (self.argument(), self.argument()))
 
     def constant(self, name: str) -> Node:
-        """Return what a command stands for."""
+        """Return the constant that a command stands for."""
         return _CONSTANTS[name]
 
 
@@ -132,11 +132,11 @@ COMMANDS: dict[str, Callable[[Atoms, str], Node]] = {
     "|": Atoms.norm,
     **dict.fromkeys(("Pr", "dim"), Atoms.named),
 }
-"""What reads each command; the function is given the command's name."""
+"""The reader of each command; it gets the command's name."""
 
 
 _DIGITS_AT_ONCE = 4_000
-"""Python reads no more than 4300 digits of one number."""
+"""Python reads at most 4300 digits of one number."""
 
 
 def _decimal(numeral: str) -> Fraction:
@@ -152,6 +152,6 @@ def _decimal(numeral: str) -> Fraction:
 
 
 def _places(numeral: str) -> int:
-    """Count the digits after the point of `0.50` (2), less the exponent of `1.5e-3` (4)."""
+    """Count the digits after the point, less the exponent: 2 for `0.50`, 4 for `1.5e-3`."""
     digits, _, exponent = numeral.lower().partition("e")
     return len(digits.partition(".")[2]) - int(exponent or 0)

@@ -1,4 +1,4 @@
-"""What stands between two signs that belong together: braces, brackets, bars, floors."""
+"""Read what stands between two matching signs: braces, brackets, bars, floors."""
 
 from verifier_service.answers.read.grammar.cursor import Cursor
 from verifier_service.answers.read.grammar.signs import CLOSERS, END
@@ -7,11 +7,11 @@ from verifier_service.answers.tree.bounds import NotMath
 from verifier_service.answers.tree.nodes import Dots, Function, List, Matrix, Node, Quotient, Relation, Tuple
 
 _BEFORE_LISTS = {"=", ",", ";", "in"}
-"""Signs after which `[5]` may be a list of one; after a factor it only groups."""
+"""Signs after which `[5]` can be a list with one item. After a factor, the brackets only group."""
 
 
 class Brackets(Cursor):
-    """Read groups, tuples, intervals and absolute values."""
+    """Reads groups, tuples, intervals and absolute values."""
 
     def group(self) -> Node:
         """Read `{...}`; the braces only group."""
@@ -35,6 +35,7 @@ class Brackets(Cursor):
         if self.is_sign(("{",)):
             return self.group()
         token = self.peek()
+        # In `\frac12`, the number 12 is two arguments.
         if token.kind == "num" and len(token.value) > 1 and token.value.isdigit():
             rest = Token("num", token.value[1:], False)
             self.tokens[self.at : self.at + 1] = [Token("num", token.value[0], token.spaced), rest]
@@ -71,7 +72,7 @@ class Brackets(Cursor):
         raise NotMath(f"unexpected {opener!r}")
 
     def enclosed(self, opener: str) -> Node:
-        """Read brackets: one round or square item groups, several make a tuple or an interval."""
+        """Read brackets. Around one item, round and square brackets group; several items are a tuple or an interval."""
         bars, self.bars = self.bars, []
         begins = self.at == 1 or self.tokens[self.at - 2].value in _BEFORE_LISTS
         if self.is_sign(CLOSERS):
@@ -134,7 +135,7 @@ class Brackets(Cursor):
 
 
 def _absolute(name: str, inner: Node) -> Node:
-    """Make an absolute value; bars around a square matrix are its determinant."""
+    """Make an absolute value. Bars around a square matrix are its determinant."""
     if isinstance(inner, Matrix) and name == "abs" and len(inner.rows) == len(inner.rows[0]) > 1:
         return Function("det", (inner,))
     return Function(name, (inner,))

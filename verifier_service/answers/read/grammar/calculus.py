@@ -1,4 +1,4 @@
-"""Fractions, derivatives, and the operators with bounds: sums, products, limits, integrals."""
+"""Read fractions, derivatives, and operators with bounds: sums, products, limits, integrals."""
 
 from verifier_service.answers.read.grammar.scripts import Scripts
 from verifier_service.answers.read.tokens import Token
@@ -24,7 +24,7 @@ from verifier_service.answers.tree.nodes import (
 
 
 class Calculus(Scripts):
-    """Read what acts on an expression along a variable."""
+    """Reads operators that act on an expression with respect to a variable."""
 
     def fraction(self, _: str) -> Node:
         derivative = self._derivative()
@@ -35,7 +35,7 @@ class Calculus(Scripts):
         return Quotient(top, bottom)
 
     def _derivative(self) -> Node | None:
-        r"""Read `\frac{d}{dx}` with what it acts on, or `\frac{dy}{dx}` as one name; None for any other fraction."""
+        r"""Read `\frac{d}{dx}` with its operand, or `\frac{dy}{dx}` as one name. Return None for any other fraction."""
         pattern = [self.peek(ahead) for ahead in range(12)]
         if not (pattern[0].value == "{" and pattern[1].value in ("d", "partial") and pattern[1].kind in ("sym", "cmd")):
             return None
@@ -79,7 +79,7 @@ class Calculus(Scripts):
         return low, high
 
     def _bound_below(self) -> Node:
-        r"""Read `_{k=1}` with k known as a bound variable, also where it is called i or e."""
+        r"""Read `_{k=1}` with k as a bound variable, even if it is called i or e."""
         if self.is_sign(("{",)) and self.peek(1).kind == "sym" and self.is_sign(("=", "to", "rightarrow", "->"), 2):
             self.bound.add(self.peek(1).value)
         return self.script(bound=True)
@@ -109,7 +109,7 @@ class Calculus(Scripts):
                 raise NotMath("a limit without a point")
 
     def union(self, _: str) -> Node:
-        r"""Read `\bigcup_{k \in \mathbb{Z}} (2k, 2k+1)` as the set and its whole parameter."""
+        r"""Read `\bigcup_{k \in \mathbb{Z}} (2k, 2k+1)` as the set with its integer parameter."""
         low, high = self._bounds()
         body = self.power()
         match low:
@@ -123,7 +123,7 @@ class Calculus(Scripts):
                 raise NotMath("a union whose index is not understood")
 
     def integral(self, name: str) -> Node:
-        r"""Read an integral; its differential stands behind the integrand, before it, or over a fraction line."""
+        r"""Read an integral. Its differential follows the integrand, precedes it, or stands in a numerator."""
         low, high = self._bounds()
         if self._at_differential(self.at):
             variables = self._differentials()
@@ -143,7 +143,7 @@ class Calculus(Scripts):
         return Integral(body, variables[0], low, high)
 
     def _at_differential(self, index: int) -> bool:
-        """Return whether `dx` or `\\mathrm{d}x` stands at a place."""
+        """Return whether `dx` or `\\mathrm{d}x` begins at an index."""
         if index + 1 >= self.stop:
             return False
         token, following = self.tokens[index], self.tokens[index + 1]
@@ -154,7 +154,7 @@ class Calculus(Scripts):
         )
 
     def _differentials(self, many: bool = False) -> list[str]:
-        """Take `dx`, or all of `dx\\,dy`, and name the variables."""
+        """Take `dx`, or all of `dx\\,dy`, and return the variables."""
         variables: list[str] = []
         while (many or not variables) and self._at_differential(self.at):
             variables.append(self.tokens[self.at + 1].value)
@@ -162,7 +162,7 @@ class Calculus(Scripts):
         return variables
 
     def _integrand_after(self) -> Node:
-        """Read the integrand that follows its differential; there may be none."""
+        """Read the integrand that follows its differential; it can be missing."""
         if self.accept("/"):
             return Quotient(ONE, self.product())
         return self.product() if self.starts_factor() else ONE
@@ -176,7 +176,7 @@ class Calculus(Scripts):
         return body
 
     def _find_differential(self) -> tuple[int, bool]:
-        """Find the differential that closes this integral, and tell whether it stands over a fraction line."""
+        """Find the differential that closes this integral, and whether it stands in a numerator."""
         depth = nested = 0
         over = None
         for index in range(self.at, self.stop - 1):
@@ -200,7 +200,7 @@ class Calculus(Scripts):
         raise NotMath("an integral without a differential")
 
     def _is_over_line(self, opened: int, index: int) -> bool:
-        r"""Return whether a `dx` ends or begins a numerator, and is not that of the derivative `\frac{dy}{dx}`."""
+        r"""Return whether a `dx` ends or begins a numerator, and is not part of the derivative `\frac{dy}{dx}`."""
         if self.token(index + 2).value != "}" and index != opened + 1:
             return False
         return not (index == opened + 1 and self._at_differential(index + 4) and self.token(index + 3).value == "{")

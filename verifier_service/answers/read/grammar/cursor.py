@@ -1,4 +1,4 @@
-"""A place in the tokens of an answer, with what surrounds it, and the levels that the rooms call upwards."""
+"""The position in an answer's tokens with its context, and the levels that lower modules call."""
 
 from abc import ABC, abstractmethod
 
@@ -9,10 +9,10 @@ from verifier_service.answers.tree.nodes import List, Node
 
 
 class Cursor(ABC):
-    """State of one reading: the tokens, the place, the nesting depth and the open bars.
+    """The state of one reading: the tokens, the position, the nesting depth and the open bars.
 
-    `letters` says that letters after a number are variables and no units; `ambiguous`, that they were read as units.
-    `opening` is the place of a bar that opens others inside bars.
+    `letters` says that letters after a number are variables, not units; `ambiguous`, that some were read as units.
+    `opening` is the index of a bar that opens an inner pair.
     """
 
     def __init__(self, tokens: list[Token], letters: bool = False) -> None:
@@ -33,7 +33,7 @@ class Cursor(ABC):
         return self.tokens[index] if index < self.stop else END
 
     def token(self, index: int) -> Token:
-        """Return the token at a place of the text."""
+        """Return the token at an index of the text."""
         return self.tokens[index] if index < self.stop else END
 
     def take(self) -> Token:
@@ -98,7 +98,7 @@ class Cursor(ABC):
         return False
 
     def _at_inner_bar(self) -> bool:
-        """Return whether a bar inside bars opens others: in `|2|x|-3|`, since nobody writes `|2|`."""
+        """Return whether a bar inside bars opens an inner pair, as in `|2|x|-3|`: |2| alone would be pointless."""
         if self.at == self.opening:
             return True
         before = self.tokens[self.at - 2 : self.at]
@@ -108,7 +108,7 @@ class Cursor(ABC):
 
     @abstractmethod
     def prescript(self, mark: str) -> Node:
-        """Read what begins with a small number, as `^8C_3`."""
+        """Read something that begins with a small number, like `^8C_3`."""
 
     @abstractmethod
     def sequence(self, top: bool = False) -> Node:
@@ -116,7 +116,7 @@ class Cursor(ABC):
 
     @abstractmethod
     def relation(self) -> Node:
-        """Read a chain `a < b <= c`; a lone term is returned as it is."""
+        """Read a chain `a < b <= c`. A lone term is returned unchanged."""
 
     @abstractmethod
     def set_operation(self) -> Node:
@@ -144,5 +144,5 @@ class Cursor(ABC):
 
 
 def listed(node: Node) -> tuple[Node, ...]:
-    """Return the items of a list; what is no list is one item."""
+    """Return the items of a list, or any other node as the only item."""
     return node.items if isinstance(node, List) else (node,)

@@ -1,4 +1,4 @@
-"""Environments with rows: matrices, systems, case distinctions."""
+"""Read environments with rows: matrices, systems, case distinctions."""
 
 import re
 
@@ -28,7 +28,7 @@ _ROWS = {"aligned", "align", "gathered", "split", "eqnarray", "gather", "equatio
 
 
 class Environments(Scripts):
-    """Read from `\\begin{...}` to its end."""
+    """Reads from `\\begin{...}` to its end."""
 
     def environment(self, name: str) -> Node:
         if name in _MATRICES:
@@ -79,7 +79,7 @@ class Environments(Scripts):
         return rows
 
     def _cases(self, name: str) -> Node:
-        """Read a piecewise definition; rows without a condition make a system."""
+        """Read a piecewise definition. Rows without conditions form a system."""
         bars, self.bars = self.bars, []
         rows: list[tuple[Node, Node | None]] = []
         while True:
@@ -103,7 +103,7 @@ class Environments(Scripts):
         return Cases(tuple(rows))
 
     def _row_condition(self) -> Node | None:
-        """Read what stands behind the value of a case; None where nothing does."""
+        """Read what follows the value of a case, or return None if nothing does."""
         separated, said = False, ""
         while self.is_sign((",", "&", "quad", "qquad", ";", ":", ".")) or self._condition_word():
             separated = True
@@ -127,7 +127,7 @@ class Environments(Scripts):
         return token.kind in ("text", "word") and token.value.split()[0].strip(" ,.:").lower() in words.CONDITION_WORDS
 
     def _condition(self) -> Node:
-        """Read conditions joined by commas and words; words may also say something of the letter before them."""
+        """Read conditions joined by commas and words. Words can also describe the letter before them."""
         done: Node | None = None
         last, joiner, next_joiner = self.relation(), "and", "and"
         while self.is_sign((",",)) or self.peek().kind in ("text", "word"):
@@ -150,14 +150,14 @@ _REST = frozenset(
     ["otherwise", "else", "elsewhere", "other", "others", "all", "any", "cases", "case", "values", "value", "of", "the",
      "rest", "remaining", "not"]
 )  # fmt: skip
-"""Words of which the condition of all other cases is made."""
+"""Words that make up the condition of all other cases."""
 
 _OTHERWISE = Text("otherwise")
 
 _PARITIES = {"even": ZERO, "odd": ONE}
-# takes `is even`, `odd`, `is an odd integer`, `are even`
+# matches `is even`, `odd`, `is an odd integer`, `are even`
 _PARITY = re.compile(r"(?:(?:is|are|be) )?(?:an? )?(even|odd)(?: (?:integer|number|natural number))?")
-# takes `n is even`, `n odd`, `even n`
+# matches `n is even`, `n odd`, `even n`
 _OF_LETTER = re.compile(r"(?:([a-z]) )?(.{2,60}?)(?: ([a-z]))?")
 
 
@@ -166,7 +166,7 @@ def _words_of(said: str) -> list[str]:
 
 
 def _spoken(said: str) -> Node:
-    """Read a condition that is in words only."""
+    """Read a condition that is only in words."""
     if set(said.split()) <= _REST:
         return _OTHERWISE
     match = _OF_LETTER.fullmatch(said)
@@ -176,7 +176,7 @@ def _spoken(said: str) -> Node:
 
 
 def _settled(condition: Node) -> Node:
-    """Read `n even` and `even n` that stand for a whole condition."""
+    """Read `n even` and `even n` as a whole condition."""
     match condition:
         case Text(said):
             return _spoken(" ".join(_words_of(said)))
@@ -187,7 +187,7 @@ def _settled(condition: Node) -> Node:
 
 
 def _told(subject: Node, said: str) -> Node:
-    """Read what words say of a letter: `n` with `is even`."""
+    """Read what words say about a letter: `n` with `is even`."""
     match = _PARITY.fullmatch(said.lower())
     if match is not None and isinstance(subject, Symbol):
         return Relation(("=",), (subject, Congruent(_PARITIES[match[1]], number(2))))

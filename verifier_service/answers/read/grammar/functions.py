@@ -1,4 +1,4 @@
-"""Functions that are known by name, and roots."""
+"""Read functions that are known by name, and roots."""
 
 from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.cursor import listed
@@ -19,11 +19,11 @@ from verifier_service.answers.tree.nodes import (
 _STOPS_ARGUMENT = frozenset(
     ["sum", "prod", "lim", "int", "oint", "iint", "iiint", "frac", "dfrac", "tfrac", "sqrt", "lfloor", "lceil"]
 ).union(["lvert", "dollar"])
-"""Commands before which the argument of a function without brackets ends."""
+"""Commands that end the argument of a function without brackets."""
 
 
 class Functions(Scripts):
-    """Read a function with its exponent, its base and its argument."""
+    """Reads a function with its exponent, its base and its argument."""
 
     def root(self, _: str) -> Node:
         degree: Node = number(2)
@@ -40,7 +40,7 @@ class Functions(Scripts):
         return Function("root", (radicand, degree))
 
     def function(self, name: str) -> Node:
-        """Read a function with its exponent, its base and its argument; `\\sin^{-1}` is the inverse."""
+        """Read a function with its exponent, its base and its argument. `\\sin^{-1}` is the inverse."""
         exponent, base = None, None
         while self.is_sign(("^", "_")):
             if self.accept("^"):
@@ -71,7 +71,7 @@ class Functions(Scripts):
         return node if exponent is None else Power(node, exponent)
 
     def _function_argument(self) -> Node:
-        """Read an argument: exactly the bracket if one follows, else the product up to the next function or sign."""
+        """Read an argument: exactly the bracket if one follows, otherwise the product up to the next function or sign."""
         if self.is_sign(("(",)):
             return self.round_group()
         if self.is_sign(("[",)):

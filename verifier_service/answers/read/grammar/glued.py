@@ -1,4 +1,4 @@
-r"""Commands glued to the letters after them, as in `x \leqy` and `a\cdotb`; TeX would not read them, people do."""
+r"""Separate commands from letters glued to them, as in `x \leqy` and `a\cdotb`. TeX rejects these; people read them."""
 
 from verifier_service.answers.read import words
 from verifier_service.answers.read.grammar.atoms import COMMANDS
@@ -12,7 +12,7 @@ _MAX_GLUED_LETTERS = 2
 
 
 def unglued(tokens: list[Token]) -> list[Token]:
-    """Part each unknown command into a known one and the letters after it, where there is one."""
+    """Split each unknown command into a known one and the letters after it, if possible."""
     if all(token.kind != "cmd" or token.value in _KNOWN for token in tokens):
         return tokens
     parted: list[Token] = []

@@ -1,4 +1,4 @@
-"""Lists: what is joined by commas, semicolons, `and` and `or`."""
+"""Read lists: items joined by commas, semicolons, `and` and `or`."""
 
 from typing import Literal, TypeAlias
 
@@ -26,7 +26,7 @@ _SEPARATORS = {",", ";"}
 
 
 class Lists(Statements):
-    """Read the loosest level: items and what separates them."""
+    """Reads the loosest level: items and their separators."""
 
     def sequence(self, top: bool = False) -> Node:
         """Read items separated by commas, semicolons, `and` and `or`."""
@@ -59,7 +59,7 @@ class Lists(Statements):
         return whole or List(joiner, tuple(items))
 
     def _separator(self, top: bool) -> _Joiner | None:
-        """Take what separates two items, and name it; None at the end."""
+        """Take the separator between two items and return its kind, or None at the end."""
         joiner: _Joiner | Literal["quad"] | None = None
         start = self.at
         while True:
@@ -89,7 +89,7 @@ class Lists(Statements):
 
 
 def _point(item: Node, alone: bool = False) -> Node:
-    """Read the point `A(2, 3)` as `A = (2, 3)`; any other item is returned as it is, as the distribution `N(0, 1)`."""
+    """Read the point `A(2, 3)` as `A = (2, 3)`. Any other item, like the distribution `N(0, 1)`, stays unchanged."""
     match item:
         case Product((Text("point" | "点"), *factors)):
             return _point(Product(tuple(factors)) if len(factors) > 1 else factors[0])

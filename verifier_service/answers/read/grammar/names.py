@@ -1,4 +1,4 @@
-"""Names: letters, accented letters, letters in another face, and what is called with arguments."""
+"""Read names: letters, accented letters, letters in another typeface, and functions with their arguments."""
 
 from verifier_service.answers.read.grammar.cursor import listed
 from verifier_service.answers.read.grammar.scripts import Scripts
@@ -32,7 +32,7 @@ _FUNCTION_LETTERS = frozenset(["f", "g", "h"])
 _POINTS = frozenset("ABDEFGHIJKLMNOQRSTUVWXYZ")
 _MOMENTS = frozenset(["E", "V", "D"])
 _RANDOM = frozenset(["X", "Y", "Z"])
-"""Letters of random variables: a bracket after E, V, D that holds one is no factor."""
+"""Letters of random variables. A bracket after E, V or D that contains one is not a factor."""
 _UNITS = ("i", "j", "k")
 _BOLD = ("mathbf", "boldsymbol", "bm", "pmb")
 
@@ -49,11 +49,11 @@ FACES = (
 
 _DOTLESS = {"imath": "i", "jmath": "j"}
 _ACCENTED = GREEK.union(_BOLD, _DOTLESS)
-"""Commands that may stand under an accent with letters."""
+"""Commands that can stand under an accent together with letters."""
 
 
 class Names(Scripts):
-    """Read a letter and what makes it another name."""
+    """Reads a letter and what makes it another name."""
 
     def letter(self, token: Token) -> Node:
         name = token.value
@@ -92,14 +92,16 @@ class Names(Scripts):
         return Symbol(name)
 
     def _is_derived(self, name: str, ahead: int) -> bool:
-        """Return whether a bracket after primes holds one letter, as that of `y'(x)` and `V'(t)`."""
+        """Return whether a bracket after primes holds one letter, as in `y'(x)` and `V'(t)`."""
         argument = self.peek(ahead)
         known = name.islower() or argument.value in ("t", "x", "r", "s")
         return known and argument.kind == "sym" and self.is_sign((")",), ahead + 1)
 
     def _is_moment(self, name: str) -> bool:
-        """Return whether a bracket right after a capital letter holds its argument: `E(X)`, `V[2X + 1]`, `N(A)`; not
-        `E(R + r)`, `A(B + C)`, whose brackets are factors."""
+        """Return whether a bracket right after a capital letter holds its argument.
+
+        It does in `E(X)`, `V[2X + 1]`, `N(A)`, but not in `E(R + r)` and `A(B + C)`, whose brackets are factors.
+        """
         if not name.isupper() or not self.is_sign(("(", "[")) or self.peek().spaced:
             return False
         closer = ")" if self.peek().value == "(" else "]"
@@ -116,13 +118,13 @@ class Names(Scripts):
         return False
 
     def _ends_after_letter(self) -> bool:
-        """Return whether a bracket holds one letter with or without a power, as that of `N(A)` and `N(A^2)`."""
+        """Return whether a bracket holds one letter, perhaps with a power, as in `N(A)` and `N(A^2)`."""
         if self.is_sign(("^",), 2):
             return self.peek(3).kind == "num" and self.is_sign((")",), 4)
         return self.is_sign((")",), 2)
 
     def _call(self, name: str) -> Call | None:
-        """Read the bracket with the arguments of a function; None where it is not closed by its own kind."""
+        """Read the bracket with a function's arguments. Return None if it is not closed by its own kind."""
         start = self.at
         closer = "]" if self.take().value == "[" else ")"
         given = self._condition_bar()
@@ -133,7 +135,7 @@ class Names(Scripts):
         return None
 
     def _condition_bar(self) -> int | None:
-        """Find the one bar of `P(A | B)`; None where the bracket has none, or two, as `f(|x|)`."""
+        """Find the one bar of `P(A | B)`. Return None if the bracket has none, or two as in `f(|x|)`."""
         depth, bars = 1, list[int]()
         for index in range(self.at, min(self.at + 40, self.stop)):
             value = self.tokens[index].value
@@ -155,8 +157,10 @@ class Names(Scripts):
         return Relation(("mid",), (event, self.sequence()))
 
     def _choice(self, name: str) -> Node | None:
-        """Read `C(10, 3)` as a number of combinations, and in the second reading `P(10, 3)` as one of arrangements;
-        None for any other bracket, as that of the point `C(1, -2)`."""
+        """Read `C(10, 3)` as a binomial coefficient, and in the second reading `P(10, 3)` as arrangements.
+
+        Return None for any other bracket, like that of the point `C(1, -2)`.
+        """
         pair = self._pair_to_choose()
         if pair is None:
             return None
@@ -167,7 +171,7 @@ class Names(Scripts):
         return chosen(name, *map(number, pair))
 
     def _pair_to_choose(self) -> tuple[int, int] | None:
-        """Look at the two numbers of a bracket of which the first may be chosen from; None for any other bracket."""
+        """Return the two numbers in a bracket if it can be a choice of the second from the first, or None."""
         ahead = [self.peek(index) for index in range(6)]
         values = [token.value for token in ahead]
         if values[0] != "(" or ahead[0].spaced or values[2] != "," or values[4] != ")" or values[5] == "=":
@@ -180,7 +184,7 @@ class Names(Scripts):
         return None if self._among_points() else (int(upper.value), int(lower.value))
 
     def _among_points(self) -> bool:
-        """Return whether another capital letter than C and P is called like a point: `A(0, 0), B(4, 0), C(4, 3)`."""
+        """Return whether another capital letter than C and P is used like a point: `A(0, 0), B(4, 0), C(4, 3)`."""
         if self.points is None:
             rows = zip(self.tokens, self.tokens[1:], self.tokens[3:], strict=False)
             self.points = any(
@@ -190,7 +194,7 @@ class Names(Scripts):
         return self.points
 
     def prescript(self, mark: str) -> Node:
-        r"""Read `^8C_3`, `{}_nC_r` as a binomial coefficient and `^nP_r` as a number of arrangements."""
+        r"""Read `^8C_3`, `{}_nC_r` as a binomial coefficient, and `^nP_r` as a number of arrangements."""
         upper = self.script(bound=True)
         name = self.take().value
         if name not in ("C", "P", "A") or not self.accept("_", "^" if mark == "^" else "_"):
@@ -198,7 +202,7 @@ class Names(Scripts):
         return chosen(name, upper, self.script(bound=True))
 
     def _is_called(self, name: str) -> bool:
-        """Return whether the bracket after a letter holds its arguments and is no factor."""
+        """Return whether the bracket after a letter holds its arguments, rather than a factor."""
         if self.peek().spaced:
             return name in _FUNCTION_LETTERS
         return name in _CALLABLE or self._heads_equation()
@@ -217,8 +221,10 @@ class Names(Scripts):
         return False
 
     def _order(self) -> str | None:
-        """Take the order of a derivative in brackets before its argument, as in `f^{(2)}(x)` and `f^{(n)}(x)`, and
-        write it as the name's end; None for a power."""
+        """Take the order of a derivative in brackets before its argument, and return it as a suffix of the name.
+
+        Examples: `f^{(2)}(x)`, `f^{(n)}(x)`. Return None for a power.
+        """
         values = [self.peek(ahead).value for ahead in range(7)]
         if values[1:3] != ["{", "("] or values[4:] != [")", "}", "("]:
             return None
@@ -228,7 +234,7 @@ class Names(Scripts):
         return "'" * int(values[3]) if values[3].isdecimal() else f"^({values[3]})"
 
     def of(self, name: str) -> Node:
-        r"""Read `\operatorname{Var}(X)`; a covariance is the same in both orders, `diag(1, 2)` is a matrix."""
+        r"""Read `\operatorname{Var}(X)`. A covariance is the same in both orders; `diag(1, 2)` is a matrix."""
         called = self._call(name)
         if called is None:
             return Text(name)
@@ -239,19 +245,19 @@ class Names(Scripts):
         return Call(name, tuple(sorted(items, key=repr)) if name in ("Cov", "Corr") else items)
 
     def nabla(self, name: str) -> Node:
-        r"""Read what `\nabla` works on: `\nabla f`, `\nabla\times F` and `\nabla\cdot F` are three things."""
+        r"""Read the operand of `\nabla`: `\nabla f`, `\nabla\times F` and `\nabla\cdot F` are three different things."""
         if self.is_sign(("times", "cdot", "bullet")):
             sign = "times" if self.take().value == "times" else "cdot"
             return Call(f"{name} {sign}", (self.power(),))
         return Call(name, (self.power(),)) if self.starts_factor() else Symbol(name)
 
     def named(self, name: str) -> Node:
-        r"""Read `\Pr[A]`, `\dim V`: what has no value by itself, with its argument."""
+        r"""Read `\Pr[A]`, `\dim V`: names that have a value only with their argument."""
         called = self._call(name) if self.is_sign(("(",)) else None
         return called or Call(name, (self.power(),))
 
     def face(self, name: str) -> Node:
-        """Read a letter in another face: a bold letter is a vector, the rest is styling."""
+        """Read a letter in another typeface. A bold letter is a vector; anything else is styling."""
         node = self.argument()
         return _vector(node.name) if name in _BOLD and isinstance(node, (Symbol, Constant)) else node
 
@@ -279,7 +285,7 @@ class Names(Scripts):
         return Symbol("mathbb " + letter.name + mark)
 
     def _mark_of_set(self) -> str:
-        """Take the sign that a set of numbers carries, and name it; nothing where none follows."""
+        """Take the sign that restricts a set of numbers and return its name, or "" if none follows."""
         if not self.is_sign(("^", "_")):
             return ""
         size = 1
@@ -293,7 +299,7 @@ class Names(Scripts):
         return mark
 
     def circled(self, _: str) -> Node:
-        r"""Read `\textcircled{1}`, a number, or the mark of a statement where several are glued."""
+        r"""Read `\textcircled{1}`: a number, or the mark of a statement if several are glued together."""
         behind = self.at >= 5 and self.tokens[self.at - 5].value == "textcircled"
         label = self.argument()
         glued = behind or self.is_sign(("textcircled",))
@@ -305,7 +311,7 @@ class Names(Scripts):
         return self.argument()
 
     def accent(self, name: str) -> Node:
-        """Read letters under an accent: the accent is part of their name."""
+        """Read letters under an accent. The accent is part of their name."""
         text = self._accented()
         if text is None:
             raise NotMath("an accent over a formula")
@@ -316,7 +322,7 @@ class Names(Scripts):
         return Symbol(f"{name} {text}")
 
     def overline(self, _: str) -> Node:
-        r"""Read `\bar z`, the conjugate, or `\overline{A}`, which is another thing than A: its complement, its mean."""
+        r"""Read `\bar z`, the conjugate, or `\overline{A}`, which differs from A: its complement, its mean."""
         start = self.at
         text = self._accented()
         if text is not None and text.isdigit():
@@ -328,7 +334,7 @@ class Names(Scripts):
         return Function("conjugate" if any(map(_is_complex, walk(inner))) else "bar", (inner,))
 
     def _accented(self) -> str | None:
-        """Take the letters under an accent; None where it stands over a formula."""
+        """Take the letters under an accent. Return None if it stands over a formula."""
         if not self.accept("{"):
             return self.take().value
         parts = []
@@ -347,7 +353,7 @@ class Names(Scripts):
 
 
 def chosen(name: str, upper: Node, lower: Node) -> Node:
-    """Return how many ways there are to choose, in order where the name is P or A."""
+    """Return the number of ways to choose; in order if the name is P or A."""
     if name == "C":
         return Function("binom", (upper, lower))
     rest = Sum((upper, Negative(lower)))
@@ -359,7 +365,7 @@ def chosen(name: str, upper: Node, lower: Node) -> Node:
 
 
 def _mean(node: Node) -> Node:
-    """Take the expected value of a sum apart: `E(aX + 2)` is `aE(X) + 2`."""
+    """Expand the expected value of a sum: `E(aX + 2)` is `aE(X) + 2`."""
     match node:
         case Sum(terms):
             return Sum(tuple(map(_mean, terms)))
@@ -374,7 +380,7 @@ def _mean(node: Node) -> Node:
 
 
 def _is_constant(node: Node) -> bool:
-    """Return whether a term of an expected value is a number or a small letter."""
+    """Return whether a term of an expected value is a number or a lower-case letter."""
     return isinstance(node, Number) or (isinstance(node, Symbol) and node.name.islower())
 
 
@@ -399,7 +405,7 @@ def _vector(name: str) -> Node:
 
 
 def _is_complex(node: Node) -> bool:
-    """Return whether a part of a formula says that it is complex: i, or a letter that stands for complex numbers."""
+    """Return whether a part of a formula shows that it is complex: i, or a letter for complex numbers."""
     if isinstance(node, (Symbol, Call)):
         return node.name.partition("_")[0] in ("z", "w", "zeta")
     return node == IMAGINARY

@@ -1,4 +1,4 @@
-"""Relations between terms, and the operations of sets."""
+"""Read relations between terms, and operations on sets."""
 
 from verifier_service.answers.read.grammar.arithmetic import Arithmetic
 from verifier_service.answers.read.grammar.signs import RELATIONS, SET_OPERATORS
@@ -6,10 +6,10 @@ from verifier_service.answers.tree.nodes import Congruent, Function, Node, Relat
 
 
 class Relations(Arithmetic):
-    """Read chains of comparisons, unions, intersections and differences."""
+    """Reads chains of comparisons, unions, intersections and differences."""
 
     def relation(self) -> Node:
-        """Read a chain `a < b <= c`; a lone term is returned as it is."""
+        """Read a chain `a < b <= c`. A lone term is returned unchanged."""
         return related(*self.chain())
 
     def chain(self) -> tuple[list[Node], list[str]]:
@@ -37,12 +37,12 @@ class Relations(Arithmetic):
         left = self.sum()
         while self.is_sign(SET_OPERATORS) or self.at_union(left):
             if self.peek().value == "\\" and (self.peek(1).kind, self.peek(1).value) != ("cmd", "{"):
-                break  # the end of a row, not the difference of `A \\ \{0\}`
+                break  # `\\` ends a row here, unlike in the difference `A \\ \{0\}`
             kind = SET_OPERATORS.get(self.take().value, "union")
             left = SetOperation(kind, left, self.sum())
         return left
 
 
 def related(terms: list[Node], operators: list[str]) -> Node:
-    """Make a relation of a chain; a lone term is none."""
+    """Make a relation of a chain. A lone term is returned unchanged."""
     return Relation(tuple(operators), tuple(terms)) if operators else terms[0]

@@ -1,4 +1,4 @@
-"""What follows a value above, below or behind it: exponents, subscripts, factorials, primes, percent and degrees."""
+"""Read what follows a value: exponents, subscripts, factorials, primes, percent and degree signs."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,7 +36,7 @@ from verifier_service.answers.tree.nodes import (
 
 
 class Scripts(Brackets, Units):
-    """Read an atom with all that hangs on it."""
+    """Reads an atom with everything attached to it."""
 
     def power(self, first: bool = False) -> Node:
         """Read an atom with its exponents, factorials, primes, percent and degree signs."""
@@ -75,7 +75,7 @@ class Scripts(Brackets, Units):
                 return base
 
     def _applied(self, base: Node) -> Node | None:
-        """Read on where a function has a number as its argument, or is composed with another."""
+        """Read on if a function has a number as its argument, or is composed with another."""
         if isinstance(base, Symbol) and self.is_sign(("(",)) and self._is_called_with_number(base.name):
             self.at += 1
             called = _function_at(base.name, self.atom())
@@ -84,16 +84,20 @@ class Scripts(Brackets, Units):
         return self._composition(base)
 
     def _is_called_with_number(self, name: str) -> bool:
-        r"""Return whether a bracket holds the one number that a function is taken at: `I(0)`, `\theta_1(0)`, `y'(2)`,
-        `\varphi(100)`; nobody multiplies by `(0)`."""
+        r"""Return whether a bracket holds the number at which a function is evaluated.
+
+        Examples: `I(0)`, `\theta_1(0)`, `y'(2)`, `\varphi(100)`. People do not write a factor `(0)`.
+        """
         value = self.peek(1)
         if value.kind != "num" or not self.is_sign((")",), 2) or name in self.bound:
             return False
         return value.value == "0" or name in _FUNCTIONS_OF_WHOLE or name.endswith("'")
 
     def _composition(self, base: Node) -> Node | None:
-        r"""Read on at the circle of `f \circ g`, or at the argument of `(f \circ g)(x)`; `x\circ` and `x\circ + 1` are
-        degrees."""
+        r"""Read on at the circle of `f \circ g`, or at the argument of `(f \circ g)(x)`.
+
+        In `x\circ` and `x\circ + 1` the circle means degrees.
+        """
         if isinstance(base, Symbol) and COMPOSED in base.name and self.is_sign(("(",)):
             return _applied(base.name.split(COMPOSED), self.round_group())
         if self._at_operation(base):
@@ -108,18 +112,18 @@ class Scripts(Brackets, Units):
         return self._composed(name, self.power())
 
     def _at_operation(self, base: Node) -> bool:
-        r"""Return whether a circle between two numbers is an operation, `2 \circ 3`; not in `30\circ 15'`."""
+        r"""Return whether a circle between two numbers is an operation, as in `2 \circ 3` but not in `30\circ 15'`."""
         minutes = self.is_sign(("'", "prime", "^"), 2)
         return isinstance(base, Number) and self.is_sign(("circ",)) and self.peek(1).kind == "num" and not minutes
 
     @staticmethod
     def _composed(outer: str, inner: Node) -> Node:
-        """Compose a function with one that is named or that has its argument."""
+        """Compose a function with one that is a name, or that has its argument."""
         if isinstance(inner, Call):
             return Call(outer, (inner,))
         name = _name_of_function(inner)
         if not name:
-            raise NotMath("a composition of what has no name")
+            raise NotMath("a composition of something that is not a name")
         return Symbol(outer + COMPOSED + name)
 
     def exponent(self, base: Node) -> Node:
@@ -149,7 +153,7 @@ class Scripts(Brackets, Units):
         return Power(base, exponent)
 
     def _accept_in_braces(self, values: tuple[str, ...]) -> bool:
-        """Take one of these signs, alone or in braces; False where something else stands."""
+        """Take one of these signs, alone or in braces. Return False if there is none."""
         if self.is_sign(values):
             self.at += 1
             return True
@@ -159,9 +163,9 @@ class Scripts(Brackets, Units):
         return False
 
     def script(self, bound: bool = False) -> Node:
-        """Read what stands in an exponent: a group, or one signed atom; `x^10` is read as it was meant.
+        """Read an exponent: a group, or one signed atom. `x^10` is read as it was meant, not as TeX does.
 
-        A bound of an integral ends before the other bound, so `_0^1` is no power.
+        A bound of an integral ends before the other bound, so `_0^1` is not a power.
         """
         if self.is_sign(("-", "+", "pm")):
             sign = self.take().value
@@ -177,12 +181,12 @@ class Scripts(Brackets, Units):
         return node
 
     def subscript(self, base: Node) -> Node:
-        """Read a subscript: a base after a number, part of the name after a letter, an index where it is a formula."""
+        """Read a subscript: a base after a number, part of the name after a letter, an index if it is a formula."""
         self.expect("_")
         if isinstance(base, Number):
             return self._number_base()
         if not isinstance(base, (Symbol, Call, Constant)):
-            raise NotMath("a subscript stands after something that has no name")
+            raise NotMath("a subscript after something that is not a name")
         start = self.at
         name = base.name
         if self.accept("{"):
@@ -202,7 +206,10 @@ class Scripts(Brackets, Units):
         return Call(f"{name}_", listed(index))
 
     def _flat_until_brace(self) -> str | None:
-        """Take a subscript that is a mere label (digits, words, capitals) up to its brace; None if it is a formula."""
+        """Take a subscript that is a mere label (digits, words, capitals) up to its brace.
+
+        Return None if it is a formula.
+        """
         parts = []
         while not self.is_sign(("}",)):
             token = self.peek()
@@ -222,7 +229,7 @@ class Scripts(Brackets, Units):
         return label
 
     def numeral(self, digits: str) -> Node:
-        r"""Read `FF_{16}`, digits above nine; a second reading takes them for letters, as in `2B_{12}`."""
+        r"""Read `FF_{16}`, digits above nine. A second reading takes them for letters, as in `2B_{12}`."""
         self.ambiguous = True
         self.expect("_")
         based = self._based_on(digits)
@@ -247,29 +254,29 @@ class Scripts(Brackets, Units):
         return Based(numeral, base)
 
     def _numeral(self) -> str:
-        """Return the digits before the `_` that was just read: of `1011_2`, and of `(1011)_2`."""
+        """Return the digits before the `_` just read, as in `1011_2` and `(1011)_2`."""
         for back in (2, 3):
             if back <= self.at and self.tokens[self.at - back].kind == "num":
                 return self.tokens[self.at - back].value
-        raise NotMath("a number base after what is no number")
+        raise NotMath("a number base after something that is not a number")
 
 
 _FUNCTIONS_OF_WHOLE = frozenset(["phi", "varphi", "sigma", "tau", "zeta", "Gamma"])
-"""Greek letters that before a number in brackets are functions."""
+"""Greek letters that are functions if a number in brackets follows."""
 
 COMPOSED = "∘"
-"""The sign between the functions in the name of their composition."""
+"""The sign between the functions in the name of a composition."""
 
 
 def _function_at(name: str, value: Node) -> Node:
-    r"""Return a function at a number; `\zeta(2)` is the sum that it stands for."""
+    r"""Return a function at a number. `\zeta(2)` becomes the sum it stands for."""
     if name != "zeta" or not isinstance(value, Number) or value.value.denominator != 1 or value.value < 2:
         return Call(name, (value,))
     return Series("sum", Power(Symbol("k"), Negative(value)), "k", ONE, INFINITY)
 
 
 def _name_of_function(node: Node) -> str:
-    """Return the name of `f` or of its inverse `f^{-1}`; nothing for what has none."""
+    """Return the name of `f`, or of its inverse `f^{-1}`, or "" for anything else."""
     match node:
         case Symbol(name):
             return name
@@ -290,14 +297,14 @@ _TRANSPOSED = ("top", "intercal")
 
 
 def _transposed(base: Node) -> Node:
-    """Transpose a matrix; `(1, 2)^T` is a column."""
+    """Transpose a matrix. `(1, 2)^T` is a column."""
     if isinstance(base, Tuple):
         return Matrix(tuple((item,) for item in base.items))
     return Function("transpose", (base,))
 
 
 def _is_of_matrices(node: Node) -> bool:
-    """Return whether a base is written in capital letters only, so that `(AB)^T` is no power."""
+    """Return whether a base has only capital letters, so that `(AB)^T` is not a power."""
     match node:
         case Product(parts) | Sum(parts):
             return all(map(_is_of_matrices, parts))
@@ -315,7 +322,7 @@ def _unaccented(node: Node) -> Node:
 
 
 def _renamed(node: Node, change: Callable[[Node], Node]) -> Node:
-    r"""Change a name, also under an accent: `\bar z_1` is the conjugate of `z_1`."""
+    r"""Change a name, even under an accent: `\bar z_1` is the conjugate of `z_1`."""
     inner = _unaccented(node)
     if isinstance(node, Function) and inner is not node:
         return replace(node, operands=(change(inner),))

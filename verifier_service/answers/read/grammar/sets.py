@@ -1,4 +1,4 @@
-"""Sets in braces: their members, or a head with a condition."""
+"""Read sets in braces: their members, or a head with a condition."""
 
 from verifier_service.answers.read.grammar.cursor import listed
 from verifier_service.answers.read.grammar.scripts import Scripts
@@ -7,7 +7,7 @@ from verifier_service.answers.tree.nodes import Builder, Node, Set
 
 
 class Sets(Scripts):
-    """Read what stands in the braces of a set."""
+    """Reads what stands in the braces of a set."""
 
     def braced_set(self, _: str) -> Node:
         r"""Read `\{...\}`: members, or a head with a condition after a bar or a colon."""

@@ -1,4 +1,4 @@
-"""The signs that more than one room of the grammar knows."""
+"""Signs that several modules of the grammar share."""
 
 from typing import Literal
 
@@ -35,4 +35,4 @@ NO_FACTOR = frozenset(
      "mod", "pmod", "choose", "over", "newline", "cr", "colon", "text", "land", "lor", "vee", "wedge",
      "oplus", "veebar", "not"}
 ).union(RELATIONS, SET_OPERATORS, TIMES, DOTS, SIGNED)  # fmt: skip
-"""Commands that no factor begins with."""
+"""Commands that cannot begin a factor."""

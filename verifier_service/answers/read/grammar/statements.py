@@ -1,4 +1,4 @@
-r"""Statements: relations and propositions joined by the signs of logic, `\land` closest, then `\lor`, then arrows."""
+r"""Read statements: relations and propositions joined by logical signs, `\land` closest, then `\lor`, then arrows."""
 
 from itertools import pairwise
 
@@ -13,10 +13,10 @@ _PROPOSITIONS = (Symbol, Call, Logic)
 
 
 class Statements(Relations):
-    r"""Read statements; of relations, `x > 1 \land x < 2` is a list as `x > 1` and `x < 2` is."""
+    r"""Reads statements. With relations, `x > 1 \land x < 2` is a list, just like `x > 1` and `x < 2`."""
 
     def statement(self) -> Node:
-        """Read a relation, or several with signs of logic between them."""
+        """Read a relation, or several with logical signs between them."""
         first = self.chain()
         if not self.is_sign(_CONNECTIVES):
             return related(*first)
@@ -33,7 +33,7 @@ class Statements(Relations):
 
 
 def _at_arrows(terms: list[Node], operators: list[str]) -> tuple[list[Node], list[str]]:
-    """Part a chain of relations at its arrows, which bind more loosely than the signs of logic."""
+    """Split a chain of relations at its arrows, which bind more loosely than the logical signs."""
     cuts = [index for index, operator in enumerate(operators) if operator in _ARROWS]
     parts = [
         related(terms[start + 1 : stop + 1], operators[start + 1 : stop])
@@ -43,7 +43,7 @@ def _at_arrows(terms: list[Node], operators: list[str]) -> tuple[list[Node], lis
 
 
 def _joined(parts: list[Node], joiners: list[str], as_lists: bool) -> Node:
-    """Build one node of the parts, the closest signs first; arrows group from the right."""
+    """Build one node from the parts, the closest signs first. Arrows group from the right."""
     values, waiting = [parts[0]], list[str]()
     for part, joiner in zip(parts[1:], joiners, strict=True):
         while waiting and _STRENGTH[waiting[-1]] > _STRENGTH[joiner]:
@@ -56,7 +56,7 @@ def _joined(parts: list[Node], joiners: list[str], as_lists: bool) -> Node:
 
 
 def _reduce(values: list[Node], waiting: list[str], as_lists: bool) -> None:
-    """Join the last values that the same sign stands between."""
+    """Join the last values that have the same sign between them."""
     joiner, count = waiting.pop(), 2
     while joiner not in _ARROWS and waiting and waiting[-1] == joiner:
         waiting.pop()

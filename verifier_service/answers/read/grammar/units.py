@@ -1,4 +1,4 @@
-"""What stands after a value in words: units, nouns, multipliers, a base, and a second number."""
+"""Read what follows a value in words: units, nouns, multipliers, a base, and a second number."""
 
 import re
 from dataclasses import replace
@@ -30,10 +30,10 @@ from verifier_service.answers.tree.nodes import (
 MONEY = {"dollar": "$", "euro": "€", "pounds": "£", "pound": "£", "yen": "¥", "rupee": "₹"}
 
 _LETTERS = frozenset("mgshLNJWVAK")
-"""Letters that stand for a unit where they stand apart from a number, as in `5 m`."""
+"""Letters that are a unit if separated from the number, as in `5 m`."""
 
 _FAINT_LETTERS = frozenset("tlCTFH")
-"""Letters that stand for a unit only where the other answer has one, as all letters do that touch the number."""
+"""Letters that are a unit only if the other answer has one. So is every letter that touches the number."""
 
 _LETTER_PRODUCTS = frozenset({"N m", "N s", "J s", "W h", "A h", "V A", "W s", "A s", "V s", "C V", "A m"})
 _SQUARED_LETTERS = frozenset({"m"})
@@ -42,21 +42,24 @@ _SQUARED_LETTERS = frozenset({"m"})
 _BASE = re.compile(r"\(? ?(?:in )?(?:base[ -]?(?P<base>\w+)|(?P<name>[a-z]+))(?: ?\))?")
 _QUOTIENT_WORDS = frozenset({"out of", "in", "in every", "out of every"})
 _RATIO_WORDS = frozenset({"to", "for every", "is to"})
-# The beginning of `a day`, `each week` after money.
+# `a day`, `each week` after money
 _RATE = re.compile(r"^(?:an?|each|every) ")
 _TEMPERATURES = frozenset({"C", "F", "celsius", "fahrenheit", "centigrade"})
 _ARC_PARTS = {"minute": "arcminute", "min": "arcminute", "second": "arcsecond", "sec": "arcsecond", "s": "arcsecond"}
 _DEGREES = measures.unit("°")
 _VALUES = (Number, Sum, Quotient, Product)
-"""What a quantity's value is made of where a smaller part may follow."""
+"""The values of a quantity after which a smaller part can follow."""
 
 
 class Units(Cursor):
-    """Read the words after a value as what they do to it."""
+    """Reads the words after a value and applies them to it."""
 
     def with_words(self, left: Node) -> Node | None:
-        """Read the words after a value with it: a measure, a multiplier, a base, a ratio. None where no words follow,
-        or they do something else; nothing is taken then."""
+        """Read the words after a value together with it: a measure, a multiplier, a base, a ratio.
+
+        Returns:
+            None if no such words follow; then nothing is taken.
+        """
         token, start = self.peek(), self.at
         if token.kind in ("word", "text"):
             node = self._worded(left)
@@ -91,7 +94,7 @@ class Units(Cursor):
         return _measured(left, text)
 
     def _unit_text(self) -> str:
-        """Take words, letters and signs as long as they may belong to one unit, and return their text."""
+        """Take words, letters and signs as long as they can belong to one unit, and return their text."""
         parts = [self._unit_word()]
         while True:
             token = self.peek()
@@ -138,7 +141,7 @@ class Units(Cursor):
         return text
 
     def _plain_script(self) -> str:
-        """Take an exponent that belongs to a unit and return its text."""
+        """Take an exponent that belongs to a unit, and return its text."""
         if self.accept("{"):
             parts: list[str] = []
             while not self.is_sign(("}",)):
@@ -179,7 +182,7 @@ class Units(Cursor):
     # --- letters, signs and second parts ----------------------------------------------------------------------
 
     def _lettered(self, left: Node) -> Node | None:
-        """Read letters after a number as a unit, where the item ends behind them: `5 m`, `3 kg`, `2 m s^{-1}`."""
+        """Read letters after a number as a unit, if the item ends after them: `5 m`, `3 kg`, `2 m s^{-1}`."""
         first = self.peek()
         if isinstance(left, Degrees) and first.value in ("C", "F") and self._ends_item(1):
             self.at += 1
@@ -265,7 +268,7 @@ class Units(Cursor):
         return degrees if negative else Degrees(Sum(tuple(terms)))
 
     def _primes(self) -> int:
-        """Take the primes after a number and count them."""
+        """Take the primes after a number, and return how many."""
         braced = self.is_sign(("^",)) and self.is_sign(("{",), 1) and self.is_sign(("prime", "'"), 2)
         self.at += 2 if braced else self.is_sign(("^",)) and self.is_sign(("prime", "'"), 1)
         count = 0
@@ -278,7 +281,7 @@ class Units(Cursor):
 
 
 def joined_items(items: list[Node]) -> Node | None:
-    """Add the parts of one quantity that are written as a list: `2 dollars and 50 cents`, `5 feet, 6 inches`."""
+    """Add up the parts of one quantity that are written as a list: `2 dollars and 50 cents`, `5 feet, 6 inches`."""
     whole: Node | None = items[0]
     for item in items[1:]:
         whole = joined(whole, item) if isinstance(whole, Quantity) else None
@@ -286,7 +289,7 @@ def joined_items(items: list[Node]) -> Node | None:
 
 
 def joined(left: Node, right: Node) -> Node | None:
-    """Add a smaller part to a quantity: 5 ft and 6 in; None where it is no part of it."""
+    """Add a smaller part to a quantity: 5 ft and 6 in. Return None if it is not a part of it."""
     first, second = _measure_of(left), _measure_of(right)
     if not isinstance(left, (Degrees, Quantity)) or not isinstance(right, Quantity):
         return None
@@ -346,7 +349,7 @@ def _is_plausible(text: str) -> bool:
 
 
 def _measured(left: Node, text: str) -> Node | None:
-    """Put a text after a value to it; None where the text is neither a unit nor a plain noun phrase."""
+    """Apply the text after a value to it. Return None if the text is neither a unit nor a plain noun phrase."""
     if isinstance(left, Degrees):
         if text.strip(" .").lower() in _TEMPERATURES or text.strip() in _TEMPERATURES:
             return Quantity(left.operand, measures.unit("°" + text.strip(" .")[0].upper()))
@@ -365,7 +368,7 @@ def _measured(left: Node, text: str) -> Node | None:
 
 
 def _multiplied(left: Node, text: str) -> tuple[Node, str]:
-    """Multiply the value by the words for it at the beginning of a text: `million people`, `thirds`."""
+    """Multiply the value by the multipliers at the beginning of a text: `million people`, `thirds`."""
     text = text.strip(" .,")
     rest = text
     while rest:
@@ -394,6 +397,7 @@ def _changed(left: Node, word: str) -> Node | None:
         return Factorial(left)
     if isinstance(left, Symbol) or not left.places or not left.value or (left.value * 10).denominator != 1:
         return None
+    # The last digit repeats: 0.3 becomes 3/9.
     size = abs(left.value)
     size = int(size) + (size - int(size)) * 10 / 9
     return number(size if left.value > 0 else -size)
