@@ -1,4 +1,4 @@
-"""One file for each kind of answer: its docstring says what equals what, its `decide` decides.
+"""One file for each kind of answer: its docstring says what equals what, and its `decide` decides.
 
-The table of kinds is `answers.compare.KINDS`. What no kind takes is compared by `expression`.
+The table of kinds is `answers.compare.KINDS`. `expression` compares what none of them takes.
 """

@@ -1,10 +1,10 @@
-r"""Lists, sets, tuples and points.
+r"""Compare lists, sets, tuples and points.
 
 A list (`1, 3`, `1 and 3`, `x = 1 or x = 3`) and a set (`\{1, 3\}`) have no order; a repeated member of a set counts
-once. A tuple or point (`(1, 3)`, `\langle 1, 3\rangle`) is ordered; a list without brackets equals a tuple only in
-the same order; a set is not a tuple. A set or list of one member equals the member. Labels do not matter on one side
-(`p = 3, q = 4` equals `3, 4`); where both sides have them, each label must have its value. A list with an ellipsis is
-compared in order. Members are compared by their own kinds; ± stands for two members.
+once. A tuple or point (`(1, 3)`, `\langle 1, 3\rangle`) is ordered. A list without brackets equals a tuple only in the
+same order, and a set is not a tuple. A set or list with one member equals that member. If only one side has labels,
+they do not matter (`p = 3, q = 4` equals `3, 4`); if both sides have them, each label must have its value. A list with
+an ellipsis is compared in order. Members are compared by their own kinds; ± stands for two members.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ _COLLECTIONS = (List, Set, Tuple)
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare where one side is a list, set or tuple, or has ±."""
+    """Compare if one side is a list, set or tuple, or contains ±."""
     one, other = _multiplied(left), _multiplied(right)
     if (one, other) != (left, right):
         return same(one, other)
@@ -75,14 +75,14 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
 
 
 def _as_alternatives(node: Node, other: Node) -> Node:
-    r"""Write the point `(1, \pm 2)` as two points, beside several."""
+    r"""Write the point `(1, \pm 2)` as two points, if the other side has several."""
     if isinstance(node, Tuple) and isinstance(other, List) and _are_tuples(other.items):
         return List(",", tuple(signs.expand(node))) if signs.has_one_sign(node) else node
     return node
 
 
 def _multiplied(node: Node) -> Node:
-    r"""Write `\frac12 (1, 2)` and `-(1, 2)` as the vector that they are."""
+    r"""Write `\frac12 (1, 2)` and `-(1, 2)` as one vector."""
     match node:
         case Negative(operand):
             vector, factor = _multiplied(operand), number(-1)
@@ -104,14 +104,14 @@ _NO_SCALARS = (Tuple, List, Set, Text, Dots, Matrix, Relation, Call, PlusMinus)
 
 
 def _is_scalar(node: Node) -> bool:
-    """Return whether a factor is a number or a small letter; a capital one may be the name of a point."""
+    """Return whether a factor is a number or a lower-case letter. A capital letter may be the name of a point."""
     return not any(isinstance(part, _NO_SCALARS) for part in walk(node)) and not any(
         name[0].isupper() for name in free_symbols(node)
     )
 
 
 def _by_coordinates(node: Integral | Series | Derivative, body: Node) -> Node:
-    """Integrate, sum or derive a vector or a matrix by its coordinates."""
+    """Integrate, sum or differentiate a vector or a matrix by its coordinates."""
     match body:
         case Tuple(open="(" | "<", items=items):
             return replace(body, items=tuple(replace(node, body=item) for item in items))
@@ -126,7 +126,7 @@ def _times(vector: Tuple, factor: Node) -> Tuple:
 
 
 def _of_parts(left: Node, right: Node, same: Same) -> Decision | None:
-    r"""Compare `1 + 2 + \\cdots + n` with `n + \\cdots + 2 + 1`, and columns whose parameters have other names."""
+    r"""Compare `1 + 2 + \\cdots + n` with `n + \\cdots + 2 + 1`, and columns whose parameters have different names."""
     match left, right:
         case Matrix(rows), Matrix(others):
             shapes = {(len(side), len(side[0])) for side in (rows, others)}
@@ -147,7 +147,7 @@ def _cells(matrix: Matrix) -> list[Node]:
 
 
 def _by_groups(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare solutions that are given as groups of assignments, such as `p = 5, q = 2; p = 7, q = 2`."""
+    """Compare solutions given as groups of assignments, such as `p = 5, q = 2; p = 7, q = 2`."""
     first, second = _groups(left), _groups(right)
     if first is not None and second is not None:
         if first.names != second.names:
@@ -171,7 +171,7 @@ Group = list[tuple[str, Node]]
 
 
 class _Groups(NamedTuple):
-    """The unknowns, and the tuples of their values: in the order of the names, and in the order that was given."""
+    """The unknowns, and the tuples of their values: in the order of the names, and in the order given."""
 
     names: list[str]
     by_name: Node
@@ -179,7 +179,7 @@ class _Groups(NamedTuple):
 
 
 def _groups(node: Node) -> _Groups | None:
-    """Read an answer that is made of such groups; None for any other."""
+    """Read an answer that consists of such groups, or return None."""
     match node:
         case Set(items) if all(isinstance(item, Relation) for item in items):
             groups = [_assignments(node)]
@@ -210,7 +210,7 @@ def _heads_with_names(node: List | Set) -> bool:
 
 
 def _grouped(items: tuple[Node, ...]) -> list[Group]:
-    """Cut the items of a list into groups of assignments, also `(p, q) = (5, 2), (7, 2)`."""
+    """Split the items of a list into groups of assignments, including `(p, q) = (5, 2), (7, 2)`."""
     if all(isinstance(item, Relation) for item in items):
         return _periods([unzipped(item) or item for item in items])
     match items:
@@ -221,7 +221,7 @@ def _grouped(items: tuple[Node, ...]) -> list[Group]:
 
 
 def _assignments(node: Node) -> Group:
-    """Return the labels and values of `x = 1, y = 2`; nothing where a part is no assignment."""
+    """Return the labels and values of `x = 1, y = 2`, or nothing if a part is not an assignment."""
     if isinstance(node, Relation):
         items: tuple[Node, ...] = (node,)
     elif isinstance(node, _COLLECTIONS):
@@ -233,7 +233,7 @@ def _assignments(node: Node) -> Group:
 
 
 def _periods(items: list[Node]) -> list[Group]:
-    """Cut `p = 5, q = 2, p = 7, q = 2` into groups that each give every unknown one value."""
+    """Split `p = 5, q = 2, p = 7, q = 2` into groups that each give every unknown one value."""
     flat = [pair for item in items for pair in _assignments(item)]
     size = len({label for label, _ in flat})
     if size < 2 or len(flat) < 2 * size or len(flat) % size or len(flat) < len(items):
@@ -245,7 +245,7 @@ Member = tuple[str | None, Node]
 
 
 def members(node: Node) -> list[Member]:
-    """Return the members of a list or set with their labels; ± gives two, `n = 1, 2, 3` three with one label."""
+    """Return the members of a list or set with their labels. ± gives two; `n = 1, 2, 3` gives three with one label."""
     items = _of_one_modulus(_spread(list(node.items) if isinstance(node, (List, Set)) else [node]))
     found: list[Member] = []
     for item in items:
@@ -278,7 +278,7 @@ def _spread(items: list[Node]) -> list[Node]:
 
 
 def _of_one_modulus(items: list[Node]) -> list[Node]:
-    """Read `x = 1, 3 (mod 8)` as `x = 1 (mod 8), 3 (mod 8)`: the modulus belongs to all that stands before it."""
+    """Read `x = 1, 3 (mod 8)` as `x = 1 (mod 8), 3 (mod 8)`: the modulus applies to everything before it."""
     if len(items) < 2:
         return items
     *before, last = items
@@ -420,7 +420,7 @@ def _members(a: list[Member], b: list[Member], left: Node, right: Node, same: Sa
 
 
 def _between_members(same: Same) -> Same:
-    """Compare members of sets: `\\{2\\}` is not the member 2."""
+    """Compare members of sets, where `\\{2\\}` is not the member 2."""
 
     def compared(one: Node, other: Node) -> Decision:
         if isinstance(one, Set) != isinstance(other, Set):
@@ -431,7 +431,7 @@ def _between_members(same: Same) -> Same:
 
 
 def _are_families(found: list[Member]) -> bool:
-    """Return whether the members are `n = 3k + 1, n = 3k + 2`: one unknown, in a letter for whole numbers."""
+    """Return whether the members are like `n = 3k + 1, n = 3k + 2`: one unknown, in one integer letter."""
     letters = {name for _, value in found for name in free_symbols(value)}
     return all(label and is_family(label, value) for label, value in found) and len(letters) == 1
 
@@ -441,7 +441,7 @@ def _if_labelled(found: list[Member]) -> list[Member]:
 
 
 def _distinct_labels(labels: list[str | None]) -> bool:
-    """Return whether the labels name different things; `x_1, x_2` and `x, x` name one unknown."""
+    """Return whether the labels name different things. `x_1, x_2` and `x, x` name one unknown."""
     if not all(labels):
         return False
     return len({base_name(label or "") for label in labels}) > 1
@@ -502,7 +502,7 @@ def _unordered(a: list[Node], b: list[Node], same: Same) -> Decision:
 
 
 def _are_same(one: Node, other: Node, same: Same) -> bool:
-    """Compare two items that may not belong together; what is too large to be compared is not the same."""
+    """Compare two items that might not belong together. What is too large to compare counts as different."""
     try:
         return same(one, other).equal
     except TooComplex:
@@ -510,7 +510,7 @@ def _are_same(one: Node, other: Node, same: Same) -> bool:
 
 
 def _may_match(one: Node, other: Node) -> bool:
-    """Skip pairs of items that cannot be equal, so that long lists stay cheap."""
+    """Return False for items that cannot be equal, so that long lists stay cheap."""
     if isinstance(one, Number) and isinstance(other, Number):
         return one.value == other.value
     return (

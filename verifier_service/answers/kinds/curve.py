@@ -1,7 +1,7 @@
-r"""Curves: relations between several letters, and unions of them.
+r"""Compare curves: relations between several letters, and unions of them.
 
-`xy = 0` equals `x = 0 or y = 0`, `y = \pm x` equals `x^2 = y^2` and `|x| = |y|`: the same points. With one letter only
-an equation is a question, and its solutions are another answer.
+`xy = 0` equals `x = 0 or y = 0`; `y = \pm x` equals `x^2 = y^2` and `|x| = |y|`, because they contain the same points.
+With only one letter, an equation is a question, and its solutions are a different answer.
 """
 
 from verifier_service.answers.compute import algebra
@@ -33,7 +33,7 @@ _NOT_NUMBERS = (List, Set, Tuple, SetOperation, Builder, Cases, Matrix, Text, Re
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare where one side is a union of curves; None where they are not shown to be equal."""
+    """Compare if one side is a union of curves. Return None unless they are shown to be equal."""
     first, second = _branches(left), _branches(right)
     if first is None or second is None or len(first) == len(second) == 1:
         return None
@@ -50,7 +50,7 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
 
 
 def _branches(node: Node) -> list[Node] | None:
-    """Return what vanishes on each branch; None for what is no equation, and no equations joined by `or`."""
+    """Return what vanishes on each branch, or None for anything but an equation or equations joined by `or`."""
     if isinstance(node, List) and node.joiner == "or":
         found: list[Node] = []
         for item in node.items:

@@ -1,4 +1,4 @@
-"""What a kind of answer says about two answers: equal or not, and why."""
+"""The result of comparing two answers of one kind: equal or not, and why."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from verifier_service.answers.tree.nodes import Node
 
 
 class Decision(NamedTuple):
-    """Whether two answers are equal, and the clause that says why."""
+    """Whether two answers are equal, and a clause that says why."""
 
     equal: bool
     why: str
@@ -17,4 +17,4 @@ Same = Callable[[Node, Node], Decision]
 """Compares two parts of an answer, whatever their kinds."""
 
 Kind = Callable[[Node, Node, Same], Decision | None]
-"""Compares two answers of one kind; None where neither is of that kind. The order of the two must not matter."""
+"""Compares two answers of one kind, or returns None if neither is of that kind. Their order must not matter."""

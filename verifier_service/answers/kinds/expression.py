@@ -1,12 +1,12 @@
-"""Numbers and formulas: rational and irrational numbers, surds, logarithms, trigonometry, polynomials, functions of
-several variables, factorials, sums, integrals, matrices of these.
+"""Compare numbers and formulas.
 
-Rational numbers and rational functions are compared exactly. Any others are equal if they agree in all of at least 40
-digits, and in as many more as could hide a part of them: a term beside a larger one, the tail of a hyperbolic
-function, the last digits of a literal, the end of a sum or an integral. Where more than `MAX_DIGITS_COMPARED` were
-needed, nothing is proved. Expressions with letters are compared at the points of `points`, wherever both are defined in
-the reals (`x/x` equals 1, `sqrt(x^2)` is not x); difference at one point decides "not equal". A finite decimal is the
-number it writes: 0.33 is not 1/3.
+These are rational and irrational numbers, surds, logarithms, trigonometry, polynomials, functions of several variables,
+factorials, sums, integrals, and matrices of these. Rational numbers and rational functions are compared exactly. Any
+others are equal if they agree in at least 40 digits, and in as many more as could hide a part of them: a term next to a
+larger one, the tail of a hyperbolic function, the last digits of a literal, the end of a sum or an integral. If more
+than `MAX_DIGITS_COMPARED` are needed, nothing is proved. Expressions with letters are compared at the points of
+`points`, wherever both are defined in the reals (`x/x` equals 1, `sqrt(x^2)` is not x); a difference at one point
+decides "not equal". A finite decimal is the number it writes: 0.33 is not 1/3.
 """
 
 import enum
@@ -37,33 +37,39 @@ from verifier_service.answers.tree.nodes import (
 MAX_DIGITS_COMPARED = 4_000
 
 _BASE_BITS = 133
-"""Forty digits: two values that differ at all but agree in so many are not met by chance."""
+"""Forty digits: different values do not agree in that many by chance."""
 
 _GUARD_BITS = 44
 _MAX_BITS = int(MAX_DIGITS_COMPARED * 3.3219)
 _PASSES = 4
 _ENOUGH = 3
-"""Points at which two expressions must at least both be defined."""
+"""At how many points two expressions must at least both be defined."""
 
 
 class _At(enum.Enum):
-    """What one point says."""
+    """The result of comparing at one point."""
 
     EQUAL = enum.auto()
     DIFFERENT = enum.auto()
     NOWHERE = enum.auto()
-    """One of them has no value there."""
+    """One of the expressions has no value there."""
     UNDECIDED = enum.auto()
     """More digits were needed than are compared."""
 
 
 def equal(left: Node, right: Node, whole: frozenset[str] = frozenset()) -> bool:
-    """Decide whether two expressions have the same value, given the letters that are known to stand for whole numbers;
-    False also where that cannot be shown.
+    """Decide whether two expressions have the same value.
+
+    Args:
+        left, right: the expressions.
+        whole: letters that are known to stand for integers.
+
+    Returns:
+        False if they differ, or equality cannot be shown.
 
     Raises:
-        TooComplex: a limit was exceeded before it could be decided.
-        NotNumeric: one of them holds what has no numeric value, so nothing was decided.
+        TooComplex: a limit was exceeded before a decision.
+        NotNumeric: one of them contains something without a numeric value, so nothing was decided.
     """
     if left == right:
         return True
@@ -82,8 +88,11 @@ def equal(left: Node, right: Node, whole: frozenset[str] = frozenset()) -> bool:
 
 
 def _equal_term_by_term(left: Series, right: Series) -> bool:
-    r"""Return whether two sums, or products, without end have the same terms: `\sum_{n=0}^\infty (-x^2)^n` and
-    `\sum_{k=1}^\infty (-1)^{k-1} x^{2k-2}`; False also where they may be equal in another way."""
+    r"""Return whether two infinite sums or products have the same terms.
+
+    `\sum_{n=0}^\infty (-x^2)^n` and `\sum_{k=1}^\infty (-1)^{k-1} x^{2k-2}` do. If not, they can still be equal in
+    another way.
+    """
     start, other = exact(left.low), exact(right.low)
     if left.kind != right.kind or not left.high == right.high == INFINITY or start is None or other is None:
         return False
@@ -118,7 +127,7 @@ def _open_equal(left: Node, right: Node, letters: Letters) -> bool:
 
 
 def _agree_at(left: Node, right: Node, letters: Letters, fixed: Point, drawn_for: tuple[Node, Node]) -> bool:
-    """Decide whether two expressions agree at all points that are drawn for two others, and at enough of them."""
+    """Decide whether two expressions agree at all points drawn for two others, and are defined at enough of them."""
     agreed, undecided = 0, 0
     for point in _all_points(*drawn_for, letters):
         found = _compared(left, right, {**point, **fixed}, letters.real)
@@ -136,7 +145,7 @@ def _agree_at(left: Node, right: Node, letters: Letters, fixed: Point, drawn_for
 
 
 def _all_points(left: Node, right: Node, letters: Letters) -> Iterator[Point]:
-    """Draw the points in one precision, whatever the work between two of them is done in."""
+    """Draw the points in one precision, whatever precision is used for the work in between."""
     drawn = points(left, right, letters, source_for(left, right))
     while True:
         with MP.workprec(_BASE_BITS + _GUARD_BITS):
@@ -147,7 +156,7 @@ def _all_points(left: Node, right: Node, letters: Letters) -> Iterator[Point]:
 
 
 def _compared(left: Node, right: Node, values: Point, real: bool) -> _At:
-    """Compare at a point, in as many digits as it takes."""
+    """Compare at one point, in as many digits as needed."""
     bits = _BASE_BITS + _GUARD_BITS
     for _ in range(_PASSES):
         with MP.workprec(bits):
@@ -174,7 +183,7 @@ def _compared(left: Node, right: Node, values: Point, real: bool) -> _At:
 
 
 def _agree(a: Value, b: Value, bits: int) -> bool:
-    """Return whether two values agree in so many bits."""
+    """Return whether two values agree in this many bits."""
     if isinstance(a, MP.matrix) or isinstance(b, MP.matrix):
         if not (isinstance(a, MP.matrix) and isinstance(b, MP.matrix)) or (a.rows, a.cols) != (b.rows, b.cols):
             return False
@@ -193,11 +202,11 @@ def _within(gap: Value, size: int) -> bool:
 
 
 def _ends_alone(left: Node, right: Node, point: Point) -> bool:
-    """Return whether two expressions differ because one ends where the other goes on: `2 ln x` is not `ln x^2`, but
-    `e^(ln x)` is `x`, since it goes on as that through complex numbers.
+    """Return whether two expressions differ because only one of them ends at this point.
 
-    With several letters only points with one negative variable count, so that `ln(ab)` equals `ln a + ln b` and
-    `sqrt(ab)` may be written `sqrt(a) sqrt(b)`.
+    `2 ln x` is not `ln x^2`, but `e^(ln x)` is `x`, because it continues as that through the complex numbers. With
+    several letters, only points with one negative variable count, so that `ln(ab)` equals `ln a + ln b` and `sqrt(ab)`
+    can be written `sqrt(a) sqrt(b)`.
     """
     if len(point) > 1 and sum(MP.re(value) < 0 for value in point.values()) != 1:
         return False
@@ -219,8 +228,10 @@ _RATIO_BITS = 4_000
 
 
 def proportional(left: Node, right: Node, positive: bool = False) -> bool:
-    """Decide whether one expression is a constant (if asked, positive) multiple of the other, wherever both have a
-    value."""
+    """Decide whether one expression is a constant multiple of the other, wherever both have a value.
+
+    With `positive`, the constant must be positive.
+    """
     letters = letters_of(left, right)
     for real in dict.fromkeys((letters.real, False)):
         here = _values_somewhere(left, right, replace(letters, real=real))
@@ -240,7 +251,7 @@ def proportional(left: Node, right: Node, positive: bool = False) -> bool:
 
 
 def _values_somewhere(left: Node, right: Node, letters: Letters) -> Point | None:
-    """Return the values of two expressions at a point at which both have one that is not zero."""
+    """Return the values of two expressions at a point at which both have a nonzero value."""
     for point in _all_points(left, right, letters):
         with MP.workprec(_RATIO_BITS):
             try:

@@ -1,8 +1,8 @@
-r"""Families of values with a whole parameter, as the solutions of trigonometric equations are given.
+r"""Compare families of values with an integer parameter, such as the solutions of trigonometric equations.
 
-`\frac{\pi}{6} + k\pi` equals `\frac{\pi}{6} + n\pi` and `\frac{7\pi}{6} + m\pi`; `\pm\frac{\pi}{3} + 2k\pi` equals
-the list of its two halves. The parameter is a letter that multiplies π, a degree sign or stands alone in one term.
-Two families are equal if the sets of their values agree in a window of many periods.
+`\frac{\pi}{6} + k\pi` equals `\frac{\pi}{6} + n\pi` and `\frac{7\pi}{6} + m\pi`; `\pm\frac{\pi}{3} + 2k\pi` equals the
+list of its two halves. The parameter is a letter that multiplies π or a degree sign, or stands alone in one term. Two
+families are equal if the sets of their values agree in a window of many periods.
 """
 
 import itertools
@@ -39,7 +39,7 @@ _RANGE = 24
 
 
 def decide(a: list[Node], b: list[Node]) -> Decision | None:
-    """Compare two lists of values as families; None where they are not families in one parameter."""
+    """Compare two lists of values as families. Return None if they are not families in one parameter."""
     if not any(free_symbols(node) for node in a) or not any(free_symbols(node) for node in b):
         return None
     if len(a) == len(b) == 1 and _differ_by_a_constant(a[0], b[0]):
@@ -68,7 +68,7 @@ def _names(nodes: list[Node]) -> set[str]:
 
 
 def _parameter(nodes: list[Node]) -> str | None:
-    """Return the letter that runs through the whole numbers, if exactly one does."""
+    """Return the letter that runs through the integers, if there is exactly one."""
     found: set[str] = set()
     for node in nodes:
         for part in walk(node):
@@ -86,8 +86,7 @@ Line = tuple[Real, Real]
 
 
 def _values(a: list[Node], b: list[Node], parameter: str) -> tuple[Values, Values]:
-    """Return the values of both families in one window around zero, rounded to 20 digits; None where they are not
-    computed."""
+    """Return the values of both families in one window around zero, rounded to 20 digits, or None if they have none."""
     with MP.workdps(40):
         left = [line for line in (_line(node, parameter) for node in a) if line]
         right = [line for line in (_line(node, parameter) for node in b) if line]
@@ -98,14 +97,14 @@ def _values(a: list[Node], b: list[Node], parameter: str) -> tuple[Values, Value
 
 
 def _at(node: Node, parameter: str, places: Iterable[int]) -> list[Real] | None:
-    """Return the values of a member at whole parameters; None where one is no real number."""
+    """Return the values of a member at integer parameters, or None if one of them is not a real number."""
     values = [evaluate(substitute(node, parameter, number(place)), {}) for place in places]
     reals = [value for value in values if isinstance(value, MP.mpf)]
     return reals if len(reals) == len(values) else None
 
 
 def _line(node: Node, parameter: str) -> Line | None:
-    """Return start and step of a member that is linear in the parameter."""
+    """Return start and step of a member that is linear in the parameter, or None."""
     values = _at(node, parameter, (0, 1, 2))
     if values is None:
         return None
@@ -151,7 +150,7 @@ def _sampled(a: list[Node], b: list[Node], parameter: str) -> tuple[Values, Valu
 
 
 def _others_too(a: list[Node], b: list[Node]) -> Decision | None:
-    """Compare families that hold other variables too, member by member, with the parameter renamed."""
+    """Compare families that contain other variables too, member by member, with the parameter renamed."""
     rest = list(b)
     for node in a:
         match = next((other for other in rest if expression.equal(node, other)), None)
@@ -179,7 +178,7 @@ def _differ_by_a_constant(one: Node, other: Node) -> bool:
 
 
 def _without_constant(node: Node) -> Node | None:
-    """Cut the C of `F(x) + C`; None where none stands there, or more than one."""
+    """Cut the C of `F(x) + C`. Return None if there is none, or more than one."""
     if not isinstance(node, Sum):
         return None
     added = [term for term in node.terms if _is_constant(term)]
@@ -198,7 +197,7 @@ def _is_constant(node: Node) -> bool:
 
 
 def _constants(a: list[Node], b: list[Node]) -> Decision | None:
-    """Compare two solutions of a differential equation, or antiderivatives, whose arbitrary constants have other
+    """Compare two antiderivatives or solutions of a differential equation whose arbitrary constants have different
     names."""
     if len(a) != 1 or len(b) != 1:
         return None

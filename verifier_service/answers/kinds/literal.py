@@ -1,9 +1,9 @@
-"""Numbers in a base, ratios, and residues.
+"""Compare numbers in a base, ratios, and residues.
 
 `1011_2` equals `1011_{2}` and the number 11; it is not `1011_3`, and not the bare `1011`. `5:8` equals `10:16` and
-`5/8`; odds equal a ratio, and no number. Classes of residues (`7 (mod 12)`) are equal if their moduli are and they
-differ by a multiple of it; lists of classes and of families such as `12k + 7` are equal if they hold the same whole
-numbers. A class is not one of its numbers.
+`5/8`; odds equal a ratio, but not a number. Residue classes (`7 (mod 12)`) are equal if their moduli are equal and
+divide their difference. Lists of classes and of families such as `12k + 7` are equal if they contain the same integers.
+A class is not one of its numbers.
 """
 
 import math
@@ -33,7 +33,7 @@ from verifier_service.answers.tree.nodes import (
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare where one side is a ratio or a number in a base."""
+    """Compare if one side is a ratio, a residue class, or a number in a base."""
     if isinstance(left, Based) or isinstance(right, Based):
         return _based(left, right)
     odds = _odds(left, right, same)
@@ -62,8 +62,12 @@ _MAX_MODULUS = 10_000
 
 
 def classes(a: list[Node], b: list[Node], families: bool = False) -> Decision | None:
-    """Compare two lists of classes and linear families as sets of whole numbers; None where one holds something else,
-    or neither a class, unless their letters are known to be whole."""
+    """Compare two lists of residue classes and linear families as sets of integers.
+
+    Returns:
+        None if one of them holds something else, or neither has a class, unless `families` says that their letters are
+        integers.
+    """
     if not families and not any(isinstance(part, Congruent) for node in (*a, *b) for part in walk(node)):
         return None
     first, second = [residue_class(node) for node in a], [residue_class(node) for node in b]
@@ -79,7 +83,7 @@ def classes(a: list[Node], b: list[Node], families: bool = False) -> Decision | 
 
 
 def residue_class(node: Node) -> tuple[int, int] | None:
-    """Return start and step of `7 (mod 12)` and of `12k + 7`; None for anything else."""
+    """Return start and step of `7 (mod 12)` and of `12k + 7`, or None for anything else."""
     if isinstance(node, Negative) and isinstance(node.operand, Congruent):
         node = replace(node.operand, residue=Negative(node.operand.residue))
     if isinstance(node, Congruent):
@@ -98,11 +102,12 @@ _POLYNOMIAL = (Symbol, Number, Sum, Product, Negative, Quotient)
 
 
 def linear(node: Node) -> tuple[Fraction, Fraction] | None:
-    """Return the value at 0 and the slope of a polynomial of degree one in one letter; None for anything else."""
+    """Return the value at 0 and the slope of a polynomial of degree one in one letter, or None for anything else."""
     names = free_symbols(node)
     if len(names) != 1 or not all(isinstance(part, _POLYNOMIAL) for part in walk(node)):
         return None
     name = next(iter(names))
+    # Four points: a rational function could pass through three points of a line.
     at = [exact(substitute(node, name, number(point))) for point in (0, 1, 2, 5)]
     if any(value is None for value in at):
         return None
@@ -123,12 +128,12 @@ def _based(left: Node, right: Node) -> Decision:
 
 
 def _odds(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare odds with odds and with a ratio; None where neither side is odds."""
+    """Compare odds with odds or with a ratio. Return None if neither side is odds."""
     match left, right:
         case (Call("odds" | "odds in favour", (first,)), Call("odds" | "odds in favour", (second,))):
             return same(first, second)
         case (Call("odds" | "odds in favour", (odds,)), other) | (other, Call("odds" | "odds in favour", (odds,))):
-            return same(odds, other) if isinstance(other, Ratio) else Decision(False, "odds are no probability")
+            return same(odds, other) if isinstance(other, Ratio) else Decision(False, "odds are not a probability")
         case _:
             return None
 

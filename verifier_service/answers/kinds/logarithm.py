@@ -1,6 +1,6 @@
-r"""A `\log` without a base: it may be the natural logarithm or the decimal one, but one of them throughout.
+r"""Read a `\log` without a base: it can be the natural logarithm or the decimal one, but the same one throughout.
 
-An equation of a logarithm alone, `\ln a = b`, is `a = e^b`.
+An equation with a single logarithm, `\ln a = b`, is `a = e^b`.
 """
 
 from verifier_service.answers.compute.exact import exact
@@ -22,10 +22,10 @@ from verifier_service.answers.tree.nodes import (
 
 
 def equal(left: Node, right: Node) -> bool:
-    """Decide whether two expressions are equal with `log` read as natural throughout, or as decimal throughout.
+    """Decide whether two expressions are equal with every bare `log` read as natural, or every one as decimal.
 
     Raises:
-        NotNumeric, TooComplex: as `expression.equal`.
+        NotNumeric, TooComplex: as for `expression.equal`.
     """
     if expression.equal(left, right):
         return True
@@ -37,7 +37,7 @@ def _has_bare(node: Node) -> bool:
 
 
 def to_base_ten(node: Node) -> Node:
-    """Copy a tree with the base 10 at each `log` that has none."""
+    """Copy a tree with base 10 for each `log` without a base."""
     match node:
         case Function("log", (operand,)):
             return Function("log", (to_base_ten(operand), number(10)))
@@ -46,9 +46,9 @@ def to_base_ten(node: Node) -> Node:
 
 
 def solved(equation: Relation) -> Node | None:
-    r"""Return what vanishes where `\log_c a = b` holds, as `a - c^b`.
+    r"""Return what vanishes where `\log_c a = b` holds, such as `a - c^b`.
 
-    None where no logarithm of letters stands alone, or the other side ends somewhere.
+    Return None if no logarithm of letters stands alone, or the other side is not defined everywhere.
     """
     if len(equation.terms) != 2:
         return None

@@ -1,8 +1,9 @@
-r"""Propositions: letters with `\lnot \land \lor \to \leftrightarrow`, and Boolean algebra with lines over letters.
+r"""Compare propositions: letters with `\lnot \land \lor \to \leftrightarrow`, and Boolean algebra with lines over
+letters.
 
-Two propositions are equal if they have the same truth table: `p \to q` equals `\lnot p \lor q` and is not `q \to p`.
-Of `\overline{A}B + A`, + is "or", a product is "and", the line is "not". Sets named by capital letters are compared by
-what is in which of them: `A \cup (B \cap C)` equals `(A \cup B) \cap (A \cup C)`.
+Two propositions are equal if they have the same truth table: `p \to q` equals `\lnot p \lor q` and is not `q \to p`. In
+`\overline{A}B + A`, + is "or", a product is "and", the line is "not". Sets named by capital letters are compared by
+which elements they contain: `A \cup (B \cap C)` equals `(A \cup B) \cap (A \cup C)`.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ _JOINED: dict[str, Callable[[list[bool]], bool]] = {
 
 
 def decide(left: Node, right: Node, _: Same) -> Decision | None:
-    """Compare where one side is a proposition."""
+    """Compare if one side is a proposition."""
     spoken = is_spoken(left) and is_spoken(right)
     if not (spoken or any(map(is_proposition, (left, right))) or _are_boolean(left, right) or _are_sets(left, right)):
         return None
@@ -55,7 +56,7 @@ def decide(left: Node, right: Node, _: Same) -> Decision | None:
 
 
 def is_proposition(node: Node) -> bool:
-    """Return whether a tree is made with signs of logic, or of letters with an arrow between them."""
+    """Return whether a tree has logical signs, or consists of letters with an arrow between them."""
     if isinstance(node, Relation):
         return _ARROWS.issuperset(node.operators) and all(
             is_proposition(term) or (isinstance(term, Symbol) and len(term.name) == 1) for term in node.terms
@@ -69,7 +70,7 @@ def is_spoken(node: Node) -> bool:
 
 
 def _are_sets(left: Node, right: Node) -> bool:
-    r"""Return whether both are of capital letters with signs of sets, such as `A \cap B` and `B \setminus (A \cup C)`."""
+    r"""Return whether both are capital letters with set signs, such as `A \cap B` and `B \setminus (A \cup C)`."""
     parts = [*walk(left), *walk(right)]
     return any(isinstance(part, SetOperation) for part in parts) and all(
         isinstance(part, SetOperation)
@@ -80,7 +81,7 @@ def _are_sets(left: Node, right: Node) -> bool:
 
 
 def _are_boolean(left: Node, right: Node) -> bool:
-    """Return whether both are of Boolean algebra: capitals, sums, products, and a line over a letter or a sum."""
+    """Return whether both are Boolean algebra: capitals, sums, products, and a line over a letter or a sum."""
     parts = [*walk(left), *walk(right)]
     lines = [part.operands[0] for part in parts if isinstance(part, Function) and part.name == "bar"]
     return any(isinstance(line, (Symbol, Sum)) for line in lines) and all(
@@ -97,14 +98,14 @@ def _is_bar(node: Node) -> bool:
 
 
 def _as_proposition(node: Node) -> Node:
-    """Read a list of letters joined by words as the proposition it may be."""
+    """Read a list of letters joined by words as the proposition it can be."""
     if isinstance(node, List) and node.joiner != ",":
         return Logic(node.joiner, tuple(map(_as_proposition, node.items)))
     return node
 
 
 def _parts(node: Node) -> tuple[Node, ...] | None:
-    """Return the propositions that a proposition is made of; None for one that is whole."""
+    """Return the parts of a compound proposition, or None for an atomic one."""
     match node:
         case Relation(operators, terms) if _ARROWS.issuperset(operators):
             return terms
@@ -146,7 +147,7 @@ def _truth(node: Node, truths: dict[str, bool]) -> bool:
 
 
 def _implied(arrows: tuple[str, ...], truths: list[bool]) -> bool:
-    r"""Work out `p \to q \to r`, which is `p \to (q \to r)`."""
+    r"""Evaluate `p \to q \to r`, which is `p \to (q \to r)`."""
     result = truths[-1]
     for truth, arrow in zip(truths[-2::-1], reversed(arrows), strict=True):
         result = result == truth if arrow == "<=>" else result or not truth

@@ -1,4 +1,4 @@
-r"""All real multiples of a vector: `t(1, 2), t \in \mathbb{R}`, `\{s(1, 2) : s \in \mathbb{R}\}`, their span."""
+r"""Compare all real multiples of a vector: `t(1, 2), t \in \mathbb{R}`, `\{s(1, 2) : s \in \mathbb{R}\}`, spans."""
 
 from fractions import Fraction
 
@@ -11,17 +11,18 @@ _REALS = Symbol("mathbb R")
 
 
 def decide_stated(one: Stated, other: Stated) -> Decision | None:
-    """Find two answers equal that are the multiples of vectors one of which is a multiple of the other."""
+    """Return that two answers are equal if they are the multiples of parallel vectors, or None."""
     first, second = _direction(one), _direction(other)
     if first is None or second is None or len(first) != len(second):
         return None
+    # Parallel, if the cross products with the first nonzero coordinate all vanish.
     place = next(place for place, value in enumerate(first) if value)
     equal = second[place] and all(a * second[place] == b * first[place] for a, b in zip(first, second, strict=True))
     return Decision(True, "all multiples of the same vector") if equal else None
 
 
 def _direction(side: Stated) -> list[Fraction] | None:
-    """Return the vector whose real multiples an answer holds; None for anything else."""
+    """Return the vector whose real multiples an answer contains, or None for anything else."""
     match side.tree:
         case Product((Symbol(name), vector)) if [(q.names, q.marks) for q in side.qualifiers] == [((name,), {"R"})]:
             return _components(vector)
@@ -36,7 +37,7 @@ def _direction(side: Stated) -> list[Fraction] | None:
 
 
 def _components(vector: Node) -> list[Fraction] | None:
-    """Return the coordinates of a vector of numbers that is not zero."""
+    """Return the coordinates of a nonzero vector of numbers, or None."""
     match vector:
         case Tuple(open="(" | "<", items=items):
             values = list(map(exact, items))

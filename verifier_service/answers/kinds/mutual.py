@@ -1,8 +1,8 @@
-r"""Relations that may be turned round: `a \parallel b`, `a \perp b`, similar and congruent figures, `A \supseteq B`,
-`a \equiv b \pmod n`.
+r"""Compare relations that can be reversed.
 
-`\triangle ABC \sim \triangle DEF` equals `\triangle BCA \sim \triangle EFD`, since the same vertices correspond; it
-is not `\triangle ABC \cong \triangle DEF`.
+Examples: `a \parallel b`, `a \perp b`, similar and congruent figures, `A \supseteq B`, `a \equiv b \pmod n`. `\triangle
+ABC \sim \triangle DEF` equals `\triangle BCA \sim \triangle EFD`, because the same vertices correspond; it is not
+`\triangle ABC \cong \triangle DEF`.
 """
 
 from verifier_service.answers.kinds.decision import Decision, Same
@@ -13,7 +13,7 @@ _TRIANGLE = "triangle "
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare two relations of two terms, one of which may be turned round."""
+    """Compare two relations of two terms, either of which can be reversed."""
     if not isinstance(left, Relation) or not isinstance(right, Relation):
         return None
     if len(left.operators) != 1 or len(right.operators) != 1:
@@ -36,7 +36,7 @@ def _as_subset(node: Relation) -> Relation:
 
 
 def _vertices(node: Relation) -> set[tuple[str, str]]:
-    """Pair the vertices of two triangles; nothing for any other relation."""
+    """Pair the vertices of two triangles. Return nothing for any other relation."""
     one, other = (term.name if isinstance(term, Symbol) else "" for term in node.terms)
     if not one.startswith(_TRIANGLE) or not other.startswith(_TRIANGLE) or len(one) != len(other):
         return set()
@@ -55,7 +55,7 @@ def _either_way(left: Relation, right: Relation, same: Same) -> Decision:
 
 
 def _congruences(left: Relation, right: Relation, same: Same) -> Decision | None:
-    """Find two congruences of letters equal where their sides differ by the same; None where that is not seen."""
+    """Return that two congruences of letters are equal if the differences of their sides are, or None."""
     match left, right:
         case Relation(("=",), (one, Congruent() as first)), Relation(("=",), (other, Congruent() as second)):
             pass

@@ -1,8 +1,8 @@
-r"""Parameters: letters whose names do not matter.
+r"""Compare answers with parameters: letters whose names do not matter.
 
-A letter is a parameter where it is bound (`\{3k+2 : k \in \mathbb{Z}\}`), where its range stands beside it
-(`2^k, k \ge 0`), or in a tuple in which no letter of the other side stands: `(4+3k, 5k)` equals `(4+3n, 5n)`. A
-parameter may also run the other way, or begin elsewhere by a whole number: `(4+3k, 5k)` equals `(7+3n, 5+5n)`.
+A letter is a parameter if it is bound (`\{3k+2 : k \in \mathbb{Z}\}`), if its range is given (`2^k, k \ge 0`), or if it
+occurs in a tuple and not on the other side: `(4+3k, 5k)` equals `(4+3n, 5n)`. A parameter can also be negated, or
+shifted by an integer: `(4+3k, 5k)` equals `(7+3n, 5+5n)`.
 """
 
 import itertools
@@ -24,14 +24,14 @@ from verifier_service.answers.tree.nodes import (
 )
 
 WHOLE = frozenset(["k", "n", "m", "l", "j", "K", "N", "M"])
-"""Letters that stand for whole numbers where nothing is said."""
+"""Letters that stand for integers unless something else is said."""
 
 _MAX_PARAMETERS = 3
 _BOUNDS = ("<", "<=", ">", ">=", "!=", "in")
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare where both sides state the range of a letter; None where they do not."""
+    """Compare if both sides state the range of a letter. Return None if they do not."""
     first, second = _stated(left), _stated(right)
     if first is None or second is None:
         return None
@@ -64,7 +64,7 @@ def _stated(node: Node) -> tuple[str, Node, Relation] | None:
 
 
 def renamed(a: list[Node], b: list[Node], same: Same) -> bool:
-    """Return whether two tuples are equal but for the names of letters that stand in one of them only."""
+    """Return whether two tuples are equal except for the names of letters that occur in only one of them."""
     left, right = _names(a), _names(b)
     mine, others = sorted(left - right), sorted(right - left)
     if len(a) != len(b) or len(mine) != len(others) or not 1 <= len(mine) <= _MAX_PARAMETERS:
@@ -83,7 +83,7 @@ def _names(nodes: list[Node]) -> frozenset[str]:
 
 
 def _shifted(a: list[Node], b: list[Node], name: str, other: str, same: Same) -> bool:
-    """Return whether one parameter is the other, or its negative, and a whole number more."""
+    """Return whether one parameter is the other, or its negative, plus an integer."""
     for one, two in zip(a, b, strict=True):
         if not free_symbols(one) and not free_symbols(two):
             continue

@@ -1,9 +1,9 @@
-r"""Functions given by cases.
+r"""Compare piecewise functions.
 
-Two piecewise functions are equal if they have the same values at every break point, between any two neighbouring ones
-and beyond the outermost, wherever at least one of them is defined. The order of the cases, `otherwise`, and which
-case holds a break point where both give the same value do not matter. A formula is a function of one case: `|x|` equals
-`x` for `x \ge 0` and `-x` for `x < 0`; it bends at places of its own. Where a condition is about whole numbers, such as
+Two piecewise functions are equal if they have the same values at every break point, between neighbouring break points
+and beyond the outermost, wherever at least one of them is defined. The order of the cases, `otherwise`, and which case
+contains a break point at which both give the same value do not matter. A formula is a function with one case: `|x|`
+equals `x` for `x \ge 0` and `-x` for `x < 0`; it has break points of its own. If a condition is about integers, such as
 `n` even, the functions are compared for each residue.
 """
 
@@ -49,12 +49,12 @@ _NO_FORMULA = (Relation, List, Set, Tuple, SetOperation, Builder, Matrix, Text, 
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare where one side is a case distinction."""
+    """Compare if one side is a case distinction."""
     one, other = _value(left), _value(right)
     if not isinstance(one, Cases) and not isinstance(other, Cases):
         return None
     if isinstance(one, _NO_FORMULA) or isinstance(other, _NO_FORMULA):
-        return Decision(False, "a case distinction is not that")
+        return Decision(False, "a case distinction cannot equal an answer of this kind")
     first, second = _as_cases(one), _as_cases(other)
     name, other_name = _argument(left) or _variable(first), _argument(right) or _variable(second)
     if name and other_name and name != other_name and name not in free_symbols(second):
@@ -69,7 +69,7 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
 
 
 def _value(node: Node) -> Node:
-    """Return what a function is, without its name."""
+    """Return the expression for a function, without its name."""
     return assignment(node)[1]
 
 
@@ -113,12 +113,12 @@ Row = tuple[Node, RealSet | None]
 
 
 def _is_worded(*conditions: Node) -> bool:
-    """Return whether words stand in a condition, which decide then."""
+    """Return whether a condition contains words, which are then compared as words."""
     return any(isinstance(part, Text) for condition in conditions for part in walk(condition))
 
 
 def _by_values(left: Cases, right: Cases) -> Decision | None:
-    """Compare at points in each part of the line; None where a condition is no inequality in one variable."""
+    """Compare at points in each part of the line. Return None if a condition is not an inequality in one variable."""
     first, second = _rows(left), _rows(right)
     variable = _variable(left) or _variable(right)
     if first is None or second is None or variable is None or not {*_names(left), *_names(right)} <= {variable}:
@@ -127,7 +127,7 @@ def _by_values(left: Cases, right: Cases) -> Decision | None:
     for value, _ in first + second:
         places = bending_places(value, variable)
         if places is None:
-            return Decision(False, "it was not proved: a case that bends or jumps at places that are not found")
+            return Decision(False, "it was not proved: the break points of a case were not found")
         bends += places
     for point in _points(_ends(first + second) + bends, source_for(left, right)):
         a, b = (_at(side, variable, point) for side in (first, second))
@@ -141,7 +141,7 @@ def _by_values(left: Cases, right: Cases) -> Decision | None:
 
 
 def _at(rows: list[Row], variable: str, point: Node) -> Node | None:
-    """Return the value at a point, as an expression; None where the function has none."""
+    """Return the value at a point, as an expression, or None if the function has none."""
     value = _value_at(rows, point)
     if value is None:
         return None
@@ -158,7 +158,7 @@ _MAX_RESIDUES = 60
 
 
 def _by_residues(left: Cases, right: Cases) -> Decision | None:
-    """Compare functions of a whole number; None where a condition is no set of whole numbers."""
+    """Compare functions of an integer. Return None if a condition is not a set of integers."""
     variable = _variable(left) or _variable(right)
     if variable is None or not {*_names(left), *_names(right)} <= {variable}:
         return None
@@ -184,8 +184,10 @@ def _numbers_of(condition: Node | None) -> whole.WholeSet | None:
 
 
 def _numbers(period: int, reach: int, variable: str) -> list[tuple[int, Node]]:
-    """Return the numbers within a reach, and beyond it each residue: a number that has it, and all of them by a
-    letter."""
+    """Return the integers to compare at: those within reach, and beyond it the residues.
+
+    Each residue beyond the reach is represented by one number, and by all its numbers as an expression in a letter.
+    """
     inside: list[tuple[int, Node]] = [(value, number(value)) for value in range(-reach, reach + 1)]
     beyond = [*range(reach + 1, reach + 1 + period), *range(-reach - period, -reach)]
     steps = Product((number(period), Symbol(variable)))
@@ -197,7 +199,7 @@ def _names(node: Cases) -> frozenset[str]:
 
 
 def _row_of(node: Cases, sets: list[whole.WholeSet | None], value: int) -> Node | None:
-    """Return the case that holds for a whole number."""
+    """Return the case that holds for an integer."""
     for (row, _), found in zip(node.rows, sets, strict=True):
         if found is None or found.holds(value):
             return row
@@ -205,7 +207,7 @@ def _row_of(node: Cases, sets: list[whole.WholeSet | None], value: int) -> Node 
 
 
 def _variable(node: Cases) -> str | None:
-    """Return the letter of the first condition that has one only."""
+    """Return the letter of the first condition that has only one."""
     for _, condition in _conditions(node):
         if condition is not None:
             names = free_symbols(condition)
@@ -274,5 +276,5 @@ def _beyond(value: Real, end: Real, closed: bool) -> bool:
 def _real(node: Node) -> Real:
     value = evaluate(node, {})
     if not isinstance(value, MP.mpf):
-        raise NotNumeric("a condition on what is no real number")
+        raise NotNumeric("a condition on something that is not a real number")
     return value

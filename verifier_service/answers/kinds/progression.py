@@ -1,6 +1,6 @@
-r"""Lists with an ellipsis: `1, 2, \ldots, 10` equals `1, 2, 3, \ldots, 10`, or all ten.
+r"""Compare lists with an ellipsis: `1, 2, \ldots, 10` equals `1, 2, 3, \ldots, 10`, or all ten.
 
-What stands before the dots must be two members with one difference, or three with one ratio; else such lists are
+At least two members with a common difference, or three with a common ratio, must come before the dots. Other lists are
 compared in order.
 """
 
@@ -31,7 +31,7 @@ _MAX_MEMBERS = 10_000
 
 
 class _Progression(NamedTuple):
-    """Its first member, its step, whether steps are added, and what stands after the dots."""
+    """A progression: its first member, its step, whether steps are added, and what follows the dots."""
 
     first: Fraction
     step: Fraction
@@ -43,7 +43,7 @@ class _Progression(NamedTuple):
 
 
 def decide(a: list[Node], b: list[Node], same: Same) -> Decision | None:
-    """Compare two lists of which one has an ellipsis; None where it is not known how the dots go on."""
+    """Compare two lists, one of which has an ellipsis. Return None if it is unknown how the dots continue."""
     first, second = _read(a), _read(b)
     if _same_general_term(a, b, same):
         return Decision(True, "the same first member and the same general one")
@@ -57,9 +57,9 @@ def decide(a: list[Node], b: list[Node], same: Same) -> Decision | None:
 
 
 def as_series(node: Node) -> Node:
-    r"""Write `1 + 2 + \cdots + 50` and `1^2 + 2^2 + \cdots + n^2` as sums over an index, products likewise.
+    r"""Write `1 + 2 + \cdots + 50` and `1^2 + 2^2 + \cdots + n^2` as sums over an index, and products likewise.
 
-    A node whose terms are not known to go on in one way only is left as it is.
+    A node whose terms can continue in more than one way is returned unchanged.
     """
     match node:
         case Sum(terms):
@@ -95,7 +95,7 @@ def _flat(factors: tuple[Node, ...]) -> Iterator[Node]:
 
 
 def _arithmetic(known: tuple[Node, ...], last: Node) -> tuple[Fraction, Fraction, int] | None:
-    """Return the first term, the step and the number of steps of terms that are numbers as they are written."""
+    """Return the first term, the step and the number of steps of terms that are written as numbers, or None."""
     values = [exact(node) for node in (*known, last) if isinstance(node, Number)]
     steps = {high - low for low, high in pairwise(value for value in values[:-1] if value is not None)}
     end = values[-1] if values else None
@@ -109,7 +109,7 @@ def _arithmetic(known: tuple[Node, ...], last: Node) -> tuple[Fraction, Fraction
 
 
 def _goes_on_otherwise(one: Node, other: Node, last: Node) -> bool:
-    """Return whether two terms and the last may be powers or squares: `1 + 2 + \\cdots + 64`, `1 + 4 + \\cdots + 100`."""
+    """Return whether two terms and the last can be powers or squares: `1 + 2 + \\cdots + 64`, `1 + 4 + \\cdots + 100`."""
     first, second, end = (exact(node) or Fraction(0) for node in (one, other, last))
     if all(value > 0 and math.isqrt(int(value)) ** 2 == value for value in (first, second, end)):
         return True
@@ -121,8 +121,10 @@ def _goes_on_otherwise(one: Node, other: Node, last: Node) -> bool:
 
 
 def _general_term(known: tuple[Node, ...], last: Node) -> tuple[str, int] | None:
-    """Return the letter of the last term and the number that gives the first one: in `1 + 2 + 4 + ... + 2^{n-1}` n
-    and 1."""
+    """Return the letter of the last term, and the number that gives the first one.
+
+    For `1 + 2 + 4 + ... + 2^{n-1}`, these are n and 1. Return None if there is no unique such number.
+    """
     names = free_symbols(last)
     if len(names) != 1:
         return None
@@ -152,7 +154,7 @@ def _same_general_term(a: list[Node], b: list[Node], same: Same) -> bool:
 
 
 def decide_sums(a: list[Node], b: list[Node], same: Same) -> Decision | None:
-    """Compare the terms of two sums, or the factors of two products, which may be written backwards."""
+    """Compare the terms of two sums, or the factors of two products, which can be in reverse order."""
     if a == b:
         return Decision(True, "the same terms")
     decision = decide(a, b, same)
@@ -198,7 +200,7 @@ def _read(nodes: list[Node]) -> _Progression | None:
 
 
 def _members(found: _Progression) -> list[Fraction] | None:
-    """Spell a progression out up to what stands after its dots; None where that is not reached, or has letters."""
+    """Write a progression out up to what follows its dots, or return None if that is not reached, or has letters."""
     ends = [exact(node) for node in found.after]
     if not ends or any(end is None for end in ends):
         return None

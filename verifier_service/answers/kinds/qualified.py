@@ -1,8 +1,8 @@
-r"""Qualifiers of two answers, compared letter by letter.
+r"""Compare the qualifiers of two answers, letter by letter.
 
-What both say of a letter must allow the same values: `k \in \mathbb{Z}` is not `k \in \mathbb{R}`. What one side alone
-says must be what the other takes for granted: `k \in \mathbb{Z}` beside `2k\pi`, `c \in \mathbb{R}` beside `cx`, the
-domain beside `f(x) = 1`; `where p is prime` is not. A letter that both sides bind may have two names.
+What both say about a letter must allow the same values: `k \in \mathbb{Z}` is not `k \in \mathbb{R}`. What only one
+side says must go without saying: `k \in \mathbb{Z}` with `2k\pi`, `c \in \mathbb{R}` with `cx`, the domain with `f(x) =
+1`; `where p is prime` does not. A letter that both sides bind can have two names.
 """
 
 import re
@@ -48,14 +48,14 @@ Marks = frozenset[str]
 
 
 class Stated(NamedTuple):
-    """What one answer says of its letters, and the answer itself, if it was read."""
+    """What one answer says about its letters, and its tree if it has one."""
 
     qualifiers: Sequence[Qualifier]
     tree: Node | None
 
 
 def disagree(one: Stated, other: Stated) -> str | None:
-    """Say what the qualifiers of two answers differ in; None where they allow the same values."""
+    """Return how the qualifiers of two answers differ, or None if they allow the same values."""
     left, right = _by_name(one), _by_name(other)
     for name in sorted(left.keys() & right.keys()):
         if not same_marks(left[name], right[name]):
@@ -64,7 +64,7 @@ def disagree(one: Stated, other: Stated) -> str | None:
         return None
     renamed = left.keys() - right.keys() - _names(other.tree), right.keys() - left.keys() - _names(one.tree)
     if all(names - {""} for names in renamed):
-        return "letters that are called otherwise stand for other values"
+        return "differently named letters stand for different values"
     for alone, said, at in (
         (left.keys() - right.keys(), left, one.tree),
         (right.keys() - left.keys(), right, other.tree),
@@ -76,7 +76,7 @@ def disagree(one: Stated, other: Stated) -> str | None:
 
 
 def renaming(one: Stated, other: Stated) -> dict[str, str]:
-    """Map the bound letters of the other side to those of this one that they stand for."""
+    """Map the bound letters of the other side to the letters of this side that they stand for."""
     pairs = _pairs(one, other)
     if pairs:
         return pairs
@@ -88,7 +88,7 @@ def renaming(one: Stated, other: Stated) -> dict[str, str]:
 
 
 def _pairs(one: Stated, other: Stated) -> dict[str, str]:
-    """Pair the letters that only the other side binds with those that only this side binds; all of them or none."""
+    """Pair the letters bound only by the other side with those bound only by this side: all of them, or none."""
     left, right = _by_name(one), _by_name(other)
     only_left = sorted(left.keys() - right.keys(), key=lambda name: (sorted(settled(left[name])), name))
     only_right = sorted(right.keys() - left.keys(), key=lambda name: (sorted(settled(right[name])), name))
@@ -102,7 +102,7 @@ def _pairs(one: Stated, other: Stated) -> dict[str, str]:
 
 
 def _by_name(stated: Stated) -> dict[str, Marks]:
-    """Gather the marks of each letter; what names no letter stands under the empty name."""
+    """Collect the marks of each letter. What is said without naming a letter is under the empty name."""
     found: dict[str, Marks] = {}
     for qualifier in stated.qualifiers:
         for name in qualifier.names or ("",):
@@ -111,7 +111,7 @@ def _by_name(stated: Stated) -> dict[str, Marks]:
 
 
 def _whole(marks: Marks) -> Marks:
-    """Complete what is said of a letter that is whole: `n \\ge 1` is `n \\in \\mathbb{N}^*`."""
+    """Complete the marks of an integer letter: `n \\ge 1` is `n \\in \\mathbb{N}^*`."""
     marks = marks - {">=1"} | {"positive"} if ">=1" in marks else marks
     return marks | {"Z"} if marks & {"positive", "nonnegative", "negative"} and not marks & {"R", "Q"} else marks
 
@@ -123,7 +123,7 @@ def _names(tree: Node | None) -> set[str]:
 
 
 def _is_granted(name: str, marks: Marks, tree: Node | None) -> bool:
-    """Return whether a reader takes for granted what a qualifier says of a letter of this tree."""
+    """Return whether a qualifier of a letter in this tree goes without saying."""
     said = settled(marks)
     if not said:
         return True
@@ -145,13 +145,13 @@ def _is_granted(name: str, marks: Marks, tree: Node | None) -> bool:
 
 
 def _arguments(tree: Node) -> set[str]:
-    """Name the letters that functions and sequences are given: the x of `f(x)`, the n of `a_n`."""
+    """Return the letters that are arguments of functions and sequences: the x of `f(x)`, the n of `a_n`."""
     calls = [part for part in walk(tree) if isinstance(part, Call)]
     return {operand.name for call in calls for operand in call.operands if isinstance(operand, Symbol)}
 
 
 def _states_domain(name: str, mark: str, tree: Node) -> bool:
-    """Return whether a bound excludes only values at which the answer is not defined: `x \\ne 0` of `1/x`."""
+    """Return whether a bound excludes only values at which the answer is not defined: `x \\ne 0` for `1/x`."""
     excluded = _excluded(mark)
     if isinstance(tree, Relation) and set(tree.operators) == {"="}:
         tree = tree.terms[-1]

@@ -1,10 +1,10 @@
-r"""Values with a unit, a noun, a currency, a percent sign or a degree sign.
+r"""Compare values with a unit, a noun, a currency, a percent sign or a degree sign.
 
-What stands on one side only does not matter: `5 cm` equals 5, `9 chickens` equals 9, `\$5` equals 5. Where both sides
-have a unit they are converted exactly (`50 cm` equals `0.5 m`, 10 °C equals 50 °F, 1 L equals 1000 cm³), and units
-that measure different things make the answers different. Nouns are equal if one phrase holds the other: `3 red
-balls` and `3 balls`, not `3 apples` and `3 oranges`. A percentage equals its number and its hundredth: `62.5\%` is
-62.5 and 5/8. An angle in degrees equals the same angle in radians: 45° equals π/4.
+What only one side has does not matter: `5 cm` equals 5, `9 chickens` equals 9, `\$5` equals 5. If both sides have a
+unit, they are converted exactly (`50 cm` equals `0.5 m`, 10 °C equals 50 °F, 1 L equals 1000 cm³); units that measure
+different things make the answers different. Nouns are equal if one phrase contains the other: `3 red balls` and `3
+balls`, but not `3 apples` and `3 oranges`. A percentage equals its number and its hundredth: `62.5\%` is 62.5 and 5/8.
+An angle in degrees equals the same angle in radians: 45° equals π/4.
 """
 
 from verifier_service.answers.compute.exact import exact
@@ -46,7 +46,7 @@ _ANGLE, _TEMPERATURE = _RADIAN.units[0].dimension, _known("K").units[0].dimensio
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare where one side has a unit, a percent sign or a degree sign at its top."""
+    """Compare if one side has a unit, a percent sign or a degree sign at its top."""
     left, right = _lift(left), _lift(right)
     if not isinstance(left, _MARKED) and not isinstance(right, _MARKED):
         return _degrees_inside(left, right, same)
@@ -59,7 +59,7 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
 
 
 def _lift(node: Node) -> Node:
-    """Pull a unit out of a sign, a product, a quotient and a sum whose terms all carry it."""
+    """Pull a unit out of a sign, a product, a quotient, and a sum whose terms all have it."""
     match node:
         case Negative(operand):
             inner = _lift(operand)
@@ -102,7 +102,7 @@ def _lift_sum(node: Sum) -> Sum | Quantity:
 
 
 def _split(node: Node) -> tuple[Node, Measure | None]:
-    """Return the value and what stands after it."""
+    """Return the value and its measure."""
     match node:
         case Percent(value):
             return value, _PERCENT
@@ -153,7 +153,7 @@ def _measure_alike(one: Unit, other: Unit) -> bool:
 
 
 def _is_remark(unit: Measure) -> bool:
-    """Return whether what stands after a value says nothing about it: `5 in total`."""
+    """Return whether the text after a value says nothing about it: `5 in total`."""
     return not unit.nouns and unit.units == (Unit(),)
 
 
@@ -163,7 +163,7 @@ def _is_degrees_of_heat(one: Unit, other: Unit) -> bool:
 
 
 def _is_any(one: Unit, other: Unit) -> bool:
-    """Return whether one side has `units`, `square units` or `cubic units`, and the other may be what they stand for."""
+    """Return whether one side has `units`, `square units` or `cubic units`, and the other units they can stand for."""
     power = dict(one.dimension).get("unit") if len(one.dimension) == 1 else None
     lengths = dict(other.dimension).get("meter") if len(other.dimension) == 1 else None
     return power == 1 or (power is not None and power == lengths)
@@ -201,7 +201,7 @@ def _has_pi(node: Node) -> bool:
 
 
 def _degrees_inside(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare where only one side writes its angles in degrees, as in `30^\\circ + 360^\\circ k` and `30 + 360k`."""
+    """Compare if only one side has its angles in degrees, as in `30^\\circ + 360^\\circ k` and `30 + 360k`."""
     marked = [_has_degrees(left), _has_degrees(right)]
     if marked[0] == marked[1]:
         return None

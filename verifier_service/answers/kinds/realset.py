@@ -1,11 +1,11 @@
-r"""Subsets of the real line: intervals, unions, inequalities and chains of them, set-builder sets, exclusions.
+r"""Compare subsets of the real line: intervals, unions, inequalities and chains of them, set-builder sets, exclusions.
 
 An inequality equals the interval of its solutions (`x > 2` and `(2, \infty)`), `x \ne 0` equals `\mathbb{R} \setminus
-\{0\}`, a set-builder set equals the interval it describes, a flipped or negated inequality equals itself. Open is not
-closed. The name of the variable matters only if both sides name one. Inequalities joined by `or` are united, by `and`
-intersected; joined by a comma they are intersected if that leaves anything, else united. `(a, b)` may be a point or
-an interval: beside an interval it is one. Inequalities in several variables are equal if they differ by a positive
-factor.
+\{0\}`, a set-builder set equals the interval it describes, and a reversed or negated inequality equals itself. Open is
+not closed. The name of the variable matters only if both sides name one. Inequalities joined by `or` are united, by
+`and` intersected; joined by a comma they are intersected if that leaves anything, otherwise united. `(a, b)` can be a
+point or an interval; if the other side is an interval, it is one too. Inequalities in several variables are equal if
+they differ by a positive factor.
 """
 
 from dataclasses import dataclass
@@ -51,14 +51,14 @@ _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!=", "=": "="}
 _MINUS_INFINITY = Negative(INFINITY)
 _OF_SETS = frozenset([*_LESS, *_GREATER, "!=", "in", "notin"])
 _OF_INTERVALS = (("[", ")"), ("(", "]"), ("]", "["), ("]", "]"), ("[", "["))
-"""Brackets that no point has."""
+"""Brackets that a point cannot have."""
 
 _DIGITS = 60
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One interval; an end that is infinite is open. A point is a closed piece with equal ends."""
+    """One interval. An infinite end is open. A point is a closed piece with equal ends."""
 
     low: Node
     low_closed: bool
@@ -68,8 +68,13 @@ class Piece:
 
 @dataclass(frozen=True)
 class RealSet:
-    """Pieces, as written, the variable they are about, if one is named, and the numbers among which they are meant,
-    where these are not all the reals: `\\{x \\in \\mathbb{Q} : x > 3\\}`."""
+    """A set of real numbers.
+
+    Attributes:
+        pieces: the pieces, as written.
+        variable: the variable it is about, if one is named.
+        among: the numbers it is restricted to, if these are not all reals: `\\{x \\in \\mathbb{Q} : x > 3\\}`.
+    """
 
     pieces: tuple[Piece, ...]
     variable: str | None = None
@@ -90,7 +95,7 @@ _NUMBER_SETS = {
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare where one side can only be a set of reals."""
+    """Compare if one side can only be a set of reals."""
     if not (_is_surely_set(left) or _is_surely_set(right)):
         return None
     decision: Decision | None = None
@@ -121,19 +126,19 @@ def _compared(first: RealSet, second: RealSet, same: Same) -> Decision:
 
 
 def _readings(left: Node, right: Node) -> list[tuple[Node, Node]]:
-    """Return both sides as they are, and with what is bounded in them as a mere name: `0 < f(x) < 1`, `|AB| > 3`."""
+    """Return both sides unchanged, and with what is bounded in them as a mere name: `0 < f(x) < 1`, `|AB| > 3`."""
     alike = _bounded(left) & _bounded(right)
     named = _with_names(left, alike), _with_names(right, alike)
     return [(left, right)] if named == (left, right) else [(left, right), named]
 
 
 def _bounded(node: Node) -> frozenset[Node]:
-    """Return the terms of relations, of which each may be a name."""
+    """Return the terms of relations, each of which can be a name."""
     return frozenset(term for part in walk(node) if isinstance(part, Relation) for term in part.terms)
 
 
 def _with_names(node: Node, alike: frozenset[Node]) -> Node:
-    """Put one letter for each `f(x)`, `a_n`, `AB` that has numbers for bounds; for `|x|` only if both sides have it."""
+    """Replace `f(x)`, `a_n`, `AB` by a letter if bounded by numbers, and `|x|` if both sides have it."""
     if isinstance(node, List) or _is_union(node):
         return rebuild(node, lambda child: _with_names(child, alike))
     if not isinstance(node, Relation):
@@ -150,7 +155,7 @@ def _with_names(node: Node, alike: frozenset[Node]) -> Node:
 
 
 def _segment(term: Node) -> str:
-    r"""Spell `AB`, `|AB|` and `\overline{AB}`, which are one length, as one name; nothing for other terms."""
+    r"""Spell `AB`, `|AB|` and `\overline{AB}`, which are the same length, as one name. Return "" for other terms."""
     match term:
         case Function("abs" | "bar", (Product() as product,)) | (Product() as product) if _is_value(product):
             names = [part.name for part in product.factors if isinstance(part, Symbol)]
@@ -170,7 +175,7 @@ def _is_union(node: Node) -> bool:
 
 
 def _is_value(node: Node) -> bool:
-    """Return whether a name is that of one value, and no formula in a letter."""
+    """Return whether a name stands for one value, rather than for a formula in a letter."""
     match node:
         case Call() | Text() | Function("norm" | "Re" | "Im" | "arg" | "det" | "vector"):
             return True
@@ -211,7 +216,7 @@ def _is_infinite(end: Node) -> bool:
 
 
 def as_set(node: Node) -> RealSet | None:
-    """Read a node as a set of reals; None where it is none that is understood."""
+    """Read a node as a set of reals, or return None."""
     match node:
         case Tuple(open, close, (low, high)) if _ascends(low, high):
             return RealSet((Piece(low, open == "[", high, close == "]"),))
@@ -234,8 +239,7 @@ def as_set(node: Node) -> RealSet | None:
 
 
 def _ascends(low: Node, high: Node) -> bool:
-    """Return whether two ends stand in the order of an interval, as far as that can be computed; `(3, 1)` is no
-    interval."""
+    """Return whether two ends are in the order of an interval, if that can be computed; `(3, 1)` is not an interval."""
     if low == INFINITY or high == _MINUS_INFINITY:
         return False
     if free_symbols(low) or free_symbols(high) or low == _MINUS_INFINITY or high == INFINITY:
@@ -250,7 +254,7 @@ def _ascends(low: Node, high: Node) -> bool:
 
 
 _NUMBERS = (Number, Negative, Quotient, Function, Power, Sum, Product, Constant, Symbol)
-"""What may be a member of a set of reals."""
+"""What can be a member of a set of reals."""
 
 
 def _points(members: tuple[Node, ...]) -> RealSet | None:
@@ -305,7 +309,7 @@ def _builder(head: Node, condition: Node) -> RealSet | None:
 
 
 def _turned(node: Relation) -> Relation:
-    """Write `a < x` as `x > a`; a relation that cannot be turned round is left as it is."""
+    """Write `a < x` as `x > a`. A relation that cannot be reversed is returned unchanged."""
     if not all(operator in _FLIPPED for operator in node.operators):
         return node
     return Relation(tuple(_FLIPPED[operator] for operator in reversed(node.operators)), node.terms[::-1])
@@ -392,14 +396,14 @@ _WHOLE_NUMBERS = {
     "mathbb N^*": 1,
     "mathbb N^+": 1,
 }
-"""Sets of whole numbers: 1 where they hold no negative ones."""
+"""Sets of integers: 1 if they contain no negative ones, otherwise -1."""
 
 _REALS = ("mathbb R", "R")
 _MAX_POINTS = 200
 
 
 def _range_of(item: Node) -> tuple[Node, str] | None:
-    """Split what only says what kind of number a letter is, such as `x \\in \\mathbb{Z}`; None for anything else."""
+    """Split a statement about the kind of a number, such as `x \\in \\mathbb{Z}`. Return None for anything else."""
     match item:
         case Relation(("in",), (term, Symbol(name))) if name in _WHOLE_NUMBERS or name in _REALS:
             return term, name
@@ -414,7 +418,7 @@ def _member(item: Node) -> RealSet | None:
 
 
 def _joined_sets(joiner: str, sets: list[RealSet | None]) -> RealSet | None:
-    """Unite what is joined by `or`, intersect what is joined by `and`; a comma intersects if that leaves anything."""
+    """Unite sets joined by `or`, and intersect those joined by `and`. A comma intersects if that leaves anything."""
     found = [one for one in sets if one is not None]
     variables = {one.variable for one in found if one.variable}
     if not found or len(found) < len(sets) or len(variables) > 1:
@@ -432,7 +436,7 @@ def _joined_sets(joiner: str, sets: list[RealSet | None]) -> RealSet | None:
 
 
 def _whole_points(found: RealSet, least: int) -> RealSet | None:
-    """Return the whole numbers of a bounded set, as points; None where there are too many, or 0 is in doubt."""
+    """Return the integers of a bounded set, as points, or None if there are too many, or 0 is in doubt."""
     points: set[int] = set()
     with MP.workdps(_DIGITS):
         for piece in found.pieces:
@@ -448,7 +452,7 @@ def _whole_points(found: RealSet, least: int) -> RealSet | None:
 
 
 def whole_span(piece: Piece) -> tuple[int | None, int | None]:
-    """Return the least and the greatest whole number of a piece, None where there is none.
+    """Return the least and the greatest integer of a piece, or None for an infinite end.
 
     Raises:
         NotMath, Undefined: an end has no value.
@@ -462,7 +466,7 @@ def whole_span(piece: Piece) -> tuple[int | None, int | None]:
 
 
 def _first_whole(low: Real, closed: bool) -> Real:
-    """Return the least whole number from an end on."""
+    """Return the least integer from an end on."""
     nearest = MP.nint(low)
     if _close(low, nearest):
         return nearest if closed else nearest + 1
@@ -476,7 +480,7 @@ def _holds_between(value: int, low: Real, high: Real, piece: Piece) -> bool:
 
 
 def _excluded(items: tuple[Node, ...]) -> RealSet | None:
-    """Read `x \\ne 1, 2` as a set that lacks both."""
+    """Read `x \\ne 1, 2` as the set without both."""
     match items:
         case (Relation(("!=",), (name, value)), *others) if not any(isinstance(item, Relation) for item in others):
             head, *values = [part for item in (value, *others) for part in signs.expand(item)]
@@ -492,7 +496,7 @@ def _excluded(items: tuple[Node, ...]) -> RealSet | None:
 
 
 def _number(node: Node) -> Real:
-    """Return the value of an end as a number of `MP`, infinite ends too."""
+    """Return the value of an end, possibly infinite, as a number of `MP`."""
     if node == INFINITY:
         return MP.inf
     if node == _MINUS_INFINITY:
@@ -500,7 +504,7 @@ def _number(node: Node) -> Real:
     with MP.workdps(_DIGITS):
         value = evaluate(node, {})
     if not isinstance(value, MP.mpf):
-        raise NotNumeric("an end of an interval that is no real number")
+        raise NotNumeric("an end of an interval that is not a real number")
     return value
 
 
@@ -512,7 +516,7 @@ _Row = tuple[Real, Real, Piece]
 
 
 def _merged(pieces: tuple[Piece, ...]) -> list[Piece]:
-    """Sort pieces and join those that touch; an empty piece disappears."""
+    """Sort pieces and join those that touch. Empty pieces are dropped."""
     with MP.workdps(_DIGITS):
         rows: list[_Row] = []
         for piece in pieces:
@@ -564,7 +568,7 @@ def _intersect(first: RealSet, second: RealSet) -> RealSet:
 
 
 def _overlap(one: Piece, other: Piece) -> Piece | None:
-    """Intersect two pieces; an infinite end gives way to any other, so that ends may be letters."""
+    """Intersect two pieces. An infinite end yields to any other without a comparison, so that ends can be letters."""
     low, low_closed = _inner(one.low, one.low_closed, other.low, other.low_closed, _MINUS_INFINITY, larger=True)
     high, high_closed = _inner(one.high, one.high_closed, other.high, other.high_closed, INFINITY, larger=False)
     if free_symbols(low) or free_symbols(high) or low == _MINUS_INFINITY or high == INFINITY:
@@ -572,7 +576,7 @@ def _overlap(one: Piece, other: Piece) -> Piece | None:
     with MP.workdps(_DIGITS):
         try:
             a, b = _number(low), _number(high)
-        except TooComplex:  # it may be empty, and then equals nothing but what is written alike
+        except TooComplex:  # it might be empty; kept as written, it equals only what is written alike
             return Piece(low, low_closed, high, high_closed)
         if _close(a, b):
             return Piece(low, True, high, True) if low_closed and high_closed else None
@@ -596,7 +600,7 @@ def _equal_pieces(first: tuple[Piece, ...], second: tuple[Piece, ...], same: Sam
         try:
             first, second = tuple(_merged(first)), tuple(_merged(second))
         except TooComplex:
-            pass  # ends too large to be ordered are compared as they are written
+            pass  # ends too large to sort are compared as written
         except (NotNumeric, Undefined):
             return None
     if len(first) != len(second):
@@ -628,10 +632,10 @@ def _same_end(one: Node, other: Node, same: Same) -> bool:
 
 
 def _relations(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare inequalities that are no sets of reals: by a positive factor, or term by term."""
+    """Compare inequalities that are not sets of reals: by a positive factor, or term by term."""
     if not isinstance(left, Relation) or not isinstance(right, Relation):
         joined = isinstance(left, List) or isinstance(right, List)
-        return None if joined else Decision(False, "a set of reals is not that")
+        return None if joined else Decision(False, "a set of reals cannot equal an answer of this kind")
     a, b = _upward(left), _upward(right)
     if a[0] != b[0] or len(a[1]) != len(b[1]):
         return Decision(False, "the relations differ")

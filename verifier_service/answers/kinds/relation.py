@@ -1,11 +1,11 @@
-"""Equations, assignments, functions and chains of equalities.
+"""Compare equations, assignments, functions and chains of equalities.
 
-An assignment `x = 3`, `f(x) = x^2`, `AB = 5`, `P(A) = 1/2`, `(x, y) = (1, 2)` equals its right side alone; two
-assignments must name the same thing, unless one names it in words or as `y` or `f(x)`. The argument of a function may
-be renamed. Two equations are equal if one side minus the other is the same but for a constant factor, or, for
-polynomial equations, the same irreducible factors. In a chain `x = 5 + 6 = 11` the last value counts; a chain of
-constants that contradicts itself (`41 = 42`) equals nothing. What follows `≈` is a remark, what follows the last `⇒`
-is the answer.
+An assignment `x = 3`, `f(x) = x^2`, `AB = 5`, `P(A) = 1/2`, `(x, y) = (1, 2)` equals its right side alone. Two
+assignments must name the same thing, unless one names it in words or as `y` or `f(x)`. The argument of a function can
+be renamed. Two equations are equal if the differences of their sides are proportional or, for polynomial equations,
+have the same irreducible factors. In a chain `x = 5 + 6 = 11`, the last value counts; a chain of constants that
+contradicts itself (`41 = 42`) equals nothing. What follows `≈` is a remark, and what follows the last `⇒` is the
+answer.
 """
 
 import re
@@ -60,14 +60,14 @@ _OF_NAMES = _TRIGONOMETRIC | {
     "abs", "norm", "det", "min", "max", "conjugate", "bar", "unit", "vector", "cross", "dot", "tr", "square",
     "transpose", "Re", "Im", "arg", "gcd", "lcm",
 }  # fmt: skip
-"""Functions that name something where they are applied to names."""
+"""Functions that name something if they are applied to names."""
 
 _LEAVES = (Symbol, Call, Text)
 _FIGURES = frozenset(["angle", "triangle", "measuredangle", "mathbb"])
 
 
 def decide(left: Node, right: Node, same: Same) -> Decision | None:
-    """Compare where one side is an equation, an assignment or a chain of equalities."""
+    """Compare if one side is an equation, an assignment or a chain of equalities."""
     a, b = _one_by_one(settle(left)), _one_by_one(settle(right))
     if (a, b) != (left, right):
         return same(a, b)
@@ -88,7 +88,7 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
 
 
 def settle(node: Node) -> Node:
-    """Cut what is not the statement itself: what stands before the last `⇒`, and the approximation after `≈`."""
+    """Cut what is not the statement itself: what precedes the last `⇒`, and the approximation after `≈`."""
     if not isinstance(node, Relation):
         return node
     operators, terms = list(node.operators), list(node.terms)
@@ -126,7 +126,7 @@ def _one_by_one(node: Node) -> Node:
 
 
 def unzipped(node: Node) -> List | None:
-    """Read `(x, y) = (1, 2)` as `x = 1, y = 2`; None for anything else."""
+    """Read `(x, y) = (1, 2)` as `x = 1, y = 2`, or return None."""
     match node:
         case Relation(("=",), (Tuple(items=names), Tuple(items=values))):
             if len(names) != len(values) or not all(map(is_name, names)):
@@ -137,7 +137,7 @@ def unzipped(node: Node) -> List | None:
 
 
 def _labels(equations: List) -> list[str]:
-    """Spell what stands on the left of each equation of a list."""
+    """Spell the left side of each equation of a list."""
     return [label_of(equation.terms[0]) for equation in equations.items if isinstance(equation, Relation)]
 
 
@@ -146,7 +146,7 @@ def _is_equation(node: Node) -> TypeGuard[Relation]:
 
 
 def contradicts_itself(node: Node) -> bool:
-    """Return whether an answer is an equation of constants that is false, such as `41 = 42`."""
+    """Return whether an answer is a false equation of constants, such as `41 = 42`."""
     if (
         not _is_equation(node)
         or is_name(node.terms[0])
@@ -159,7 +159,7 @@ def contradicts_itself(node: Node) -> bool:
 
 
 def _is_in_class(node: Node, those: Congruent) -> bool:
-    """Return whether `2^{100} \\equiv 2 \\pmod 7` may hold; also where that cannot be computed."""
+    """Return whether `2^{100} \\equiv 2 \\pmod 7` holds, or cannot be computed."""
     value, residue, modulus = exact(node), exact(those.residue), exact(those.modulus)
     if value is None or residue is None or not modulus:
         return True
@@ -167,8 +167,10 @@ def _is_in_class(node: Node, those: Congruent) -> bool:
 
 
 def is_name(node: Node) -> bool:
-    """Return whether a term only names something: a letter, `f(x)`, `P(A)`, `AB`, `x + y`, `|AB|`, `(x, y)`; no number
-    in it."""
+    """Return whether a term only names something.
+
+    Examples: a letter, `f(x)`, `P(A)`, `AB`, `x + y`, `|AB|`, `(x, y)`. It contains no numbers.
+    """
     match node:
         case Symbol() | Call() | Text():
             return True
@@ -192,7 +194,7 @@ def is_name(node: Node) -> bool:
 
 
 def assignment(node: Node) -> tuple[str | None, Node]:
-    """Split an assignment into a label and its value; a node that is none has the label None."""
+    """Split an assignment into a label and its value. The label of any other node is None."""
     node = settle(node)
     match node:
         case Ratio((Symbol(name) | Text(name), value)) if len(name) > 1:
@@ -206,6 +208,7 @@ def assignment(node: Node) -> tuple[str | None, Node]:
 def _assigned(equation: Relation) -> tuple[str | None, Node]:
     terms = equation.terms
     first, last = terms[0], terms[-1]
+    # `3 = x` is an assignment as well.
     if len(terms) == 2 and not is_name(first) and isinstance(last, Symbol) and exact(first) is not None:
         first, last = last, first
     if is_name(first) and not (_names_in(first) & free_symbols(last)) - _arguments(first) and not _recurs(first, last):
@@ -234,8 +237,10 @@ def label_of(node: Node) -> str:
 
 
 def base_name(label: str) -> str:
-    """Return the letter of a numbered unknown: `x_1`, `x_{2}` and `x` are one unknown, `f(1)` and `f(2)` are two, as
-    are `xy` and `x + y`."""
+    """Return the letter of a numbered unknown.
+
+    `x_1`, `x_{2}` and `x` are one unknown; `f(1)` and `f(2)` are two, and so are `xy` and `x + y`.
+    """
     if " at " in label or label.startswith("formula"):
         return label
     return re.split(r"[_()\d]", label, maxsplit=1)[0] or label
@@ -249,7 +254,7 @@ def _names_in(node: Node) -> set[str]:
 
 
 def _arguments(node: Node) -> frozenset[str]:
-    """Name the letters bound on the left of an assignment: the arguments of `f(x, y)`, x under `\\int f dx`."""
+    """Return the letters bound on the left of an assignment: the arguments of `f(x, y)`, the x of `\\int f dx`."""
     match node:
         case Call(_, operands):
             return frozenset[str]().union(*map(free_symbols, operands))
@@ -262,8 +267,10 @@ def _arguments(node: Node) -> frozenset[str]:
 
 
 def _recurs(name: Node, value: Node) -> bool:
-    """Return whether a value holds the function that it is to define: `a_{n+1} = 2a_n`; not its value at a number, as in
-    `y(t) = y(0) e^t`."""
+    """Return whether a value contains the function it defines, as in `a_{n+1} = 2a_n`.
+
+    Its value at a number does not count, as in `y(t) = y(0) e^t`.
+    """
     if not isinstance(name, Call) or name.name in ("P", "Pr", "mathbb P"):
         return False
     return any(
@@ -303,7 +310,7 @@ def _two(left: Relation, right: Relation, same: Same) -> Decision:
 
 
 def _named_by(equation: Relation, other: Relation) -> Relation:
-    r"""Read the letters `pH` on the left of `pH = 3` as the one name that they are in `\mathrm{pH} = 3`."""
+    r"""Read the letters `pH` on the left of `pH = 3` as one name, if the other side is `\mathrm{pH} = 3`."""
     match equation.terms[0], other.terms[0]:
         case Product(factors), Symbol(name) if all(isinstance(factor, Symbol) for factor in factors):
             spelled = "".join(factor.name for factor in factors if isinstance(factor, Symbol))
@@ -321,7 +328,7 @@ def _mixed(left: Relation, right: Relation) -> bool:
 
 
 def may_be_called(one: str, other: str) -> bool:
-    """Return whether two names may stand for the same thing: one is a phrase, or both are a function's value."""
+    """Return whether two names can stand for the same thing: one is a phrase, or both are a function's value."""
     if _is_phrase(one) or _is_phrase(other):
         return True
     if one.count("'") == other.count("'"):
@@ -333,14 +340,13 @@ def may_be_called(one: str, other: str) -> bool:
 
 
 def _is_phrase(label: str) -> bool:
-    """Return whether a name is words, such as `Area`, and no Greek letter or figure."""
+    """Return whether a name is words, such as `Area`, and not a Greek letter or a figure."""
     plain = label.replace(" ", "")
     return len(label) > 3 and plain.isalpha() and label not in GREEK and not _is_marked(label)
 
 
 def _is_marked(label: str) -> bool:
-    """Return whether a name is letters under an accent or of a figure: `dot x`, `hat theta`, `triangle ABC`; not `dot
-    product`."""
+    """Return whether a name is accented letters or a figure: `dot x`, `hat theta`, `triangle ABC`; not `dot product`."""
     mark, _, rest = label.partition(" ")
     return mark in _FIGURES or (mark in ACCENTS and (len(rest) < 3 or rest in GREEK))
 
@@ -349,7 +355,7 @@ _UNKNOWNS = frozenset(["x", "y", "z", "n", "a", "b", "p", "q", "t", "theta", "al
 
 
 def is_family(label: str, value: Node) -> bool:
-    """Return whether `x = 2 + 3k` gives an unknown the values of a family: linear in a letter for whole numbers."""
+    """Return whether `x = 2 + 3k` gives an unknown a family of values: linear in an integer letter."""
     names = free_symbols(value)
     return (
         label in _UNKNOWNS and len(names) == 1 and names <= parameters.WHOLE - {label} and bool(literal.linear(value))
@@ -372,7 +378,7 @@ def _renamed(left: Relation, right: Relation, value_a: Node, value_b: Node) -> N
 
 
 def _one(equation: Relation, other: Node, same: Same) -> Decision:
-    """Compare an equation with what is not one."""
+    """Compare an equation with something else."""
     label, value = assignment(equation)
     if label is not None and not contradicts_itself(equation):
         if is_family(label, value) and is_family(label, other) and free_symbols(value) != free_symbols(other):
@@ -387,7 +393,9 @@ def _one(equation: Relation, other: Node, same: Same) -> Decision:
         return same(terms[-1], other)
     return Decision(
         False,
-        "the equation is no assignment, and its sides differ" if free_symbols(equation) else "the equation is false",
+        "the equation is not an assignment, and its sides differ"
+        if free_symbols(equation)
+        else "the equation is false",
     )
 
 
@@ -430,7 +438,7 @@ def _equations(left: Relation, right: Relation) -> Decision:
 
 
 def _is_of_complex_parts(left: Node, right: Node) -> bool:
-    r"""Return whether a complex letter stands in `\operatorname{Re}(z)`, `|z|`, `\bar z`, which no polynomial holds."""
+    r"""Return whether a complex letter occurs in `\operatorname{Re}(z)`, `|z|`, `\bar z`, which are not polynomials."""
     letters = letters_of(left, right).complex
     return bool(letters) and any(
         isinstance(part, Function) and letters & free_symbols(part) for node in (left, right) for part in walk(node)

@@ -1,4 +1,4 @@
-"""Answers with ±: each stands for the values with all its ± taken as plus and all as minus (∓ the other way).
+"""Read answers with ±: each stands for two values, with every ± taken as plus, and as minus (∓ the other way).
 
 `1 ± sqrt(2)` equals the list `1 + sqrt(2), 1 - sqrt(2)`; it does not equal one of the two.
 """
@@ -9,12 +9,12 @@ from verifier_service.answers.tree.nodes import Negative, Node, PlusMinus, Tuple
 
 
 def has_sign(node: Node) -> bool:
-    """Return whether ± or ∓ stands anywhere in the tree."""
+    """Return whether ± or ∓ occurs anywhere in the tree."""
     return any(isinstance(part, PlusMinus) for part in walk(node))
 
 
 def has_one_sign(node: Node) -> bool:
-    """Return whether ± or ∓ stands once in the tree, so that nobody asks whether two go together."""
+    """Return whether ± or ∓ occurs exactly once, so that it is clear which signs go together."""
     return sum(isinstance(part, PlusMinus) for part in walk(node)) == 1
 
 
@@ -33,7 +33,7 @@ def _choose(node: Node, positive: bool) -> Node:
 
 
 def _negative(node: Node) -> Node:
-    """Negate a value; a vector is negated in each of its coordinates."""
+    """Negate a value. A vector is negated by its coordinates."""
     if isinstance(node, Tuple) and (node.open, node.close) == ("(", ")"):
         return replace(node, items=tuple(map(_negative, node.items)))
     return Negative(node)

@@ -1,9 +1,9 @@
-r"""Whether an answer is a solution, or still the question.
+r"""Recognize whether an answer is a solution, or still the question.
 
-A reference that is solved (a number, `x = 3`, `2 \le x \le 3`, an interval, a finite set, lists of these) is equalled
-by a solved answer only: not by `2x + 1 = x + 4`, `x^2 - 5x + 6 \le 0` or `\{x : x^2 - 5x + 6 = 0\}`. A relation is
-solved if a name stands alone on one side and nothing but numbers on the other. `|x| < 3` and `-x > -3` count as solved.
-This is the one rule that asks more of the answer than of the reference.
+A solved reference (a number, `x = 3`, `2 \le x \le 3`, an interval, a finite set, lists of these) can only be equalled
+by a solved answer, not by `2x + 1 = x + 4`, `x^2 - 5x + 6 \le 0` or `\{x : x^2 - 5x + 6 = 0\}`. A relation is solved if
+one side is a single name and the other has only numbers. `|x| < 3` and `-x > -3` count as solved. This is the only rule
+that demands more of the answer than of the reference.
 """
 
 from itertools import pairwise
@@ -30,7 +30,10 @@ _BOUNDS = ("<", "<=", ">", ">=", "!=")
 
 
 def _parts(node: Node) -> tuple[Node, ...] | None:
-    """Return what decides for a list or a set: its items, its sides, its condition; None for any other node."""
+    """Return the parts that decide for a list or a set: its items, its sides, its condition.
+
+    None for any other node.
+    """
     match node:
         case List(items=items) | Set(items) | Tuple(items=items):
             return items
@@ -43,7 +46,7 @@ def _parts(node: Node) -> tuple[Node, ...] | None:
 
 
 def is_solved(node: Node) -> bool:
-    """Return whether a node holds values only: no letter but those that are given values or bounds."""
+    """Return whether a node holds only values: its only letters are those that are given values or bounds."""
     node = settle(node)
     parts = _parts(node)
     if parts is not None:
@@ -54,7 +57,7 @@ def is_solved(node: Node) -> bool:
 
 
 def is_question(node: Node) -> bool:
-    """Return whether a part of an answer is a relation that is still to be solved for its one letter."""
+    """Return whether a part of an answer is a relation that is still to be solved for its only letter."""
     node = settle(node)
     parts = _parts(node)
     if parts is not None:

@@ -1,9 +1,8 @@
-r"""Sets of whole numbers: with a condition, by a formula in a whole letter, by dots, by congruences, in words.
+r"""Compare sets of integers, given by a condition, a formula, dots, congruences, or in words.
 
 `\{x \in \mathbb{Z} : -2 \le x \le 1\}` equals `\{-2, -1, 0, 1\}`, `\{2k : k \in \mathbb{Z}\}` equals `even integers`
-and `n \equiv 0 \pmod 2`, `\mathbb{Z}^+` equals `\{1, 2, 3, \ldots\}`. Such a set repeats with a period beyond some
-reach, so that a finite number of members decides. The natural numbers may begin with 0 or with 1, but for both answers
-alike.
+and `n \equiv 0 \pmod 2`, and `\mathbb{Z}^+` equals `\{1, 2, 3, \ldots\}`. Such a set is periodic beyond some reach, so
+a finite number of members decides. The natural numbers can begin with 0 or with 1, but alike for both answers.
 """
 
 import math
@@ -36,13 +35,15 @@ from verifier_service.answers.tree.nodes import (
 )
 
 _MAX_MEMBERS = 20_000
-"""A set whose period or reach is larger is not compared here."""
+"""A set with a larger period or reach is not compared here."""
 
 
 @dataclass(frozen=True)
 class WholeSet:
-    """Whole numbers, or with `real` the numbers of a set of reals: those that `holds` names, and which repeat with a
-    period beyond the reach; the letter that they are values of, if one is named."""
+    """A set of integers or, with `real`, a set of reals seen through its integers.
+
+    `holds` decides membership, which is periodic beyond `reach`. `variable` is the letter it is about, if one is named.
+    """
 
     holds: Callable[[int], bool]
     period: int = 1
@@ -50,18 +51,18 @@ class WholeSet:
     variable: str | None = None
     real: bool = False
     listed: bool = False
-    """Whether it is nothing but a list of its members."""
+    """Whether it is a mere list of its members."""
 
 
 def decide(left: Node, right: Node, _: Same) -> Decision | None:
-    """Compare where one side can only be a set of whole numbers and the other is one too."""
+    """Compare if one side can only be a set of integers, and the other is one too."""
     if all(found is None or found.listed for found in (_by_form(left, 0), _by_form(right, 0))):
-        return None  # before the solving of equations that others do as well
+        return None  # checked first, because `as_whole` may solve equations
     return _decided(lambda first: (as_whole(left, first), as_whole(right, first)), _natural_numbers(left, right))
 
 
 def decide_stated(one: Stated, words: str, other: Stated, other_words: str) -> Decision | None:
-    """Compare two answers that name whole numbers in words, or say in a qualifier which ones they are."""
+    """Compare two answers that name integers in words, or say in a qualifier which ones they are."""
     if not (one.qualifiers or other.qualifiers or _in_words(words) or _in_words(other_words)):
         return None
     trees = [side.tree for side in (one, other) if side.tree is not None]
@@ -73,7 +74,7 @@ _Sides = Callable[[int], tuple[WholeSet | None, WholeSet | None]]
 
 
 def _decided(sides: _Sides, starts: Sequence[int]) -> Decision | None:
-    """Compare two sets for each start that the natural numbers may have."""
+    """Compare two sets for each possible start of the natural numbers."""
     for first in starts:
         one, other = sides(first)
         if one is None or other is None or one.real or other.real or (one.listed and other.listed):
@@ -90,7 +91,7 @@ def _decided(sides: _Sides, starts: Sequence[int]) -> Decision | None:
 
 
 def joined(sets: Sequence[WholeSet]) -> tuple[int, int] | None:
-    """Return the period that sets have together, and their reach; None where these are too large."""
+    """Return the common period of sets, and their reach, or None if these are too large."""
     period, reach = math.lcm(*(part.period for part in sets)), max((part.reach for part in sets), default=0)
     return (period, reach) if period + reach <= _MAX_MEMBERS else None
 
@@ -124,8 +125,10 @@ _NAMED = {
 
 
 def _natural_numbers(*nodes: Node) -> Sequence[int]:
-    r"""Return the numbers that the natural ones may begin with: 1 where an answer adds 0 to them, 0 where one takes it
-    away."""
+    r"""Return the possible starts of the natural numbers.
+
+    It is 1 if an answer adds 0 to them, and 0 if one removes it.
+    """
     parts = [part for node in nodes for part in walk(node)]
     told = {part.kind for part in parts if isinstance(part, SetOperation) and _is_of_zero(part)}
     if told:
@@ -134,12 +137,12 @@ def _natural_numbers(*nodes: Node) -> Sequence[int]:
 
 
 def as_whole(node: Node, first: int) -> WholeSet | None:
-    """Read a node as a set of whole numbers, or of reals; None where it is neither, or has letters in its ends."""
+    """Read a node as a set of integers, or of reals. Return None if it is neither, or has letters in its ends."""
     return _by_form(node, first) or _of_reals(node)
 
 
 def _by_form(node: Node, first: int) -> WholeSet | None:
-    """Read what says by its form that it is a set of whole numbers."""
+    """Read a node that has the form of a set of integers."""
     match node:
         case Symbol(name):
             return _from(first) if name == "mathbb N" else _NAMED.get(name)
@@ -158,12 +161,12 @@ def _by_form(node: Node, first: int) -> WholeSet | None:
 
 
 def _is_lattice(node: Node) -> bool:
-    r"""Return whether a node is `2\mathbb{Z}`, `3\mathbb{Z} + 1`."""
+    r"""Return whether a node is like `2\mathbb{Z}`, `3\mathbb{Z} + 1`."""
     return free_symbols(node) == frozenset(("mathbb Z",))
 
 
 def _line(node: Node, inside: WholeSet = ALL) -> WholeSet | None:
-    """Return the values that a linear formula with whole coefficients has for the numbers of a set."""
+    """Return the values of a linear formula with integer coefficients, for the numbers of a set."""
     line = literal.linear(node)
     if line is None or any(part.denominator != 1 or abs(part) > _MAX_MEMBERS for part in line):
         return None
@@ -257,7 +260,7 @@ def _operation(node: SetOperation, first: int) -> WholeSet | None:
 
 
 def _is_of_zero(node: SetOperation) -> bool:
-    r"""Return whether a node is `\mathbb{N} \cup \{0\}` or `\mathbb{N} \setminus \{0\}`, which tell the start of N."""
+    r"""Return whether a node is `\mathbb{N} \cup \{0\}` or `\mathbb{N} \setminus \{0\}`, which show where N begins."""
     match node:
         case SetOperation("union" | "minus", Symbol("mathbb N"), Set((zero,))):
             return exact(zero) == 0
@@ -305,7 +308,7 @@ def _list(node: List, first: int) -> WholeSet | None:
 
 
 def _of_reals(node: Node) -> WholeSet | None:
-    """Return a set of reals by the whole numbers in it; one that is nothing but whole points is those points."""
+    """Return a set of reals through the integers in it. If it is only integer points, return those points."""
     try:
         found = realset.as_set(node)
         if found is None or found.among:
@@ -350,11 +353,11 @@ _COMPARED: dict[str, Callable[[int, int], bool]] = {
     "!=": lambda value, end: value != end,
 }
 _OF_WHOLE = frozenset(["Z", "N", "odd", "even"])
-"""Marks of whole numbers only."""
+"""Marks that only integers have."""
 
 
 def _stated(side: Stated, words: str, first: int) -> WholeSet | None:
-    """Return the whole numbers that an answer names with its qualifiers, or in words."""
+    """Return the integers that an answer names with its qualifiers, or in words."""
     if side.tree is None or _in_words(words):
         return _in_words(words)
     said = {name: _said(marks, first) for name, marks in _by_name(side).items()}
@@ -381,7 +384,7 @@ def _by_name(side: Stated) -> dict[str, frozenset[str]]:
 
 
 def _said(marks: frozenset[str], first: int) -> WholeSet | None:
-    """Return the whole numbers that all marks of a letter allow; None where they allow others, or are not known."""
+    """Return the integers that all marks of a letter allow, or None if they allow others, or are unknown."""
     if not marks & _OF_WHOLE:
         return None
     return _met([_marked(mark, first) for mark in marks])
@@ -397,7 +400,7 @@ def _marked(mark: str, first: int) -> WholeSet | None:
     return WholeSet(lambda value: compared(value, end), 1, abs(end) + 1)
 
 
-# matches the blankless words `theevenintegers`, `allmultiplesof3`, `niseven`, `positiveoddnumbers`,
+# matches words without blanks: `theevenintegers`, `allmultiplesof3`, `niseven`, `positiveoddnumbers`,
 # `nisdivisibleby3`, `integersdivisibleby4`; not `even`, `numbers`, `primes`
 _SPOKEN = re.compile(
     r"(?:the|all|allthe|theset(?:of)?(?:all)?|setof(?:all)?|everyinteger|(?P<name>[a-z])(?:is|mustbe)(?:an?)?)?"

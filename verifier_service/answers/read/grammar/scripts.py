@@ -234,7 +234,7 @@ class Scripts(Brackets, Units):
         self.expect("_")
         based = self._based_on(digits)
         if any(int(digit, 36) >= based.base for digit in digits):
-            raise NotMath(f"a digit that is too large for base {based.base}")
+            raise NotMath(f"a digit is too large for base {based.base}")
         return based
 
     def _number_base(self) -> Node:
