@@ -109,7 +109,7 @@ def _arithmetic(known: tuple[Node, ...], last: Node) -> tuple[Fraction, Fraction
 
 
 def _goes_on_otherwise(one: Node, other: Node, last: Node) -> bool:
-    """Return whether two terms and the last can be powers or squares: `1 + 2 + \\cdots + 64`, `1 + 4 + \\cdots + 100`."""
+    """Return whether the terms can be powers or squares: `1 + 2 + \\cdots + 64`, `1 + 4 + \\cdots + 100`."""
     first, second, end = (exact(node) or Fraction(0) for node in (one, other, last))
     if all(value > 0 and math.isqrt(int(value)) ** 2 == value for value in (first, second, end)):
         return True

@@ -346,7 +346,7 @@ def _is_phrase(label: str) -> bool:
 
 
 def _is_marked(label: str) -> bool:
-    """Return whether a name is accented letters or a figure: `dot x`, `hat theta`, `triangle ABC`; not `dot product`."""
+    """Return whether a name is accented or a figure: `dot x`, `hat theta`, `triangle ABC`; not `dot product`."""
     mark, _, rest = label.partition(" ")
     return mark in _FIGURES or (mark in ACCENTS and (len(rest) < 3 or rest in GREEK))
 

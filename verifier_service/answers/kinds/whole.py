@@ -332,7 +332,7 @@ def _is_point(piece: realset.Piece) -> bool:
     return piece.low_closed and piece.high_closed and piece.low == piece.high
 
 
-# --- what is said beside a tree, and words ------------------------------------------------------------------------
+# --- qualifiers and words ------------------------------------------------------------------------
 
 _MARKS = {
     "Z": ALL,

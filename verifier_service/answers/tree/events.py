@@ -31,7 +31,7 @@ def of_events(node: Node) -> Node:
 
 
 def _told(node: Node) -> Node:
-    r"""Rewrite the probability of a complement as `1 - P(A)`, and every other complement of an event in one notation."""
+    r"""Rewrite the probability of a complement as `1 - P(A)`, and any other complement in one notation."""
     match node:
         case Call(name, (event,)) if name in _PROBABILITIES:
             return _probability(name, event)

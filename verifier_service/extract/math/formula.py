@@ -1,4 +1,4 @@
-r"""Recognize formulas in a text: `$...$`, `$$...$$`, `\(...\)`, `\[...\]`, and lines of pure mathematics."""
+r"""Recognize formulas in a text: `$...$`, `$$...$$`, `\(...\)`, `\[...\]`, and lines of pure math."""
 
 import re
 
@@ -21,7 +21,7 @@ def inside(formula: re.Match[str]) -> str:
 
 
 def is_formula(line: str) -> bool:
-    """Return whether a whole line is mathematics, not a sentence."""
+    """Return whether a whole line is math, not a sentence."""
     bare = _TEXT_OR_COMMAND.sub(" ", line)
     words = [word for word in _WORD.findall(bare) if word.lower() not in _OF_FORMULAS]
     foreign = any(sign.isalpha() and not sign.isascii() and not "Α" <= sign <= "ω" for sign in bare)

@@ -71,7 +71,7 @@ class Functions(Scripts):
         return node if exponent is None else Power(node, exponent)
 
     def _function_argument(self) -> Node:
-        """Read an argument: exactly the bracket if one follows, otherwise the product up to the next function or sign."""
+        """Read an argument: the bracket if one follows, otherwise the product up to the next function or sign."""
         if self.is_sign(("(",)):
             return self.round_group()
         if self.is_sign(("[",)):

@@ -245,7 +245,7 @@ class Names(Scripts):
         return Call(name, tuple(sorted(items, key=repr)) if name in ("Cov", "Corr") else items)
 
     def nabla(self, name: str) -> Node:
-        r"""Read the operand of `\nabla`: `\nabla f`, `\nabla\times F` and `\nabla\cdot F` are three different things."""
+        r"""Read the operand of `\nabla`. `\nabla f`, `\nabla\times F` and `\nabla\cdot F` all differ."""
         if self.is_sign(("times", "cdot", "bullet")):
             sign = "times" if self.take().value == "times" else "cdot"
             return Call(f"{name} {sign}", (self.power(),))
