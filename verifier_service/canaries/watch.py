@@ -48,8 +48,7 @@ class Canaries:
         """The canaries of what can never be judged by this service."""
 
     def leave_out(self, names: Iterable[str]) -> None:
-        """Forget canaries that are not watched yet: this service can never judge these, and requests for them are
-        refused."""
+        """Forget canaries that are not watched yet, because this service can never judge what they speak for."""
         self.left_out |= frozenset(names)
         for name in self.left_out:
             self._watched.pop(name, None)

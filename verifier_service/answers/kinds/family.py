@@ -197,8 +197,7 @@ def _is_constant(node: Node) -> bool:
 
 
 def _constants(a: list[Node], b: list[Node]) -> Decision | None:
-    """Compare two antiderivatives or solutions of a differential equation whose arbitrary constants have different
-    names."""
+    """Compare two solutions of a differential equation, or antiderivatives, with differently named constants."""
     if len(a) != 1 or len(b) != 1:
         return None
     left, right = _names(a) - _names(b), _names(b) - _names(a)

@@ -1,5 +1,4 @@
-r"""Compare propositions: letters with `\lnot \land \lor \to \leftrightarrow`, and Boolean algebra with lines over
-letters.
+r"""Compare propositions: letters with `\lnot \land \lor \to \leftrightarrow`, and Boolean algebra.
 
 Two propositions are equal if they have the same truth table: `p \to q` equals `\lnot p \lor q` and is not `q \to p`. In
 `\overline{A}B + A`, + is "or", a product is "and", the line is "not". Sets named by capital letters are compared by

@@ -1,5 +1,4 @@
-r"""Read a multiple choice: one letter from A to J, perhaps with the word "option" or the option's text, and nothing
-else.
+r"""Read a multiple choice: one letter from A to J, perhaps with the word "option" or the option's text.
 
 `D`, `(D)`, `\textbf{(D)}`, `D.`, `__D__`, `option d`, `选 D` name the letter. `D) 42`, `(D) -5`, `D: 42`, `D - none of
 them`, `D is correct` also give the option's text. A letter followed by math is a name: `C(10,3)`, `E(X) = 5`, `A - 5`,

@@ -230,8 +230,7 @@ class _Reader:
         return (self._statements(at, end), end) if self._known(at, end) else None
 
     def _bound(self, at: int) -> tuple[list[Qualifier], int] | None:
-        """Read `c > 0` after the comma of `f(x) = cx, c > 0`: a bound on a letter before it, without another bound
-        before."""
+        """Read `c > 0` after the comma of `f(x) = cx, c > 0`: the only bound, on a letter that precedes it."""
         if self.words[at - 1] not in (",", *_BLANKS) or not self._bounds(at, at - 1):
             return None
         if any(word in _RELATIONS and word != "=" for word in self.words[:at]):

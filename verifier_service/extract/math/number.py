@@ -20,8 +20,7 @@ def last_number(text: str) -> re.Match[str] | None:
 
 
 def amount(sentence: str) -> tuple[str, int] | None:
-    """Return a sentence's number and where it stands: its only sum of money if there is exactly one, or its last
-    number."""
+    """Return a sentence's number and its position: its only sum of money, or else its last number."""
     money = list(_MONEY.finditer(sentence))
     if len(money) == 1:
         return money[0].group(1) or money[0].group(2), money[0].start()

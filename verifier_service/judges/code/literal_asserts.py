@@ -251,8 +251,7 @@ class _Reader:
                 return False
 
     def _body(self, function: ast.FunctionDef, parameters: int) -> Sequence[LiteralAssert]:
-        """Read a function made of asserts: `check(candidate)`, where `candidate` is the entry point, or
-        `test_something()`.
+        """Read a function of asserts: `check(candidate)`, called with the entry point, or `test_something()`.
 
         Raises:
             _OtherForm: it does anything else.

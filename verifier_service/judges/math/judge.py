@@ -111,8 +111,7 @@ class MathJudge:
                     on_result(index, error)
 
     def _chunks(self, twins: "dict[_Item, list[int]]") -> list[list[tuple[int, Any]]]:
-        """Cut the work into chunks, keeping submissions with the same references together while every worker gets a
-        share."""
+        """Cut the work into chunks: the same references stay together, as far as every worker gets a share."""
         groups: dict[tuple[str, ...], list[tuple[int, Any]]] = defaultdict(list)
         for item, indices in twins.items():
             groups[item.references].append((indices[0], {**item._asdict(), "secret": self._secret}))

@@ -270,8 +270,7 @@ class _Tests:
         return list(self.walk.function(node, scope, bound))
 
     def _fixtures(self, node: Function) -> dict[str, list[Value]]:
-        """Return what the fixtures taken by the test `node` stand for, if they are in this file and return an
-        expression."""
+        """Return the values of the fixtures that the test `node` takes, if this file defines them as an expression."""
         found: dict[str, list[Value]] = {}
         for argument in node.args.args:
             fixture = self.walk.module.functions.get(argument.arg)

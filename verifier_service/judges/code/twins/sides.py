@@ -92,8 +92,7 @@ class Sides(Names):
         """The literals of alternative equalities, one of which suffices."""
 
     def equality(self, left: ast.expr, right: ast.expr, scope: Scope, ask: Ask) -> Sites:
-        """Return the sites of the expected side: the side with plain literals if there is one, otherwise the right
-        side."""
+        """Return the sites of the expected side: the one with plain literals, or else the right one."""
         found = [(rank, sites) for rank, sites in (self._side(side, scope, ask) for side in (right, left)) if sites]
         return min(found, key=lambda pair: pair[0])[1] if found else []
 
