@@ -156,7 +156,7 @@ class _Writer:
                 assert_never(node)
 
     def _product(self, factors: tuple[Node, ...]) -> str:
-        """Write factors side by side, with a dot before one that starts with a digit, a brace, a fraction or a minus."""
+        """Write factors side by side, with a dot before a digit, a brace, a fraction or a minus."""
         text = ""
         for index, factor in enumerate(factors):
             own = self.write(factor, _PRODUCT if index == 0 else _UNARY)
