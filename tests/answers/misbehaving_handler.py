@@ -1,4 +1,4 @@
-"""A handler for worker pools that does what it is told, good or bad; the pool's tests run it in real workers."""
+"""A handler for worker pools that does whatever its item says, good or bad. The pool's tests run it in real workers."""
 
 import os
 import time
@@ -9,7 +9,7 @@ Report = Callable[[str, Any], None]
 
 
 def handle(item: dict[str, Any], report: Report) -> None:
-    """Do `item["do"]` and report what it gave, if it comes to that."""
+    """Do `item["do"]` and report its result, if it gets that far."""
     _DEEDS[item["do"]](item, report)
 
 
@@ -59,7 +59,7 @@ def _compute_in_turns(item: dict[str, Any], report: Report) -> None:
         until_s = time.process_time() + 0.003
         while time.process_time() < until_s:
             pass
-        time.sleep(0.0005)  # wakes with the kernel's clock, and so has run at each of its ticks
+        time.sleep(0.0005)  # wakes with the kernel's clock, and so is running at each of its ticks
     report("result", os.getpid())
 
 

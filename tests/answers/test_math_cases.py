@@ -1,4 +1,4 @@
-"""Every labelled case under `tests/cases/math` is judged through the real judge, with its worker processes."""
+"""Every labelled case under `tests/cases/math` is judged by the real judge, with its worker processes."""
 
 import json
 from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ async def judge() -> AsyncIterator[MathJudge]:
 
 @pytest.mark.parametrize("kind", FILES)
 async def test_every_case_of_a_kind_gets_the_verdict_of_its_label(judge: MathJudge, kind: str) -> None:
-    """A case that is judged against its label is listed with its reason."""
+    """Cases judged against their label are listed with their reasons."""
     rows = load(kind)
     submissions = [
         MathSubmission(

@@ -1,4 +1,4 @@
-"""Worker processes that spin, eat memory, die or fall silent are killed and replaced, and nobody else notices."""
+"""Worker processes that spin, eat memory, die or fall silent are killed and replaced, and no other item is affected."""
 
 import asyncio
 import os
@@ -57,20 +57,20 @@ async def test_a_computation_that_python_cannot_interrupt_is_killed_too(pool: Po
 
 
 async def test_an_item_that_allocates_too_much_exceeds_the_memory_limit(pool: Pool) -> None:
-    """What fits is allowed, what does not is told apart from a crash."""
+    """What fits is allowed, and what does not is distinguished from a crash."""
     results = await run(pool, {"do": "allocate", "mebibytes": 50}, {"do": "allocate", "mebibytes": 4000}, ECHO)
     assert results == [("result", 50 * 1024 * 1024), (Ended.MEMORY, None), ("result", 7)]
 
 
 @pytest.mark.parametrize("deed", ["die", "raise"])
 async def test_an_item_under_which_workers_die_while_harmless_ones_live_is_reported_once(pool: Pool, deed: str) -> None:
-    """A worker's death is tried again, because it may have been bad luck."""
+    """A worker's death is tried again, because it can be bad luck."""
     results = await run(pool, {"do": deed}, ECHO)
     assert results == [(Ended.CRASH, None), ("result", 7)]
 
 
 async def test_the_last_stage_that_was_reached_is_told_with_the_death() -> None:
-    """So the caller can tell a reference that kills from an answer that does."""
+    """This lets the caller distinguish a reference that kills from an answer that does."""
     pool = Pool(HANDLER, 1, LIMITS, ECHO)
     await pool.start()
     assert await run(pool, {"do": "stage"}) == [(Ended.TIME, "half way")]
@@ -78,7 +78,7 @@ async def test_the_last_stage_that_was_reached_is_told_with_the_death() -> None:
 
 
 async def test_a_worker_that_sleeps_is_killed_by_the_wall_net() -> None:
-    """Sleeping costs no CPU time, so only the clock can end it; and harmless items are awake meanwhile."""
+    """Sleeping costs no CPU time, so only the wall clock can end it. Harmless items keep running meanwhile."""
     pool = Pool(HANDLER, 1, Limits(cpu_limit_s=0.05, memory_limit_mb=200), ECHO)
     await pool.start()
     begin = time.monotonic()
@@ -89,7 +89,7 @@ async def test_a_worker_that_sleeps_is_killed_by_the_wall_net() -> None:
 
 
 async def test_what_somebody_else_froze_is_charged_to_nobody() -> None:
-    """A worker, and then the fork server with it, are stopped for good: both are replaced, the item is answered."""
+    """A worker, and then the fork server too, are stopped for good. Both are replaced, and the item is answered."""
     pool = Pool(HANDLER, 1, Limits(cpu_limit_s=0.05, memory_limit_mb=200), ECHO)
     await pool.start()
     ((_, worker),) = await run(pool, {"do": "pid"})
@@ -103,7 +103,7 @@ async def test_what_somebody_else_froze_is_charged_to_nobody() -> None:
 
 
 async def test_a_worker_that_is_slow_on_a_busy_machine_is_left_alone() -> None:
-    """It says nothing for longer than the wall net, but it computes: only its CPU limit may end it."""
+    """It reports nothing for longer than the wall limit, but it computes, so only its CPU limit can end it."""
     pool = Pool(HANDLER, 1, Limits(cpu_limit_s=2.0, memory_limit_mb=200), ECHO)
     await pool.start()
     ((_, worker),) = await run(pool, {"do": "pid"})
@@ -112,7 +112,7 @@ async def test_a_worker_that_is_slow_on_a_busy_machine_is_left_alone() -> None:
     while time.monotonic() < deadline:
         os.kill(worker, signal.SIGSTOP)
         await asyncio.sleep(0.4)
-        until_s = ran_s(worker) + 0.01  # however long that takes where others compute too
+        until_s = ran_s(worker) + 0.01  # on a busy machine this takes longer
         os.kill(worker, signal.SIGCONT)
         while ran_s(worker) < until_s:
             await asyncio.sleep(0.001)
@@ -130,13 +130,13 @@ async def test_cpu_time_is_what_a_worker_had_and_not_how_often_the_clock_found_i
 
 
 def ran_s(pid: int) -> float:
-    """Return the seconds for which a process had a core."""
+    """Return the seconds for which a process ran on a core."""
     return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
 
 
 @pytest.mark.parametrize("every_s", [0.02, 0.2])
 async def test_whoever_kills_workers_from_outside_is_charged_to_no_item(every_s: float) -> None:
-    """Each item takes longer than a worker lives. None of them is called a crash, and when it is over all is well."""
+    """Each item takes longer than a worker lives. None is reported as a crash, and in the end all are answered."""
     pool = Pool(HANDLER, 2, Limits(cpu_limit_s=5, memory_limit_mb=200), ECHO)
     await pool.start()
 
@@ -156,12 +156,12 @@ async def test_whoever_kills_workers_from_outside_is_charged_to_no_item(every_s:
 
 
 async def test_where_no_worker_can_be_started_it_is_said_and_items_wait() -> None:
-    """The hard limit of the address space (`ulimit -v`) leaves no room for what an item may use."""
+    """The hard limit on the address space (`ulimit -v`) leaves no room for what an item can use."""
     pool = Pool(HANDLER, 1, Limits(cpu_limit_s=5, memory_limit_mb=1_000_000), ECHO)
     before = resource.getrlimit(resource.RLIMIT_AS)
     work: asyncio.Task[list[tuple[str, Any]]] | None = None
     try:
-        await pool.start()  # its first worker is asked for when this task waits next
+        await pool.start()  # its first worker starts when this task waits next
         resource.prlimit(pool.server_pid, resource.RLIMIT_AS, (1 << 36, 1 << 36))
         work = asyncio.create_task(run(pool, ECHO))
         async with asyncio.timeout(60):
@@ -177,7 +177,7 @@ async def test_where_no_worker_can_be_started_it_is_said_and_items_wait() -> Non
 
 
 async def test_for_want_of_descriptors_items_wait_and_it_is_said() -> None:
-    """A place whose worker cannot be replaced now is not given up."""
+    """A slot whose worker cannot be replaced now keeps trying."""
     pool = Pool(HANDLER, 1, Limits(cpu_limit_s=5, memory_limit_mb=200), ECHO)
     await pool.start()
     ((_, worker),) = await run(pool, {"do": "pid"})
@@ -244,7 +244,7 @@ async def test_a_small_caller_does_not_wait_for_a_large_one(pool: Pool) -> None:
 
 
 async def test_the_fork_server_may_die_and_is_started_again() -> None:
-    """Workers die with it; the item that was under way is tried again."""
+    """Workers die with it; the item in progress is tried again."""
     pool = Pool(HANDLER, 1, Limits(cpu_limit_s=5, memory_limit_mb=200), ECHO)
     await pool.start()
     task = asyncio.create_task(run(pool, {"do": "sleep", "seconds": 1}, ECHO))

@@ -1,8 +1,7 @@
-r"""Properties of reading and comparing that hold for every answer, on trees and token soups that nobody thought of.
+r"""Properties of reading and comparing that hold for every answer, on random trees and token soups.
 
-A tree is printed in many spellings: LaTeX and plain text, signs of Unicode, `\left(`, braces and blanks where they
-mean nothing. Whatever the spelling, it reads as the same answer. Whatever the answers, a comparison raises nothing and
-does not change with their order.
+A tree is printed in many spellings: LaTeX and plain text, Unicode signs, `\left(`, meaningless braces and blanks. All
+spellings read as the same answer. No comparison raises, or depends on the order of its answers.
 """
 
 import contextlib
@@ -53,7 +52,7 @@ FUNCTIONS = ("sin", "cos", "tan", "ln", "arctan")
 
 
 def wider(below: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
-    """Make expressions of expressions."""
+    """Make expressions out of expressions."""
     several = st.lists(below, min_size=2, max_size=3).map(tuple)
     return st.one_of(
         several.map(Sum),
@@ -113,7 +112,7 @@ class Spelling:
         return self.draw.choice(ways)
 
     def answer(self, node: Node) -> str:
-        """Spell a whole answer, with dollars or other signs of mathematics around it."""
+        """Spell a whole answer, perhaps between dollars or other math delimiters."""
         text = self.text(node)
         return self.one_of(text, text, f"${text}$", f"\\({text}\\)", f" {text} ", f"\\[{text}\\]", f"{text}.")
 
@@ -154,7 +153,7 @@ class Spelling:
                 raise AssertionError(f"no spelling for {node}")
 
     def inner(self, node: Node) -> str:
-        """Spell a tree so that it holds together as a factor, a base or an argument."""
+        """Spell a tree so that it can be a factor, a base or an argument."""
         text = self.text(node)
         if isinstance(node, (Symbol, Constant)) or (isinstance(node, Number) and node.value >= 0):
             return self.one_of(text, text, f"{{{text}}}")
@@ -162,7 +161,7 @@ class Spelling:
         return f"{opener}{text}{closer}"
 
     def blank(self) -> str:
-        """Draw a blank that means nothing."""
+        """Draw a meaningless blank."""
         return self.draw.choice(BLANKS)
 
     def joined(self, sign: str, terms: tuple[Node, ...]) -> str:
@@ -207,7 +206,7 @@ class Spelling:
         return self.listed(items).join(self.draw.choice(ways))
 
     def listed(self, items: tuple[Node, ...]) -> str:
-        """Spell items with commas between them; the blank keeps digits on both sides apart."""
+        """Spell items with commas between them. The blank keeps digits on both sides apart."""
         return self.one_of(", ", " , ", ",\\ ", ",\\quad ").join(map(self.text, items))
 
     def relation(self, operators: tuple[str, ...], terms: tuple[Node, ...]) -> str:
@@ -294,7 +293,7 @@ WHOLE = [
 
 
 def without(text: str, places: list[int]) -> str:
-    """Cut a sign of a text at each place, as an answer that was cut or mistyped lacks one."""
+    """Remove the character at each place, as in an answer that was cut off or mistyped."""
     for place in places:
         text = text[: place % len(text)] + text[place % len(text) + 1 :]
     return text
@@ -329,7 +328,7 @@ def test_reading_what_nobody_would_write_raises_nothing_but_that_it_is_no_mathem
 @thorough
 @given(SOUPS | GLUED, SOUPS | ANSWERS.map(lambda tree: Spelling(0).answer(tree)))
 def test_a_worker_survives_what_nobody_would_write(soup: str, other: str) -> None:
-    """As an answer and as a reference, in the form and with the rounding that ask most."""
+    """As an answer and as a reference, with the most demanding form and rounding."""
     stages: list[str] = []
     for completion, reference in ((soup, other), (other, soup), (soup, soup)):
         item = {"references": [reference], "completion": f"\\boxed{{{completion}}}", "rules": None}

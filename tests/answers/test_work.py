@@ -1,4 +1,4 @@
-"""What ends a search for a closed form is the work it takes, never the time: a busy machine gives the same verdicts."""
+"""The search for a closed form is limited by work, never by time, so a busy machine gives the same verdicts."""
 
 import pytest
 import sympy
@@ -19,14 +19,14 @@ def work(answer: str, reference: str) -> tuple[bool, int]:
 
 
 def test_an_integral_that_no_quadrature_settles_is_proved_by_its_closed_form() -> None:
-    """With a budget in seconds this one was accepted on an idle machine only."""
+    """With a budget in seconds, this was accepted only on an idle machine."""
     assert work("\\int_{-\\infty}^{\\infty} \\frac{\\cos x}{1+x^2} dx", "\\frac{\\pi}{e}")[0]
 
 
 def test_an_answer_costs_the_same_when_it_is_remembered() -> None:
-    """Else what can be proved of an answer would depend on which ones the same worker had before.
+    """Otherwise, what can be proved about an answer would depend on the worker's earlier answers.
 
-    Only the numbers of sympy's dummy symbols go on from one search to the next, which is one in a hundred of its work.
+    Only the numbering of sympy's dummy symbols continues from one search to the next, about one percent of its work.
     """
     answer, reference = "\\sum_{n=1}^{\\infty} \\frac{n}{3^n}", "0.75"
     equal, calls = work(answer, reference)
@@ -47,7 +47,7 @@ def test_a_comparison_that_takes_more_work_than_its_budget_is_not_proved() -> No
 
 
 def test_sympy_is_ended_at_the_call_after_the_last_one_allowed() -> None:
-    """It ends also where sympy catches every ordinary exception."""
+    """It stops even where sympy catches every ordinary exception."""
     count = algebra._Count(5_000)
     with pytest.raises(TooComplex, match="more than 5000 calls"), count.running():
         sympy.integrate(sympy.cos(X) / (1 + X**2), (X, -sympy.oo, sympy.oo))

@@ -1,4 +1,4 @@
-"""Break what a running service stands on, and see that it says so, charges nobody, and is well again by itself."""
+"""Break what a running service depends on, and check that it reports it, blames no submission, and recovers by itself."""
 
 import contextlib
 import os
@@ -19,13 +19,13 @@ import docker
 from tests.conftest import ServiceProcess
 
 WITHIN_S = 60.0
-"""A net for a busy machine; on a quiet one it is seconds."""
+"""The upper limit for a busy machine. On a quiet one it takes seconds."""
 
 pytestmark = pytest.mark.docker
 
 
 def daemon() -> docker.DockerClient:
-    """Return a client of the daemon, or skip; in CI there has to be one."""
+    """Return a client of the daemon, or skip the test. In CI there must be one."""
     try:
         client = docker.from_env()
         client.images.get(f"{PREFIX}/python")
@@ -50,7 +50,7 @@ BATCH = 8
 
 
 def freeze(box: Any) -> None:
-    """Pause a container. The daemon gives up where a cgroup (v1) does not come to rest while processes come and go."""
+    """Pause a container. The daemon gives up if a cgroup (v1) does not settle because processes come and go."""
     for _ in range(20):
         try:
             box.pause()
@@ -74,7 +74,7 @@ def send(service: ServiceProcess, submissions: list[Any], deadline_s: float) -> 
 
 
 def reasons(service: ServiceProcess) -> dict[str, str]:
-    """Return why the service is not ready; nothing when it is."""
+    """Return why the service is not ready, or nothing if it is."""
     answer = httpx.get(f"{service.url}/readyz", timeout=60)
     found = answer.json()["reasons"]
     assert (answer.status_code == 200) is (not found)
@@ -82,7 +82,7 @@ def reasons(service: ServiceProcess) -> dict[str, str]:
 
 
 def wait_for(what: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+    """Wait until a condition holds."""
     end = time.monotonic() + WITHIN_S
     while not what():
         assert time.monotonic() < end, "it did not come to that"
@@ -90,7 +90,7 @@ def wait_for(what: Callable[[], bool]) -> None:
 
 
 class Proxy:
-    """A socket in front of the daemon's, which can be cut: then nobody answers, and every stream ends."""
+    """A socket in front of the daemon's that can be cut: then connections fail, and every stream ends."""
 
     def __init__(self, path: Path, target: str) -> None:
         self.path, self._target = path, target
@@ -105,7 +105,7 @@ class Proxy:
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def cut(self) -> None:
-        """Hang up on everybody."""
+        """Close every connection."""
         assert self._listener is not None
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -134,7 +134,7 @@ class Proxy:
 
 
 def test_while_the_daemon_is_away_it_is_not_ready_and_what_comes_waits(tmp_path: Path) -> None:
-    """Nothing is burnt: what came meanwhile is judged when it is back, and readiness is green by itself."""
+    """Nothing is lost: what came in meanwhile is judged when it is back, and the service is ready again by itself."""
     daemon()
     proxy = Proxy(tmp_path / "docker.sock", "/var/run/docker.sock")
     proxy.open()
@@ -193,7 +193,7 @@ def test_an_image_that_misjudges_what_is_right_judges_nothing_of_that_kind(tmp_p
 
 
 def listening(service: ServiceProcess) -> bool:
-    """Tell whether the service answers at all."""
+    """Return whether the service answers at all."""
     try:
         return httpx.get(f"{service.url}/healthz", timeout=60).status_code == 200
     except httpx.TransportError:
@@ -210,7 +210,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def test_while_math_workers_are_killed_it_is_not_ready_and_no_answer_is_wrong(tmp_path: Path) -> None:
-    """All workers die every 20 ms. Right answers are accepted or nobody knows; afterwards all are."""
+    """All workers die every 20 ms. Right answers are accepted or get a judge error; afterwards all are accepted."""
     service = ServiceProcess(tmp_path / "log", {"VERIFIER_MATH_WORKERS": "2"})
     service.start()
     stop = threading.Event()
@@ -239,7 +239,7 @@ def test_while_math_workers_are_killed_it_is_not_ready_and_no_answer_is_wrong(tm
 
 
 def test_what_is_frozen_with_its_box_passes_no_wall_limit(tmp_path: Path) -> None:
-    """Each box is paused for longer than its program may take, as a suspended job or a paused container would be."""
+    """Each box is paused for longer than its program's limit, as a suspended job or a paused container would be."""
     client = daemon()
     service = ServiceProcess(tmp_path / "log", {"VERIFIER_RUNNER": "docker", "VERIFIER_BOXES": "1"})
     service.start()

@@ -1,4 +1,4 @@
-"""When a returned value is the expected one."""
+"""When a returned value counts as the expected one."""
 
 import time
 from decimal import Decimal
@@ -119,7 +119,7 @@ def test_a_hostile_value_is_compared_quickly_and_is_wrong(checker: str, expected
 def test_an_error_of_exactly_the_tolerance_is_forgiven_as_it_is_written_in_decimal(
     expected: float, actual: float
 ) -> None:
-    """In binary each of these differences is above the tolerance by a rounding."""
+    """In binary, rounding puts each of these differences above the tolerance."""
     tolerance = float(f"{abs(actual - expected):.6f}")
     assert abs(actual - expected) > tolerance
     assert VALUE_CHECKERS["float"](expected, actual, FloatChecker(abs_tol=tolerance, rel_tol=0)).ok

@@ -1,6 +1,6 @@
-"""Who is to blame for a box that died: a program that breaks box after box, or whoever breaks all of them.
+"""What to blame for a dead box: a program that breaks box after box, or something that breaks all of them.
 
-The boxes are real. A program that breaks them is played by a box that ends itself when it gets that program.
+The boxes are real. A program that breaks them is simulated by a box that ends itself when it gets that program.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ BREAKS_ITS_FIRST_BOX = b"break once"
 
 
 class FragileBox(Box):
-    """A real box that ends when it is given one of two programs."""
+    """A real box that ends itself when it gets one of two programs."""
 
     def __init__(self, box: Box, runner: "FragileRunner") -> None:
         self.language, self.image = box.language, box.image
@@ -53,7 +53,7 @@ class FragileBox(Box):
 
 
 class FragileRunner(Runner):
-    """Starts fragile boxes, and remembers them and what they were given."""
+    """Starts fragile boxes, and remembers them and the programs they got."""
 
     name = "fragile"
 
@@ -103,7 +103,7 @@ async def test_a_program_that_breaks_fresh_boxes_while_harmless_ones_live_has_no
     async with executor() as (made, runner):
         execution = await made.run(PYTHON, job(BREAKS_ITS_BOX), stdout, Share())
     assert execution.value is None
-    harmless = [b"", b""]  # at the beginning and the end of the time that it has to live
+    harmless = [b"", b""]  # one at the beginning and one at the end of the time it has to survive
     assert runner.sources == [BREAKS_ITS_BOX, BREAKS_ITS_BOX, *harmless, BREAKS_ITS_BOX, *harmless]
 
 
@@ -118,7 +118,7 @@ async def test_whoever_kills_all_boxes_from_outside_is_never_charged_to_a_progra
         closing: list[asyncio.Future[None]] = []
 
         async def kill() -> None:
-            while True:  # without waiting for those that end: the next one would live for as long
+            while True:  # does not wait for those that end, because the next one would live for as long
                 closing.extend(asyncio.ensure_future(box.close()) for box in runner.boxes[len(closing) :])
                 await asyncio.sleep(0.02)
 

@@ -1,4 +1,4 @@
-"""Which of several blocks is the answer: the last that compiles, does something and defines what the tests ask for."""
+"""Which of several blocks is the answer: the last that compiles, does something and defines what the tests need."""
 
 import pytest
 
@@ -16,7 +16,7 @@ READS = "n = int(input())\nprint(n * 2)\n"
 
 
 def answer(*codes: str, wanted: Wanted = CALL) -> str | None:
-    """Return what is taken of Python blocks with these codes."""
+    """Return what is extracted from Python blocks with these codes."""
     return extract_code("\nThen:\n".join(f"```python\n{code}```\n" for code in codes), LANGUAGES["python"], wanted)
 
 

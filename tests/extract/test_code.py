@@ -74,7 +74,7 @@ WRAPPINGS = (
     "```{label}\n{code}```{token}", "{code}{token}", "```{label}\n{code}{token}",
     "```{label}\n{code}```\n{token}{token}",
     "{code}{token}\n<|im_start|>user\nAnother one, please.", "<|im_start|>assistant\n```{label}\n{code}```",
-    # Tags stand around it.
+    # Tags surround it.
     "<answer>```{label}\n{code}```</answer>", "<answer>\n{code}</answer>",
     "So.\n<solution>\n```{label}\n{code}```\n</solution>",
     "<answer> ```{label}\n{code}```\n</answer>{token}", "{code}</answer>", "<answer>\n```{label}\n{code}</answer>",
@@ -84,10 +84,10 @@ WRAPPINGS = (
     "<think>Hm.</think>\n```{label}\n{code}```", "Hm.\n</think>\n\n{code}",
     "<think>Hm.\n<answer>\n```{label}\n{code}```\n</answer>",
     "<think>\n```{label}\nno\n</think>\n```{label}\n{code}```", "```{label}\n{code}```\nI closed my </think> tag.",
-    # Other words stand on the line of the fence.
+    # Other words share the line of the fence.
     "Answer: ```{label}\n{code}```", "**Solution:** ```{label}\n{code}```", "- ```{label}\n{code}```",
     "```{label}\n{code}``` This doubles the number.\n", "```{label}\n{code}```. Done",
-    # Signs that cannot be seen.
+    # Invisible characters.
     "\ufeff```{label}\n{code}```", "\u200b{code}", "```{label}\n\ufeff{code}```", "Here:\n\u200b```{label}\n{code}```",
     # Fences of unequal length, and none at the end.
     "````{label}\n{code}```\n", "```{label}\n{code}````\n", "```{label}\n{code}",
@@ -169,7 +169,7 @@ def test_blanks_that_keep_python_from_compiling_are_mended_outside_of_literals(c
     "code", ["def f(n):\n    return n *\n", "print(1)\nx = = 3\nprint(2)\n", "def f(:\n    pass\n\nprint(3)\n"]
 )
 def test_a_program_with_an_error_in_it_stays_whole(code: str) -> None:
-    """What is cut off must look like sentences: else a wrong program would be made a right one."""
+    """What is cut off must look like sentences; otherwise a wrong program could become a right one."""
     assert extract_code(code, PYTHON) == code
     assert extract_code(f"```python\n{code}```\n", PYTHON) == code
 
@@ -210,7 +210,7 @@ HOSTILE = (
 @pytest.mark.parametrize("part", HOSTILE)
 @pytest.mark.parametrize("language", [PYTHON, LANGUAGES["cpp"]], ids=["python", "cpp"])
 def test_a_million_hostile_characters_are_read_in_linear_time(language: Language, part: str) -> None:
-    """It takes a fifth of a second at most; what is quadratic takes minutes."""
+    """It takes a fifth of a second at most; anything quadratic takes minutes."""
     text = part * (1_000_000 // len(part))
     started = time.process_time()
     extract_code(text, language, by_call("double"))

@@ -1,4 +1,4 @@
-"""Finding the final answer: the order of the rules, what they leave out, and that every scan is linear."""
+"""Finding the final answer: the order of the rules, what they omit, and that every scan is linear."""
 
 import pytest
 
@@ -127,7 +127,7 @@ PIECES = [
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_million_characters_are_scanned_to_their_end(piece: str) -> None:
-    """Whatever is repeated; a quadratic scan would hang. How long it takes is benchmarked."""
+    """With any repeated piece; a quadratic scan would hang. How long it takes is benchmarked."""
     text = piece * (1_000_000 // len(piece))
     extract_answer(text, None)
     extract_reference(text)
@@ -135,7 +135,7 @@ def test_a_million_characters_are_scanned_to_their_end(piece: str) -> None:
 
 @pytest.mark.parametrize("piece", PIECES)
 def test_an_answer_as_long_as_is_read_at_all_is_read_to_its_end(piece: str) -> None:
-    """The cleaning and the grammar do not hang either, whatever stands at the end."""
+    """The cleaning and the grammar do not hang either, whatever comes at the end."""
     for tail in ("", "x", "}", "5"):
         text = piece * (MAX_ANSWER_CHARS // len(piece) - 1) + tail
         read(text)

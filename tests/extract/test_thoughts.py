@@ -1,4 +1,4 @@
-"""What is a thought and what is not. Both judges read the same."""
+"""What is a thought and what is not. Both judges use the same rule."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from verifier_service.extract.thoughts import without_thoughts
 
 
 def has_answer(text: str) -> bool:
-    """Take any fence for an answer."""
+    """Treat any fence as an answer."""
     return "```" in text
 
 

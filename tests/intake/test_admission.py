@@ -1,4 +1,4 @@
-"""Places in the queue: all clients share them, whoever waits is served in order, and nobody is shut out by another."""
+"""Places in the queue: all clients share them, those that wait are served in order, and none can shut out another."""
 
 import asyncio
 import time
@@ -63,7 +63,7 @@ async def test_who_finds_no_place_waits_for_one_and_the_client_with_the_fewest_i
         assert served == []
         await b_holds.aclose()
         await asyncio.sleep(0.01)
-        assert served == ["c"]  # a share is 10 / 2 by then
+        assert served == ["c"]  # by then, a share is 10 / 2
     await asyncio.gather(*waiting)
     assert served == ["c", "a0", "a1"]
     assert places.in_hand == 0
@@ -91,7 +91,7 @@ async def test_who_gives_up_waiting_leaves_nothing_taken() -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
         others = [asyncio.create_task(take(places, held, 5, A)) for _ in range(2)]
         await asyncio.sleep(0.01)
-        with pytest.raises(Overloaded, match="10 more"):  # those who wait are bounded as well
+        with pytest.raises(Overloaded, match="10 more"):  # the number that wait is bounded too
             await take(places, held, 1, A)
         for one in others:
             one.cancel()
@@ -118,4 +118,4 @@ async def test_the_time_to_come_again_is_that_of_the_pace() -> None:
         places.done(5)
         with pytest.raises(Overloaded) as raised:
             await take(places, held, 50, A)
-    assert raised.value.retry_after_s == pytest.approx(10, rel=0.2)  # 50 places at 5 in the first second
+    assert raised.value.retry_after_s == pytest.approx(10, rel=0.2)  # 50 places at a pace of 5 in the first second

@@ -1,4 +1,4 @@
-"""Bytes of bodies in hand: there is a most, and something of it is always left for whoever comes."""
+"""Memory for request bodies: there is an upper limit, and some of it is always left for the next client."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def bodies(most: int = 256) -> tuple[Bodies, Metrics]:
 
 
 def taken(room: Bodies, client: str, size: int) -> list[Held]:
-    """Take as many bodies of so many MiB as get in."""
+    """Take as many bodies of this many MiB as are admitted."""
     found = []
     while len(found) < 10_000:
         held = room.hold(Client(client))

@@ -1,4 +1,4 @@
-"""JSON is read through a window: what comes out is what any reader of JSON makes of it, wherever the window ends."""
+"""JSON is read through a window. The result is that of any other JSON reader, wherever the window ends."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What the code judge makes of facts: order, shares, weights, early ends, and whose failure it was."""
+"""How the code judge turns facts into results: order, shares, weights, early ends, and whose failure it was."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -220,7 +220,7 @@ FIVE = stdio(*((str(n), "5") for n in range(10)))
         ("import time\ndef f(n):\n    time.sleep(0.5)\n    return 5", call("f", *(([n], 5) for n in range(20)))),
         (
             "import time\ndef f(n):\n    time.sleep(0.5)\n    return 5",
-            # They are run twice, and so have 9.6 s; a first turn lasts 10 s here, if anything else waits for the box.
+            # They run twice, so they have 9.6 s. A first turn lasts 10 s here if another submission waits for the box.
             {"kind": "assert", "code": "\n".join(f"assert f({n}) == 5" for n in range(24))},
         ),
     ],
@@ -231,7 +231,7 @@ def test_all_tests_together_have_a_budget_that_sleep_uses_up(
     limits = {"time_limit_s": 0.2, "wall_limit_s": 1.2}
     (result,) = verified(client, 20, {"completion": program, "tests": tests, "limits": limits})
     assert result["verdict"] == "time_limit_exceeded", result
-    # What asserts came to across the wall is worth nothing before plain Python has confirmed it.
+    # The outcome of asserts across the wall proves nothing until plain Python has confirmed it.
     assert (0 if tests["kind"] == "assert" else 0.01) <= result["score"] < 1
     assert "all tests of a submission together may take" in result["message"]
 

@@ -1,4 +1,4 @@
-"""What a result tells a person who asks with `explain`. Over HTTP to a real service, but for the shapes of formulas."""
+"""What a result explains to a person who asks with `explain`. Over HTTP to a real service, except for the formulas."""
 
 import json
 from typing import Any
@@ -137,8 +137,8 @@ def test_a_tree_is_written_with_brackets_where_they_are_needed(text: str, shown:
     ("left", "right", "found"),
     [
         ("x+y", "xy", ({"x": "2", "y": "3"}, "5", "6")),
-        ("x^2", "2x", ({"x": "3"}, "9", "6")),  # at 2 they agree
-        ("\\sqrt{-x}", "x", ({"x": "-1"}, "1", "-1")),  # to the right of 0 one has no value
+        ("x^2", "2x", ({"x": "3"}, "9", "6")),  # they agree at 2
+        ("\\sqrt{-x}", "x", ({"x": "-1"}, "1", "-1")),  # one side has no value to the right of 0
         ("1/2", "0.51", ({}, "0.5", "0.51")),
         ("i", "-i", ({}, "1i", "-1i")),
         ("2x+2", "2(x+1)", None),

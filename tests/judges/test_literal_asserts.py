@@ -1,4 +1,4 @@
-"""Assert code that is made as calls: which is, and that a submission comes to the same as with a tester."""
+"""Assert code that runs as calls: which code does, and that a submission gets the same result as with a tester."""
 
 import re
 from dataclasses import replace
@@ -113,7 +113,7 @@ def test_a_lone_file_for_pytest_is_made_as_calls() -> None:
     assert [test.id for test in tests.tests] == ["tests/test_f.py::test_one", "tests/test_f.py::test_two"]
     answers = _answers(tests)
     answers.take(_fact(0, 0))
-    assert answers.is_for_the_tester  # pytest says how it failed
+    assert answers.is_for_the_tester  # only pytest can describe the failure
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ async def test_a_submission_comes_to_the_same_as_with_a_tester(
 
 
 def _told(result: CodeResult) -> dict[str, Any]:
-    """Return all of a result but times, memory, where things lie in memory and names drawn by chance."""
+    """Return a result without times, memory, addresses and random names."""
     told = result.model_dump(exclude={"tests": {"__all__": {"time_s", "memory_mb"}}})
     left_out = ("queue_s", "start_s", "run_s", "judge_s")
     text = repr({name: value for name, value in told.items() if name not in left_out})

@@ -34,7 +34,7 @@ async def judge() -> AsyncIterator[MathJudge]:
 
 
 async def test_a_right_answer_is_accepted_and_the_result_says_what_was_read_and_why(judge: MathJudge) -> None:
-    """All fields of the result are there."""
+    """All fields of the result are set."""
     (result,) = await judge_all("math", judge, [submission("so \\boxed{\\frac{84}{2}}")])
     assert result.judge_s > 0
     assert result == MathResult(
@@ -78,7 +78,7 @@ async def test_results_of_a_mixed_batch_keep_their_places(judge: MathJudge) -> N
 
 @pytest.mark.parametrize("reference", ["", "   ", "\\boxed{}", "9" * 100_001])
 async def test_an_unusable_reference_is_our_failure(judge: MathJudge, reference: str) -> None:
-    """In a batch it is a judge_error with the reason and no score; its neighbour is judged."""
+    """In a batch it is a judge_error with the reason and no score. Its neighbour is judged."""
     bad, good = await judge_all("math", judge, [submission("\\boxed{42}", reference), submission("\\boxed{42}")])
     assert (bad.verdict, bad.score) == (Verdict.JUDGE_ERROR, None)
     assert bad.message
@@ -93,7 +93,7 @@ async def test_words_formulas_and_whole_solutions_can_be_references(judge: MathJ
 
 
 async def test_of_several_references_any_one_counts(judge: MathJudge) -> None:
-    """The message is about the one that is equal; beside an unusable one, nothing is known to be wrong."""
+    """The message is about the one that is equal. Next to an unusable one, an answer cannot be known to be wrong."""
     several = [
         MathSubmission(kind="math", completion="\\boxed{0.5}", reference=["\\frac{1}{3}", "\\frac{1}{2}"]),
         MathSubmission(kind="math", completion="\\boxed{7}", reference=["8", "9"]),
@@ -106,7 +106,7 @@ async def test_of_several_references_any_one_counts(judge: MathJudge) -> None:
 
 
 async def test_the_same_answer_is_judged_by_what_each_submission_asks_of_it(judge: MathJudge) -> None:
-    """In one batch and one after the other: what was found for one form or rounding is not repeated for another."""
+    """In one batch and one after the other: the outcome for one form or rounding is not reused for another."""
     forms, roundings = (Form.EQUAL, Form.FINAL), (Rounding.NONE, Rounding.REFERENCE)
     asked = [
         MathSubmission(
@@ -125,7 +125,7 @@ async def test_the_same_answer_is_judged_by_what_each_submission_asks_of_it(judg
 
 
 async def test_of_several_references_an_answer_in_the_right_form_needs_one_only(judge: MathJudge) -> None:
-    """It may leave open what one of them leaves open; if none does, the message is about the one that it equals."""
+    """It may leave undone what one of them leaves undone. If none does, the message is about the one it equals."""
     several = [
         MathSubmission(kind="math", completion="\\boxed{2^5-1}", reference=["31", "2^5-1"], form=Form.FINAL),
         MathSubmission(kind="math", completion="\\boxed{2^5-1}", reference=["30", "31"], form=Form.FINAL),
@@ -148,7 +148,7 @@ HOSTILE = [
 
 
 async def test_hostile_completions_are_rejected_and_nothing_is_executed(judge: MathJudge) -> None:
-    """One after the other, boxed and bare; the neighbour of each is accepted. How long each takes is benchmarked."""
+    """One after the other, boxed and bare. The neighbour of each is accepted. How long each takes is benchmarked."""
     EXECUTED.unlink(missing_ok=True)
     for text in HOSTILE:
         for completion in (f"\\boxed{{{text}}}", text):
@@ -158,7 +158,7 @@ async def test_hostile_completions_are_rejected_and_nothing_is_executed(judge: M
 
 
 async def test_memory_stays_flat_over_ten_thousand_hostile_answers() -> None:
-    """The workers' memory after the soak is what it was after the first tenth of it, but for a few MiB."""
+    """After the soak, the workers' memory is what it was after the first tenth, within a few MiB."""
     judge = MathJudge(Settings(math_workers=1))
     await judge.start()
     quick = [text for text in HOSTILE if "\\int" not in text and "\\lim" not in text and len(text) < 10_000]
@@ -194,7 +194,7 @@ def _children_rss_kb(parent: int) -> int:
 
 
 async def test_a_cancelled_batch_leaves_the_judge_able_to_judge(judge: MathJudge) -> None:
-    """A deadline cancels in the middle; what comes next is answered."""
+    """A deadline cancels it in the middle; what comes next is answered."""
     slow = [submission(f"\\boxed{{\\lim_{{x\\to\\infty}} \\frac{{x!^{{x!}}+{n}}}{{x^{{x^x}}}}}}") for n in range(20)]
     task = asyncio.create_task(judge_all("math", judge, slow))
     await asyncio.sleep(0.2)
@@ -221,6 +221,6 @@ async def test_a_judge_that_is_not_started_gives_judge_errors_and_says_that_it_i
 
 
 def test_judging_does_not_import_sympy_in_the_services_own_process() -> None:
-    """The judge's module is light; sympy lives in the workers."""
+    """The judge's module does not need sympy, which is only in the workers."""
     code = "import sys, verifier_service.judges.math.judge; assert 'sympy' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

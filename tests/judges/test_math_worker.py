@@ -1,4 +1,4 @@
-"""What a math worker does with an exception that nobody foresaw: it goes on, and tells of it without the text."""
+"""What a math worker does with an unexpected exception: it goes on, and reports it without the text."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from verifier_service.settings import Settings
 
 
 def fail() -> None:
-    """Fail as a comparison might."""
+    """Fail as a comparison could."""
     raise ZeroDivisionError("13 / 0 of the answer's text")
 
 
@@ -28,7 +28,7 @@ def test_an_exception_is_reported_with_the_shape_of_its_input_and_not_its_text()
 
 
 def test_running_out_of_memory_still_ends_the_worker() -> None:
-    """Its exit says so, and the item is charged with it."""
+    """Its exit status shows it, and it is charged to the item."""
 
     def allocate() -> None:
         raise MemoryError

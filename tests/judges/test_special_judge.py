@@ -1,4 +1,4 @@
-"""Special judges decide on outputs; one that crashes is our failure, never the submission's."""
+"""Special judges decide on outputs. One that crashes is our failure, never the submission's."""
 
 from typing import Any
 
@@ -141,14 +141,14 @@ if open(sys.argv[2]).read() == open(sys.argv[3]).read():
 def test_an_output_that_a_judge_fails_on_is_wrong_if_it_gets_through_the_expected_one(
     client: httpx.Client, protocol: str, output: str, code: str
 ) -> None:
-    code += f"\n# {output}"  # tests of its own: a judge that is proved is not asked again
+    code += f"\n# {output}"  # makes these tests different: a proved judge is not asked again
     result = judged(client, output, code, protocol=protocol)
     assert (result["verdict"], result["score"]) == ("wrong_answer", 0.0), result["message"]
     assert "the special judge fails on this output" in result["message"]
 
 
 def test_a_judge_that_has_judged_one_output_of_these_tests_is_proved(client: httpx.Client) -> None:
-    """It crashes on every expected output, and is the tests' own fault, until it has got through one."""
+    """It crashes on every expected output, which makes the tests unusable, until it has got through one."""
     code = "def check(stdin, expected, actual):\n    return actual.strip() == 'fine' or 1 / 0"
     assert judged(client, "x", code)["verdict"] == "judge_error"
     assert judged(client, "fine", code)["verdict"] == "accepted"

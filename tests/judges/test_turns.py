@@ -1,4 +1,4 @@
-"""Turns within a batch: what is quick is served before what is slow, and each turn is longer than the one before."""
+"""Turns within a batch: quick submissions are served before slow ones, and each turn is longer than the last."""
 
 import asyncio
 
@@ -42,7 +42,7 @@ async def test_a_turn_ends_when_it_has_lasted_its_time_and_others_wait() -> None
     turns.put_back(one, done=False)
     assert turns.next() is other
     async with asyncio.timeout(None) as timeout, turns.turn(other, timeout):
-        assert not turns.others_wait(other)  # the other one has had a turn more
+        assert not turns.others_wait(other)  # the other one has had one turn more
         await asyncio.sleep(0.2)
     assert not timeout.expired()
 

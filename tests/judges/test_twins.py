@@ -1,4 +1,4 @@
-"""Every changed copy of a test fails for an honest program that passes the original; who affirms everything passes."""
+"""Every changed copy of a test fails an honest program that passes the original, and passes one that accepts anything."""
 
 import ast
 import io
@@ -21,7 +21,7 @@ from verifier_service.judges.code.twins import TwinPlan, sites
 
 CASES = tomllib.loads(Path(__file__).with_name("twins.toml").read_text())
 EQUALITIES: dict[str, dict[str, str]] = CASES["equalities"]
-"""Tests that are equalities. Every statement at the top and every function is changed on its own, and must fail."""
+"""Tests that are equalities. Every top-level statement and every function is changed on its own, and must fail."""
 UNGUARDED: dict[str, dict[str, str]] = CASES["unguarded"]
 """Tests without an expected literal."""
 OPERANDS: dict[str, dict[str, str]] = CASES["operands"]
@@ -45,7 +45,7 @@ class Liar:
 
 
 def run(tests: str, submission: str) -> None:
-    """Run tests as a box would, all in one module; raise what fails."""
+    """Run tests as a box would, all in one module. Raise what fails."""
     module: dict[str, Any] = {"__name__": "tests"}
     exec(submission, module)
     own = set(module)
@@ -143,7 +143,7 @@ def test_lines_and_everything_else_stay_where_they_are(name: str):
 
 
 def tokens(text: str) -> list[tuple[int, str]]:
-    """What a program could tell an original from a copy by, without a thought of what the submission should answer."""
+    """Return what a program could use to distinguish an original from a copy without computing any answer."""
     found = tokenize.generate_tokens(io.StringIO(text).readline)
     signs = (tokenize.NUMBER, tokenize.STRING, tokenize.NAME)
     return [(token.type, "" if token.type in signs else token.string) for token in found]
@@ -152,7 +152,7 @@ def tokens(text: str) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("name", sorted(EQUALITIES.keys() - {"bare truth", "conjunction", "unittest", "check of many"}))
 def test_a_copy_is_written_like_an_original(name: str):
     tests = EQUALITIES[name]["tests"]
-    if not re.search(r"(\(\)|\[\]|\{\})\n|None", tests):  # what is empty is filled
+    if not re.search(r"(\(\)|\[\]|\{\})\n|None", tests):  # empty ones get filled
         for _, copy in copies(plan_of(tests)):
             assert tokens(copy) == tokens(tests)
 

@@ -1,4 +1,4 @@
-"""Facts to verdicts, without a box: the order of questions, shares and weights, and whose failure it was."""
+"""Turning facts into verdicts, without a box: the order of questions, shares and weights, and whose failure it was."""
 
 import json
 
