@@ -1,4 +1,4 @@
-"""Break what a running service depends on, and check that it reports it, blames no submission, and recovers by itself."""
+"""Break what a running service depends on: it must report that, blame no submission, and recover by itself."""
 
 import contextlib
 import os

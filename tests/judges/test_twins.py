@@ -1,4 +1,4 @@
-"""Every changed copy of a test fails an honest program that passes the original, and passes one that accepts anything."""
+"""A changed copy of a test fails every honest program that passes the original, and passes one that agrees to all."""
 
 import ast
 import io
