@@ -15,24 +15,6 @@ from tests.docs.folder import Folder, Ran, shows
 
 EXEMPT = {
     "README.md",
-    "CONTRIBUTING.md",
-    "AGENTS.md",
-    "sandboxes/README.md",
-    *(
-        f"docs/how-to/{name}.md"
-        for name in (
-            "air-gap",
-            "audit",
-            "gpus",
-            "gvisor",
-            "kubernetes",
-            "languages",
-            "ray",
-            "secure",
-            "several-machines",
-            "slurm",
-        )
-    ),
     *(f"docs/reference/{name}.md" for name in ("api", "client", "code", "math", "recipes", "trainer", "turns")),
 }
 """Pages whose blocks were written before the comments were; no page may be added."""
