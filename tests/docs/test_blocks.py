@@ -14,7 +14,6 @@ from tests.docs.blocks import DRAWINGS, PAGES, ROOT, RUN, Block, Mode, WrongComm
 from tests.docs.folder import Folder, Ran, shows
 
 EXEMPT = {
-    "README.md",
     *(f"docs/reference/{name}.md" for name in ("api", "client", "code", "math", "recipes", "trainer", "turns")),
 }
 """Pages whose blocks were written before the comments were; no page may be added."""

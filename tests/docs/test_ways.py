@@ -1,4 +1,4 @@
-"""A stranger finds every page: README leads to each in two clicks, and the questions of strangers have their answers."""
+"""A stranger finds every page: README leads to each in two clicks, and strangers' questions have answers."""
 
 import posixpath
 import re

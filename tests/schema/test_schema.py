@@ -1,8 +1,6 @@
 """The wire types: what they refuse, what they ignore, and that tables and literals say the same."""
 
-import re
 import typing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,8 +32,6 @@ from verifier_service.schema import (
 )
 from verifier_service.schema.requests import CHECKERS_BY_NAME, TextChecker, ValueChecker, options_of
 from verifier_service.settings import Settings
-
-README = Path(__file__).parent.parent.parent / "README.md"
 
 
 @pytest.mark.parametrize("result_type", [MathResult, CodeResult])
@@ -165,15 +161,6 @@ def test_the_table_of_limits_is_all_there_is_to_know_of_a_limit() -> None:
         assert limit.default is None or limits.default(limit, settings) == limit.default
         asked = Limits.model_validate({limit.name: 1})
         assert getattr(limits.fill(asked, settings), limit.name) >= 1
-
-
-def test_the_readme_has_the_table_of_limits() -> None:
-    rows = re.findall(r"^\| `(\w+)`, ([^|`]+?) \| ([^|]+?) \| ([^|]+?) \|", README.read_text(encoding="utf-8"), re.M)
-    wanted = [
-        (one.name, one.unit, one.rule if one.default is None else f"{one.default:g}", f"{one.maximum:g}")
-        for one in LIMITS
-    ]
-    assert [tuple(row) for row in rows] == wanted
 
 
 def test_limits_that_are_left_out_follow_from_the_others() -> None:
