@@ -34,6 +34,8 @@ class Mode(StrEnum):
     PARSED_ONLY = "parsed only"
 
 
+SAID = re.compile(rf"(?P<mode>{'|'.join(one for one in Mode if one)}|)(?:: *| +|$)(?P<argument>.*)")
+"""A mode, and after a colon its argument; the colon may be left out."""
 WITHOUT_ARGUMENT = (Mode.PLAIN, Mode.OUTPUT, Mode.SERVES, Mode.LONG)
 
 
@@ -65,21 +67,21 @@ class Block:
         Raises:
             WrongComment: the comment is not known, or lacks its argument.
         """
-        word, _, argument = self.comment.partition(":")
-        try:
-            mode = Mode(word.strip())
-        except ValueError:
+        said = SAID.fullmatch(self.comment)
+        if said is None:
             known = ", ".join(one for one in Mode if one)
-            raise WrongComment(f"{self.name}: `test: {self.comment}` is not known; known are {known}") from None
-        if bool(argument.strip()) == (mode in WITHOUT_ARGUMENT):
-            needed = "takes no argument" if argument.strip() else "needs an argument after a colon"
+            raise WrongComment(f"{self.name}: `test: {self.comment}` is not known; known are {known}")
+        mode = Mode(said["mode"])
+        if bool(said["argument"]) == (mode in WITHOUT_ARGUMENT):
+            needed = "takes no argument" if said["argument"] else "needs an argument after a colon"
             raise WrongComment(f"{self.name}: `test: {mode}` {needed}")
         return mode
 
     @property
     def argument(self) -> str:
         """What follows the colon of the comment."""
-        return self.comment.partition(":")[2].strip()
+        said = SAID.fullmatch(self.comment)
+        return said["argument"] if said else ""
 
 
 def blocks_of(page: Path) -> list[Block]:

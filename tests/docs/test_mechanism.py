@@ -119,10 +119,15 @@ def test_a_block_that_needs_minutes_is_not_run_for_the_one_after_it(page: Path, 
     assert pages.problem_of(first, long=True) is None
 
 
-@pytest.mark.parametrize("comment", ["run it", "output: x", "file", "parsed only", "elsewhere:"])
+@pytest.mark.parametrize("comment", ["run it", "outputs", "output: x", "file", "parsed only", "elsewhere:"])
 def test_a_comment_that_is_not_known_or_not_whole_is_refused(comment: str) -> None:
     with pytest.raises(WrongComment):
         _ = block("", comment=comment).mode
+
+
+def test_the_colon_may_be_left_out() -> None:
+    for comment in ("type: Submission", "type Submission"):
+        assert (block("", comment=comment).mode, block("", comment=comment).argument) == (Mode.TYPE, "Submission")
 
 
 def test_a_script_is_cut_into_commands_as_bash_does() -> None:
