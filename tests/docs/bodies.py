@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import verifier_service.schema
 from tests.docs import answers, commands
-from tests.docs.blocks import ROOT, Block
+from tests.docs.blocks import ROOT, Block, Mode
 from trainer.config import find_recipe, parse_recipe
 from trainer.errors import RecipeError
 
@@ -28,26 +28,35 @@ KUBERNETES = "1.33"
 
 
 def complaints(block: Block) -> list[str]:
-    """Return what is wrong with a block by itself, before anything is run."""
+    """Return what is wrong with a block by itself, before anything is run.
+
+    Imports of Python are looked up, except in a block that is saved as a file: it may need files of other blocks.
+    """
     reader = READERS.get(block.language)
     if reader is None:
         wanted = ", ".join([*READERS, "text"])
         return [f"{block.language or 'no language'}: a block is one of {wanted}"]
-    return reader(block.body)
+    wrong = reader(block.body)
+    return wrong or (_imports(block.body) if block.language == "python" and block.mode is not Mode.FILE else [])
 
 
 def _python(body: str) -> list[str]:
     try:
-        tree = ast.parse(body)
+        ast.parse(body)
     except SyntaxError as error:
         return [f"line {error.lineno}: {error.msg}"]
+    return commands.unknown_settings(body)
+
+
+def _imports(body: str) -> list[str]:
+    tree = ast.parse(body)
     found: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in OWN:
             found += [one for alias in node.names for one in _import(str(node.module), alias.name)]
         elif isinstance(node, ast.Import):
             found += [one for alias in node.names if alias.name.partition(".")[0] in OWN for one in _import(alias.name)]
-    return found + commands.unknown_settings(body)
+    return found
 
 
 def _import(module: str, name: str | None = None) -> list[str]:
