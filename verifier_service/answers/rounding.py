@@ -34,7 +34,7 @@ from verifier_service.answers.tree.nodes import (
     number,
 )
 
-_DIGITS = 60
+_DIGITS = 60  # the precision in which values are compared with a decimal
 
 
 class _Decimal(NamedTuple):

@@ -1,7 +1,7 @@
 """Put a judge behind its canaries: what cannot be judged now waits, within its deadline, until it can be.
 
-While a canary fails, the submissions it speaks for are kept from the judge. Submissions that fail for a reason that may
-pass (no sandbox starts; workers or boxes die whatever they run) are judged again once the canary succeeds.
+While a canary fails, the submissions it speaks for are kept from the judge. Submissions that fail for a temporary
+reason (no sandbox starts; workers or boxes die whatever they run) are judged again once the canary succeeds.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from verifier_service.canaries.watch import Canaries
 from verifier_service.errors import Cause, JudgeError
 from verifier_service.judges.base import Judge
 
-MOST_TRIES = 6
+MOST_TRIES = 6  # with the pauses below, about 16 s in all
 PAUSE_S = 0.25
 """The pause before the first retry; each later one is twice as long."""
 

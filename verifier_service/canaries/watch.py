@@ -23,7 +23,7 @@ AGAIN_S, LATEST_AGAIN_S = 0.5, 5.0
 """The pause after a failed check, at first and at most."""
 LIMIT_S = 120.0
 """How long a check can take on a busy machine before it counts as failed."""
-DEADLINE_S = 600.0
+DEADLINE_S = 600.0  # far above any check, so that `LIMIT_S` decides
 NOT_YET = "it has not been tried yet"
 
 

@@ -8,7 +8,7 @@ from reprlib import Repr
 
 from verifier_service.schema import FloatChecker
 
-SHOWN_CHARS = 120
+SHOWN_CHARS = 120  # how much of a value a message shows
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def _number(token: bytes) -> float | None:
 
 
 def _integer(token: bytes) -> bytes | None:
-    """Return an integer without a plus sign and leading zeros, or None. It may be too long to compute with."""
+    """Return an integer without a plus sign and leading zeros, or None. It can be too long to compute with."""
     found = _INTEGER.fullmatch(token)
     if found is None:
         return None

@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-MAX_DEPTH = 100
+MAX_DEPTH = 100  # keeps the recursion within Python's stack
 MAX_EXPONENT = 400
 """Decimals with larger exponents or more digits stay text: written out as integers they would fill the memory."""
 

@@ -24,7 +24,7 @@ from verifier_service.settings import Settings
 log = structlog.get_logger()
 
 WARM_LANGUAGE = "python"
-RETRY_S = 5.0
+RETRY_S = 5.0  # the pause before another attempt to warm up a box
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class BoxPool:
         self._metrics.box_started(language.name, box.image)
         if language.name == WARM_LANGUAGE:
             self._trouble = None
-        # The pool may have begun to close while the box was starting; a box added now would outlive it.
+        # The pool can have begun to close while the box was starting; a box added now would outlive it.
         if self._closing.is_set():
             self._discard(box, "closing")
             raise RunnerUnavailable("the service is shutting down")

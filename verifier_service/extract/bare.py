@@ -15,8 +15,8 @@ MAX_CHARS = 64 * 1024
 """No program is searched for in a longer text."""
 MAX_LINE = 300
 """How much of a line is examined."""
-MAX_STARTS = 6
-MAX_CUTS = 4
+MAX_STARTS = 6  # bounds the parsing of hostile texts
+MAX_CUTS = 4  # likewise: each cut costs a parse
 
 # The beginning of a line of code: preprocessor lines and comments, imports, modifiers, definitions, declarations,
 # control flow, shell commands, decorators, assignments, calls, docstring quotes.
@@ -35,7 +35,7 @@ _CODE_END = re.compile(r"[;{}]\s*$|^\s*(?:fi|done|esac)\s*$")
 _SENTENCE = re.compile(r"[ \t>*#-]*(?:\d+[.)]\s+)?[*_`\"'(]*[^\W\d_][\w'’`-]*[,:.!?*]*(?:[ \t]|$)")
 # Signs that are frequent in code and rare in prose.
 _SIGN = re.compile(r"[=;{}()\[\]]")
-_WORD = re.compile(r"[^\W\d_]{2,}")
+_WORD = re.compile(r"[^\W\d_]{2,}")  # a word of prose: two letters or more
 
 
 def looks_like_code(line: str) -> bool:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from verifier_service.extract.python import Facts, Reader
 from verifier_service.extract.wanted import Wanted
 
-MAX_HELPERS = 8
+MAX_HELPERS = 8  # how many other blocks are considered
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A text that may be the program, at `start` of one `place`. `facts` are set if it is a Python program."""
+    """A text that could be the program, at `start` of one `place`. `facts` are set if it is a Python program."""
 
     code: str
     place: int
@@ -37,7 +37,7 @@ _Able = Sequence[tuple[Candidate, Facts]]
 
 
 def _defining(first: Candidate, able: _Able, names: frozenset[str], reader: Reader) -> str:
-    # A test may need `Class.method`; a block that defines `Class` counts too, even if the method is inherited.
+    # A test can need `Class.method`; a block that defines `Class` counts too, even if the method is inherited.
     names |= {name.partition(".")[0] for name in names}
     there = frozenset(name for name in names if any(name in facts.defines for _, facts in able))
     if not there:

@@ -29,8 +29,8 @@ from verifier_service.languages import Language
 
 # a program that begins on the line of its fence: ```python def f(x):
 _CODE_ON_FENCE = re.compile(r"(?:def|class|import|from|async)[ \t]|@\w|#include")
-MAX_TAGS = 50
-MAX_CANDIDATES = 30
+MAX_TAGS = 50  # of more tags, the last are examined
+MAX_CANDIDATES = 30  # bounds the parsing of hostile completions
 
 # literals that can span lines in some language: `...`, """...""", R"(...)", r#"..."#
 _LITERAL_OF_LINES = re.compile(r"`|\"\"\"|R\"|r#*\"")

@@ -20,7 +20,7 @@ MAX_AHEAD = 100
 MAX_ENDS = 8
 """How many ends of one block are tried."""
 
-_RUN = re.compile(r"`{3,}+|~{3,}+")
+_RUN = re.compile(r"`{3,}+|~{3,}+")  # a run of at least three backticks or tildes
 _BEFORE = re.compile(rf"[ \t>{INVISIBLE}]*+$")  # what can stand before a fence in CommonMark: blanks and quote marks
 _MARKUP = re.compile(
     rf"(?:[ \t>*_+|{INVISIBLE}-]|\d{{1,3}}[.)]|<[/\w]{{1,30}}>|{TOKEN})*+$"

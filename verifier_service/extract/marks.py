@@ -100,7 +100,7 @@ _LITERAL = re.compile(
     re.DOTALL,
 )
 """A comment or a string literal of Python."""
-_FOREIGN = re.compile(f"[{BLANKS}{INVISIBLE}]")
+_FOREIGN = re.compile(f"[{BLANKS}{INVISIBLE}]")  # a character that looks like a blank, or like nothing
 _PLAIN = str.maketrans({**dict.fromkeys(BLANKS, " "), **dict.fromkeys(INVISIBLE, "")})
 
 

@@ -1,7 +1,7 @@
 """Find out about a text as a Python program without running it: whether it compiles, and what it defines.
 
-Texts come from a model that may be hostile, so the amount parsed is bounded: what is longer than `MAX_CHARS`, or comes
-after `BUDGET_CHARS` of one completion, is only searched for `def` and `class`. This interpreter may be older than the
+Texts come from a model that might be hostile, so the amount parsed is bounded: what exceeds `MAX_CHARS`, or comes
+after `BUDGET_CHARS` of one completion, is only searched for `def` and `class`. This interpreter can be older than the
 one in the box, so a text that fails only because of newer syntax also counts as a program.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from verifier_service.extract.wanted import bound_by, free_names
 
-MAX_CHARS = 32 * 1024
+MAX_CHARS = 32 * 1024  # parsing takes memory and time in proportion; real programs are shorter
 BUDGET_CHARS = 96 * 1024
 
 _YOUNGER = (

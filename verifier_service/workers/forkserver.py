@@ -45,8 +45,8 @@ from typing import Any, NoReturn
 Handler = Callable[[Any, Callable[[str, Any], None]], None]
 """Judges one item, and reports by calling its second argument with a stage and a value."""
 
-_PR_SET_PDEATHSIG = 1
-_SIGEV_SIGNAL = 0
+_PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
+_SIGEV_SIGNAL = 0  # from <signal.h>
 _LENGTH = struct.Struct("!I")
 
 

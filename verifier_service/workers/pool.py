@@ -47,7 +47,7 @@ LEAST_CPU_S = 0.02
 
 QUICK_S = 0.05
 """A portion that takes less than this is followed by one twice as large."""
-MOST_AT_ONCE = 32
+MOST_AT_ONCE = 32  # bounds what has to be done again when a worker dies
 
 ROUNDS = 2
 """How many fresh workers have to die under an item while a harmless item survives in another each time."""

@@ -51,7 +51,7 @@ from verifier_service.answers.tree.nodes import (
 from verifier_service.answers.tree.shape import operation
 
 MAX_CALLS = 1_000_000
-"""How many Python functions may be called for one comparison before the answer counts as not proved.
+"""How many Python functions one comparison can call before the answer counts as not proved.
 
 Work is counted, not timed, so that a slow or busy machine proves what an idle one proves. The limit is about a second
 of CPU time, far below the limit at which a worker is killed.
@@ -61,7 +61,7 @@ _NODE_CALLS = 10
 """What the value of one node of an integrand costs, in calls that take as long."""
 
 _QUADRATURE_CALLS = 300_000
-"""What one numeric integration may use of the budget, so that something is left for finding a closed form."""
+"""What one numeric integration can use of the budget, so that something is left for finding a closed form."""
 
 
 class _OutOfCalls(BaseException):
@@ -296,7 +296,7 @@ def calculus_value(node: OfCalculus, values: Mapping[str, Scalar]) -> Scalar:
 _FEW_DIGITS = 120
 """With more digits than this, an integral is computed numerically only if it has no closed form."""
 
-_MAX_DIGITS_INTEGRATED = 250
+_MAX_DIGITS_INTEGRATED = 250  # with more digits, numeric integration is not tried
 _DIGIT_CALLS = 200
 """What the nodes of one numeric integration cost per digit, in calls that take as long."""
 
@@ -415,7 +415,7 @@ def _factors(node: Node) -> frozenset[tuple[sympy.Expr, int]] | None:
                      for factor, power in factors if factor.free_symbols)  # fmt: skip
 
 
-_MAX_RESULTANT_DEGREE = 8
+_MAX_RESULTANT_DEGREE = 8  # bounds sympy's work
 
 
 def resultant(one: Node, other: Node, variable: str) -> int | None:

@@ -20,7 +20,7 @@ from verifier_service.answers.tree.nodes import (
     walk,
 )
 
-_MAX_PERIOD = 500
+_MAX_PERIOD = 500  # each number of a period is compared, so a longer one is refused
 _DIVISORS = ("gcd", "lcm")
 
 

@@ -41,10 +41,10 @@ from verifier_service.answers.tree.nodes import (
     walk,
 )
 
-_PRIME_BITS = 192
-_MAX_EXPONENT = 1 << 60
-_MAX_TERMS = 500
-_TRIES = 3
+_PRIME_BITS = 192  # sets the probability given above
+_MAX_EXPONENT = 1 << 60  # keeps the degree within the bound above
+_MAX_TERMS = 500  # a longer series is compared by value
+_TRIES = 3  # a denominator can be zero at the drawn elements, with negligible probability; then draw again
 
 _ATOMS = (Function, Call, Power, Series, Integral, Limit, Derivative, Factorial)
 """What counts as a letter of its own unless it is a rational function."""

@@ -71,15 +71,15 @@ time, far below the limit at which a worker is killed.
 """
 
 _NOISE_BITS = 24
-"""How many of the computed bits, at the end, rounding may have spoiled."""
+"""How many of the computed bits, at the end, rounding can have spoiled."""
 
 _LOST_TO_CALCULUS = 30
-"""How many bits of a numeric integral may be wrong."""
+"""How many bits of a numeric integral can be wrong."""
 
 # The bits of numerator and denominator together; a literal with more can agree with another in its first digits.
 _BITS_OF_A_SHORT_LITERAL = 4
 _MINUS_INFINITY = Negative(INFINITY)
-_SMALL_EXPONENT_BITS = 4
+_SMALL_EXPONENT_BITS = 4  # only powers with exponents above 15 count as large
 _MAX_FUNCTION_BITS = 6_700
 """Larger arguments of functions (above 10^2000) are refused, because reducing them would take long."""
 

@@ -47,7 +47,7 @@ Point: TypeAlias = dict[str, Scalar]
 
 
 class Corner(Point):
-    """A point where something may jump or bend, so that two equal expressions may differ, or one may have no value."""
+    """A point where something can jump or bend: there, equal expressions can differ, or one can have no value."""
 
 
 def source_for(left: Node, right: Node) -> random.Random:
@@ -126,7 +126,7 @@ def _is_whole(name: str, left: Node, right: Node) -> bool:
 
     Both sides must need that, or have a step function of a letter that always counts: n, m, k. Or one side needs it,
     and neither has a wave or jump of that letter that could make it another function between the integers. By the
-    custom of what n stands for, `cos(n pi)` may be `(-1)^n`.
+    custom of what n stands for, `cos(n pi)` equals `(-1)^n`.
     """
     needs = [_needs_whole(node, name) for node in (left, right)]
     if all(needs):
@@ -204,17 +204,17 @@ def _complex_letters(left: Node, right: Node, names: frozenset[str]) -> frozense
 _SCALES = (1, 3, 0.06, 9, 45, 0.4, 300, 2500, 1, 100_000)
 """Magnitudes of real values, the cheapest first."""
 
-_WHOLE_SCALES = (4, 9, 2, 14, 30, 6, 60, 150, 4, 400)
-_MOST_TERMS = 400
-_MAX_CONSTANTS = 16
-_MAX_POWER = 400
-_LINES = 3
-_FAR = (1e9, 1e25, 1e60)
-_SMALL = 0.01
-_FEW = 3
-_IN_A_ROW = 12
-_MAX_COUNTED = 8
-_TOGETHER = 64
+_WHOLE_SCALES = (4, 9, 2, 14, 30, 6, 60, 150, 4, 400)  # the same for integers, which are drawn from 1 up to these
+_MOST_TERMS = 400  # how long a series can get by the value drawn for its bound
+_MAX_CONSTANTS = 16  # of more numbers, the smallest and the largest are used
+_MAX_POWER = 400  # numbers above 10^400 get no points of their own
+_LINES = 3  # on how many lines an expression in several letters is compared
+_FAR = (1e9, 1e25, 1e60)  # magnitudes far beyond the numbers that occur
+_SMALL = 0.01  # a number below this may be a width, so points are drawn within it too
+_FEW = 3  # how many small numbers get such points
+_IN_A_ROW = 12  # how many consecutive integers are compared: periods up to this are seen whole
+_MAX_COUNTED = 8  # next to how many numbers integers are drawn
+_TOGETHER = 64  # up to so many pairs of places, all are drawn; otherwise some
 
 
 @dataclass
@@ -226,7 +226,7 @@ class _Draw:
     constants: list[Real] = field(default_factory=list)
     most: int = _MOST_TERMS
     corners: bool = True
-    """Whether letters may be put exactly where something jumps, and far out. Not if they fill the cells of a matrix."""
+    """Whether letters can be put exactly where something jumps, and far out. Not if they fill the cells of a matrix."""
 
     def fraction(self) -> Real:
         """Return a number between 0 and 1 with more digits than any number that occurs by chance."""
@@ -469,10 +469,10 @@ def _turns(node: Node) -> list[Node]:
             return []
 
 
-_MAX_LEVELS = 4
-_MAX_STEPS = 6
-_HALVINGS = 40
-_GRID = [MP.mpf(1 << power) / 16 for power in range(19)]
+_MAX_LEVELS = 4  # of how many values the steps are searched, for each line
+_MAX_STEPS = 6  # how many steps on each side of zero
+_HALVINGS = 40  # bisection to twelve digits
+_GRID = [MP.mpf(1 << power) / 16 for power in range(19)]  # 1/16, 1/8, ... 2^14: where steps are searched
 
 
 def _levels(node: Node) -> list[Node]:
@@ -537,7 +537,7 @@ def _factors(node: Node) -> list[Node]:
             return [node] if free_symbols(node) else []
 
 
-_MAX_DEGREE = 8
+_MAX_DEGREE = 8  # bounds the work of interpolating and finding roots
 _PLACE_DIGITS = 30
 
 

@@ -12,10 +12,10 @@ from verifier_service.answers.compute.numeric import WORK, Undefined, evaluate
 from verifier_service.answers.tree.bounds import NotMath
 from verifier_service.answers.tree.nodes import Node, free_symbols, walk
 
-MAX_LETTERS = 6
-MAX_NODES = 500
+MAX_LETTERS = 6  # a person substitutes no more
+MAX_NODES = 500  # a larger formula is not checked by hand
 _BITS = 100
-_DIGITS = 12
+_DIGITS = 12  # how many are shown, and must differ
 _FROM = (2, 3, 1, 5, 0, -1, -2, 10, Fraction(1, 2), Fraction(-1, 2), 7, 20)
 """The value of the first letter; each further letter is one more than the one before it."""
 
@@ -33,7 +33,7 @@ def witness(left: Node, right: Node) -> Witness | None:
     names = sorted(free_symbols(left) | free_symbols(right))
     if len(names) > MAX_LETTERS or sum(1 for node in (left, right) for _ in walk(node)) > MAX_NODES:
         return None
-    WORK.refill()  # the comparison may have used the budget up
+    WORK.refill()  # the comparison might have used the budget up
     for point in _points(names):
         with MP.workprec(_BITS):
             values = {name: MP.mpf(value.numerator) / value.denominator for name, value in point.items()}

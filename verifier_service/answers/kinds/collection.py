@@ -104,7 +104,7 @@ _NO_SCALARS = (Tuple, List, Set, Text, Dots, Matrix, Relation, Call, PlusMinus)
 
 
 def _is_scalar(node: Node) -> bool:
-    """Return whether a factor is a number or a lower-case letter. A capital letter may be the name of a point."""
+    """Return whether a factor is a number or a lower-case letter. A capital letter can be the name of a point."""
     return not any(isinstance(part, _NO_SCALARS) for part in walk(node)) and not any(
         name[0].isupper() for name in free_symbols(node)
     )

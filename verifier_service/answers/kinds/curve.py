@@ -28,7 +28,7 @@ from verifier_service.answers.tree.nodes import (
     free_symbols,
 )
 
-_MAX_BRANCHES = 8
+_MAX_BRANCHES = 8  # bounds the degree of their product, which can have to be factored
 _NOT_NUMBERS = (List, Set, Tuple, SetOperation, Builder, Cases, Matrix, Text, Relation, Call)
 
 

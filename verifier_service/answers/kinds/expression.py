@@ -39,9 +39,9 @@ MAX_DIGITS_COMPARED = 4_000
 _BASE_BITS = 133
 """Forty digits: different values do not agree in that many by chance."""
 
-_GUARD_BITS = 44
-_MAX_BITS = int(MAX_DIGITS_COMPARED * 3.3219)
-_PASSES = 4
+_GUARD_BITS = 44  # computed in addition, to absorb rounding
+_MAX_BITS = int(MAX_DIGITS_COMPARED * 3.3219)  # a decimal digit is 3.3219 bits
+_PASSES = 4  # each pass uses the precision that the one before found necessary
 _ENOUGH = 3
 """At how many points two expressions must at least both be defined."""
 
@@ -224,7 +224,7 @@ def _ends_alone(left: Node, right: Node, point: Point) -> bool:
 _LEFT, _RIGHT = Symbol("left here"), Symbol("right here")
 """Names that no answer can have, for the values of two expressions at one point."""
 
-_RATIO_BITS = 4_000
+_RATIO_BITS = 4_000  # enough for a ratio that is then multiplied into every comparison
 
 
 def proportional(left: Node, right: Node, positive: bool = False) -> bool:

@@ -35,7 +35,7 @@ _CONSTANTS = frozenset(
     ["C", "c", "K", "k", "D", "A", "B", "C_0", "C_1", "C_2", "C_3", "c_0", "c_1", "c_2", "c_3", "k_1", "k_2"]
 )
 _ARGUMENTS = frozenset(["x", "t", "y", "s", "u", "z", "r", "theta"])
-_RANGE = 24
+_RANGE = 24  # how many members of a family are sampled on each side of zero
 
 
 def decide(a: list[Node], b: list[Node]) -> Decision | None:

@@ -58,7 +58,7 @@ def _residues(left: Node, right: Node, same: Same) -> Decision:
     return Decision((one - other) % modulus == 0, "compared as residues")
 
 
-_MAX_MODULUS = 10_000
+_MAX_MODULUS = 10_000  # all residues are listed, so the modulus is bounded
 
 
 def classes(a: list[Node], b: list[Node], families: bool = False) -> Decision | None:

@@ -22,8 +22,8 @@ from verifier_service.answers.tree.nodes import (
     walk,
 )
 
-_MAX_LETTERS = 10
-_MAX_TRUTHS = 200_000
+_MAX_LETTERS = 10  # a table has 2^10 rows
+_MAX_TRUTHS = 200_000  # rows times parts of the propositions
 _ARROWS = frozenset(["->", "=>", "<=>"])
 _JOINED: dict[str, Callable[[list[bool]], bool]] = {
     "and": all,

@@ -26,7 +26,7 @@ from verifier_service.answers.tree.nodes import (
 WHOLE = frozenset(["k", "n", "m", "l", "j", "K", "N", "M"])
 """Letters that stand for integers unless something else is said."""
 
-_MAX_PARAMETERS = 3
+_MAX_PARAMETERS = 3  # all pairings are tried, 3! of them
 _BOUNDS = ("<", "<=", ">", ">=", "!=", "in")
 
 

@@ -154,7 +154,7 @@ def _at(rows: list[Row], variable: str, point: Node) -> Node | None:
     return here
 
 
-_MAX_RESIDUES = 60
+_MAX_RESIDUES = 60  # each is one comparison of expressions
 
 
 def _by_residues(left: Cases, right: Cases) -> Decision | None:

@@ -27,7 +27,7 @@ from verifier_service.answers.tree.nodes import (
     substitute,
 )
 
-_MAX_MEMBERS = 10_000
+_MAX_MEMBERS = 10_000  # a longer progression is not written out
 
 
 class _Progression(NamedTuple):

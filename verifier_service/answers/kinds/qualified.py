@@ -40,8 +40,9 @@ _DOMAIN_MARKS = frozenset({"Z", "N", "Q", "R", "positive", "nonnegative", "nonze
 _SIGNS = {"positive": ">0", "negative": "<0", "nonnegative": ">=0", "nonzero": "!=0"}
 # matches `>=2`, `!=-0.5`; not `>a`
 _BOUND = re.compile(r"(<=?|>=?|!=)(-?\d{1,9}(?:\.\d{1,9})?)")
+# Distances beyond a bound at which an answer is tested for being undefined.
 _STEPS = (Fraction(1, 7), Fraction(1), Fraction(17, 3), Fraction(4001, 3))
-_ELSEWHERE = Fraction(100, 37)
+_ELSEWHERE = Fraction(100, 37)  # the values of the other letters, chosen not to make anything zero
 _NUMBER_SETS = frozenset({"Z", "N", "Q", "R"})
 
 Marks = frozenset[str]

@@ -53,7 +53,7 @@ _OF_SETS = frozenset([*_LESS, *_GREATER, "!=", "in", "notin"])
 _OF_INTERVALS = (("[", ")"), ("(", "]"), ("]", "["), ("]", "]"), ("[", "["))
 """Brackets that a point cannot have."""
 
-_DIGITS = 60
+_DIGITS = 60  # for the order of ends; `_close` allows for rounding in the last twenty
 
 
 @dataclass(frozen=True)
@@ -399,7 +399,7 @@ _WHOLE_NUMBERS = {
 """Sets of integers: 1 if they contain no negative ones, otherwise -1."""
 
 _REALS = ("mathbb R", "R")
-_MAX_POINTS = 200
+_MAX_POINTS = 200  # a set of more integers is not listed
 
 
 def _range_of(item: Node) -> tuple[Node, str] | None:

@@ -57,7 +57,7 @@ class WholeSet:
 def decide(left: Node, right: Node, _: Same) -> Decision | None:
     """Compare if one side can only be a set of integers, and the other is one too."""
     if all(found is None or found.listed for found in (_by_form(left, 0), _by_form(right, 0))):
-        return None  # checked first, because `as_whole` may solve equations
+        return None  # checked first, because `as_whole` solves equations
     return _decided(lambda first: (as_whole(left, first), as_whole(right, first)), _natural_numbers(left, right))
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from verifier_service.answers.read import words
 
-_MAX_CHARS = 400
+_MAX_CHARS = 400  # a longer text is not a choice
 
 # matches `\text`, `\box`, `{`, `$`, and the backslash of `\(`; not `\overline`
 _DRESS = re.compile(
@@ -89,8 +89,8 @@ _GLUED = re.compile(r"(?=[A-J]{2})A?B?C?D?E?F?G?H?I?J?")
 _SEPARATED = re.compile(r"\(?[A-J]\)?(?:(?:\s?[,;&]\s?|\s)(?:(?:and|和|与)\s)?\(?[A-J]\)?){1,9}")
 
 
-_LETTER_OF_CHOICE = re.compile("[A-J]")
-_MAX_LETTERS_CHARS = 120
+_LETTER_OF_CHOICE = re.compile("[A-J]")  # a quick test before the slower patterns
+_MAX_LETTERS_CHARS = 120  # ten letters with words between them and formatting are shorter
 
 
 def read_letters(cleaned: str) -> Letters | None:

@@ -9,7 +9,7 @@ from verifier_service.answers.read.signs import spell_controls, spell_signs
 
 # `\frac`, `\(`: a command, as opposed to `\\frac`, which was escaped twice.
 _SINGLE_COMMAND = re.compile(r"(?<!\\)\\[A-Za-z(\[]")
-_DOUBLE_COMMAND = re.compile(r"\\\\[A-Za-z(\[]")
+_DOUBLE_COMMAND = re.compile(r"\\\\[A-Za-z(\[]")  # `\\frac`, as JSON escaped twice leaves it
 # A tab that was `\t` before something took it for an escape: `\text{`, `\times`, `\theta`, `\tan`.
 _LOST_TAB = re.compile(r"\t(?=ext\{|imes|heta\b|an\b|frac\{|extbf\{)")
 

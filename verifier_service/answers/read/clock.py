@@ -20,6 +20,7 @@ _OTHER_TIME = re.compile(r"(\d{1,2})\s?(?:h\s?(\d{2})|[時时点]\s?(?:(\d{1,2})
 _FORMAT = re.compile(r"\\(?:text|mathrm|mbox|textrm|textbf)\s*|[{}~]|\\(?=[: ])")
 _DAY = r"(\d{1,2})(?:st|nd|rd|th)?"
 _MONTH = r"([a-z]{3,9})\.?"
+# January 5, 2020; 5 January 2020; 2020-01-05; 1月5日; 5.1.2020; 1/5/2020.
 _DATES = (
     (re.compile(_MONTH + r"\s+" + _DAY + r"(?:\s*,?\s+(\d{4}))?"), "mdy"),
     (re.compile(_DAY + r"\s+(?:of\s+)?" + _MONTH + r"(?:\s*,?\s+(\d{4}))?"), "dmy"),

@@ -6,7 +6,7 @@ list of these numbers.
 
 import re
 
-_MAX_CHARS = 2000
+_MAX_CHARS = 2000  # a longer text is not split into parts
 _ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 # matches `(a)`, `\text{(ii)}`, `b)`, `A:`, `1.` before a blank, `\textcircled{1}`; not the `(x)` of `f(x)`, `2.5`
 _LABEL = re.compile(
@@ -20,6 +20,7 @@ _CIRCLED_ONLY = re.compile(r"(?:\\textcircled\{\d{1,2}\}(?:[\s,;]|and|和|与|�
 _CIRCLED = re.compile(r"\\textcircled\{(\d{1,2})\}")
 # what a part cannot begin or end with, because its label would be a factor
 _NO_PART = re.compile(r"[-+*/^=<>_.!']\s|[*/^=<>_!)]|\\(?:cdot|times|le|ge|in|to)\b")
+# An operator or an open bracket at the end of a part: the next label belongs to a formula.
 _OPEN_END = re.compile(r"[-+*/^=<>_(\[{]$|\\(?:cdot|times|le|ge|in|to|frac|sqrt)$")
 _ENDS = ("\\qquad", "\\quad", "\\\\", " and")
 

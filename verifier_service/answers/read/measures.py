@@ -16,8 +16,8 @@ from pathlib import Path
 
 from verifier_service.answers.tree.measure import Measure, Unit
 
-_MAX_MEANINGS = 8
-_MAX_PIECES = 40
+_MAX_MEANINGS = 8  # units with several meanings multiply: `oz` alone has two
+_MAX_PIECES = 40  # a longer text after a value is not a measure
 
 
 def _table(name: str) -> dict[str, dict[str, dict[str, object]]]:

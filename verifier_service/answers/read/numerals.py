@@ -23,8 +23,9 @@ _WORDS = "|".join(sorted({*_ONES, *_SCALES, *_PARTS, *_PARTS_OF_SEVERAL, "point"
 _PART_NAMES = "|".join(sorted({*_PARTS, *_PARTS_OF_SEVERAL}, key=len)[::-1])
 # matches `twenty-one`, `three and a half`, `a third`; the reading decides whether it is a number
 _SPOKEN = re.compile(rf"(?<![A-Za-z\\{{-])(?:{_WORDS})(?:(?:\s+|\s?-\s?)(?:{_WORDS}))*(?![A-Za-z-])", re.IGNORECASE)
+# A quick test: without any of these words there is no number in words.
 _HINT = re.compile("|".join(sorted({*_ONES, *_SCALES, *_PARTS, "halves"})), re.IGNORECASE)
-_MAX_CHARS = 400
+_MAX_CHARS = 400  # a longer text is not rewritten
 
 # matches the word of `minus 5`, `\text{negative } \frac12`; not of `negative numbers`, `n minus`
 _VALUE = r"(?=[\d.(|]|\\(?:frac|dfrac|tfrac|sqrt|infty|pi)(?![A-Za-z])|infinity\b|[a-zA-Z](?![A-Za-z]))"

@@ -4,8 +4,8 @@ import re
 
 from verifier_service.answers.tree.nodes import Call, Node, Ratio, number
 
-_MAX_CHARS = 120
-_TEXT = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s?\{([^{}]*)\}")
+_MAX_CHARS = 120  # a longer text does not state odds
+_TEXT = re.compile(r"\\(?:text|mathrm|textrm|mbox)\s?\{([^{}]*)\}")  # `\text{odds of}`
 _RATIO = r"(?P<{0}a>\d{{1,6}})\s?(?::|to|-to-|-|/)\s?(?P<{0}b>\d{{1,6}})"
 _SIDE = r"(?P<{0}side>in favou?r|for|against|on)(?: of [a-z ]{{1,40}})?"
 # matches `odds of 1 to 4`, `the odds in favor are 1:4`, `1:4 odds`, `4 to 1 against`; not `1:4`, `odd`

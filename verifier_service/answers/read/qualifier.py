@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from verifier_service.answers.tree.greek import GREEK
 
-_MAX_CHARS = 2000
-_MAX_REMARK = 60
+_MAX_CHARS = 2000  # a longer answer has no qualifiers cut out
+_MAX_REMARK = 60  # how many tokens a qualifier after a comma can have
 
 
 class Qualifier(NamedTuple):
@@ -58,6 +58,7 @@ _WORD = (
     r"integers?|constants?|arbitrary|reals?|rationals?|primes?|odd|even|composite|coprime|positive|negative|non-?negative|"
     r"non-?zero"
 )
+# The words of a qualifier; a text command with one of these is unwrapped.
 _TELLING = re.compile(
     r"\b(?:for|where|with|whenever|is|are|any|all|every|numbers?|and|or|" + _WORD + r")\b|其中|数|为|是|对",
     re.IGNORECASE,
@@ -67,6 +68,7 @@ _HINT = re.compile(
     r"\\in\b|\\forall|\b(?:for|where|with|whenever|" + _WORD + r")\b|=[^=]*dots|其中|数|对|,[^,]*(?:[<>]|\\[gln]e)",
     re.IGNORECASE,
 )
+# `\mathbb{Z}`, `\mathbb Z`, `Z`
 _SET = re.compile(
     r"\\(?:mathbb|mathbf|mathrm|bf|Bbb)\s*(?:\{\s*(?P<braced>[ZNQRC])\s*\}|(?P<faced>[ZNQRC]))|"
     r"(?P<plain>[ZNQRC])(?![A-Za-z])"

@@ -31,6 +31,7 @@ _DECIMAL_COMMA = re.compile(
 )
 # Points that separate thousands: `1.234.567`.
 _POINT_GROUPS = re.compile(r"([^\d(\[{]{0,20})(\d{1,3}(?:\.\d{3}){2,})([^\d.,]{0,60})")
+# Blanks between digits, which keep numbers apart: `1 2` is not `12`
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)")
 # A whole answer in one text command: `\text{yes}`.
 _TEXT_ONLY = re.compile(
@@ -178,6 +179,7 @@ def _combinations(match: re.Match[str]) -> str:
 
 # matches `nCr(5, 2)`, `nPr(5,2)`, the letter of `5\text{C}2`; not `5\text{C}`
 _CALLED_CHOICE = re.compile(r"\bn([CP])r\s?\(\s?(\d{1,6})\s?,\s?(\d{1,6})\s?\)")
+# The letter of `5\text{C}2`
 _SET_LETTER = re.compile(r"(?<=\d)\s?\\(?:text|mathrm|textrm)\s?\{([CP])\}\s?(?=\d)")
 
 

@@ -7,7 +7,7 @@ clause disqualify a sentence; it is then read as a whole.
 import re
 from typing import NamedTuple
 
-_MAX_CHARS = 300
+_MAX_CHARS = 300  # a longer sentence does not just state a value
 
 _VERB = (
     r"(?:(?:is|are)(?: located)? at(?= ?\()|(?:falls|lands|is|was|will be) on|(?:is|are) (?:equal to|given by)|"

@@ -8,8 +8,8 @@ MINUS SIGN`). Superscripts stay powers and subscripts stay indices. Characters t
 import re
 import unicodedata
 
-_MOST_KNOWN = 5000
-_MOST_COMBINING = 64
+_MOST_KNOWN = 5000  # bounds the table, since every character of a hostile text would enter it
+_MOST_COMBINING = 64  # normalizing long runs of combining marks takes quadratic time
 
 _SIGNS = {
     "×": r"\times ", "⋅": r"\cdot ", "∙": r"\cdot ", "•": r"\cdot ", "÷": r"\div ", "∕": "/", "⁄": "/",
@@ -152,7 +152,7 @@ _UP_RUN, _DOWN_RUN = re.compile(f"[{_UP}]+"), re.compile(f"[{_DOWN}]+")
 # matches `x̄`, `3̇`, `1̅6̅`; one kind of mark on each run
 _MARKED_RUN = re.compile("|".join(f"(?:[^\\W_]{mark}){{1,40}}" for mark in _MARKED))
 _CROSSED = {"=": "≠", "∈": "∉", "<": "≮", ">": "≯"}
-_CROSSED_SIGN = re.compile("([=∈<>])\u0338")
+_CROSSED_SIGN = re.compile("([=∈<>])\u0338")  # a sign with a combining stroke through it
 
 
 def spell_signs(text: str) -> str:

@@ -9,10 +9,11 @@ import re
 
 from verifier_service.answers.read.words import PLAIN_GREEK
 
+# Commands that only format words.
 _COMMANDS = re.compile(
     r"\\(?:text|mathrm|textbf|textit|mbox|textrm|operatorname|mathbf|textsf|texttt|emph|boldsymbol|textnormal|hbox)(?![A-Za-z])\s*"
 )
-_SPACES = re.compile(r"\\(?:quad|qquad)(?![A-Za-z])|\\[,;:! ]|~|\s")
+_SPACES = re.compile(r"\\(?:quad|qquad)(?![A-Za-z])|\\[,;:! ]|~|\s")  # blanks, written as such or as commands
 _SAID = {
     "empty": [
         "nosolution", "nosolutions", "nosuchsolution", "norealsolution", "norealsolutions", "nosolutionexists",
@@ -44,6 +45,7 @@ _BEFORE = re.compile(
 _ENDS = ' .,;:"'
 # matches `**No**`, `_yes_`, `No!`; not `A*`, `5!`, `f'`
 _MARKED = re.compile(r"[*_]{0,3}([^\W\d_]{2}[^\d\\^_=<>+*/()\[\]|!?]*)[*_!?.]{0,3}")
+# Any command left after formatting was removed: the braces are then part of it.
 _COMMAND = re.compile(r"\\[a-z]")
 # matches the words before the noun of `a circle`, `on a Tuesday`, `on Friday`; not of `on the left`
 _ARTICLES = re.compile(r"^(?:on\s+(?:an?\s+)?(?=\w{2,6}days?$)|(?:the|an|a)\s+(?=\w{2}))")

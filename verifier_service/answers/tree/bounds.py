@@ -7,7 +7,7 @@ MAX_TOKENS = 4_000
 MAX_DEPTH = 150
 """How many levels of the grammar can be open at once; a bracket opens three."""
 
-MAX_TREE_DEPTH = 150
+MAX_TREE_DEPTH = 150  # keeps recursive functions over trees well within Python's stack
 MAX_PARTS_DEPTH = 30
 """The nesting of lists, tuples, relations and units that are compared part by part."""
 

@@ -45,7 +45,7 @@ from verifier_service.answers.tree.nodes import (
     Tuple,
 )
 
-MAX_DIGITS = 400
+MAX_DIGITS = 400  # longer numbers are not worth displaying
 
 _CONSTANTS = {"pi": r"\pi", "e": "e", "i": "i", "inf": r"\infty"}
 _RELATIONS = {

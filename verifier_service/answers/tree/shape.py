@@ -3,7 +3,7 @@
 from verifier_service.answers.tree import nodes
 from verifier_service.answers.tree.nodes import Factorial, Function, Logic, Node, PlusMinus, Series, SetOperation
 
-MAX_SHAPE_DEPTH = 6
+MAX_SHAPE_DEPTH = 6  # enough to recognize what a log is about
 MAX_SHAPE_CHARS = 200
 
 _SHORT: dict[type[Node], str] = {

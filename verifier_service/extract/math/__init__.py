@@ -47,7 +47,7 @@ _AFTER_RETRACTION = FINDERS | {
 _MARKED = frozenset([ExtractionRule.BOXED, ExtractionRule.TAG, ExtractionRule.HASHES])
 """Rules that find an answer between marks, wherever it stands. An answer announced later can replace it."""
 
-_MAX_RETRACTIONS = 4
+_MAX_RETRACTIONS = 4  # an author who retracts more often has no answer
 
 
 @dataclass(frozen=True)

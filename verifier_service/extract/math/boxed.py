@@ -28,7 +28,7 @@ _BETWEEN = re.compile(
 """`$ and $`, `\\quad\\text{or}\\quad`, `$ or $x = `, `$\n**Part (b):** $`; not `then`."""
 _NAMED = re.compile(_NAME + "$")  # before a box: `x_1 = `
 
-_OR = re.compile(r"\b(?:or|oder|ou)\b", re.IGNORECASE)
+_OR = re.compile(r"\b(?:or|oder|ou)\b", re.IGNORECASE)  # joined by `or`, boxes are alternatives
 _CONTRAST = re.compile(
     r"[\s$,.;()\\\[\]]{0,12}(?:and\s)?(?:not|instead of|rather than|never)\b[\s$(\\\[]{0,12}(?:[A-Za-z]\s?=\s?)?",
     re.IGNORECASE,
@@ -41,12 +41,12 @@ _PERCENT = re.compile(
 _UNIT_AFTER = re.compile(r"(?:\$|\\\))?(?=\s)")  # the sign that closes the formula, between a box and its unit
 # A box with one of these already has a unit, or is not a bare number.
 _HAS_UNIT = re.compile(r"\\(?:text|mathrm)|%|[A-Za-z]{2}|=")
-_ESCAPED = re.compile(r"\\+")
+_ESCAPED = re.compile(r"\\+")  # a run of backslashes
 
-_MAX_BETWEEN = 60
-_MAX_NAME = 12
-_MAX_BOXES = 50
-_MAX_DENIED = 8
+_MAX_BETWEEN = 60  # boxes further apart are not one list
+_MAX_NAME = 12  # how far before a box its name can begin
+_MAX_BOXES = 50  # of more boxes, the last are joined
+_MAX_DENIED = 8  # after so many denied boxes there is no answer
 
 
 def find(text: str) -> Found | None:

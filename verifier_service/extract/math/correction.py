@@ -22,7 +22,7 @@ _OWN = re.compile(
     re.IGNORECASE,
 )
 """`I get 6`, `I only found $x$`; not `I get it`."""
-_AHEAD = 300
+_AHEAD = 300  # how far after a retraction the author's own value is searched
 
 
 def own(text: str, start: int) -> Found | None:

@@ -5,14 +5,15 @@ import re
 from verifier_service.extract.math.formula import is_formula
 from verifier_service.extract.math.wording import any_of, words_of
 
-_MAX_LINE = 2_000
-_MAX_SAID = 200
-_MAX_WORDS = 3
+_MAX_LINE = 2_000  # how far back the beginning of a line is searched
+_MAX_SAID = 200  # longer bold text is not a value
+_MAX_WORDS = 3  # a value with more words is a sentence
 _VALUE_FIRST = re.compile(
     r"(?:[A-Za-z]\w{0,3}\s?(?:=|≈)\s?)?[(\[{]{0,2}(?:[-−+±]\s?)?(?:\\?[$€£¥₹]\s?|[A-Z]{2,3}\s)?"
     r"(?:\.?\d|[√π]|\\(?:d?frac|sqrt|pi))"
 )
 """The beginning of a value: `5 apples`, `-$3.50`, `x = 4`; not the `5` of `Step 5`."""
+# A word that is neither a joiner nor part of a time or rate.
 _WORD = re.compile(r"(?<![\\A-Za-z])(?!(?:and|or|per|AM|PM|am|pm)\b)[^\W\d_]{2,}")
 _CHANGES = re.compile(
     words_of("is | are | was | not | of | than | after | before | more | less | fewer | from | since | because")

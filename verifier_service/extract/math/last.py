@@ -10,8 +10,8 @@ from verifier_service.extract.math.number import NUMBER, last_number
 from verifier_service.extract.math.sentence import SPECIAL, sentence_before
 from verifier_service.extract.math.wording import any_of
 
-_MAX_LINE = 3_000
-_MAX_TAIL = 4_000
+_MAX_LINE = 3_000  # how much of the last line is read
+_MAX_TAIL = 4_000  # how much of the end is searched for a number
 
 _THANKS = any_of(
     "I (?:hope|checked|verified|double|used) | hope this | let me know | feel free | thank | checked | verified"
@@ -44,13 +44,15 @@ _BOLD_END = re.compile(
     re.IGNORECASE,
 )
 """`will be a **Friday**.`, `is **x^2**`; not `this is **very** hard`."""
+# Words that make a bold value a guess.
 _UNSURE = re.compile(
     r"\b(?:maybe|perhaps|possibly|might|could|may|unsure|guess|if|whether|not\s(?:sure|certain))\b", re.IGNORECASE
 )
-_MAX_BOLD_WORDS = 4
+_MAX_BOLD_WORDS = 4  # longer bold text is a sentence
 _LETTER_FIRST = re.compile(r"\(?[A-J][.)。]|[A-J](?![\x00-\x7f])")  # `B)`, `B是`
 # a word, `5 apples`, `B) 5`
 _BARE = re.compile(r"(?!I\s|sorry|idk)[^\d]*$|(?:[-+−]|\\?\$|[€£¥])?\s?[\d.]|[A-J][.):]\s")
+# `2\frac{1}{3}` or `3\sqrt{2}` outside dollars.
 _BARE_FRACTION = re.compile(
     r"-?(?:\d{1,9})?\\[dt]?frac\s?\{[^{}]{1,60}\}\s?\{[^{}]{1,60}\}|-?\d{0,9}\\sqrt\s?\{[^{}]{1,60}\}"
 )
@@ -66,6 +68,7 @@ _CUT_OFF = re.compile(
     r"|his|their|our|my|its|but|let|each|every|has|have|are|is))\s{0,20}$"
 )
 """The end of a text that breaks off in the middle of a sentence: `45 +`, `45 apples and`; not `**45**`."""
+# Before a number that is only an example: `for instance `
 _MERE_EXAMPLE = re.compile(
     r"\b(?:"
     + any_of(

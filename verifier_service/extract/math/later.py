@@ -46,6 +46,7 @@ _NOT_MINE = re.compile(
     re.IGNORECASE,
 )
 """In the sentence before an announcement, one of these means that it announces something else."""
+# After an announced answer, one of these makes it conditional.
 _CONDITION = re.compile(words_of("if | when | unless | otherwise | would | instead of | compared"), re.IGNORECASE)
 
 # What is removed before two values are compared: text commands, spacing, brackets, blanks, emphasis, currency.
@@ -55,9 +56,9 @@ _NUMBER = re.compile(
     r"|(?P<whole>\d{1,30}|\d{1,3}(?:,\d{3}){1,9})(?P<part>\.\d{1,30})?(?:/(?P<by>\d{1,30}))?)(?:\\?%)?(?:[A-Za-z]{0,30}[.]?)"
 )
 """`-\\frac{1}{2}`, `1,234.5`, `3/4`, `20\\%`, `12apples` (blanks were removed); not `2+3`, `x`."""
-_LETTER = re.compile(r"\(?([A-J])\)?\.?")
-_MAX_STATEMENT = 300
-_MAX_TRIED = 10
+_LETTER = re.compile(r"\(?([A-J])\)?\.?")  # `B`, `(B)`, `B.`
+_MAX_STATEMENT = 300  # how much of a statement is read
+_MAX_TRIED = 10  # how many announcements are examined, from the last
 
 
 def announced(text: str, end: int, answer: str) -> Found | None:

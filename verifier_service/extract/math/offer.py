@@ -72,6 +72,7 @@ _NOT_FOUND = re.compile(
     re.IGNORECASE,
 )
 """`it could not be determined`, `we cannot find their values`; not `we cannot find any other value`."""
+# What announces an answer after the author gave up.
 _STILL = re.compile(
     words_of(
         "but | however | so | therefore | thus | hence | guess | numerically | approximately | instead | yet"
@@ -79,7 +80,7 @@ _STILL = re.compile(
     ),
     re.IGNORECASE,
 )
-_NOT_SOLVED_BEFORE = 300
+_NOT_SOLVED_BEFORE = 300  # how far back the words of giving up count
 
 
 def are_candidates(sentence: str) -> bool:

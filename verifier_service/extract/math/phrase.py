@@ -39,9 +39,9 @@ _DASH = re.compile(
 )
 """`Answer — C`; `Answer - D`, but not `Answer -5`."""
 
-_MAX_TRIED = 8
-_MAX_STATEMENT = 3_000
-_MAX_AHEAD = 200
+_MAX_TRIED = 8  # how many phrases are examined, from the last
+_MAX_STATEMENT = 3_000  # how much of a statement is read
+_MAX_AHEAD = 200  # how far an answer can follow its phrase
 _EMPTY = " \n*:$.\"'"
 
 

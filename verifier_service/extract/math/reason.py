@@ -71,6 +71,7 @@ _AFTER_NUMBER = re.compile(
 )
 """What follows a bare number: ` when n is 5`, ` (5 more than 7)`. After anything else it could be part of a formula."""
 
+# Words that introduce a case; two of them make the answer a case distinction.
 _CASES = re.compile(r"\b(?:if|when|whenever|for|otherwise|else|where)\b")
 _TORN_TEXT = re.compile(r"\\(?:text|textrm|mathrm|mbox|textbf)\s?\{[^{}]{1,200}$")  # `\text{Yes`
 _OPENED = re.compile(r"(?:\\(?:text|textrm|mathrm|mbox)\s?\{|\\q?quad|\\[,;: ]|[\s,;(~])+$")  # `, \text{(`

@@ -30,6 +30,7 @@ _SENTENCE = re.compile(
 )
 """`The mode is $1/3$.`, `The steady state current is 2 amps.`; not `The sequence is bounded by $3$.`"""
 
+# Words that make a sentence something other than the statement of a value.
 _UNSURE = re.compile(
     r"\b(?:not|never|neither|no|if|when|whether|either|maybe|unless|except|cannot|at\s(?:least|most))\b|n['’]t\b|"
     r"\b(?:is|are|was|were)\b.{1,200}\band\b.{1,200}\b(?:is|are|was|were)\b",

@@ -170,7 +170,7 @@ _NOT_HERE = re.compile(
 _WANTED_WRONG = re.compile(
     r"\b(?:incorrect|wrong|false|not\s\w{1,10}|extraneous|invalid|fails?|n['’]t)\b", re.IGNORECASE
 )
-_MAX_CALLED = 60
+_MAX_CALLED = 60  # a longer answer is not repeated word for word
 
 
 def _called_wrong(text: str, end: int, answer: str) -> int | None:
@@ -207,7 +207,7 @@ def _is_former(text: str, end: int, answer: str) -> bool:
 
 
 _NEGATIVE_ANSWERS = frozenset(["no", "false", "wrong", "incorrect", "never"])
-_AHEAD = 2_000
+_AHEAD = 2_000  # a quick test: nothing but signs that close a formula means nothing was retracted
 _NOTHING = " \n$.*)]}\\"
 _DRESS = re.compile(r"\\[A-Za-z]+|[{}$.*\s]")  # removed before the comparison: `\text{No}` becomes `No`
 

@@ -20,9 +20,11 @@ _NOT_BUT = re.compile(
 """`not 5 but 6`, `not only 5 but also 6`."""
 # a denied value: `not 5`, `not (B)`; `not possible` is an answer in words
 _OF_VALUE = re.compile(r"\d|[$\\=]|\b[A-J]\b")
+# A guess: `maybe 5`, `either 5 or 6, I don't know`
 _MAYBE = re.compile(r"(?:maybe|perhaps|possibly|either\b(?=.*(?:sure|know|tell)))", re.IGNORECASE)
 _LETTER = re.compile(r"\(?([A-J])\)?[,;:.]\s{1,3}(?:it|as|so|the|this|that|because|since|I|we|they|there)\b")  # `D, it`
 _FOREIGN = re.compile(r"[^\W\d_a-zA-ZΑ-ω]")
+# The verb after which a sentence states its value.
 _VERB = re.compile(r"\s(?:is|are|was|equals|would be|will be|should be|must be)\s(?!(?:not|never)\b)")
 _NOUN = re.compile(
     r"(?:the\s|an?\s)?(?:number|value|integer|fraction|expression|point|interval|letter)\s(?=[\d$\\(\[−-])"
@@ -32,10 +34,10 @@ _MORE = re.compile(
     r"\s{0,2}(,\s{0,2}(?:and|or)|,|and|or|或者?|和|与|、|，)\s{0,2}\$([^$]{1,80})\$"
 )  # ` and $6$`, ` 或 $6$`
 _JOINERS = {"或": " or ", "或者": " or ", "和": ", ", "与": ", ", "、": ", ", "，": ", ", ",": ", "}
-_MAX_MORE = 30
-_COMMAND = re.compile(r"\\[A-Za-z]+(?:\{[A-Za-z ]*\})?")
+_MAX_MORE = 30  # how many formulas of a list are joined
+_COMMAND = re.compile(r"\\[A-Za-z]+(?:\{[A-Za-z ]*\})?")  # LaTeX commands, whose names are not words
 _WORDS = re.compile(r"[^\W\d_]{2,}")
-_MANY_WORDS = 4
+_MANY_WORDS = 4  # more words than a unit has
 
 
 def statement(rest: str) -> tuple[str, bool]:

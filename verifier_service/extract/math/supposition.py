@@ -25,6 +25,7 @@ _WERE_THE_ANSWER = re.compile(
 )
 """` were the answer` after `If 4`, ` been a solution` after `Had 4`."""
 
+# Before an answer: `it would be `
 _WOULD_BE = re.compile(r"\bwould\s(?:then\s|just\s|only\s)?be" + _OPENING, re.IGNORECASE)
 _CONDITION = re.compile(r"\b(?:if|had|were)\b", re.IGNORECASE)
 _IS_NOT = (
@@ -39,7 +40,9 @@ _UNMET = re.compile(
     re.IGNORECASE,
 )
 """` if the coin were fair, but it is not.` after `30`; not `30, but it is not obvious why`."""
+# `but it is not.`: denies the condition without naming it.
 _BARE_NOT = re.compile(r"(?:not|n['’]t)\s?(?:[.,;!]|$)", re.IGNORECASE)
+# The word that the denial names, as in `but it is not fair.`
 _LAST_WORD = re.compile(r"(\w{1,20})\s?[.,;!]?$")
 
 

@@ -63,6 +63,7 @@ _METRIC = any_of(
     "(?:kilo|centi|milli|deci)?(?:meters?|metres?|grams?|lit(?:er|re)s?) | km | cm | mm | kg | mg | ml | mph | km/h"
     "| kph | watts? | joules? | newtons? | volts? | amps? | ohms? | euros?"
 )
+# The larger parts of a quantity before its last: `3 hours and `
 _PARTS = re.compile(rf"(?<![\w.])(?:\d[\d.,]{{0,12}}\s{_MEASURE}(?:,?\sand|,)?\s){{1,3}}$", re.IGNORECASE)
 _LAST_PART = re.compile(rf"\s{_MEASURE}\b", re.IGNORECASE)
 """`3 hours and ` before `15 minutes`."""
@@ -74,7 +75,7 @@ _UNIT = re.compile(
 """After `5`: ` km`, ` square meters`, ` miles per hour`; not ` second graders`."""
 
 _CLOSING = {")": "(", "]": "[", "}": "{"}
-_CLOSED = re.compile(r"\s{0,2}\\?([)\]}])")
+_CLOSED = re.compile(r"\s{0,2}\\?([)\]}])")  # a closing bracket, perhaps escaped
 _GROUP = re.compile(r"[(\[{][^()\[\]{}\n=]{0,80},[^()\[\]{}\n=]{0,80}$")  # `(3, 4`; not `(see page 4`
 
 

@@ -18,9 +18,10 @@ _OVERRIDES = frozenset("\u202d\u202e")
 _EMBEDDING = re.compile("[\u202a-\u202e]")  # opens another direction, or closes it
 _CLOSES = "\u202c"
 _RIGHT_TO_LEFT = frozenset("\u202b\u2067")
+# All characters that control the writing direction.
 _CONTROLS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _MAX_LINE = 10_000
-_MAX_DEPTH = 125
+_MAX_DEPTH = 125  # the limit of Unicode's bidirectional algorithm (UAX #9)
 
 
 def seen(text: str) -> str:

@@ -40,11 +40,11 @@ from verifier_service.schema import (
 )
 from verifier_service.settings import Settings
 
-MAX_WORKING_PRELUDES = 1000
+MAX_WORKING_PRELUDES = 1000  # bounds the memory of a service that sees many preludes
 BIG_ANSWER_BYTES = 64 * 1024
 """Larger answers are compared in a thread, so that they do not hold up other submissions."""
 
-MANY_CASES = 50
+MANY_CASES = 50  # more cases are prepared in a thread
 LONG_COMPLETION_CHARS = 20_000
 """Longer completions are searched in a thread, and test files are prepared in one."""
 
@@ -253,7 +253,7 @@ class CodeJudge:
             prelude=prelude.encode(),
             toolchain=one.language.toolchain,
             limits=limits.fill(Limits(), self._settings),
-            runs=one.suite.runs[:1] or (Run(),),  # the prelude may read the program's input
+            runs=one.suite.runs[:1] or (Run(),),  # the prelude might read the program's input
         )
         fact = (await self._executor.run(one.language, job, _first_test, share)).value
         if fact is None or not verdicts.answered(fact):

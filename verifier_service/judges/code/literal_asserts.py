@@ -26,7 +26,7 @@ from sandboxes.protocol.facts import End, TesterFacts, TesterTest, TestFacts, Te
 from sandboxes.protocol.job import Limits
 from verifier_service.errors import BoxDied
 
-MAX_CHARS = 64 * 1024
+MAX_CHARS = 64 * 1024  # longer tests go to the tester
 _TEST_FILE = re.compile(r"(tests?/)?test_[a-z0-9_]+\.py")  # test_add.py, tests/test_add.py; not json.py, a/test_b.py
 MAX_SHOWN_CHARS = 200
 """How much is shown of a statement, a value and an assert's own message. The tester shows as much."""
@@ -489,7 +489,7 @@ class Answers:
             self._compare(test, one, fact)
 
     def _is_over_time(self, test: LiteralTest, fact: TestFacts) -> bool:
-        """Return whether a test's calls together took longer than a test may; each call alone had that limit."""
+        """Return whether a test's calls together took longer than one test can; each call alone had that limit."""
         cpu_s, wall_s = self._used_s.get(test.id, (0.0, 0.0))
         self._used_s[test.id] = cpu_s, wall_s = cpu_s + fact.time_s, wall_s + fact.wall_s
         return len(test.asserts) > 1 and (cpu_s > self._limits.time_limit_s or wall_s > self._limits.wall_limit_s)

@@ -18,7 +18,7 @@ _NAMES = frozenset([
 """Builtins that see or change more than values, and errors that reveal how much memory or stack there is."""
 _ATTRIBUTES = ("__", "ag_", "co_", "cr_", "f_", "func_", "gi_", "tb_")
 """Prefixes of the attributes that lead from an object to the interpreter."""
-MAX_CHARS = 64 * 1024
+MAX_CHARS = 64 * 1024  # a longer program is not examined, and so not ordinary
 
 
 def is_ordinary(program: str, entry_point: str) -> bool:

@@ -32,13 +32,13 @@ from verifier_service.settings import Settings
 
 CHUNK = 64
 """How many outputs one job of a judge covers. Its program is sent and compiled once for all of them."""
-CHUNK_BYTES = 8 * 1024 * 1024
+CHUNK_BYTES = 8 * 1024 * 1024  # the inputs and outputs of one job together
 TURN_S = 5.0
 """After this time a job of the judge ends with its current output; what it has judged by then counts."""
 MAX_SLOW = 3
 """A judge that ran out of time on this many of a program's outputs is not asked about the rest."""
 
-MAX_PROVED = 10_000
+MAX_PROVED = 10_000  # how many proved judges are remembered
 PYTHON_MAIN = SANDBOXES / "programs" / "special_judge.py"
 """The program that loads a Python `check` function and distinguishes a judge that crashed from one that answers no."""
 PYTHON_JUDGE_FILE = "judge.py"
@@ -46,7 +46,7 @@ SHARE_FILE = "share.txt"
 STDIN, EXPECTED, ACTUAL = "stdin.txt", "expected.txt", "actual.txt"
 FEEDBACK = "feedback"
 FEEDBACK_MESSAGE = f"{FEEDBACK}/judgemessage.txt"
-SAID_CHARS = 500
+SAID_CHARS = 500  # how much of a judge's message is kept
 
 
 class JudgeFailed(Exception):

@@ -15,7 +15,7 @@ from verifier_service.execution.turns import Share
 
 LEAST_TURN_S, LONGEST_TURN_S = 1.0, 10.0
 """How long a first turn lasts while others wait."""
-TURNS_GROW = 4
+TURNS_GROW = 4  # by how much each turn is longer than the one before
 LOOK_AGAIN_S = 0.5
 """How often a submission whose turn is over checks whether another has begun to wait for its box."""
 

@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 OnResult = Callable[[int, MathResult | JudgeError], None]
 
 _HANDLER = "verifier_service.judges.math.worker:judge_item"
-_MAX_CHUNK = 32
+_MAX_CHUNK = 32  # bounds what is lost and requeued when a worker dies
 CANARY = "math"
 """The name of the known submission that shows whether math can be judged."""
 

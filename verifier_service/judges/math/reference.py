@@ -2,7 +2,7 @@
 
 from verifier_service.extract.math import extract_reference
 
-MAX_REFERENCE_CHARS = 100_000
+MAX_REFERENCE_CHARS = 100_000  # far above any real reference; reading more would only cost time
 READING_REFERENCE = "reading reference"
 """The worker's stage from being given a new reference to having read it."""
 FAILED = "failed"

@@ -23,11 +23,11 @@ from verifier_service.judges.math.explaining import explained
 from verifier_service.judges.math.reference import FAILED, READING_REFERENCE, why_unusable
 from verifier_service.schema import ExtractionRule, Form, MathExplanation, Rounding, Verdict
 
-MAX_REPORTED_CHARS = 2_000
-MAX_REFERENCES = 256
+MAX_REPORTED_CHARS = 2_000  # how much of an extracted answer a result shows
+MAX_REFERENCES = 256  # how many are kept, for the submissions of their groups
 
-MAX_OUTCOMES = 1024
-MAX_REMEMBERED_CHARS = 2_000
+MAX_OUTCOMES = 1024  # how many comparisons are kept
+MAX_REMEMBERED_CHARS = 2_000  # longer answers are not kept, to bound the memory
 
 Report = Callable[[str, Any], None]
 T = TypeVar("T")

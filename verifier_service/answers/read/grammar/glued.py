@@ -8,7 +8,7 @@ from verifier_service.answers.tree.greek import GREEK
 
 _ELSEWHERE = ("atop", "brace", "hline", "top", "intercal")
 _KNOWN = frozenset(COMMANDS).union(words.FUNCTIONS, GREEK, NO_FACTOR, _ELSEWHERE)
-_MAX_GLUED_LETTERS = 2
+_MAX_GLUED_LETTERS = 2  # more letters make a word, which is not split
 
 
 def unglued(tokens: list[Token]) -> list[Token]:

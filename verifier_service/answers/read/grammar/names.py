@@ -36,7 +36,7 @@ _RANDOM = frozenset(["X", "Y", "Z"])
 _UNITS = ("i", "j", "k")
 _BOLD = ("mathbf", "boldsymbol", "bm", "pmb")
 
-_MAX_DIAGONAL = 20
+_MAX_DIAGONAL = 20  # the matrix has the square of this many cells
 _SET_MARKS = {
     "+": "^+", ">0": "^+", "gt0": "^+", "++": "^+", "-": "^-", "<0": "^-", "lt0": "^-", "*": "^*", "ast": "^*",
     "times": "^*", "!=0": "^*", "ne0": "^*", "neq0": "^*", ">=0": ">=0", "ge0": ">=0", "geq0": ">=0",

@@ -126,7 +126,7 @@ class Names:
     def _picked(self, node: ast.Subscript, index: object, scope: Scope) -> list[Value]:
         """Return what `case["y"]` or `case[1]` stands for.
 
-        It has its own key, since other elements of `case` may be inputs.
+        It has its own key, because other elements of `case` can be inputs.
         """
         found = scope.names.get(key_of(node.value) or "")
         if found is None:

@@ -209,7 +209,7 @@ class _Tests:
         self.row_counts: dict[int, int] = {}
         """How many rows each `parametrize` has."""
         self.takers: defaultdict[str, set[int]] = defaultdict(set)
-        """The functions' parameters by name, which may be that of a fixture."""
+        """The functions' parameters by name, which can be that of a fixture."""
         for node in ast.walk(walk.source.tree):
             if isinstance(node, ast.arg):
                 self.takers[node.arg].add(id(node))
