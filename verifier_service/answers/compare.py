@@ -276,7 +276,7 @@ def _words(answer: Answer, reference: Answer) -> Decision | None:
     if answer.words and answer.words == reference.words and wordy:
         return Decision(True, "the same words")
     if _say_the_same(answer, reference):
-        return Decision(True, "one is a sentence that says the other")
+        return Decision(True, "one states the other in a sentence")
     one, other = _YES_OR_NO.fullmatch(answer.words), _YES_OR_NO.fullmatch(reference.words)
     if one and other and one.group(1) == other.group(1) and not (one.group(2) and other.group(2)):
         return Decision(True, "the same answer, with a reason on one side")

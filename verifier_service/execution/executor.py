@@ -29,7 +29,7 @@ from verifier_service.settings import Settings
 
 log = structlog.get_logger()
 
-BROKE_BOXES = "the program ended two fresh boxes in a row, while harmless programs lived in others"
+BROKE_BOXES = "the program killed two fresh boxes in a row, while harmless programs kept running in others"
 """The message for a program whose `Execution.value` is None."""
 
 ROUNDS = 2

@@ -128,7 +128,7 @@ Calculus: TypeAlias = Callable[[OfCalculus, Mapping[str, Scalar]], Scalar]
 
 
 def _no_calculus(node: OfCalculus, _: Mapping[str, Scalar]) -> Scalar:
-    raise NotNumeric(f"a {operation(node)} is not computed here")
+    raise NotNumeric(f"a {operation(node)} is not supported here")
 
 
 class Measured(NamedTuple):
@@ -275,7 +275,7 @@ class _Evaluator:
             try:
                 total = total + value if kind == "sum" else total * value
             except ValueError as shapes:
-                raise NotNumeric(f"matrices that do not fit: {shapes}") from None
+                raise NotNumeric(f"matrices of incompatible sizes: {shapes}") from None
         return self.added(values, total) if kind == "sum" and not isinstance(total, MP.matrix) else total
 
     def added(self, values: list[Value], total: Scalar) -> Scalar:
@@ -366,7 +366,7 @@ class _Evaluator:
 
     def function(self, name: str, values: list[Value]) -> Value:
         if name not in FUNCTIONS:
-            raise NotNumeric(f"the function {name} is not computed")
+            raise NotNumeric(f"the function {name} is not supported")
         scalars = [value for value in values if not isinstance(value, MP.matrix)]
         if len(scalars) < len(values) and name not in _OF_MATRICES:
             raise NotNumeric(f"{name} of a matrix")
@@ -448,7 +448,7 @@ class _Evaluator:
         """Return the value of a bound of a series."""
         value = self.value(node, depth + 1)
         if isinstance(value, (MP.mpc, MP.matrix)) or not self.is_noise(value - MP.nint(value), magnitude(value) or 0):
-            raise NotNumeric("a series whose bounds are not whole")
+            raise NotNumeric("a series whose bounds are not integers")
         if abs(value) > 1 << 40:
             raise TooComplex("a series whose bounds are too large")
         return int(MP.nint(value))
@@ -511,7 +511,7 @@ _GAMMA_BITS = 1_000
 
 def _bound_gamma(*values: Scalar) -> None:
     if MP.prec > _GAMMA_BITS and not all(MP.isint(value) for value in values):
-        raise TooComplex("a factorial between whole numbers in too many digits")
+        raise TooComplex("a factorial of a non-integer in too many digits")
 
 
 def _factorial_by(compute: Callable[[Scalar], Scalar], largest: int) -> Callable[[_Evaluator, Value], Scalar]:
@@ -560,7 +560,7 @@ def _log(self: _Evaluator, a: Scalar, base: Scalar | None = None) -> Scalar:
         return MP.mpf(0) if self.is_noise(value) else value
     bottom = _log(self, base)
     if bottom == 0:
-        raise Undefined("a logarithm to that base")
+        raise Undefined("a logarithm to base 1")
     return _log(self, a) / bottom
 
 
@@ -633,7 +633,7 @@ def _nearest(self: _Evaluator, value: Scalar) -> Real:
     if isinstance(value, MP.mpc):
         value = _clean(self, value)
         if isinstance(value, MP.mpc):
-            raise NotNumeric("a jump function of a complex number")
+            raise NotNumeric("a step function of a complex number")
     nearest = MP.nint(value)
     return nearest if self.is_noise(value - nearest, max(magnitude(value) or 0, 0)) else value
 
@@ -664,7 +664,7 @@ def _extreme(choose: Callable[[list[Real]], Real]) -> Callable[..., Real]:
         cleaned = [_clean(self, value) for value in values]
         real = [value for value in cleaned if not isinstance(value, MP.mpc)]
         if not real or len(real) < len(cleaned):
-            raise NotNumeric("an order of complex numbers")
+            raise NotNumeric("a comparison of complex numbers")
         return choose(real)
 
     return apply

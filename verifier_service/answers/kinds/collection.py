@@ -131,7 +131,7 @@ def _of_parts(left: Node, right: Node, same: Same) -> Decision | None:
         case Matrix(rows), Matrix(others):
             shapes = {(len(side), len(side[0])) for side in (rows, others)}
             found = len(shapes) == 1 and 1 in shapes.pop() and parameters.renamed(_cells(left), _cells(right), same)
-            return Decision(True, "equal but for the names of the parameters") if found else None
+            return Decision(True, "equal except for the names of the parameters") if found else None
         case (Sum(a), Sum(b)) | (Product(a), Product(b)):
             dotted = [any(isinstance(part, Dots) for part in parts) for parts in (a, b)]
             if all(dotted):
@@ -326,7 +326,7 @@ def _ordered(a: list[Node], b: list[Node], same: Same) -> Decision:
     """Compare coordinates one by one, whatever their parameters are called."""
     decision = _in_order(a, b, same)
     if not decision.equal and parameters.renamed(a, b, same):
-        return Decision(True, "equal but for the names of the parameters")
+        return Decision(True, "equal except for the names of the parameters")
     return decision
 
 
@@ -364,7 +364,7 @@ def _tuple_and_list(point: Tuple, other: List, same: Same) -> Decision:
         return same(point, found[0][1])
     if (point.open, point.close) == ("[", "]"):
         return Decision(False, "the lists differ in length")
-    return Decision(False, f"{len(items)} coordinates against {len(found)} items")
+    return Decision(False, f"{len(items)} coordinates are not {len(found)} items")
 
 
 def _tuple_and_matrix(items: list[Node], matrix: Matrix, same: Same) -> Decision:
@@ -466,7 +466,7 @@ def _renamed_labels(a: list[Member], b: list[Member], same: Same) -> Decision | 
     """Compare `x = 4 + 3k, y = 5k` with `x = 4 + 3n, y = 5n`."""
     left, right = ([value for _, value in sorted(found, key=lambda member: member[0] or "")] for found in (a, b))
     if len({label for label, _ in a}) == len(a) and parameters.renamed(left, right, same):
-        return Decision(True, "equal but for the names of the parameters")
+        return Decision(True, "equal except for the names of the parameters")
     return None
 
 

@@ -198,7 +198,7 @@ def _within(gap: Value, size: int) -> bool:
     return found is None or found <= size
 
 
-# --- where one side has a real value and the other has none -------------------------------------------------------
+# --- points at which only one side has a real value ---------------------------------------------------------------
 
 
 def _ends_alone(left: Node, right: Node, point: Point) -> bool:

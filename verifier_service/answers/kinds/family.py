@@ -43,7 +43,7 @@ def decide(a: list[Node], b: list[Node]) -> Decision | None:
     if not any(free_symbols(node) for node in a) or not any(free_symbols(node) for node in b):
         return None
     if len(a) == len(b) == 1 and _differ_by_a_constant(a[0], b[0]):
-        return Decision(True, "equal but for the value of the arbitrary constant")
+        return Decision(True, "equal except for the value of the arbitrary constant")
     left, right = _parameter(a), _parameter(b)
     if left is None or right is None:
         return _constants(a, b)
@@ -207,5 +207,5 @@ def _constants(a: list[Node], b: list[Node]) -> Decision | None:
         return None
     for order in itertools.permutations(sorted(left)):
         if expression.equal(a[0], rename(b[0], dict(zip(sorted(right), order, strict=True)))):
-            return Decision(True, "equal but for the names of the constants")
+            return Decision(True, "equal except for the names of the constants")
     return None

@@ -49,7 +49,7 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
 def _residues(left: Node, right: Node, same: Same) -> Decision:
     if not isinstance(left, Congruent) or not isinstance(right, Congruent):
         decision = classes([left], [right])
-        return decision or Decision(False, "a class of numbers is not one of them")
+        return decision or Decision(False, "a residue class is not one of its numbers")
     if not same(left.modulus, right.modulus).equal:
         return Decision(False, "the moduli differ")
     one, other, modulus = exact(left.residue), exact(right.residue), exact(left.modulus)
@@ -79,7 +79,7 @@ def classes(a: list[Node], b: list[Node], families: bool = False) -> Decision | 
         return None
     sides = [{value for start, step in rows if step for value in range(start % step, modulus, step)}
              for rows in (found[: len(a)], found[len(a) :])]  # fmt: skip
-    return Decision(sides[0] == sides[1], "compared as classes of whole numbers")
+    return Decision(sides[0] == sides[1], "compared as residue classes")
 
 
 def residue_class(node: Node) -> tuple[int, int] | None:

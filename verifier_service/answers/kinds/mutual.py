@@ -24,7 +24,7 @@ def decide(left: Node, right: Node, same: Same) -> Decision | None:
     vertices = _vertices(left), _vertices(right)
     if vertices[0] and vertices[1]:
         equal = left.operators == right.operators and vertices[0] in (vertices[1], {pair[::-1] for pair in vertices[1]})
-        return Decision(equal, "compared by the vertices that correspond")
+        return Decision(equal, "compared by corresponding vertices")
     if operators & _MUTUAL:
         return _either_way(left, right, same)
     return _congruences(left, right, same)

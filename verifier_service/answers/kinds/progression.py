@@ -46,13 +46,17 @@ def decide(a: list[Node], b: list[Node], same: Same) -> Decision | None:
     """Compare two lists, one of which has an ellipsis. Return None if it is unknown how the dots continue."""
     first, second = _read(a), _read(b)
     if _same_general_term(a, b, same):
-        return Decision(True, "the same first member and the same general one")
+        return Decision(True, "the same first and general members")
     if first and second:
         return _both(first, second, same)
     for found, members in ((first, b), (second, a)):
         if found and not any(isinstance(node, Dots) for node in members):
             values = _members(found)
-            return None if values is None else Decision(values == [exact(node) for node in members], "spelled out")
+            return (
+                None
+                if values is None
+                else Decision(values == [exact(node) for node in members], "compared with all members written out")
+            )
     return None
 
 
@@ -161,7 +165,7 @@ def decide_sums(a: list[Node], b: list[Node], same: Same) -> Decision | None:
     first, second = _read(a), _read(b)
     left, right = first and _members(first), second and _members(second)
     if left and right and left == right[::-1]:
-        return Decision(True, "the same terms, backwards")
+        return Decision(True, "the same terms in reverse order")
     if decision is None or not decision.equal:
         for one, other in ((a, b[::-1]), (a[::-1], b)):
             backwards = decide(one, other, same)

@@ -60,7 +60,7 @@ def disagree(one: Stated, other: Stated) -> str | None:
     left, right = _by_name(one), _by_name(other)
     for name in sorted(left.keys() & right.keys()):
         if not same_marks(left[name], right[name]):
-            return f"they differ in what {name} stands for" if name else "their qualifiers differ"
+            return f"{name} does not stand for the same values" if name else "their qualifiers differ"
     if _pairs(one, other):
         return None
     renamed = left.keys() - right.keys() - _names(other.tree), right.keys() - left.keys() - _names(one.tree)

@@ -648,7 +648,7 @@ def _relations(left: Node, right: Node, same: Same) -> Decision | None:
         if free_symbols(differences[0]) == free_symbols(differences[1]) and expression.proportional(
             differences[0], differences[1], positive=a[0][0] != "!="
         ):
-            return Decision(True, "the inequalities differ by a positive factor")
+            return Decision(True, "the inequalities are equal except for a positive factor")
     except NotMath:
         return None
     return Decision(False, "the inequalities differ")

@@ -287,7 +287,7 @@ def _two(left: Relation, right: Relation, same: Same) -> Decision:
         constant, value = (left, value_b) if label_a is None else (right, value_a)
         if not free_symbols(constant) and not contradicts_itself(constant):
             if isinstance(constant.terms[0], Number) or constant.terms[0] in constant.terms[1:]:
-                return Decision(False, "an equation of a number with itself gives no letter a value")
+                return Decision(False, "an equation between numbers assigns no value")
             return same(constant.terms[-1], value)
     if label_a is not None and label_b is not None:
         if label_a == label_b or may_be_called(label_a, label_b):
@@ -296,7 +296,7 @@ def _two(left: Relation, right: Relation, same: Same) -> Decision:
                 return direct
             renamed = _renamed(left, right, value_a, value_b)
             if renamed is not None and same(value_a, renamed).equal:
-                return Decision(True, "the same function but for the name of its argument")
+                return Decision(True, "the same function except for the name of its argument")
             if is_family(label_a, value_a) and is_family(label_b, value_b):
                 return Decision(parameters.renamed([value_a], [value_b], same), "compared as families")
         elif (
@@ -423,12 +423,12 @@ def _equations(left: Relation, right: Relation) -> Decision:
         return Decision(left.terms == right.terms, "compared sign by sign")
     first, second = _difference(left), _difference(right)
     if free_symbols(first) != free_symbols(second):
-        return Decision(False, "the equations hold different variables")
+        return Decision(False, "the equations have different variables")
     if not free_symbols(first):
         both = logarithm.equal(first, second) and all(logarithm.equal(one, other) for one, other in pairs)
         return Decision(both, "equations of constants, compared side by side")
     if expression.proportional(first, second):
-        return Decision(True, "the equations are equal but for a constant factor")
+        return Decision(True, "the equations are equal except for a constant factor")
     solved = [logarithm.solved(equation) for equation in (left, right)]
     if any(solved) and expression.proportional(solved[0] or first, solved[1] or second):
         return Decision(True, "the equations are equal with a logarithm written as a power")

@@ -86,8 +86,8 @@ def _decided(sides: _Sides, starts: Sequence[int]) -> Decision | None:
         if equal is None:
             return None
         if equal:
-            return Decision(True, "the same whole numbers")
-    return Decision(False, "different whole numbers")
+            return Decision(True, "the same integers")
+    return Decision(False, "different integers")
 
 
 def joined(sets: Sequence[WholeSet]) -> tuple[int, int] | None:

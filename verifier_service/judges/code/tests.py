@@ -155,7 +155,7 @@ def _call(tests: CallTests) -> Suite:
         try:
             value = plain.decode(fact.value)
         except plain.Malformed as error:
-            return Checked(False, f"what was returned cannot be read: {error}")
+            return Checked(False, f"the returned value cannot be read: {error}")
         return VALUE_CHECKERS[checker.kind](expected[fact.index], value, checker)
 
     return Suite(

@@ -163,7 +163,7 @@ async def _admit(submission: MathSubmission) -> MathSubmission:
 _ENDED = {
     Ended.TIME: (Verdict.TIME_LIMIT_EXCEEDED, "comparing the answer took more than {limits.cpu_limit_s} s of CPU time"),
     Ended.MEMORY: (Verdict.MEMORY_LIMIT_EXCEEDED, "comparing the answer took more than {limits.memory_limit_mb} MiB"),
-    Ended.CRASH: (Verdict.WRONG_ANSWER, "it was not proved: comparing the answer ended worker after worker"),
+    Ended.CRASH: (Verdict.WRONG_ANSWER, "it was not proved: comparing the answer crashed one worker after another"),
 }
 
 

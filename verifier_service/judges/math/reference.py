@@ -16,5 +16,5 @@ def why_unusable(text: str) -> str | None:
     if len(text) > MAX_REFERENCE_CHARS:
         return f"the reference has {len(text)} characters, above the limit of {MAX_REFERENCE_CHARS}"
     if not extract_reference(text).text:
-        return "the reference holds an empty box"
+        return "the reference has an empty box"
     return None

@@ -96,7 +96,7 @@ class Brackets(Cursor):
             return Tuple(opener, closer, (inner,)) if is_list else inner
         if opener == "<":
             return Tuple(opener, closer, (inner,))
-        raise NotMath("brackets of two kinds around one item")
+        raise NotMath("mismatched brackets around one item")
 
     def _is_alone(self) -> bool:
         """Return whether the bracket just read is the whole answer."""

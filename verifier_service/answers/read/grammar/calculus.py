@@ -93,7 +93,7 @@ class Calculus(Scripts):
                 self.bound = bound
                 return Series("sum" if name == "sum" else "prod", body, variable, start, high)
             case _:
-                raise NotMath(f"\\{name} without bounds that are understood")
+                raise NotMath(f"\\{name} without bounds that can be read")
 
     def limit(self, name: str) -> Node:
         bound = set(self.bound)
@@ -118,7 +118,7 @@ class Calculus(Scripts):
             case Relation(("=",), (Symbol(), Negative(Constant("inf")))) if high == INFINITY:
                 return body
             case Relation(_, (Symbol(), *_)):
-                raise NotMath("a union over a part of the whole numbers")
+                raise NotMath("a union over only some integers")
             case _:
                 raise NotMath("a union whose index is not understood")
 

@@ -43,7 +43,7 @@ class Environments(Scripts):
             rows = self._rows(name, joined=True)
             items = tuple(row[0] for row in rows)
             return items[0] if len(items) == 1 else List(",", items)
-        raise NotMath(f"the environment {name} is not known")
+        raise NotMath(f"unknown environment {name}")
 
     @staticmethod
     def _looks_like_cases(rows: list[tuple[Node, ...]]) -> bool:

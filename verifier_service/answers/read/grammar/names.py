@@ -198,7 +198,7 @@ class Names(Scripts):
         upper = self.script(bound=True)
         name = self.take().value
         if name not in ("C", "P", "A") or not self.accept("_", "^" if mark == "^" else "_"):
-            raise NotMath(f"{mark!r} without anything that it belongs to")
+            raise NotMath(f"{mark!r} without a letter that it belongs to")
         return chosen(name, upper, self.script(bound=True))
 
     def _is_called(self, name: str) -> bool:
@@ -359,7 +359,7 @@ def chosen(name: str, upper: Node, lower: Node) -> Node:
     rest = Sum((upper, Negative(lower)))
     if isinstance(upper, Number) and isinstance(lower, Number):
         if lower.value > upper.value:
-            raise NotMath("more are arranged than there are")
+            raise NotMath("an arrangement of more items than there are")
         rest = number(upper.value - lower.value)
     return Quotient(Factorial(upper), Factorial(rest))
 
