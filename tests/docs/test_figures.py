@@ -22,6 +22,55 @@ LOST = figure("soak/lost", "lost", 20160, Unit.COUNT, Better.LOWER)
 SOME = {one.id: one for one in (CALL, RIGHT, LOST)}
 
 
+UNITS = r"ms|µs|ns|MiB|MB|%|times|×"
+TYPED = re.compile(
+    rf"(?<![\w.,$/-])\d[\d,.]*(?:(?: to | - |–)\d[\d,.]*)? ?(?:{UNITS})(?![\w-])"
+    r"|(?<![\w.,])\d[\d,.]*x(?![\w-])|(?<![\w.,])\d[\d,.]*(?: \w+)?(?:/s\b| a second| per second)"
+)
+"""What looks like a measured figure: a number with one of the units that speeds, sizes and shares have.
+
+Seconds are not among them, since limits and deadlines have them. Code, tagged figures and the targets of links are not
+looked at.
+"""
+CONSTANTS = {
+    "docs/explanation/judge-error.md": {"6 %"},  # follows from the formula above it
+    "docs/how-to/gpus.md": {"15 %"},  # the tolerance of the check
+    "docs/how-to/measure.md": {"15 %", "20 times", "60 MB"},  # tolerances, and what the parts do
+    "docs/how-to/secure.md": {"100 MiB", "50 MiB"},  # advice on sizes, with room
+    "docs/reference/code.md": {"32 MiB", "4 times"},  # limits
+    "docs/reference/compat.md": {"256 MiB", "10 MB"},  # limits
+    "docs/reference/trainer.md": {"95 %"},  # which interval
+}
+"""Numbers that are not measured but follow from the code: limits, defaults, tolerances."""
+
+
+def typed_figures(text: str) -> set[str]:
+    """Return what looks like a measured figure that was typed by hand."""
+    links = re.sub(r"\]\([^)]*\)", "]", without_figures(text))
+    return {found[0].strip() for found in TYPED.finditer(links)}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if page.name != "measured.md"], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_no_measured_figure_is_typed_by_hand(page: Path) -> None:
+    name = str(page.relative_to(ROOT))
+    typed = typed_figures(page.read_text(encoding="utf-8")) - CONSTANTS.get(name, set())
+    assert typed == set(), (
+        "take them from docs/measured.json (see CONTRIBUTING.md), or add them to CONSTANTS with the reason"
+    )
+
+
+def test_typed_figures_are_found() -> None:
+    text = (
+        "It takes 4.9 ms, 30 to 40 MB, 99.7 % and is 2.16 times as fast at 252 programs a second; `9 ms` and "
+        "[5 MB](a/6 MB) and <!--= a/b -->7 ms<!--/--> and 3 % less; 30 s is a limit, and x86 and 2x4 are names.\n"
+    )
+    assert typed_figures(text) == {
+        "4.9 ms", "30 to 40 MB", "99.7 %", "2.16 times", "252 programs a second", "5 MB", "3 %"
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_figures_of_a_page_are_those_that_are_kept(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
