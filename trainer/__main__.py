@@ -6,7 +6,7 @@ EXTRA = "trainer"
 
 
 def main() -> None:
-    """Run the command line, or say what has to be installed first."""
+    """Run the command line, or say which package to install first."""
     try:
         from trainer.cli import app
 
@@ -14,7 +14,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("trainer", "verifier_service"):
             raise
-        sys.exit(f"{error.name} is not installed, which the trainer needs: pip install 'grpo-verifier[{EXTRA}]'")
+        sys.exit(f"the trainer needs {error.name}, which is not installed: pip install 'grpo-verifier[{EXTRA}]'")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Algorithms by name: what each of them sets of a recipe, and the paper that says so.
+"""Algorithms by name: the recipe fields that each one sets, and the paper they come from.
 
-A recipe that names one and says otherwise in a field is refused: a name in a report should mean the paper.
-What a paper leaves open, such as learning rates and lengths, is the recipe's.
+A recipe that names an algorithm and contradicts it in a field is refused, so that a name in a report means what the
+paper describes. What a paper leaves open, such as learning rates and lengths, is up to the recipe.
 """
 
 from collections.abc import Mapping
@@ -15,23 +15,23 @@ Name = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"]
 
 @dataclass(frozen=True)
 class Algorithm:
-    """Fields of `grpo:` that an algorithm sets, whether it samples dynamically, and where that is written."""
+    """The fields of `grpo:` that an algorithm sets, whether it samples dynamically, and its source."""
 
     source: str
     grpo: Mapping[str, Setting]
     samples_dynamically: bool = False
 
     def applied(self, grpo: Mapping[str, object]) -> dict[str, object]:
-        """Return the fields of `grpo:` with those that the algorithm sets.
+        """Return the fields of `grpo:`, completed with those that the algorithm sets.
 
         Raises:
-            ValueError: the recipe gives one of them another value; the message names it and both.
+            ValueError: The recipe sets one of them to another value; the message names the field and both values.
         """
         for field, value in self.grpo.items():
             if field in grpo and grpo[field] != value:
                 raise ValueError(
-                    f"grpo.{field} is {grpo[field]}, and the algorithm's ({self.source}) is {value}; leave "
-                    f"grpo.{field} out, or the algorithm, and set its other fields"
+                    f"grpo.{field} is {grpo[field]}, but the algorithm ({self.source}) sets {value}; remove "
+                    f"grpo.{field}, or remove `algorithm` and set its other fields yourself"
                 )
         return {**grpo, **self.grpo}
 
@@ -48,7 +48,7 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
                 "beta": 0.04,
             },
         ),
-        # Neither lengths nor spreads divide; no reference model.
+        # Divides neither by length nor by standard deviation, and needs no reference model.
         "dr_grpo": Algorithm(
             "arXiv:2503.20783",
             {
@@ -58,8 +58,8 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
                 "beta": 0.0,
             },
         ),
-        # Sections 2.3 and 3.1 to 3.3, numbers from 4.1. What is cut off is punished softly (3.4) and not masked, as in
-        # the recipe that its authors released: a punishment that is masked moves nobody but the rest of the group.
+        # Sections 2.3 and 3.1 to 3.3; the numbers are from 4.1. Truncated completions get a soft penalty (3.4) and are
+        # not masked, as in the authors' released recipe: a masked penalty would only shift the rest of the group.
         "dapo": Algorithm(
             "arXiv:2503.14476",
             {
@@ -73,7 +73,7 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
             },
             samples_dynamically=True,
         ),
-        # Section 5.1. It differs from GRPO only where a batch serves several steps; the paper takes four.
+        # Section 5.1. It differs from GRPO only if a batch serves several steps; the paper uses four.
         "gspo": Algorithm(
             "arXiv:2507.18071",
             {
@@ -85,7 +85,7 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
                 "beta": 0.0,
             },
         ),
-        # MiniMax-M1 gives the loss and no number for the cap; 5 is that of ScaleRL (arXiv:2510.13786).
+        # MiniMax-M1 defines the loss but gives no number for the cap; 5 is ScaleRL's (arXiv:2510.13786).
         "cispo": Algorithm(
             "arXiv:2506.13585 and arXiv:2510.13786",
             {

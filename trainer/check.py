@@ -1,7 +1,7 @@
-"""What can be known to be wrong with a recipe before a GPU is paid for: seconds, no model weights.
+"""Find the mistakes in a recipe that can be found before renting a GPU: in seconds, without model weights.
 
-Each finding is a sentence with a remedy. `problem` stops a run or spoils it; `warning` may be meant; `skipped` was not
-looked at, and says why.
+Each finding is a sentence with a remedy. A `problem` stops or spoils a run, a `warning` might be intended, and
+`skipped` says what was not checked and why.
 """
 
 from collections.abc import Callable
@@ -31,11 +31,11 @@ from verifier_service.schema import Info, Verdict
 
 SAMPLE_ROWS = 3
 TOKEN_CHECK_ROWS = 200
-TEMPLATE_LETTERS = 60  # the names of roles have fewer
+TEMPLATE_LETTERS = 60  # more letters than role names have: the template adds a system message
 
 
 class Level(StrEnum):
-    """How grave a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     PROBLEM = "problem"
@@ -45,7 +45,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     level: Level
     what: str
@@ -53,7 +53,13 @@ class Finding:
 
 
 def check(recipe: Recipe, offline: bool, processes: int = 1) -> list[Finding]:
-    """Look a recipe over. `offline` leaves out what needs the verifier or a hub; `processes` is the number of GPUs."""
+    """Check a recipe.
+
+    Args:
+        recipe: The recipe.
+        offline: Skip the checks that need the verifier or a model hub.
+        processes: The number of training processes, one for each GPU.
+    """
     findings = [*_batch(recipe, processes), *_method(recipe), *_sampling(recipe), *_trl(recipe), *_packages(recipe)]
     problems, data_findings = _data(recipe, offline)
     findings += data_findings
@@ -61,14 +67,18 @@ def check(recipe: Recipe, offline: bool, processes: int = 1) -> list[Finding]:
     findings += _asynchronous(recipe)
     findings += _model(recipe, offline, problems)
     if offline:
-        findings.append(Finding(Level.SKIPPED, "verifier", "not asked (--offline)"))
+        findings.append(Finding(Level.SKIPPED, "verifier", "not contacted (--offline)"))
     else:
         findings += _verifier(recipe, problems)
     return findings
 
 
 def audit_answers(recipe: Recipe, progress: Callable[[int, int], None]) -> list[Finding]:
-    """Have every own answer of the data judged; one finding for each that is not accepted, and one that counts."""
+    """Judge every answer that the data itself contains.
+
+    Returns:
+        One finding for each answer that is not accepted, and one with the counts.
+    """
     try:
         problems = load_problems(recipe.data, recipe.seed)
         with client_of(recipe.verifier) as client:
@@ -81,8 +91,8 @@ def audit_answers(recipe: Recipe, progress: Callable[[int, int], None]) -> list[
         for level, found in ((Level.PROBLEM, done.refused), (Level.WARNING, done.unjudged))
         for problem, result in found
     ]
-    said = f"{done.accepted} own answers are accepted, {len(done.refused)} are not"
-    counts = {"could not be judged": len(done.unjudged), "problems bring none": done.without_answer}
+    said = f"{done.accepted} of the data's own answers are accepted, {len(done.refused)} are not"
+    counts = {"could not be judged": len(done.unjudged), "problems have none": done.without_answer}
     rest = "".join(f", {count} {what}" for what, count in counts.items() if count)
     return [*findings, Finding(Level.PROBLEM if done.refused else Level.OK, "audit", said + rest)]
 
@@ -97,20 +107,20 @@ def _batch(recipe: Recipe, processes: int) -> list[Finding]:
             Finding(
                 Level.PROBLEM,
                 "batch",
-                f"num_generations {grpo.num_generations} does not divide the generation batch: {said}; "
-                f"per_device_train_batch_size x steps_per_generation x processes has to be a multiple, as {nearest} is",
+                f"num_generations {grpo.num_generations} does not divide the generation batch: {said}; make "
+                f"per_device_train_batch_size x steps_per_generation x processes a multiple of it, such as {nearest}",
             )
         ]
     findings = [Finding(Level.OK, "batch", f"{said}: {batch // grpo.num_generations} groups of {grpo.num_generations}")]
     spans = recipe.batches_per_generation
     for name, steps in (
         ("save_steps", grpo.save_steps),
-        ("evaluation.every_steps", recipe.evaluation.every_steps or 0),  # where the verifier's absence also saves
+        ("evaluation.every_steps", recipe.evaluation.every_steps or 0),  # a run also saves here if the verifier is down
     ):
         if steps * grpo.gradient_accumulation_steps % spans:
             text = (
-                f"{name} {steps} falls inside a generation batch, which is used for "
-                f"{spans / grpo.gradient_accumulation_steps:g} steps; a resumed run would skip prompts"
+                f"{name} {steps} falls inside a generation batch, which lasts "
+                f"{spans / grpo.gradient_accumulation_steps:g} steps: a resumed run would skip prompts; use a multiple"
             )
             findings.append(Finding(Level.PROBLEM, "batch", text))
     for part in recipe.reward:
@@ -121,18 +131,18 @@ def _batch(recipe: Recipe, processes: int) -> list[Finding]:
 
 
 def _method(recipe: Recipe) -> list[Finding]:
-    """Look for parts of the recipe that cannot go together."""
+    """Look for parts of the recipe that conflict."""
     return [*_truncated(recipe), *_losses(recipe)]
 
 
 def _truncated(recipe: Recipe) -> list[Finding]:
-    """Look for what punishes completions that are cut off, where these are masked."""
+    """Look for a penalty on truncated completions in a recipe that masks them."""
     if not (recipe.grpo.mask_truncated_completions and any(isinstance(part, Overlong) for part in recipe.reward)):
         return []
     text = (
-        "reward overlong and grpo.mask_truncated_completions are two answers to one question: what is cut off is "
-        "punished hardest, and the masked punishment moves nothing but the rest of the group; choose one (DAPO's "
-        "released recipe has overlong)"
+        "reward overlong and grpo.mask_truncated_completions both handle truncated completions: these get the full "
+        "penalty but are masked, so it only shifts the rest of the group; choose one (DAPO's released recipe uses "
+        "overlong)"
     )
     return [Finding(Level.WARNING, "reward", text)]
 
@@ -140,12 +150,13 @@ def _truncated(recipe: Recipe) -> list[Finding]:
 def _losses(recipe: Recipe) -> list[Finding]:
     is_quantized = isinstance(recipe.model, Pretrained) and recipe.model.quantization is not None
     if is_quantized and recipe.adapter is None:
-        text = "model.quantization: quantized weights cannot be trained themselves; give the recipe an adapter"
+        text = "model.quantization: quantized weights cannot be trained; add an adapter to the recipe"
         return [Finding(Level.PROBLEM, "model", text)]
     is_sequence = recipe.grpo.importance_sampling_level == "sequence"
     if is_sequence and recipe.grpo.loss_type in ("bnpo", "dr_grpo", "dapo", "cispo"):
         text = (
-            f"importance_sampling_level sequence is GSPO's, whose loss is grpo; {recipe.grpo.loss_type} weighs tokens"
+            f"importance_sampling_level sequence is GSPO's and goes with loss_type grpo; {recipe.grpo.loss_type} "
+            "weights single tokens"
         )
         return [Finding(Level.WARNING, "grpo", text)]
     if recipe.grpo.loss_type == "luspo" and not is_sequence:
@@ -160,25 +171,25 @@ def _asynchronous(recipe: Recipe) -> list[Finding]:
 
 
 def _sampling(recipe: Recipe) -> list[Finding]:
-    """Look for settings of sampling and clipping that TRL takes, and that teach something else than was meant."""
+    """Look for sampling and clipping settings that TRL accepts but that probably have an unintended effect."""
     grpo, vllm = recipe.grpo, recipe.vllm
     findings = []
     if grpo.bf16 and grpo.trl.get("fp16"):
         findings.append(Finding(Level.PROBLEM, "grpo", "bf16 and trl.fp16 are both on; choose one"))
     if grpo.loss_type == "cispo" and grpo.epsilon_high is None:
-        text = (
-            f"cispo caps its weights at epsilon_high, which is epsilon {grpo.epsilon} when left out; TRL recommends 5.0"
-        )
+        text = f"cispo caps its weights at epsilon_high, which defaults to epsilon {grpo.epsilon}; TRL recommends 5.0"
         findings.append(Finding(Level.WARNING, "grpo", text))
     if vllm is None:
         return findings
     length = vllm.vllm_max_model_length
     if vllm.vllm_mode == "colocate" and length is not None and length <= grpo.max_completion_length:
-        text = f"vllm_max_model_length {length} has no room for a prompt and max_completion_length"
+        text = f"vllm_max_model_length {length} leaves no room for a prompt besides max_completion_length"
         findings.append(Finding(Level.PROBLEM, "vllm", f"{text} {grpo.max_completion_length}"))
     for label, own in {source.label: recipe.evaluation.of(source) for source in recipe.evaluation.data}.items():
         if length is not None and (own.max_completion_length or 0) >= length:
-            text = f"vllm_max_model_length {length} has no room for a prompt and evaluation's max_completion_length"
+            text = (
+                f"vllm_max_model_length {length} leaves no room for a prompt besides evaluation's max_completion_length"
+            )
             findings.append(Finding(Level.PROBLEM, "vllm", f"{text} {own.max_completion_length} ({label})"))
     if grpo.loss_type == "vespo" and vllm.vllm_importance_sampling_mode not in ("token_truncate", "token_mask"):
         text = "vespo with vLLM needs vllm_importance_sampling_mode token_truncate or token_mask, not"
@@ -186,52 +197,52 @@ def _sampling(recipe: Recipe) -> list[Finding]:
     neutral = {"top_p": (1.0,), "top_k": (0, -1), "min_p": (None, 0.0)}
     cut = [f"{name} {getattr(grpo, name)}" for name, values in neutral.items() if getattr(grpo, name) not in values]
     if cut:
-        text = f"{', '.join(cut)}: vLLM's log-probabilities are of what is left after the cut, the policy's of all"
-        findings.append(Finding(Level.WARNING, "vllm", f"{text}, so that the importance ratio is biased"))
+        text = f"{', '.join(cut)}: vLLM's log-probabilities cover the tokens that remain, the policy's cover all tokens"
+        findings.append(Finding(Level.WARNING, "vllm", f"{text}, which biases the importance ratio"))
     if isinstance(recipe.model, Pretrained) and recipe.model.quantization is not None:
-        text = "vLLM gets the adapter merged into quantized weights, which loses digits: it samples from another policy"
+        text = "vLLM gets the adapter merged into quantized weights; rounding makes it sample from a different policy"
         findings.append(Finding(Level.WARNING, "vllm", text))
     return findings
 
 
 def _trl(recipe: Recipe) -> list[Finding]:
-    """Have TRL look at its part of the recipe, as on a machine without a GPU: what it refuses here it refuses there."""
+    """Let TRL validate its part of the recipe as if there were no GPU: anything it refuses here, it refuses there."""
     stale = trl_names.missing_names(TRL_FIELDS)
     if stale:
         return [Finding(Level.PROBLEM, "trl", text) for text in stale]
-    changes = {"bf16": False, "report_to": []}  # neither a GPU nor a logger has to be here
+    changes = {"bf16": False, "report_to": []}  # this machine needs neither a GPU nor the loggers
     if recipe.generation_batch_per_device % recipe.grpo.num_generations:
-        # Said already, with the number of processes in mind.
+        # `_batch` has reported it already, taking the number of processes into account.
         changes |= {"num_generations": 2, "per_device_train_batch_size": 2}
     without_gpu = recipe.model_copy(update={"grpo": recipe.grpo.model_copy(update=changes)})
     try:
         grpo_arguments(without_gpu, recipe.run_dir, recipe.grpo.max_steps)
     except RecipeError as problem:
         return [Finding(Level.PROBLEM, "trl", text) for text in problem.problems]
-    return [Finding(Level.OK, "trl", "the installed TRL takes every field")]
+    return [Finding(Level.OK, "trl", "the installed TRL accepts every field")]
 
 
 def _packages(recipe: Recipe) -> list[Finding]:
-    """Name packages that the recipe needs and that are not installed here; it may run elsewhere."""
+    """Warn about packages that the recipe needs and this machine lacks. The recipe might run on another one."""
     note = attention_note(recipe)
     findings = [Finding(Level.WARNING, "model", note)] if note else []
     return findings + [Finding(Level.WARNING, "packages", text) for text in missing_packages(recipe)]
 
 
 def _turns(recipe: Recipe, problems: list[Problem], processes: int) -> list[Finding]:
-    """Look for what a policy could gain by its turns without solving anything, and for what TRL cannot do in turns."""
+    """Look for ways to exploit turns without solving problems, and for combinations that TRL cannot run in turns."""
     findings, repair, tool = [], recipe.repair, recipe.interpreter
     if repair is not None and repair.show == "expected":
         told = repair.max_turns - 1
         few = sum(0 < _tests_of(problem) <= told for problem in problems)
-        text = f"show expected tells what failed tests expect, {told} in a completion: to be printed and not solved"
+        text = f"show expected reveals the expected output of {told} failed tests in a completion, which can be printed"
         if few:
-            text += f"; {few} of {len(problems)} problems have no test more"
+            text += f"; {few} of {len(problems)} problems have no further test; use show input"
         findings.append(Finding(Level.PROBLEM if few else Level.WARNING, "repair", text))
     vllm = recipe.vllm if tool is not None and processes > 1 else None
     if vllm is not None and (vllm.vllm_mode == "server" or vllm.vllm_tensor_parallel_size > 1):
-        text = "processes take different numbers of turns, and write together with vllm_mode server and with "
-        text += "vllm_tensor_parallel_size above 1: use colocate with 1, or one process"
+        text = "processes take different numbers of turns, but vllm_mode server and vllm_tensor_parallel_size above 1 "
+        text += "make them generate together: use colocate with vllm_tensor_parallel_size 1, or one process"
         findings.append(Finding(Level.PROBLEM, "interpreter", text))
     part = repair or tool
     if part is not None and not findings:
@@ -241,7 +252,7 @@ def _turns(recipe: Recipe, problems: list[Problem], processes: int) -> list[Find
 
 
 def _tests_of(problem: Problem) -> int:
-    """Return how many tests a problem has: one reference of math, cases of code; 0 if they cannot be counted here."""
+    """Return a problem's number of tests: 1 for math, the cases for code; 0 if they cannot be counted here."""
     tests = problem.submission.get("tests")
     if not isinstance(tests, dict):
         return 1
@@ -258,7 +269,8 @@ def _data(recipe: Recipe, offline: bool) -> tuple[list[Problem], list[Finding]]:
             findings.append(Finding(Level.SKIPPED, where, f"not read (--offline): {names}"))
             continue
         if not sources:
-            findings.append(Finding(Level.WARNING, where, "no held-out problems: nothing will tell whether it learnt"))
+            text = "no held-out problems: the run cannot show whether it learned anything"
+            findings.append(Finding(Level.WARNING, where, text))
             continue
         try:
             problems = load_problems(sources, recipe.seed)
@@ -270,25 +282,29 @@ def _data(recipe: Recipe, offline: bool) -> tuple[list[Problem], list[Finding]]:
         if where == "data":
             groups = recipe.generation_batch_per_device // recipe.grpo.num_generations
             if len(problems) < groups:
-                text = f"{len(problems)} problems are fewer than the {groups} that one generation batch holds"
+                text = f"{len(problems)} problems are too few: one generation batch needs {groups}"
                 findings.append(Finding(Level.PROBLEM, where, text))
             if recipe.cold_start is not None and not any(problem.shown for problem in problems):
-                findings.append(Finding(Level.PROBLEM, "cold_start", "no row of the data has a solution to imitate"))
+                findings.append(
+                    Finding(
+                        Level.PROBLEM, "cold_start", "no row of the data has a solution to imitate; remove cold_start"
+                    )
+                )
     if len(loaded) == 2 and (same := repeated(*loaded)):
-        text = f"{len(same)} held-out questions are among the training problems too, such as {same[0]!r:.120}"
+        text = f"{len(same)} held-out questions are also training problems, such as {same[0]!r:.120}"
         findings.append(Finding(Level.PROBLEM, "evaluation.data", text))
     return (loaded[0] if loaded else []), findings
 
 
 def _model(recipe: Recipe, offline: bool, problems: list[Problem]) -> list[Finding]:
-    """Compare the recipe with the model's sizes, which are the hub's or, offline, those that are known without it."""
+    """Compare the recipe with the model's sizes, read from the hub or, offline, from `known_models`."""
     name = recipe.model.name if isinstance(recipe.model, Pretrained) else recipe.model.kind
     try:
         config = _config(recipe, offline)
     except (OSError, ValueError) as problem:
         return [Finding(Level.PROBLEM, "model", f"{name} cannot be read: {first_line(problem)}")]
     if config is None:
-        return [Finding(Level.SKIPPED, "model", f"{name} was not looked at (--offline)")]
+        return [Finding(Level.SKIPPED, "model", f"{name} was not checked (--offline)")]
     context = getattr(config.get_text_config(), "max_position_embeddings", None)
     findings = _adapter(recipe, config)
     if isinstance(recipe.model, Tiny) or (isinstance(recipe.model, Pretrained) and not offline):
@@ -299,7 +315,7 @@ def _model(recipe: Recipe, offline: bool, problems: list[Problem]) -> list[Findi
 
 
 def _config(recipe: Recipe, offline: bool) -> Any:
-    """Return the model's configuration, or None when it can only be had from the hub and that is left out."""
+    """Return the model's configuration, or None if only the hub has it and `offline` is set."""
     from transformers import AutoConfig
 
     options = recipe.model
@@ -314,17 +330,18 @@ def _config(recipe: Recipe, offline: bool) -> Any:
 
 
 def _context(context: int, recipe: Recipe) -> list[Finding]:
-    """Compare the context with what the recipe says of lengths, where no prompt's tokens can be counted."""
+    """Compare the model's context with the recipe's lengths; for models whose prompts cannot be tokenized here."""
     completion, prompt = recipe.grpo.max_completion_length, recipe.grpo.max_prompt_tokens
     said = f"prompts of up to {prompt} tokens" if prompt else "their prompts"
     if completion + (prompt or 1) > context:
-        text = f"grpo.max_completion_length {completion} and {said} are more than the model's context of {context}"
+        text = f"grpo.max_completion_length {completion} and {said} exceed the model's context of {context} tokens"
         return [Finding(Level.PROBLEM, "model", text)]
-    return [Finding(Level.OK, "model", f"completions of {completion} tokens and {said} fit the context of {context}")]
+    text = f"completions of {completion} tokens and {said} fit into the context of {context} tokens"
+    return [Finding(Level.OK, "model", text)]
 
 
 def _adapter(recipe: Recipe, config: Any) -> list[Finding]:
-    """Look for the adapter's modules in the model, built without weights."""
+    """Look up the adapter's target modules in the model, which is built without weights."""
     if recipe.adapter is None or recipe.adapter.targets == "all-linear":
         return []
     import torch
@@ -334,7 +351,7 @@ def _adapter(recipe: Recipe, config: Any) -> list[Finding]:
         model = AutoModelForCausalLM.from_config(config)
     names = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
     if any(target.rpartition(".")[2] == "lm_head" for target in recipe.adapter.targets):
-        text = "adapter.targets: an adapter on lm_head would not be trained, TRL's loss reads the head's own weights"
+        text = "adapter.targets: an adapter on lm_head would not be trained: TRL's loss reads the head's base weights"
         return [Finding(Level.PROBLEM, "adapter", text)]
     missing = [
         target for target in recipe.adapter.targets if not any(f".{name}".endswith(f".{target}") for name in names)
@@ -343,11 +360,11 @@ def _adapter(recipe: Recipe, config: Any) -> list[Finding]:
         known = ", ".join(sorted({name.rpartition(".")[2] for name in names}))
         text = f"adapter.targets: the model has no module {', '.join(missing)}; it has {known}"
         return [Finding(Level.PROBLEM, "adapter", text)]
-    return [Finding(Level.OK, "adapter", f"{', '.join(recipe.adapter.targets)} are there")]
+    return [Finding(Level.OK, "adapter", f"the model has {', '.join(recipe.adapter.targets)}")]
 
 
 def _tokens(recipe: Recipe, context: int | None, problems: list[Problem]) -> list[Finding]:
-    """Count the tokens of prompts: a prompt and its completion have to fit the model's context."""
+    """Count the tokens of prompts: a prompt and its completion must fit into the model's context."""
     if not problems:
         return []
     arguments = recipe.prompt.chat_template_kwargs
@@ -356,7 +373,9 @@ def _tokens(recipe: Recipe, context: int | None, problems: list[Problem]) -> lis
         prompts = [conversation(problem, recipe.prompt) for problem in problems[:TOKEN_CHECK_ROWS]]
         lengths = [len(token_ids(prompt, tokenizer, arguments)) for prompt in prompts]
         findings = _template(recipe, tokenizer)
-        findings.append(Finding(Level.OK, "prompt", f"the first one is {rendered(prompts[0], tokenizer, arguments)!r}"))
+        findings.append(
+            Finding(Level.OK, "prompt", f"the first prompt is {rendered(prompts[0], tokenizer, arguments)!r}")
+        )
     except (OSError, ValueError, ImportError, TemplateError, *STOPS) as problem:
         return [Finding(Level.PROBLEM, "tokenizer", first_line(problem))]
     longest, completion = max(lengths), recipe.grpo.max_completion_length
@@ -364,14 +383,15 @@ def _tokens(recipe: Recipe, context: int | None, problems: list[Problem]) -> lis
     text = f"the longest of {len(lengths)} prompts has {longest} tokens"
     if context and kept + completion > context:
         over = (
-            f"{text}; with grpo.max_completion_length {completion} that is more than the model's context of {context}"
+            f"{text}; with grpo.max_completion_length {completion} that exceeds the model's context of {context} tokens"
         )
         return [*findings, Finding(Level.PROBLEM, "tokenizer", over)]
-    return [*findings, Finding(Level.OK, "tokenizer", f"{text}; the context has {context or 'no limit'}")]
+    limit = f"{context} tokens" if context else "no known limit"
+    return [*findings, Finding(Level.OK, "tokenizer", f"{text}; the context has {limit}")]
 
 
 def _template(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> list[Finding]:
-    """Look at what the model's chat template says of its own, and how it ends an answer."""
+    """Check what the model's chat template adds by itself, and how it ends an answer."""
     if not recipe.prompt.chat:
         return []
     arguments = recipe.prompt.chat_template_kwargs
@@ -379,19 +399,19 @@ def _template(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> list[Findin
     own = rendered([asked], tokenizer, arguments).partition("QUESTION")[0]
     findings = []
     if recipe.prompt.system is None and sum(letter.isalpha() for letter in own) > TEMPLATE_LETTERS:
-        text = f"prompt.system is not given, and the model's template puts its own before each question: {own!r}"
+        text = f"prompt.system is not set, so the model's template adds its own text before each question: {own!r}"
         findings.append(Finding(Level.WARNING, "prompt", text))
     turn = [asked, {"role": "assistant", "content": "ANSWER"}]
     text = str(tokenizer.apply_chat_template(turn, **{"tokenize": False, **arguments}))
     end = text.partition("ANSWER")[2].strip()
     if end and str(tokenizer.eos_token) not in end:
-        text = f"the template ends an answer with {end!r}, generation at {tokenizer.eos_token!r}: it may never stop"
-        findings.append(Finding(Level.WARNING, "tokenizer", f"{text}; set model.eos_token to the template's"))
+        text = f"the template ends an answer with {end!r}, but generation stops at {tokenizer.eos_token!r}"
+        findings.append(Finding(Level.WARNING, "tokenizer", f"{text}; set model.eos_token to the template's end token"))
     return findings
 
 
 def _hub_tokenizer(recipe: Recipe) -> Any:
-    assert isinstance(recipe.model, Pretrained), "the other kinds make their own"
+    assert isinstance(recipe.model, Pretrained), "the other kinds build their own tokenizer"
     return load_tokenizer(recipe, recipe.model.name)
 
 
@@ -415,16 +435,16 @@ def _languages(info: Info, problems: list[Problem]) -> list[Finding]:
     if missing:
         has = sorted(language.name for language in info.languages if language.available)
         hints = [hint for name in missing if name in known and (hint := known[name].hint)]
-        text = f"the verifier lacks {', '.join(missing)}; it has {', '.join(has) or 'no language'}"
+        text = f"the verifier does not have {', '.join(missing)}; it has {', '.join(has) or 'no language'}"
         return [Finding(Level.PROBLEM, "languages", "; ".join([text, *hints]))]
     return [Finding(Level.OK, "languages", ", ".join(sorted(wanted)))] if wanted else []
 
 
 def _samples(client: VerifierClient, problems: list[Problem]) -> list[Finding]:
-    """Have a few rows judged with what they say is right: each should be accepted."""
+    """Judge the own answers of a few rows: each should be accepted."""
     chosen = _sample_rows([(problem, own_answer(problem)) for problem in problems])
     if not chosen:
-        return [Finding(Level.SKIPPED, "samples", "no row brings a solution that could be judged")]
+        return [Finding(Level.SKIPPED, "samples", "no row contains an answer that could be judged")]
     results = client.verify([{**problem.submission, "completion": right} for problem, right in chosen])
     return [
         Finding(
@@ -437,7 +457,7 @@ def _samples(client: VerifierClient, problems: list[Problem]) -> list[Finding]:
 
 
 def _sample_rows(rows: list[tuple[Problem, str | None]]) -> list[tuple[Problem, str]]:
-    """Choose rows from all over the data, of every task where there are several."""
+    """Choose rows evenly from the whole data, and from each task."""
     by_task: dict[str, list[tuple[Problem, str]]] = {}
     for problem, right in rows:
         if right is not None:

@@ -1,4 +1,4 @@
-"""The command line, `grpo-trainer`: train, check and smoke a recipe, evaluate a model, compare methods."""
+"""The command line, `grpo-trainer`: train, check and smoke-test a recipe, evaluate a model, compare methods."""
 
 import contextlib
 import logging
@@ -29,9 +29,10 @@ def _recipes(begun: str) -> list[str]:
 RecipeArgument = Annotated[
     str, typer.Argument(help="a YAML file, or the name of a packaged recipe", autocompletion=_recipes)
 ]
-UrlOption = Annotated[str | None, typer.Option(help="the verifier's address, instead of the recipe's")]
+UrlOption = Annotated[str | None, typer.Option(help="the verifier's address, overriding the recipe's")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="change a field, as --set grpo.max_steps=10; may be repeated")
+    list[str] | None,
+    typer.Option("--set", help="override a field, such as --set grpo.max_steps=10; repeat for several fields"),
 ]
 
 
@@ -39,30 +40,28 @@ SetOption = Annotated[
 def main(
     _: VersionOption = False,
 ) -> None:
-    """Train a model with GRPO, rewarded by the verifier."""
+    """Train a model with GRPO and rewards from the verifier."""
 
 
 @app.command()
 def recipes() -> None:
-    """List the recipes that come with the package, each with what its file says of it first."""
+    """List the packaged recipes with the first sentence of each file."""
     table = Table("name", "what it trains")
     for name, path in packaged_recipes().items():
         lines = takewhile(lambda line: line.startswith("# "), path.read_text(encoding="utf-8").splitlines())
-        table.add_row(name, " ".join(line[2:] for line in lines).partition(". ")[0])
+        table.add_row(name, " ".join(line[2:] for line in lines).partition(". ")[0].removesuffix("."))
     Console().print(table)
 
 
 @app.command()
 def train(
     recipe: RecipeArgument,
-    resume: Annotated[bool, typer.Option(help="go on from the last checkpoint of the run")] = False,
-    from_start: Annotated[
-        bool, typer.Option("--from-start", help="keep the cold start that the run's folder holds")
-    ] = False,
+    resume: Annotated[bool, typer.Option(help="continue from the run's last checkpoint")] = False,
+    from_start: Annotated[bool, typer.Option("--from-start", help="reuse the cold start in the run's folder")] = False,
     verifier_url: UrlOption = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="instead of the recipe's")] = None,
-    seeds: Annotated[str | None, typer.Option(help="several runs one after the other, as 0,1,2")] = None,
-    output_dir: Annotated[str | None, typer.Option(help="instead of the recipe's")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="override the recipe's seed")] = None,
+    seeds: Annotated[str | None, typer.Option(help="train once with each seed, such as 0,1,2")] = None,
+    output_dir: Annotated[str | None, typer.Option(help="override the recipe's output_dir")] = None,
     changes: SetOption = None,
 ) -> None:
     """Run a recipe, measure held-out accuracy before and after, and write a report."""
@@ -77,7 +76,7 @@ def train(
 
             if from_start:
                 alone = "train --seed N --output-dir RUN/seed-N --from-start"
-                raise RecipeError("--from-start", [f"it is of one run, and these are several: {alone}"])
+                raise RecipeError("--from-start", [f"it applies to a single run, not to several seeds; use {alone}"])
             if code := several.train(loaded, wanted, resume, console):
                 raise typer.Exit(code)
             seeds_report.write(loaded.run_dir, console)
@@ -93,7 +92,7 @@ def train(
         except VerifierDown as problem:
             console.print(f"[bold red]error[/] {escape(str(problem))}", highlight=False, soft_wrap=True)
             if (loaded.run_dir / "recipe.yaml").is_file():
-                console.print(f"{loaded.run_dir} keeps what was done; go on with --resume", soft_wrap=True)
+                console.print(f"the progress is saved in {loaded.run_dir}; continue with --resume", soft_wrap=True)
             raise typer.Exit(Exit.VERIFIER_DOWN) from problem
         if outcome is Exit.DONE and is_main_process:
             report.write(loaded.run_dir, console)
@@ -103,16 +102,16 @@ def train(
 @app.command()
 def evaluate(
     recipe: RecipeArgument,
-    model: Annotated[list[str] | None, typer.Option(help="a folder or hub id; a second is compared with it")] = None,
-    data: Annotated[str | None, typer.Option(help="a source as in a recipe: '{kind: gsm8k, split: test}'")] = None,
-    samples: Annotated[int | None, typer.Option(min=0, help="sampled completions of each problem")] = None,
-    temperature: Annotated[float | None, typer.Option(min=0, help="of the sampled completions")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="the most problems")] = None,
-    output: Annotated[Path | None, typer.Option(help="folder of the evaluation, which is resumed there")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="a folder or hub id; give two to compare them")] = None,
+    data: Annotated[str | None, typer.Option(help="a data source as in a recipe: '{kind: gsm8k, split: test}'")] = None,
+    samples: Annotated[int | None, typer.Option(min=0, help="sampled completions for each problem")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, help="temperature of the sampled completions")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="use at most this many problems")] = None,
+    output: Annotated[Path | None, typer.Option(help="folder of the evaluation; an unfinished one continues")] = None,
     verifier_url: UrlOption = None,
     changes: SetOption = None,
 ) -> None:
-    """Measure pass@1, pass@k and maj@k of a model, and compare it with another one by a paired test."""
+    """Measure pass@1, pass@k and maj@k of a model, or compare two models with a paired test."""
     console = Console()
     with _said(console):
         options: dict[str, object] = {} if data is None else {"evaluation.data": [_yaml("--data", data)]}
@@ -128,12 +127,12 @@ def evaluate(
 @app.command()
 def smoke(
     recipe: RecipeArgument,
-    tiny: Annotated[bool, typer.Option("--tiny", help="a small random model, no GPU")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="leave the folder that it writes")] = False,
+    tiny: Annotated[bool, typer.Option("--tiny", help="use a small random model that needs no GPU")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="keep the folder that it writes")] = False,
     verifier_url: UrlOption = None,
     changes: SetOption = None,
 ) -> None:
-    """Run two steps on eight problems with the recipe's own model: what breaks in hours breaks here in minutes."""
+    """Run every stage of a recipe in minutes: two steps on eight problems, with the recipe's own model."""
     console = Console()
     with _said(console):
         loaded = _load_to_compute(recipe, verifier_url, changes, {}, console)
@@ -145,7 +144,7 @@ def smoke(
 
 @app.command()
 def report(run: Annotated[Path, typer.Argument(help="the folder of a run")]) -> None:
-    """Write the report of a run again, also of one that is still going on."""
+    """Write a run's report again. The run can still be in progress."""
     console = Console()
     with _said(console):
         from trainer.files import SEEDS
@@ -158,15 +157,15 @@ def report(run: Annotated[Path, typer.Argument(help="the folder of a run")]) -> 
 @app.command()
 def check(
     recipe: RecipeArgument,
-    offline: Annotated[bool, typer.Option("--offline", help="leave out what needs the verifier or a hub")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="skip checks that need the verifier or a hub")] = False,
     processes: Annotated[
-        int, typer.Option("--processes", "--devices", min=1, help="on how many GPUs the recipe will run")
+        int, typer.Option("--processes", "--devices", min=1, help="number of GPUs the recipe will run on")
     ] = 1,
-    audit: Annotated[bool, typer.Option("--audit", help="have every own answer of the data judged, not three")] = False,
+    audit: Annotated[bool, typer.Option("--audit", help="judge all of the data's own answers, not just three")] = False,
     verifier_url: UrlOption = None,
     changes: SetOption = None,
 ) -> None:
-    """Look a recipe over before a GPU is paid for. Ends with 1 when there is a problem."""
+    """Find mistakes in a recipe before you rent a GPU. Exits with 1 if there is a problem."""
     console = Console()
     with _said(console):
         loaded = _load(recipe, verifier_url, changes, {})
@@ -177,7 +176,7 @@ def check(
         if audit:
             from trainer.pace import Pace
 
-            findings += checks.audit_answers(loaded, Pace(console, "audit: own answers"))
+            findings += checks.audit_answers(loaded, Pace(console, "audit: the data's own answers"))
         for finding in findings:
             style = checks.STYLES[finding.level]
             text = f"[{style}]{finding.level:<8}[/] {finding.what}: {escape(finding.text)}"
@@ -189,12 +188,12 @@ def check(
 @app.command()
 def merge(
     recipe: RecipeArgument,
-    adapter: Annotated[Path | None, typer.Option(help="its folder, instead of the recipe's trained one")] = None,
-    output: Annotated[Path | None, typer.Option(help="folder of the whole model; merged, in the run's folder")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="the adapter's folder (default: the recipe's)")] = None,
+    output: Annotated[Path | None, typer.Option(help="folder for the merged model (default: RUN/merged)")] = None,
     push_to: Annotated[str | None, typer.Option(help="also push it to this hub id, as a private repository")] = None,
     changes: SetOption = None,
 ) -> None:
-    """Make a trained adapter part of its model: one folder that loads without PEFT."""
+    """Merge a trained adapter into its model, so that it loads without PEFT."""
     console = Console()
     with _said(console):
         loaded = _load_to_compute(recipe, None, changes, {}, console)
@@ -206,12 +205,12 @@ def merge(
 @app.command()
 def push(
     recipe: RecipeArgument,
-    to: Annotated[str, typer.Option("--to", help="hub id, as ORG/NAME; made, and private, where it is not there")],
-    folder: Annotated[Path | None, typer.Option(help="of the model or adapter, instead of the trained one")] = None,
-    public: Annotated[bool, typer.Option("--public", help="make the repository public")] = False,
+    to: Annotated[str, typer.Option("--to", help="hub id, ORG/NAME; a new repository is private by default")],
+    folder: Annotated[Path | None, typer.Option(help="a model or adapter (default: the trained one)")] = None,
+    public: Annotated[bool, typer.Option("--public", help="make a new repository public")] = False,
     changes: SetOption = None,
 ) -> None:
-    """Push the trained model or adapter to the hub, with the token of HF_TOKEN or `hf auth login`."""
+    """Push the trained model or adapter to the hub, using the token from HF_TOKEN or `hf auth login`."""
     console = Console()
     with _said(console):
         loaded = _load(recipe, None, changes, {})
@@ -224,15 +223,15 @@ def push(
 @app.command()
 def score(
     recipe: RecipeArgument,
-    samples: Annotated[int, typer.Option(min=1, help="completions of each problem")] = 8,
-    model: Annotated[str | None, typer.Option(help="a folder or hub id, instead of the recipe's own start")] = None,
-    temperature: Annotated[float | None, typer.Option(min=0.01, help="instead of grpo.temperature")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="the most problems")] = None,
-    output: Annotated[Path | None, typer.Option(help="the file of the rows, which is gone on with")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="completions for each problem")] = 8,
+    model: Annotated[str | None, typer.Option(help="a folder or hub id (default: the recipe's start)")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0.01, help="override grpo.temperature")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="use at most this many problems")] = None,
+    output: Annotated[Path | None, typer.Option(help="file of rows; an unfinished one is continued")] = None,
     verifier_url: UrlOption = None,
     changes: SetOption = None,
 ) -> None:
-    """Measure how often a model is right on each problem, and write rows with pass rates."""
+    """Measure a model's pass rate on each problem, and write rows that a recipe can filter by it."""
     console = Console()
     with _said(console):
         loaded = _load_to_compute(recipe, verifier_url, changes, {}, console)
@@ -244,20 +243,20 @@ def score(
 @app.command()
 def rejudge(
     run: Annotated[Path, typer.Argument(help="the folder of a run")],
-    recipe: Annotated[str | None, typer.Option(help="its data and rewards, instead of those of the run")] = None,
+    recipe: Annotated[str | None, typer.Option(help="use this recipe's data and rewards, not the run's")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="only completions that were not accepted")] = False,
-    steps: Annotated[str | None, typer.Option(help="only these steps, as 10-20")] = None,
-    show: Annotated[int, typer.Option(min=0, help="the most rows that are printed; the file has all")] = 20,
-    output: Annotated[Path | None, typer.Option(help="the file of the rows, RUN/rejudged.jsonl when left out")] = None,
+    steps: Annotated[str | None, typer.Option(help="only these steps, such as 10-20")] = None,
+    show: Annotated[int, typer.Option(min=0, help="print at most this many rows; the file has all")] = 20,
+    output: Annotated[Path | None, typer.Option(help="file for the rows (default: RUN/rejudged.jsonl)")] = None,
     verifier_url: UrlOption = None,
     changes: SetOption = None,
 ) -> None:
-    """Judge a run's stored completions again, by another verifier, reward or reference, and show what differs."""
+    """Judge a run's stored completions again, with another verifier, reward or reference, and show what changed."""
     console = Console()
     with _said(console):
         kept = run / "recipe.yaml"
         if not kept.is_file():
-            raise DataError(f"{run} holds no run: recipe.yaml is not there")
+            raise DataError(f"{run} is not the folder of a run: it has no recipe.yaml")
         loaded = _load(recipe or str(kept), verifier_url, changes, {})
         _quiet_libraries()
         from trainer.scoring import rejudge as rejudging
@@ -268,15 +267,15 @@ def rejudge(
 @app.command()
 def compare(
     recipe: RecipeArgument,
-    methods: Annotated[str, typer.Option(help="some of these")] = "grpo,rloo,ppo,rejection_sft,dpo",
-    completions: Annotated[int | None, typer.Option(min=1, help="instead of compare.completions")] = None,
-    in_process: Annotated[bool, typer.Option("--in-process", help="quicker; memory is not each one's own")] = False,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="instead of the recipe's")] = None,
-    output_dir: Annotated[str | None, typer.Option(help="instead of the recipe's")] = None,
+    methods: Annotated[str, typer.Option(help="which methods to train")] = "grpo,rloo,ppo,rejection_sft,dpo",
+    completions: Annotated[int | None, typer.Option(min=1, help="override compare.completions")] = None,
+    in_process: Annotated[bool, typer.Option("--in-process", help="faster, but peak memory is shared")] = False,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="override the recipe's seed")] = None,
+    output_dir: Annotated[str | None, typer.Option(help="override the recipe's output_dir")] = None,
     verifier_url: UrlOption = None,
     changes: SetOption = None,
 ) -> None:
-    """Train by GRPO, RLOO, PPO, rejection sampling and DPO from one start and budget; draw accuracy, time, memory."""
+    """Train with GRPO, RLOO, PPO, rejection sampling and DPO from the same start and budget, and compare them."""
     console = Console()
     with _said(console):
         options = {"compare.completions": completions, "seed": seed, "output_dir": output_dir}
@@ -289,13 +288,13 @@ def compare(
 @app.command()
 def plan_memory(
     recipe: RecipeArgument,
-    config: Annotated[Path | None, typer.Option(help="the model's config.json, where it is not known")] = None,
-    card_gib: Annotated[float, typer.Option(min=1, help="memory of one GPU")] = 80.0,
-    devices: Annotated[int, typer.Option("--devices", "--processes", min=1, help="GPUs that share the training")] = 1,
-    sharding: Annotated[str, typer.Option(help="none, zero1, zero2 or zero3 (FSDP is zero3)")] = "none",
+    config: Annotated[Path | None, typer.Option(help="config.json of a model that is not known here")] = None,
+    card_gib: Annotated[float, typer.Option(min=1, help="memory of one GPU, in GiB")] = 80.0,
+    devices: Annotated[int, typer.Option("--devices", "--processes", min=1, help="number of GPUs")] = 1,
+    sharding: Annotated[str, typer.Option(help="none, zero1, zero2 or zero3; FSDP is zero3")] = "none",
     changes: SetOption = None,
 ) -> None:
-    """Say what a recipe needs of a GPU's memory, and what PPO and DPO would need, from config.json alone."""
+    """Estimate the GPU memory that a recipe needs, and that PPO and DPO would need, from config.json alone."""
     console = Console()
     with _said(console):
         loaded = _load(recipe, None, changes, {})
@@ -307,7 +306,7 @@ def plan_memory(
 
 @contextlib.contextmanager
 def _said(console: Console) -> Iterator[None]:
-    """Say what stopped the command, and nothing of where in the code that was."""
+    """Print expected errors without a traceback, and exit with 1."""
     try:
         yield
     except STOPS as problem:
@@ -318,7 +317,7 @@ def _said(console: Console) -> Iterator[None]:
 
 
 def _quiet_libraries() -> None:
-    """Leave what the libraries log about themselves to `TRANSFORMERS_VERBOSITY=info`; warnings of ours are printed."""
+    """Silence the libraries' own logs and progress bars, unless `TRANSFORMERS_VERBOSITY` is set. Keep our warnings."""
     import transformers
 
     warnings.filterwarnings("ignore", message=r"`(is_)?gradient_checkpointing(_enable|_disable)?` is deprecated")
@@ -332,9 +331,10 @@ def _quiet_libraries() -> None:
 
 
 def _stay_on_one_card(console: Console) -> None:
-    """Keep a process that was started alone to the first GPU: over several, layers would work one after the other.
+    """Limit a process started without a launcher to the first GPU.
 
-    A launcher sets `WORLD_SIZE`; whoever wants the layers spread names the cards in `CUDA_VISIBLE_DEVICES`.
+    Otherwise transformers would spread the layers over all GPUs, which then work one after the other. A launcher sets
+    `WORLD_SIZE`; set `CUDA_VISIBLE_DEVICES` to spread the layers anyway.
     """
     import torch
 
@@ -344,7 +344,7 @@ def _stay_on_one_card(console: Console) -> None:
     if cards > 1:
         os.environ["CUDA_VISIBLE_DEVICES"] = "0"
         console.print(
-            f"one process uses the first of {cards} GPUs; for all of them: "
+            f"using the first of {cards} GPUs; to use all of them: "
             f"accelerate launch --config_file trainer/accelerate/ddp.yaml --num_processes {cards} -m trainer ...",
             style="yellow",
             highlight=False,
@@ -353,7 +353,7 @@ def _stay_on_one_card(console: Console) -> None:
 
 
 def _seeds(recipe: Recipe, seed: int | None, seeds: str | None) -> list[int]:
-    """Return the seeds of several runs; none for a single run."""
+    """Return the seeds if there are several runs, and an empty list for a single run."""
     if seeds is None:
         return [] if seed is not None else recipe.seeds
     if seed is not None:
@@ -373,7 +373,7 @@ def _yaml(option: str, text: str) -> object:
 def _load_to_compute(
     recipe: str, verifier_url: str | None, changes: list[str] | None, options: dict[str, object], console: Console
 ) -> Recipe:
-    """Load a recipe for a command that runs a model: the libraries are quiet, and one process stays on one GPU."""
+    """Load a recipe for a command that runs a model: silence the libraries, and use one GPU for one process."""
     loaded = _load(recipe, verifier_url, changes, options)
     _quiet_libraries()
     _stay_on_one_card(console)

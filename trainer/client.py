@@ -1,11 +1,11 @@
-"""The verifier of a recipe, as a client of it; what a client does is told in `verifier_service.client`."""
+"""The client for a recipe's verifier. See `verifier_service.client` for what it does."""
 
 from trainer.config import VerifierOptions
 from verifier_service.client import VerifierClient
 
 
 def client_of(options: VerifierOptions) -> VerifierClient:
-    """Return a client of the verifier, or verifiers, that a recipe names. Close it."""
+    """Return a client for the verifiers that a recipe names. The caller closes it."""
     return VerifierClient(
         options.url,
         deadline_s=options.deadline_s,

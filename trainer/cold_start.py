@@ -1,7 +1,7 @@
-"""A short supervised stage on the task's own demonstrations: a policy that never succeeds has no reward to learn from.
+"""A short supervised stage on the task's own demonstrations: a policy that never succeeds gets no reward to learn from.
 
-It uses TRL's SFTTrainer, and stops where sampled completions of training prompts are right often enough and not more
-often, so that most of what there is to learn is left to the reward, on every machine.
+It uses TRL's SFTTrainer and stops once sampled completions of training prompts are right often enough, and no more
+often than that. This leaves most of the learning to the reward, on every machine.
 """
 
 import json
@@ -29,26 +29,35 @@ from verifier_service.client import VerifierClient
 from verifier_service.schema import Verdict
 
 MAX_HALVINGS = 8
-"""Mixes that are tried between two checks. Where none of them is within the tolerance, the last one is kept."""
+"""How many mixes to try between two checks. If none is within the tolerance, the last one is kept."""
 
 
 def run(recipe: Recipe, base: str, tokenizer: Any, problems: list[Problem], client: VerifierClient, say: Any) -> Path:
-    """Train on demonstrations and return the folder of the result: a model, or an adapter where the recipe has one.
+    """Train on demonstrations, unless an earlier run has finished this stage.
 
-    A stage that was finished before is not done again. `say` is called with sentences for the user.
+    Args:
+        recipe: A recipe with a cold start.
+        base: The hub id or folder of the model to start from.
+        tokenizer: The model's tokenizer.
+        problems: Training problems; those with a demonstration are used.
+        client: The verifier, which judges the completions that decide when to stop.
+        say: Called with sentences for the user.
+
+    Returns:
+        The folder of the result: a model, or an adapter if the recipe has one.
 
     Raises:
-        DataError: the problems have nothing to imitate.
+        DataError: No problem has a demonstration.
     """
     options = recipe.cold_start
-    assert options is not None, "the caller asks only for recipes that have a cold start"
+    assert options is not None, "callers pass only recipes with a cold start"
     folder = recipe.run_dir / "cold-start"
     done = folder / "done.json"
     if done.exists():
         return folder
     shown = [problem for problem in problems if problem.shown]
     if not shown:
-        raise DataError("cold_start: no row of the data has a solution to imitate")
+        raise DataError("cold_start: no row of the data has a solution to imitate; remove cold_start")
     watch = _Watch(options, recipe, tokenizer, shown, client, say)
     trainer = SFTTrainer(
         model=base,
@@ -110,18 +119,18 @@ def _in_one_turn(recipe: Recipe, problems: list[Problem]) -> Dataset:
         return Dataset.from_dict({"prompt": prompts, "completion": shown})
     answers = [[{"role": "assistant", "content": text}] for text in shown]
     columns: dict[str, Sequence[object]] = {"prompt": prompts, "completion": answers}
-    if recipe.prompt.chat_template_kwargs:  # TRL reads them of each row, and gives the template those of no other place
+    if recipe.prompt.chat_template_kwargs:  # TRL reads them from this column only
         columns["chat_template_kwargs"] = [recipe.prompt.chat_template_kwargs] * len(problems)
     return Dataset.from_dict(columns)
 
 
 class _Watch(TrainerCallback):
-    """Measures the sampled accuracy on training prompts now and then, and ends the stage when it is enough.
+    """Checks the sampled accuracy on training prompts from time to time, and ends the stage once it is high enough.
 
-    What is measured, and kept, is the mean of the weights since the check before. A single step's weights swing between
-    the habits that the demonstrations show, and which way they swing hangs on the last bits of the floats, so on the
-    CPU. A mean that is right more often than `accuracy_tolerance` allows is mixed with the one before it, by halves,
-    until the accuracy lies between the two bounds.
+    It measures and keeps the mean of the weights since the previous check. The weights of single steps oscillate
+    between the habits in the demonstrations, and their direction depends on the last bits of the floats, that is, on
+    the CPU. A mean whose accuracy exceeds the target by more than `accuracy_tolerance` is mixed with the previous one,
+    by bisection, until the accuracy is between the two bounds.
     """
 
     def __init__(
@@ -142,7 +151,7 @@ class _Watch(TrainerCallback):
         self.accuracy: float | None = None
         self.mean = weights.Mean()
         self.below: weights.Weights = []
-        """The last weights that were not yet right often enough."""
+        """The last weights whose accuracy was still too low."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         if self.options.until_accuracy is not None:
@@ -159,7 +168,7 @@ class _Watch(TrainerCallback):
         weights.put(model, reached)
         self.accuracy = self._measure(model)
         said = f"step {state.global_step} of at most {state.max_steps}, sampled accuracy on training problems"
-        self.say(f"cold start: {said} {self.accuracy:.2f}; it ends at {enough:.2f}")
+        self.say(f"cold start: {said} {self.accuracy:.2f}; stops at {enough:.2f}")
         if self.accuracy >= enough:
             self._go_back(model, reached, enough)
             control.should_training_stop = True
@@ -169,7 +178,7 @@ class _Watch(TrainerCallback):
         return control
 
     def _go_back(self, model: Any, reached: weights.Weights, enough: float) -> None:
-        """Mix what was reached with what was not enough, until the accuracy is within the tolerance."""
+        """Mix the weights reached with the last ones that were too weak, until the accuracy is within the tolerance."""
         low, high = 0.0, 1.0
         too_much = enough + self.options.accuracy_tolerance
         for _ in range(MAX_HALVINGS):
@@ -178,20 +187,20 @@ class _Watch(TrainerCallback):
             share = (low + high) / 2
             weights.put(model, weights.mix(self.below, reached, share))
             self.accuracy = self._measure(model)
-            self.say(f"cold start: that is too much; went back to {share:.2f} of the way, {self.accuracy:.2f}")
+            self.say(f"cold start: overshot; back to {share:.2f} of the last stretch, accuracy {self.accuracy:.2f}")
             low, high = (share, high) if self.accuracy < enough else (low, share)
 
     def _measure(self, model: Any) -> float:
-        """Return the share of sampled completions that are right, the same in all processes."""
+        """Return the share of sampled completions that are right; all processes get the same value."""
         sampling = policy_sampling(self.recipe, self.recipe.grpo.temperature)
         answers = answer(model, self.tokenizer, self.problems, self.recipe, sampling, self.client)
         judged = [one.result for one in answers if one.result.verdict is not Verdict.JUDGE_ERROR]
         accuracy = sum(result.verdict is Verdict.ACCEPTED for result in judged) / max(len(judged), 1)
-        return broadcast_object_list([accuracy])[0]  # so that all processes stop at the same step
+        return broadcast_object_list([accuracy])[0]  # all processes must stop at the same step
 
 
 def _quiet(trainer: Any) -> None:
-    """Take away the callback that prints every log line; progress is shown by the caller."""
+    """Remove the callback that prints every log line: the caller shows the progress."""
     from transformers.trainer_callback import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)

@@ -1,7 +1,7 @@
-"""A recipe: everything one training run is made of, read from YAML.
+"""A recipe: the complete description of one training run, read from YAML.
 
-Every part is frozen and refuses unknown fields, naming the nearest right one, so that a misspelt option is an error
-and never an option that was not applied. Reading a recipe imports neither torch nor TRL.
+Every part is frozen and refuses unknown fields, naming the closest known one, so a misspelled option is an error
+instead of being silently ignored. Reading a recipe imports neither torch nor TRL.
 """
 
 import difflib
@@ -23,7 +23,11 @@ from trainer.trl import names as trl_names
 from verifier_service.client.options import Options, addresses
 
 RECIPES_DIR = Path(__file__).parent / "recipes"
-OUR_FIELDS = ("max_prompt_tokens", "multi_objective_aggregation", "trl")  # of `grpo:`, not given to TRL as they are
+OUR_FIELDS = (
+    "max_prompt_tokens",
+    "multi_objective_aggregation",
+    "trl",
+)  # fields of `grpo:` that are not passed to TRL directly
 
 
 class Part(BaseModel):
@@ -136,7 +140,7 @@ class Prompt(Part):
     @model_validator(mode="after")
     def _has_question(self) -> "Prompt":
         if "{question}" not in self.template:
-            raise ValueError("template has no {question}")
+            raise ValueError("template must contain {question}")
         return self
 
     def text(self, question: str) -> str:
@@ -260,8 +264,8 @@ class Grpo(Part):
     def _gdpo_scales_by_the_batch(self) -> "Grpo":
         if self.multi_objective_aggregation == "normalize_then_sum" and self.scale_rewards != "batch":
             raise ValueError(
-                "multi_objective_aggregation normalize_then_sum (GDPO) divides by the batch's standard deviation at "
-                f"the end: it needs scale_rewards batch, not {self.scale_rewards}"
+                "multi_objective_aggregation normalize_then_sum (GDPO) finally divides by the batch's standard "
+                f"deviation: it needs scale_rewards batch, not {self.scale_rewards}"
             )
         return self
 
@@ -270,7 +274,7 @@ class Grpo(Part):
         for name in self.trl:
             part = "grpo" if name in Grpo.model_fields else "vllm" if name in Vllm.model_fields else None
             if part is not None:
-                raise ValueError(f"trl.{name} is the recipe's {part}.{name}")
+                raise ValueError(f"trl.{name}: set it as {part}.{name}")
             if name in trl_names.OWNED_FIELDS:
                 raise ValueError(f"trl.{name} is set by the trainer itself{trl_names.OWNED_FIELDS[name]}")
         return self
@@ -305,7 +309,7 @@ class Vllm(Part):
 
 
 TRL_FIELDS = sorted({*Grpo.model_fields, *Vllm.model_fields} - {*OUR_FIELDS})
-"""What recipes name that is TRL's."""
+"""The fields of recipes that carry TRL's names."""
 
 
 class DynamicSampling(Part):
@@ -391,25 +395,25 @@ class Evaluation(Measuring, frozen=True):
         for place, source in enumerate(self.data):
             own = self.of(source)
             if not own.greedy and not own.samples:
-                raise ValueError(f"data.{place} has neither greedy nor samples: nothing would be measured")
+                raise ValueError(f"data.{place} has neither greedy nor samples, so it would measure nothing")
             if own.k and max(own.k) > (own.samples or 0):
-                raise ValueError(f"data.{place}: k {max(own.k)} needs as many samples, and there are {own.samples}")
+                raise ValueError(f"data.{place}: k {max(own.k)} needs as many samples; samples is {own.samples}")
             if seen.setdefault(source.label, own) != own:
-                text = f"data.{place}: another source is called {source.label!r} too and measured otherwise"
+                text = f"data.{place}: another source is also called {source.label!r} but is measured differently"
                 raise ValueError(f"{text}; give it a name")
         if self.best_by is not None and self.best_by not in seen:
-            raise ValueError(f"best_by {self.best_by!r} is none of the sources: {', '.join(seen) or 'there are none'}")
+            raise ValueError(f"best_by {self.best_by!r} is not one of the sources ({', '.join(seen) or 'no sources'})")
         return self
 
     def of(self, source: Source) -> Measuring:
-        """Return how a source is measured: by its own `evaluate`, and what that leaves open by these fields."""
+        """Return how to measure a source: its own `evaluate`, completed by these fields."""
         own = source.evaluate.model_dump(exclude_none=True) if source.evaluate else {}
         if "samples" in own:
-            own = {"k": None, **own}  # those of other numbers of samples are not this source's
+            own = {"k": None, **own}  # the evaluation's k belong to another number of samples
         return Measuring(**(self.model_dump(include=set(Measuring.model_fields)) | own))
 
     def insisting(self, **values: float) -> "Evaluation":
-        """Return the evaluation with these values for every source, whatever its own are."""
+        """Return the evaluation with these values for every source, overriding the source's own."""
         data = [
             source.model_copy(update={"evaluate": source.evaluate.model_copy(update=dict.fromkeys(values))})
             if source.evaluate
@@ -510,7 +514,7 @@ class Recipe(Part):
 
     @property
     def run_dir(self) -> Path:
-        """The folder in which everything of this run is kept."""
+        """The folder that holds everything this run writes."""
         return self.output_dir if self.output_dir is not None else Path("runs") / self.name
 
     @property
@@ -520,12 +524,12 @@ class Recipe(Part):
 
     @property
     def batches_per_generation(self) -> int:
-        """Batches of one device that are trained on before completions are generated anew."""
+        """Batches that one device trains on before it generates new completions."""
         return (self.grpo.steps_per_generation or self.grpo.gradient_accumulation_steps) * self.grpo.num_iterations
 
     @property
     def generation_batch_per_device(self) -> int:
-        """Completions that one process generates at once."""
+        """Completions that one process generates together."""
         batches = self.grpo.steps_per_generation or self.grpo.gradient_accumulation_steps
         return self.grpo.per_device_train_batch_size * batches
 
@@ -540,7 +544,7 @@ class Recipe(Part):
         filled = {**values, "grpo": algorithm.applied(values["grpo"])}
         if algorithm.samples_dynamically and values.get("dynamic_sampling", {}) is None:
             raise ValueError(
-                f"algorithm {values['algorithm']} ({algorithm.source}) samples dynamically: leave the field out"
+                f"algorithm {values['algorithm']} ({algorithm.source}) needs dynamic_sampling; do not set it to null"
             )
         return {"dynamic_sampling": {}, **filled} if algorithm.samples_dynamically else filled
 
@@ -548,23 +552,23 @@ class Recipe(Part):
     def _training_is_no_evaluation(self) -> "Recipe":
         for place, source in enumerate(self.data):
             if source.evaluate is not None:
-                raise ValueError(f"data.{place}.evaluate: only sources of evaluation.data have it; see grpo for these")
+                raise ValueError(f"data.{place}.evaluate: only sources in evaluation.data have it; grpo sets the rest")
         return self
 
     @field_validator("seeds")
     @classmethod
     def _seeds_differ(cls, seeds: list[int]) -> list[int]:
         if len(set(seeds)) < len(seeds):
-            raise ValueError(f"{seeds} has a seed twice")
+            raise ValueError(f"{seeds} contains a seed twice")
         return seeds
 
     @model_validator(mode="after")
     def _turns_fit(self) -> "Recipe":
         taken = [name for name in ("repair", "interpreter", "dynamic_sampling") if getattr(self, name) is not None]
         if len(taken) > 1:
-            raise ValueError(f"{' and '.join(taken)} do not go together: leave out all but one")
+            raise ValueError(f"{' and '.join(taken)} cannot be combined: keep only one")
         if (self.repair or self.interpreter) and not self.prompt.chat:
-            raise ValueError(f"{taken[0]} needs a chat template to tell turns apart: leave out prompt.chat false")
+            raise ValueError(f"{taken[0]} needs a chat template to separate turns: remove prompt.chat: false")
         return self
 
     @model_validator(mode="after")
@@ -572,17 +576,21 @@ class Recipe(Part):
         kinds = [part.kind for part in self.reward]
         twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
         if twice:
-            raise ValueError(f"reward: {', '.join(twice)} is there twice; each part is logged under its own name")
+            raise ValueError(f"reward: {', '.join(twice)} appears twice; each kind can be used once")
         return self
 
 
 def load_recipe(source: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
-    """Read a recipe from a YAML file, or one of those that come with the package by its name.
+    """Read a recipe from a YAML file, or a packaged recipe by its name.
 
-    `overrides` replaces fields, named by dotted paths (`{"grpo.max_steps": 10}`); so does `VERIFIER_URL`.
+    For example, `load_recipe("demo", {"grpo.max_steps": 10})` is the packaged demo with ten steps.
+
+    Args:
+        source: The path of a YAML file, or the name of a packaged recipe.
+        overrides: New values by dotted path. They override the file and the environment variable `VERIFIER_URL`.
 
     Raises:
-        RecipeError: there is no such file, it is no YAML, or a field is wrong; every problem is named.
+        RecipeError: There is no such file, it is not valid YAML, or fields are wrong; the message names every problem.
     """
     path = find_recipe(source)
     try:
@@ -590,7 +598,7 @@ def load_recipe(source: str | Path, overrides: dict[str, Any] | None = None) -> 
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         raise RecipeError(str(path), [f"cannot be read: {problem}"]) from problem
     if not isinstance(values, dict):
-        raise RecipeError(str(path), ["is no mapping of fields"])
+        raise RecipeError(str(path), ["the file must contain a mapping of fields"])
     from_environment = {"verifier.url": os.environ["VERIFIER_URL"]} if os.environ.get("VERIFIER_URL") else {}
     for dotted, value in {**from_environment, **(overrides or {})}.items():
         values = changed(values, dotted.split("."), value)
@@ -598,10 +606,13 @@ def load_recipe(source: str | Path, overrides: dict[str, Any] | None = None) -> 
 
 
 def find_recipe(source: str | Path) -> Path:
-    """Return the file of a recipe: a path, or the name of one that comes with the package.
+    """Return the file of a recipe.
+
+    Args:
+        source: A path, or the name of a packaged recipe.
 
     Raises:
-        RecipeError: neither exists; the message lists the names that do.
+        RecipeError: Neither exists; the message lists the packaged names.
     """
     path = Path(source)
     if path.is_file():
@@ -611,20 +622,20 @@ def find_recipe(source: str | Path) -> Path:
     if len(path.parts) == 1 and name in packaged:
         return packaged[name]
     raise RecipeError(
-        str(source), [f"there is no such file, and no packaged recipe of that name ({', '.join(packaged)})"]
+        str(source), [f"there is no such file or packaged recipe; the packaged recipes are {', '.join(packaged)}"]
     )
 
 
 def packaged_recipes() -> dict[str, Path]:
-    """Return the recipes that come with the package, by name."""
+    """Return the paths of the packaged recipes by name."""
     return {path.stem: path for path in sorted(RECIPES_DIR.glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def parse_recipe(values: dict[str, Any], source: str = "recipe") -> Recipe:
-    """Make a recipe of plain values.
+    """Build a recipe from plain values.
 
     Raises:
-        RecipeError: a field is wrong; every problem is named.
+        RecipeError: Fields are wrong; the message names every problem.
     """
     try:
         return Recipe.model_validate(values)
@@ -633,12 +644,12 @@ def parse_recipe(values: dict[str, Any], source: str = "recipe") -> Recipe:
 
 
 def recipe_text(recipe: Recipe) -> str:
-    """Write a recipe as YAML, every field with the value that is used."""
+    """Return a recipe as YAML, including every default."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 class _OneValueEach(yaml.SafeLoader):
-    """Refuses a field that is given twice; YAML would silently take the last value."""
+    """Refuses a field that appears twice. PyYAML would silently use the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         first: dict[str, int] = {}
@@ -647,28 +658,33 @@ class _OneValueEach(yaml.SafeLoader):
                 continue
             line = key.start_mark.line + 1
             if key.value in first:
-                twice = f"the field {key.value!r} is there twice, in lines {first[key.value]} and {line}"
+                twice = f"the field {key.value!r} appears twice, in lines {first[key.value]} and {line}"
                 raise yaml.MarkedYAMLError(problem=twice)
             first[key.value] = line
         return super().construct_mapping(node, deep)
 
 
 def changed(values: object, path: Sequence[str], value: object) -> Any:
-    """Return values of which the one at a path is another: names of fields, and numbers of items from 0.
+    """Return a copy of nested values with one value replaced.
+
+    Args:
+        values: Nested mappings and lists.
+        path: Field names and list indices from 0. Missing mappings are created.
+        value: The new value.
 
     Raises:
-        RecipeError: there is no such place.
+        RecipeError: The path leads nowhere.
     """
     if not path:
         return value
     name, *rest = path
     if isinstance(values, list):
         if not name.isdigit() or int(name) >= len(values):
-            raise RecipeError("--set", [f"{name!r} is no item of a list; there are 0 to {len(values) - 1}"])
+            raise RecipeError("--set", [f"{name!r} is not an index of the list; it has 0 to {len(values) - 1}"])
         number = int(name)
         return [*values[:number], changed(values[number], rest, value), *values[number + 1 :]]
     if not isinstance(values, dict | None):
-        raise RecipeError("--set", [f"{name!r} cannot stand in {values!r:.60}, which has no fields"])
+        raise RecipeError("--set", [f"{name!r} cannot be set in {values!r:.60}, which has no fields"])
     fields = values or {}
     return {**fields, name: changed(fields.get(name), rest, value)}
 
@@ -679,19 +695,19 @@ def _in_words(error: Any, values: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return f"{where}: there is no such field{_nearest(error['loc'])}"
     if error["type"] == "missing":
-        return f"{where}: is needed and not there"
+        return f"{where}: is required but missing"
     given = error.get("input")
     shown = f" (it is {given!r:.100})" if not isinstance(given, dict | list | BaseModel) else ""
     return f"{where}: {error['msg'].removeprefix('Value error, ')}{shown}"
 
 
 def _nearest(loc: tuple[int | str, ...]) -> str:
-    """Name the right field that comes nearest: its name today, another spelling, or another part that has it."""
+    """Suggest the right field: its current name, a similar name, or the part of the recipe that has it."""
     wrong = str(loc[-1])
     fields = _fields_at(loc[:-1])
     renamed = trl_names.RENAMED.get(str(loc[0]), {}).get(wrong)
     if renamed in fields:
-        return f"; it is called {renamed!r} now, as in TRL"
+        return f"; it is now called {renamed!r}, as in TRL"
     near = difflib.get_close_matches(wrong, fields, n=1, cutoff=0.6)
     if near:
         return f"; the nearest is {near[0]!r}"
@@ -703,12 +719,12 @@ def _nearest(loc: tuple[int | str, ...]) -> str:
         if name == wrong
     ]
     if elsewhere:
-        return f"; perhaps {elsewhere[0]!r}"
-    return f"; there are {', '.join(sorted(fields))}"
+        return f"; did you mean {elsewhere[0]!r}?"
+    return f"; the fields are {', '.join(sorted(fields))}"
 
 
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
-    """Return the field names of the part at a location of a validation error."""
+    """Return the field names of the recipe's part at the location of a validation error."""
     at: Any = Recipe
     for step in loc:
         if isinstance(step, int):
@@ -723,7 +739,7 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the models that an annotation such as `list[A | B] | None` mentions."""
+    """Return the models in an annotation such as `list[A | B] | None`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in getattr(annotation, "__args__", ()) for model in _models_in(inner)]

@@ -1,15 +1,15 @@
-"""What can stop a training run, one class for each boundary that was crossed.
+"""What can stop a training run: one class for each boundary.
 
 TrainerError
-├── RecipeError       the recipe's: it has to be changed
-├── DataError         a dataset lacks a column, a file or a slice that the recipe asks for
-└── SavingFailed      weights or a checkpoint could not be written: a full disk, mostly
-VerifierError         the client's; see `verifier_service.client.errors`
+├── RecipeError       the recipe has to be changed
+├── DataError         a data set lacks a column, a file or a slice that the recipe names
+└── SavingFailed      weights or a checkpoint could not be written, mostly because the disk is full
+VerifierError         from the client; see `verifier_service.client.errors`
 ├── VerifierDown      no answer for longer than `verifier.patience_s`: the run is saved and can be resumed
-├── VerifierRefused   the verifier answered that it will never take this request (401, 404, 413, 422)
-└── NotAVerifier      something else answers there
+├── VerifierRefused   the verifier will never accept this request (401, 404, 413, 422)
+└── NotAVerifier      something other than a verifier answers at this address
 
-A wrong answer, a crashed program and a `judge_error` are not here: they are values in a result.
+Wrong answers, crashed programs and judge errors are not errors here: they are values in a result.
 """
 
 import shutil
@@ -31,11 +31,11 @@ __all__ = [
 
 
 class TrainerError(Exception):
-    """Base of every error that the trainer raises on purpose."""
+    """Base class of all errors that the trainer raises on purpose."""
 
 
 class RecipeError(TrainerError):
-    """The recipe asks for what cannot be had; each problem names the field and what is right."""
+    """The recipe is invalid. Each problem names the field and what is allowed."""
 
     def __init__(self, source: str, problems: list[str]) -> None:
         self.source = source
@@ -44,18 +44,18 @@ class RecipeError(TrainerError):
 
 
 class DataError(TrainerError):
-    """A dataset is not what the recipe says it is."""
+    """A data set does not match what the recipe says about it, or a folder does not hold what it should."""
 
 
 class SavingFailed(TrainerError):
-    """What was to be saved is not there whole; checkpoints that were saved before are."""
+    """Something could not be saved completely. Earlier checkpoints are intact."""
 
     def __init__(self, folder: Path, problem: str) -> None:
         free = shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
-        super().__init__(f"{folder} could not be saved: {problem} ({free / 1024**3:.1f} GiB of the disk are free)")
+        super().__init__(f"{folder} could not be saved: {problem} ({free / 1024**3:.1f} GiB of disk space left)")
 
 
 Stop = TrainerError | VerifierError
-"""What ends a run on purpose, with a sentence that says why."""
+"""An error that ends a run and whose text is meant for the user."""
 STOPS = (TrainerError, VerifierError)
 """The same, for `except`."""

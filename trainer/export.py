@@ -1,4 +1,4 @@
-"""What becomes of a trained model: an adapter made part of it, so that others load it without PEFT; and the hub."""
+"""Merge a trained adapter into its model, so that it loads without PEFT, and push models to the hub."""
 
 import json
 from pathlib import Path
@@ -17,20 +17,27 @@ from trainer.models import base_model, load_model, load_tokenizer
 
 @torch.no_grad()
 def merge(recipe: Recipe, adapter: Path, output: Path, push_to: str | None, console: Console) -> None:
-    """Add an adapter to the weights of the recipe's model and save both as one, with the tokenizer.
+    """Merge an adapter into the weights of the recipe's model and save the result with its tokenizer.
 
-    Weights that were quantized for training are loaded as they were before: merged in 4 bits they would lose more than
-    the adapter gives. `push_to` is the hub id that the result is pushed to, as by `push`.
+    If training used quantized weights, the original ones are loaded: merging in 4 bits would lose more than the
+    adapter adds.
+
+    Args:
+        recipe: The recipe that names the model.
+        adapter: The adapter's folder.
+        output: The folder to write, which must be empty or missing.
+        push_to: The hub id to push the result to, or None.
+        console: Where the result is reported.
 
     Raises:
-        DataError: there is no adapter, or `output` holds something already, and nothing is overwritten; or as `push`.
+        DataError: There is no adapter, or `output` is not empty; or as `push`.
     """
     if push_to is not None:
         _token(push_to)
     if not (adapter / "adapter_config.json").is_file():
-        raise DataError(f"{adapter} holds no adapter: adapter_config.json is not there")
+        raise DataError(f"{adapter} is not an adapter's folder: it has no adapter_config.json")
     if output.is_dir() and any(output.iterdir()):
-        raise DataError(f"{output} is not empty; give another --output")
+        raise DataError(f"{output} is not empty; choose another --output")
     if isinstance(recipe.model, Pretrained):
         recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"quantization": None})})
     base = base_model(recipe, [])
@@ -44,21 +51,21 @@ def merge(recipe: Recipe, adapter: Path, output: Path, push_to: str | None, cons
 
 
 def push(folder: Path, to: str, public: bool, console: Console) -> None:
-    """Push a folder that holds a model or an adapter to the hub, into a repository that is made where there is none.
+    """Push the folder of a model or an adapter to the hub, creating the repository if needed.
 
-    A repository that is made is private unless `public`. What only the trainer needs (`training_args.bin`) stays here.
+    A new repository is private unless `public` is set. Files that only the trainer needs are not pushed.
 
     Raises:
-        DataError: there are no weights, the adapter's model is a folder of this machine, `to` is no hub id, there is no
-            token, or the hub does not take it.
+        DataError: The folder has no weights, the adapter's base model is a local folder, `to` is not a hub id, there is
+            no token, or the hub refuses the upload.
     """
     if not any(path.stat().st_size for pattern in WEIGHTS for path in folder.glob(pattern)):
-        raise DataError(f"{folder} holds no weights to push")
+        raise DataError(f"{folder} has no weights to push")
     config = folder / "adapter_config.json"
     base = json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"] if config.is_file() else ""
     if base and Path(base).exists():
         raise DataError(
-            f"{folder} is an adapter of the model in {base}, a folder that nobody else has: push the whole model, by "
+            f"{folder} is an adapter for the model in {base}, a folder on this machine only: push the whole model with "
             f"`merge --push-to {to}`"
         )
     api = HfApi(token=_token(to))
@@ -71,17 +78,19 @@ def push(folder: Path, to: str, public: bool, console: Console) -> None:
             ignore_patterns=["training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state*", ".*"],
         )
     except (OSError, HTTPError) as problem:
-        raise DataError(f"{api.endpoint} does not take {to}: {' '.join(str(problem).split())}") from problem
+        raise DataError(f"{api.endpoint} refuses {to}: {' '.join(str(problem).split())}") from problem
     console.print(f"pushed: {api.endpoint}/{to}", highlight=False, soft_wrap=True)
 
 
 def _token(to: str) -> str:
-    """Return the hub's token, after looking at where it is to be used."""
+    """Return the hub's token after validating the id that it will be used for."""
     try:
         validate_repo_id(to)
     except HFValidationError as problem:
-        raise DataError(f"{to!r} is no hub id, as ORG/NAME is: {problem}") from problem
+        raise DataError(f"{to!r} is not a hub id such as ORG/NAME: {problem}") from problem
     token = get_token()
     if token is None:
-        raise DataError(f"there is no hub token to push {to} with: set HF_TOKEN, or `hf auth login`; it has to write")
+        raise DataError(
+            f"no hub token to push {to} with: set HF_TOKEN to one with write access, or run `hf auth login`"
+        )
     return token

@@ -1,4 +1,4 @@
-"""What a run writes: files that are whole or not there, weights that are there, and nothing older overwritten."""
+"""How a run writes files: complete or not at all, with weights verified, and without overwriting older runs."""
 
 import contextlib
 import itertools
@@ -11,21 +11,22 @@ from transformers import Trainer
 from trainer.errors import SavingFailed
 
 WEIGHTS = ("*.safetensors", "*.bin")
-SEEDS = "seeds.json"  # of a folder that holds runs with several seeds: which they are
+SEEDS = "seeds.json"  # lists the seeds of a folder with one run for each seed
 _STATE = "trainer_state.json"  # the last file of a checkpoint that transformers writes
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that whoever reads it, also after a crash, finds the old text or the new one."""
+    """Write a text file atomically: readers find either the old text or the new one, even after a crash."""
     new = path.with_name(f".{path.name}.new")
     new.write_text(text, encoding="utf-8")
     os.replace(new, path)
 
 
 def set_aside(folder: Path, name: str | None = None) -> Path | None:
-    """Rename a folder that holds anything to the first free `FOLDER.N`, or `NAME.N` beside it.
+    """Rename a non-empty folder to the first free `FOLDER.N`, or to `NAME.N` in the same place.
 
-    Returns: where it is now; None when there was nothing to set aside.
+    Returns:
+        The new path, or None if there was nothing to set aside.
     """
     if not folder.is_dir() or not any(folder.iterdir()):
         return None
@@ -33,28 +34,28 @@ def set_aside(folder: Path, name: str | None = None) -> Path | None:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Return the last checkpoint that was saved to its end, after setting aside those that were not.
+    """Return the last complete checkpoint, after setting aside incomplete ones.
 
-    A process that is killed while it saves leaves half a checkpoint. It is kept as `broken-checkpoint-N.1`.
+    A process that is killed while it saves leaves an incomplete checkpoint. It is kept as `broken-checkpoint-N.1`.
     """
     found = [path for path in folder.glob("checkpoint-*") if path.is_dir() and path.name.rpartition("-")[2].isdigit()]
     for path in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
         if _is_whole(path):
             return path
-        with contextlib.suppress(FileNotFoundError):  # another process of the run was faster
+        with contextlib.suppress(FileNotFoundError):  # another process of the run has renamed it already
             path.rename(_free(path.with_name(f"broken-{path.name}")))
     return None
 
 
 def save_model(trainer: Trainer, folder: Path) -> None:
-    """Save a trainer's model, or its adapter, in one piece also where its weights are sharded.
+    """Save a trainer's model or adapter as a whole, even if its weights are sharded.
 
     Raises:
-        SavingFailed: the folder holds no weights afterwards; the process must not end as if all were well.
+        SavingFailed: The folder has no weights afterwards. The process must not end as if it had succeeded.
     """
     plugin = getattr(trainer.accelerator.state, "fsdp_plugin", None)
     if trainer.is_fsdp_enabled and plugin is not None:
-        plugin.set_state_dict_type("FULL_STATE_DICT")  # with a sharded one transformers saves nothing, and says nothing
+        plugin.set_state_dict_type("FULL_STATE_DICT")  # with a sharded one, transformers silently saves nothing
     try:
         trainer.save_model(str(folder))
     except (OSError, RuntimeError) as problem:
@@ -66,7 +67,7 @@ def save_model(trainer: Trainer, folder: Path) -> None:
 
 
 def _free(path: Path) -> Path:
-    """Return the first `PATH.N` that is not there."""
+    """Return the first `PATH.N` that does not exist."""
     return next(Path(f"{path}.{n}") for n in itertools.count(1) if not Path(f"{path}.{n}").exists())
 
 

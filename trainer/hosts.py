@@ -1,4 +1,4 @@
-"""Several hosts in one run: only the first process writes most of a run's folder, and all of them read it."""
+"""Runs on several hosts: the first process writes most of the run's folder, and all processes read it."""
 
 import socket
 import time
@@ -11,14 +11,14 @@ from accelerate.utils import broadcast_object_list, gather_object
 from trainer.errors import DataError
 
 APPEARS_WITHIN_S = 20.0
-"""A network file system shows to other hosts after some seconds what one has written."""
+"""How long to wait for a file. A network file system can take seconds to show it to other hosts."""
 
 
 def see_the_same_folder(folder: Path, state: PartialState, within_s: float = APPEARS_WITHIN_S) -> None:
-    """See that all processes find in a folder what the first one writes there; one process alone always does.
+    """Check that all processes see the files that the first one writes to a folder.
 
     Raises:
-        DataError: on all processes, where some see another folder; it names their hosts.
+        DataError: Some processes see a different folder; the message names their hosts. Raised on all processes.
     """
     if state.num_processes == 1:
         return
@@ -33,8 +33,8 @@ def see_the_same_folder(folder: Path, state: PartialState, within_s: float = APP
     state.wait_for_everyone()
     if blind:
         raise DataError(
-            f"{folder} on {', '.join(sorted(blind))} is not the folder that the first process writes: a run on several "
-            "hosts needs an output_dir on a file system that they share, such as NFS"
+            f"{folder} on {', '.join(sorted(blind))} is not the folder that the first process writes to: a run on "
+            "several hosts needs an output_dir on a shared file system, such as NFS"
         )
 
 

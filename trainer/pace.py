@@ -1,4 +1,4 @@
-"""How far a long command is, and how long it will still take: a line every few seconds."""
+"""The progress of a long command: a line every few seconds with what is done and the time left."""
 
 import time
 
@@ -8,7 +8,7 @@ LINE_EVERY_S = 5.0
 
 
 class Pace:
-    """Is told how much is done, of how much, and says so. What was done before it began does not count as speed."""
+    """Prints progress. What was done before the first call does not count toward the speed."""
 
     def __init__(self, console: Console, what: str) -> None:
         self._console = console
@@ -18,7 +18,7 @@ class Pace:
         self._last_line = 0.0
 
     def __call__(self, done: int, total: int) -> None:
-        """Print `WHAT: 120 of 400, 1:20 left`, not more often than every five seconds, and at the end."""
+        """Print `WHAT: 120 of 400, 1:20 left`, at most every five seconds and at the end."""
         now = time.monotonic()
         if self._first is None:
             self._first = done
@@ -31,11 +31,11 @@ class Pace:
 
 
 def clock(seconds: float) -> str:
-    """Write seconds as `1:05`, and from an hour on as `2:01:05`."""
+    """Format seconds as `1:05`, or `2:01:05` from an hour on."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 def left_s(done: int, left: int, took_s: float) -> float | None:
-    """Estimate the seconds that are left at the speed until now; None when nothing was done yet."""
+    """Estimate the seconds left at the current speed; None if nothing is done yet."""
     return took_s / done * left if done > 0 else None

@@ -1,4 +1,4 @@
-"""What a run shows while it goes on (a panel on a terminal, lines elsewhere), and what it keeps: metrics.jsonl."""
+"""The progress of a run: a panel on a terminal, lines elsewhere, and the log `metrics.jsonl`."""
 
 import json
 import math
@@ -19,13 +19,13 @@ from trainer.pace import clock
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _CHART_COLUMNS = 60
-_LINE_EVERY_S = 5.0  # where the output is no terminal
+_LINE_EVERY_S = 5.0  # if the output is not a terminal
 
 
 class Metrics:
-    """The log of a run, one step a line, in `metrics.jsonl`. A resumed run forgets what came after its checkpoint.
+    """The log of a run in `metrics.jsonl`, one line for each step. A resumed run drops the steps after its checkpoint.
 
-    One of the run's processes keeps it; the others' `keeps` is false.
+    Only one of the run's processes writes it; the others have `keeps` false.
     """
 
     def __init__(self, path: Path, resumed_at_step: int, keeps: bool = True) -> None:
@@ -45,19 +45,19 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read a log; a last line that was cut off while it was written is dropped."""
+    """Read a log, ignoring an incomplete last line."""
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line]
 
 
 def _finite(value: object) -> object:
-    """Return a value as JSON can say it: not a number, and infinity, are null."""
+    """Replace NaN and infinity, which JSON does not have, by None."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Progress(TrainerCallback):
-    """Keeps the metrics of every logged step and shows how the run is doing."""
+    """Logs the metrics of every logged step and shows the progress of the run."""
 
     def __init__(self, metrics: Metrics, total_steps: int, console: Console, title: str) -> None:
         self.metrics = metrics
@@ -78,7 +78,7 @@ class Progress(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         if not state.is_world_process_zero or logs is None or "loss" not in logs:
             return
-        # TRL logs the reward in the step that generated; later steps on the same completions have none.
+        # TRL logs the reward only in the step that generated the completions, not in later steps on them.
         row = {"step": state.global_step, "at_s": round(time.monotonic() - self._began, 3), "reward": None, **logs}
         self.metrics.add(row)
         if self._live is not None:
@@ -91,7 +91,7 @@ class Progress(TrainerCallback):
         self.close()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Stop the panel and restore the terminal."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -128,7 +128,7 @@ class Progress(TrainerCallback):
 
 
 def sparkline(values: list[float], columns: int = _CHART_COLUMNS) -> str:
-    """Draw values as a row of bars from the least to the greatest, averaged where there are more than columns."""
+    """Draw values as a row of bars scaled from their minimum to their maximum; average them to fit the columns."""
     if not values:
         return ""
     size = max(1, -(-len(values) // columns))

@@ -1,4 +1,4 @@
-"""What has to be there before a run begins: packages, and a model that can be read. Nothing is moved or written."""
+"""Check what a run needs before it begins: packages, and a readable model. Nothing is moved or written."""
 
 import importlib.util
 
@@ -11,7 +11,7 @@ from trainer.trl import asynchronous
 
 
 def missing_packages(recipe: Recipe) -> list[str]:
-    """Name the packages that the recipe needs and that are not installed here, one sentence each."""
+    """Return one sentence for each package that the recipe needs and that is not installed here."""
     needed: dict[str, str] = dict.fromkeys(recipe.grpo.report_to, "grpo.report_to")
     if recipe.vllm is not None:
         needed["vllm"] = "vllm"
@@ -22,7 +22,7 @@ def missing_packages(recipe: Recipe) -> list[str]:
     if isinstance(recipe.model, Pretrained):
         if recipe.model.quantization is not None:
             needed["bitsandbytes"] = "model.quantization"
-        if "/" in recipe.model.attention:  # flash attention that is not there becomes sdpa: `attention_used`
+        if "/" in recipe.model.attention:  # a missing flash attention is no problem: `attention_used` replaces it
             needed["kernels"] = f"model.attention {recipe.model.attention}"
     return [
         f"{field} needs the package {name}, which is not installed here"
@@ -32,10 +32,10 @@ def missing_packages(recipe: Recipe) -> list[str]:
 
 
 def see_that_it_can_start(recipe: Recipe) -> None:
-    """Look for what would stop the run before its first step.
+    """Check that nothing prevents the run from starting.
 
     Raises:
-        RecipeError: a package is missing, or the model's files cannot be read; every problem is one sentence.
+        RecipeError: A package is missing, or the model's files cannot be read; one sentence for each problem.
     """
     missing = missing_packages(recipe)
     if recipe.async_grpo is not None:
@@ -55,5 +55,5 @@ def see_that_it_can_start(recipe: Recipe) -> None:
 
 
 def first_line(problem: Exception) -> str:
-    """Return what an error of a library says first; the rest is advice to those who call it."""
+    """Return the first line of a library's error; the rest is advice for programmers."""
     return next((line.strip() for line in str(problem).splitlines() if line.strip()), type(problem).__name__)[:300]

@@ -1,7 +1,7 @@
-"""One recipe with several seeds: a run for each, one after the other, in a process and a folder of its own.
+"""Train one recipe with several seeds, one after the other, each in its own process and folder.
 
-`RUN/seeds.json` says which seeds belong together, `RUN/seed-N/` is a run like any other, and its `done.json` says that
-nothing of it is left to do. A process for each gives a GPU's memory back in between, vLLM's too.
+`RUN/seeds.json` lists the seeds. `RUN/seed-N/` is a run like any other; its `done.json` marks it as finished. Separate
+processes make sure that all GPU memory is released between runs, including vLLM's.
 """
 
 import json
@@ -25,29 +25,36 @@ DONE = "done.json"
 
 
 def seeds_of(text: str) -> list[int]:
-    """Read `0,1,2`.
+    """Parse a list of seeds such as `0,1,2`.
 
     Raises:
-        RecipeError: it is no list of different whole numbers from 0 on.
+        RecipeError: This is not a list of distinct non-negative integers.
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts) or len(set(parts)) < len(parts):
-        raise RecipeError("--seeds", [f"{text!r} is no list of different whole numbers from 0 on; write --seeds 0,1,2"])
+        raise RecipeError("--seeds", [f"{text!r} is not a list of distinct integers from 0 up; write --seeds 0,1,2"])
     return [int(part) for part in parts]
 
 
 def train(recipe: Recipe, seeds: Sequence[int], resume: bool, console: Console) -> int:
-    """Run the recipe with each seed that is not done, and stop at the first run that does not end well.
+    """Run the recipe with each seed that is not finished, and stop at the first run that fails.
 
-    `resume` goes on with what is there; it may also add seeds. Without it an older folder is moved aside.
-    Returns: 0, or with what the run ended that stopped it; `resume` goes on there.
+    Args:
+        recipe: The recipe.
+        seeds: The seeds.
+        resume: Continue with the existing folder, possibly with additional seeds. Otherwise an older folder is set
+            aside.
+        console: Where progress is printed.
+
+    Returns:
+        0, or the exit code of the run that failed. With `resume`, the next call continues there.
 
     Raises:
-        RecipeError: a launcher of several processes started this.
-        DataError: there is nothing to resume.
+        RecipeError: A launcher for several processes started this.
+        DataError: There is nothing to resume.
     """
     if "WORLD_SIZE" in os.environ:
-        said = "several seeds are runs of their own, and a launcher starts one: launch `train --seed N --output-dir "
+        said = "a launcher can only start a single run, not several seeds: launch `train --seed N --output-dir "
         raise RecipeError("seeds", [f"{said}{recipe.run_dir}/seed-N` for each, then `report {recipe.run_dir}`"])
     folder = recipe.run_dir
     _begin(folder, recipe, seeds, resume)
@@ -55,12 +62,12 @@ def train(recipe: Recipe, seeds: Sequence[int], resume: bool, console: Console) 
     for number, seed in enumerate(seeds):
         run = folder / f"seed-{seed}"
         if (run / DONE).is_file():
-            console.print(f"seed {seed} is done: {run}", highlight=False, soft_wrap=True)
+            console.print(f"seed {seed} is finished: {run}", highlight=False, soft_wrap=True)
             continue
         began = time.monotonic()
         code = _child([*_command(recipe, folder, seed), *_flags(run, resume)])
         if code:
-            console.print(f"seed {seed} ended with {code}; go on with --resume", highlight=False, soft_wrap=True)
+            console.print(f"seed {seed} exited with {code}; continue with --resume", highlight=False, soft_wrap=True)
             return code
         write_whole(run / DONE, json.dumps({"seed": seed}))
         took_s.append(time.monotonic() - began)
@@ -73,7 +80,7 @@ def train(recipe: Recipe, seeds: Sequence[int], resume: bool, console: Console) 
 
 def _begin(folder: Path, recipe: Recipe, seeds: Sequence[int], resume: bool) -> None:
     if resume and not (folder / SEEDS).is_file():
-        raise DataError(f"{folder} holds no seeds to resume; start them without --resume")
+        raise DataError(f"{folder} has no seeds to resume; start without --resume")
     if not resume:
         set_aside(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +100,7 @@ def _flags(run: Path, resume: bool) -> list[str]:
 
 
 def _child(command: list[str]) -> int:
-    """Run a command to its end and return its code; signals that this process gets are handed on to it."""
+    """Run a command and return its exit code. SIGINT and SIGTERM are forwarded to it."""
     child: subprocess.Popen[bytes] | None = None
     early: list[int] = []
 
@@ -106,7 +113,7 @@ def _child(command: list[str]) -> int:
     watched = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, hand_on) for number in watched}
     try:
-        child = subprocess.Popen(command, start_new_session=True)  # a terminal's Ctrl-C would reach it twice
+        child = subprocess.Popen(command, start_new_session=True)  # otherwise Ctrl-C would reach it twice
         for number in early:
             child.send_signal(number)
         return child.wait()

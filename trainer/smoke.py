@@ -1,8 +1,8 @@
-"""Two steps of a recipe on eight problems: every stage of a run once, each with its time, in minutes instead of hours.
+"""Run every stage of a recipe once, with two steps on eight problems, in minutes instead of hours.
 
-The model, the adapter, the batch, vLLM and the lengths are the recipe's; what is changed is listed in `smaller`. With
-`tiny` the model is a random one of the recipe's architecture with some thousand weights, the problems are generated
-ones of the same kind, and what needs a GPU is left out: so every recipe's path can be run on any machine.
+Model, adapter, batch, vLLM and lengths are the recipe's own; `smaller` lists everything that changes. With `tiny`, the
+model is a random one of the recipe's architecture with a few thousand weights, the problems are generated ones of the
+same kind, and everything that needs a GPU is left out. So every recipe can be exercised on any machine.
 """
 
 import shutil
@@ -45,14 +45,14 @@ PROBLEMS = 8
 STEPS = 2
 TINY_TOKENS = 16
 KL_ALLOWED = 0.01
-"""Nats for each token by which a model that was saved and loaded again may differ from itself."""
+"""Maximum KL divergence, in nats per token, between the trained model and the same model saved and reloaded."""
 VLLM_ALLOWED = 0.2
-"""Mean difference of log-probabilities between vLLM and the policy; where weights were not sent it is far above."""
+"""Maximum mean difference of log-probabilities between vLLM and the policy. Stale weights exceed it by far."""
 EXTRAS = {"vllm": "vllm", "bitsandbytes": "qlora", "flash_attn": "flash", "deepspeed": "deepspeed"}
 
 
 class Stages:
-    """Which stage is going on, and the seconds of each without those of the stages within it."""
+    """Tracks the current stage, and the seconds of each stage without its nested stages."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -62,7 +62,7 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count what is done here as one stage; the innermost one that raises is the one that failed."""
+        """Count the block as one stage. The innermost stage that raises is the one that failed."""
         self._count()
         self._open.append(name)
         is_done = False
@@ -93,15 +93,23 @@ class Stages:
 
 
 def run(recipe: Recipe, console: Console, tiny: bool = False, keep: bool = False) -> bool:
-    """Run the stages of a recipe, say the time of each, and of one that failed what to change.
+    """Run the stages of a recipe, and print the time of each, or how to fix the one that failed.
 
-    What it writes is in `runs/NAME-smoke`, which is removed again unless a stage failed or `keep` is set.
-    Returns: whether all stages went well.
+    The files are in `runs/NAME-smoke`, which is removed at the end unless a stage failed or `keep` is set.
+
+    Args:
+        recipe: The recipe.
+        console: Where results are printed.
+        tiny: Use a small random model and generated problems, without a GPU.
+        keep: Keep the folder.
+
+    Returns:
+        Whether all stages succeeded.
 
     Raises:
-        DataError: that folder holds something else.
+        DataError: The folder exists but was not written by `smoke`.
     """
-    state = process_state()  # which joins the processes: only the first one writes, and the others wait for it
+    state = process_state()  # joins the processes: only the first one writes, and the others wait for it
     small = smaller(recipe, tiny)
     _make_room(small.run_dir)
     if tiny:
@@ -111,16 +119,16 @@ def run(recipe: Recipe, console: Console, tiny: bool = False, keep: bool = False
     try:
         for said in _stages(small, stages):
             console.print(said, highlight=False, soft_wrap=True)
-    except Exception as problem:  # noqa: BLE001  # whatever a stage raises is what was looked for
+    except Exception as problem:  # noqa: BLE001  # finding out what a stage raises is the purpose of this command
         stage = stages.failed or "load"
         kind = "" if isinstance(problem, STOPS) else f"{type(problem).__name__}: "
         console.print(f"[bold red]{stage} failed[/] {escape(kind + str(problem))}", highlight=False, soft_wrap=True)
         for words in advice(problem, stage, small):
             console.print(f"  {escape(words)}", highlight=False, soft_wrap=True)
-        console.print(f"{small.run_dir} keeps what was written", highlight=False, soft_wrap=True)
+        console.print(f"the files are kept in {small.run_dir}", highlight=False, soft_wrap=True)
         return False
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.seconds.items())
-    console.print(f"[green]all stages went well[/]: {times}", highlight=False, soft_wrap=True)
+    console.print(f"[green]all stages passed[/]: {times}", highlight=False, soft_wrap=True)
     state.wait_for_everyone()
     if not keep and state.is_main_process:
         shutil.rmtree(small.run_dir)
@@ -128,7 +136,7 @@ def run(recipe: Recipe, console: Console, tiny: bool = False, keep: bool = False
 
 
 def smaller(recipe: Recipe, tiny: bool) -> Recipe:
-    """Return the recipe with two steps, few problems, no logger, and everything in a folder of its own."""
+    """Return the recipe with two steps, few problems, no external logger, and a separate folder."""
     span = max(1, recipe.batches_per_generation // recipe.grpo.gradient_accumulation_steps)
     steps = -(-STEPS // span) * span
     grpo: dict[str, object] = {"max_steps": steps, "save_steps": steps, "logging_steps": 1, "report_to": []}
@@ -149,37 +157,37 @@ def smaller(recipe: Recipe, tiny: bool) -> Recipe:
     ).insisting(greedy=True, samples=min(1, recipe.evaluation.samples))
     changes |= {"grpo": recipe.grpo.model_copy(update=grpo), "evaluation": evaluation}
     small = recipe.model_copy(update=changes)
-    # More than are needed, since prompts that are too long are left out.
+    # Read more than needed: prompts that are too long are dropped.
     return small.model_copy(update={"data": [_few(source, 4 * _needed(small, 8)) for source in data]})
 
 
 def advice(problem: BaseException, stage: str, recipe: Recipe) -> list[str]:
-    """Say what to change after a stage failed, in the words of a recipe or of a shell."""
+    """Return what to change after a stage failed, as recipe fields or shell commands."""
     text = str(problem)
     if isinstance(problem, torch.OutOfMemoryError):
         shape = shape_of(config_of(recipe))
         card = torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else 0
         fitting = what_to_change(shape, setting_of(recipe, card, 1, "none"), card)
-        return ["the memory is not enough; by plan-memory one of these would be:", *fitting]
+        return ["out of memory; according to plan-memory, each of these changes would be enough:", *fitting]
     for package, extra in EXTRAS.items():
         if (isinstance(problem, ImportError) or stage == "packages") and package in text.lower().replace("-", "_"):
             return [f"pip install -c constraints-gpu.txt -e '.[trainer,{extra}]' (docs/how-to/gpus.md)"]
     if isinstance(problem, VerifierDown):
-        return ["start one: python -m verifier_service serve; or say where it is: --verifier-url http://HOST:8000"]
+        return ["start a verifier with python -m verifier_service serve, or pass --verifier-url http://HOST:8000"]
     if stage == "sync":
-        return ["weights did not get to vLLM; try trainer/accelerate/zero3.yaml, or --set vllm.vllm_mode=colocate"]
+        return ["the weights did not reach vLLM; try trainer/accelerate/zero3.yaml or --set vllm.vllm_mode=colocate"]
     if stage in ("load", "generate") and recipe.vllm is not None:
         return [
-            "vLLM needs its share free when it starts: --set vllm.vllm_gpu_memory_utilization=...; in server mode "
-            "see that it runs with the options of docs/how-to/gpus.md; --set vllm=null goes without it"
+            "vLLM needs its share of the GPU free when it starts: --set vllm.vllm_gpu_memory_utilization=...; in "
+            "server mode, start it with the options in docs/how-to/gpus.md; --set vllm=null runs without it"
         ]
     if stage == "load" and isinstance(problem, OSError):
-        return ["the hub did not give the model: HF_TOKEN for one that asks for it, HF_HOME for a cache, or a folder"]
+        return ["the model could not be loaded: set HF_TOKEN for a gated model, HF_HOME for a cache, or use a folder"]
     return []
 
 
 def _stages(recipe: Recipe, stages: Stages) -> Iterator[str]:
-    """Go through a run and say what each stage came to."""
+    """Go through a run, and yield a sentence about each stage."""
     has_gpu = torch.cuda.is_available()
     if has_gpu:
         torch.cuda.reset_peak_memory_stats()
@@ -232,11 +240,11 @@ def _watch(trainer: object, stages: Stages) -> None:
 def _after(
     recipe: Recipe, prepared: Prepared, trainer: GRPOTrainer, client: VerifierClient, stages: Stages
 ) -> Iterator[str]:
-    """Load what was saved, compare it with what was trained, and evaluate it where vLLM does not write."""
+    """Reload the saved model, compare it with the trained one, and evaluate it unless vLLM does the generation."""
     with stages.stage("reload"):
         is_adapter = (recipe.trained_dir / "adapter_config.json").is_file()
         if not is_adapter and not (recipe.trained_dir / "config.json").is_file():
-            raise DataError(f"{recipe.trained_dir} holds no weights: a sharded run has to save a full state dict")
+            raise DataError(f"{recipe.trained_dir} has no weights: a sharded run has to save a full state dict")
         start = prepared.start if is_adapter else str(recipe.trained_dir)
         again = load_model(recipe, start, recipe.trained_dir if is_adapter else None)
         if not (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
@@ -244,8 +252,10 @@ def _after(
             ids = token_ids(prompt, prepared.tokenizer, recipe.prompt.chat_template_kwargs)
             nats = _divergence(trainer.accelerator.unwrap_model(trainer.model), again, ids)
             if nats > KL_ALLOWED:
-                raise DataError(f"the model that was saved and loaded again differs by {nats:.3f} nats a token")
-            yield f"reload: {recipe.trained_dir} differs by {nats:.1g} nats a token"
+                raise DataError(
+                    f"the model differs from itself by {nats:.3f} nats per token after saving and reloading"
+                )
+            yield f"reload: {recipe.trained_dir} differs by {nats:.1g} nats per token"
     if prepared.held_out and not trainer.use_vllm:
         yield from _evaluated(Model(again, prepared.tokenizer, "smoke"), recipe, prepared, client, stages)
 
@@ -253,7 +263,7 @@ def _after(
 def _evaluated(
     model: Model, recipe: Recipe, prepared: Prepared, client: VerifierClient, stages: Stages
 ) -> Iterator[str]:
-    """Evaluate as the run would, on a few problems."""
+    """Evaluate a few problems the way the run would."""
     held_out = prepared.held_out[:PROBLEMS]
     with stages.stage("evaluate"), measuring(model) as is_main:
         if is_main:
@@ -280,22 +290,22 @@ def _of_steps(metrics: Metrics) -> str:
     judged = [1 - row.get("verifier/judge_error_share", 0.0) for row in rows if "verifier/judge_error_share" in row]
     share = sum(judged) / max(len(judged), 1)
     tokens = [row["completions/mean_length"] for row in rows if "completions/mean_length" in row]
-    return f"{len(rows)} logged, {sum(tokens) / max(len(tokens), 1):.0f} tokens a completion, {share:.0%} judged"
+    return f"{len(rows)} logged, {sum(tokens) / max(len(tokens), 1):.0f} tokens per completion, {share:.0%} judged"
 
 
 def _sync(metrics: Metrics, stages: Stages) -> Iterator[str]:
-    """See that vLLM wrote with the policy's weights, by the log-probabilities of both."""
+    """Compare vLLM's log-probabilities with the policy's, to check that vLLM used the current weights."""
     name = "sampling/sampling_logp_difference/mean"
     differences = [row[name] for row in metrics.rows if name in row]
     if differences and max(differences) > VLLM_ALLOWED:
         stages.failed = "sync"
-        raise DataError(f"vLLM's log-probabilities differ from the policy's by {max(differences):.2f} a token")
+        raise DataError(f"vLLM's log-probabilities differ from the policy's by {max(differences):.2f} per token")
     if differences:
-        yield f"sync: vLLM's log-probabilities differ from the policy's by {max(differences):.3f} a token"
+        yield f"sync: vLLM's log-probabilities differ from the policy's by {max(differences):.3f} per token"
 
 
 def _memory(recipe: Recipe, known: dict[str, Any]) -> str:
-    """Set the peak of this process beside the plan."""
+    """Return a sentence that compares this process's peak memory with the plan."""
     try:
         config = config_of(recipe)
     except RecipeError:
@@ -306,7 +316,7 @@ def _memory(recipe: Recipe, known: dict[str, Any]) -> str:
     shape = shape_of(config, None if isinstance(targets, str) else targets)
     planned = plan(shape, replace(setting_of(recipe, card, 1, "none"), on_gpu=has_gpu)).peak
     if not has_gpu:
-        return f"memory: the plan is {planned / GIB:.2f} GiB; a peak is measured on a GPU only"
+        return f"memory: the plan is {planned / GIB:.2f} GiB; the peak is measured only on a GPU"
     peak = torch.cuda.max_memory_reserved() + RUNTIME_BYTES
     return f"memory: the peak was {peak / GIB:.2f} GiB, the plan {planned / GIB:.2f} GiB of {card / GIB:.0f}"
 
@@ -324,7 +334,7 @@ def _few(source: AnyTask, most: int) -> AnyTask:
 
 
 def _generated(sources: list[AnyTask], split: str) -> list[AnyTask]:
-    """Stand in for data of the hub by generated problems of the same weights that are judged alike."""
+    """Replace sources on the hub by generated problems of the same kind, name and weight."""
     return [
         source
         if not source.needs_hub
@@ -336,14 +346,14 @@ def _generated(sources: list[AnyTask], split: str) -> list[AnyTask]:
 
 
 def _stand_in(source: AnyTask, n: int, split: str) -> AnyTask:
-    """Return functions for sources of code and sums for others; the nth source's have `1 + n % 3` digits."""
+    """Return generated functions for code, and additions otherwise; the n-th source has `1 + n % 3` digits."""
     if source.kind == "mbpp" or (isinstance(source, KnownDataset) and source.is_code):
         return Functions.model_validate({"split": split})
     return Addition.model_validate({"split": split, "digits": 1 + n % 3, "working": False})
 
 
 def _without_gpu(recipe: Recipe) -> dict[str, object]:
-    """What a tiny run changes of the training: short completions, one group at once, nothing of CUDA."""
+    """Return the fields of `grpo:` that a tiny run changes: short completions, one group at a time, no CUDA."""
     grpo = recipe.grpo
     return {
         "max_completion_length": min(grpo.max_completion_length, TINY_TOKENS),
@@ -355,7 +365,7 @@ def _without_gpu(recipe: Recipe) -> dict[str, object]:
 
 
 def _random(recipe: Recipe) -> Recipe:
-    """Put a random model of the recipe's architecture in the place of its own; its words are the problems'."""
+    """Replace the recipe's model by a random one of the same architecture, with the problems' words as vocabulary."""
     if isinstance(recipe.model, Tiny):
         return recipe
     folder = recipe.run_dir / "random"
@@ -379,7 +389,7 @@ def _save_random(recipe: Recipe, folder: Path) -> None:
 
 
 def shrunk(config: dict[str, Any], vocabulary: int) -> dict[str, Any]:
-    """Return the sizes of a small model of the same architecture, with as many queries for each key as it has."""
+    """Return the configuration of a small model of the same architecture, with the same ratio of queries to keys."""
     heads, keys = config["num_attention_heads"], config.get("num_key_value_heads", config["num_attention_heads"])
     small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     small |= {"num_key_value_heads": max(1, 4 * keys // heads), "vocab_size": vocabulary}
@@ -387,13 +397,17 @@ def shrunk(config: dict[str, Any], vocabulary: int) -> dict[str, Any]:
 
 
 def _make_room(folder: Path) -> None:
-    """Empty the folder of an earlier smoke run; one that holds anything else is left alone, by all processes."""
+    """Empty the folder of an earlier smoke run.
+
+    Raises:
+        DataError: The folder holds something else. Raised on all processes.
+    """
     mark = folder / "smoke"
     is_other = [folder.is_dir() and any(folder.iterdir()) and not mark.exists()]
     if _processes() > 1:
         broadcast_object_list(is_other)
     if is_other[0]:
-        raise DataError(f"{folder} was not made by `smoke`; choose another --set output_dir=...")
+        raise DataError(f"{folder} was not written by `smoke`; choose another folder with --set output_dir=...")
     if _is_first():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -1,8 +1,8 @@
 """One training run, from a recipe to a report: cold start, held-out accuracy, GRPO, held-out accuracy, control.
 
-Everything of a run is in its folder: `recipe.yaml`, `metrics.jsonl`, `completions/`, `checkpoint-N/`, `evaluations/`,
-`final/`, `report.html`. A run that was stopped, by the verifier's absence or by a signal, is saved first, and
-`--resume` goes on with the next prompts of the same order.
+A run writes everything to its folder: `recipe.yaml`, `metrics.jsonl`, `completions/`, `checkpoint-N/`, `evaluations/`,
+`final/`, `report.html`. If the verifier goes down or a signal arrives, the run saves its state before it stops, and
+`--resume` continues with the next prompts in the same order.
 """
 
 import contextlib
@@ -52,23 +52,27 @@ from trainer.trl.turns import InterpreterTrainer, RepairTrainer, TurnsTrainer, r
 from trainer.turns.interpreter import Desk, Interpreter
 from verifier_service.client import VerifierClient
 
-# One process evaluates, or waits for the verifier, while the others wait for it; torch would give up after ten minutes.
+# While one process evaluates or waits for the verifier, the others wait for it. Torch's default of ten minutes is too
+# short for that.
 COLLECTIVE_TIMEOUT = timedelta(hours=2)
 CONTROL = "control"
 
 
 class Exit(IntEnum):
-    """How the trainer's process ends."""
+    """Exit codes of the trainer."""
 
     DONE = 0
     FAILED = 1
-    VERIFIER_DOWN = 75  # EX_TEMPFAIL of sysexits.h: the run is saved, try again later
+    VERIFIER_DOWN = 75  # EX_TEMPFAIL in sysexits.h: the run is saved, try again later
     STOPPED = 130  # by a signal: the run is saved
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run needs before its first step. `start` is the policy, `adapter` what a cold start trained on top."""
+    """What a run needs before its first step.
+
+    `start` is the folder or hub id of the policy, and `adapter` the folder of the adapter from a cold start, if any.
+    """
 
     recipe: Recipe
     problems: list[Problem]
@@ -79,18 +83,23 @@ class Prepared:
 
 
 def train(recipe: Recipe, console: Console, resume: bool = False, from_start: bool = False) -> Exit:
-    """Run a recipe to its end.
+    """Run a recipe.
 
-    `from_start` keeps the model and the cold start that the run's folder holds, and begins with the first GRPO step.
+    Args:
+        recipe: The recipe.
+        console: Where progress is shown.
+        resume: Continue from the last checkpoint in the run's folder.
+        from_start: Reuse the model and the cold start in the run's folder, and begin with the first GRPO step.
 
-    Returns: how the process should end. The run's folder can be resumed after `VERIFIER_DOWN` and `STOPPED`.
+    Returns:
+        The exit code. After `VERIFIER_DOWN` and `STOPPED`, the run can be resumed.
 
     Raises:
-        RecipeError, DataError: before the first step; nothing was trained. What is missing (a package, the data, the
-            model) is said before an older run is moved aside.
-        VerifierDown: outside of the steps, in a cold start or an evaluation; what was done is kept for `--resume`.
-        VerifierRefused: at any time; the run is saved.
-        SavingFailed: weights or a checkpoint could not be written; those before are whole.
+        RecipeError, DataError: Before the first step: nothing has been trained. If a package, the data or the model is
+            missing, this is raised before an older run is set aside.
+        VerifierDown: During a cold start or an evaluation. `--resume` continues from there.
+        VerifierRefused: At any time. The run is saved.
+        SavingFailed: Weights or a checkpoint could not be written. Earlier ones are intact.
     """
     folder = recipe.run_dir
     with client_of(recipe.verifier) as client:
@@ -136,7 +145,7 @@ def train(recipe: Recipe, console: Console, resume: bool = False, from_start: bo
 def _train_asynchronously(
     prepared: Prepared, reward: Reward, checkpoint: Path | None, progress: Progress, console: Console
 ) -> Exit:
-    """Train by TRL's AsyncGRPO, and save; a verifier that stays away stops it as it stops every run."""
+    """Train with TRL's AsyncGRPO and save the result. A verifier that is down stops it like any other run."""
     recipe = prepared.recipe
     ordered = in_training_order(prepared.problems, recipe, process_state().num_processes)
     trainer = cast(Any, async_trainer(recipe, recipe.run_dir, prepared.tokenizer, ordered, reward, progress))
@@ -149,7 +158,7 @@ def _train_asynchronously(
             raise
         progress.close()
         console.print(f"[bold red]stopped at step {trainer.state.global_step}[/]: {said}", highlight=False)
-        console.print(f"the run is saved in {_save(trainer)}; go on with --resume", highlight=False, soft_wrap=True)
+        console.print(f"the run is saved in {_save(trainer)}; continue with --resume", highlight=False, soft_wrap=True)
         return Exit.VERIFIER_DOWN
     if stopped is Exit.DONE:
         _save_trained(trainer, prepared, console)
@@ -157,7 +166,7 @@ def _train_asynchronously(
 
 
 def _save_trained(trainer: GRPOTrainer, prepared: Prepared, console: Console) -> None:
-    """Save the trained model where an older one is set aside; one that this run saved after the same step stays."""
+    """Save the trained model after setting aside an older one, unless this run has already saved it at this step."""
     folder, kept = prepared.recipe.trained_dir, prepared.recipe.run_dir / "final.json"
     said = json.dumps({"step": trainer.state.global_step, "folder": str(folder.absolute())})
     is_saved = [kept.is_file() and kept.read_text(encoding="utf-8") == said and folder.is_dir()]
@@ -166,7 +175,7 @@ def _save_trained(trainer: GRPOTrainer, prepared: Prepared, console: Console) ->
     if is_saved[0]:
         return
     if process_state().is_main_process and (older := set_aside(folder)):
-        console.print(f"{folder} held an older model, which is {older} now", soft_wrap=True)
+        console.print(f"{folder} contained an older model, which is now in {older}", soft_wrap=True)
     process_state().wait_for_everyone()
     save_model(trainer, folder)
     if process_state().is_main_process:
@@ -175,7 +184,7 @@ def _save_trained(trainer: GRPOTrainer, prepared: Prepared, console: Console) ->
 
 
 def read_data(recipe: Recipe) -> tuple[list[Problem], list[Problem]]:
-    """Return the problems to train on and those that are held out."""
+    """Return the training problems and the held-out problems."""
     held_out = load_problems(recipe.evaluation.data, seed=0) if recipe.evaluation.data else []
     return load_problems(recipe.data, recipe.seed), held_out
 
@@ -183,7 +192,17 @@ def read_data(recipe: Recipe) -> tuple[list[Problem], list[Problem]]:
 def prepare(
     recipe: Recipe, client: VerifierClient, console: Console, data: tuple[list[Problem], list[Problem]] | None = None
 ) -> Prepared:
-    """Make or name the model, and do the cold start; what was done before is not done again."""
+    """Create or locate the model and run the cold start. What already exists in the run's folder is reused.
+
+    Args:
+        recipe: The recipe.
+        client: The verifier, for the cold start.
+        console: Where progress is shown.
+        data: Training problems and held-out problems, if they have been read already.
+
+    Raises:
+        DataError: Every prompt is longer than `grpo.max_prompt_tokens`, or there is nothing to imitate.
+    """
     problems, held_out = data or read_data(recipe)
     recipe.run_dir.mkdir(parents=True, exist_ok=True)
     with process_state().main_process_first():
@@ -194,9 +213,9 @@ def prepare(
     if recipe.grpo.max_prompt_tokens is not None:
         kept = within_tokens(problems, recipe.prompt, tokenizer, recipe.grpo.max_prompt_tokens)
         if not kept:
-            raise DataError(f"every prompt is longer than max_prompt_tokens {recipe.grpo.max_prompt_tokens}")
+            raise DataError(f"every prompt is longer than grpo.max_prompt_tokens {recipe.grpo.max_prompt_tokens}")
         dropped = len(problems) - len(kept)
-        console.print(f"data: {dropped} of {len(problems)} prompts are longer than max_prompt_tokens and left out")
+        console.print(f"data: {dropped} of {len(problems)} prompts are longer than grpo.max_prompt_tokens and skipped")
         problems = kept
     start, adapter = base, None
     if recipe.cold_start is not None:
@@ -206,13 +225,13 @@ def prepare(
 
 
 def run_control(prepared: Prepared, client: VerifierClient, console: Console) -> Exit:
-    """Train from the same start with a coin for a verifier, and measure what that taught: it should be nothing."""
+    """Train from the same start with random rewards, and measure the result: accuracy should not improve."""
     recipe = prepared.recipe
-    assert recipe.control is not None, "the caller asks only for recipes that have a control"
+    assert recipe.control is not None, "callers pass only recipes with a control"
     folder = recipe.run_dir / CONTROL
     if (folder / "evaluations" / "after" / "summary.json").exists():
         return Exit.DONE
-    checkpoint = last_checkpoint(folder)  # an older run's folder was moved aside with the run's
+    checkpoint = last_checkpoint(folder)  # an older run's control was set aside together with it
     metrics = Metrics(folder / "metrics.jsonl", _step_of(checkpoint), process_state().is_main_process)
     progress = Progress(metrics, recipe.control.steps, console, f"{recipe.name} control")
     coin, asked = RandomReward(recipe.seed), Reward(recipe, client, process_state().num_processes)
@@ -228,17 +247,25 @@ def run_control(prepared: Prepared, client: VerifierClient, console: Console) ->
 def grpo_trainer(
     prepared: Prepared, folder: Path, reward: Any, steps: int, progress: Progress, asked: Reward | None = None
 ) -> GRPOTrainer:
-    """Make TRL's trainer. `asked` is who judges between turns, where that is not the reward.
+    """Create TRL's trainer.
+
+    Args:
+        prepared: The prepared run.
+        folder: The trainer's output folder.
+        reward: The reward function.
+        steps: The number of steps.
+        progress: The callback that logs and shows progress.
+        asked: Judges answers between turns if `reward` does not, as in the control.
 
     Raises:
-        RecipeError: TRL cannot start it.
+        RecipeError: TRL cannot start.
     """
     recipe = prepared.recipe
-    clear_device_cache(garbage_collection=True)  # the cold start's model refers to itself
+    clear_device_cache(garbage_collection=True)  # the cold start's model is in a reference cycle: free it now
     arguments = grpo_arguments(recipe, folder, steps)
     model: Any = prepared.start
     if prepared.adapter is not None:
-        arguments.model_init_kwargs = None  # the model is loaded here, with the adapter that the cold start trained
+        arguments.model_init_kwargs = None  # load the model here, with the cold start's adapter
         model = load_model(recipe, prepared.start, prepared.adapter, trainable=True)
     kind, more = _kind(recipe, asked or reward)
     ordered = in_training_order(prepared.problems, recipe, process_state().num_processes)
@@ -256,7 +283,7 @@ def grpo_trainer(
                 **more,
             )
     except (ImportError, OSError, ValueError) as problem:
-        raise RecipeError(recipe.name, [f"TRL cannot start it: {first_line(problem)}"]) from problem
+        raise RecipeError(recipe.name, [f"TRL cannot start: {first_line(problem)}"]) from problem
     if isinstance(trainer, DynamicSamplingTrainer) and recipe.dynamic_sampling is not None:
         trainer.draw_from(rows(prepared.problems, recipe.prompt), recipe.dynamic_sampling)
     if isinstance(trainer, TurnsTrainer):
@@ -268,7 +295,7 @@ def grpo_trainer(
 
 
 def _kind(recipe: Recipe, asked: Reward) -> tuple[type[OverlappingTrainer], dict[str, Any]]:
-    """Return the trainer that a recipe needs, and what TRL is given besides."""
+    """Return the trainer class that a recipe needs, and its additional arguments."""
     if recipe.repair is not None:
         return RepairTrainer, {"rollout_func": roll_out}
     if recipe.interpreter is not None:
@@ -278,20 +305,25 @@ def _kind(recipe: Recipe, asked: Reward) -> tuple[type[OverlappingTrainer], dict
 
 
 def _run(trainer: GRPOTrainer, checkpoint: Path | None, progress: Progress, console: Console) -> Exit:
-    """Train, and save a checkpoint whatever ends it early."""
+    """Train. If the verifier or a signal stops it early, save a checkpoint.
+
+    Raises:
+        TrainerError: Out of memory, or a checkpoint could not be written.
+        VerifierRefused: After saving a checkpoint.
+    """
     with _signals_save(trainer) as stop:
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except torch.OutOfMemoryError as problem:
             progress.close()
             raise TrainerError(
-                f"the memory is not enough in step {trainer.state.global_step + 1}: {problem}; `plan-memory` says what "
-                "takes it and what to change; --resume goes on from the last checkpoint"
+                f"out of memory in step {trainer.state.global_step + 1}: {problem}; `plan-memory` shows what uses it "
+                "and what to change; --resume continues from the last checkpoint"
             ) from problem
         except SavingFailed as problem:
             progress.close()
             raise TrainerError(
-                f"{problem}; the checkpoints before it are whole: make room and go on with --resume"
+                f"{problem}; earlier checkpoints are intact: free some space and continue with --resume"
             ) from problem
         except STOPS as problem:
             progress.close()
@@ -299,23 +331,23 @@ def _run(trainer: GRPOTrainer, checkpoint: Path | None, progress: Progress, cons
             console.print(
                 f"[bold red]stopped at step {trainer.state.global_step}[/]: {problem}", highlight=False, soft_wrap=True
             )
-            console.print(f"the run is saved in {saved}; go on with --resume", highlight=False, soft_wrap=True)
+            console.print(f"the run is saved in {saved}; continue with --resume", highlight=False, soft_wrap=True)
             if isinstance(problem, VerifierDown):
                 return Exit.VERIFIER_DOWN
             raise
-        is_asked = stop.is_asked_anywhere()  # also where the signal came after the last step's end
+        is_asked = stop.is_asked_anywhere()  # also if the signal came after the last step
     if is_asked:
         _save(trainer)
-        console.print(f"stopped by a signal at step {trainer.state.global_step}; saved, go on with --resume")
+        console.print(f"stopped by a signal at step {trainer.state.global_step}; saved, continue with --resume")
         return Exit.STOPPED
     return Exit.DONE
 
 
 class _StopOnSignal(TrainerCallback):
-    """Ends the run with a checkpoint when a signal asked any of its processes.
+    """Ends the run with a checkpoint after any of its processes has received a signal.
 
-    That is after the step that is under way or, where a generation batch serves several steps, after the last of them:
-    TRL saves no completions, and would not go on in the middle.
+    It ends after the current step or, if a generation batch serves several steps, after the last of them: TRL does not
+    save completions, so a run cannot be resumed in the middle of a batch.
     """
 
     def __init__(self) -> None:
@@ -323,7 +355,7 @@ class _StopOnSignal(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         asked = self.is_asked_anywhere()
-        # AsyncGRPO has neither: its completions come from a queue, of which every step may be the last.
+        # AsyncGRPO has neither: its completions come from a queue, so it can stop after any step.
         span = getattr(args, "steps_per_generation", 1) * getattr(args, "num_iterations", 1)
         at_the_end_of_a_batch = state.global_step * args.gradient_accumulation_steps % span == 0
         if asked and at_the_end_of_a_batch and state.global_step < state.max_steps:
@@ -333,13 +365,13 @@ class _StopOnSignal(TrainerCallback):
         return control
 
     def is_asked_anywhere(self) -> bool:
-        """Return whether a signal asked any process; all of them have to ask, and are told the same."""
+        """Return whether any process has received a signal. This is a collective call with the same result for all."""
         return any(gather_object([self.asked])) if process_state().num_processes > 1 else self.asked
 
 
 @contextlib.contextmanager
 def _signals_save(trainer: GRPOTrainer) -> Iterator[_StopOnSignal]:
-    """Turn the first SIGINT or SIGTERM into an orderly stop; the second one ends the process as usual."""
+    """Turn the first SIGINT or SIGTERM into an orderly stop. A second one ends the process as usual."""
     stop = _StopOnSignal()
     trainer.add_callback(stop)
     watched = (signal.SIGINT, signal.SIGTERM)
@@ -359,7 +391,7 @@ def _signals_save(trainer: GRPOTrainer) -> Iterator[_StopOnSignal]:
 
 
 def _save(trainer: GRPOTrainer) -> Path:
-    """Save the state after the last whole step, as the checkpoint that `--resume` finds."""
+    """Save the state after the last complete step as a checkpoint that `--resume` finds."""
     folder = Path(str(trainer.args.output_dir)) / f"checkpoint-{trainer.state.global_step}"
     if not (folder / "trainer_state.json").exists():
         trainer._save_checkpoint(cast(Any, trainer.model), trial=None)
@@ -370,15 +402,17 @@ def _save(trainer: GRPOTrainer) -> Path:
 def _evaluate(
     model: Model, prepared: Prepared, client: VerifierClient, folder: Path, console: Console, trainer: GRPOTrainer
 ) -> None:
-    """Measure held-out accuracy, unless that was done before the run was stopped.
+    """Measure held-out accuracy, unless a resumed run has already measured it.
 
-    One process measures; where vLLM writes, the others write with it. What is sharded can only be measured that way,
-    and only after training has begun to lay it out.
+    One process measures; with vLLM, the others help to generate. A sharded model can only be measured with vLLM, and
+    only after training has begun: before that, it is not laid out yet.
     """
     if not prepared.held_out:
         return
     if _is_sharded(trainer) and not trainer.use_vllm:
-        console.print("held-out accuracy of a sharded model is measured by `python -m trainer evaluate`, not here")
+        console.print(
+            "a sharded model cannot be evaluated during the run without vLLM; use `python -m trainer evaluate`"
+        )
         return
     if _is_sharded(trainer) and trainer.state.global_step == 0:
         return  # `EvaluationDuring` does it
@@ -396,18 +430,18 @@ def _evaluate(
 
 
 def _is_sharded(trainer: GRPOTrainer) -> bool:
-    """Whether no process holds the whole model."""
+    """Return whether the model is sharded, so that no process holds all of it."""
     return trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled
 
 
 def _checkpoint(recipe: Recipe, resume: bool, from_start: bool, console: Console) -> Path | None:
-    """Make the run's folder ready and return the checkpoint to go on from, if there is one.
+    """Prepare the run's folder, and return the checkpoint to resume from, if any.
 
-    A run that is resumed before its first checkpoint keeps its cold start and what was evaluated. What an older run
-    left is moved aside by one that is not resumed.
+    A run resumed before its first checkpoint keeps its cold start and its evaluations. A new run sets aside an older
+    run's folder.
 
     Raises:
-        DataError: there is nothing to resume, or hosts do not share the folder.
+        DataError: There is nothing to resume, or the hosts do not share the folder.
     """
     folder, state = recipe.run_dir, process_state()
     see_the_same_folder(folder, state)
@@ -417,10 +451,10 @@ def _checkpoint(recipe: Recipe, resume: bool, from_start: bool, console: Console
     checkpoint = None
     if resume:
         if not kept.is_file():
-            raise DataError(f"{folder} holds no run to resume; start one without --resume")
+            raise DataError(f"{folder} has no run to resume; start one without --resume")
         checkpoint = last_checkpoint(folder)
         for change in recipe_changes(yaml.safe_load(kept.read_text(encoding="utf-8")), recipe):
-            console.print(f"resumed with another recipe: {change}", style="yellow", highlight=False, soft_wrap=True)
+            console.print(f"resumed with a changed recipe: {change}", style="yellow", highlight=False, soft_wrap=True)
     elif state.is_main_process and (older := set_aside(folder)):
         for name in ("base", "cold-start") if from_start else ():
             if (older / name).is_dir():
@@ -433,7 +467,7 @@ def _checkpoint(recipe: Recipe, resume: bool, from_start: bool, console: Console
 
 
 def recipe_changes(before: dict[str, Any], recipe: Recipe) -> list[str]:
-    """Name the fields in which a recipe differs from the one that a run began with."""
+    """Return one sentence for each field in which a recipe differs from the one that the run began with."""
     old, new = _flat(before), _flat(recipe.model_dump(mode="json"))
     return [f"{name} was {old.get(name)!r} and is {new.get(name)!r}" for name in new if old.get(name) != new[name]]
 
@@ -450,7 +484,7 @@ def _step_of(checkpoint: Path | None) -> int:
 
 
 def process_state() -> PartialState:
-    """Return this process's place among all of the run, which it joins when it is first asked."""
+    """Return this process's rank and the number of processes. The first call joins them."""
     return PartialState(cpu=not torch.cuda.is_available(), timeout=COLLECTIVE_TIMEOUT)
 
 

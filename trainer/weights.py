@@ -1,4 +1,4 @@
-"""The trainable weights of a model, taken out of it, put back, and averaged: in float32, on the model's device."""
+"""Copy, restore and average the trainable weights of a model, in float32 and on the model's device."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,18 +16,18 @@ def of(model: Any) -> Weights:
 
 @torch.no_grad()
 def put(model: Any, weights: Weights) -> None:
-    """Give a model the weights that were taken from it or from a model of the same shape."""
+    """Restore weights that were copied from this model or from one of the same shape."""
     for parameter, value in zip(_trainable(model), weights, strict=True):
         parameter.copy_(value)
 
 
 def mix(first: Weights, second: Weights, share: float) -> Weights:
-    """Return the weights that lie between two others: a `share` of 0 is the first, of 1 the second."""
+    """Interpolate linearly between two sets of weights: a `share` of 0 is the first, 1 the second."""
     return [torch.lerp(a, b, share) for a, b in zip(first, second, strict=True)]
 
 
 class Mean:
-    """The mean of the weights that a model had when it was asked to `add` them."""
+    """The mean of a model's weights at the times when `add` was called."""
 
     def __init__(self) -> None:
         self._sum: Weights = []
@@ -35,7 +35,7 @@ class Mean:
 
     @torch.no_grad()
     def add(self, model: Any) -> None:
-        """Count the weights that the model has now."""
+        """Add the model's current weights."""
         if not self._sum:
             self._sum = of(model)
         else:
@@ -44,7 +44,7 @@ class Mean:
         self._count += 1
 
     def take(self) -> Weights:
-        """Return the mean and begin anew."""
+        """Return the mean, and start again from nothing."""
         mean = [total / self._count for total in self._sum]
         self._sum, self._count = [], 0
         return mean

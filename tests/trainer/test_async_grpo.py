@@ -66,7 +66,7 @@ def test_what_cannot_run_is_refused_before_anything_is_moved(verifier_url: str, 
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert (folder / "recipe.yaml").read_text(encoding="utf-8") == "name: older\n"
     assert small.async_grpo is not None
-    assert any("no vLLM server answers there" in text for text in lacking(small.async_grpo, small))
+    assert any("no vLLM server answers at this address" in text for text in lacking(small.async_grpo, small))
 
 
 def test_what_async_grpo_does_not_do_is_named(tmp_path: Path) -> None:
@@ -74,11 +74,12 @@ def test_what_async_grpo_does_not_do_is_named(tmp_path: Path) -> None:
     values |= {"repair": {}, "control": {"steps": 1}, "evaluation": {"before": True}}
     found = refused(parse_recipe(values))
     assert found == [
-        "async_grpo does not go with repair: leave it out",
-        "async_grpo does not go with control: leave it out",
-        "grpo.beta 0.1: AsyncGRPO knows only 0.0, which is what it does",
-        "async_grpo needs a model that a vLLM server can serve, and not kind tiny",
-        "async_grpo does not evaluate: set evaluation.before and after to false, and use `evaluate`",
+        "async_grpo does not support repair: remove it",
+        "async_grpo does not support control: remove it",
+        "grpo.beta is 0.1: AsyncGRPO supports only 0.0",
+        "async_grpo needs a model that a vLLM server can serve, not kind tiny",
+        "async_grpo does not evaluate: set evaluation.before and evaluation.after to false, remove "
+        "evaluation.every_steps, and run `evaluate` afterwards",
     ]
 
 

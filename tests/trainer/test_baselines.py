@@ -91,7 +91,7 @@ def test_what_could_not_be_judged_is_in_no_choice(verifier_url: str, tmp_path: P
 def test_unknown_methods_and_missing_problems_are_named(tmp_path: Path) -> None:
     """Before anything is asked of a verifier."""
     small = recipe(tmp_path, "http://127.0.0.1:1")
-    with pytest.raises(RecipeError, match="'ppp' is no method; there are grpo, rloo, ppo, rejection_sft, dpo"):
+    with pytest.raises(RecipeError, match="'ppp' is not one of grpo, rloo, ppo, rejection_sft, dpo"):
         compare(small, ["grpo", "ppp"], True, QUIET)
     blind = small.model_copy(update={"evaluation": small.evaluation.model_copy(update={"data": []})})
     with pytest.raises(DataError, match=r"evaluation\.data"):
@@ -305,7 +305,7 @@ def test_a_methods_own_process_asks_the_same_verifier(verifier_url: str, tmp_pat
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setenv("VERIFIER_URL", "http://127.0.0.1:1")
-    with pytest.raises(TrainerError, match="grpo ended with 3"):
+    with pytest.raises(TrainerError, match="grpo exited with 3"):
         comparing._in_its_own_process(recipe(tmp_path, verifier_url), "grpo", tmp_path)
     said = commands[0]
     assert said[said.index("--verifier-url") + 1] == verifier_url

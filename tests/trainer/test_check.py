@@ -84,7 +84,7 @@ def test_a_language_that_the_verifier_lacks_is_a_problem(verifier_url: str, tmp_
     asked = {"kind": "code", "language": "cobol", "tests": CODE_TESTS}
     recipe = parse_recipe(values(tmp_path, CODE_ROW | {"verifier": json.dumps(asked)}, verifier={"url": verifier_url}))
     ((what, text),) = problems(check(recipe, offline=False))
-    assert (what, text.partition(";")[0]) == ("languages", "the verifier lacks cobol")
+    assert (what, text.partition(";")[0]) == ("languages", "the verifier does not have cobol")
 
 
 def test_a_verifier_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_an_address_that_is_none_is_the_recipe_s_fault(tmp_path: Path) -> None:
     [
         ({"adapter": {"targets": ["q_proj", "query"]}}, "the model has no module query; it has down_proj, gate_proj"),
         ({"adapter": {"targets": ["lm_head"]}}, "an adapter on lm_head would not be trained"),
-        ({"model": {"kind": "tiny", "max_tokens": 24}}, "that is more than the model's context of 24"),
+        ({"model": {"kind": "tiny", "max_tokens": 24}}, "that exceeds the model's context of 24 tokens"),
         ({"data": [{"kind": "rows", "path": "not-there.jsonl"}]}, "not-there.jsonl [train] cannot be read"),
         ({"cold_start": {"steps": 1, "learning_rate": 1e-3}}, "no row of the data has a solution to imitate"),
     ],
@@ -125,7 +125,7 @@ def test_what_is_wrong_is_found_offline(changes: dict[str, Any], said: str, tmp_
     [
         ({"grpo": {"max_steps": 1, "learning_rate": 1e-3, "max_completion_length": 300}}, "the model's context of 256"),
         ({"adapter": {"targets": ["qkv"]}}, "the model has no module qkv; it has down_proj, gate_proj"),
-        ({"model": {"kind": "pretrained", "name": "MODEL", "quantization": "4bit"}}, "give the recipe an adapter"),
+        ({"model": {"kind": "pretrained", "name": "MODEL", "quantization": "4bit"}}, "add an adapter to the recipe"),
     ],
 )
 def test_a_model_in_a_folder_is_looked_at_offline(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_held_out_questions_that_are_trained_on_are_found_whatever_their_ids(tmp
     for trained in (MATH_ROW | {"prompt": "What is 2 + 3?"}, chat):
         held_out = {"data": [{"kind": "rows", "path": str(tmp_path / "held.jsonl")}]}
         recipe = parse_recipe(values(tmp_path, *[trained] * 4, evaluation=held_out))
-        text = "1 held-out questions are among the training problems too, such as 'What is  2 + 3?'"
+        text = "1 held-out questions are also training problems, such as 'What is  2 + 3?'"
         assert ("evaluation.data", text) in problems(check(recipe, offline=True))
 
 
@@ -167,7 +167,7 @@ def test_two_problems_of_one_id_are_refused(tmp_path: Path) -> None:
     recipe = parse_recipe(values(tmp_path, *[MATH_ROW | {"id": "a"}] * 2))
     place = f"{tmp_path / 'rows.jsonl'} [train]"
     assert problems(check(recipe, offline=True)) == [
-        ("data", f"the id 'a' is there twice, in {place}; ids have to be different")
+        ("data", f"the id 'a' appears twice, in {place}; ids must be unique")
     ]
 
 
@@ -185,7 +185,7 @@ def test_sources_of_one_kind_and_split_have_ids_of_their_own(tmp_path: Path) -> 
 def test_the_first_prompt_is_shown_as_the_model_reads_it(tmp_path: Path) -> None:
     recipe = parse_recipe(values(tmp_path, *[MATH_ROW] * 4, prompt={"system": "Be brief."}))
     (shown,) = [finding.text for finding in check(recipe, offline=True) if finding.what == "prompt"]
-    assert shown == "the first one is '<|system|>Be brief.<|user|>What is 2 + 2?<|assistant|>'"
+    assert shown == "the first prompt is '<|system|>Be brief.<|user|>What is 2 + 2?<|assistant|>'"
 
 
 TURN = (
@@ -197,13 +197,21 @@ OWN_SYSTEM = "You only answer questions about computer science, and refuse to an
 @pytest.mark.parametrize(
     ("model", "prompt", "said"),
     [
-        ({"chat_template": OWN_SYSTEM + TURN + "{% endfor %}"}, {}, "the model's template puts its own before each"),
-        ({"chat_template": TURN + "{% endfor %}"}, {}, "ends an answer with '<|im_end|>', generation at '<|end|>'"),
-        ({"chat_template": TURN + "{% endfor %}", "eos_token": "<|assistant|>"}, {}, "generation at '<|assistant|>'"),
+        (
+            {"chat_template": OWN_SYSTEM + TURN + "{% endfor %}"},
+            {},
+            "the model's template adds its own text before each",
+        ),
+        (
+            {"chat_template": TURN + "{% endfor %}"},
+            {},
+            "ends an answer with '<|im_end|>', but generation stops at '<|end|>'",
+        ),
+        ({"chat_template": TURN + "{% endfor %}", "eos_token": "<|assistant|>"}, {}, "generation stops at '<|assistant|>'"),
         (
             {"chat_template": TURN + "{% endfor %}{% if thinks %}<think>{% endif %}"},
             {"chat_template_kwargs": {"thinks": True}},
-            "the first one is '<user>What is 2 + 2?<think>'",
+            "the first prompt is '<user>What is 2 + 2?<think>'",
         ),
     ],
 )
@@ -233,7 +241,7 @@ def test_what_the_template_does_is_said(
         (
             {"mask_truncated_completions": True},
             None,
-            "reward overlong and grpo.mask_truncated_completions are two answers to one question",
+            "reward overlong and grpo.mask_truncated_completions both handle truncated completions",
         ),
         ({}, {"vllm_max_model_length": 40}, "evaluation's max_completion_length 50 (checked sums)"),
         ({"optim": "paged_adamw_8bit"}, None, "grpo.optim paged_adamw_8bit needs the package bitsandbytes"),

@@ -65,7 +65,7 @@ def test_the_reference_recipe_is_as_published() -> None:
     ("change", "said"),
     [
         ({"verifer": {}}, "verifer: there is no such field; the nearest is 'verifier'"),
-        ({"learning_rate": 1e-3}, "learning_rate: there is no such field; perhaps 'grpo.learning_rate'"),
+        ({"learning_rate": 1e-3}, "learning_rate: there is no such field; did you mean 'grpo.learning_rate'?"),
         (
             {"data": [{"kind": "addition", "digts": 2}]},
             "data.0.addition.digts: there is no such field; the nearest is 'digits'",
@@ -85,7 +85,7 @@ def test_a_wrong_field_is_named_with_the_nearest_right_one(change: dict[str, Any
 def test_an_old_name_is_answered_with_the_one_of_today(part: str, old: str, new: str) -> None:
     with pytest.raises(RecipeError) as raised:
         parse_recipe(SMALLEST | {part: {"max_steps": 1, "learning_rate": 1e-3, old: 4} if part == "grpo" else {old: 4}})
-    assert f"{part}.{old}: there is no such field; it is called {new!r} now, as in TRL" in raised.value.problems
+    assert f"{part}.{old}: there is no such field; it is now called {new!r}, as in TRL" in raised.value.problems
 
 
 def test_all_problems_are_named_at_once() -> None:
@@ -101,7 +101,7 @@ def test_a_field_that_trl_lacks_is_an_error(tmp_path: Path) -> None:
 
 
 def test_what_the_trainer_sets_cannot_be_set_behind_its_back() -> None:
-    with pytest.raises(RecipeError, match=r"trl\.num_generations is the recipe's grpo\.num_generations"):
+    with pytest.raises(RecipeError, match=r"trl\.num_generations: set it as grpo\.num_generations"):
         parse_recipe(SMALLEST | {"grpo": {"max_steps": 1, "learning_rate": 1e-3, "trl": {"num_generations": 4}}})
 
 
@@ -114,7 +114,7 @@ def test_the_environment_decides_over_the_recipe_and_the_command_line_over_both(
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_names() -> None:
-    with pytest.raises(RecipeError, match=r"no packaged recipe of that name \(demo, demo-code"):
+    with pytest.raises(RecipeError, match=r"the packaged recipes are demo, demo-code"):
         load_recipe("dmeo")
 
 
@@ -123,11 +123,11 @@ def test_an_unknown_recipe_is_answered_with_the_known_names() -> None:
     [
         ({"num_generations": 7}, "num_generations 7 does not divide the generation batch"),
         ({"steps_per_generation": 4, "save_steps": 50}, "save_steps 50 falls inside a generation batch"),
-        ({"max_completion_length": 500}, "that is more than the model's context of 128"),
-        ({"lr_scheduler_type": "liner"}, "TRL refuses it: liner is not a valid SchedulerType"),
-        ({"optim": "adam"}, "TRL refuses it: adam is not a valid OptimizerNames"),
+        ({"max_completion_length": 500}, "that exceeds the model's context of 128 tokens"),
+        ({"lr_scheduler_type": "liner"}, "TRL refuses these fields: liner is not a valid SchedulerType"),
+        ({"optim": "adam"}, "TRL refuses these fields: adam is not a valid OptimizerNames"),
         ({"trl": {"no_such_field": 1}}, "grpo.trl.no_such_field: TRL's GRPOConfig has no such field"),
-        ({"per_device_train_batch_size": 80_000}, "problems are fewer than the 10000"),
+        ({"per_device_train_batch_size": 80_000}, "problems are too few: one generation batch needs 10000"),
     ],
 )
 def test_check_finds_what_would_spoil_a_run(grpo: dict[str, Any], said: str) -> None:
@@ -149,7 +149,7 @@ def test_a_field_that_is_given_twice_is_refused(tmp_path: Path) -> None:
     path.write_text("name: a\ngrpo:\n  beta: 0.1\n  beta: 0.2\n", encoding="utf-8")
     with pytest.raises(RecipeError) as raised:
         load_recipe(path)
-    assert raised.value.problems == ["cannot be read: the field 'beta' is there twice, in lines 3 and 4"]
+    assert raised.value.problems == ["cannot be read: the field 'beta' appears twice, in lines 3 and 4"]
 
 
 def test_a_misspelt_field_of_trl_is_refused_by_every_command(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_an_adapter_and_quantization_are_what_the_recipe_says() -> None:
 def test_a_field_that_is_given_twice_on_one_line_is_refused_too(tmp_path: Path) -> None:
     path = tmp_path / "twice.yaml"
     path.write_text("name: x\nadapter: {rank: 16, rank: 32}\n", encoding="utf-8")
-    with pytest.raises(RecipeError, match="the field 'rank' is there twice, in lines 2 and 2"):
+    with pytest.raises(RecipeError, match="the field 'rank' appears twice, in lines 2 and 2"):
         load_recipe(path)
 
 
@@ -203,9 +203,9 @@ def test_items_of_lists_can_be_set_by_their_number() -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("data.1.limit", "'1' is no item of a list; there are 0 to 0"),
-        ("data.limit", "'limit' is no item of a list"),
-        ("name.first", "'first' cannot stand in 'x', which has no fields"),
+        ("data.1.limit", "'1' is not an index of the list; it has 0 to 0"),
+        ("data.limit", "'limit' is not an index of the list"),
+        ("name.first", "'first' cannot be set in 'x', which has no fields"),
     ],
 )
 def test_what_cannot_be_set_is_said(path: str, said: str) -> None:

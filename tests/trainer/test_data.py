@@ -80,7 +80,7 @@ def test_gsm8k_rows_give_the_answer_behind_the_hashes(tmp_path: Path) -> None:
 
 def test_a_row_without_its_column_is_named(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "g.jsonl", [{"question": "q", "reply": "#### 1"}])
-    with pytest.raises(DataError, match=r"has no column 'answer' \(or it is empty\); it has question, reply"):
+    with pytest.raises(DataError, match=r"the column 'answer' is missing or empty; the columns are question, reply"):
         list(source(kind="gsm8k", path=path).problems(0))
 
 
@@ -132,7 +132,7 @@ def test_a_row_that_no_verifier_would_take_is_named_before_anything_is_trained(
     path = write_rows(tmp_path / "r.jsonl", [{"prompt": "p", "verifier": json.dumps(one)} for one in (good, verifier)])
     with pytest.raises(DataError) as refused:
         list(source(kind="rows", path=path).problems(0))
-    assert "r.jsonl [train]: `verifier` of row 1 is no submission: " in str(refused.value)
+    assert "r.jsonl [train]: `verifier` of row 1 is not a submission: " in str(refused.value)
     assert said in str(refused.value)
 
 

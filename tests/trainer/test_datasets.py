@@ -22,7 +22,7 @@ def source(path: Path, **fields: str) -> AnyTask:
 
 
 def test_rows_become_problems_with_their_own_solutions(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="1 rows cannot be read and are left out, the first of them: row 1: answer"):
+    with pytest.warns(UserWarning, match="skipped 1 rows that cannot be read; the first one: row 1: answer"):
         problems = list(source(tmp_path / "a.jsonl", bad_rows="skip").problems(0))
     assert [(one.task, one.question, one.solution) for one in problems] == [
         ("gsm8k", "2+2?", "Two and two are 4.\n#### 4"),
@@ -37,7 +37,7 @@ def test_a_row_that_cannot_be_read_stops_the_run_unless_it_may_be_skipped(tmp_pa
 
 
 def test_a_format_that_is_not_known_and_a_slice_of_a_file_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match="it must be one of submissions, rows"):
+    with pytest.raises(ValidationError, match="must be one of submissions, rows"):
         source(tmp_path / "a.jsonl", format="gsm9k")
-    with pytest.raises(ValidationError, match="a file is one split, `train`"):
+    with pytest.raises(ValidationError, match="split is 'test', but a file only has `train`"):
         source(tmp_path / "a.jsonl", split="test")

@@ -90,7 +90,7 @@ def test_what_stops_an_evaluation_is_told_by_its_own_name(again: tuple[Recipe, E
     small, callback = again
     settings = small.run_dir / "evaluations" / "step-1" / "settings.json"
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"samples": 7}))
-    with pytest.raises(DataError, match="an evaluation of other settings"):
+    with pytest.raises(DataError, match="an evaluation with other settings"):
         after_step(callback, small, 1)
 
 

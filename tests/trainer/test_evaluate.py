@@ -84,7 +84,7 @@ def test_an_evaluation_of_other_problems_is_not_mixed_in(recipe_path: Path, tmp_
     command = ["evaluate", str(recipe_path), "--model", first, "--output", str(tmp_path / "out")]
     assert CliRunner().invoke(app, command).exit_code == 0
     again = CliRunner().invoke(app, [*command, "--set", "prompt.system=Add."])
-    assert (again.exit_code, "holds an evaluation of other settings" in again.output) == (1, True)
+    assert (again.exit_code, "holds an evaluation with other settings" in again.output) == (1, True)
 
 
 def measured(source: str, greedy: str | None, *samples: str) -> dict[str, Any]:
@@ -165,8 +165,8 @@ def test_differences_are_those_of_the_same_problems(tmp_path: Path) -> None:
     ("evaluation", "said"),
     [
         ({"greedy": False, "samples": 0}, "neither greedy nor samples"),
-        ({"k": [8], "samples": 4}, "k 8 needs as many samples, and there are 4"),
-        ({"best_by": "AIME"}, "best_by 'AIME' is none of the sources: addition"),
+        ({"k": [8], "samples": 4}, "k 8 needs as many samples; samples is 4"),
+        ({"best_by": "AIME"}, "best_by 'AIME' is not one of the sources (addition)"),
     ],
 )
 def test_measures_that_cannot_be_are_named(recipe_path: Path, evaluation: dict[str, Any], said: str) -> None:
@@ -179,10 +179,10 @@ def test_measures_that_cannot_be_are_named(recipe_path: Path, evaluation: dict[s
 def test_how_a_source_is_evaluated_is_no_matter_of_training(recipe_path: Path) -> None:
     values = yaml.safe_load(recipe_path.read_text(encoding="utf-8"))
     values["data"][0]["evaluate"] = {"samples": 2}
-    with pytest.raises(RecipeError, match=r"data\.0\.evaluate: only sources of evaluation\.data have it"):
+    with pytest.raises(RecipeError, match=r"data\.0\.evaluate: only sources in evaluation\.data have it"):
         parse_recipe(values)
     values = yaml.safe_load(recipe_path.read_text(encoding="utf-8"))
     values["evaluation"]["data"] *= 2
     values["evaluation"]["data"][1] = {**values["evaluation"]["data"][1], "evaluate": {"samples": 2}}
-    with pytest.raises(RecipeError, match=r"called 'addition' too and measured otherwise; give it a name"):
+    with pytest.raises(RecipeError, match=r"also called 'addition' but is measured differently; give it a name"):
         parse_recipe(values)

@@ -52,7 +52,7 @@ def test_a_merged_model_computes_what_the_adapter_did(adapter: Adapter, tmp_path
 
 def test_nothing_is_overwritten_and_a_folder_without_an_adapter_is_named(tmp_path: Path) -> None:
     small = recipe(tmp_path, "grpo")
-    with pytest.raises(DataError, match="holds no adapter"):
+    with pytest.raises(DataError, match="is not an adapter's folder"):
         merge(small, tmp_path / "final", tmp_path / "merged", None, QUIET)
     (tmp_path / "final").mkdir()
     (tmp_path / "final" / "adapter_config.json").write_text("{}")
@@ -128,7 +128,7 @@ def test_a_model_is_pushed_without_what_only_the_trainer_needs(
     assert {"model.safetensors", "config.json"} <= set(Hub.asked)
     assert "training_args.bin" not in Hub.asked
     monkeypatch.setenv("HF_TOKEN", "hf_reader")
-    with pytest.raises(DataError, match=rf"{hub} does not take org/name: .*403"):
+    with pytest.raises(DataError, match=rf"{hub} refuses org/name: .*403"):
         push(trained, "org/name", False, QUIET)
 
 
@@ -139,12 +139,12 @@ def test_what_a_push_lacks_is_said_before_anything_is_sent(
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "none"))
     with pytest.raises(DataError, match="no hub token to push org/name with: set HF_TOKEN"):
         push(trained, "org/name", False, QUIET)
-    with pytest.raises(DataError, match="'a/b/c' is no hub id, as ORG/NAME is"):
+    with pytest.raises(DataError, match="'a/b/c' is not a hub id such as ORG/NAME"):
         push(trained, "a/b/c", False, QUIET)
-    with pytest.raises(DataError, match="holds no weights to push"):
+    with pytest.raises(DataError, match="has no weights to push"):
         push(tmp_path, "org/name", False, QUIET)
     (trained / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(tmp_path)}))
-    with pytest.raises(DataError, match=r"a folder that nobody else has: push the whole model, by `merge --push-to"):
+    with pytest.raises(DataError, match=r"a folder on this machine only: push the whole model with `merge --push-to"):
         push(trained, "org/name", False, QUIET)
     with pytest.raises(DataError, match="no hub token"):
         merge(recipe(tmp_path, "grpo"), trained, tmp_path / "merged", "org/name", QUIET)

@@ -149,7 +149,7 @@ def test_a_disk_that_fills_up_while_saving_costs_no_checkpoint(verifier_url: str
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_LIMIT_BYTES, hard))
     try:
-        with pytest.raises(TrainerError, match=r"checkpoint-8 could not be saved: .*; the checkpoints before it are"):
+        with pytest.raises(TrainerError, match=r"checkpoint-8 could not be saved: .*; earlier checkpoints are intact"):
             train(longer, QUIET, resume=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

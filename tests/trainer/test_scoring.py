@@ -124,7 +124,7 @@ def test_rows_are_chosen_by_their_pass_rate_and_laid_out_by_it(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ({"pass_rate": [0.9, 0.1]}, r"the lower bound comes first, as in \[0.1, 0.9\]"),
+        ({"pass_rate": [0.9, 0.1]}, r"write the lower bound first, as in \[0.1, 0.9\]"),
         ({"pass_rate": [0.1, 1.5]}, "less than or equal to 1"),
     ],
 )
@@ -204,13 +204,13 @@ def test_the_command_prints_the_rows_that_differ(verifier_url: str, tmp_path: Pa
     said = CliRunner().invoke(app, ["rejudge", str(run), "--set", change]).output
     assert "accepted 1.0 -> accepted 3.0" in said
     assert "2 of 4 completions differ" in said
-    assert "holds no run" in CliRunner().invoke(app, ["rejudge", str(tmp_path / "none")]).output
+    assert "is not the folder of a run" in CliRunner().invoke(app, ["rejudge", str(tmp_path / "none")]).output
 
 
 def test_steps_are_one_or_a_range() -> None:
     """Anything else is refused with what was given."""
     assert (steps_of(None), steps_of("7"), steps_of("3-9")) == (None, (7, 7), (3, 9))
-    with pytest.raises(DataError, match="'3-x' is no range"):
+    with pytest.raises(DataError, match="'3-x' is not a range"):
         steps_of("3-x")
 
 
@@ -308,4 +308,4 @@ def test_commands_that_load_a_model_stay_on_one_card(command: str, tmp_path: Pat
     path.write_text(recipe_text(recipe(tmp_path, verifier={"url": "http://127.0.0.1:1", "patience_s": 0.1})), "utf-8")
     said = CliRunner().invoke(app, [command, str(path)])
     assert said.exit_code == 1
-    assert "uses the first of 2 GPUs" in said.output
+    assert "using the first of 2 GPUs" in said.output

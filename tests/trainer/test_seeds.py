@@ -71,13 +71,13 @@ def test_spread_is_that_of_single_runs() -> None:
 
 def test_what_cannot_be_is_said(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("0,0", "1,x", "", "-1"):
-        with pytest.raises(RecipeError, match="no list of different whole numbers"):
+        with pytest.raises(RecipeError, match="not a list of distinct integers"):
             several.seeds_of(text)
     with pytest.raises(RecipeError, match="both given"):
         _seeds(recipe, 1, "1,2")
     of_recipe = recipe.model_copy(update={"seeds": [5, 6]})
     assert (_seeds(of_recipe, None, None), _seeds(of_recipe, 1, None)) == ([5, 6], [])
-    with pytest.raises(DataError, match="holds no seeds to resume"):
+    with pytest.raises(DataError, match="has no seeds to resume"):
         several.train(recipe, [0], True, Console(quiet=True))
     monkeypatch.setenv("WORLD_SIZE", "8")
     with pytest.raises(RecipeError, match=r"launch `train --seed N --output-dir .*/run/seed-N` for each"):

@@ -108,14 +108,14 @@ def test_a_stage_that_fails_is_named_with_what_to_change(tmp_path: Path) -> None
     went_well, said = smoked(load_recipe("demo", changes))
     assert not went_well
     assert said.startswith("verifier failed the verifier at http://127.0.0.1:")
-    assert "start one: python -m verifier_service serve" in said
+    assert "start a verifier with python -m verifier_service serve" in said
 
 
 def test_a_folder_that_is_not_its_own_is_left_alone(tmp_path: Path) -> None:
     kept = tmp_path / "run-smoke" / "mine.txt"
     kept.parent.mkdir()
     kept.touch()
-    with pytest.raises(Exception, match="was not made by `smoke`"):
+    with pytest.raises(Exception, match="was not written by `smoke`"):
         smoked(load_recipe("demo", {"output_dir": str(tmp_path / "run")}))
     assert kept.exists()
 

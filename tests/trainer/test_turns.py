@@ -448,7 +448,7 @@ def test_what_does_not_go_together_is_refused_and_what_gives_answers_away_is_nam
     given = repairing(tmp_path, url).model_dump(mode="json") | {"repair": {"max_turns": 6, "show": "expected"}}
     found = [one for one in check(parse_recipe(given), offline=True) if one.what == "repair"]
     assert [one.level for one in found] == [Level.PROBLEM]
-    assert "200 of 200 problems have no test more" in found[0].text
+    assert "200 of 200 problems have no further test" in found[0].text
     given |= {"data": [{"kind": "addition", "digits": 2, "limit": 20}], "repair": {"max_turns": 2, "show": "expected"}}
     found = [one for one in check(parse_recipe(given), offline=True) if one.what == "repair"]
     assert [one.level for one in found] == [Level.PROBLEM], "a reference of math is all that there is to know"

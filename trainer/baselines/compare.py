@@ -1,7 +1,7 @@
-"""`trainer compare`: every method from the same start, with the same verifier and budget, measured side by side.
+"""`trainer compare`: several methods with the same start, verifier and budget, measured side by side.
 
-Each method runs in a process of its own, so that its memory is its own, and keeps `compare/METHOD.json`; one that is
-there with the same settings is not run again. The table and the picture are made of those files.
+Each method runs in its own process, so that its peak memory can be measured, and writes `compare/METHOD.json`. A method
+whose file already exists with the same settings is not run again. The table and the picture are built from these files.
 """
 
 import json
@@ -33,24 +33,31 @@ METHODS: dict[str, Callable[[Setting, Recorder], None]] = {
 
 
 def compare(recipe: Recipe, methods: Sequence[str], in_process: bool, console: Console) -> list[dict[str, Any]]:
-    """Run methods that were not run yet, print the table, and draw `compare.png`.
+    """Run the methods that have not run yet, print the table, and draw `compare.png`.
 
-    `in_process` runs them in this process: quicker, and memory is then that of a process that did other things before.
-    Returns: what was kept of each method, in the order of `methods`.
+    Args:
+        recipe: The recipe whose start, data and verifier all methods share.
+        methods: Names from `METHODS`.
+        in_process: Run the methods in this process. That is faster, but a method's peak memory then includes what
+            earlier methods left behind.
+        console: Where progress and the table are printed.
+
+    Returns:
+        The contents of each method's file, in the order of `methods`.
 
     Raises:
-        RecipeError: there is no such method.
-        DataError: the recipe has no held-out problems.
-        TrainerError: a method failed; what the others did is kept.
+        RecipeError: A method is unknown, or the recipe trains on conversations of several turns.
+        DataError: The recipe has no held-out problems.
+        TrainerError: A method failed; the results of the others are kept.
     """
     unknown = [name for name in methods if name not in METHODS]
     if unknown:
-        raise RecipeError("--methods", [f"{name!r} is no method; there are {', '.join(METHODS)}" for name in unknown])
+        raise RecipeError("--methods", [f"{name!r} is not one of {', '.join(METHODS)}" for name in unknown])
     if recipe.repair or recipe.interpreter:
-        said = "compare trains on answers of one turn: leave out repair and interpreter (--set repair=null)"
+        said = "compare trains on single answers only: remove repair and interpreter (--set repair=null)"
         raise RecipeError(recipe.name, [said])
     if not recipe.evaluation.data:
-        raise DataError("the recipe has no evaluation.data: nothing would tell what a method learnt")
+        raise DataError("the recipe has no evaluation.data, which compare needs to measure what a method learned")
     folder = recipe.run_dir / "compare"
     folder.mkdir(parents=True, exist_ok=True)
     with client_of(recipe.verifier) as client:
@@ -77,7 +84,7 @@ def compare(recipe: Recipe, methods: Sequence[str], in_process: bool, console: C
 
 
 def rows(kept: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """Write each method's numbers as cells: accuracy at the start and the end, half-way, judged, time, memory."""
+    """Return each method's table cells, in the order of `HEAD`."""
     cells = []
     for one in kept:
         points = one["points"]
@@ -106,7 +113,7 @@ def markdown(kept: Sequence[dict[str, Any]]) -> str:
 
 
 def _table(kept: Sequence[dict[str, Any]]) -> Table:
-    table = Table(*HEAD, title="held-out greedy accuracy, same start, verifier and budget")
+    table = Table(*HEAD, title="held-out greedy accuracy with the same start, verifier and budget")
     for row in rows(kept):
         table.add_row(*row)
     return table
@@ -116,7 +123,7 @@ def _in_its_own_process(recipe: Recipe, name: str, folder: Path) -> None:
     path = folder / "recipe.yaml"
     path.write_text(recipe_text(recipe), encoding="utf-8")
     command = [sys.executable, "-m", "trainer", "compare", str(path), "--methods", name]
-    command += ["--verifier-url", recipe.verifier.url]  # over the environment's, as here
+    command += ["--verifier-url", recipe.verifier.url]  # otherwise VERIFIER_URL could override it in the child
     done = subprocess.run(command, check=False)
     if done.returncode:
-        raise TrainerError(f"compare: {name} ended with {done.returncode}; what other methods did is kept in {folder}")
+        raise TrainerError(f"compare: {name} exited with {done.returncode}; {folder} keeps the results of the others")

@@ -1,4 +1,4 @@
-"""GRPO and RLOO: TRL's trainers, with the same arguments and the same reward callable."""
+"""GRPO and RLOO: TRL's trainers with the same arguments and the same reward callable."""
 
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -19,7 +19,7 @@ from trainer.trl.dynamic_sampling import DynamicSamplingTrainer
 from trainer.trl.overlap import OverlappingTrainer
 from verifier_service.schema import Result
 
-# Arguments of GRPO that RLOO has under the same name and for the same purpose. Its own are the estimator.
+# GRPO's arguments that exist in RLOO with the same name and meaning. The remaining ones belong to the estimator.
 SHARED = (
     "output_dir", "seed", "use_cpu", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps",
     "num_generations", "steps_per_generation", "num_iterations", "learning_rate", "lr_scheduler_type", "warmup_steps",
@@ -30,7 +30,7 @@ SHARED = (
 
 
 def grpo(setting: Setting, recorder: Recorder) -> None:
-    """Group-relative policy optimisation, as the recipe's own run does it (arXiv:2402.03300)."""
+    """Train with group-relative policy optimization, as the recipe's own run does (arXiv:2402.03300)."""
     model = setting.policy()
     recorder.at(model, 0)
     reward = CountedReward(setting.recipe, setting.client)
@@ -51,7 +51,7 @@ def grpo(setting: Setting, recorder: Recorder) -> None:
 
 
 def rloo(setting: Setting, recorder: Recorder) -> None:
-    """REINFORCE with the mean of the group's other completions as baseline (arXiv:2402.14740)."""
+    """Train with REINFORCE and the mean of the group's other completions as baseline (arXiv:2402.14740)."""
     model = setting.policy()
     recorder.at(model, 0)
     reward = CountedReward(setting.recipe, setting.client)
@@ -68,13 +68,13 @@ def rloo(setting: Setting, recorder: Recorder) -> None:
 
 
 class CountedReward(Reward):
-    """Counts in `judged` what is judged for learning, also what dynamic sampling then drops."""
+    """Counts the completions judged for learning in `judged`, including those that dynamic sampling drops."""
 
     judged = 0
     _samples_dynamically = False
 
     def results(self, completions: Sequence[Completion], verifier: Sequence[str]) -> list[Result]:
-        """Have completions judged for dynamic sampling, whose batch is then rewarded by what is known."""
+        """Judge completions for dynamic sampling, which rewards its batch from these results later."""
         self._samples_dynamically = True
         self.judged += len(completions)
         return super().results(completions, verifier)
@@ -85,7 +85,7 @@ class CountedReward(Reward):
 
 
 def rloo_arguments(setting: Setting) -> RLOOConfig:
-    """Return what RLOO shares with the recipe's GRPO, and nothing else; without vLLM, whose arguments are others."""
+    """Return RLOO's configuration: the arguments it shares with the recipe's GRPO. vLLM is not used."""
     theirs = _arguments(setting)
     shared = {name: getattr(theirs, name) for name in SHARED}
     if setting.recipe.vllm is not None:
@@ -94,7 +94,7 @@ def rloo_arguments(setting: Setting) -> RLOOConfig:
 
 
 def _prompts(setting: Setting) -> Dataset:
-    """Lay out the prompts of the budget, which may be longer than the recipe's own run."""
+    """Lay out the prompts for the whole budget, which can be longer than the recipe's own run."""
     grpo = setting.recipe.grpo.model_copy(update={"max_steps": setting.optimizer_steps})
     recipe = setting.recipe.model_copy(update={"grpo": grpo})
     return in_training_order(setting.prepared.problems, recipe, 1)
@@ -109,10 +109,10 @@ def _arguments(setting: Setting) -> GRPOConfig:
 
 
 class _Watch(TrainerCallback):
-    """Measures after each generation batch that reaches a point of the budget, and stops when it is spent.
+    """Measures after each generation batch that reaches a point of the budget, and stops once the budget is spent.
 
-    With dynamic sampling a step judges more than its batch, so that the budget is spent before the last of the steps
-    for which the learning rate was laid out. It then follows the share of the budget in place of that of the steps.
+    With dynamic sampling, a step judges more completions than its batch holds, and the budget runs out before the
+    scheduler's last step. The learning rate then follows the share of the budget instead of the share of the steps.
     """
 
     def __init__(self, setting: Setting, recorder: Recorder, reward: CountedReward) -> None:
@@ -124,13 +124,13 @@ class _Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: object
     ) -> None:
         scheduler = given.get("lr_scheduler")
-        scheduler = getattr(scheduler, "scheduler", scheduler)  # accelerate's has the real one within
+        scheduler = getattr(scheduler, "scheduler", scheduler)  # accelerate wraps the real one
         if self.setting.recipe.dynamic_sampling is not None and isinstance(scheduler, LambdaLR):
-            laid_out = cast(list[Callable[[float], float]], scheduler.lr_lambdas)  # none needs a whole number
+            laid_out = cast(list[Callable[[float], float]], scheduler.lr_lambdas)  # none of them needs an integer
             scheduler.lr_lambdas = [self._by_budget(factor, state.max_steps) for factor in laid_out]
 
     def _by_budget(self, factor: Callable[[float], float], steps: int) -> Callable[[int], float]:
-        """Return the factor of the learning rate at the step that corresponds to what is judged so far."""
+        """Return a learning-rate factor that depends on the share of the budget judged so far."""
         return lambda _step: factor(min(1.0, self.reward.judged / self.setting.budget) * steps)
 
     def on_step_end(

@@ -1,4 +1,4 @@
-"""The picture of a comparison: accuracy against completions judged and against seconds, and memory."""
+"""The picture of a comparison: accuracy against completions judged and against seconds, and peak memory."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ LABELS = {"grpo": "GRPO", "rloo": "RLOO", "ppo": "PPO", "rejection_sft": "reject
 
 
 def draw(kept: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw what was kept of each method, as a PNG of three panels."""
+    """Draw the results of each method as a PNG with three panels."""
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     judged, seconds, memory = figure.subplots(1, 3, width_ratios=(4, 4, 3))
     for one, colour in zip(kept, COLOURS, strict=False):
@@ -27,7 +27,7 @@ def draw(kept: Sequence[dict[str, Any]], path: Path) -> None:
                 low, high = ([point[side] for point in points] for side in ("low", "high"))
                 axes.fill_between(across, low, high, color=colour, alpha=0.12, linewidth=0)
     _frame(judged, "completions judged", "held-out greedy accuracy")
-    _frame(seconds, "seconds of training (without measuring)", "")
+    _frame(seconds, "seconds of training (without evaluations)", "")
     judged.legend(frameon=False, fontsize=9)
     bars = memory.barh(
         [LABELS.get(one["method"], one["method"]) for one in kept],

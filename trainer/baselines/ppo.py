@@ -1,11 +1,11 @@
-"""Proximal policy optimisation with a critic, written out: TRL 1.16 has no PPO trainer any more.
+"""Proximal policy optimization with a critic. It is written out here because TRL 1.16 no longer has a PPO trainer.
 
-Source: Schulman et al., arXiv:1707.06347 (clipped objective, equation 7) and arXiv:1506.02438 (generalised advantage
-estimation, equation 16), with the value loss clipped like the policy's, as in the trainer that TRL had.
+Sources: Schulman et al., arXiv:1707.06347 (clipped objective, equation 7) and arXiv:1506.02438 (generalized advantage
+estimation, equation 16). The value loss is clipped like the policy's, as in TRL's former trainer.
 
-One step: the policy writes a completion for each prompt of the batch; the verifier's reward comes with the last token,
-minus `beta` nats of KL at each token where the recipe has a reference; the critic says what it expected at each token;
-GAE turns the difference into advantages; policy and critic take a few clipped steps on the batch.
+One step: the policy writes a completion for each prompt of the batch. The verifier's reward arrives at the last token;
+with a reference model, every token also costs `beta` times its KL in nats. The critic estimates a value at each token,
+GAE turns rewards and values into advantages, and policy and critic take a few clipped steps on the batch.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from verifier_service.schema import Result, Verdict
 
 
 class Critic(torch.nn.Module):
-    """A value for each position: the start's own layers, and a linear head that begins at 0."""
+    """Estimates a value at each position: the start model's layers, and a linear head initialized to zero."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__()
@@ -38,16 +38,26 @@ class Critic(torch.nn.Module):
         torch.nn.init.zeros_(self.head.bias)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor, prompt: int) -> torch.Tensor:
-        """Return, for each token of the completion, the value before it was written. Shape: (batch, completion)."""
+        """Return the value before each token of the completion.
+
+        Args:
+            ids: Token ids. Shape: (batch, prompt + completion).
+            mask: Attention mask of the same shape.
+            prompt: Number of prompt tokens.
+
+        Returns:
+            Values in float32. Shape: (batch, completion).
+        """
         hidden = self.body(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         return self.head(hidden[:, prompt - 1 : -1])[..., 0].float()
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """One batch. `ids` and `attention` are (batch, prompt + completion); the others (batch, completion).
+    """One batch. `ids` and `attention` are (batch, prompt + completion), the other tensors (batch, completion).
 
-    `mask` is 1 for tokens that are learnt from: up to the end token, and of no completion without a reward.
+    `mask` is 1 for the tokens that the loss counts: those up to and including the end token, in completions that have
+    a reward.
     """
 
     ids: torch.Tensor
@@ -60,7 +70,7 @@ class Rollout:
     returns: torch.Tensor
 
     def rows(self, chosen: torch.Tensor) -> "Rollout":
-        """Return some rows of the batch."""
+        """Return the chosen rows of the batch."""
         names = ("mask", "old", "values", "advantages", "returns")
         return Rollout(
             self.ids[chosen], self.attention[chosen], self.prompt, *(getattr(self, name)[chosen] for name in names)
@@ -68,7 +78,7 @@ class Rollout:
 
 
 def ppo(setting: Setting, recorder: Recorder) -> None:
-    """Train policy and critic on the budget."""
+    """Train policy and critic until the budget is spent."""
     options, grpo = setting.compare.ppo, setting.recipe.grpo
     policy = setting.policy()
     critic = Critic(setting).to(policy.device)
@@ -103,13 +113,13 @@ def _rollout(
     reference: PreTrainedModel | None,
     asked: list[Problem],
 ) -> Rollout:
-    """Write a completion for each problem, have it judged, and make advantages of what came of it."""
+    """Write a completion for each problem, have it judged, and compute advantages and returns."""
     options, grpo = setting.compare.ppo, setting.recipe.grpo
     policy.eval()
     written = _write(setting, policy, asked)
     ids, prompt = written.ids, written.prompt
     end = torch.isin(written.completions, torch.tensor(written.ends, device=ids.device))
-    mask = (end.cumsum(1) - end.long() == 0).float()  # up to the first end token, and that one
+    mask = (end.cumsum(1) - end.long() == 0).float()  # up to and including the first end token
     rewards = _rewards(setting, asked, written.completions, mask)
     if grpo.mask_truncated_completions:
         rewards[~end.any(1)] = torch.nan
@@ -130,7 +140,15 @@ def _rollout(
 def gae(rewards: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, gamma: float, lam: float) -> torch.Tensor:
     """Estimate the advantage of each token: A_t = d_t + gamma lam A_t+1, d_t = r_t + gamma V_t+1 - V_t.
 
-    After the last token of a completion there is no value. Shapes: (batch, completion).
+    The value after a completion's last token is 0.
+
+    Args:
+        rewards: Reward at each token. Shape: (batch, completion).
+        values: The critic's values, of the same shape.
+        mask: 1 for the tokens of each completion and 0 after its end, of the same shape.
+        gamma: Discount factor.
+        lam: Lambda of generalized advantage estimation.
+
     Source: arXiv:1506.02438, equations 11, 12 and 16.
     """
     advantages = torch.zeros_like(values)
@@ -145,7 +163,7 @@ def gae(rewards: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, gamma: 
 
 
 def whitened(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the values with mean 0 and deviation 1 over what the mask keeps, and 0 elsewhere."""
+    """Scale the masked-in values to mean 0 and standard deviation 1, and set the others to 0."""
     count = mask.sum().clamp(min=1)
     mean = (values * mask).sum() / count
     variance = ((values - mean).square() * mask).sum() / count
@@ -153,7 +171,10 @@ def whitened(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def clipped_loss(ratio: torch.Tensor, advantages: torch.Tensor, epsilon: float) -> torch.Tensor:
-    """Return minus PPO's objective for each token: the less good of the ratio's and the clipped ratio's gain."""
+    """Return PPO's loss for each token: minus the smaller of the plain and the clipped objective.
+
+    Source: arXiv:1707.06347, equation 7.
+    """
     return -torch.minimum(ratio * advantages, ratio.clamp(1 - epsilon, 1 + epsilon) * advantages)
 
 
@@ -169,7 +190,7 @@ def _loss(setting: Setting, policy: PreTrainedModel, critic: Critic, batch: Roll
 
 
 def _write(setting: Setting, policy: PreTrainedModel, problems: list[Problem]) -> Written:
-    """Sample one completion for each problem, as the recipe samples in training."""
+    """Sample one completion for each problem with the recipe's training settings."""
     sampling = policy_sampling(setting.recipe, setting.recipe.grpo.temperature)
     options = setting.recipe.prompt
     prompts = [conversation(problem, options) for problem in problems]
@@ -178,7 +199,7 @@ def _write(setting: Setting, policy: PreTrainedModel, problems: list[Problem]) -
 
 
 def _rewards(setting: Setting, problems: list[Problem], written: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the recipe's reward of each completion; NaN where the verifier had a `judge_error`."""
+    """Return the recipe's reward for each completion; NaN for a `judge_error`."""
     texts = setting.tokenizer.batch_decode(written, skip_special_tokens=True)
     pairs = [(verifier_text(problem), text) for problem, text in zip(problems, texts, strict=True)]
     tokens = [int(count) for count in mask.sum(1).tolist()]
@@ -189,9 +210,9 @@ def _rewards(setting: Setting, problems: list[Problem], written: torch.Tensor, m
 def rewards_of(
     recipe: Recipe, texts: Sequence[str], tokens: Sequence[int], results: Sequence[Result]
 ) -> list[float | None]:
-    """Return the weighted sum of the reward's components; None for a `judge_error`.
+    """Return the weighted sum of the reward components for each completion; None for a `judge_error`.
 
-    A completion is a group of its own: what counts `only_when: any_right` counts for accepted ones.
+    Each completion is its own group, so a component with `only_when: any_right` counts for accepted completions only.
     """
     limit = recipe.grpo.max_completion_length
     totals = []

@@ -1,7 +1,7 @@
-"""Methods that learn from completions that were sampled and judged before: rejection sampling, and DPO on pairs.
+"""Methods that learn from completions sampled and judged beforehand: rejection sampling, and DPO on pairs.
 
-Both go in rounds: the policy of the moment writes groups, the verifier judges them, and the policy is trained on what
-is chosen by the verdicts alone. What had a `judge_error` is in no choice.
+Both work in rounds: the current policy writes groups, the verifier judges them, and the policy is trained on the
+completions that the verdicts select. A completion with a `judge_error` is never selected.
 """
 
 import copy
@@ -27,12 +27,12 @@ from verifier_service.schema import Verdict
 Message = dict[str, str]
 Text = str | list[Message]
 Group = tuple[Problem, list[str], list[str]]
-"""A problem, the distinct completions that were accepted, and those that were judged and refused."""
-REFERENCE = "ref"  # the copy of the adapter against which TRL's DPO trains; a second one of the name is refused
+"""A problem, its distinct accepted completions, and its distinct rejected ones."""
+REFERENCE = "ref"  # TRL's DPO adds a copy of the adapter under this name; a leftover copy would break the next round
 
 
 def rejection_sft(setting: Setting, recorder: Recorder) -> None:
-    """Fine-tune on completions that were accepted, in rounds (RFT, arXiv:2308.01825; ReST, arXiv:2308.08998)."""
+    """Fine-tune on accepted completions, in rounds (RFT, arXiv:2308.01825; ReST, arXiv:2308.08998)."""
     model = setting.policy()
     recorder.at(model, 0)
     for judged, groups in rounds(setting, model):
@@ -43,14 +43,17 @@ def rejection_sft(setting: Setting, recorder: Recorder) -> None:
 
 
 def dpo(setting: Setting, recorder: Recorder) -> None:
-    """Prefer accepted to refused completions of the same problem, against the round's start (DPO, arXiv:2305.18290)."""
+    """Train on pairs of an accepted and a rejected completion of one problem (DPO, arXiv:2305.18290).
+
+    The reference of each round is the policy at its start.
+    """
     model = setting.policy()
     recorder.at(model, 0)
     for judged, groups in rounds(setting, model):
         rows = [
             (problem, good, bad)
             for problem, right, wrong in groups
-            for good, bad in zip(right, wrong, strict=False)  # as many pairs as the smaller side has
+            for good, bad in zip(right, wrong, strict=False)  # as many pairs as the shorter list allows
         ]
         if rows:
             _fit_pairs(setting, model, rows)
@@ -58,7 +61,7 @@ def dpo(setting: Setting, recorder: Recorder) -> None:
 
 
 def rounds(setting: Setting, model: PreTrainedModel) -> Iterator[tuple[int, list[Group]]]:
-    """Yield, round after round, how many completions were judged in all, and the groups of the round."""
+    """Yield for each round the number of completions judged so far, and the groups of the round."""
     size = setting.recipe.grpo.num_generations
     batches = setting.batches(size)
     each, judged = max(1, setting.steps // setting.compare.points), 0
@@ -103,13 +106,13 @@ def _fit_pairs(setting: Setting, model: PreTrainedModel, rows: list[tuple[Proble
 
 
 def accepted_rows(setting: Setting, rows: list[tuple[Problem, str]]) -> Dataset:
-    """Lay accepted completions out as TRL's SFT reads them."""
+    """Return accepted completions as a dataset for TRL's SFT trainer."""
     answers = [_answer(setting, text) for _, text in rows]
     return Dataset.from_dict({**_prompts(setting, [problem for problem, _ in rows]), "completion": answers})
 
 
 def pair_rows(setting: Setting, rows: list[tuple[Problem, str, str]]) -> Dataset:
-    """Lay pairs of an accepted and a refused completion out as TRL's DPO reads them."""
+    """Return pairs of an accepted and a rejected completion as a dataset for TRL's DPO trainer."""
     answers = {
         "chosen": [_answer(setting, good) for _, good, _ in rows],
         "rejected": [_answer(setting, bad) for _, _, bad in rows],
@@ -118,7 +121,7 @@ def pair_rows(setting: Setting, rows: list[tuple[Problem, str, str]]) -> Dataset
 
 
 def _prompts(setting: Setting, problems: list[Problem]) -> dict[str, list[object]]:
-    """Return the columns of the prompts; SFT and DPO read the arguments of the chat template from one of them."""
+    """Return the prompt columns, including the one from which SFT and DPO read the chat template's arguments."""
     options = setting.recipe.prompt
     columns: dict[str, list[object]] = {"prompt": [conversation(problem, options) for problem in problems]}
     if options.chat_template_kwargs:
@@ -131,7 +134,7 @@ def _answer(setting: Setting, text: str) -> Text:
 
 
 def _common(setting: Setting, options: OfflineOptions) -> dict[str, Any]:
-    """Return the arguments that SFTConfig and DPOConfig share; what is not the method's is the recipe's."""
+    """Return the arguments that SFTConfig and DPOConfig share: the method's options, and the recipe's for the rest."""
     import torch
 
     has_gpu = torch.cuda.is_available()

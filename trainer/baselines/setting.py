@@ -1,7 +1,7 @@
-"""What every method gets, so that nothing but the method differs: start, problems, verifier, budget, and who measures.
+"""What all compared methods share, so that only the method differs: start, problems, verifier, budget, measurement.
 
-The budget counts completions that were judged for learning. Held-out accuracy is measured at a few points of it, and
-neither its completions, nor its seconds, nor its memory are the method's.
+The budget counts the completions judged for learning. Held-out accuracy is measured at a few points along the way; the
+completions, seconds and memory of these measurements are not charged to the method.
 """
 
 import json
@@ -42,7 +42,7 @@ class Point:
 
 
 class Recorder:
-    """Measures held-out accuracy at evenly spaced points of the budget, and the method's own seconds and memory."""
+    """Measures held-out accuracy at evenly spaced points of the budget, and the method's time and peak memory."""
 
     def __init__(self, setting: "Setting", name: str) -> None:
         self.points: list[Point] = []
@@ -55,7 +55,7 @@ class Recorder:
         self._began = time.monotonic()
 
     def at(self, model: PreTrainedModel, judged: int) -> None:
-        """Measure, when the next point of the budget is reached; the first call is the start."""
+        """Measure if the next point of the budget is reached. The first call always measures: it is the start."""
         options, due = self._setting.compare, len(self.points)
         if judged < due * self._setting.budget / options.points:
             return
@@ -74,7 +74,7 @@ class Recorder:
         self._began = time.monotonic()
 
     def write(self, path: Path) -> None:
-        """Keep the points, the peak in MiB above what was resident at the start, and the seconds of the method."""
+        """Write the points, the method's seconds, and its peak memory in MiB above the start's."""
         kept = {
             "method": self._name,
             "settings": self._setting.text(),
@@ -87,7 +87,7 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Setting:
-    """One comparison: a prepared run, its verifier, and where the methods may write."""
+    """One comparison: a prepared run, its verifier, and the folder for the methods' files."""
 
     prepared: Prepared
     client: VerifierClient
@@ -101,7 +101,7 @@ class Setting:
 
     @property
     def compare(self) -> Compare:
-        """The part of the recipe that says how methods are compared."""
+        """The recipe's `compare` part."""
         return self.recipe.compare
 
     @property
@@ -111,32 +111,32 @@ class Setting:
 
     @property
     def batch(self) -> int:
-        """Completions that are written and judged at once."""
+        """Completions that are written and judged together."""
         return self.recipe.generation_batch_per_device
 
     @property
     def steps(self) -> int:
-        """Batches that the budget is made of."""
+        """Number of batches in the budget."""
         return max(1, self.compare.completions // self.batch)
 
     @property
     def optimizer_steps(self) -> int:
-        """Steps of the optimizer that GRPO and RLOO take in the budget."""
+        """Optimizer steps that GRPO and RLOO take within the budget."""
         return self.steps * self.recipe.batches_per_generation // self.recipe.grpo.gradient_accumulation_steps
 
     @property
     def budget(self) -> int:
-        """Completions that are judged for learning: whole batches."""
+        """Completions judged for learning, rounded down to whole batches."""
         return self.steps * self.batch
 
     def text(self) -> str:
-        """Say what a kept result belongs to."""
+        """Return the settings as text; a stored result is reused only if its text is the same."""
         return json.dumps(
             {"recipe": self.recipe.model_dump(mode="json", exclude={"verifier", "output_dir"})}, sort_keys=True
         )
 
     def policy(self) -> PreTrainedModel:
-        """Load the start, trainable: the whole model, or its adapter where the recipe has one."""
+        """Load the start model for training: all weights, or an adapter if the recipe has one."""
         torch.manual_seed(self.recipe.seed)
         adapter = self.prepared.adapter
         model = load_model(self.recipe, self.prepared.start, adapter, trainable=True)
@@ -147,17 +147,17 @@ class Setting:
         return get_peft_model(model, lora_config(self.recipe.adapter))
 
     def sample(self, model: PreTrainedModel, problems: Sequence[Problem]) -> list[str]:
-        """Write one sampled completion for each problem, as the recipe samples in training."""
+        """Sample one completion for each problem with the recipe's training settings."""
         sampling = policy_sampling(self.recipe, self.recipe.grpo.temperature)
         return complete(model, self.tokenizer, [conversation(p, self.recipe.prompt) for p in problems], sampling)
 
     def verdicts(self, problems: Sequence[Problem], texts: Sequence[str]) -> list[Verdict]:
-        """Have completions judged, one for each problem."""
+        """Return the verdicts of completions, one for each problem."""
         pairs = [(verifier_text(problem), text) for problem, text in zip(problems, texts, strict=True)]
         return [result.verdict for result in judge(self.client, pairs).results]
 
     def accuracy(self, model: PreTrainedModel) -> statistics.Interval:
-        """Return greedy accuracy on the held-out problems; what could not be judged is left out."""
+        """Return greedy accuracy on the held-out problems, without those that could not be judged."""
         held_out = self.prepared.held_out
         greedy = policy_sampling(self.recipe, 0.0)
         prompts = [conversation(problem, self.recipe.prompt) for problem in held_out]
@@ -166,7 +166,7 @@ class Setting:
         return statistics.proportion(sum(v is Verdict.ACCEPTED for v in judged), len(judged))
 
     def batches(self, num_generations: int) -> Iterator[list[Problem]]:
-        """Yield the problems of each batch of the budget, each `num_generations` times in a row, epoch after epoch."""
+        """Yield the problems of each batch, epoch after epoch, each `num_generations` times in a row."""
         import random
 
         chance = random.Random(self.recipe.seed)
@@ -179,7 +179,7 @@ class Setting:
 
 
 def _peak_bytes() -> int:
-    """The most memory since the last reset: the GPU's, or without one what the process had resident (VmHWM)."""
+    """Return the peak memory since the last reset: the GPU's, or without a GPU the process's resident peak (VmHWM)."""
     return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _resident_bytes("VmHWM")
 
 
@@ -196,5 +196,5 @@ def _reset_peak() -> None:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
         return
-    with suppress(OSError):  # where it is not allowed, the peak is that of the whole process
+    with suppress(OSError):  # without permission, the peak is that of the whole process so far
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

@@ -1,1 +1,1 @@
-"""From a data set to what TRL trains on."""
+"""Reading data sets, and turning their problems into rows that TRL trains on."""

@@ -1,7 +1,7 @@
-"""From the recipe's sources to what TRL trains on: rows with `prompt` and `verifier`, in one fixed order.
+"""Turn the recipe's sources into the rows that TRL trains on, with `prompt` and `verifier`, in one fixed order.
 
-The order of the whole run, all its epochs, depends on the seed alone and is laid out before it begins. TRL's own
-shuffling starts again from the first epoch when a run is resumed; a list that is already in order cannot.
+The order of the whole run, with all its epochs, depends only on the seed and is laid out before the run begins. TRL's
+own shuffling would restart at the first epoch when a run is resumed; a list that is already in order cannot restart.
 """
 
 import json
@@ -23,7 +23,7 @@ Messages = list[dict[str, str]] | str
 
 
 class Row(TypedDict):
-    """One problem as TRL trains on it; `verifier` is its submission, without the completion, as JSON text."""
+    """One problem as TRL trains on it. `verifier` is its submission without the completion, as JSON text."""
 
     prompt: Messages
     verifier: str
@@ -34,12 +34,17 @@ class Row(TypedDict):
 def load_problems(sources: Sequence[AnyTask], seed: int) -> list[Problem]:
     """Read all problems of a mixture.
 
-    With weights, every source gives the share it weighs, and the source that is used up first sets the size; without,
-    every source gives all its rows. A mixture of several sources is shuffled by the seed.
+    With weights, each source contributes in proportion to its weight, and the source that runs out first determines
+    the size of the mixture. Without weights, all rows of all sources are used. A mixture of several sources is
+    shuffled.
+
+    Args:
+        sources: The sources, in the recipe's order.
+        seed: Determines the order and, with weights, which rows are chosen.
 
     Raises:
-        DataError: a source cannot be read, is empty, two problems have one id, or some sources have a weight and some
-            have none.
+        DataError: A source cannot be read or is empty, two problems have the same id, or only some sources have a
+            weight.
     """
     parts: list[list[Problem]] = []
     for source in sources:
@@ -52,7 +57,7 @@ def load_problems(sources: Sequence[AnyTask], seed: int) -> list[Problem]:
         return parts[0]
     weights = [source.weight for source in sources if source.weight is not None]
     if weights and len(weights) != len(parts):
-        raise DataError("either every source of a mixture has a weight, or none has")
+        raise DataError("some sources have a weight and some do not; give every source a weight, or none")
     chance = random.Random(seed)
     if weights:
         total = min(len(part) / weight for part, weight in zip(parts, weights, strict=True))
@@ -63,19 +68,20 @@ def load_problems(sources: Sequence[AnyTask], seed: int) -> list[Problem]:
 
 
 def _refuse_equal_ids(parts: Sequence[Sequence[Problem]]) -> None:
-    """Refuse problems that could not be told apart: an evaluation keeps and compares them by their ids."""
+    """Refuse problems with the same id: an evaluation stores and compares them by id."""
     seen: dict[str, Problem] = {}
     for problem in (problem for part in parts for problem in part):
         other = seen.setdefault(problem.id, problem)
         if other is not problem:
             places = " and in ".join(dict.fromkeys([other.source, problem.source]))
-            raise DataError(f"the id {problem.id!r} is there twice, in {places}; ids have to be different")
+            raise DataError(f"the id {problem.id!r} appears twice, in {places}; ids must be unique")
 
 
 def conversation(problem: Problem, prompt: Prompt) -> Messages:
-    """Put the recipe's prompt around a problem. Data that brings its own conversation keeps it.
+    """Put the recipe's prompt around a problem. A problem with its own conversation keeps it.
 
-    Returns: chat messages, or a text when the recipe does not use a chat template.
+    Returns:
+        Chat messages, or a text if the recipe does not use a chat template.
     """
     if problem.messages is not None:
         has_system = any(message["role"] == "system" for message in problem.messages)
@@ -94,7 +100,7 @@ def verifier_text(problem: Problem) -> str:
 
 
 def within_tokens(problems: Iterable[Problem], prompt: Prompt, tokenizer: Any, max_tokens: int) -> list[Problem]:
-    """Keep the problems whose prompt has at most `max_tokens` tokens."""
+    """Return the problems whose prompt has at most `max_tokens` tokens."""
     return [
         p
         for p in problems
@@ -103,7 +109,7 @@ def within_tokens(problems: Iterable[Problem], prompt: Prompt, tokenizer: Any, m
 
 
 def token_ids(messages: Messages, tokenizer: Any, chat_template_kwargs: Mapping[str, object]) -> list[int]:
-    """Return the tokens of a prompt, up to where the model begins to write."""
+    """Return the token ids of a prompt, up to the point where the model begins to write."""
     if isinstance(messages, str):
         return tokenizer(messages)["input_ids"]
     return tokenizer.apply_chat_template(
@@ -112,7 +118,7 @@ def token_ids(messages: Messages, tokenizer: Any, chat_template_kwargs: Mapping[
 
 
 def rendered(messages: Messages, tokenizer: PreTrainedTokenizerBase, chat_template_kwargs: Mapping[str, object]) -> str:
-    """Return a prompt as the model reads it, with the special tokens of its chat template."""
+    """Return a prompt as the model sees it, with the special tokens of its chat template."""
     if isinstance(messages, str):
         return messages
     options = {"add_generation_prompt": True, "tokenize": False, **chat_template_kwargs}
@@ -120,13 +126,13 @@ def rendered(messages: Messages, tokenizer: PreTrainedTokenizerBase, chat_templa
 
 
 def repeated(first: Iterable[Problem], second: Iterable[Problem]) -> list[str]:
-    """Return the questions of the second that the first has too, whatever their ids, case and white space."""
+    """Return the questions of `second` that also occur in `first`, ignoring ids, case and white space."""
     known = {_normal(question_of(problem)) for problem in first} - {""}
     return [text for problem in second if _normal(text := question_of(problem)) in known]
 
 
 def question_of(problem: Problem) -> str:
-    """Return what is asked; of a conversation, what the user says in it."""
+    """Return a problem's question; for a conversation, the user's messages."""
     if problem.messages is None:
         return problem.question
     return "\n".join(str(message["content"]) for message in problem.messages if message["role"] == "user")
@@ -137,18 +143,25 @@ def _normal(text: str) -> str:
 
 
 def in_training_order(problems: Sequence[Problem], recipe: Recipe, processes: int) -> Dataset:
-    """Lay out the prompts of the whole run: a fresh permutation for each epoch, cut to whole generation batches.
+    """Lay out the prompts of the whole run: a new permutation for each epoch, cut to whole generation batches.
 
-    A curriculum puts each epoch, or what of it is trained on, in the order of pass rates.
-    Returns: a dataset with the columns `prompt`, `verifier`, `problem_id` and `task`; one row for each group.
+    With a curriculum, each epoch is sorted by pass rate. If the run ends within an epoch, only the used part is sorted.
+
+    Args:
+        problems: The training problems.
+        recipe: The recipe.
+        processes: The number of training processes.
+
+    Returns:
+        A data set with the columns `prompt`, `verifier`, `problem_id` and `task`, and one row for each group.
 
     Raises:
-        DataError: there are fewer problems than one generation batch needs, or a curriculum lacks pass rates.
+        DataError: There are fewer problems than one generation batch needs, or the curriculum lacks pass rates.
     """
     grpo = recipe.grpo
     per_generation = recipe.generation_batch_per_device * processes // grpo.num_generations
     if len(problems) < per_generation:
-        raise DataError(f"{len(problems)} problems are too few: one generation batch holds {per_generation} prompts")
+        raise DataError(f"{len(problems)} problems are too few: one generation batch needs {per_generation}")
     spans = recipe.batches_per_generation
     batches = -(-grpo.max_steps * grpo.gradient_accumulation_steps // spans)
     chance = random.Random(recipe.seed)
@@ -162,7 +175,7 @@ def in_training_order(problems: Sequence[Problem], recipe: Recipe, processes: in
 
 
 def rows(problems: Sequence[Problem], prompt: Prompt) -> list[Row]:
-    """Return what TRL gets of each problem."""
+    """Return the row that TRL gets for each problem."""
     return [
         {
             "prompt": conversation(problem, prompt),
@@ -175,10 +188,10 @@ def rows(problems: Sequence[Problem], prompt: Prompt) -> list[Row]:
 
 
 def _by_pass_rate(epoch: list[Problem], recipe: Recipe) -> list[Problem]:
-    """Put an epoch in the order of the recipe's curriculum; equally hard problems stay shuffled.
+    """Sort an epoch by the recipe's curriculum, if it has one. Equally hard problems stay shuffled.
 
     Raises:
-        DataError: there is a curriculum, and problems without a pass rate.
+        DataError: The recipe has a curriculum, but some problems have no pass rate.
     """
     if recipe.curriculum is None:
         return epoch
@@ -186,7 +199,7 @@ def _by_pass_rate(epoch: list[Problem], recipe: Recipe) -> list[Problem]:
     unknown = rates.count(None)
     if unknown:
         raise DataError(
-            f"curriculum {recipe.curriculum} needs a pass rate for each problem, and {unknown} of {len(epoch)} have "
-            "none; `python -m trainer score` writes rows that have one"
+            f"curriculum {recipe.curriculum} needs a pass rate for each problem, but {unknown} of {len(epoch)} have "
+            "none; `python -m trainer score` writes rows with pass rates"
         )
     return sorted(epoch, key=lambda problem: problem.pass_rate or 0.0, reverse=recipe.curriculum == "easy_first")

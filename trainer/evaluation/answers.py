@@ -1,4 +1,4 @@
-"""What a model answers outside of training, judged: in one turn, or in the turns that its recipe gives it."""
+"""Judged answers of a model outside of training, in one turn or in the turns that its recipe allows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from verifier_service.schema import Result, UnreadResult, Verdict
 
 @dataclass(frozen=True)
 class Answer:
-    """The last answer to a problem with its result, and what it took: verdicts turn by turn, calls of the interpreter.
+    """The last answer to a problem with its result, the verdicts of all turns, and the interpreter calls.
 
-    `result` is a `judge_error` also where a call of the interpreter failed by no fault of the policy.
+    `result` is a `judge_error` also if an interpreter call failed through no fault of the policy.
     """
 
     text: str
@@ -40,9 +40,22 @@ def answer(
     client: VerifierClient,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Answer]:
-    """Have a model answer each problem once, as the recipe's policy does, and have that judged.
+    """Answer each problem once, the way the recipe's policy does, and judge the answers.
 
-    Raises: what `VerifierClient.verify` raises.
+    Args:
+        model: The model that answers.
+        tokenizer: Its tokenizer.
+        problems: The problems.
+        recipe: Says how the policy answers: prompt, repair, interpreter.
+        sampling: How completions are sampled.
+        client: The verifier.
+        progress: Called with the number of additional completions that are done.
+
+    Returns:
+        One answer for each problem, in order.
+
+    Raises:
+        VerifierError: As `VerifierClient.verify`.
     """
     if recipe.repair is None and recipe.interpreter is None:
         texts = complete(model, tokenizer, [conversation(p, recipe.prompt) for p in problems], sampling, progress)
@@ -53,7 +66,7 @@ def answer(
 
 
 def turn_settings(recipe: Recipe) -> dict[str, object]:
-    """Say how the policy answers in turns, where it does."""
+    """Return the settings for answering in turns; empty if the policy answers in one turn."""
     parts = {"repair": recipe.repair, "interpreter": recipe.interpreter}
     return {name: part.model_dump() for name, part in parts.items() if part is not None}
 
@@ -67,7 +80,7 @@ def in_turns(
     client: VerifierClient,
     writer: Writer | None = None,
 ) -> list[Answer]:
-    """Do as `answer` for a recipe with repair or an interpreter; `writer` writes in place of the model."""
+    """Do the same as `answer` for a recipe with repair or an interpreter. A `writer` generates instead of the model."""
 
     def write(contexts: list[list[int]], _: bool) -> list[Written]:
         if writer is not None:
@@ -89,7 +102,7 @@ def in_turns(
         return [
             Answer(text_of(talk.messages), talk.results[-1], tuple(r.verdict for r in talk.results)) for talk in talks
         ]
-    assert recipe.interpreter is not None, "the caller asks for recipes with one of the two"
+    assert recipe.interpreter is not None, "callers pass only recipes with repair or an interpreter"
     desk = Desk(client, recipe.interpreter)
     environments = [Interpreter(desk) for _ in problems]
     template = calling.tool_template(tokenizer, recipe.name)

@@ -1,7 +1,7 @@
-"""Held-out accuracy every few steps of a run, and the best model so far kept in `best/`.
+"""Measure held-out accuracy every few steps of a run, and keep the best model so far in `best/`.
 
-One process measures while the others wait, or help it to write where vLLM does. Training goes on with the random
-numbers that it would have had without.
+One process measures while the others wait or, with vLLM, help to generate. The evaluation does not change the random
+numbers that training draws afterwards.
 """
 
 import json
@@ -28,15 +28,25 @@ from verifier_service.client import VerifierClient
 
 
 def measuring(model: Model) -> AbstractContextManager[bool]:
-    """Let the main process measure a model within; yields whether this one is. The others wait, or help it to write."""
+    """Let the main process measure a model inside the block; yield whether this process is the main one.
+
+    With vLLM, the other processes help to generate until the main process leaves the block.
+    """
     return model.writer.together() if isinstance(model.writer, Vllm) else nullcontext(PartialState().is_main_process)
 
 
 class EvaluationDuring(TrainerCallback):
-    """Evaluates every `evaluation.every_steps` steps but the last, after which the run evaluates anyway.
+    """Evaluates every `evaluation.every_steps` steps, except after the last one: the run evaluates then anyway.
 
-    `save` writes the model that is trained, or its adapter, to a folder; every process calls it. `measures_start` also
-    measures where training begins, for a model that is sharded then and not before.
+    Args:
+        model: The model being trained.
+        held_out: The held-out problems.
+        recipe: The recipe.
+        client: The verifier.
+        save: Writes the trained model or its adapter to a folder. Every process calls it.
+        console: Where accuracies are reported.
+        measures_start: Also evaluate when training begins. A sharded model needs this: it can only be measured once
+            training has laid it out.
     """
 
     def __init__(
@@ -60,7 +70,7 @@ class EvaluationDuring(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
-        """Make up for the evaluation that stopped the run, or was stopped, and leave those of steps that come again."""
+        """Repeat an evaluation that was interrupted, and set aside those of steps that the resumed run repeats."""
         if PartialState().is_main_process:
             for step, folder in _by_step(self._recipe.run_dir):
                 if step > state.global_step:
@@ -68,7 +78,7 @@ class EvaluationDuring(TrainerCallback):
         is_due = state.global_step > 0 or self._measures_start
         is_missing = [is_due and not self._summary(state.global_step).exists()]
         if PartialState().num_processes > 1:
-            broadcast_object_list(is_missing)  # what one process sees after another has begun to write may differ
+            broadcast_object_list(is_missing)  # processes can see different files once one has begun to write
         if is_missing[0] and state.global_step == 0:
             self._evaluate(0)
         elif is_missing[0]:
@@ -80,7 +90,7 @@ class EvaluationDuring(TrainerCallback):
             self._evaluate(state.global_step)
 
     def _evaluate(self, step: int) -> None:
-        """Measure on one process; every process saves what is best, or raises what went wrong there."""
+        """Measure on one process. All processes save a new best model, or raise the error that occurred there."""
         failure: Stop | None = None
         accuracy: float | None = None
         with measuring(self._model) as is_main:
@@ -94,13 +104,13 @@ class EvaluationDuring(TrainerCallback):
         is_best, said, is_down = told
         if failure is not None:
             raise failure
-        if said:  # on every process: one alone would leave the others waiting
+        if said:  # raise on every process: if only one stopped, the others would wait for it forever
             raise VerifierDown(self._client.url, 0.0, str(said)) if is_down else TrainerError(str(said))
         if is_best:
             self._keep(step, accuracy)
 
     def _keep(self, step: int, accuracy: float | None) -> None:
-        """Save the model as `best/`, whole or not at all, and then its number."""
+        """Save the model as `best/`, completely or not at all, and then its accuracy."""
         run = self._recipe.run_dir
         new, best = run / "best.new", run / "best"
         if PartialState().is_main_process:
@@ -113,10 +123,10 @@ class EvaluationDuring(TrainerCallback):
             write_whole(run / "best.json", json.dumps({"step": step, "accuracy": accuracy}))
 
     def _best_so_far(self, step: int) -> float | None:
-        """Measure one step, and return its accuracy where no step was as good; None also where nothing was judged."""
+        """Measure one step. Return its accuracy if it is the best so far, and None otherwise."""
         folder = self._summary(step).parent
         if not self._summary(step).exists():
-            shutil.rmtree(folder, ignore_errors=True)  # a half of it may be another model's
+            shutil.rmtree(folder, ignore_errors=True)  # an unfinished evaluation can come from a different model
         model = replace(self._model, name=f"{self._recipe.name} at step {step}")
         pace = Pace(self._console, f"held-out accuracy at step {step}: completions")
         summary = evaluate(model, self._held_out, self._recipe, self._client, folder, pace)
@@ -129,7 +139,7 @@ class EvaluationDuring(TrainerCallback):
         known = self._recipe.run_dir / "best.json"
         has_best = known.is_file() and known.with_name("best").is_dir()
         best = json.loads(known.read_text(encoding="utf-8")) if has_best else {"accuracy": -1.0}
-        before = best["accuracy"] if "accuracy" in best else best["greedy"]  # as runs of older versions call it
+        before = best["accuracy"] if "accuracy" in best else best["greedy"]  # "greedy" was its name in older versions
         return accuracy if step and accuracy > before else None
 
     def _summary(self, step: int) -> Path:
@@ -138,7 +148,7 @@ class EvaluationDuring(TrainerCallback):
 
 
 def curve(run: Path) -> list[dict[str, float]]:
-    """Return what was measured on held-out problems during a run: a row for each evaluation, by step."""
+    """Return the held-out accuracies measured during a run: one row for each evaluation, sorted by step."""
     rows = []
     for step, folder in _by_step(run):
         path = folder / "summary.json"
@@ -157,7 +167,7 @@ def curve(run: Path) -> list[dict[str, float]]:
 
 
 def in_words(summary: dict[str, Any]) -> str:
-    """Write an evaluation's accuracy in a line, with that of each source where there are several."""
+    """Format an evaluation's accuracy as one line, with each source's if there are several."""
     whole = headline(summary)
     said = "nothing could be judged" if whole is None else "{value:.3f} (95 % {low:.3f} to {high:.3f})".format(**whole)
     named = {source: headline(summary, source) for source in summary.get("sources", {})}
@@ -166,6 +176,6 @@ def in_words(summary: dict[str, Any]) -> str:
 
 
 def _by_step(run: Path) -> list[tuple[int, Path]]:
-    """Return the folders of a run's evaluations during training, by step."""
+    """Return the folders of the evaluations during training, sorted by step."""
     found = (run / "evaluations").glob("step-*")
     return sorted((int(path.name.removeprefix("step-")), path) for path in found)

@@ -1,8 +1,8 @@
-"""Held-out accuracy through the verifier: greedy, avg@k, unbiased pass@k, maj@k, each with a confidence interval.
+"""Measure held-out accuracy through the verifier: greedy, avg@n, unbiased pass@k and maj@k with confidence intervals.
 
-An evaluation is a folder: `settings.json` says what was asked, `records.jsonl` holds one problem a line and grows while
-it runs (so a run that was stopped goes on where it was), `summary.json` holds the numbers.
-A completion with a `judge_error` counts neither as right nor as wrong: it is left out, and the summary says how many.
+An evaluation is a folder. `settings.json` holds its settings, `records.jsonl` has one line for each problem and grows
+while the evaluation runs, so an interrupted one can continue, and `summary.json` holds the results.
+A completion with a `judge_error` counts neither as right nor as wrong; the summary says how many there were.
 """
 
 import hashlib
@@ -24,20 +24,20 @@ from trainer.rewards.reward import judge, message_of
 from verifier_service.client import VerifierClient
 from verifier_service.schema import Verdict
 
-BLOCK_BATCHES = 4  # generated, judged and written together: what is done again after a stop
-WRITER_BLOCK = 2048  # completions in place of that, where vLLM writes: each call may first send it the weights
+BLOCK_BATCHES = 4  # batches that are generated, judged and stored together; an interruption loses at most this much
+WRITER_BLOCK = 2048  # completions per block with vLLM: larger, since a call can begin with sending it the weights
 
 Place = tuple[int, int]
-"""The place of a problem and the number of one of its completions, of which 0 is greedy."""
+"""The index of a problem and the number of one of its completions; number 0 is the greedy one."""
 Asked = list[tuple[Sampling, list[Place]]]
 Answers = dict[Place, Answer]
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model to evaluate: the network, its tokenizer, and the name that the records carry.
+    """A model to evaluate: the network, its tokenizer, and its name in the records.
 
-    `writer` writes its completions where the network does not by itself.
+    `writer` generates the completions if the network does not do so itself.
     """
 
     network: Any
@@ -46,7 +46,7 @@ class Model:
     writer: Writer | None = None
 
     def complete(self, prompts: Sequence[Messages], sampling: Sampling, progress: Callable[[int], None]) -> list[str]:
-        """Write one completion for each prompt, as `generation.complete` does."""
+        """Write one completion for each prompt; see `generation.complete`."""
         if self.writer is None:
             return complete(self.network, self.tokenizer, prompts, sampling, progress)
         ids = [token_ids(prompt, self.tokenizer, sampling.chat_template_kwargs) for prompt in prompts]
@@ -57,7 +57,7 @@ class Model:
 
 @dataclass(frozen=True)
 class How:
-    """How the problems of one source are asked: once greedily, `samples` times, and for which k that is told."""
+    """How one source is measured: with or without a greedy completion, how many samples, and the k to report."""
 
     greedy: Sampling | None
     sampled: Sampling
@@ -66,11 +66,11 @@ class How:
 
     @property
     def completions(self) -> int:
-        """Completions of each problem."""
+        """The number of completions for each problem."""
         return self.samples + (self.greedy is not None)
 
     def settings(self) -> dict[str, Any]:
-        """Return what a result hangs on, as settings of an evaluation say it."""
+        """Return everything that results depend on, as it is stored in an evaluation's settings."""
         return {
             "samples": self.samples,
             "temperature": self.sampled.temperature,
@@ -84,10 +84,10 @@ class How:
 
 
 def how_of(recipe: Recipe) -> dict[str, How]:
-    """Return how each source of the recipe's evaluation is measured, and under "" any other one.
+    """Return how each source of the recipe's evaluation is measured; the key "" stands for any other source.
 
     Raises:
-        DataError: a source has neither a greedy completion nor samples.
+        DataError: A source has neither a greedy completion nor samples.
     """
     evaluation = recipe.evaluation
     asked = {source.label: evaluation.of(source) for source in evaluation.data}
@@ -98,7 +98,7 @@ def how_of(recipe: Recipe) -> dict[str, How]:
         sampled = replace(sampled, **changes, max_tokens=own.max_completion_length or sampled.max_tokens)
         samples = own.samples or 0
         if own.greedy is False and not samples and label:
-            raise DataError(f"the source {label!r} has neither greedy nor samples: nothing would be measured")
+            raise DataError(f"the source {label!r} has neither greedy nor samples, so it would measure nothing")
         ks = own.k or sorted({2**i for i in range(samples.bit_length())} | {samples} - {0})
         greedy = None if own.greedy is False else replace(sampled, temperature=0.0)
         found[label] = How(greedy, sampled, samples, tuple(k for k in ks if k <= samples))
@@ -113,14 +113,22 @@ def evaluate(
     folder: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Evaluate one model on problems and return the summary, which is also written to `folder`.
+    """Evaluate one model on problems, or continue an interrupted evaluation with the same settings.
 
-    `progress` is told how many completions are written, of how many. An evaluation of the same settings goes on where
-    it was.
+    Args:
+        model: The model.
+        problems: The problems, from the sources of the recipe's evaluation.
+        recipe: The recipe.
+        client: The verifier.
+        folder: The folder of the evaluation.
+        progress: Called with the number of completions written so far and the total.
+
+    Returns:
+        The summary, which is also written to `folder`; see `summarise`.
 
     Raises:
-        DataError: the folder holds an evaluation of other settings, or there are no problems.
-        VerifierDown, VerifierRefused: as the client does; what was judged until then is kept.
+        DataError: The folder holds an evaluation with other settings, or there are no problems.
+        VerifierDown, VerifierRefused: As the client. Everything judged so far is kept.
     """
     if not problems:
         raise DataError("there are no problems to evaluate on")
@@ -163,7 +171,7 @@ def _how(problem: Problem, hows: Mapping[str, How]) -> How:
 
 
 def _blocks(problems: Sequence[Problem], hows: Mapping[str, How], completions: int) -> list[list[Problem]]:
-    """Cut problems into parts of about as many completions, at least one problem each."""
+    """Split problems into blocks of about `completions` completions, with at least one problem each."""
     blocks: list[list[Problem]] = []
     room = 0
     for problem in problems:
@@ -177,13 +185,17 @@ def _blocks(problems: Sequence[Problem], hows: Mapping[str, How], completions: i
 
 
 def summarise(records: Sequence[dict[str, Any]], ks: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """Make the numbers of an evaluation from its records.
+    """Compute the results of an evaluation from its records.
 
-    `ks` are the k of each source, under "" those of any other one.
-    Returns: `greedy`, `pass@k` and `maj@k`, and `avg@n` of all n samples, each with `value`, `low` and `high` (95 %); a
-    measure for which nothing could be judged is left out. `unjudged` counts completions. Where the problems are of
-    several sources, `sources` has the same of each. Where these are measured in different ways, what is told of all
-    together is `accuracy`: the mean over problems, of each by what is measured of it.
+    Args:
+        records: The evaluation's records, one for each problem.
+        ks: The k to report for each source; the key "" stands for any other source.
+
+    Returns:
+        `greedy`, `avg@n` over all n samples, `pass@k` and `maj@k`, each with `value`, `low` and `high` (95 %). Measures
+        without any judged completion are omitted. `unjudged` counts completions. With several sources, `sources`
+        has the same for each of them. If sources are measured in different ways, `accuracy` replaces these measures:
+        the mean over problems, each with its own source's measure.
     """
     sources = list(dict.fromkeys(r.get("source", "") for r in records))
     of = {name: tuple(ks.get(name, ks.get("", ()))) for name in sources}
@@ -201,16 +213,17 @@ def summarise(records: Sequence[dict[str, Any]], ks: Mapping[str, Sequence[int]]
 
 
 def accuracy_of(record: dict[str, Any]) -> float | None:
-    """Return a problem's accuracy: of its greedy completion, else its share of samples; None if nothing is judged."""
+    """Return a problem's accuracy: that of its greedy completion, or of its samples. None if none was judged."""
     completions = record["samples"] if record["greedy"] is None else [record["greedy"]]
     judged = [completion["verdict"] == Verdict.ACCEPTED for completion in completions if _is_judged(completion)]
     return sum(judged) / len(judged) if judged else None
 
 
 def headline(summary: dict[str, Any], source: str | None = None) -> dict[str, float] | None:
-    """Return the accuracy that a summary is known by, of all problems or of one source; None where nothing is judged.
+    """Return a summary's main accuracy, over all problems or for one source. None if nothing was judged.
 
-    It is greedy where there are greedy completions, else `avg@n`; over sources measured in different ways their mean.
+    This is `greedy` if there are greedy completions, and `avg@n` otherwise. For sources measured in different ways, it
+    is their mean `accuracy`.
     """
     found = summary.get("sources", {}).get(source, summary) if source else summary
     average = next((value for name, value in found.items() if name.startswith("avg@")), None)
@@ -255,7 +268,7 @@ def _measures(records: Sequence[dict[str, Any]], ks: Sequence[int]) -> dict[str,
 
 
 def _of_turns(judged: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the share that is solved by each turn, and of how many a program was run, where there is either."""
+    """Return the share solved by each turn, and the share with an interpreter call, if the recipe has them."""
     found: dict[str, Any] = {}
     for turn in range(1, max(len(one.get("verdicts", ())) for one in judged) + 1):
         solved = [Verdict.ACCEPTED in one["verdicts"][:turn] for one in judged]
@@ -267,9 +280,9 @@ def _of_turns(judged: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def intervals(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Return what a summary measured, by name: of all problems, then of each source where there are several.
+    """Return a summary's measures by name: over all problems, then for each source if there are several.
 
-    `pass@1` is left out beside `avg@n`, which is the same number.
+    `pass@1` is omitted if there is `avg@n`, which is the same number.
     """
     found = {name: value for name, value in summary.items() if isinstance(value, dict) and "value" in value}
     if any(name.startswith("avg@") for name in found):
@@ -282,12 +295,15 @@ def intervals(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
 def compare(first: Path, second: Path) -> dict[str, Any]:
     """Compare two evaluations of the same problems, problem by problem.
 
-    Greedy verdicts are compared by McNemar's exact test, where both have them. `differences` has for each measure,
-    second minus first, the mean over problems with its 95 % bootstrap interval: `greedy` and `avg@n`, of all problems
-    and of each source. Problems that either could not have judged are left out.
+    Greedy verdicts are compared with McNemar's exact test. A problem that could not be judged in both evaluations is
+    omitted.
+
+    Returns:
+        `differences` holds, for `greedy` and `avg@n`, over all problems and for each source, the mean of second minus
+        first with its 95 % bootstrap interval. If both have greedy verdicts, the fields of `statistics.Paired` follow.
 
     Raises:
-        DataError: a folder holds no evaluation, or they have no problem in common.
+        DataError: A folder is not an evaluation, or they have no judged problem in common.
     """
     a, b = ({r["id"]: r for r in read_records(folder)} for folder in (first, second))
     common = [(a[i], b[i]) for i in a if i in b]
@@ -303,7 +319,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
 
 
 def _differences(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, dict[str, float]]:
-    """Return the mean differences by the names that `intervals` gives to measures."""
+    """Return the mean differences, named like the measures of `intervals`."""
     sources = list(dict.fromkeys(a.get("source", "") for a, _ in pairs))
     named: dict[str, list[float]] = {}
     for a, b in pairs:
@@ -317,7 +333,7 @@ def _differences(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> dict
 
 
 def _comparable(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[float, float]]:
-    """Return a problem's numbers in both evaluations: `greedy`, and `avg@n` where both have as many samples."""
+    """Return a problem's values in both evaluations: `greedy`, and `avg@n` if both have the same number of samples."""
     found = {}
     if a["greedy"] and b["greedy"] and _is_judged(a["greedy"]) and _is_judged(b["greedy"]):
         found["greedy"] = tuple(float(r["greedy"]["verdict"] == Verdict.ACCEPTED) for r in (a, b))
@@ -329,14 +345,14 @@ def _comparable(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[float, 
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
-    """Read the records of an evaluation; a last line that was cut off while it was written is dropped.
+    """Read the records of an evaluation, ignoring an incomplete last line.
 
     Raises:
-        DataError: there are none.
+        DataError: The folder has no records.
     """
     path = folder / "records.jsonl"
     if not path.is_file():
-        raise DataError(f"{folder} holds no evaluation: {path.name} is not there")
+        raise DataError(f"{folder} is not the folder of an evaluation: it has no {path.name}")
     lines = path.read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines[:-1] if line]
 
@@ -349,8 +365,8 @@ def _resume(folder: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
         return []
     before = json.loads(path.read_text(encoding="utf-8"))
     if before != settings:
-        differing = ", ".join(f"{k}: {before.get(k)!r} and {v!r}" for k, v in settings.items() if before.get(k) != v)
-        raise DataError(f"{folder} holds an evaluation of other settings ({differing}); choose another folder")
+        differing = ", ".join(f"{k}: {before.get(k)!r}, now {v!r}" for k, v in settings.items() if before.get(k) != v)
+        raise DataError(f"{folder} holds an evaluation with other settings ({differing}); choose another folder")
     if not (folder / "records.jsonl").exists():
         return []
     records = read_records(folder)
@@ -367,7 +383,7 @@ def _block(
     client: VerifierClient,
     progress: Callable[[int], None],
 ) -> list[dict[str, Any]]:
-    """Ask some problems, each as its source is asked, have all completions judged together, and make the records."""
+    """Generate completions for some problems as their sources require, judge them together, and build the records."""
     asked = _asked([_how(problem, hows) for problem in problems])
     with own_randomness(_seed(recipe, problems)):
         if recipe.repair or recipe.interpreter:
@@ -428,7 +444,7 @@ def _in_turns(
 
 
 def _asked(hows: Sequence[How]) -> Asked:
-    """Return which completions are sampled alike: the place of the problem, and 0 for greedy or the sample's number."""
+    """Group the completions to write by their sampling, so that equal ones are generated together."""
     asked: Asked = []
     for i, how in enumerate(hows):
         wanted = [(how.sampled, [(i, number) for number in range(1, how.samples + 1)])]
@@ -459,13 +475,13 @@ def _record(one: Answer, recipe: Recipe) -> dict[str, Any]:
 
 
 def _digest(problems: Sequence[Problem], recipe: Recipe) -> str:
-    """Tell evaluations of other problems, or of the same ones asked otherwise, from this one."""
+    """Return a digest of the problems and how they are asked, to recognize an evaluation of something else."""
     asked = [[problem.id, conversation(problem, recipe.prompt), problem.submission] for problem in problems]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def _seed(recipe: Recipe, problems: Sequence[Problem]) -> int:
-    """Return a seed of the block of problems that begins here, the same when the evaluation is resumed."""
+    """Return a seed for the block that begins with the first problem; a resumed evaluation gets the same."""
     return int(hashlib.sha256(f"{recipe.seed} {problems[0].id}".encode()).hexdigest()[:12], 16)
 
 

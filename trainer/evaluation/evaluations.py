@@ -1,4 +1,4 @@
-"""What `evaluate` does on the command line: load a model or two, measure them on the same problems, compare them."""
+"""The `evaluate` command: load one or two models, measure them on the same problems, and compare them."""
 
 import json
 from pathlib import Path
@@ -18,14 +18,21 @@ from trainer.pace import Pace
 
 
 def run(recipe: Recipe, models: list[str], limit: int | None, output: Path | None, console: Console) -> None:
-    """Evaluate one model, or two and compare them; print tables, and say where the JSON is.
+    """Evaluate one model, or compare two, and print the results.
+
+    Args:
+        recipe: The recipe.
+        models: One or two folders or hub ids.
+        limit: The maximum number of problems.
+        output: The folder for the evaluations; `evaluations/` in the run's folder if None.
+        console: Where tables are printed.
 
     Raises:
-        DataError: there are no problems, or more than two models.
-        VerifierDown, VerifierRefused: what was judged until then is kept, and the same command goes on from there.
+        DataError: There are no problems, or more than two models.
+        VerifierDown, VerifierRefused: As the client. The same command continues where it stopped.
     """
     if len(models) > 2:
-        raise DataError(f"two models can be compared, not {len(models)}")
+        raise DataError(f"at most two models can be compared, not {len(models)}")
     if not recipe.evaluation.data:
         raise DataError("the recipe has no evaluation.data; give --data '{kind: ...}'")
     problems = load_problems(recipe.evaluation.data, seed=0)[:limit]
@@ -59,9 +66,9 @@ def run(recipe: Recipe, models: list[str], limit: int | None, output: Path | Non
 
 
 def load_model_named(recipe: Recipe, name: str | None, problems: list[Problem]) -> Model:
-    """Load a folder or hub id, or the recipe's own model with the adapter that the folder holds.
+    """Load a folder or hub id; for an adapter's folder, load the recipe's model with it.
 
-    Without a name it is the recipe's own model, as it is before any training.
+    If `name` is None, load the recipe's own model as it is before training.
     """
     name = name or base_model(recipe, problems)
     folder = Path(name)

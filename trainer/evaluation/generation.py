@@ -1,4 +1,4 @@
-"""Completions of a model outside of training: for evaluations, and for the accuracy that ends a cold start."""
+"""Generate completions outside of training: for evaluations, and for the accuracy that ends a cold start."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from trainer.turns.talk import ends_of_tokenizer
 
 @dataclass(frozen=True)
 class Sampling:
-    """How completions are drawn. A temperature of 0 is greedy. `more` are other fields of a GenerationConfig."""
+    """How completions are sampled. A temperature of 0 is greedy. `more` has other fields of a GenerationConfig."""
 
     temperature: float
     max_tokens: int
@@ -30,18 +30,19 @@ class Sampling:
 
 
 class Writer(Protocol):
-    """What writes in place of the network itself."""
+    """Something that generates completions instead of the network, such as vLLM."""
 
     def write(self, ids: list[list[int]], sampling: Sampling) -> list[list[int]]:
-        """Write one completion for each prompt, both as token ids."""
+        """Write one completion for each prompt. Prompts and completions are token ids."""
         ...
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was written to a batch of prompts, which are padded on the left.
+    """The completions of a batch of prompts, which are padded on the left.
 
-    `ids` is (batch, prompt + completion), `attention` (batch, prompt); a completion ends with the first of `ends`.
+    `ids` has the shape (batch, prompt + completion) and `attention` (batch, prompt). A completion ends with the first
+    token that is in `ends`.
     """
 
     ids: torch.Tensor
@@ -50,17 +51,17 @@ class Written:
 
     @property
     def prompt(self) -> int:
-        """Tokens of a padded prompt."""
+        """The number of tokens in a padded prompt."""
         return self.attention.shape[1]
 
     @property
     def completions(self) -> torch.Tensor:
-        """Token ids of the completions, with what follows their ends. Shape: (batch, completion)."""
+        """Token ids of the completions, including tokens after the end token. Shape: (batch, completion)."""
         return self.ids[:, self.prompt :]
 
 
 def policy_sampling(recipe: Recipe, temperature: float) -> Sampling:
-    """Return how the policy itself samples while it is trained, at another temperature."""
+    """Return the sampling of the recipe's training, with the given temperature."""
     grpo = recipe.grpo
     return Sampling(
         temperature,
@@ -77,7 +78,7 @@ def policy_sampling(recipe: Recipe, temperature: float) -> Sampling:
 
 @contextlib.contextmanager
 def own_randomness(seed: int) -> Iterator[None]:
-    """Draw from a generator of one's own: what is sampled within changes nothing of what is sampled afterwards."""
+    """Seed torch's generators inside the block, and restore their state afterwards."""
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
@@ -92,11 +93,17 @@ def complete(
     sampling: Sampling,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[str]:
-    """Write one completion for each prompt.
+    """Write one completion for each prompt. The model keeps its train or eval mode.
 
-    Prompts are batched by length, so that little is padding. The model is left in the mode it was in.
-    `progress` is told how many more completions are done.
-    Returns: the completions' texts, without special tokens, in the order of the prompts.
+    Args:
+        model: The model.
+        tokenizer: Its tokenizer.
+        prompts: The prompts. They are batched by length to reduce padding.
+        sampling: How completions are sampled.
+        progress: Called with the number of additional completions that are done.
+
+    Returns:
+        The completions' texts without special tokens, in the order of the prompts.
     """
     ids = [token_ids(prompt, tokenizer, sampling.chat_template_kwargs) for prompt in prompts]
     return tokenizer.batch_decode(complete_ids(model, tokenizer, ids, sampling, progress), skip_special_tokens=True)
@@ -110,7 +117,7 @@ def complete_ids(
     sampling: Sampling,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[list[int]]:
-    """Do as `complete` with prompts and completions that are tokens; each ends with its first end token."""
+    """Do the same as `complete` with token ids. Each completion ends with its first end token."""
     was_training = model.training
     model.eval()
     try:
@@ -129,7 +136,7 @@ def complete_ids(
 
 
 def write(model: Any, tokenizer: Any, ids: list[list[int]], sampling: Sampling) -> Written:
-    """Write one completion for each prompt, all of them together, in the mode that the model is in."""
+    """Write one completion for each prompt in a single batch, in the model's current mode."""
     batch = tokenizer.pad({"input_ids": ids}, padding=True, padding_side="left", return_tensors="pt").to(model.device)
     with _only(model, _generation_config(model.generation_config, tokenizer, sampling)) as config:
         out = model.generate(
@@ -139,7 +146,7 @@ def write(model: Any, tokenizer: Any, ids: list[list[int]], sampling: Sampling) 
 
 
 def ends_of(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Return the tokens of which each ends a completion."""
+    """Return the tokens that end a completion."""
     own = _ids_of(model.generation_config.eos_token_id) if model.generation_config is not None else []
     return ends_of_tokenizer(tokenizer) | set(own)
 
@@ -147,7 +154,7 @@ def ends_of(model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBa
 def _generation_config(
     own: GenerationConfig, tokenizer: PreTrainedTokenizerBase, sampling: Sampling
 ) -> GenerationConfig:
-    """Say everything about the sampling; of the model's own settings only the tokens that end a text are kept."""
+    """Return a complete configuration. Only the end tokens are taken from the model's own one."""
     drawn = {
         "do_sample": True,
         "temperature": sampling.temperature,
@@ -175,7 +182,7 @@ def _ids_of(ends: int | list[int] | None) -> list[int]:
 
 @contextlib.contextmanager
 def _only(model: PreTrainedModel | PeftModel, config: GenerationConfig) -> Iterator[GenerationConfig]:
-    """Take the model's own configuration away: `generate` fills from it what another one leaves open."""
+    """Replace the model's own configuration inside the block: `generate` would fill in unset fields from it."""
     holders = [model, model.get_base_model()] if isinstance(model, PeftModel) else [model]
     before = [holder.generation_config for holder in holders]
     for holder in holders:

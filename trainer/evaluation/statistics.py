@@ -1,4 +1,4 @@
-"""The numbers of an evaluation: unbiased pass@k, majority votes, confidence intervals and a paired comparison."""
+"""Statistics of an evaluation: unbiased pass@k, majority votes, confidence intervals and a paired comparison."""
 
 import math
 import random
@@ -19,10 +19,12 @@ class Interval:
 
 
 def pass_at_k(samples: int, right: int, k: int) -> float:
-    """Estimate the chance that at least one of k completions is right, from n samples of which c are right.
+    """Estimate the probability that at least one of k completions is right, from n samples with c right ones.
 
-    Unbiased: 1 - C(n-c, k) / C(n, k). Source: Chen et al., arXiv:2107.03374, equation 1.
-    Raises ValueError unless 1 <= k <= n and 0 <= c <= n.
+    The estimate 1 - C(n-c, k) / C(n, k) is unbiased. Source: Chen et al., arXiv:2107.03374, equation 1.
+
+    Raises:
+        ValueError: Unless 1 <= k <= n and 0 <= c <= n.
     """
     if not (1 <= k <= samples and 0 <= right <= samples):
         raise ValueError(f"pass@{k} cannot be estimated from {right} right of {samples} samples")
@@ -30,9 +32,11 @@ def pass_at_k(samples: int, right: int, k: int) -> float:
 
 
 def majority_is_right(answers: Sequence[str | None], right: Sequence[bool]) -> float:
-    """Say whether the most frequent answer is right; ties share the vote.
+    """Return 1 if the most frequent answer is right and 0 if it is wrong; with ties, the share of right ones.
 
-    `answers` are the extracted answers of one problem, None where there was none. Returns a value from 0 to 1.
+    Args:
+        answers: The extracted answers to one problem; None for a completion without an answer.
+        right: Whether each completion is right.
     """
     votes = Counter(answer for answer in answers if answer is not None)
     if not votes:
@@ -44,9 +48,13 @@ def majority_is_right(answers: Sequence[str | None], right: Sequence[bool]) -> f
 
 
 def proportion(right: int, total: int) -> Interval:
-    """Return a share with Wilson's 95 % interval (Wilson 1927). Raises ValueError for no observations."""
+    """Return a proportion with Wilson's 95 % interval (Wilson 1927).
+
+    Raises:
+        ValueError: There are no observations.
+    """
     if total <= 0:
-        raise ValueError("a share of nothing has no interval")
+        raise ValueError("a proportion needs at least one observation")
     p, z2 = right / total, Z_95**2
     centre = (p + z2 / (2 * total)) / (1 + z2 / total)
     half = Z_95 * math.sqrt(p * (1 - p) / total + z2 / (4 * total**2)) / (1 + z2 / total)
@@ -54,14 +62,17 @@ def proportion(right: int, total: int) -> Interval:
 
 
 def mean(values: Sequence[float], seed: int = 0, draws: int = 2000) -> Interval:
-    """Return the mean over problems with a 95 % bootstrap interval (percentiles of resampled problems).
+    """Return the mean over problems with a 95 % bootstrap interval: percentiles over resampled problems.
 
-    Raises ValueError for no observations.
+    Raises:
+        ValueError: There are no observations.
     """
     if not values:
-        raise ValueError("a mean of nothing has no interval")
+        raise ValueError("a mean needs at least one observation")
     if len(set(values)) == 1 and values[0] in (0.0, 1.0):
-        return proportion(int(sum(values)), len(values))  # every resample is the same; Wilson still knows the size
+        return proportion(
+            int(sum(values)), len(values)
+        )  # all resamples are equal; Wilson's interval still depends on the number of problems
     chance = random.Random(seed)
     count = len(values)
     means = sorted(sum(chance.choices(values, k=count)) / count for _ in range(draws))
@@ -69,11 +80,16 @@ def mean(values: Sequence[float], seed: int = 0, draws: int = 2000) -> Interval:
 
 
 def difference(values: Sequence[float]) -> Interval:
-    """Return the mean of differences from -1 to 1 between two evaluations of each problem, with a 95 % interval.
+    """Return the mean difference between two evaluations of the same problems, with a 95 % interval.
 
-    It is the bootstrap's; where all differences are equal, which tells a bootstrap nothing of their number, as far to
-    both sides as Wilson's interval of none among as many reaches.
-    Raises ValueError for no observations.
+    The interval is the bootstrap's. If all differences are equal, the bootstrap's interval would have length zero
+    however few problems there are; then it extends to both sides as far as Wilson's interval for 0 out of n.
+
+    Args:
+        values: One difference for each problem, from -1 to 1.
+
+    Raises:
+        ValueError: There are no observations.
     """
     if len(set(values)) != 1:
         return mean(values)
@@ -93,9 +109,10 @@ class Paired:
 
 
 def compare(first: Sequence[bool], second: Sequence[bool]) -> Paired:
-    """Compare greedy verdicts of the same problems by McNemar's exact test (two-sided).
+    """Compare greedy verdicts on the same problems with McNemar's exact test (two-sided).
 
-    Raises ValueError when the lengths differ or nothing is compared.
+    Raises:
+        ValueError: The lengths differ, or there is nothing to compare.
     """
     if len(first) != len(second) or not first:
         raise ValueError(f"{len(first)} and {len(second)} verdicts are not a paired comparison")

@@ -1,10 +1,10 @@
-"""Held-out completions by the vLLM that the trainer generates with, written by all of its processes together.
+"""Generate held-out completions with the trainer's vLLM, on all processes together.
 
-TRL's `VLLMGeneration` has two modes, a server and an engine in each process, and in both of them generating and sending
-the weights are calls in which every process has to take part. So one process leads: it evaluates as it would alone, and
-for each call tells the others what to write; each writes an equal part. The others follow until it is done.
+TRL's `VLLMGeneration` has two modes, a server and an engine in each process. In both, generating and sending the
+weights are collective calls: every process must take part. So one process leads. It evaluates as if it were alone and
+broadcasts what to write before each call; the others follow until it is done. Each process writes an equal part.
 
-Nobody has run this on a GPU: the tests put a model in the place of vLLM itself, behind TRL's own code.
+This has not run on a GPU yet: the tests replace vLLM itself with a model, behind TRL's own code.
 """
 
 import contextlib
@@ -18,26 +18,29 @@ from trl.trainer.grpo_trainer import GRPOTrainer
 from trainer.evaluation.generation import Sampling
 
 DECIDED = {"n", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_tokens", "seed"}
-"""Arguments of vLLM that an evaluation decides, whatever `grpo.trl.generation_kwargs` says of them."""
+"""vLLM arguments that an evaluation sets itself, ignoring `grpo.trl.generation_kwargs`."""
 
 
 @dataclass(frozen=True)
 class _Order:
-    """What all processes are to write together."""
+    """Prompts that all processes write completions for."""
 
     ids: list[list[int]]
     sampling: Sampling
 
 
 class Vllm:
-    """Writes with a trainer's vLLM, after sending it the weights of the trainer's step where it has older ones."""
+    """Generates with a trainer's vLLM, after sending it the current weights if it has older ones."""
 
     def __init__(self, trainer: GRPOTrainer) -> None:
         self._trainer = trainer
 
     @contextlib.contextmanager
     def together(self) -> Iterator[bool]:
-        """Let the main process write within, while the others help it; yield whether this process is the main one."""
+        """Let the main process call `write` inside the block; yield whether this process is the main one.
+
+        The other processes help with each call and leave the block when the main one does.
+        """
         if not self._trainer.accelerator.is_main_process:
             while (order := self._told(None)) is not None:
                 self._part(order)
@@ -49,7 +52,7 @@ class Vllm:
             self._told(None)
 
     def write(self, ids: list[list[int]], sampling: Sampling) -> list[list[int]]:
-        """Write one completion for each prompt, both as token ids. On the main process, within `together`."""
+        """Write one completion for each prompt. Call it on the main process, inside `together`."""
         if not ids:
             return []
         order = _Order(ids, sampling)
@@ -57,14 +60,14 @@ class Vllm:
         return self._part(order)
 
     def _told(self, order: _Order | None) -> _Order | None:
-        """Return the main process's order on every process; None says that it is done."""
+        """Send the main process's order to all processes; None means that it is done."""
         told = [order]
         if self._trainer.accelerator.num_processes > 1:
             broadcast_object_list(told)
         return told[0]
 
     def _part(self, order: _Order) -> list[list[int]]:
-        """Write this process's part, and return what all have written."""
+        """Write this process's part, and return the completions of all processes."""
         trainer = self._trainer
         engine: VLLMGeneration = trainer.vllm_generation
         if trainer.state.global_step != trainer._last_loaded_step:
@@ -78,7 +81,7 @@ class Vllm:
 
 
 def part_of(ids: Sequence[list[int]], process: int, processes: int) -> list[list[int]]:
-    """Return a process's prompts: all get equally many, and the first prompt fills up where that does not come out."""
+    """Return a process's share of the prompts. The first prompt is repeated so that all shares have the same size."""
     each = -(-len(ids) // processes)
     padded = [*ids, *[ids[0]] * (each * processes - len(ids))]
     return padded[process * each : (process + 1) * each]
@@ -86,7 +89,7 @@ def part_of(ids: Sequence[list[int]], process: int, processes: int) -> list[list
 
 @contextlib.contextmanager
 def _as(engine: VLLMGeneration, sampling: Sampling) -> Iterator[None]:
-    """Have the engine sample otherwise, and afterwards as it did."""
+    """Change the engine's sampling inside the block, and restore it afterwards."""
     wanted = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,

@@ -1,4 +1,4 @@
-"""Which answers of a problem vote together: those that the verifier holds for equal, however they are written."""
+"""Group answers for a majority vote: answers that the verifier considers equal vote together."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,13 +12,14 @@ MOST_COMPARED = 16
 
 
 def cast(problems: Sequence[list[dict[str, Any]]], client: VerifierClient) -> None:
-    """Give each completion of each problem its `vote`: one text for all answers that are equal, None without an answer.
+    """Set the `vote` of each completion: the same text for equal answers, and None without an answer.
 
-    Right answers are all equal to the reference; wrong ones are compared with each other by the verifier, which is
-    asked once for all problems. What it cannot tell is taken for different, and so is what is not among a problem's
-    `MOST_COMPARED` most frequent wrong answers: pairs grow with the square.
+    All right answers are equal to the reference. Wrong answers are compared with each other by the verifier, in one
+    request for all problems. Answers count as different if the verifier cannot decide, or if they are not among a
+    problem's `MOST_COMPARED` most frequent wrong answers: the number of pairs grows quadratically.
 
-    Raises: what `VerifierClient.verify` raises.
+    Raises:
+        VerifierError: As `VerifierClient.verify`.
     """
     counts = [Counter(c["extracted"] for c in completions if _is_wrong(c)) for completions in problems]
     wrong: list[list[str]] = [[answer for answer, _ in count.most_common(MOST_COMPARED)] for count in counts]

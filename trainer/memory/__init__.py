@@ -1,1 +1,1 @@
-"""What a recipe needs of a GPU's memory."""
+"""How much GPU memory a recipe needs."""

@@ -1,6 +1,6 @@
-"""What is known of models without a network: the `config.json` of those that the packaged recipes name, and some more.
+"""Model sizes that are known without a network: the `config.json` of the packaged recipes' models, and a few others.
 
-Where a run is planned or checked, sizes come from a file that is given, the model's own folder, or this table.
+`check` and `plan-memory` take sizes from a given file, the model's own folder, or this table.
 """
 
 import json
@@ -85,10 +85,10 @@ KNOWN_CONFIGS["meta-llama/Llama-3.1-8B-Instruct"] = KNOWN_CONFIGS["meta-llama/Ll
 
 
 def config_of(recipe: Recipe, file: Path | None = None) -> dict[str, Any]:
-    """Find the sizes of a recipe's model: the file that is given, the model's folder, or what is known here.
+    """Return the configuration of a recipe's model: from `file`, the model's folder, or the table above.
 
     Raises:
-        RecipeError: none of them has it, or the file cannot be read.
+        RecipeError: None of them has it, or the file cannot be read.
     """
     model = recipe.model
     if isinstance(model, Pretrained) and file is None and (Path(model.name) / "config.json").is_file():
@@ -109,7 +109,7 @@ def config_of(recipe: Recipe, file: Path | None = None) -> dict[str, Any]:
     name = model.name if isinstance(model, Pretrained) else SMOLLM2
     if name not in KNOWN_CONFIGS:
         raise RecipeError(
-            recipe.name, [f"the sizes of {name} are not known here; give its file with --config config.json"]
+            recipe.name, [f"the sizes of {name} are not known; pass its configuration with --config config.json"]
         )
     return KNOWN_CONFIGS[name]
 
@@ -120,5 +120,5 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as problem:
         raise RecipeError(str(file), [f"cannot be read: {problem}"]) from problem
     if not isinstance(values, dict) or "model_type" not in values:
-        raise RecipeError(str(file), ["is no config.json of a model: it has no model_type"])
+        raise RecipeError(str(file), ["this is not a model's config.json: it has no model_type"])
     return values

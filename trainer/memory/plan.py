@@ -1,14 +1,14 @@
-"""What a recipe needs of a GPU's memory, part by part, and what PPO and DPO would need for the same model.
+"""Estimate the GPU memory that a recipe needs, part by part, and what PPO and DPO would need for the same model.
 
-Theory of operation. What stays for the whole step (weights, frozen models, optimizer states) is counted by parameters.
-What comes and goes (gradients, activations, logits, KV cache) is counted by tokens. A step passes through four moments,
-and the peak is the greatest of them: generation, the start of the backward pass (all activations, no gradients yet),
-its end (all gradients, activations of one layer), and the optimizer's update. The number of parameters is taken from
-the model built without weights; nothing but `config.json` is read.
+Theory of operation. Memory that is held for the whole step (weights, frozen models, optimizer states) is computed from
+the number of parameters. Memory that comes and goes (gradients, activations, logits, KV cache) is computed from the
+number of tokens. A step has four critical moments, and the largest of them is the peak: generation, the start of the
+backward pass (all activations, no gradients yet), its end (all gradients, one layer's activations), and the
+optimizer's update. The number of parameters comes from a model built without weights: only `config.json` is read.
 
-Sources: mixed-precision states of 16 bytes a parameter and their sharding, ZeRO (arXiv:1910.02054, section 3 and table
-1); activations counted tensor by tensor as in arXiv:2205.05198, section 4, for gated MLPs and RMSNorm; NF4 with double
-quantization, QLoRA (arXiv:2305.14314, section 3). `benchmarks/trainer_memory.py` measures what this predicts.
+Sources: 16 bytes per parameter for mixed-precision states, and their sharding: ZeRO (arXiv:1910.02054, section 3 and
+table 1). Activations, counted tensor by tensor for gated MLPs and RMSNorm: arXiv:2205.05198, section 4. NF4 with double
+quantization: QLoRA (arXiv:2305.14314, section 3). `benchmarks/trainer_memory.py` measures what this predicts.
 """
 
 import math
@@ -20,15 +20,15 @@ from typing import Any, Literal
 from trainer.config import Pretrained, Recipe, Tiny
 
 GIB = 1024**3
-NF4_BYTES = 0.5 + 0.127 / 8  # of one quantized weight, its constants included
-FUSED_HEAD_TOKENS = 4096  # TRL scores that many tokens ...
-FUSED_HEAD_WORDS = 32768  # ... against that many words of the vocabulary at once
-VLLM_BYTES = GIB  # what vLLM takes besides weights and KV cache: the activations that it tries out, CUDA graphs
-RUNTIME_BYTES = int(1.2 * GIB)  # a CUDA context, NCCL and what the allocator cannot use; nothing on a CPU
+NF4_BYTES = 0.5 + 0.127 / 8  # per quantized weight, including the quantization constants
+FUSED_HEAD_TOKENS = 4096  # TRL scores this many tokens ...
+FUSED_HEAD_WORDS = 32768  # ... against this many entries of the vocabulary at once
+VLLM_BYTES = GIB  # vLLM's memory besides weights and KV cache: its trial activations, CUDA graphs
+RUNTIME_BYTES = int(1.2 * GIB)  # CUDA context, NCCL and allocator fragmentation; does not apply to CPUs
 
 
 class Algorithm(StrEnum):
-    """Which models are in memory: GRPO policy (and reference), DPO policy and reference, PPO all four."""
+    """Decides which models are in memory: GRPO policy (and reference), DPO policy and reference, PPO all four."""
 
     GRPO = "grpo"
     DPO = "dpo"
@@ -36,7 +36,7 @@ class Algorithm(StrEnum):
 
 
 class Method(StrEnum):
-    """What is trained: all weights, an adapter, or an adapter over 4-bit weights."""
+    """What is trained: all weights, an adapter, or an adapter on 4-bit weights."""
 
     FULL = "full"
     LORA = "lora"
@@ -48,7 +48,11 @@ Sharding = Literal["none", "zero1", "zero2", "zero3"]
 
 @dataclass(frozen=True)
 class Shape:
-    """A model's sizes. `linear` counts the weights of linear layers inside the blocks, `adapter` LoRA's by rank."""
+    """A model's sizes.
+
+    `linear` counts the weights of all linear layers except the head; `adapter_per_rank` counts the weights that each
+    rank of a LoRA adapter adds.
+    """
 
     parameters: int
     linear: int
@@ -56,14 +60,14 @@ class Shape:
     layers: int
     attention: int  # heads times their width
     key_value: int  # key-value heads times their width
-    intermediate: int  # of one MLP; of the experts that one token visits, for a mixture
+    intermediate: int  # width of one MLP; for a mixture of experts, summed over the experts that one token visits
     vocabulary: int
     context: int
     adapter_per_rank: int
 
     @property
     def largest_block(self) -> int:
-        """Weights of the block that a sharded run gathers at once: one layer, or the embedding."""
+        """Number of weights that a sharded run gathers at once: one layer, or the embedding."""
         return max(self.linear // self.layers, self.vocabulary * self.hidden)
 
 
@@ -73,48 +77,50 @@ class Setting:
 
     algorithm: Algorithm = Algorithm.GRPO
     method: Method = Method.FULL
-    weight_bytes: int = 2  # of a weight as it is loaded
-    compute_bytes: int = 2  # of an activation
-    state_bytes: int = 8  # of both Adam moments of one trained weight
-    quantized_bytes: float = NF4_BYTES  # of a weight under an adapter, where it is quantized
+    weight_bytes: int = 2  # per weight, as loaded
+    compute_bytes: int = 2  # per activation
+    state_bytes: int = 8  # per trained weight, for both Adam moments
+    quantized_bytes: float = NF4_BYTES  # per quantized weight under an adapter
     rank: int = 16
     reference: bool = False  # GRPO with beta above 0
     micro_batch: int = 8  # completions in one forward pass
-    generation_batch: int = 8  # completions that are generated together
-    tokens: int = 1024  # of a prompt and its completion
-    accumulates: bool = True  # gradients outlive one backward pass
+    generation_batch: int = 8  # completions generated together
+    tokens: int = 1024  # per prompt with its completion
+    accumulates: bool = True  # gradients are kept over several backward passes
     checkpointing: bool = True
     sharding: Sharding = "none"
     devices: int = 1
-    vllm_bytes: int = 0  # what vLLM takes on this device
-    vllm_devices: int = 1  # that share its copy of the weights
-    vllm_sleeps: bool = False  # and gives back while the policy is trained
+    vllm_bytes: int = 0  # vLLM's share of this device
+    vllm_devices: int = 1  # devices that share vLLM's copy of the weights
+    vllm_sleeps: bool = False  # vLLM releases its memory while the policy is trained
     generates_here: bool = True  # the training model itself generates
     on_gpu: bool = True
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Bytes of one device: what stays, what comes and goes, and the four moments whose greatest is the peak."""
+    """The bytes of one device, by part, and in each of the four critical moments."""
 
     parts: dict[str, int]
     moments: dict[str, int]
 
     @property
     def peak(self) -> int:
-        """The greatest moment."""
+        """The bytes of the largest moment."""
         return max(self.moments.values())
 
     @property
     def peak_moment(self) -> str:
-        """Which moment is the greatest."""
+        """The name of the largest moment."""
         return max(self.moments, key=lambda name: self.moments[name])
 
 
 def shape_of(config: dict[str, Any], targets: Sequence[str] | None = None) -> Shape:
-    """Read the sizes of a model from its `config.json`, building it without weights.
+    """Return a model's sizes from its `config.json`, building it without weights.
 
-    `targets` are the modules an adapter is put on; None means all linear layers of the blocks.
+    Args:
+        config: The contents of `config.json`.
+        targets: The modules that an adapter is attached to; None means all linear layers except the head.
 
     Raises:
         ValueError: transformers does not know the model's type.
@@ -152,7 +158,7 @@ def shape_of(config: dict[str, Any], targets: Sequence[str] | None = None) -> Sh
 
 
 def plan(shape: Shape, setting: Setting) -> Plan:
-    """Count the bytes of one device, part by part."""
+    """Estimate the bytes of one device, part by part."""
     trained = shape.parameters if setting.method is Method.FULL else shape.adapter_per_rank * setting.rank
     shard = _shards(setting)
     frozen = _frozen_bytes(shape, setting)
@@ -183,7 +189,7 @@ def plan(shape: Shape, setting: Setting) -> Plan:
 
 
 def vllm_needs(shape: Shape, setting: Setting) -> int:
-    """Return the least of this device's memory with which vLLM starts: weights, one sequence's KV cache, its own."""
+    """Return the bytes that vLLM needs on this device to start: weights, KV cache of one sequence, and overhead."""
     quantized = setting.method is Method.QLORA
     weights = _frozen_bytes(shape, setting) if quantized else shape.parameters * 2
     sequence = 2 * shape.layers * shape.key_value * 2 * setting.tokens
@@ -191,63 +197,63 @@ def vllm_needs(shape: Shape, setting: Setting) -> int:
 
 
 def vllm_lacks(shape: Shape, setting: Setting) -> bool:
-    """Tell whether vLLM shares the device and would not start with its share."""
+    """Return whether vLLM shares the device and its share is too small to start."""
     return 0 < setting.vllm_bytes < vllm_needs(shape, setting)
 
 
 def fits(shape: Shape, setting: Setting, card_bytes: int) -> bool:
-    """Tell whether the peak fits the card, and vLLM its share of it."""
+    """Return whether the peak fits on the card, and vLLM into its share of it."""
     return plan(shape, setting).peak <= card_bytes and not vllm_lacks(shape, setting)
 
 
 def full_logits_bytes(sequences: int, tokens: int, vocabulary: int, copies: int = 2, value_bytes: int = 2) -> int:
-    """Return what logits take that are written out for every token, as trainers without a fused head do.
+    """Return the bytes of logits that are materialized for every token, as in trainers without a fused head.
 
-    Two copies in 16 bits for 8 sequences of 20,480 tokens of Llama 3.1 are the 78.3 GiB that Unsloth published.
+    For Llama 3.1 with 8 sequences of 20,480 tokens, two copies in 16 bits take 78.3 GiB, the number Unsloth published.
     """
     return copies * sequences * tokens * vocabulary * value_bytes
 
 
 def activation_bytes(shape: Shape, setting: Setting, tokens: int) -> tuple[int, int]:
-    """Return what is kept for the backward pass of `tokens` tokens: all of it, and the share of one layer.
+    """Return the bytes kept for the backward pass of `tokens` tokens: in total, and for one layer.
 
-    Without checkpointing a layer keeps, for each token: the residual before each norm, what is normalized and scaled
-    there (3h twice, of which the residual is in 32 bits), query, key, value and the attention's output before and after
-    the heads are joined, and four tensors of the gated MLP.
+    Without checkpointing, a layer keeps for each token: around each of its two norms, the residual (in 32 bits), the
+    normalized and the scaled values (h each); query, key, value, and the attention's output before and after the heads
+    are joined; and four tensors of the gated MLP.
     """
     value = setting.compute_bytes
     norms = 2 * shape.hidden * (4 + 2 * value)
     attention = (3 * shape.attention + 2 * shape.key_value) * value
     layer = (norms + attention + 4 * shape.intermediate * value) * tokens
     if setting.method is not Method.FULL:
-        layer += 7 * setting.rank * value * tokens  # between the two halves of each adapter
-    ends = shape.hidden * (4 + 2 * value) * tokens  # the last norm, and what goes into the head
+        layer += 7 * setting.rank * value * tokens  # between the two matrices of each of a layer's seven adapters
+    ends = shape.hidden * (4 + 2 * value) * tokens  # the last norm, and the head's input
     if setting.checkpointing:
         return shape.layers * shape.hidden * value * tokens + layer + ends, layer
     return shape.layers * layer + ends, layer
 
 
 def _trained_bytes(trained: int, setting: Setting) -> dict[str, int]:
-    """Return weights, gradients and optimizer states of what is trained."""
+    """Return the bytes of the trained weights, their gradients and their optimizer states."""
     weight = setting.weight_bytes
     if setting.method is Method.LORA:
         weight = 4  # PEFT keeps adapters in 32 bits
     if setting.method is Method.QLORA:
-        weight = 2  # TRL casts them, after the QLoRA paper
+        weight = 2  # TRL casts them, as in the QLoRA paper
     if setting.sharding != "none":
-        weight = 4  # sharded runs keep 32-bit weights and compute in 16
+        weight = 4  # sharded runs keep 32-bit weights and compute in 16 bits
     return {"weights": trained * weight, "gradients": trained * weight, "states": trained * setting.state_bytes}
 
 
 def _frozen_bytes(shape: Shape, setting: Setting) -> int:
-    """Return what a frozen copy of the model takes."""
+    """Return the bytes of a frozen copy of the model."""
     if setting.method is Method.QLORA:
         return int(shape.linear * setting.quantized_bytes + (shape.parameters - shape.linear) * 2)
     return shape.parameters * setting.weight_bytes
 
 
 def _frozen_models(setting: Setting) -> list[str]:
-    """Name the frozen models besides the policy. With an adapter the reference is the policy without it."""
+    """Name the frozen models besides the policy. With an adapter, the reference is the policy without its adapter."""
     has_reference = setting.method is Method.FULL and (setting.reference or setting.algorithm is not Algorithm.GRPO)
     models = ["reference"] if has_reference else []
     return [*models, "reward model"] if setting.algorithm is Algorithm.PPO else models
@@ -264,19 +270,19 @@ def _shards(setting: Setting) -> dict[str, int]:
 
 
 def _gathered_head(shape: Shape, setting: Setting) -> int:
-    """Return what TRL's fused head takes of a sharded model: it gathers the head's weights as they are kept."""
+    """Return the bytes of the head that TRL's fused head gathers from a sharded model, in the dtype it is stored in."""
     value = 4 if setting.method is Method.FULL else setting.weight_bytes
     return shape.vocabulary * shape.hidden * value
 
 
 def _passing(shape: Shape, setting: Setting, trained: int, learners: int) -> dict[str, int]:
-    """Return what comes and goes within a step."""
+    """Return the bytes of what comes and goes within a step."""
     sequences = setting.micro_batch * (2 if setting.algorithm is Algorithm.DPO else 1)
     tokens = sequences * setting.tokens
     activations, _ = activation_bytes(shape, setting, tokens)
     words = min(shape.vocabulary, FUSED_HEAD_WORDS)
     tile = min(tokens, FUSED_HEAD_TOKENS) * words * setting.compute_bytes
-    copies = 1 if setting.on_gpu else 8  # without Triton ordinary operations fold the tile, each with its own result
+    copies = 1 if setting.on_gpu else 8  # without Triton, ordinary operations process the tile, each with a result
     head_gradient = shape.vocabulary * shape.hidden * 4 if trained == shape.parameters else 0
     parts = {"activations": activations * learners, "logits": tile * copies + head_gradient}
     if setting.generates_here and setting.algorithm is not Algorithm.DPO:
@@ -296,7 +302,7 @@ def _moments(parts: dict[str, int], setting: Setting, shape: Shape, learners: in
     vllm_while_training = 0 if setting.vllm_sleeps else parts["vLLM"]
     head = parts["logits"] + parts.get("gathered head", 0)
     activations = parts["activations"] + head
-    if learners == 2:  # the actor's logits are gone when the critic's activations are there
+    if learners == 2:  # the actor's logits are freed before the critic's activations exist
         activations = max(parts["activations"] // 2 + head, parts["activations"])
     return {
         "generation": stays + parts["vLLM"] + parts.get("KV cache", 0) + parts.get("next-token logits", 0),
@@ -307,7 +313,7 @@ def _moments(parts: dict[str, int], setting: Setting, shape: Shape, learners: in
 
 
 def setting_of(recipe: Recipe, card_bytes: int, devices: int, sharding: Sharding) -> Setting:
-    """Say in bytes and tokens how a recipe trains. Prompts are taken at `grpo.max_prompt_tokens`, or 512."""
+    """Translate a recipe into bytes and tokens. Without `grpo.max_prompt_tokens`, prompts count as 512 tokens."""
     grpo, model = recipe.grpo, recipe.model
     quantization = model.quantization if isinstance(model, Pretrained) else None
     is_quantized = quantization is not None
@@ -342,7 +348,7 @@ def setting_of(recipe: Recipe, card_bytes: int, devices: int, sharding: Sharding
 
 
 def what_to_change(shape: Shape, setting: Setting, card_bytes: int) -> list[str]:
-    """Name single changes after which the recipe fits the card; empty when none alone is enough."""
+    """Return single changes that make the recipe fit on the card; empty if no single change is enough."""
     share = math.ceil(100 * vllm_needs(shape, setting) / card_bytes) / 100 if setting.vllm_bytes else 0.0
     changes = {
         "an adapter (adapter: {rank: 16}) instead of all weights": replace(
@@ -352,13 +358,13 @@ def what_to_change(shape: Shape, setting: Setting, card_bytes: int) -> list[str]
             setting, method=Method.QLORA, rank=setting.rank or 16, state_bytes=4
         ),
         "grpo.gradient_checkpointing: true": replace(setting, checkpointing=True),
-        "half of grpo.per_device_train_batch_size, twice grpo.gradient_accumulation_steps": replace(
+        "half of grpo.per_device_train_batch_size and twice grpo.gradient_accumulation_steps": replace(
             setting, micro_batch=max(1, setting.micro_batch // 2), accumulates=True
         ),
         "sharding over 8 GPUs (accelerate/fsdp2.yaml)": replace(setting, sharding="zero3", devices=8, state_bytes=8),
         "vLLM in server mode on another GPU": replace(setting, vllm_bytes=0, generates_here=False),
         f"vllm.vllm_gpu_memory_utilization: {share:.2f}": replace(setting, vllm_bytes=int(share * card_bytes)),
-        "grpo.beta: 0, which needs no reference": replace(setting, reference=False),
+        "grpo.beta: 0, which needs no reference model": replace(setting, reference=False),
     }
     return [
         f"{words}: {plan(shape, changed).peak / GIB:.1f} GiB"

@@ -1,4 +1,4 @@
-"""What `plan-memory` prints: a table of parts for GRPO, DPO and PPO, what fits the card, and what to change."""
+"""The output of `plan-memory`: tables of parts for GRPO, DPO and PPO, what fits on the card, and what to change."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,14 +31,24 @@ from trainer.memory.plan import (
 
 
 def show(recipe: Recipe, config: Path | None, card_gib: float, devices: int, sharding: str, console: Console) -> None:
-    """Print the plan of a recipe.
+    """Print the memory plan of a recipe.
+
+    Args:
+        recipe: The recipe.
+        config: The model's `config.json`, or None if its sizes are known.
+        card_gib: Memory of one GPU in GiB.
+        devices: Number of GPUs.
+        sharding: One of `none`, `zero1`, `zero2` and `zero3`.
+        console: Where the plan is printed.
 
     Raises:
-        RecipeError: the sharding is none of the known ones, or the model's sizes are not known without its config.json,
-            or that file is no configuration of a causal language model that transformers knows.
+        RecipeError: The sharding is unknown, the model's sizes are not known without its `config.json`, or that file
+            does not describe a causal language model that transformers knows.
     """
     if sharding not in get_args(Sharding):
-        raise RecipeError("--sharding", [f"--sharding {sharding!r}: it must be one of {', '.join(get_args(Sharding))}"])
+        raise RecipeError(
+            "--sharding", [f"--sharding is {sharding!r}; it must be one of {', '.join(get_args(Sharding))}"]
+        )
     targets = recipe.adapter.targets if recipe.adapter is not None else "all-linear"
     try:
         shape = shape_of(config_of(recipe, config), None if targets == "all-linear" else targets)
@@ -57,28 +67,30 @@ def show(recipe: Recipe, config: Path | None, card_gib: float, devices: int, sha
     recipe_plan = plan(shape, setting)
     if vllm_lacks(shape, setting):
         console.print(
-            f"[bold red]vLLM does not start[/] with {setting.vllm_bytes / GIB:.1f} GiB: weights, one sequence and "
-            f"its own are {vllm_needs(shape, setting) / GIB:.1f} GiB",
+            f"[bold red]vLLM does not start[/] with {setting.vllm_bytes / GIB:.1f} GiB: its weights, one sequence and "
+            f"overhead need {vllm_needs(shape, setting) / GIB:.1f} GiB",
             highlight=False,
             soft_wrap=True,
         )
     if fits(shape, setting, card):
         console.print(f"[green]fits[/] {card_gib:g} GiB; the peak is at the {recipe_plan.peak_moment}", highlight=False)
     else:
-        console.print(f"[bold red]does not fit[/] {card_gib:g} GiB; it would with one of", highlight=False)
+        console.print(
+            f"[bold red]does not fit[/] {card_gib:g} GiB; any one of these changes makes it fit:", highlight=False
+        )
         for change in what_to_change(shape, setting, card) or ["no single change; combine them"]:
             console.print(f"  {change}", highlight=False, soft_wrap=True)
     written_out = full_logits_bytes(setting.micro_batch, setting.tokens, shape.vocabulary)
     console.print(
-        f"[dim]TRL's fused head writes no full logits; a trainer that does needs {written_out / GIB:.1f} GiB more. "
-        "Real runs differ by fragmentation: leave a tenth free.[/]",
+        f"[dim]TRL's fused head does not materialize full logits; a trainer that does needs {written_out / GIB:.1f} "
+        "GiB more. Fragmentation makes real runs differ: leave a tenth free.[/]",
         highlight=False,
         soft_wrap=True,
     )
 
 
 def _by_algorithm(shape: Shape, setting: Setting, card: int) -> Table:
-    """One column for each algorithm with the recipe's method, one row for each part."""
+    """Return a table with a column for each algorithm, with the recipe's method, and a row for each part."""
     settings = {
         "this recipe": setting,
         "GRPO, beta 0": replace(setting, reference=False),
@@ -97,8 +109,8 @@ def _by_algorithm(shape: Shape, setting: Setting, card: int) -> Table:
 
 
 def _by_method(shape: Shape, setting: Setting, card: int) -> Table:
-    """GRPO's peak for full, LoRA and QLoRA; on one device and sharded over eight; with and without vLLM beside it."""
-    table = Table("GRPO's peak, GiB", "one device", "8, sharded (zero3)", "one, vLLM beside it", title="What else fits")
+    """Return a table of GRPO's peak for full, LoRA and QLoRA, on one device, on eight sharded, and next to vLLM."""
+    table = Table("GRPO's peak, GiB", "one device", "8, sharded (zero3)", "one, with vLLM", title="What else fits")
     adapter = {"rank": setting.rank or 16}
     methods = {
         "full, 16-bit states": replace(setting, method=Method.FULL, weight_bytes=2, state_bytes=4),

@@ -1,1 +1,1 @@
-"""The report of a run: a page and its pictures."""
+"""The report of a run: an HTML page and its charts."""

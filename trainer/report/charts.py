@@ -1,4 +1,4 @@
-"""The pictures of a report, each drawn from the run's own log and written as a PNG."""
+"""The charts of a report, drawn from the run's log and written as PNG files."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-mpl.use("Agg")  # a server has no screen
+mpl.use("Agg")  # servers have no display
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,12 +17,12 @@ INK, GREY, GREEN, RED, BLUE = "#1f2933", "#9aa5b1", "#0b8a5f", "#c2410c", "#2563
 LABELS = "#52606d"
 COLOURS = (BLUE, GREEN, RED, "#7c3aed", "#be185d", "#0e7490")
 SMOOTHING_STEPS = 9
-LARGE = (5.8, 3.1)  # inches; letters stay readable where a phone shows it 350 pixels wide
+LARGE = (5.8, 3.1)  # inches; small enough that text stays readable on a phone, where it is 350 pixels wide
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One picture: what is on it, and which metrics of the log. `unit` is written on the axis."""
+    """One chart and the metrics of the log that it shows. `unit` labels the vertical axis."""
 
     name: str
     title: str
@@ -38,18 +38,18 @@ CHARTS = (
         "Held-out accuracy while training",
         ("held_out/greedy", "held_out/pass@1", "held_out/accuracy"),
         "share",
-        "Measured every evaluation.every_steps steps.",
+        "Measured after every evaluation.every_steps steps.",
     ),
-    Chart("group_std", "Spread inside a group", ("reward_std",), "std", "Without spread there is no advantage."),
+    Chart("group_std", "Spread within a group", ("reward_std",), "std", "Without spread, there is no advantage."),
     Chart(
         "zero_advantage",
         "Groups without an advantage",
         ("frac_reward_zero_std",),
         "share",
-        "All completions of the group got the same reward: nothing is learnt from it.",
+        "All completions of the group got the same reward, so nothing is learned from it.",
     ),
-    Chart("kl", "KL from the reference", ("kl",), "nats", "Only logged when beta is above 0."),
-    Chart("entropy", "Entropy", ("entropy",), "nats", "Near 0 the policy says the same thing every time."),
+    Chart("kl", "KL from the reference", ("kl",), "nats", "Logged only if beta is above 0."),
+    Chart("entropy", "Entropy", ("entropy",), "nats", "Near 0, the policy writes the same text every time."),
     Chart(
         "length",
         "Completion length",
@@ -57,76 +57,81 @@ CHARTS = (
         "tokens",
         "Mean and longest completion of each step.",
     ),
-    Chart("truncated", "Cut off", ("completions/clipped_ratio",), "share", "Completions that reached the token limit."),
+    Chart(
+        "truncated", "Truncated", ("completions/clipped_ratio",), "share", "Completions that reached the token limit."
+    ),
     Chart("clip", "Clipped tokens", ("clip_ratio/region_mean",), "share", "Tokens whose ratio left the trust region."),
     Chart(
         "sampling_ratio",
-        "Importance of vLLM's tokens",
+        "Importance ratio of vLLM's tokens",
         tuple(f"sampling/importance_sampling_ratio/{k}" for k in ("mean", "min", "max")),
         "ratio",
-        "Policy's probability over vLLM's, truncated. A mean that leaves 1 says that they disagree.",
+        "The policy's probability divided by vLLM's, truncated. A mean far from 1 means that they disagree.",
     ),
     Chart(
         "sampling_difference",
         "vLLM's log-probabilities",
         tuple(f"sampling/sampling_logp_difference/{k}" for k in ("mean", "max")),
         "nats",
-        "Distance between vLLM's and the policy's, by token.",
+        "Difference between vLLM's and the policy's, per token.",
     ),
     Chart(
         "shaping_only",
         "Groups moved by shaping alone",
         ("groups/shaping_only_share",),
         "share",
-        "Rewards differ though the verifier saw no difference.",
+        "Groups whose rewards differ although the verifier gave all completions the same score.",
     ),
     Chart(
         "dynamic_sampling",
         "Dropped groups",
         ("dynamic_sampling/groups_dropped", "dynamic_sampling/groups_masked"),
         "groups",
-        "Groups with equal verdicts, and those that no refill replaced.",
+        "Groups with equal verdicts, and those that could not be replaced.",
     ),
     Chart(
         "completions_judged",
         "Completions judged",
         ("dynamic_sampling/completions_judged",),
         "completions",
-        "For one batch, all rounds of dynamic sampling.",
+        "Per batch, over all rounds of dynamic sampling.",
     ),
     Chart(
         "turns",
-        "Solved, by turn",
+        "Solved by turn",
         ("turns/solved_at_1", "turns/solved_at_2", "turns/solved_at_3", "turns/solved_at_4"),
         "share",
-        "Completions whose answer in this turn was accepted.",
+        "Completions whose answer was accepted in this turn.",
     ),
-    Chart("turns_used", "Turns used", ("turns/used",), "turns", "Answers in one completion."),
+    Chart("turns_used", "Turns used", ("turns/used",), "turns", "Answers per completion."),
     Chart(
         "interpreter",
-        "Calls of the interpreter",
+        "Interpreter calls",
         ("interpreter/used_share", "interpreter/error_share", "interpreter/lost_share"),
         "share",
-        "Completions with a call; of their calls those that failed; completions lost by our failure.",
+        "Completions with a call; failed calls among all calls; completions lost through a failure of ours.",
     ),
-    Chart("calls", "Calls made", ("interpreter/calls",), "calls", "In one completion."),
+    Chart("calls", "Calls made", ("interpreter/calls",), "calls", "Per completion."),
     Chart("grad_norm", "Gradient norm", ("grad_norm",), "norm", "Before clipping."),
     Chart(
         "latency",
         "Verifier latency",
         ("verifier/latency_p50_s", "verifier/latency_p95_s"),
         "s",
-        "Of one request: median and 95th percentile.",
+        "Per request: median and 95th percentile.",
     ),
-    Chart("waiting", "Waiting for the verifier", ("verifier/wait_share",), "share", "Of the whole step's time."),
-    Chart("judge_error", "Judge errors", ("verifier/judge_error_share",), "share", "Masked: they have no reward."),
+    Chart("waiting", "Waiting for the verifier", ("verifier/wait_share",), "share", "Share of the step's time."),
+    Chart(
+        "judge_error", "Judge errors", ("verifier/judge_error_share",), "share", "Masked, since they have no reward."
+    ),
 )
 
 
 def draw_metrics(rows: Sequence[dict[str, Any]], folder: Path) -> list[Chart]:
-    """Draw every chart for which the log has numbers, and one of the reward's parts.
+    """Draw every chart that the log has data for, as `folder/NAME.png`.
 
-    Returns: the charts that were drawn; the picture is `folder/NAME.png`.
+    Returns:
+        The charts that were drawn.
     """
     drawn = []
     for chart in [*CHARTS, *_parts(rows), *_tasks(rows), *_sources(rows), *_signals(rows)]:
@@ -139,7 +144,7 @@ def draw_metrics(rows: Sequence[dict[str, Any]], folder: Path) -> list[Chart]:
 
 
 def draw_reward(rows: Sequence[dict[str, Any]], control: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw the share of completions that the verifier accepted, and the control's reward, which is a coin's."""
+    """Draw the reward from the verifier and, if there is a control, the reward from its coin."""
     figure, axes = _figure(*LARGE)
     _line(axes, _series(rows, "reward"), GREEN, "reward from the verifier")
     if control:
@@ -150,7 +155,7 @@ def draw_reward(rows: Sequence[dict[str, Any]], control: Sequence[dict[str, Any]
 
 
 def draw_seeds(curves: Mapping[str, Sequence[tuple[int, float]]], title: str, unit: str, path: Path) -> None:
-    """Draw one curve for each seed, and over the steps that all have their mean."""
+    """Draw one curve for each seed, and their mean over the steps that all curves have."""
     figure, axes = _figure(*LARGE)
     for (label, points), colour in zip(curves.items(), itertools.cycle(COLOURS)):
         steps, values = zip(*points, strict=True)
@@ -166,12 +171,12 @@ def draw_seeds(curves: Mapping[str, Sequence[tuple[int, float]]], title: str, un
 
 
 def draw_held_out(bars: Sequence[tuple[str, dict[str, float], str]], path: Path) -> None:
-    """Draw held-out accuracies with their 95 % intervals; each bar is a label, an interval and a colour."""
+    """Draw held-out accuracies with their 95 % intervals. Each bar is a label, an interval and a color."""
     figure, axes = _figure(*LARGE)
     for x, (_, interval, colour) in enumerate(bars):
         value = interval["value"]
         axes.bar(x, value, 0.6, color=colour)
-        # An interval that ends at the value itself may miss it by a rounding error, and lengths may not be negative.
+        # An interval that ends at the value can miss it by a rounding error, but matplotlib refuses negative lengths.
         below, above = max(0.0, value - interval["low"]), max(0.0, interval["high"] - value)
         axes.errorbar(x, value, [[below], [above]], color=INK, capsize=5, lw=1.2)
         axes.text(x, min(interval["high"] + 0.02, 1.03), f"{value:.3f}", ha="center", color=INK, fontsize=10)
@@ -184,18 +189,22 @@ def draw_held_out(bars: Sequence[tuple[str, dict[str, float], str]], path: Path)
 
 def _parts(rows: Sequence[dict[str, Any]]) -> list[Chart]:
     names = tuple(sorted({name for row in rows for name in row if name.startswith("reward/")}))
-    return [Chart("parts", "Parts of the reward", names, "reward", "Each part with its weight.")] if names else []
+    return (
+        [Chart("parts", "Components of the reward", names, "reward", "Each component times its weight.")]
+        if names
+        else []
+    )
 
 
 def _tasks(rows: Sequence[dict[str, Any]]) -> list[Chart]:
-    """Return the charts of accuracy and of reward by task, where there is more than one."""
+    """Return the charts of accuracy and reward by task, if there is more than one task."""
     named = {name for row in rows for name in row if name.startswith("task/")}
     accepted, rewards = (
         tuple(sorted(name for name in named if name.endswith(end))) for end in ("/accepted_share", "/reward")
     )
     if len(accepted) < 2:
         return []
-    explanation = "Share of completions that are accepted while training."
+    explanation = "Share of accepted completions while training."
     return [
         Chart("tasks", "Accuracy by task", accepted, "share", explanation),
         Chart("tasks_reward", "Reward by task", rewards, "reward", "Mean reward of each task's completions."),
@@ -203,7 +212,7 @@ def _tasks(rows: Sequence[dict[str, Any]]) -> list[Chart]:
 
 
 def _sources(rows: Sequence[dict[str, Any]]) -> list[Chart]:
-    """Return the chart of held-out accuracy by source, where there are several."""
+    """Return the chart of held-out accuracy by source, if there are several sources."""
     names = tuple(dict.fromkeys(name for row in rows for name in row if name.startswith("held_out/source/")))
     return (
         [Chart("held_out_sources", "Held-out accuracy by source", names, "share", "While training.")] if names else []
@@ -211,14 +220,14 @@ def _sources(rows: Sequence[dict[str, Any]]) -> list[Chart]:
 
 
 def _signals(rows: Sequence[dict[str, Any]]) -> list[Chart]:
-    """Return the chart of what the sandbox saw of programs: the signals that came most often, as far as colours go."""
+    """Return the chart of the most frequent signals, as many as there are colors."""
     means: dict[str, float] = {}
     for row in rows:
         for name, value in row.items():
             if name.startswith("verifier/signal/") and value:
                 means[name] = means.get(name, 0.0) + value / len(rows)
     often = tuple(sorted(means, key=lambda name: (-means[name], name))[: len(COLOURS)])
-    explanation = "Share of completions of which the sandbox told it (docs/reference/api.md, signals)."
+    explanation = "Share of completions with each signal (docs/reference/api.md, signals)."
     return [Chart("signals", "Signals of programs", often, "share", explanation)] if often else []
 
 
@@ -239,7 +248,7 @@ def _draw(chart: Chart, series: dict[str, list[tuple[int, float]]], path: Path) 
 
 
 def _label(name: str) -> str:
-    """Return what tells a metric from the others of its chart: a task's or a source's name, or the last word."""
+    """Return a metric's label in the legend: the name of its task or source, or the metric's last word."""
     words = name.split("/")
     return words[1] if words[0] == "task" else "/".join(words[2:]) if name.startswith("held_out/source/") else words[-1]
 
@@ -250,7 +259,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _line(axes: Axes, points: Sequence[tuple[int, float]], colour: str, label: str) -> None:
-    """Draw the numbers faintly and their moving average over them."""
+    """Draw the values as a faint line, and their moving average on top."""
     steps, values = [p[0] for p in points], [p[1] for p in points]
     axes.plot(steps, values, color=colour, alpha=0.3, lw=1)
     half = SMOOTHING_STEPS // 2

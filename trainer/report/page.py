@@ -1,7 +1,7 @@
-"""The report of a run: one self-contained HTML file, and its pictures as PNGs.
+"""The report of a run: one self-contained HTML file, and its charts as PNG files.
 
-It says what rose and by how much, and shows groups of completions with verdicts, rewards and advantages, so that one
-sees why a completion got its reward. What a model wrote is data: the page sets it as text, never as markup.
+It shows what improved and by how much, and groups of completions with verdicts, rewards and advantages, which explain
+why each completion got its reward. Model output is untrusted: the page inserts it as text, never as markup.
 """
 
 import base64
@@ -31,17 +31,18 @@ MAX_TEXT_SHOWN = 6000  # characters of one completion
 
 
 def write(run: Path, console: Console) -> Path:
-    """Write `report.html` and its pictures into a run's folder, and print the numbers that matter.
+    """Write `report.html` and its charts into a run's folder, and print the main results.
 
-    Returns: the path of the report.
+    Returns:
+        The path of the report.
 
     Raises:
-        DataError: the folder holds no run.
+        DataError: This is not the folder of a run.
     """
     rows = read_metrics(run / "metrics.jsonl")
     recipe_path = run / "recipe.yaml"
     if not recipe_path.is_file():
-        raise DataError(f"{run} holds no run: recipe.yaml is not there")
+        raise DataError(f"{run} is not the folder of a run: it has no recipe.yaml")
     recipe = yaml.safe_load(recipe_path.read_text(encoding="utf-8"))
     pictures = run / "report"
     pictures.mkdir(exist_ok=True)
@@ -62,7 +63,7 @@ def write(run: Path, console: Console) -> Path:
 
 
 def read_held_out(run: Path) -> dict[str, Any]:
-    """Read what was measured on held-out problems: summaries `before`, `after`, `control`, and the `paired` test."""
+    """Read the summaries of the evaluations `before`, `after` and `control`, and the `paired` comparison, if any."""
     places = {
         "before": run / "evaluations" / "before",
         "after": run / "evaluations" / "after",
@@ -79,9 +80,11 @@ def read_held_out(run: Path) -> dict[str, Any]:
 
 
 def read_groups(run: Path) -> list[dict[str, Any]]:
-    """Read completions of some steps, from the first to the last, as TRL logged them.
+    """Read the logged completions of up to `MAX_STEPS_SHOWN` steps, evenly spaced from the first to the last.
 
-    Returns: for each step `step` and `groups`: the prompt, and its completions with verdict, reward and advantage.
+    Returns:
+        For each step, `step`, `hidden` (how many completions are not shown) and `groups`. A group has a prompt, and
+        completions with verdict, reward and advantage.
     """
     import pandas as pd
 
@@ -138,7 +141,7 @@ def _page(
 
 
 def template(name: str) -> jinja2.Template:
-    """Return a template of this folder; what is put into it is text, never markup."""
+    """Return a template from this folder. Values are escaped: they are text, never markup."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined
     )
@@ -146,9 +149,9 @@ def template(name: str) -> jinja2.Template:
 
 
 def _measures(held_out: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the rows of the table of accuracies: a measure, and its interval in each evaluation.
+    """Return the rows of the accuracy table: a measure, and its interval in each evaluation.
 
-    `change` is the interval of the difference between after and before on the same problems, where that is known.
+    `change` is the difference between after and before on the same problems, if both were measured.
     """
     names = [name for name in EVALUATIONS if name in held_out]
     shown = {name: intervals(held_out[name]) for name in names}
@@ -168,7 +171,7 @@ def _bars(held_out: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
 
 
 def _totals(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the whole run came to: steps, seconds, share of time spent waiting, share of judge errors."""
+    """Return the totals of a run: steps, seconds, the share of time spent waiting, and the share of judge errors."""
     if not rows:
         return {}
     waited = sum(row.get("verifier/wait_s") or 0.0 for row in rows)
@@ -183,7 +186,7 @@ def _totals(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _tasks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return accuracy and reward of each task in the first and the last tenth of the steps, where there are several."""
+    """Return each task's accuracy and reward in the first and the last tenth of the steps, if there are several."""
     names = sorted({name.split("/")[1] for row in rows for name in row if name.startswith("task/")})
     size = max(1, len(rows) // 10)
     ends = {"first": rows[:size], "last": rows[-size:]}
@@ -212,7 +215,7 @@ def _print(console: Console, held_out: dict[str, Any], path: Path) -> None:
     if "p_value" in held_out.get("paired", {}):
         paired = held_out["paired"]
         console.print(
-            f"greedy, the same {paired['problems']} problems: {paired['only_second']} gained, "
+            f"greedy, on the same {paired['problems']} problems: {paired['only_second']} gained, "
             f"{paired['only_first']} lost, McNemar's exact p = {paired['p_value']:.2g}",
             highlight=False,
         )
@@ -228,12 +231,16 @@ def _cell(name: str, interval: dict[str, float] | None) -> str:
 
 
 def picture(path: Path) -> str | None:
-    """Return a picture as a page can hold it within; None where there is none."""
+    """Return a picture in base64 for embedding into a page, or None if the file does not exist."""
     return base64.b64encode(path.read_bytes()).decode("ascii") if path.is_file() else None
 
 
 def _for_script(value: Any) -> Markup:
-    """Write JSON that can stand inside a script element whatever the strings in it say."""
+    """Return JSON that is safe inside a script element, whatever strings it contains.
+
+    `</script>` in model output would end the element, so `<` and `&` are escaped; U+2028 and U+2029 end lines in old
+    JavaScript.
+    """
     text = json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
     return Markup(text.replace("\u2029", "\\u2029").replace("&", "\\u0026"))
 
@@ -248,7 +255,7 @@ def _text(value: Any) -> str:
 
 
 def _calls(message: dict[str, Any]) -> str:
-    """Return the calls of tools in a message of a table, on lines of their own."""
+    """Return the tool calls in a message of TRL's table, one per line."""
     return "".join(f"\n[calls] {line}" for line in str(message.get("tool_calls") or "").splitlines())
 
 

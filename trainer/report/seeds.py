@@ -1,4 +1,4 @@
-"""The report of runs of one recipe with several seeds: mean and spread of what was measured, and every curve."""
+"""The report of one recipe's runs with several seeds: mean and spread of all measures, and the curves."""
 
 import json
 import statistics
@@ -21,42 +21,43 @@ Curves = dict[str, list[tuple[int, float]]]
 
 @dataclass(frozen=True)
 class Spread:
-    """One measure over the seeds. The deviation is None for a single seed."""
+    """One measure over the seeds."""
 
     name: str
     by_seed: dict[int, float]
 
     @property
     def mean(self) -> float:
-        """The mean over the seeds that have it."""
+        """The mean over the seeds that have this measure."""
         return statistics.fmean(self.by_seed.values())
 
     @property
     def deviation(self) -> float | None:
-        """The standard deviation of single runs, with n - 1."""
+        """The standard deviation of single runs, with n - 1; None for a single seed."""
         return statistics.stdev(self.by_seed.values()) if len(self.by_seed) > 1 else None
 
     def row(self) -> dict[str, object]:
-        """Return all of it, as the page and the JSON have it."""
+        """Return all values, for the page and for the JSON file."""
         values = self.by_seed.values()
         numbers = {"mean": self.mean, "deviation": self.deviation, "least": min(values), "greatest": max(values)}
         return {**asdict(self), **numbers}
 
 
 def write(folder: Path, console: Console) -> Path:
-    """Write `report.html` and `seeds-summary.json` of the seeds in a folder, and print mean and spread.
+    """Write `report.html` and `seeds-summary.json` for the seeds in a folder, and print means and spreads.
 
-    Returns: the path of the report.
+    Returns:
+        The path of the report.
 
     Raises:
-        DataError: nothing was measured with any of them.
+        DataError: Nothing has been measured for any of the seeds.
     """
     seeds: list[int] = json.loads((folder / SEEDS).read_text(encoding="utf-8"))
     spreads = read_spreads(folder, seeds)
     measured = [seed for seed in seeds if any(seed in spread.by_seed for spread in spreads)]
     curves = {title: found for title, found in _curves(folder, seeds).items() if found}
     if not measured and not curves:
-        raise DataError(f"{folder} holds no seed of which anything was measured")
+        raise DataError(f"{folder} has no measurements yet, for any of its seeds")
     (folder / "report").mkdir(exist_ok=True)
     pictures = []
     for number, ((title, unit), found) in enumerate(curves.items()):
@@ -81,7 +82,7 @@ def write(folder: Path, console: Console) -> Path:
 
 
 def read_spreads(folder: Path, seeds: list[int]) -> list[Spread]:
-    """Read each measure of each evaluation, and the change between before and after, of all seeds that have it."""
+    """Read each measure of each evaluation, and the change from before to after, for all seeds that have it."""
     found: dict[str, dict[int, float]] = {}
     for seed in seeds:
         held_out = page.read_held_out(folder / f"seed-{seed}")
@@ -95,7 +96,7 @@ def read_spreads(folder: Path, seeds: list[int]) -> list[Spread]:
 
 
 def _curves(folder: Path, seeds: list[int]) -> dict[tuple[str, str], Curves]:
-    """Return the curves of each picture, by title and unit: of each seed the steps and values."""
+    """Return the curves of each chart, keyed by title and unit: steps and values for each seed."""
     rewards: Curves = {}
     accuracies: Curves = {}
     for seed in seeds:
@@ -110,7 +111,7 @@ def _curves(folder: Path, seeds: list[int]) -> dict[tuple[str, str], Curves]:
 
 
 def _table(spreads: list[Spread], name: str, count: int) -> Table:
-    table = Table("", "mean", "standard deviation", "least to greatest", title=f"{name}: {count} seeds")
+    table = Table("", "mean", "standard deviation", "minimum to maximum", title=f"{name}: {count} seeds")
     for spread in spreads:
         deviation = "–" if spread.deviation is None else f"{spread.deviation:.3f}"
         values = spread.by_seed.values()

@@ -1,1 +1,1 @@
-"""Rewards: what the verifier concluded, made into numbers."""
+"""Rewards: turn the verifier's results into numbers."""

@@ -1,43 +1,44 @@
-"""What the components of a reward come to: their weighted sum, or each of them set against its group first."""
+"""Combine reward components: as a weighted sum, or normalized within the group one by one first (GDPO)."""
 
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
 from trainer.rewards.components import FROM_VERDICT, Component, Judged
 
-EPSILON = 1e-4  # TRL's, under which a spread counts for nothing
+EPSILON = 1e-4  # TRL adds the same to a standard deviation before dividing by it
 Values = dict[str, float] | None
-"""A completion's values by component, before their weights; None where the verifier had a `judge_error`."""
+"""A completion's value for each component, without weights; None for a `judge_error`."""
 
 
 def values_of(judged: Judged | None, any_right: bool, components: Sequence[Component]) -> Values:
-    """Return what each component gives to a completion of a group in which some completion is right, or none is."""
+    """Return each component's value for one completion. `any_right` says whether its group has a right one."""
     if judged is None:
         return None
     return {part.kind: part.value(judged) if part.only_when is None or any_right else 0.0 for part in components}
 
 
 def of_group(group: Sequence[Judged | None], components: Sequence[Component]) -> list[Values]:
-    """Return what each component gives to each completion of one whole group."""
+    """Return each component's value for each completion of one whole group."""
     any_right = any(judged is not None and judged.accepted for judged in group)
     return [values_of(judged, any_right, components) for judged in group]
 
 
 def weighted(values: Values, components: Sequence[Component]) -> float | None:
-    """Return the sum of a completion's components, each with its weight."""
+    """Return the weighted sum of a completion's components."""
     return None if values is None else sum(part.weight * values[part.kind] for part in components)
 
 
 def from_verdict(values: Values, components: Sequence[Component]) -> float | None:
-    """Return what of a completion's reward the verifier's conclusion makes: all but shaping."""
+    """Return the part of a completion's reward that depends on the verdict alone, without shaping."""
     return None if values is None else weighted(values, [part for part in components if part.kind in FROM_VERDICT])
 
 
 def normalized(group: Sequence[Values], components: Sequence[Component]) -> list[float | None]:
-    """Return the sum of a group's components, each minus its mean and divided by its spread within the group.
+    """Return the weighted sum of a group's components after normalizing each one within the group.
 
-    A component that all completions got the same of adds nothing, and one of large numbers drowns no other.
-    TRL divides by the batch's standard deviation afterwards, where `scale_rewards` is `batch`.
+    Normalizing subtracts the component's mean and divides by its standard deviation. So a component with equal values
+    contributes nothing, and one with large values does not drown out the others. With `scale_rewards: batch`, TRL
+    divides the sum by the batch's standard deviation afterwards.
     Source: GDPO (arXiv:2601.05242).
     """
     sums = [None if values is None else 0.0 for values in group]
@@ -53,6 +54,6 @@ def normalized(group: Sequence[Values], components: Sequence[Component]) -> list
 
 
 def differ(values: Sequence[float | None]) -> bool:
-    """Tell whether the values of a group, those that are known, are not all the same."""
+    """Return whether the known values of a group differ by more than `EPSILON`."""
     known = [value for value in values if value is not None]
     return bool(known) and max(known) - min(known) > EPSILON

@@ -1,11 +1,12 @@
-"""The reward: one callable that has completions judged and makes numbers of the verdicts.
+"""The reward: one callable that has completions judged and turns the results into numbers.
 
-TRL sums the rewards of several functions and counts a missing one as 0, so that with two functions a failure of the
-verifier would become a punishment. Therefore there is exactly one, and the parts of the reward are made inside it. A
-completion has no reward (None) when, and only when, the verifier had a `judge_error`.
+There is exactly one reward function, which combines all components. With several functions, TRL would sum their
+rewards and count a missing one as 0, so a failure of the verifier would become a penalty. A completion has no reward
+(None) if and only if its verdict is `judge_error`.
 
-Completions may be sent ahead of the call that asks for their rewards (`send_ahead`), so that the verifier judges while
-the policy computes something else. A reward can be pickled: TRL's asynchronous trainer calls it in another process.
+Completions can be sent to the verifier ahead of the call that asks for their rewards (`send_ahead`), so that it judges
+them while the policy computes something else. A reward can be pickled: TRL's asynchronous trainer calls it in another
+process.
 """
 
 import json
@@ -31,13 +32,13 @@ from verifier_service.schema import Result, UnreadResult, Verdict
 Completion = str | list[dict[str, Any]]
 LogExtra = Callable[[str, list[Any]], None]
 LogMetric = Callable[[str, float], None]
-LOST = "the interpreter failed in the middle of it, by no fault of the policy"
-Pair = tuple[str, str]  # what the verifier needs besides the completion, as JSON text, and the completion
+LOST = "an interpreter call failed in the middle of the completion, through no fault of the policy"
+Pair = tuple[str, str]  # a submission without its completion, as JSON text, and the completion
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """One result for each completion, in order; what went over the wire; and how many seconds it took."""
+    """One result for each completion, in order; the requests that were made; and the seconds that judging took."""
 
     results: list[Result]
     traffic: Traffic
@@ -45,12 +46,12 @@ class Judgement:
 
 
 class Reward:
-    """What TRL calls with each generation batch.
+    """The reward function that TRL calls with each generation batch.
 
     Its metrics are named `reward/COMPONENT`, `groups/...`, `task/NAME/...` and `verifier/...`.
     """
 
-    __name__ = "verifier"  # TRL names the column of its table after it
+    __name__ = "verifier"  # TRL uses it as the name of a column in its table
 
     def __init__(self, recipe: Recipe, client: VerifierClient, processes: int = 1) -> None:
         self.recipe = recipe
@@ -66,11 +67,11 @@ class Reward:
         self._signals: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave behind what belongs to this process."""
+        """Drop the thread and the pending future, which belong to this process."""
         return {**self.__dict__, "_ahead": None, "_thread": None}
 
     def send_ahead(self, completions: Sequence[Completion], verifier: Sequence[str]) -> None:
-        """Begin to have completions judged whose rewards will be asked for by the next call."""
+        """Start judging the completions that the next call will ask rewards for."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="reward")
         pairs = list(zip(verifier, map(text_of, completions), strict=True))
@@ -89,15 +90,25 @@ class Reward:
     ) -> list[float | None]:
         """Reward a batch.
 
-        `verifier` holds, for each completion, a submission without its completion as JSON text; the column
-        `task` names the metrics by task. Of completions in turns two columns more tell `own_tokens`, how many of the
-        tokens are the policy's, and `is_lost`, whether our failure was in the middle of it.
-        Returns: one reward for each completion; None where the verifier had a `judge_error`.
+        Args:
+            prompts: Not used.
+            completions: The completions, as texts or conversations.
+            completion_ids: Their token ids.
+            verifier: For each completion, its submission without the completion, as JSON text.
+            problem_id: The ids of the problems, for TRL's table.
+            log_extra: TRL's function that adds a column to its table.
+            log_metric: TRL's function that logs a metric.
+            columns: The data set's other columns. `task` names the metrics by task. Completions in turns also have
+                `own_tokens`, the number of tokens that the policy wrote, and `is_lost`, which is true if one of our
+                failures interrupted the completion.
+
+        Returns:
+            One reward for each completion; None for a `judge_error`.
 
         Raises:
-            VerifierDown: the verifier stayed away longer than `verifier.patience_s`, here or on another process, or
-                had nothing but judge errors for as long.
-            VerifierRefused: the verifier will not take such submissions.
+            VerifierDown: On this or another process, the verifier did not answer for `verifier.patience_s`, or returned
+                only judge errors for as long.
+            VerifierRefused: The verifier does not accept such submissions.
         """
         called_at = time.monotonic()
         texts = [text_of(completion) for completion in completions]
@@ -139,9 +150,10 @@ class Reward:
         return totals
 
     def results(self, completions: Sequence[Completion], verifier: Sequence[str]) -> list[Result]:
-        """Have completions judged before their rewards are asked for, which then costs nothing more.
+        """Judge completions now, and remember the results for the call that asks for their rewards.
 
-        Raises: what a call raises, on all processes together.
+        Raises:
+            VerifierError: As `__call__`, on all processes together.
         """
         called_at = time.monotonic()
         pairs = list(zip(verifier, map(text_of, completions), strict=True))
@@ -152,15 +164,15 @@ class Reward:
         return judgement.results
 
     def remember(self, completions: Sequence[Completion], verifier: Sequence[str], results: Sequence[Result]) -> None:
-        """Take results that another process was told, of completions whose rewards are asked for here."""
+        """Add results that another process obtained, for completions whose rewards are computed here."""
         self._known |= dict(zip(zip(verifier, map(text_of, completions), strict=True), results, strict=True))
 
     def forget(self) -> None:
-        """Forget what was judged before its rewards were asked for."""
+        """Forget the results that were judged in advance."""
         self._known, self._before = {}, Judgement([], Traffic(), 0.0)
 
     def _values(self, judged: Sequence[Judged | None]) -> list[Values]:
-        """Return what each component gives to each completion; 0 in groups in which it does not count."""
+        """Return each component's value for each completion; 0 in groups where it does not count."""
         right = self.groups.whole([j is not None and j.accepted for j in judged])
         any_right = self.groups.own([[any(group)] * len(group) for group in right])
         return [
@@ -169,9 +181,10 @@ class Reward:
         ]
 
     def _judge_together(self, pairs: list[Pair], called_at: float) -> Judgement:
-        """Have completions judged; what goes wrong on any process is raised on every one.
+        """Judge completions. An error on any process is raised on all of them.
 
-        Raises: what `__call__` raises.
+        Raises:
+            VerifierError: As `__call__`.
         """
         failure: Stop | None = None
         judgement = Judgement([], Traffic(), 0.0)
@@ -184,7 +197,7 @@ class Reward:
         return judgement
 
     def _judge(self, pairs: list[Pair]) -> Judgement:
-        """Return what is known or was sent ahead when it is what is asked for; otherwise have it judged now."""
+        """Return results judged in advance or sent ahead, if they match these completions; otherwise judge them now."""
         if self._known and all(pair in self._known for pair in pairs):
             return Judgement([self._known[pair] for pair in pairs], Traffic(), 0.0)
         ahead, self._ahead = self._ahead, None
@@ -193,7 +206,11 @@ class Reward:
         return judge(self.client, pairs)
 
     def _see_that_it_judges(self, results: list[Result], called_at: float) -> None:
-        """Hold a verifier that fails at everything for down: a run without any reward only costs."""
+        """Treat a verifier that returns only judge errors as down: a run without rewards only costs money.
+
+        Raises:
+            VerifierDown: This has lasted longer than `verifier.patience_s`.
+        """
         if not results:
             return
         if any(result.verdict is not Verdict.JUDGE_ERROR for result in results):
@@ -207,7 +224,7 @@ class Reward:
             raise VerifierDown(self.client.url, silent_s, problem)
 
     def _log_rewards(self, log_metric: LogMetric, values: Sequence[Values], groups: Sequence[Sequence[Values]]) -> None:
-        """Log each component's mean, and of how many groups the reward differs by nothing but shaping."""
+        """Log each component's mean, and the share of groups whose rewards differ only through shaping."""
         parts = self.recipe.reward
         scored = [v for v in values if v is not None]
         for part in parts if scored else []:
@@ -224,7 +241,7 @@ class Reward:
     def _log_tasks(
         self, log_metric: LogMetric, tasks: Sequence[str], results: list[Result], totals: Sequence[float | None]
     ) -> None:
-        """Log reward and accuracy by task, a value a completion: TRL's mean over processes then weighs all alike."""
+        """Log reward and accuracy by task, one value per completion, so that TRL's mean weights all of them equally."""
         for task, result, total in zip(tasks, results, totals, strict=False):
             if total is not None:
                 log_metric(f"task/{task}/reward", total)
@@ -246,16 +263,16 @@ class Reward:
         log_metric("verifier/retries", traffic.retries)
 
     def _log_signals(self, log_metric: LogMetric, results: list[Result]) -> None:
-        """Log the share of completions with each signal, from when it was first seen: whichever the verifier knows."""
+        """Log the share of completions with each signal, beginning with the step in which the signal first occurs."""
         counts = Counter(signal for result in results for signal in set(result.signals))
         self._signals |= counts.keys()
         for signal in sorted(self._signals):
             log_metric(f"verifier/signal/{signal}", counts[signal] / len(results))
 
     def agree(self, failure: Stop | None) -> None:
-        """Raise on every process what went wrong on any: one alone would leave the others waiting for it.
+        """Raise an error on every process if it occurred on any: otherwise the others would wait forever.
 
-        All processes call it, those that nothing happened to with None.
+        All processes must call it; those without an error pass None.
         """
         failures = gather_object([str(failure) if failure else None]) if self.groups.processes > 1 else []
         if failure is not None:
@@ -266,7 +283,7 @@ class Reward:
 
 
 class RandomReward:
-    """The control: a coin decides, whatever was written. Nothing is sent to the verifier."""
+    """The control's reward: a coin toss, whatever the completion says. Nothing is sent to the verifier."""
 
     __name__ = "coin"
 
@@ -281,9 +298,10 @@ class RandomReward:
 
 
 def judge(client: VerifierClient, pairs: Sequence[Pair]) -> Judgement:
-    """Have completions judged, equal ones of the same problem once.
+    """Judge completions. Equal completions for the same problem are sent only once.
 
-    Raises: what `VerifierClient.verify` raises.
+    Raises:
+        VerifierError: As `VerifierClient.verify`.
     """
     began = time.monotonic()
     distinct = list(dict.fromkeys(pairs))
@@ -294,7 +312,7 @@ def judge(client: VerifierClient, pairs: Sequence[Pair]) -> Judgement:
 
 
 def text_of(completion: Completion) -> str:
-    """Return what the policy answered: a text as it is, of a conversation what the assistant said last."""
+    """Return the policy's answer: a text as it is, or the assistant's last message in a conversation."""
     if isinstance(completion, str):
         return completion
     said = [str(message.get("content") or "") for message in completion if message.get("role") == "assistant"]
@@ -302,7 +320,7 @@ def text_of(completion: Completion) -> str:
 
 
 def message_of(result: Result) -> str:
-    """Say in one line why a completion got its verdict; of code, also what the first failed test said."""
+    """Return one line that explains a verdict; for code, with the message of the first failed test."""
     tests = getattr(result, "tests", [])
     failed = next((test.message for test in tests if test.verdict is not Verdict.ACCEPTED and test.message), "")
     passed = f"{result.passed} of {result.total} tests passed" if result.kind == "code" and result.total else ""

@@ -1,1 +1,1 @@
-"""What a verifier makes of data: pass rates of problems, stored completions judged again, own answers audited."""
+"""Examine data with the verifier: pass rates of problems, stored completions judged again, audits of own answers."""

@@ -1,4 +1,4 @@
-"""Whether a data set's own answers are accepted: each of them, where `check` looks at three."""
+"""Check that a data set's own answers are accepted: all of them, while `check` samples three."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ BLOCK = 512
 
 @dataclass(frozen=True)
 class Audit:
-    """What came of it. `without_answer` counts problems that bring no answer that could be judged."""
+    """The outcome of an audit. `without_answer` counts problems without an answer that could be judged."""
 
     accepted: int
     without_answer: int
@@ -21,7 +21,7 @@ class Audit:
 
 
 def own_answer(problem: Problem) -> str | None:
-    """Return a completion that should be accepted: the row's solution or, in mathematics, its reference answer."""
+    """Return a completion that should be accepted: the row's solution or, for math, its reference answer."""
     if problem.solution is not None or problem.submission["kind"] != "math":
         return problem.solution
     reference = problem.submission.get("reference")
@@ -29,11 +29,15 @@ def own_answer(problem: Problem) -> str | None:
 
 
 def audit(client: VerifierClient, problems: Sequence[Problem], progress: Callable[[int, int], None]) -> Audit:
-    """Have every own answer judged.
+    """Judge every own answer of the problems.
 
-    `progress` is told how many are judged, of how many.
+    Args:
+        client: The verifier.
+        problems: The problems.
+        progress: Called with the number of answers judged so far and the total.
 
-    Raises: what `VerifierClient.verify` raises.
+    Raises:
+        VerifierError: As `VerifierClient.verify`.
     """
     answered = [(problem, answer) for problem in problems if (answer := own_answer(problem)) is not None]
     refused, unjudged = [], []

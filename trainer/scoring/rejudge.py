@@ -1,7 +1,8 @@
-"""A run's stored completions judged again: by another verifier, with other rewards, or against other references.
+"""Judge a run's stored completions again: with another verifier, other rewards, or other references.
 
-The tables in `completions/` hold what was written and what it got. Each completion is judged by the recipe that is
-given now, and each row says what it had and what it has. What cannot be judged now shows no difference.
+The tables in `completions/` hold each completion with its verdict and reward. It is judged again with the given recipe,
+and the result has both the old and the new verdict and reward. A completion that cannot be judged now, or could not be
+before, never counts as different.
 """
 
 import itertools
@@ -33,12 +34,12 @@ from verifier_service.schema import Result, Verdict
 BLOCK = 1024
 SAME_REWARD = 1e-6  # TRL keeps rewards as 32-bit floats
 COUNTS_TOKENS = ("overlong", "verbosity")
-"""Components whose value hangs on the tokens of a completion, which tables of older runs do not hold."""
+"""Components that depend on a completion's number of tokens, which the tables of older runs lack."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `rejudge` is asked for. `steps` are the first and the last one; `show` is how many rows are printed."""
+    """The options of `rejudge`. `steps` are the first and the last step; `show` is the maximum of printed rows."""
 
     failed: bool = False
     steps: tuple[int, int] | None = None
@@ -48,7 +49,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Stored:
-    """One completion of a run's tables, and the problem it belongs to. `tokens` is None where the table has none."""
+    """One completion from a run's tables, and the problem it belongs to. `tokens` is None if the table lacks it."""
 
     step: int
     problem: Problem
@@ -60,7 +61,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Rejudged:
-    """One completion, and what it is given now. `reward` is None where nothing could be judged."""
+    """One completion with its new result and reward. `reward` is None if it could not be judged."""
 
     stored: Stored
     result: Result
@@ -68,12 +69,12 @@ class Rejudged:
 
     @property
     def is_judged(self) -> bool:
-        """Whether anything may be concluded from it, and could be before."""
+        """Whether the completion was judged both now and before."""
         return self.result.verdict is not Verdict.JUDGE_ERROR and self.stored.verdict != Verdict.JUDGE_ERROR
 
     @property
     def differs(self) -> bool:
-        """Whether it has another verdict or another reward than it had."""
+        """Whether the verdict or the reward has changed."""
         if not self.is_judged:
             return False
         before, after = self.stored.reward, self.reward
@@ -81,7 +82,7 @@ class Rejudged:
         return is_other or self.stored.verdict != self.result.verdict
 
     def row(self) -> dict[str, object]:
-        """Write it as one line of the file."""
+        """Return the completion's line in the file."""
         return {
             "step": self.stored.step,
             "problem_id": self.stored.problem.id,
@@ -96,14 +97,22 @@ class Rejudged:
 
 
 def rejudge(run: Path, recipe: Recipe, options: Options, console: Console) -> list[Rejudged]:
-    """Judge a run's completions again by `recipe`, write all rows as JSON lines, and print those that differ.
+    """Judge a run's completions again, write all of them as JSON lines, and print those that differ.
 
-    A reward in which completions of a group count together is made of whole groups, also where only some are asked for.
-    Returns: every completion that was asked for, in the order of the tables.
+    If a reward depends on the whole group, all completions of the group are judged, even if only some are requested.
+
+    Args:
+        run: The run's folder.
+        recipe: The recipe whose verifier, data and rewards are used.
+        options: Which completions to judge, and where to write them.
+        console: Where the differences are printed.
+
+    Returns:
+        The requested completions, in the order of the tables.
 
     Raises:
-        DataError: the run has no tables, or none of its prompts is among the recipe's data.
-        VerifierDown, VerifierRefused: as the client does.
+        DataError: The run has no tables, or none of its prompts occurs in the recipe's data.
+        VerifierDown, VerifierRefused: As the client.
     """
     stored, unknown = _stored(run, recipe, options)
     count = _counter(recipe, stored)
@@ -127,21 +136,21 @@ def rejudge(run: Path, recipe: Recipe, options: Options, console: Console) -> li
 
 
 def steps_of(text: str | None) -> tuple[int, int] | None:
-    """Read `10-20`, or `10` for one step.
+    """Parse a range of steps: `10-20`, or `10` for one step.
 
     Raises:
-        DataError: it is neither.
+        DataError: The text is neither.
     """
     if text is None:
         return None
     first, dash, last = text.partition("-")
     if not first.isdigit() or (dash and not last.isdigit()):
-        raise DataError(f"--steps {text!r} is no range of steps; write 10-20, or 10 for one step")
+        raise DataError(f"--steps {text!r} is not a range of steps; write 10-20, or 10 for one step")
     return int(first), int(last if dash else first)
 
 
 def _stored(run: Path, recipe: Recipe, options: Options) -> tuple[list[Stored], int]:
-    """Return the completions that are asked for, and how many of them belong to no problem of the recipe."""
+    """Return the requested completions, and the number of those that belong to none of the recipe's problems."""
     problems = load_problems(recipe.data, recipe.seed)
     by_id = {problem.id: problem for problem in problems}
     by_prompt = {_key(conversation(problem, recipe.prompt)): problem for problem in problems}
@@ -161,19 +170,21 @@ def _stored(run: Path, recipe: Recipe, options: Options) -> tuple[list[Stored], 
         count = None if tokens is None or math.isnan(tokens) else int(tokens)
         found.append(Stored(int(row["step"]), problem, text, str(row["verdict"]), known, count))
     if not any(_is_asked(one, options) for one in found):
-        said = f"{unknown} completions of {run} belong to no problem of the recipe's data" if unknown else ""
-        raise DataError(said or f"{run} holds no completions that are asked for")
+        said = (
+            f"none of the {unknown} completions of {run} belongs to a problem in the recipe's data" if unknown else ""
+        )
+        raise DataError(said or f"{run} has no completions that match the options")
     return found, unknown
 
 
 def _table_rows(run: Path, steps: tuple[int, int] | None) -> Iterator[dict[str, Any]]:
     tables = sorted((run / "completions").glob("*.parquet"))
     if not tables:
-        raise DataError(f"{run / 'completions'} holds no tables of completions")
+        raise DataError(f"{run / 'completions'} has no tables of completions")
     for path in tables:
         table = pd.read_parquet(path)
         if "verdict" not in table:
-            raise DataError(f"{path} has no column `verdict`: its rewards are not the verifier's")
+            raise DataError(f"{path} has no column `verdict`: its rewards did not come from the verifier")
         for row in table.to_dict("records"):
             if steps is None or steps[0] <= row["step"] <= steps[1]:
                 yield {str(name): value for name, value in row.items()}
@@ -190,13 +201,13 @@ def _is_asked(one: Stored, options: Options) -> bool:
 
 
 def _counts_groups(recipe: Recipe) -> bool:
-    """Tell whether a completion's reward hangs on the others of its group."""
+    """Return whether a completion's reward depends on the other completions of its group."""
     apart = recipe.grpo.multi_objective_aggregation == "normalize_then_sum"
     return apart or any(part.only_when is not None for part in recipe.reward)
 
 
 def _counter(recipe: Recipe, stored: Sequence[Stored]) -> Callable[[Stored], int]:
-    """Return what tells the tokens of a completion: the table, or the tokenizer where an older one does not say."""
+    """Return a function that counts a completion's tokens: from the table or, for older tables, with the tokenizer."""
     counts = any(part.kind in COUNTS_TOKENS for part in recipe.reward)
     if not counts or all(one.tokens is not None for one in stored):
         return lambda one: one.tokens or 0
@@ -205,12 +216,12 @@ def _counter(recipe: Recipe, stored: Sequence[Stored]) -> Callable[[Stored], int
 
 
 def _group_of(one: Stored) -> tuple[int, str, str]:
-    """Tell groups apart: the tables hold the completions of a problem one after the other."""
+    """Return a key for the completion's group: in the tables, the completions of a group are adjacent."""
     return one.step, one.problem.id, verifier_text(one.problem)
 
 
 def _blocks(stored: Sequence[Stored]) -> Iterator[list[Stored]]:
-    """Yield whole groups, some of them together."""
+    """Yield blocks of about `BLOCK` completions that consist of whole groups."""
     block: list[Stored] = []
     for _, group in itertools.groupby(stored, _group_of):
         block += group
@@ -224,7 +235,7 @@ def _blocks(stored: Sequence[Stored]) -> Iterator[list[Stored]]:
 def _rewards(
     recipe: Recipe, block: Sequence[Stored], results: Sequence[Result], count: Callable[[Stored], int]
 ) -> list[float | None]:
-    """Return what TRL would be given for each completion of whole groups; None for a `judge_error`."""
+    """Return the rewards that TRL would get for the completions of whole groups; None for a `judge_error`."""
     parts, limit = recipe.reward, recipe.grpo.max_completion_length
     totals: list[float | None] = []
     for _, group in itertools.groupby(zip(block, results, strict=True), lambda pair: _group_of(pair[0])):
@@ -247,7 +258,7 @@ def _same(before: float, after: float) -> bool:
 
 
 def _free(path: Path) -> Path:
-    """Return the path, or where something is there already the next one with a number."""
+    """Return the path, or the next free numbered one if it exists."""
     number = 0
     while (numbered := path.with_stem(f"{path.stem}.{number}") if number else path).exists():
         number += 1
@@ -269,7 +280,7 @@ def _show(done: list[Rejudged], unknown: int, most: int, console: Console) -> No
             soft_wrap=True,
         )
     if len(different) > most:
-        console.print(f"and {len(different) - most} more, in the file", highlight=False)
+        console.print(f"and {len(different) - most} more in the file", highlight=False)
     both = [(one.stored.reward, one.reward) for one in done if one.is_judged]
     rewards = [(before, now) for before, now in both if before is not None and now is not None]
     if rewards:
@@ -278,7 +289,7 @@ def _show(done: list[Rejudged], unknown: int, most: int, console: Console) -> No
     unjudged = sum(not one.is_judged for one in done)
     console.print(
         f"{len(different)} of {len(done)} completions differ; {unjudged} could not be judged now or before; {unknown} "
-        "belong to no problem of the data",
+        "do not belong to any problem in the data",
         highlight=False,
         soft_wrap=True,
     )

@@ -1,8 +1,8 @@
-"""Pass rates: each problem asked several times, judged, and written as a row that a recipe can read again.
+"""Measure pass rates: sample several answers to each problem, judge them, and write rows that a recipe can read.
 
-The rows are those of `kind: rows` with the columns `pass_rate`, `samples` and `judged` beside them. A file that was
-begun with the same settings, which lie beside it, is gone on with. A completion with a `judge_error` is no failure: it
-is left out of the rate, and a problem of which nothing could be judged has none and is asked again the next time.
+The rows have the format of `kind: rows`, with the additional columns `pass_rate`, `samples` and `judged`. An unfinished
+file is continued if its settings, stored next to it, are the same. A completion with a `judge_error` does not count
+toward the rate. A problem without any judged completion has no rate, and is tried again the next time.
 """
 
 import json
@@ -30,13 +30,13 @@ from verifier_service.client import VerifierClient
 from verifier_service.schema import Verdict
 
 Row = dict[str, Any]
-BLOCK_BATCHES = 4  # generated, judged and written together: what is done again after a stop
+BLOCK_BATCHES = 4  # batches that are generated, judged and stored together; an interruption loses at most this much
 TENTHS = 10
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `score` is asked for. `model` is a folder or a hub id, the recipe's own start when left out."""
+    """The options of `score`. `model` is a folder or hub id; None means the recipe's own start."""
 
     samples: int
     model: str | None = None
@@ -46,13 +46,14 @@ class Options:
 
 
 def score(recipe: Recipe, options: Options, console: Console) -> Path:
-    """Ask every problem of the recipe's data `samples` times and write rows with pass rates.
+    """Sample `samples` answers to every problem in the recipe's data, and write rows with pass rates.
 
-    Returns: the file of the rows, `scored.jsonl` in the run's folder when nothing else is said.
+    Returns:
+        The path of the rows: `options.output`, or `scored.jsonl` in the run's folder.
 
     Raises:
-        DataError: the file holds rows of other settings, or the data cannot be read.
-        VerifierDown, VerifierRefused: what was judged until then is kept, and the same command goes on from there.
+        DataError: The file has rows with other settings, or the data cannot be read.
+        VerifierDown, VerifierRefused: As the client. The same command continues where it stopped.
     """
     problems = load_problems(recipe.data, recipe.seed)[: options.limit]
     path = options.output or recipe.run_dir / "scored.jsonl"
@@ -75,22 +76,22 @@ def score(recipe: Recipe, options: Options, console: Console) -> Path:
             model = load_model_named(recipe, settings["model"] or None, problems)
             size = max(1, BLOCK_BATCHES * recipe.evaluation.batch // options.samples)
             for start in range(0, len(left), size):
-                torch.manual_seed(recipe.seed + len(rows))  # a file that is gone on with draws no answer twice
+                torch.manual_seed(recipe.seed + len(rows))  # a continued file must not repeat earlier random numbers
                 fresh = _rows(left[start : start + size], model, recipe, client, settings, more)
                 out.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in fresh))
                 out.flush()
                 rows += fresh
     console.print(_table(rows))
-    console.print(f"rows: {path}; a recipe reads them with", highlight=False, soft_wrap=True)
+    console.print(f"rows: {path}; to use them in a recipe:", highlight=False, soft_wrap=True)
     console.print(f"  data: [{{kind: rows, path: {path}, pass_rate: [0.1, 0.9]}}]", highlight=False, soft_wrap=True)
     return path
 
 
 def settings_of(recipe: Recipe, options: Options) -> dict[str, Any]:
-    """Return all that a pass rate hangs on besides the problem: who writes, how it is asked, how it samples."""
+    """Return everything besides the problem that a pass rate depends on: model, prompt and sampling."""
     temperature = options.temperature or recipe.grpo.temperature
     sampling = asdict(policy_sampling(recipe, temperature))
-    for same_everywhere in ("batch", "chat_template_kwargs"):  # it changes nothing; it is in the prompt
+    for same_everywhere in ("batch", "chat_template_kwargs"):  # the first changes no answer; `prompt` has the second
         del sampling[same_everywhere]
     settings = {
         "model": options.model or start_of(recipe),
@@ -102,11 +103,11 @@ def settings_of(recipe: Recipe, options: Options) -> dict[str, Any]:
         "prompt": recipe.prompt.model_dump(mode="json"),
         **turn_settings(recipe),
     }
-    return json.loads(json.dumps(settings))  # as it is read again
+    return json.loads(json.dumps(settings))  # as it will be when read from the file
 
 
 def start_of(recipe: Recipe) -> str:
-    """Name what the run's training starts from: its cold start where one is done, else "" for the recipe's model."""
+    """Return the folder of the run's cold start if it is finished, and "" for the recipe's own model."""
     folder = recipe.run_dir / "cold-start"
     return str(folder) if (folder / "done.json").exists() else ""
 
@@ -131,7 +132,7 @@ def _rows(
 
 
 def row_of(problem: Problem, verdicts: Sequence[Verdict], model: str) -> Row:
-    """Write a problem as a row of `kind: rows` with the share of its judged completions that were accepted."""
+    """Return a problem as a row of `kind: rows`, with the share of its judged completions that were accepted."""
     judged = [verdict for verdict in verdicts if verdict is not Verdict.JUDGE_ERROR]
     right = sum(verdict is Verdict.ACCEPTED for verdict in judged)
     return {
@@ -151,10 +152,10 @@ def row_of(problem: Problem, verdicts: Sequence[Verdict], model: str) -> Row:
 
 
 def _begun(path: Path, settings: dict[str, Any]) -> list[Row]:
-    """Return the rows that are there, less a last line that was cut off and those that have no rate.
+    """Return the existing rows, without an incomplete last line and without rows that have no rate.
 
     Raises:
-        DataError: they were made with other settings.
+        DataError: They were written with other settings.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = path.with_suffix(".settings.json")
@@ -162,9 +163,9 @@ def _begun(path: Path, settings: dict[str, Any]) -> list[Row]:
         before = json.loads(kept.read_text(encoding="utf-8"))
         changed = [f"{k} was {before.get(k)!r} and is {now!r}" for k, now in settings.items() if before.get(k) != now]
         if changed:
-            raise DataError(f"{path} was begun with other settings: {'; '.join(changed)}; give another --output")
+            raise DataError(f"{path} was begun with other settings: {'; '.join(changed)}; choose another --output")
     elif path.is_file():
-        raise DataError(f"{path} is there and no `score` began it ({kept.name} is not); give another --output")
+        raise DataError(f"{path} was not written by `score` ({kept.name} is missing); choose another --output")
     lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
     rows = [row for row in map(json.loads, lines) if row["pass_rate"] is not None]
     kept.write_text(json.dumps(settings, indent=1), encoding="utf-8")
@@ -173,7 +174,7 @@ def _begun(path: Path, settings: dict[str, Any]) -> list[Row]:
 
 
 def _left(problems: Sequence[Problem], rows: Sequence[Row]) -> list[Problem]:
-    """Return the problems that have no row; what a row is of is told by all that the verifier and the policy see."""
+    """Return the problems that have no row yet. Problems with the same id and submission count as the same."""
     done = Counter(_key(row["id"], row["verifier"]) for row in rows)
     left = []
     for problem in problems:
@@ -190,7 +191,7 @@ def _key(problem_id: str, verifier: str) -> tuple[str, str]:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    """Show how many problems are never right, in each tenth, and always right."""
+    """Return a table of how many problems are never right, in each tenth of the pass rate, and always right."""
     rates = [row["pass_rate"] for row in rows]
     counts = Counter(_tenth(rate) for rate in rates)
     table = Table("pass rate", "problems", title=f"{len(rows)} problems, {sum(row['judged'] for row in rows)} judged")
@@ -203,7 +204,7 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def _tenth(rate: float | None) -> int | None:
-    """Return 0 for never right, 11 for always right, between them one more than the tenth."""
+    """Return 0 for never right, 11 for always right, and 1 to 10 for the tenths in between."""
     if rate is None:
         return None
     if rate in (0.0, 1.0):

@@ -1,1 +1,1 @@
-"""TRL's side: its names, its arguments, its trainer."""
+"""The interface to TRL: its names, its arguments, and our subclasses of its trainer."""

@@ -1,4 +1,4 @@
-"""The configuration that TRL's trainer takes, made of a recipe."""
+"""Translate a recipe into the configuration of TRL's trainer."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from trainer.trl import names as trl_names
 
 
 def grpo_arguments(recipe: Recipe, folder: Path, steps: int) -> GRPOConfig:
-    """Make TRL's configuration of a recipe; what is left out, or None, has TRL's own default.
+    """Return TRL's configuration for a recipe. Fields that are missing or None get TRL's own default.
 
     Raises:
         RecipeError: `grpo.trl` names a field that the installed TRL does not have, or TRL refuses a value.
@@ -28,7 +28,7 @@ def grpo_arguments(recipe: Recipe, folder: Path, steps: int) -> GRPOConfig:
         "output_dir": str(folder),
         "seed": recipe.seed,
         "use_cpu": not has_gpu,
-        "shuffle_dataset": False,  # the data is in its order already
+        "shuffle_dataset": False,  # the data set is already in training order
         "log_completions": True,
         "num_completions_to_print": 0,
         "disable_tqdm": True,
@@ -45,4 +45,4 @@ def grpo_arguments(recipe: Recipe, folder: Path, steps: int) -> GRPOConfig:
     try:
         return GRPOConfig(**(values | recipe.grpo.trl))
     except (TypeError, ValueError) as problem:
-        raise RecipeError(recipe.name, [f"grpo: TRL refuses it: {problem}"]) from problem
+        raise RecipeError(recipe.name, [f"grpo: TRL refuses these fields: {problem}"]) from problem

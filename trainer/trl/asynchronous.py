@@ -1,10 +1,12 @@
-"""TRL's AsyncGRPO: a vLLM server generates on, in groups of older policies, while the policy is trained.
+"""TRL's AsyncGRPO: a vLLM server keeps generating, with slightly older weights, while the policy is trained.
 
-TRL 1.16 calls it experimental. It trains by one loss, token by token with clipped ratios and no reference, and needs a
-GPU whose attention is flash attention 3 from a kernel of the hub, the package vllm on the trainer's side, and a vLLM
-server of the same model that takes weights (`VLLM_SERVER_DEV_MODE=1`, `--weight-transfer-config '{"backend":"nccl"}'`).
-What of that is missing is said before anything of an older run is moved. Nobody has run it on a GPU: the tests run its
-rollouts against a server that speaks vLLM's protocol, and the real verifier.
+TRL 1.16 calls it experimental. It has a single loss: token by token, with clipped ratios and without a reference model.
+It needs a GPU with flash attention 3 from a hub kernel, the package vllm in the trainer's environment, and a vLLM
+server with the same model that accepts weights (`VLLM_SERVER_DEV_MODE=1`,
+`--weight-transfer-config '{"backend":"nccl"}'`). Missing requirements are reported before an older run is set aside.
+
+This has not run on a GPU yet: the tests run its rollouts against a server that speaks vLLM's protocol, and against the
+real verifier.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 from trainer.config import Adapter, AsyncGrpo, Grpo, Pretrained, Recipe
 from trainer.models import lora_config
 
-if TYPE_CHECKING:  # at run time it warns of itself: imported by those who use it
+if TYPE_CHECKING:  # importing it prints a warning, so at run time only the functions that need it do
     from trl.experimental.async_grpo.async_grpo_config import AsyncGRPOConfig
     from trl.experimental.async_grpo.async_grpo_trainer import (
         AsyncGRPOTrainer,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:  # at run time it warns of itself: imported by those who use i
 
 PACKAGES = ("vllm", "aiohttp", "kernels")
 OUR_FIELDS = {"max_prompt_tokens", "trl"}
-"""Fields of `grpo:` that the trainer applies itself."""
+"""Fields of `grpo:` that our trainer handles itself."""
 PROBE_S = 5.0
 
 
@@ -45,34 +47,35 @@ def _config() -> type[AsyncGRPOConfig]:
 
 
 def refused(recipe: Recipe) -> list[str]:
-    """Name what a recipe asks for and AsyncGRPO does not do, one sentence each."""
+    """Return one sentence for each part of the recipe that AsyncGRPO does not support."""
     parts = ("vllm", "dynamic_sampling", "repair", "interpreter", "control", "cold_start")
-    problems = [
-        f"async_grpo does not go with {name}: leave it out" for name in parts if getattr(recipe, name) is not None
-    ]
+    problems = [f"async_grpo does not support {name}: remove it" for name in parts if getattr(recipe, name) is not None]
     known = {field.name for field in fields(_config())} | OUR_FIELDS
     problems += [
-        f"grpo.{name} {getattr(recipe.grpo, name)!r}: AsyncGRPO knows only {field.default!r}, which is what it does"
+        f"grpo.{name} is {getattr(recipe.grpo, name)!r}: AsyncGRPO supports only {field.default!r}"
         for name, field in Grpo.model_fields.items()
         if name not in known and getattr(recipe.grpo, name) != field.default
     ]
     problems += [f"grpo.trl.{name}: AsyncGRPOConfig has no such field" for name in sorted(set(recipe.grpo.trl) - known)]
     if not isinstance(recipe.model, Pretrained):
-        problems.append(f"async_grpo needs a model that a vLLM server can serve, and not kind {recipe.model.kind}")
+        problems.append(f"async_grpo needs a model that a vLLM server can serve, not kind {recipe.model.kind}")
     elif recipe.model.quantization is not None:
-        problems.append("async_grpo does not go with model.quantization: leave it out")
+        problems.append("async_grpo does not support model.quantization: remove it")
     if not recipe.prompt.chat:
-        problems.append("async_grpo renders messages: leave out prompt.chat false")
+        problems.append("async_grpo needs a chat template: remove prompt.chat: false")
     if recipe.evaluation.before or recipe.evaluation.after or recipe.evaluation.every_steps:
-        problems.append("async_grpo does not evaluate: set evaluation.before and after to false, and use `evaluate`")
+        problems.append(
+            "async_grpo does not evaluate: set evaluation.before and evaluation.after to false, remove "
+            "evaluation.every_steps, and run `evaluate` afterwards"
+        )
     return problems
 
 
 def lacking(options: AsyncGrpo, recipe: Recipe) -> list[str]:
-    """Name what of the machine is missing, besides packages, one sentence each."""
+    """Return one sentence for each requirement, besides packages, that this machine or the vLLM server lacks."""
     problems = []
     if not torch.cuda.is_available():
-        problems.append("async_grpo needs a GPU: TRL trains it with flash attention 3, which has no form for CPUs")
+        problems.append("async_grpo needs a GPU: TRL trains it with flash attention 3, which does not exist for CPUs")
     url = options.vllm_server_base_url.rstrip("/")
     try:
         with httpx.Client(base_url=url, timeout=PROBE_S) as http:
@@ -80,18 +83,19 @@ def lacking(options: AsyncGrpo, recipe: Recipe) -> list[str]:
             is_open = http.get("/server_info", params={"config_format": "json"}).status_code == 200
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as problem:
         said = str(problem).split("\n")[0] or type(problem).__name__
-        return [*problems, f"async_grpo.vllm_server_base_url {url}: no vLLM server answers there ({said})"]
+        return [*problems, f"async_grpo.vllm_server_base_url {url}: no vLLM server answers at this address ({said})"]
     name = recipe.model.name if isinstance(recipe.model, Pretrained) else recipe.model.kind
     if name not in served:
-        problems.append(f"async_grpo: the vLLM server at {url} serves {', '.join(served)} and not {name}")
+        problems.append(f"async_grpo: the vLLM server at {url} serves {', '.join(served)}, not {name}")
     if not is_open:
-        problems.append(f"async_grpo: the vLLM server at {url} takes no weights: start it with VLLM_SERVER_DEV_MODE=1")
+        text = f"async_grpo: the vLLM server at {url} does not accept weights: start it with VLLM_SERVER_DEV_MODE=1"
+        problems.append(text)
     return problems
 
 
 def async_arguments(recipe: Recipe, folder: Path, steps: int) -> AsyncGRPOConfig:
-    """Make AsyncGRPO's configuration of a recipe; what is left out, or None, has TRL's own default."""
-    assert recipe.async_grpo is not None, "the caller asks for recipes that have it"
+    """Return AsyncGRPO's configuration for a recipe. Fields that are missing or None get TRL's own default."""
+    assert recipe.async_grpo is not None, "callers pass only recipes with async_grpo"
     known = {field.name for field in fields(_config())}
     own = recipe.grpo.model_dump(exclude_none=True, include=known)
     has_gpu = torch.cuda.is_available()
@@ -127,7 +131,7 @@ def async_trainer(
     worker: RolloutWorkerProtocol | None = None,
     transfer: WeightTransferProtocol | None = None,
 ) -> AsyncGRPOTrainer:
-    """Make TRL's trainer. `worker` and `transfer` take the place of TRL's own process of rollouts and of its NCCL."""
+    """Create TRL's trainer. `worker` and `transfer` replace TRL's own rollout process and its NCCL transfer."""
     assert isinstance(recipe.model, Pretrained), "other kinds are refused"
     arguments = async_arguments(recipe, folder, recipe.grpo.max_steps)
     if recipe.model.revision is not None:
@@ -136,7 +140,7 @@ def async_trainer(
 
     return AsyncGRPOTrainer(
         model=recipe.model.name,
-        reward_funcs=[cast(RewardFunc, reward)],  # TRL takes None for a reward, and does not say so
+        reward_funcs=[cast(RewardFunc, reward)],  # TRL accepts None as a reward, but its type does not say so
         args=arguments,
         train_dataset=ordered,
         processing_class=tokenizer,
@@ -148,7 +152,7 @@ def async_trainer(
 
 
 def was_away(problem: RuntimeError) -> str | None:
-    """Return what the process of rollouts said of a verifier that stayed away; None where it failed otherwise."""
+    """Return the rollout process's message if it stopped because the verifier is down; None for other failures."""
     said = str(problem.__cause__ or "")
     kind, _, rest = said.partition(": ")
     return rest.split("\n")[0] if kind == "VerifierDown" else None

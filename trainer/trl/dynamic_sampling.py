@@ -1,14 +1,14 @@
-"""DAPO's dynamic sampling over TRL's GRPOTrainer: a batch of groups from which something can be learnt.
+"""DAPO's dynamic sampling on top of TRL's GRPOTrainer: fill the batch with groups that carry a learning signal.
 
-A group whose verdicts are all the same has no advantage but that of shaping. It is dropped, and completions of other
-problems are generated in its place, until the batch is full or `max_rounds` have been generated. What is still missing
-then is filled with dropped groups whose tokens are masked, so that they add neither to the loss nor to its denominator
-(of losses that count tokens; `grpo` and `dr_grpo` divide by sequences).
+A group whose verdicts are all the same has no advantage, apart from shaping. Such a group is dropped, and completions
+for another problem are generated instead, until the batch is full or `max_rounds` rounds have been generated. Remaining
+gaps are filled with dropped groups whose tokens are masked: they contribute neither to the loss nor to its denominator
+(in losses that count tokens; `grpo` and `dr_grpo` divide by sequences).
 
-Groups are told by their verdicts, not by their rewards: a length penalty makes rewards differ where no answer does.
-Source: DAPO (arXiv:2503.14476), section 3.2. Which problems are drawn depends on the seed and the step alone, so that
-a resumed run draws the same. All processes decide on all groups, from the same verdicts; every round is cut into equal
-parts, so that what TRL, vLLM or a sharded model gathers fits together.
+Verdicts decide, not rewards: a length penalty makes rewards differ even if all answers are equally right or wrong.
+Source: DAPO (arXiv:2503.14476), section 3.2. Which problems are drawn depends only on the seed and the step, so a
+resumed run draws the same ones. All processes see all verdicts and make the same decisions. Every round is cut into
+equal parts, because TRL, vLLM and sharded models gather the same amount from each process.
 """
 
 import math
@@ -30,7 +30,7 @@ from verifier_service.schema import Result, Verdict
 
 
 class Fate(StrEnum):
-    """What became of the group that a completion belongs to: the column `sampling` of TRL's table."""
+    """The fate of a completion's group, in the column `sampling` of TRL's table."""
 
     KEPT = "kept"
     REFILL = "refill"
@@ -39,7 +39,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Rollout:
-    """One completion, as TRL generated it, with the row that it belongs to and its result."""
+    """One completion, as TRL generated it, with its row and its result."""
 
     row: Row
     prompt_ids: list[int]
@@ -51,7 +51,7 @@ class Rollout:
 
     @property
     def verdict(self) -> Verdict:
-        """What the verifier said."""
+        """The verifier's verdict."""
         return self.result.verdict
 
 
@@ -59,21 +59,21 @@ Group = list[Rollout]
 
 
 class DynamicSamplingTrainer(OverlappingTrainer):
-    """Trains on groups with different verdicts only; where the reward asks no verifier, as its base does."""
+    """Trains only on groups with different verdicts. With a reward that uses no verifier, it acts like its base."""
 
     _options = DynamicSampling()
     _problems: Sequence[Row] = ()
-    _masked: Sequence[bool] = ()  # of the completions of all processes
+    _masked: Sequence[bool] = ()  # for the completions of all processes
     _own_masked: Sequence[bool] = ()
 
     def draw_from(self, problems: Sequence[Row], options: DynamicSampling) -> None:
-        """Say which problems take the place of dropped ones.
+        """Set the problems that replace dropped ones.
 
         Raises:
-            RecipeError: the recipe answers in turns or calls tools, which cannot be refilled.
+            RecipeError: The recipe has several turns or tools, which cannot be combined with refilling.
         """
         if self.tools or self.rollout_func is not None:
-            raise RecipeError("recipe", ["dynamic_sampling refills single answers, not those with turns or tools"])
+            raise RecipeError("recipe", ["dynamic_sampling works with single answers only, not with turns or tools"])
         self._problems, self._options = problems, options
 
     def _generate(self, prompts: list[Messages]) -> Generated:
@@ -101,13 +101,13 @@ class DynamicSamplingTrainer(OverlappingTrainer):
             tried += count
             rounds += 1
         for name, values in self._metrics["train"].items():
-            if name != "num_tokens":  # TRL's lengths stay those of the first round, of which nothing was picked
+            if name != "num_tokens":  # keep TRL's length metrics from the first round only: refills are a biased choice
                 del values[logged.get(name, len(values)) :]
         self._report(first, kept[:wanted], rounds, tried)
         return self._hand_over(batch_of(first, kept, spare), rows, prompts, reward)
 
     def _round(self, rows: list[Row], prompts: list[Messages], reward: Reward, fate: Fate) -> list[Group]:
-        """Generate and judge one completion for each of this process's rows; return the groups of all processes."""
+        """Generate and judge one completion for each of this process's rows, and return all processes' groups."""
         self._rows = rows
         generated = super()._generate(prompts)
         completions = generated[GENERATED_COMPLETIONS]
@@ -122,7 +122,10 @@ class DynamicSamplingTrainer(OverlappingTrainer):
         )
 
     def _hand_over(self, batch: list[Group], rows: list[Row], prompts: list[Messages], reward: Reward) -> Generated:
-        """Return this process's part as `_generate` does; TRL goes on with the same lists of rows and prompts."""
+        """Return this process's part in `_generate`'s format.
+
+        TRL continues with the same list objects of rows and prompts, so they are replaced in place.
+        """
         own = reward.groups.own(batch)
         completions = [rollout.completion for rollout in own]
         reward.remember(completions, [rollout.row["verifier"] for rollout in own], [rollout.result for rollout in own])
@@ -152,7 +155,7 @@ class DynamicSamplingTrainer(OverlappingTrainer):
         return output
 
     def _reserve(self, used: set[str]) -> list[Row]:
-        """Return the problems that are not in the batch, in the order in which this batch draws them."""
+        """Return the problems that are not in the batch, in the order in which they are drawn."""
         accumulation = self.args.gradient_accumulation_steps
         batch = self.state.global_step * accumulation + self._step % accumulation
         left = [problem for problem in self._problems if problem["problem_id"] not in used]
@@ -173,15 +176,21 @@ class DynamicSamplingTrainer(OverlappingTrainer):
 
 
 def has_signal(group: Group) -> bool:
-    """Tell whether some completion of a group is accepted and some other is not; a `judge_error` is neither."""
+    """Return whether a group has both accepted and other completions, not counting judge errors."""
     accepted = {rollout.verdict is Verdict.ACCEPTED for rollout in group if rollout.verdict is not Verdict.JUDGE_ERROR}
     return len(accepted) == 2
 
 
 def round_size(wanted: int, kept: int, tried: int, groups: Groups) -> int:
-    """Return how many groups to generate next: as many as should fill the batch at the share kept so far.
+    """Return the number of groups to generate next, so that the batch should be full if as many are kept as so far.
 
-    Never more than the batch itself, which fits into memory, and such a number that each process gets equally many.
+    It is never larger than the batch itself, which is known to fit into memory, and gives all processes equal parts.
+
+    Args:
+        wanted: Groups in the batch.
+        kept: Groups with a learning signal so far.
+        tried: Groups generated so far.
+        groups: The layout of groups over processes.
     """
     unit = groups.processes // math.gcd(groups.size, groups.processes)
     expected = math.ceil((wanted - kept) * tried / kept) if kept else wanted
@@ -189,7 +198,7 @@ def round_size(wanted: int, kept: int, tried: int, groups: Groups) -> int:
 
 
 def batch_of(first: list[Group], kept: list[Group], spare: list[Group]) -> list[Group]:
-    """Return the batch: the first round, in place of what is dropped refills, and masked ones where these run out."""
+    """Return the first round with its dropped groups replaced by refills, or by masked groups if refills run out."""
     refills = [group for group in kept if group[0].fate is Fate.REFILL]
     refills += [[replace(rollout, fate=Fate.MASKED) for rollout in group] for group in spare]
     left = iter(refills)

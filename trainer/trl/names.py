@@ -1,15 +1,15 @@
-"""What of TRL this project relies on by name.
+"""All names of TRL that this project relies on.
 
-The fields of a recipe's `grpo:` and `vllm:` that TRL has carry TRL's names, and so do its metrics. When TRL renames
-one, `missing_names` says which is out of date, and the test that calls it fails with that sentence.
-Importing this module does not import TRL: a recipe is checked in milliseconds.
+Recipe fields in `grpo:` and `vllm:` have the names of TRL's fields, and metrics have those of TRL's metrics. If TRL
+renames one, `missing_names` says which, and the test that calls it fails with this sentence.
+Importing this module does not import TRL, so a recipe is validated in milliseconds.
 """
 
 import difflib
 from collections.abc import Iterable
 from dataclasses import fields
 
-# What the recipe's fields were called before they had TRL's names: an old recipe is told the new one.
+# Former names of recipe fields, from before they had TRL's names. The error for an old recipe suggests the new one.
 RENAMED = {
     "grpo": {
         "steps": "max_steps",
@@ -39,7 +39,7 @@ RENAMED = {
     },
 }
 
-# Fields of trl.GRPOConfig that the trainer sets itself, and from what; a recipe may not set them under `grpo.trl`.
+# Fields of trl.GRPOConfig that the trainer sets itself, and their source. A recipe cannot set them under `grpo.trl`.
 OWNED_FIELDS = {
     "output_dir": ", from the recipe's output_dir",
     "seed": ", from the recipe's seed",
@@ -81,17 +81,18 @@ TRAINER_METHODS = (
     "_generate_single_turn",
     "_generate_and_score_completions",
 )
-# Where `_generate` has what it returns.
+# Positions in the tuple that `_generate` returns.
 GENERATED_PROMPT_IDS, GENERATED_IDS, GENERATED_MASK, GENERATED_COMPLETIONS, GENERATED_LOGPROBS = 0, 1, 2, 3, 4
 
-# Columns of the parquet table that TRL writes for each logged step, besides those of `log_extra` and of each reward.
+# Columns of the Parquet table that TRL writes for each logged step, besides those of `log_extra` and of each reward.
 COMPLETION_COLUMNS = ("step", "prompt", "completion", "advantage")
 
 
 def missing_names(recipe_fields: Iterable[str]) -> list[str]:
-    """Say which names the installed TRL does not have: a recipe's fields, and those of the tables above.
+    """Find the names in recipes and in the tables above that the installed TRL does not have.
 
-    Returns: one sentence for each stale name; empty when all is well.
+    Returns:
+        One sentence for each stale name.
     """
     import trl
     from trl.trainer import grpo_trainer
@@ -113,7 +114,7 @@ def missing_names(recipe_fields: Iterable[str]) -> list[str]:
 
 
 def unknown_fields(wanted: Iterable[str]) -> list[str]:
-    """Say which fields under `grpo.trl` the installed TRL does not have, each with the nearest one that it has."""
+    """Return one sentence for each field under `grpo.trl` that the installed TRL does not have, with a suggestion."""
     known = config_fields()
     near = {name: difflib.get_close_matches(name, known, n=1) for name in sorted(set(wanted) - known)}
     return [

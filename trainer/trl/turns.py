@@ -1,10 +1,10 @@
-"""TRL's GRPOTrainer for completions in turns: an answer that is repaired, or one that calls the interpreter.
+"""TRL's GRPOTrainer for completions in several turns: answers that are repaired, or that call the interpreter.
 
-Repair is a `rollout_func` of TRL's, which hands tokens, mask and log-probabilities over whole; the interpreter is an
-`environment_factory`, whose calls TRL makes in its own loop, one after the other. So that a batch does not wait for
-each of them, the programs of all completions are handed in together as soon as a turn is written, and TRL's calls find
-their results there. What goes wrong with the verifier in the middle of a batch is raised when its completions are
-whole, on all processes together; nothing was rewarded by then.
+Repair uses TRL's `rollout_func`, which returns complete token lists, masks and log-probabilities. The interpreter is an
+`environment_factory`, whose tools TRL calls in its own loop, one after the other. To avoid waiting for each call, we
+run the programs of all completions together as soon as a turn is written, and TRL's calls only fetch the results.
+If the verifier fails in the middle of a batch, the error is raised once the completions are complete, on all processes
+together, before any reward is computed.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from trainer.turns.talk import Message, Room, Talk, Turns, Written, context_of
 
 
 class RolledOut(TypedDict):
-    """What TRL takes of a `rollout_func`; `env_mask` is 0 for tokens that the policy did not write."""
+    """The result of a `rollout_func`, as TRL expects it. `env_mask` is 0 for tokens that the policy did not write."""
 
     prompt_ids: list[list[int]]
     completion_ids: list[list[int]]
@@ -36,18 +36,21 @@ class RolledOut(TypedDict):
 
 
 def roll_out(prompts: list[Messages], trainer: "RepairTrainer") -> RolledOut:
-    """Be TRL's `rollout_func`, which it calls with the prompts of one process."""
+    """Roll out the prompts of one process; this is TRL's `rollout_func`."""
     return trainer.roll_out(prompts)
 
 
 class TurnsTrainer(OverlappingTrainer):
-    """What both have: the one who judges, which is not the reward where a coin decides, and what is logged of turns."""
+    """The common base of both trainers.
+
+    `asked` judges answers between turns. It is the reward itself, except in the control, whose reward is a coin toss.
+    """
 
     asked: Reward
     recipe: Recipe
 
     def _tell_reward(self, own_tokens: Sequence[int], is_lost: Sequence[bool]) -> None:
-        """Tell the reward how many tokens are the policy's and what was lost, in the rows that it is called with."""
+        """Add columns for the reward: the number of tokens that the policy wrote, and whether a failure was ours."""
         self._rows[:] = [
             cast(Row, {**row, "own_tokens": tokens, "is_lost": lost})
             for row, tokens, lost in zip(self._rows, own_tokens, is_lost, strict=True)
@@ -55,15 +58,15 @@ class TurnsTrainer(OverlappingTrainer):
 
 
 class RepairTrainer(TurnsTrainer):
-    """Has each answer that is not accepted written anew, after the policy was told what the verifier found."""
+    """Lets the policy rewrite an answer that is not accepted, after showing it what the verifier found."""
 
     _talks: list[Talk]
 
     def roll_out(self, prompts: list[Messages]) -> RolledOut:
-        """Write all turns of a batch."""
+        """Generate all turns of a batch."""
         options, arguments = self.recipe.repair, self.recipe.prompt.chat_template_kwargs
-        assert options is not None, "only recipes with repair are trained by this"
-        self.asked.forget()  # of the batch before, whose rewards a control never asks for
+        assert options is not None, "this trainer is only used for recipes with repair"
+        self.asked.forget()  # results of the previous batch; a control never asks for their rewards
         ends = frozenset(self.eos_token_ids)
         model = cast(PreTrainedModel, self.accelerator.unwrap_model(self.model))
         context = context_of(model, self.recipe.vllm.vllm_max_model_length if self.recipe.vllm else None)
@@ -88,7 +91,7 @@ class RepairTrainer(TurnsTrainer):
         }
 
     def _write(self, contexts: list[list[int]], is_first: bool) -> list[Written]:
-        """Write one turn; all processes write equally many, since what is sharded or gathered has to fit together."""
+        """Generate one turn. All processes write the same number of completions: sharding and gathering require it."""
         most = self._most(len(contexts))
         padded = contexts + [contexts[0] if contexts else self._talks[0].prompt_ids] * (most - len(contexts))
         each = self.recipe.grpo.num_generations if is_first else 1
@@ -103,8 +106,8 @@ class RepairTrainer(TurnsTrainer):
         return max(gather_object([own])) if self.asked.groups.processes > 1 else own
 
     def _generate(self, prompts: list[Messages]) -> Generated:
-        """Generate as TRL does, with what was said in place of TRL's reading of all tokens as one answer."""
-        generated = list(GRPOTrainer._generate(self, prompts))  # judged already: nothing is sent ahead
+        """Generate as TRL does, but return conversations: TRL would decode all tokens as a single answer."""
+        generated = list(GRPOTrainer._generate(self, prompts))  # skips the base's send_ahead: these are judged already
         generated[GENERATED_COMPLETIONS] = [plain(talk.messages) for talk in self._talks]
         self._tell_reward([sum(talk.mask) for talk in self._talks], [False] * len(self._talks))
         self._log_turns()
@@ -122,7 +125,7 @@ class RepairTrainer(TurnsTrainer):
 
 
 class InterpreterTrainer(TurnsTrainer):
-    """Has the programs that the policy calls the interpreter with run together, before TRL asks for them one by one."""
+    """Runs the programs of all interpreter calls of a turn together, before TRL asks for them one by one."""
 
     desk: Desk
 

@@ -1,1 +1,1 @@
-"""Completions in which the policy writes more than once: told what the verifier found, or what a program printed."""
+"""Completions in several turns: the policy writes again after seeing a verdict, or the output of a program."""

@@ -1,4 +1,4 @@
-"""Completions with calls of the interpreter, written outside of TRL's trainer, as its own loop writes them."""
+"""Generate completions with interpreter calls outside of TRL's trainer, the way TRL's own loop does."""
 
 from collections.abc import Sequence
 
@@ -16,19 +16,20 @@ from trainer.turns.talk import Message, Room, Talk, Turns, Write
 
 
 def tool_template(tokenizer: PreTrainedTokenizerBase, recipe: str) -> str | None:
-    """Make a tokenizer able to read calls; return the chat template to use where its own is not fit for turns.
+    """Enable a tokenizer to parse tool calls.
+
+    Returns:
+        The chat template to use instead of the tokenizer's own, or None if its own works for several turns.
 
     Raises:
-        RecipeError: nobody knows how calls are written by this chat template.
+        RecipeError: TRL does not know how this chat template writes tool calls.
     """
     try:
         if getattr(tokenizer, "response_template", None) is None:
             add_response_schema(tokenizer)
         return None if is_chat_template_prefix_preserving(tokenizer) else get_training_chat_template(tokenizer)
     except ValueError as problem:
-        said = (
-            "interpreter: TRL does not know how this model's chat template writes calls of tools; choose a Qwen model"
-        )
+        said = "interpreter: TRL does not know how this model's chat template writes tool calls; use a Qwen model"
         raise RecipeError(recipe, [said]) from problem
 
 
@@ -40,7 +41,7 @@ def converse(
     turns: Turns,
     room: Room,
 ) -> None:
-    """Have completions written, and their calls made, the calls of one turn together."""
+    """Generate completions and run their calls; all calls of one turn run together."""
     left = list(zip(talks, environments, strict=True))
     options = environments[0].desk.options
     for turn in range(options.max_calls + 1):
@@ -60,7 +61,7 @@ def converse(
 
 
 def _goes_on(talk: Talk, environment: Interpreter, turns: Turns, room: Room) -> bool:
-    """Make the calls of the last message, and tell the policy what they came to, where there is room for it."""
+    """Run the calls of the last message and append their results. Return whether the policy can write on."""
     last = talk.messages[-1]
     if not last.get("tool_calls"):
         return False

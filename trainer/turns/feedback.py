@@ -1,8 +1,8 @@
-"""What the policy is told of its answer. With `show: verdict` or `input` no expected value is in it.
+"""The feedback that the policy gets on its answer. With `show: verdict` or `input`, it reveals no expected value.
 
-What the judges say of a wrong answer names what was expected; it is told with `show: expected` only. What a program or
-a compiler said is the submission's own doing and always told, but for the exceptions of `assert` and `pytest` tests,
-which may come from a line of the tests: of them only the type is told.
+The judges' message for a wrong answer contains the expected value, so only `show: expected` passes it on. Messages of
+the program or the compiler come from the submission and are always passed on. The exception is `assert` and `pytest`
+tests: their exceptions can originate in a line of the tests, so only the type is passed on.
 """
 
 import json
@@ -25,9 +25,12 @@ Submission = Mapping[str, object]
 
 
 def feedback(result: Result, submission: Submission, options: Repair) -> str:
-    """Return what is told of an answer that is not accepted.
+    """Return the feedback on an answer that is not accepted.
 
-    `submission` is what the verifier was sent, without the completion.
+    Args:
+        result: The verifier's result.
+        submission: The submission, without the completion.
+        options: What to reveal.
     """
     lines = [str(result.verdict)]
     if isinstance(result, CodeResult) and result.tests:
@@ -39,7 +42,7 @@ def feedback(result: Result, submission: Submission, options: Repair) -> str:
 
 
 def spoken(submission: Submission, options: Repair) -> Iterator[str]:
-    """Yield all that may be told of answers to a problem, less what programs and judges say in their own words."""
+    """Yield every feedback that answers to a problem can get, apart from messages of programs and judges."""
     tests = submission.get("tests")
     cases = tests.get("cases") if isinstance(tests, Mapping) else None
     for verdict in Verdict:
@@ -56,12 +59,14 @@ def _of_tests(result: CodeResult, submission: Submission, options: Repair) -> li
         return []
     tests = submission.get("tests")
     asked = _asked(tests, place) if isinstance(tests, Mapping) else ""
-    named = asked or (failed.id or "").partition("[")[0] or f"test {place + 1}"  # parameters hold what is expected
+    named = (
+        asked or (failed.id or "").partition("[")[0] or f"test {place + 1}"
+    )  # a pytest id's parameters can contain the expected value
     return [f"first failed: {_end(named, options)}", _end(_said(failed, tests, options), options)]
 
 
 def _asked(tests: Mapping[str, object], place: int) -> str:
-    """Return what a test gives the program: a call, or its standard input; nothing of what it expects."""
+    """Return a test's input, as a call or as standard input, without the expected output."""
     cases = tests.get("cases")
     case = cases[place] if isinstance(cases, list) and place < len(cases) else None
     if not isinstance(case, Mapping):

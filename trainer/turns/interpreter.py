@@ -1,8 +1,8 @@
-"""The code interpreter: a tool that runs a Python program in the verifier's sandbox and tells what it printed.
+"""The code interpreter: a tool that runs a Python program in the verifier's sandbox and returns its output.
 
-Each call is a run of its own: nothing is kept from one to the next. Time, memory, output and the number of calls are
-bounded by the recipe; a program that breaks a limit is told so, and a call above the number is not run. A run that the
-sandbox could not make is our failure: the completion is lost and has no reward.
+Each call is an independent run; nothing is kept between calls. The recipe limits time, memory, output and the number of
+calls. A program that exceeds a limit gets an error message, and calls beyond the maximum are not run. If the sandbox
+cannot run a program, the failure is ours: the completion is lost and gets no reward.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from verifier_service.schema import RunEnd, RunResult
 NO_CALLS_LEFT = "error: no calls are left, answer now"
 NOT_THERE = "error: the interpreter is not there"
 TOOL = "python"
-MAX_CODE_CHARS = 100_000  # far below what the verifier takes: none of its refusals may be the policy's doing
+MAX_CODE_CHARS = 100_000  # far below the verifier's limit, so that the policy can never cause it to refuse a request
 STDERR_CHARS = 500
 _LIMITS = {
     RunEnd.TIME_LIMIT: "it took more than {0.time_limit_s:g} s of CPU time",
@@ -27,13 +27,13 @@ _LIMITS = {
 
 
 class Desk:
-    """Where programs are handed in: equal ones of one batch are run once, all that are known of together."""
+    """Runs the programs of a batch: equal ones only once, and all that are known in advance together."""
 
     def __init__(self, client: VerifierClient, options: Options) -> None:
         self.client = client
         self.options = options
         self.failure: Stop | None = None
-        """What went wrong with the verifier: no run of this batch can be made any more."""
+        """The verifier's error, if any. Once it is set, no more programs of this batch are run."""
         self._results: dict[str, RunResult] = {}
 
     def clear(self) -> None:
@@ -41,7 +41,7 @@ class Desk:
         self._results, self.failure = {}, None
 
     def ahead(self, programs: Iterable[str]) -> None:
-        """Have programs run that will be asked for; a verifier that stays away is told by `failure`."""
+        """Run programs whose results will be needed. An error of the verifier is stored in `failure`."""
         new = [source for source in dict.fromkeys(programs) if source not in self._results]
         size = self.client.options.chunk
         try:
@@ -53,7 +53,7 @@ class Desk:
             self.failure = problem
 
     def result_of(self, program: str) -> RunResult | None:
-        """Return what a program came to, run now where it was not handed in ahead; None where none can be run."""
+        """Return a program's result, running it now if necessary; None if the verifier has failed."""
         self.ahead([program])
         return self._results.get(program)
 
@@ -63,24 +63,26 @@ class Desk:
             "time_limit_s": options.time_limit_s,
             "wall_limit_s": options.wall_limit_s,
             "memory_limit_mb": options.memory_limit_mb,
-            "output_limit_kb": max(1, -(-4 * (options.output_chars + STDERR_CHARS) // 1024)),  # four bytes a character
+            "output_limit_kb": max(
+                1, -(-4 * (options.output_chars + STDERR_CHARS) // 1024)
+            ),  # up to four bytes per character
         }
         return {"language": "python", "source": source.encode(errors="replace").decode(), "limits": limits}
 
 
 class Interpreter:
-    """What TRL makes one of for each completion: its public methods are the tools, `reset` begins the next one."""
+    """The environment of one completion. TRL offers its public methods as tools, and calls `reset` for the next one."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.calls = 0
         self.errors = 0
-        """Calls that failed by the policy's own doing."""
+        """Calls that failed through a fault of the policy."""
         self.is_lost = False
-        """Whether a call failed by ours."""
+        """Whether a call failed through a fault of ours."""
 
     def reset(self, **_: object) -> None:
-        """Begin another completion."""
+        """Start a new completion."""
         self.calls, self.errors, self.is_lost = 0, 0, False
 
     def python(self, code: str) -> str:
@@ -108,7 +110,7 @@ class Interpreter:
 
 
 def shown(result: RunResult, options: Options) -> str:
-    """Return what the policy sees of a run: what was printed, then the end of stderr, then why it ended."""
+    """Return what the policy sees: the output and, for a failed run, the end of stderr and the reason."""
     said = [(result.stdout or "").rstrip("\n")]
     if not _is_well(result):
         compiler = result.compile.stderr if result.compile is not None else ""
@@ -119,7 +121,7 @@ def shown(result: RunResult, options: Options) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """Return a text of at most about `most` characters: what is too long loses its middle."""
+    """Shorten a text to about `most` characters by cutting out its middle."""
     if len(text) <= most:
         return text
     half = most // 2
@@ -127,7 +129,7 @@ def cut(text: str, most: int) -> str:
 
 
 def programs_in(messages: Iterable[Message], options: Options) -> list[str]:
-    """Return the programs that the calls in messages would run, as far as they may."""
+    """Return the programs that the calls in messages would run, up to the maximum number of calls."""
     return [code for message in messages for code in _programs(message)[: options.max_calls]]
 
 
@@ -139,14 +141,14 @@ def _programs(message: Message) -> list[str]:
 
 
 def calls_in(message: Message) -> list[tuple[str, object]]:
-    """Return name and arguments of each call in a message, as TRL parses them."""
+    """Return the name and arguments of each call in a message, the way TRL parses them."""
     calls = message.get("tool_calls")
     found = [call.get("function") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
     return [(str(one.get("name")), one.get("arguments")) for one in found if isinstance(one, dict)]
 
 
 def called(environment: Interpreter, message: Message) -> list[Message]:
-    """Make the calls of a message as TRL does, and return what the policy is told."""
+    """Run the calls of a message the way TRL does, and return the tool messages."""
     return [
         {"role": "tool", "name": name, "content": _call(environment, name, arguments)}
         for name, arguments in calls_in(message)
@@ -158,12 +160,12 @@ def _call(environment: Interpreter, name: str, arguments: object) -> str:
         return str({"error": f"Tool {name} not found."})
     try:
         return environment.python(**arguments) if isinstance(arguments, dict) else str({"error": "no arguments"})
-    except TypeError as problem:  # arguments that it does not have
+    except TypeError as problem:  # the call has arguments that the tool does not have
         return str({"error": str(problem)})
 
 
 def plain(messages: Sequence[Message]) -> list[Message]:
-    """Return messages as a table can hold them, which has no room for arguments of any kind: calls become text."""
+    """Return messages in a form that fits into a table: calls, whose arguments have arbitrary types, become text."""
     return [
         {
             "role": message["role"],

@@ -1,6 +1,6 @@
-"""An answer, what the verifier found in it, and the answer once more, until it is accepted or the turns are used up.
+"""Repair: an answer, the verifier's feedback, and another answer, until one is accepted or the turns are used up.
 
-A `judge_error` ends a conversation: of an answer that we could not judge nothing can be told, and it has no reward.
+A `judge_error` ends the conversation: there is no feedback on an answer that we could not judge, and no reward.
 """
 
 import json
@@ -15,7 +15,7 @@ from trainer.turns.talk import Message, Room, Talk, Turns, Write
 from verifier_service.schema import Result, Verdict
 
 Judge = Callable[[Sequence[Completion], Sequence[str]], list[Result]]
-"""Judges completions, each beside its submission as JSON text; all processes call it together."""
+"""Judges completions, given together with their submissions as JSON text. This is a collective call."""
 
 
 def converse(
@@ -29,10 +29,18 @@ def converse(
     room: Room,
     most: Callable[[int], int] = lambda own: own,
 ) -> None:
-    """Have all turns of some completions written and judged, the talks of one turn together.
+    """Generate and judge all turns of some completions, one turn of all of them at a time.
 
-    `verifier` has the submission of each talk as JSON text. `most` returns the greatest of a number over all processes,
-    which go through the same turns.
+    Args:
+        talks: The completions, which begin empty.
+        verifier: The submission of each completion, as JSON text.
+        options: How many turns there are, and what the feedback reveals.
+        write: Generates one turn.
+        judge: Judges one turn.
+        tokenizer: The policy's tokenizer.
+        turns: Computes the tokens between answers.
+        room: The maximum lengths.
+        most: Returns the maximum of a number over all processes, so that all of them go through the same turns.
     """
     left = list(zip(talks, verifier, strict=True))
     for turn in range(1, options.max_turns + 1):
@@ -50,7 +58,7 @@ def converse(
 
 
 def _goes_on(talk: Talk, spec: str, options: Repair, turns: Turns, room: Room) -> bool:
-    """Tell the policy what was found, where there is something to be told and room for it."""
+    """Append the feedback if there is any and it fits. Return whether the policy can write on."""
     result = talk.results[-1]
     if result.verdict in (Verdict.ACCEPTED, Verdict.JUDGE_ERROR):
         return False
@@ -63,5 +71,5 @@ def _goes_on(talk: Talk, spec: str, options: Repair, turns: Turns, room: Room) -
 
 
 def solved_at(results: Sequence[Result]) -> int | None:
-    """Return the turn whose answer was accepted; None where none was."""
+    """Return the number of the turn whose answer was accepted, from 1, or None."""
     return next((turn for turn, result in enumerate(results, 1) if result.verdict is Verdict.ACCEPTED), None)

@@ -1,7 +1,7 @@
-"""Demonstrations in turns as tokens: what a cold start imitates of a recipe with repair or with an interpreter.
+"""Demonstrations in several turns, as tokens, for the cold start of a recipe with repair or an interpreter.
 
-What the demonstrated answers are told is the verifier's own word, and what their programs print was printed by the
-sandbox. As in the training that follows, only what the policy is to write carries a loss.
+The feedback on demonstrated answers comes from the real verifier, and the output of demonstrated programs from the real
+sandbox. As in the training that follows, only tokens that the policy is to write contribute to the loss.
 """
 
 import json
@@ -22,12 +22,12 @@ from trainer.turns.talk import Message, Talk, Turns, Written, ends_of_tokenizer,
 from verifier_service.client import VerifierClient
 from verifier_service.schema import Verdict
 
-IGNORED = -100  # PyTorch's cross entropy leaves such a label out
+IGNORED = -100  # the label that PyTorch's cross entropy ignores
 NO_LIMIT = 10**9
 
 
 class Shown(TypedDict):
-    """One demonstration as TRL's SFTTrainer takes tokens; labels are -100 where nothing is imitated."""
+    """One demonstration in the format of TRL's SFTTrainer; labels are -100 for tokens that are not imitated."""
 
     input_ids: list[int]
     labels: list[int]
@@ -36,11 +36,11 @@ class Shown(TypedDict):
 def shown_in_turns(
     recipe: Recipe, problems: Sequence[Problem], tokenizer: PreTrainedTokenizerBase, client: VerifierClient
 ) -> list[Shown]:
-    """Return the demonstrations of problems that have one.
+    """Return the demonstrations of the problems.
 
     Raises:
-        DataError: a template writes an answer differently where it is not the last.
-        VerifierDown, VerifierRefused: as the client does.
+        DataError: The chat template renders an answer differently if it is not the last message.
+        VerifierDown, VerifierRefused: As the client.
     """
     talks = (
         _repaired(recipe, problems, tokenizer, client)
@@ -60,7 +60,7 @@ def shown_in_turns(
 def _repaired(
     recipe: Recipe, problems: Sequence[Problem], tokenizer: PreTrainedTokenizerBase, client: VerifierClient
 ) -> list[Talk]:
-    assert recipe.repair is not None, "the caller asks for it"
+    assert recipe.repair is not None, "callers pass only recipes with repair"
     arguments = recipe.prompt.chat_template_kwargs
     turns = Turns(tokenizer, None, arguments, ends_of_tokenizer(tokenizer))
     results = judge(client, [(verifier_text(problem), problem.shown or "") for problem in problems]).results
@@ -80,7 +80,7 @@ def _repaired(
 def _calling(
     recipe: Recipe, problems: Sequence[Problem], tokenizer: PreTrainedTokenizerBase, client: VerifierClient
 ) -> list[Talk]:
-    assert recipe.interpreter is not None, "the caller asks for it"
+    assert recipe.interpreter is not None, "callers pass only recipes with an interpreter"
     desk = Desk(client, recipe.interpreter)
     desk.ahead(problem.program for problem in problems if problem.program is not None)
     if desk.failure is not None:
@@ -111,12 +111,13 @@ def _answer(talk: Talk, text: str, tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def _rendered(message: Message, tokenizer: PreTrainedTokenizerBase, arguments: dict[str, object]) -> list[int]:
-    """Return the tokens of an assistant's message from where the policy begins to write to its end."""
+    """Return the tokens that the policy writes for an assistant's message, up to and including the end token."""
     asked: Message = {"role": "user", "content": "?"}
     before = render(tokenizer, [asked], arguments, answers=True)
     whole = render(tokenizer, [asked, message], arguments, answers=False)
     if not whole.startswith(before):
-        raise DataError(f"cold_start: the chat template does not write {json.dumps(message)} after its own beginning")
+        said = f"cold_start: the chat template renders {json.dumps(message)} differently from what it prompts for"
+        raise DataError(f"{said}; set model.chat_template to one that only appends")
     ids = tokenizer(whole[len(before) :], add_special_tokens=False)["input_ids"]
     end = next((place for place, token in enumerate(ids) if token in ends_of_tokenizer(tokenizer)), len(ids) - 1)
     return ids[: end + 1]

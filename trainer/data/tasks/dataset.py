@@ -34,13 +34,13 @@ class KnownDataset(DatasetSource):
     @classmethod
     def _known(cls, value: str | None) -> str | None:
         if value is not None and value not in FORMATS:
-            raise ValueError(f"it must be one of {', '.join(FORMATS)}")
+            raise ValueError(f"must be one of {', '.join(FORMATS)}")
         return value
 
     @model_validator(mode="after")
     def _files_are_whole(self) -> "KnownDataset":
         if self.path is not None and self.split != "train":
-            raise ValueError(f"split {self.split!r}: a file is one split, `train`; `limit` takes its first rows")
+            raise ValueError(f"split is {self.split!r}, but a file only has `train`; `limit` selects its first rows")
         return self
 
     @property
@@ -69,7 +69,7 @@ class KnownDataset(DatasetSource):
         except DataUnreadable as error:
             raise DataError(f"{self.place}: {error}") from error
         if bad:
-            said = f"{self.place}: {len(bad)} rows cannot be read and are left out, the first of them: {bad[0]}"
+            said = f"{self.place}: skipped {len(bad)} rows that cannot be read; the first one: {bad[0]}"
             warnings.warn(said, stacklevel=2)
 
 

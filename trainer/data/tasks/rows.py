@@ -19,7 +19,7 @@ from verifier_service.schema.problems import problem_fields
 
 SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)
 SAID = 3
-"""How many of a row's faults are told."""
+"""How many of a row's errors are reported."""
 Rate = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -40,11 +40,15 @@ class Rows(DatasetSource):
     @model_validator(mode="after")
     def _bounds_have_an_order(self) -> "Rows":
         if self.pass_rate is not None and self.pass_rate[0] > self.pass_rate[1]:
-            raise ValueError(f"pass_rate: the lower bound comes first, as in [0.1, 0.9]; it is {list(self.pass_rate)}")
+            raise ValueError(f"pass_rate is {list(self.pass_rate)}; write the lower bound first, as in [0.1, 0.9]")
         return self
 
     def problems(self, seed: int) -> Iterator[Problem]:
-        """Yield one problem a row. Raises DataError for a `verifier` that is no submission; row and field are named."""
+        """Yield one problem per row.
+
+        Raises:
+            DataError: A `verifier` is not a submission; the message names the row and the field.
+        """
         del seed  # the rows have an order of their own
         for i, row in enumerate(self.read()):
             pass_rate = self._pass_rate(row, i)
@@ -66,20 +70,20 @@ class Rows(DatasetSource):
             )
 
     def _pass_rate(self, row: dict[str, Any], row_number: int) -> float | None:
-        """Return a row's pass rate, None where nothing could be judged.
+        """Return a row's pass rate; None if nothing could be judged.
 
         Raises:
-            DataError: rows are chosen by it and there is no such column, or it is no share.
+            DataError: It is not from 0 to 1, or rows are filtered by it and the column does not exist.
         """
         value = row.get(self.pass_rate_column)
         if value is None:
             if self.pass_rate is not None and self.pass_rate_column not in row:
-                said = f"pass_rate chooses by the column {self.pass_rate_column!r}, which `trainer score` writes"
-                raise DataError(f"{self.place}: {said}; there are {', '.join(sorted(row))}")
+                said = f"pass_rate needs the column {self.pass_rate_column!r}, which `trainer score` writes"
+                raise DataError(f"{self.place}: {said}; the columns are {', '.join(sorted(row))}")
             return None
         if not isinstance(value, int | float) or not 0 <= value <= 1:
             where = f"{self.place}: `{self.pass_rate_column}` of row {row_number}"
-            raise DataError(f"{where} has to be a share from 0 to 1; it is {value!r}")
+            raise DataError(f"{where} is {value!r}; it must be a number from 0 to 1")
         return float(value)
 
     def _is_within(self, pass_rate: float | None) -> bool:
@@ -94,21 +98,21 @@ class Rows(DatasetSource):
             try:
                 value = json.loads(value)
             except json.JSONDecodeError as problem:
-                raise DataError(f"{where} is no JSON: {problem}") from problem
+                raise DataError(f"{where} is not valid JSON: {problem}") from problem
         if not isinstance(value, dict) or "kind" not in value:
-            raise DataError(f"{where} is no submission: it needs `kind`; it is {value!r:.200}")
+            raise DataError(f"{where} is not a submission: it needs `kind`; it is {value!r:.200}")
         submission: dict[str, Any] = value if is_text else _without_nones(value)
         sent = {"completion": "", **submission}
         try:
             SUBMISSION.validate_python(sent)
         except ValidationError as problem:
             said = "; ".join(str(field) for field in problem_fields(problem, sent)[:SAID])
-            raise DataError(f"{where} is no submission: {said}") from problem
+            raise DataError(f"{where} is not a submission: {said}") from problem
         return submission
 
 
 def _without_nones(value: Any) -> Any:
-    """Drop the None members that Arrow adds when it merges objects of different kinds; `expected` may be None."""
+    """Drop the None members that Arrow adds when it merges objects of different kinds, except a None `expected`."""
     if not isinstance(value, dict):
         return value
     return {

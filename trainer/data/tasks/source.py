@@ -1,6 +1,6 @@
-"""What all tasks share: the options of a source, and reading rows from a file or from the Hugging Face hub.
+"""The common part of all tasks: the options of a source, and reading rows from a file or from the Hugging Face hub.
 
-Slices are those of `datasets`: `train[:1%]`, `train[100:200]`, `test`. A file is one split called `train`.
+Splits have the syntax of `datasets`: `train[:1%]`, `train[100:200]`, `test`. A file has a single split, `train`.
 """
 
 from collections.abc import Iterator
@@ -87,7 +87,7 @@ class DatasetSource(Source):
     @model_validator(mode="after")
     def _one_place(self) -> "DatasetSource":
         if (self.dataset is None) == (self.path is None):
-            raise ValueError("give either `dataset` (a Hugging Face id) or `path` (a file), not both and not neither")
+            raise ValueError("set exactly one of `dataset` (a Hugging Face id) and `path` (a file)")
         return self
 
     @property
@@ -102,10 +102,10 @@ class DatasetSource(Source):
         return self.dataset is not None and not Path(self.dataset).exists()
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of the slice as plain dictionaries, in their order.
+        """Yield the rows of the split as plain dictionaries, in order.
 
         Raises:
-            DataError: the file, the dataset or the slice does not exist, or cannot be read.
+            DataError: The file, the data set or the split does not exist, or cannot be read.
         """
         from datasets import load_dataset
         from datasets.exceptions import DatasetsError
@@ -124,7 +124,7 @@ class DatasetSource(Source):
         suffix = Path(str(self.path)).suffix
         if suffix not in FILE_FORMATS:
             raise DataError(
-                f"{self.path}: files are read as {', '.join(FILE_FORMATS)}, not {suffix or 'without suffix'}"
+                f"{self.path}: the file's name must end in one of {', '.join(FILE_FORMATS)}, not {suffix or 'nothing'}"
             )
         return FILE_FORMATS[suffix]
 
@@ -133,9 +133,9 @@ def column(row: dict[str, Any], name: str, place: str) -> Any:
     """Return one column of a row.
 
     Raises:
-        DataError: the row has no such column, or it is empty; the message names those that are there.
+        DataError: The row has no such column, or it is empty; the message lists the row's columns.
     """
     value = row.get(name)
     if value is None:
-        raise DataError(f"{place} has no column {name!r} (or it is empty); it has {', '.join(sorted(row))}")
+        raise DataError(f"{place}: the column {name!r} is missing or empty; the columns are {', '.join(sorted(row))}")
     return value
