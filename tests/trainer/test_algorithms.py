@@ -161,7 +161,7 @@ def test_a_name_sets_fields_and_what_contradicts_it_is_refused(tmp_path: Path) -
     assert recipe(tmp_path, "gspo").dynamic_sampling is None
     other = small.model_dump(mode="json")
     other["grpo"]["epsilon_high"] = 0.3
-    with pytest.raises(RecipeError, match=r"epsilon_high is 0.3, and the algorithm.s .* is 0.28"):
+    with pytest.raises(RecipeError, match=r"epsilon_high is 0.3, but the algorithm .* sets 0.28"):
         parse_recipe(other)
     with pytest.raises(RecipeError, match="needs dynamic_sampling"):
         recipe(tmp_path, "dapo", dynamic_sampling=None)

@@ -207,7 +207,11 @@ OWN_SYSTEM = "You only answer questions about computer science, and refuse to an
             {},
             "ends an answer with '<|im_end|>', but generation stops at '<|end|>'",
         ),
-        ({"chat_template": TURN + "{% endfor %}", "eos_token": "<|assistant|>"}, {}, "generation stops at '<|assistant|>'"),
+        (
+            {"chat_template": TURN + "{% endfor %}", "eos_token": "<|assistant|>"},
+            {},
+            "generation stops at '<|assistant|>'",
+        ),
         (
             {"chat_template": TURN + "{% endfor %}{% if thinks %}<think>{% endif %}"},
             {"chat_template_kwargs": {"thinks": True}},
@@ -235,7 +239,7 @@ def test_what_the_template_does_is_said(
             "vespo with vLLM needs vllm_importance_sampling_mode token_truncate or token_mask",
         ),
         ({"top_p": 0.9, "top_k": 20}, {}, "top_p 0.9, top_k 20: vLLM's log-probabilities"),
-        ({"max_completion_length": 24}, {"vllm_max_model_length": 16}, "vllm_max_model_length 16 has no room"),
+        ({"max_completion_length": 24}, {"vllm_max_model_length": 16}, "vllm_max_model_length 16 leaves no room"),
         ({"bf16": True, "trl": {"fp16": True}}, None, "bf16 and trl.fp16 are both on"),
         ({"loss_type": "cispo"}, None, "TRL recommends 5.0"),
         (

@@ -166,7 +166,7 @@ def test_differences_are_those_of_the_same_problems(tmp_path: Path) -> None:
     [
         ({"greedy": False, "samples": 0}, "neither greedy nor samples"),
         ({"k": [8], "samples": 4}, "k 8 needs as many samples; samples is 4"),
-        ({"best_by": "AIME"}, "best_by 'AIME' is not one of the sources (addition)"),
+        ({"best_by": "AIME"}, r"best_by 'AIME' is not one of the sources \(addition\)"),
     ],
 )
 def test_measures_that_cannot_be_are_named(recipe_path: Path, evaluation: dict[str, Any], said: str) -> None:

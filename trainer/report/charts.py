@@ -12,6 +12,7 @@ mpl.use("Agg")  # servers have no display
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 INK, GREY, GREEN, RED, BLUE = "#1f2933", "#9aa5b1", "#0b8a5f", "#c2410c", "#2563eb"
 LABELS = "#52606d"
@@ -143,6 +144,12 @@ def draw_metrics(rows: Sequence[dict[str, Any]], folder: Path) -> list[Chart]:
     return drawn
 
 
+def is_zero(chart: Chart, rows: Sequence[dict[str, Any]]) -> bool:
+    """Return whether all values of a chart that the log has are zero."""
+    values = [value for name in chart.metrics for _, value in _series(rows, name)]
+    return bool(values) and not any(values)
+
+
 def draw_reward(rows: Sequence[dict[str, Any]], control: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw the reward from the verifier and, if there is a control, the reward from its coin."""
     figure, axes = _figure(*LARGE)
@@ -189,11 +196,9 @@ def draw_held_out(bars: Sequence[tuple[str, dict[str, float], str]], path: Path)
 
 def _parts(rows: Sequence[dict[str, Any]]) -> list[Chart]:
     names = tuple(sorted({name for row in rows for name in row if name.startswith("reward/")}))
-    return (
-        [Chart("parts", "Components of the reward", names, "reward", "Each component times its weight.")]
-        if names
-        else []
-    )
+    if len(names) < 2:  # a single component is the reward itself
+        return []
+    return [Chart("parts", "Components of the reward", names, "reward", "Each component times its weight.")]
 
 
 def _tasks(rows: Sequence[dict[str, Any]]) -> list[Chart]:
@@ -270,6 +275,7 @@ def _line(axes: Axes, points: Sequence[tuple[int, float]], colour: str, label: s
 def _finish(axes: Axes, title: str, unit: str) -> None:
     axes.set_title(title, loc="left", color=INK, fontsize=11)
     axes.set_xlabel("step", color=LABELS, fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # a run of three steps has no step 1.25
     axes.set_ylabel(unit, color=LABELS, fontsize=9)
     axes.grid(color="#e4e7eb", lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)

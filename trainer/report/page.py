@@ -58,7 +58,7 @@ def write(run: Path, console: Console) -> Path:
     page = _page(run, recipe, rows, held_out, drawn)
     path = run / "report.html"
     path.write_text(page, encoding="utf-8")
-    _print(console, held_out, path)
+    _print(console, held_out, never_an_advantage(rows), path)
     return path
 
 
@@ -97,7 +97,8 @@ def read_groups(run: Path) -> list[dict[str, Any]]:
     for i in chosen:
         table = pd.read_parquet(files[i])
         if set(COMPLETION_COLUMNS) <= set(table.columns) and len(table):
-            steps.append({"step": int(table["step"].iloc[0]), "groups": _groups(table)})
+            hidden = max(0, len(table) - MAX_COMPLETIONS_SHOWN)
+            steps.append({"step": int(table["step"].iloc[0]), "hidden": hidden, "groups": _groups(table)})
     return steps
 
 
@@ -124,6 +125,10 @@ def _groups(table: Any) -> list[dict[str, Any]]:
 def _page(
     run: Path, recipe: dict[str, Any], rows: list[dict[str, Any]], held_out: dict[str, Any], drawn: list[charts.Chart]
 ) -> str:
+    training = picture(run / "report" / "training.png")
+    # The large figure at the top has the reward already. A chart that is zero throughout is named, not shown.
+    small = [chart for chart in drawn if training is None or chart.name != "reward"]
+    empty = [chart for chart in small if charts.is_zero(chart, rows)]
     return template("report.html.j2").render(
         name=recipe["name"],
         recipe=recipe,
@@ -131,9 +136,15 @@ def _page(
         held_out=held_out,
         headlines={name: headline(held_out[name]) for name in EVALUATIONS if name in held_out},
         measures=_measures(held_out),
-        training=picture(run / "report" / "training.png"),
+        training=training,
         held_out_picture=picture(run / "report" / "held_out.png"),
-        charts=[{**asdict(chart), "picture": picture(run / "report" / f"{chart.name}.png")} for chart in drawn],
+        charts=[
+            {**asdict(chart), "picture": picture(run / "report" / f"{chart.name}.png")}
+            for chart in small
+            if chart not in empty
+        ],
+        zero=[chart.title for chart in empty],
+        learned_nothing=never_an_advantage(rows),
         totals=_totals(rows),
         tasks=_tasks(rows),
         groups_json=_for_script(read_groups(run)),
@@ -170,6 +181,12 @@ def _bars(held_out: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
     return [(label, held_out[name], colour) for name, (label, colour) in colours.items() if name in held_out]
 
 
+def never_an_advantage(rows: list[dict[str, Any]]) -> bool:
+    """Return whether no group of the whole run had an advantage, so that the policy cannot have learned anything."""
+    shares = [share for row in rows if (share := row.get("frac_reward_zero_std")) is not None]
+    return bool(shares) and min(shares) == 1.0
+
+
 def _totals(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the totals of a run: steps, seconds, the share of time spent waiting, and the share of judge errors."""
     if not rows:
@@ -201,7 +218,7 @@ def _tasks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def _print(console: Console, held_out: dict[str, Any], path: Path) -> None:
+def _print(console: Console, held_out: dict[str, Any], learned_nothing: bool, path: Path) -> None:
     names = [name for name in EVALUATIONS if name in held_out]
     if names:
         table = Table(title="Held-out accuracy through the verifier (95 % intervals)")
@@ -219,7 +236,15 @@ def _print(console: Console, held_out: dict[str, Any], path: Path) -> None:
             f"{paired['only_first']} lost, McNemar's exact p = {paired['p_value']:.2g}",
             highlight=False,
         )
-    console.print(f"report: {path}", highlight=False, soft_wrap=True)
+    if learned_nothing:
+        console.print(
+            "no group had an advantage in any step: all completions of a prompt always got the same reward, so nothing "
+            "was learned; use easier or harder problems, or a cold start",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(f"report: {path.absolute().as_uri()}", highlight=False, soft_wrap=True)
 
 
 def _cell(name: str, interval: dict[str, float] | None) -> str:

@@ -77,7 +77,7 @@ def write(folder: Path, console: Console) -> Path:
     path = folder / "report.html"
     path.write_text(text, encoding="utf-8")
     console.print(_table(spreads, recipe["name"], len(measured)))
-    console.print(f"report: {path}", highlight=False, soft_wrap=True)
+    console.print(f"report: {path.absolute().as_uri()}", highlight=False, soft_wrap=True)
     return path
 
 
