@@ -232,7 +232,7 @@ def test_every_own_answer_is_audited_on_request(verifier_url: str, tmp_path: Pat
     audited = CliRunner().invoke(app, ["check", str(file), "--audit"])
     assert audited.exit_code == 1
     assert "r10: its own answer is judged wrong_answer" in audited.output
-    assert "11 own answers are accepted, 1 are not" in audited.output
+    assert "11 of the data's own answers are accepted, 1 are not" in audited.output
 
 
 def test_an_estimate_needs_something_done() -> None:

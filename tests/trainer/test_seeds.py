@@ -44,7 +44,7 @@ def test_a_seed_is_run_once_and_the_report_has_all_of_them(recipe: Recipe) -> No
     metrics = (folder / "seed-3" / "metrics.jsonl").read_bytes()
     assert several.train(recipe, [3, 4], True, console) == 0
     assert (folder / "seed-3" / "metrics.jsonl").read_bytes() == metrics
-    assert all(f"seed {seed} is done" in said.getvalue() for seed in (3, 4))
+    assert all(f"seed {seed} is finished" in said.getvalue() for seed in (3, 4))
     assert json.loads((folder / "seeds.json").read_text()) == [3, 4]
     page = seeds_report.write(folder, console).read_text(encoding="utf-8")
     assert 'href="seed-4/report.html"' in page

@@ -441,7 +441,7 @@ def test_the_reward_counts_the_policys_tokens_and_judges_what_it_said_last(verif
 
 def test_what_does_not_go_together_is_refused_and_what_gives_answers_away_is_named(tmp_path: Path) -> None:
     url = "http://127.0.0.1:9"
-    with pytest.raises(RecipeError, match="repair and dynamic_sampling do not go together"):
+    with pytest.raises(RecipeError, match="repair and dynamic_sampling cannot be combined"):
         repairing(tmp_path, url, dynamic_sampling={})
     with pytest.raises(RecipeError, match="repair needs a chat template"):
         repairing(tmp_path, url, prompt={"chat": False})
