@@ -94,8 +94,8 @@ def _indented(lines: list[str], reader: Reader) -> Iterator[str]:
 def _may_come_before(line: str) -> bool:
     """Return whether a line before the program can be dropped.
 
-    A line that could be code cannot, except that many a sentence begins like `for each n`: such words without code's
-    signs can.
+    A line that looks like code is kept. The exception is a sentence that merely begins like code (`for each n we
+    count`): more than three words and none of code's signs.
     """
     return not looks_like_code(line) or (len(_WORD.findall(line)) > 3 and not _SIGN.search(line))
 

@@ -220,7 +220,7 @@ class _Search:
     def _repaired(self, code: str, whole: str) -> Iterator[str]:
         """Return a text without what keeps any program from running.
 
-        For Python, `whole` and `code` come first unchanged, if they are programs.
+        For Python, `whole` comes first if it is a program, then `code` unchanged.
         """
         if self._reader is None:
             plain = marks.has_foreign_blanks(code) and not _LITERAL_OF_LINES.search(code)

@@ -46,7 +46,8 @@ def may_hold_marks(text: str) -> bool:
     return ">" in text or "]" in text
 
 
-# A template's token, with the role that follows it: "<|im_start|>assistant". gpt-oss's channels are thoughts' marks.
+# A template's token, with the role that follows it: "<|im_start|>assistant". `thoughts` deals with gpt-oss's channel
+# tokens.
 _WHITE = " \t\r\n"
 _TOKEN = re.compile(rf"(?!<\|channel){TOKEN}(?:(?:assistant|model)\b)?")
 # Tokens, white space and invisible characters at the beginning of a text.

@@ -371,7 +371,7 @@ class _Draw:
         return starts, slopes
 
     def at_steps(self, levels: list[Node]) -> Iterator[Point]:
-        """Draw on both sides of places where the given values pass an integer, including the nearest ones."""
+        """Draw on both sides of places where the given values pass an integer."""
         for attempt in range(_LINES if len(self.letters.names) > 1 else 1):
             starts, slopes = self.line(attempt)
             for level in levels:
@@ -491,7 +491,7 @@ def _levels(node: Node) -> list[Node]:
 
 
 def _steps(level: Node, starts: dict[str, Real], slopes: dict[str, Real]) -> list[Real]:
-    """Return the places on a line, to twelve digits, at which a value passes an integer: from zero outwards."""
+    """Return the places on a line where a value passes an integer: to twelve digits, from zero outwards each way."""
 
     def floor(where: Real) -> Real | None:
         try:

@@ -72,7 +72,7 @@ DESCRIPTIONS = {
 class Placed:
     """A program and its prelude as a box takes them.
 
-    The prelude is separate for the warm interpreter, else in `source`.
+    `prelude` is set only if the warm interpreter runs it; otherwise the prelude is part of `source`.
     """
 
     source: str

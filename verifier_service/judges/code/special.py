@@ -292,7 +292,9 @@ def _python_main() -> bytes:
 
 
 async def _first_facts(count: int, facts: AsyncIterator[Fact]) -> list[TestFacts]:
-    """Return the facts of `count` outputs, or fewer: at most up to one on which the judge ran out of time, or `TURN_S`.
+    """Return the facts of `count` outputs, or of fewer.
+
+    They end early at an output on which the judge ran out of time, or once `TURN_S` have passed.
 
     Raises:
         ReferenceUnusable: the judge does not compile.
