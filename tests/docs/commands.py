@@ -180,6 +180,7 @@ def _complaints_of_command(words: list[str], script: str) -> list[str]:
 def _of_make(words: list[str]) -> list[str]:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    words = [word for word in words if not word.startswith("-")]
     named = {word.partition("=")[0] for word in words if "=" in word}
     found = [f"make {word}: there is no such target" for word in words if "=" not in word and word not in targets]
     return found + [f"make {name}=: the Makefile does not read it" for name in named if name not in makefile]

@@ -19,9 +19,10 @@ from tests.docs.blocks import ROOT, Block
 
 DOCUMENTED = re.compile(r"\b(127\.0\.0\.1|localhost):8000\b")
 PORT_OPTION = re.compile(r"--port[ =](\d+)")
-LEFT_OUT = (".git", ".venv", "runs", "dist", "build", "site", "*.egg-info", ".*_cache", ".hypothesis", "node_modules")
+LEFT_OUT = {".git", ".venv", "runs", "dist", "build", "site", ".hypothesis", ".pytest_cache", ".ruff_cache"}
+"""What the checkout's own folder has besides the repository; folders below may have such names."""
 LONG_AGO = 1_577_836_800
-"""2020: no file is newer than the environment, or `make` would install it again; and a wheel cannot hold 1970."""
+"""2020. What the environment was made from has to be older than it, or `make` would install it again."""
 TIMEOUT_S = 300
 READY_WITHIN_S = 300
 SHELL = """
@@ -58,10 +59,10 @@ class Folder:
     def __post_init__(self) -> None:
         """Make the copy."""
         self._root = self.path / "repository"
-        shutil.copytree(ROOT, self._root, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
-        for path in self._root.rglob("*"):
-            if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts:
-                os.utime(path, (LONG_AGO, LONG_AGO))
+        shutil.copytree(ROOT, self._root, ignore=lambda at, _: LEFT_OUT if Path(at) == ROOT else set(), symlinks=True)
+        rule = re.search(r"^\$\(INSTALLED\): (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        for name in rule[1].split() if rule else ():
+            os.utime(self._root / name, (LONG_AGO, LONG_AGO))
         (self._root / ".venv").symlink_to(sys.prefix)
         for name in ("home", "tmp"):
             (self.path / name).mkdir()

@@ -112,6 +112,13 @@ def test_what_is_not_as_the_page_says_is_found(
     assert said in (pages.problem_of(one, long=True) or "")
 
 
+def test_make_finds_the_environment_as_it_is_and_the_scripts_where_they_are(page: Path, pages: Pages) -> None:
+    script = "[ -x sandboxes/build ]\nmake --dry-run check > lines\nif grep scripts/install lines; then exit 1; fi\n"
+    page.write_text(f"```bash\n{script}```\n")
+    (one,) = blocks_of(page)
+    assert pages.problem_of(one, long=True) is None
+
+
 def test_a_block_that_needs_minutes_is_not_run_for_the_one_after_it(page: Path, pages: Pages) -> None:
     page.write_text("<!-- test: long -->\n```bash\necho ran > ran\n```\n\n```bash\n[ ! -e ran ]\n```\n")
     first, second = blocks_of(page)
