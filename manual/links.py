@@ -64,9 +64,9 @@ class _Links(Treeprocessor):
             self._check_external(url)
         elif url.path:
             path = posixpath.normpath(posixpath.join(posixpath.dirname(self._source), unquote(url.path)))
-            if url.path.startswith("/") or not (ROOT / path).exists() or path.startswith(".."):
+            if path.startswith(("/", "..")) or not (ROOT / path).exists():
                 self._warn(address, "there is no such file in the repository")
-            elif (page := _page_of(path)) is not None:
+            if (page := _page_of(path)) is not None:
                 fragment = f"#{url.fragment}" if url.fragment else ""
                 element.set(attribute, posixpath.relpath(page, posixpath.dirname(self._page) or ".") + fragment)
             elif attribute == "href":
