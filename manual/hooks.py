@@ -22,6 +22,8 @@ STATIC = ROOT / "verifier_service/api/static"
 """What the page at `/` is made of. The manual has the same KaTeX and the same icon."""
 EQUATION = 'class="arithmatex"'
 INLINE_SCRIPT = re.compile(r"<script>(.+?)</script>", re.DOTALL)
+UNREAD = re.compile(r"^assets/javascripts/lunr/|\.(?:css|js)\.map$")
+"""Half of the theme's size: how to search texts in other languages than English, and source maps."""
 WITHOUT_A_USE = frozenset({"404.html", "sitemap.xml"})
 """Templates of the theme that need the site's address, which depends on where the service runs."""
 
@@ -37,7 +39,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the project's own pages, KaTeX and the manual's assets to the site."""
+    """Add the project's own pages, KaTeX and the manual's assets to the site, and omit what nothing reads."""
+    for file in list(files):
+        if UNREAD.search(file.src_uri):
+            files.remove(file)
     for source, page in PROJECT_PAGES.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
     files.append(File.generated(config, "assets/icon.svg", abs_src_path=str(STATIC / "page/icon.svg")))

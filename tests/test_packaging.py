@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from tests.conftest import WARM_UP_S, free_port
+from tests.manual.conftest import build as build_manual
 from verifier_service import __version__
 
 ROOT = Path(__file__).parent.parent
@@ -78,6 +79,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:
             shutil.copy2(path, source)
+    if not (source / "verifier_service" / "manual").is_dir():  # as in a clone where `make docs` has not run
+        made = build_manual(ROOT, source / "verifier_service" / "manual")
+        assert made.returncode == 0, made.stderr
     sdist = build("sdist", source, folder)
     with tarfile.open(sdist) as packed:
         packed.extractall(folder, filter="data")
@@ -176,6 +180,7 @@ def _served(installed: Installed) -> list[dict[str, object]]:
                 assert process.poll() is None and time.monotonic() < given_up_s, log.read_text()  # noqa: PT018
                 time.sleep(0.1)
             assert http.get("/static/swagger-ui/swagger-ui-bundle.js").status_code == 200
+            assert http.get("/manual/assets/katex/katex.min.js").status_code == 200
             python = next(one for one in http.get("/v1/info").json()["languages"] if one["name"] == "python")
             assert python["version"].endswith("the standard library alone")
             return http.post("/v1/verify", json={"submissions": SUBMISSIONS}).json()["results"]
