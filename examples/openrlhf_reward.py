@@ -8,13 +8,13 @@ client = VerifierClient()
 
 
 def as_submission(query, prompt, label):
-    """Join a label with what the policy wrote after the prompt."""
+    """Add what the policy wrote after the prompt to its label."""
     asked = json.loads(label) if str(label).startswith("{") else {"kind": "math", "reference": str(label)}
     return {**asked, "completion": query.removeprefix(prompt)}
 
 
 def reward_func(queries, prompts, labels, **_):
-    """Return a reward for each query; it raises where nothing is known, and OpenRLHF leaves those out."""
+    """Return a reward for each query. Raise if one has no score: OpenRLHF then leaves its reward out."""
     results = client.verify([as_submission(*one) for one in zip(queries, prompts, labels, strict=True)])
     unknown = [result.message for result in results if result.score is None]
     if unknown:

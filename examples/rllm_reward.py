@@ -6,13 +6,13 @@ client = VerifierClient()
 
 
 def as_submission(task, completion):
-    """Join the task with what the policy wrote: `verifier` is an object of the API, `ground_truth` an answer."""
+    """Add what the policy wrote to the task: to its `verifier`, else to the reference `ground_truth`."""
     asked = task.get("verifier") or {"kind": "math", "reference": str(task["ground_truth"])}
     return {**asked, "completion": completion}
 
 
 def verified(task, action):
-    """Return rLLM's RewardOutput; it raises where nothing is known."""
+    """Return rLLM's RewardOutput. Raise if there is no score."""
     from rllm.rewards import RewardOutput
 
     result = client.verify_one(as_submission(task, action))

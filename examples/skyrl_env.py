@@ -10,7 +10,7 @@ client = VerifierClient()
 
 
 class VerifiedEnv(BaseTextEnv):
-    """Ends after the first answer, with its score as the reward; it raises where nothing is known."""
+    """Ends after the first answer and rewards it with its score. Raises if there is none."""
 
     def __init__(self, env_config=None, extras=None):
         super().__init__()

@@ -7,7 +7,7 @@ from unsloth import FastLanguageModel
 
 
 def row(problem):
-    """Return a row of GSM8K as TRL wants it; its reference is what stands after the last `####`."""
+    """Return a row of GSM8K for TRL; the reference is the text after the last `####`."""
     asked = problem["question"] + "\nPut the answer in \\boxed{}."
     return {"prompt": [{"role": "user", "content": asked}], "verifier": problem["answer"].split("####")[-1].strip()}
 

@@ -8,14 +8,14 @@ client = AsyncVerifierClient()
 
 
 def as_submission(answer, completion):
-    """Join the task's `answer` with the last reply."""
+    """Add the last reply to the row's `answer`."""
     asked = json.loads(answer) if answer.startswith("{") else {"kind": "math", "reference": answer}
     return {**asked, "completion": completion}
 
 
 async def verified(task, trace, runtime=None):
-    """Return the score; a rollout of which nothing is known is dropped, and not scored 0."""
-    result = await client.verify_one(as_submission(task.data.answer, trace.last_reply))
+    """Return the score. Raise if there is none: the rollout is then dropped, not scored 0."""
+    result = await client.verify_one(as_submission(task.answer, trace.last_reply))
     if result.score is None:
         raise RuntimeError(result.message)
     return result.score

@@ -31,6 +31,7 @@ class Mode(StrEnum):
     EXITS = "exits"
     LONG = "long"
     ELSEWHERE = "elsewhere"
+    SAME = "same as"
     PARSED_ONLY = "parsed only"
 
 

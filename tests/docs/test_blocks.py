@@ -5,6 +5,7 @@ VERIFIER_E2E_URL names a service that already runs, for instance the composed on
 
 import os
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,8 @@ class Pages:
             return "\n".join(bodies.complaints_of_type(block)) or None
         if mode is Mode.ELSEWHERE:
             return elsewhere(block)
+        if mode is Mode.SAME:
+            return same_as(block)
         if language in RUN:
             wrong = commands.forbidden(block.body) if language == "bash" else []
             if wrong:
@@ -111,6 +114,16 @@ def elsewhere(block: Block) -> str | None:
     lines = [" ".join(words).removeprefix("docker ") for words in commands.commands_of(block.body)]
     missing = [line for line in lines if line not in there]
     return f"{block.argument} does not run {missing}" if missing else None
+
+
+def same_as(block: Block) -> str | None:
+    """Return what is wrong with a block that shows a file of the repository: it has to be the whole file."""
+    path = ROOT / block.argument
+    if not path.is_file():
+        return f"{block.argument}: there is no such file"
+    pairs = zip_longest(block.body.splitlines(), path.read_text(encoding="utf-8").splitlines())
+    differing = next((f"the page has {shown!r}, the file {real!r}" for shown, real in pairs if shown != real), None)
+    return differing and f"{block.argument}: {differing}"
 
 
 def _marks(block: Block) -> list[pytest.MarkDecorator]:

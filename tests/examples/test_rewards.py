@@ -92,10 +92,10 @@ def test_openrlhf(load: Load) -> None:
 
 def test_verifiers(load: Load) -> None:
     verified = load("verifiers_reward").verified
-    task, trace = SimpleNamespace(data=SimpleNamespace(answer="4")), SimpleNamespace(last_reply=RIGHT)
-    assert asyncio.run(verified(task, trace, None)) == 1.0
+    trace = SimpleNamespace(last_reply=RIGHT)
+    assert asyncio.run(verified(SimpleNamespace(answer="4"), trace, None)) == 1.0  # `task` is a row, a vf.TaskData
     with pytest.raises(RuntimeError, match="cobol"):
-        asyncio.run(verified(SimpleNamespace(data=SimpleNamespace(answer=BROKEN)), trace, None))
+        asyncio.run(verified(SimpleNamespace(answer=BROKEN), trace, None))
 
 
 def test_areal(load: Load) -> None:
