@@ -15,7 +15,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 
 CUT = "..."
 VOLATILE = re.compile(
-    r".*_s|seconds|.*_at|timestamp|memory_mb|made_by|verifier|image|ids|.*_id|digest|suite|version|uptime.*|.*_ms"
+    r".*_s|.*_time|seconds|.*_at|timestamp|memory_mb|made_by|verifier|image|ids|.*_id|digest|suite|version|uptime.*|.*_ms"
 )
 """Keys of times, memory, digests and random ids: their values have the right type, and that is all that can be said."""
 

@@ -67,10 +67,8 @@ class Pages:
             return "\n".join(commands.missing_paths(block.body)) or None if language == "bash" else None
         if mode is Mode.TYPE:
             return "\n".join(bodies.complaints_of_type(block)) or None
-        if mode is Mode.ELSEWHERE:
-            return elsewhere(block)
-        if mode is Mode.SAME:
-            return same_as(block)
+        if mode in (Mode.ELSEWHERE, Mode.SAME):
+            return elsewhere(block) if mode is Mode.ELSEWHERE else same_as(block)
         if language in RUN:
             wrong = commands.forbidden(block.body) if language == "bash" else []
             if wrong:

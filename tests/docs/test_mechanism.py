@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.docs import answers, bodies, commands
-from tests.docs.blocks import Block, Mode, WrongComment, blocks_of
+from tests.docs.blocks import ROOT, Block, Mode, WrongComment, blocks_of
 from tests.docs.folder import shows
-from tests.docs.test_blocks import Pages, elsewhere
+from tests.docs.test_blocks import Pages, elsewhere, same_as
 
 PAGE = """# A page
 
@@ -245,6 +245,16 @@ def test_a_body_of_its_type_is_not_found() -> None:
     assert bodies.complaints_of_type(block('{"kind": "math", "completion": "1", "reference": "1"}', "json",
                                            "type: Submission")) == []  # fmt: skip
     assert bodies.recipe("repair: {max_turns: 2}") == []
+
+
+def test_a_block_that_shows_a_file_is_the_whole_of_it() -> None:
+    body = (ROOT / "examples" / "rllm_reward.py").read_text()
+    said = "same as: examples/rllm_reward.py"
+    assert same_as(block(body, "python", said)) is None
+    assert "the page has None" in (same_as(block(body.rsplit("\n", 2)[0], "python", said)) or "")
+    other = body.replace("client = VerifierClient()", "client = 1")
+    assert "'client = 1'" in (same_as(block(other, "python", said)) or "")
+    assert "no such file" in (same_as(block(body, "python", "same as: examples/nothing.py")) or "")
 
 
 def test_a_block_that_is_run_elsewhere_stands_there() -> None:
