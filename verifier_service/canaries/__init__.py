@@ -1,4 +1,5 @@
-"""Submissions whose verdict is known. Where one gets another verdict, nothing is judged until it gets the right one.
+"""Submissions whose verdict is known.
 
-`known` lists them, `watch` judges them again and again, and `gate` holds submissions back from the judges.
+While one of them gets a different verdict, nothing is judged in the way it checks. `known` lists them, `watch` judges
+them again and again, and `gate` holds submissions back from the judges.
 """

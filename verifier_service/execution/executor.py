@@ -57,7 +57,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Execution(Generic[T]):
-    """What a consumer made of the facts; None if the program kills boxes (see the head of this module)."""
+    """What a consumer made of the facts; None if the program kills boxes (see the module's docstring)."""
 
     value: T | None
     times: Times = field(default_factory=Times)

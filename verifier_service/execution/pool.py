@@ -208,7 +208,7 @@ class BoxPool:
         return self._trouble
 
     async def close(self) -> None:
-        """Destroy every box, idle or not. The runner belongs to its maker."""
+        """Destroy every box, idle or not. The runner is left to whoever created it."""
         self._closing.set()
         for box in list(self._alive):
             self._discard(box, "closing")

@@ -14,7 +14,7 @@ A death that no limit explains is charged to an item only on proof. The item is 
 `ROUNDS` fresh workers in a row die under it while each time a harmless item runs in another worker, which goes on
 living for longer than the dead one had lived. If something outside kills workers (the kernel when it is out of memory,
 an operator), it kills the harmless ones too. Then all of this is repeated, and if it goes on the item is `Ended.LOST`,
-which is our failure.
+which counts as our failure.
 """
 
 import asyncio
