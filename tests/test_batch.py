@@ -48,7 +48,7 @@ def reason(item: Any, **envelope: Any) -> str:
             "tests.checker 'guess': it must be 'equal', 'float' or 'unordered'",
         ),
         (CODE | {"tests": CALL | {"abs_tol": 1}}, "abs_tol is an option of the checker `float`"),
-        (CODE | {"tests": "p9"}, "tests 'p9': it must be the name of a suite of this request: 'p1'"),
+        (CODE | {"tests": "p9"}, "tests 'p9': it must name a suite of this request: 'p1'"),
         (CODE | {"tests": "broken"}, "suites.broken: entry_point: this field is required"),
         ({"kind": "poem"}, "its kind must be one of 'math', 'code'"),
         ({}, "its kind is missing"),
@@ -156,10 +156,13 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
         ({"submissions": []}, "submissions empty list: it must be a list of at least one item"),
         ({"submissions": {}}, "submissions empty object: it must be a list of at least one item"),
         ({"submissions": [MATH] * 11}, "submissions 11: at most 10 in one request"),
-        ({"submissions": [MATH], "deadline": 1}, "'deadline': there is no such field; known are submissions, suites"),
+        (
+            {"submissions": [MATH], "deadline": 1},
+            "'deadline': there is no such field; the fields are submissions, suites",
+        ),
         ({"submissions": [MATH], "deadline_s": 0}, "deadline_s 0: it must be greater than 0"),
         ({"submissions": [MATH], "deadline_s": "soon"}, "deadline_s 'soon': it must be a valid number"),
-        ({"submissions": [MATH], "suites": []}, "suites empty list: an object: name to tests"),
+        ({"submissions": [MATH], "suites": []}, "suites empty list: it must be an object that maps names to tests"),
     ],
 )
 def test_what_is_not_a_batch_is_refused_by_field(envelope: Any, said: str) -> None:
@@ -208,7 +211,7 @@ def test_what_is_too_much_is_refused_before_it_is_read() -> None:
     ("item", "said"),
     [
         (MATH | {f"field{n}": 1 for n in range(200_000)}, "an object of more than 1000 fields: at most 1000 fields"),
-        (MATH | {"extract": ["x"] * 200_000}, "extract list of 200000: it may have 10000 parts"),
+        (MATH | {"extract": ["x"] * 200_000}, "extract list of 200000: it may have at most 10000 parts"),
         (CODE | {"tests": CALL | {"cases": [{"x": 1, "y": 2}] * 9000}}, "tests.cases.0.expected: this field is req"),
         (CODE | {"tests": CALL | {"cases": [1] * 200_000}}, "tests.cases"),
         (CODE | {"tests": CALL | {"cases": [{"expected": 1}] * 5000 + [7]}}, "tests.cases.5000 7: "),

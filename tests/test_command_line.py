@@ -40,7 +40,7 @@ def test_verify_judges_line_by_line_and_sums_up(tmp_path: Path) -> None:
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["verdict"] for one in results] == ["accepted", "judge_error", "judge_error", "wrong_answer"]
     assert "completion: this field is required" in results[1]["message"]
-    assert "it is not JSON" in results[2]["message"]
+    assert "it is not valid JSON" in results[2]["message"]
     read = json.loads(summary.read_text())
     assert read.pop("seconds") > 0
     assert read == {"total": 4, "counts": {"accepted": 1, "wrong_answer": 1, "judge_error": 2}, "accuracy": 0.5}
@@ -115,7 +115,7 @@ def test_a_sandbox_that_cannot_be_had_is_said_in_one_line_with_what_to_do(
     if "no Docker daemon answers" in said:
         pytest.skip("no Docker daemon answers")
     assert done.returncode == 1
-    assert "the image nobody-made-it/python is missing: run `make sandboxes LANGUAGES=python`" in said
+    assert "the image nobody-made-it/python is missing: build it with `make sandboxes LANGUAGES=python`" in said
     assert "Traceback" not in said
 
 

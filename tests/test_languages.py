@@ -113,5 +113,5 @@ def test_a_language_without_an_image_is_a_judge_error_that_says_what_to_do(tmp_p
         daemon.close()
     (result,) = answer.json()["results"]
     assert (result["verdict"], result["score"]) == ("judge_error", None)
-    assert result["message"].startswith("language 'cpp': it cannot be run here, as can: python; ")
+    assert result["message"].startswith("language 'cpp': it is not available here; available: python; ")
     assert "make sandboxes LANGUAGES=cpp" in result["message"]

@@ -154,7 +154,7 @@ def test_hints_are_for_whoever_has_no_makefile(installed: Installed) -> None:
 @pytest.mark.bubblewrap
 def test_it_judges_math_and_code_where_nothing_was_prepared(installed: Installed) -> None:
     doctor = installed.run("grpo-verifier", "doctor")
-    if "no sandbox can be had here" in doctor.stdout:
+    if "no sandbox can be started here" in doctor.stdout:
         pytest.skip(doctor.stdout)
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     file = installed.folder / "submissions.jsonl"

@@ -125,7 +125,7 @@ def test_where_all_connections_are_busy_probes_are_answered_and_others_hear_503(
         time.sleep(1)
         response = httpx.post(f"{service.url}/v1/verify", json={"submissions": [QUICK]}, timeout=60)
         assert (response.status_code, response.headers["retry-after"]) == (503, "5")
-        assert response.json()["detail"] == "there are too many connections"
+        assert response.json()["detail"] == "the service has too many open connections"
         assert httpx.get(f"{service.url}/healthz", timeout=60).status_code == 200
     finally:
         for one in busy:
@@ -207,7 +207,7 @@ def test_at_the_end_what_is_in_hand_is_waited_for_and_then_told(tmp_path: Path) 
         "/healthz": 200,
         "/v1/info": 503,
     }
-    assert "the service is ending" in meanwhile["/readyz"].json()["reasons"]["service"]
+    assert "the service is shutting down" in meanwhile["/readyz"].json()["reasons"]["service"]
     assert int(meanwhile["/v1/info"].headers["retry-after"]) >= 1
     assert (whole.status_code, whole.headers["content-type"]) == (503, "application/problem+json")
     assert int(whole.headers["retry-after"]) >= 1

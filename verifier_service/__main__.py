@@ -6,13 +6,13 @@ EXTRA = "service"
 
 
 def main() -> None:
-    """Run the command line, or say what has to be installed first."""
+    """Run the command line; if a dependency is missing, exit with the `pip install` that provides it."""
     try:
         from verifier_service.cli import cli
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("verifier_service", "sandboxes"):
             raise
-        sys.exit(f"{error.name} is not installed, which the service needs: pip install 'grpo-verifier[{EXTRA}]'")
+        sys.exit(f"the service needs {error.name}, which is not installed: pip install 'grpo-verifier[{EXTRA}]'")
     cli()
 
 

@@ -1,4 +1,4 @@
-"""The HTTP face: `create_app(settings)` puts routes, errors and the service together."""
+"""The HTTP app: `create_app(settings)` puts routes, error handlers and the service together."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -24,18 +24,19 @@ from verifier_service.settings import Settings
 LAG_EVERY_S = 0.5
 
 Running = Callable[[Settings, Metrics], AbstractAsyncContextManager[Service]]
-"""What starts a service and in the end closes it."""
+"""A context manager that starts a service and closes it at the end."""
 
 
 def create_app(
     settings: Settings | None = None, running: Running = running_service, manual_folder: Path = manual.FOLDER
 ) -> FastAPI:
-    """Return the app; it starts to warm up, by `running`, when a server runs its lifespan. `manual_folder` is
-    what `/manual` serves.
+    """Return the app. The service starts, by `running`, when a server runs the app's lifespan.
+
+    `manual_folder` is the folder that `/manual` serves.
 
     Raises:
         KeysBroken: the keys cannot be read.
-        TelemetryUnavailable: traces are asked for, and cannot be made.
+        TelemetryUnavailable: tracing is enabled, but its packages are not installed.
     """
     settings = settings or Settings()
     metrics = Metrics()
@@ -94,7 +95,7 @@ def create_app(
 
 
 async def _watch_the_loop(metrics: Metrics) -> None:
-    """Observe by how much a timer comes late: that is how long everything else was held up."""
+    """Record how late a timer fires: for that long, something blocked the event loop."""
     loop = asyncio.get_running_loop()
     while True:
         due_s = loop.time() + LAG_EVERY_S

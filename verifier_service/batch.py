@@ -1,6 +1,6 @@
-"""A batch as it was sent, read item by item: what cannot be read is an item with a reason, beside whole neighbours.
+"""Read a batch item by item. An item that cannot be read becomes `Unread`, with the reason; the others are judged.
 
-Only what is not a batch at all is refused: no JSON, an unknown field of the envelope, no items.
+A request is refused as a whole only if it is not a batch: not JSON, an unknown field in the envelope, or no items.
 """
 
 import codecs
@@ -22,10 +22,10 @@ from verifier_service.schema.requests import MAX_CASES, CallCase, Deadline, Stdi
 from verifier_service.schema.stored import CallbackUrl, Label
 
 FEW = 100
-"""Cases up to here are read together, and this many of the errors of an item are looked for where it has thousands."""
+"""Up to this many cases are validated together. Of an item with thousands of errors, this many parts are examined."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _COMPLETION_FAULTS = {"string_too_long", "string_unicode"}
-"""What a model can do wrong in a completion, which is its answer and not the request."""
+"""Errors that only the model can cause: they make the completion a wrong answer, not the request a bad one."""
 
 _SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)
 _RUN: TypeAdapter[Run] = TypeAdapter(Run)
@@ -40,7 +40,7 @@ _DEADLINE: TypeAdapter[float | None] = TypeAdapter(Deadline | None)
 
 @dataclass(frozen=True)
 class Unread:
-    """An item that cannot be read. `is_answer` tells that the completion is at fault, and so the item is no answer."""
+    """An item that cannot be read. `is_answer`: the completion is the reason, so the verdict is `no_answer`."""
 
     kind: str
     id: str | None
@@ -53,7 +53,7 @@ Item = MathSubmission | CodeSubmission | Run | Unread
 
 @dataclass(frozen=True)
 class Batch:
-    """Items in the order in which they were sent. `deadline_s` counts from `arrived_s`, by the monotonic clock."""
+    """Items in the order of the request. `deadline_s` counts from `arrived_s`, on the monotonic clock."""
 
     items: Sequence[Item]
     deadline_s: float | None = None
@@ -62,7 +62,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class DurableBatch(Batch):
-    """A batch to store, with the name that its sender gave it and whom to tell when it is finished."""
+    """A batch to store, with the label its sender gave it and the URL to notify when it is finished."""
 
     label: str | None = None
     callback_url: str | None = None
@@ -70,17 +70,17 @@ class DurableBatch(Batch):
 
 @dataclass
 class _Suites:
-    """The suites of a request, each read when it is first named."""
+    """The suites of a request, each parsed when an item first names it."""
 
     sent: dict[str, Any]
     body: Read
     read: dict[str, Tests | str] = field(default_factory=dict)
 
     def find(self, name: str) -> Steps[Tests | str]:
-        """Return the tests, or why there are none."""
+        """Return the tests of a suite, or the reason why there are none."""
         if name not in self.sent:
             names = ", ".join(map(shown, list(self.sent)[:10])) or "it has none"
-            return f"tests {shown(name)}: it must be the name of a suite of this request: {names}"
+            return f"tests {shown(name)}: it must name a suite of this request: {names}"
         if name not in self.read and (problem := self.body.problem_of(self.sent[name])):
             self.read[name] = f"suites.{name[:100]}: {problem}"
         if name not in self.read:
@@ -105,18 +105,18 @@ def submissions_in_steps(body: bytes, max_items: int) -> Steps[Batch]:
 
 
 def read_submission(sent: Mapping[str, object]) -> Steps[Item]:
-    """Read one submission that came in another form and was brought into ours; what cannot be read is `Unread`."""
+    """Read one submission that was converted from another API's format; returns `Unread` if it is invalid."""
     whole = Read(dict(sent))
     return _submission(whole.value, whole, _Suites({}, whole))
 
 
 def read_run(sent: Mapping[str, object]) -> Steps[Item]:
-    """Read one run that came in another form, as `read_submission` does."""
+    """Read one run that was converted from another API's format; returns `Unread` if it is invalid."""
     return _item(dict(sent), "run", _RUN, Read(None))
 
 
 def durable_in_steps(body: bytes, max_items: int) -> Steps[DurableBatch]:
-    """Read the body of a batch of submissions to store. Raises as `submissions_in_steps`."""
+    """Read the body of a batch of submissions to store. Raises like `submissions_in_steps`."""
     envelope, read = yield from _envelope(body, "submissions", ("suites", *_OF_DURABLE), max_items)
     more: dict[str, str | None] = {}
     for name, adapter in _OF_DURABLE.items():
@@ -132,7 +132,9 @@ def durable_in_steps(body: bytes, max_items: int) -> Steps[DurableBatch]:
 def _submissions(envelope: dict[str, Any], read: Read) -> Steps[list[Item]]:
     suites = envelope.get("suites", {})
     if not isinstance(suites, dict):
-        raise BadRequest([ProblemField(field="suites", value=shown(suites), allowed="an object: name to tests")])
+        raise BadRequest(
+            [ProblemField(field="suites", value=shown(suites), allowed="it must be an object that maps names to tests")]
+        )
     known = _Suites(suites, read)
     items: list[Item] = []
     for one in _taken(envelope["submissions"]):
@@ -142,7 +144,7 @@ def _submissions(envelope: dict[str, Any], read: Read) -> Steps[list[Item]]:
 
 
 def runs_in_steps(body: bytes, max_items: int) -> Steps[Batch]:
-    """Read the body of a batch of runs. Raises as `submissions_in_steps`."""
+    """Read the body of a batch of runs. Raises like `submissions_in_steps`."""
     envelope, read = yield from _envelope(body, "runs", (), max_items)
     items: list[Item] = []
     for one in _taken(envelope["runs"]):
@@ -152,20 +154,20 @@ def runs_in_steps(body: bytes, max_items: int) -> Steps[Batch]:
 
 
 read_submissions = stepwise(submissions_in_steps)
-"""`submissions_in_steps` at once."""
+"""`submissions_in_steps`, run in one go."""
 read_runs = stepwise(runs_in_steps)
-"""`runs_in_steps` at once."""
+"""`runs_in_steps`, run in one go."""
 
 
 def _taken(listed: list[Any]) -> Iterator[Any]:
-    """Return what is listed, and hold no part of it any longer than it takes to read it."""
+    """Yield the entries of a list in order, and empty the list on the way: a large batch is freed as it is read."""
     listed.reverse()
     while listed:
         yield listed.pop()
 
 
 def ids_in_steps(body: bytes) -> Steps[list[str]]:
-    """Read the body of a request for stored submissions. Raises as `submissions_in_steps`."""
+    """Read the body of a request for stored submissions. Raises like `submissions_in_steps`."""
     sent = (yield from read_json(body)).value
     try:
         return StoredBatchGet.model_validate(sent).ids
@@ -174,7 +176,7 @@ def ids_in_steps(body: bytes) -> Steps[list[str]]:
 
 
 def read_tests(body: bytes) -> Tests:
-    """Read tests that stand alone.
+    """Read the body of a kept suite: tests alone, without a submission.
 
     Raises:
         NotJson: it is not JSON.
@@ -191,7 +193,7 @@ def read_tests(body: bytes) -> Tests:
 
 
 def read_line(line: bytes, kind: str) -> Item:
-    """Read one item of a file: a submission, or with `kind` "run" a run. What cannot be read is `Unread`."""
+    """Read one line of a file: a submission, or a run if `kind` is "run". Returns `Unread` if it is invalid."""
     try:
         read = at_once(read_json(line.removeprefix(codecs.BOM_UTF8)))
     except NotJson as error:
@@ -204,8 +206,8 @@ def read_line(line: bytes, kind: str) -> Item:
 def _envelope(body: bytes, items: str, more: tuple[str, ...], max_items: int) -> Steps[tuple[dict[str, Any], Read]]:
     known = (items, *more, "deadline_s")
     no_object = f"the body must be an object with `{items}`"
-    no_field = f"there is no such field; known are {', '.join(known)}"
-    too_many = f"at most {max_items} in one request"
+    no_field = f"there is no such field; the fields are {', '.join(known)}"
+    too_many = f"at most {max_items} in one request (VERIFIER_MAX_BATCH)"
     try:
         read = yield from read_json(body, {**dict.fromkeys(known, max_items), "deadline_s": 1})
     except Unwanted as error:
@@ -269,21 +271,23 @@ def _item(sent: Any, kind: str, adapter: TypeAdapter[Any], read: Read) -> Steps[
     except ValidationError as error:
         return Unread(kind, identity, _sentence(_fields(adapter, error, sent)), _is_answer(error))
     except RecursionError:
-        return Unread(kind, identity, "it is nested too deeply to be read")
+        return Unread(kind, identity, "it is nested too deeply")
 
 
 def _too_wide(sent: object) -> ProblemField | None:
-    """Return the field of an item that has more parts than any may have: each would be an error of its own."""
+    """Return a field with more parts than any field may have: pydantic would report an error for each part."""
     for name, one in sent.items() if isinstance(sent, dict) else ():
         most = MAX_CASES if isinstance(one, list) else MAX_FIELDS if isinstance(one, dict) else None
         if most is not None and len(one) > most:
-            return ProblemField(field=name[:100], value=shown(one), allowed=f"it may have {most} parts")
+            return ProblemField(field=name[:100], value=shown(one), allowed=f"it may have at most {most} parts")
     return None
 
 
 def _with_read_cases(tests: Any) -> Steps[Any]:
-    """Return tests with their cases read one by one where they are many; of those that cannot be read a few are left
-    as they were sent."""
+    """Return tests whose cases are already validated, one per step, if they are many.
+
+    Invalid cases stay as they were sent, so that validating the tests reports them; after `FEW` of them it stops.
+    """
     kind = tests.get("kind") if isinstance(tests, dict) else None
     adapter = _CASES.get(kind) if isinstance(kind, str) else None
     cases = tests.get("cases") if adapter is not None else None
@@ -303,7 +307,7 @@ def _with_read_cases(tests: Any) -> Steps[Any]:
 
 
 def _is_answer(error: ValidationError) -> bool:
-    """Tell whether nothing but the completion is at fault."""
+    """Return whether the completion is the only thing wrong."""
     if error.error_count() > 1:
         return False
     (one,) = error.errors(include_url=False, include_input=False, include_context=False)
@@ -311,7 +315,7 @@ def _is_answer(error: ValidationError) -> bool:
 
 
 def _fields(adapter: TypeAdapter[Any], error: ValidationError, sent: object) -> list[ProblemField]:
-    """Return what is wrong with `sent`. Where that is thousands of things, a few parts of it are looked at only."""
+    """Return what is wrong with `sent`. If there are thousands of errors, only a few parts of it are examined."""
     if error.error_count() <= FEW * 10:
         return problem_fields(error, sent)
     few = _few_of(sent, 6)
@@ -319,11 +323,11 @@ def _fields(adapter: TypeAdapter[Any], error: ValidationError, sent: object) -> 
         adapter.validate_python(few)
     except ValidationError as first:
         return problem_fields(first, few)
-    return [ProblemField(field="", value="", allowed=f"{error.error_count()} things are wrong with it")]
+    return [ProblemField(field="", value="", allowed=f"it has {error.error_count()} errors")]
 
 
 def _few_of(sent: object, depth: int) -> object:
-    """Return the first parts of what was sent, and of its parts."""
+    """Return a copy with only the first parts at each level."""
     if depth and isinstance(sent, dict):
         return {name: _few_of(one, depth - 1) for name, one in islice(sent.items(), FEW)}
     if depth and isinstance(sent, list):
@@ -332,7 +336,7 @@ def _few_of(sent: object, depth: int) -> object:
 
 
 def _id(sent: object) -> str | None:
-    """Return the id of an item that may be anything, fit to be written out."""
+    """Return the id of an unvalidated item, made safe for JSON output; None if it has none."""
     identity = sent.get("id") if isinstance(sent, dict) else None
     if not isinstance(identity, str):
         return None

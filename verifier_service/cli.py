@@ -1,4 +1,4 @@
-"""Judge math answers and code in sandboxes: as a REST API, or files of submissions without HTTP."""
+"""Judge math answers and code in sandboxes, through a REST API or from files."""
 
 import asyncio
 import json
@@ -46,16 +46,18 @@ cli.command("settings")(settings.show)
 def main(
     _: VersionOption = False,
 ) -> None:
-    """Judge math answers and code in sandboxes: as a REST API, or files of submissions without HTTP."""
+    """Judge math answers and code in sandboxes, through a REST API or from files."""
 
 
 @cli.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="address to listen on; VERIFIER_HOST if left out")] = None,
+    host: Annotated[str | None, typer.Option(help="address to listen on; default: VERIFIER_HOST")] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="port to listen on, 0 for any; VERIFIER_PORT if left out")
+        int | None, typer.Option(min=0, max=65535, help="port to listen on, 0 for any free one; default: VERIFIER_PORT")
     ] = None,
-    insecure: Annotated[bool, typer.Option(help="serve others without a key; VERIFIER_INSECURE=1 is the same")] = False,
+    insecure: Annotated[
+        bool, typer.Option(help="serve other machines without a key; same as VERIFIER_INSECURE=1")
+    ] = False,
 ) -> None:
     """Serve the REST API."""
     from verifier_service.api import server
@@ -85,9 +87,9 @@ def serve(
             raise failed(app.state.cannot_start)
 
 
-FILE = Annotated[Path, typer.Argument(help="one item a line, as in POST /v1/verify or /v1/run; - reads stdin")]
-OUTPUT = Annotated[Path | None, typer.Option("--output", "-o", help="write results here and not to stdout")]
-SUMMARY = Annotated[Path | None, typer.Option(help="write the summary here as JSON, and not to stderr")]
+FILE = Annotated[Path, typer.Argument(help="one JSON item per line, as in POST /v1/verify or /v1/run; - reads stdin")]
+OUTPUT = Annotated[Path | None, typer.Option("--output", "-o", help="write results to this file instead of stdout")]
+SUMMARY = Annotated[Path | None, typer.Option(help="write the summary to this file as JSON instead of stderr")]
 
 
 @cli.command()
@@ -96,16 +98,17 @@ def verify(
     output: OUTPUT = None,
     summary: SUMMARY = None,
     format_name: Annotated[
-        str | None, typer.Option("--format", help="FILE is a data set in this format; `auto` finds it by the columns")
+        str | None,
+        typer.Option("--format", help="FILE is a data set in this format; `auto` detects it from the columns"),
     ] = None,
-    completion: Annotated[str, typer.Option(help="the column of a data set that is judged")] = "completion",
+    completion: Annotated[str, typer.Option(help="the data set's column with the text to judge")] = "completion",
     stop: Annotated[
-        bool, typer.Option("--stop", help="end at the first row of a data set that cannot be read")
+        bool, typer.Option("--stop", help="stop at the first row of a data set that cannot be read")
     ] = False,
 ) -> None:
-    """Judge a file of submissions without HTTP and write one result a line, in the same order.
+    """Judge a file of submissions without HTTP; write one result per line, in the same order.
 
-    A line that cannot be read gets a result that says why. Counts by verdict, accuracy and seconds come at the end.
+    A line that cannot be read gets a result that says why. A summary follows: counts by verdict, accuracy, seconds.
     """
     _carry_out_file(
         "verify", file, output, summary, files.DataSet(format_name, completion, stop) if format_name else None
@@ -114,7 +117,7 @@ def verify(
 
 @cli.command()
 def run(file: FILE, output: OUTPUT = None, summary: SUMMARY = None) -> None:
-    """Run a file of programs in the sandbox, without judging them, and write one result a line, in the same order."""
+    """Run a file of programs in the sandbox without judging them; write one result per line, in the same order."""
     _carry_out_file("run", file, output, summary)
 
 
@@ -154,25 +157,25 @@ async def _carry_out(
 
 @cli.command()
 def doctor() -> None:
-    """Tell which runner can be used here, why not the others, and which guarantees hold; 1 if none can."""
+    """Show which runners work here, why others do not, and what the sandbox guarantees; exits 1 if none works."""
     raise typer.Exit(asyncio.run(_doctor(read_settings())))
 
 
 async def _doctor(settings: Settings) -> int:
     console = Console(soft_wrap=True)
-    configure(settings.model_copy(update={"log_level": "error"}))  # a table is no place for its lines
+    configure(settings.model_copy(update={"log_level": "error"}))  # log lines would break up the table
     console.print(f"grpo-verifier {__version__}, Python {platform.python_version()}\n", highlight=False)
     languages = load_languages()
     for name, make in RUNNERS.items():
         runner = make(settings, languages)
         reason = await runner.available()
-        found = "[green]can be used[/]" if reason is None else f"[yellow]no[/], {escape(reason)}"
+        found = "[green]works[/]" if reason is None else f"[yellow]unavailable[/]: {escape(reason)}"
         console.print(f"[bold]{name}[/]: {found}", highlight=False)
         await runner.close()
     try:
         runner, why = await choose_runner(settings, languages)
     except RunnerUnavailable as error:
-        console.print(f"\n[red]no sandbox can be had here: {escape(str(error))}[/]", highlight=False)
+        console.print(f"\n[red]no sandbox can be started here: {escape(str(error))}[/]", highlight=False)
         return 1
     try:
         console.print(f"\n[bold]chosen[/]: {escape(why)}", highlight=False)
@@ -180,14 +183,14 @@ async def _doctor(settings: Settings) -> int:
             console.print(f"  {language}: {version}", highlight=False)
         return _tell(console, await probe(runner))
     except JudgeError as error:
-        console.print(f"[red]a sandbox broke while it was looked at: {escape(str(error))}[/]", highlight=False)
+        console.print(f"[red]the sandbox broke during its checks: {escape(str(error))}[/]", highlight=False)
         return 1
     finally:
         await runner.close()
 
 
 def _tell(console: Console, checks: list[Check]) -> int:
-    """Show what a sandbox guarantees; return the status of the command."""
+    """Print the table of guarantees; return the command's exit status."""
     table = Table("guarantee", "holds", "seen")
     for check in checks:
         table.add_row(check.name, "[green]yes[/]" if check.ok else "[red]NO[/]", escape(check.detail))
@@ -195,7 +198,7 @@ def _tell(console: Console, checks: list[Check]) -> int:
     broken = [check.name for check in checks if not check.ok]
     if broken or not checks:
         console.print(
-            f"[red]this does not hold here: {'; '.join(broken) or 'nothing was looked at'}[/]", highlight=False
+            f"[red]not guaranteed here: {'; '.join(broken) or 'nothing could be checked'}[/]", highlight=False
         )
         return 1
     return 0
@@ -211,9 +214,9 @@ def openapi() -> None:
 
 @cli.command()
 def bench(
-    count: Annotated[int, typer.Option(min=1, max=100_000, help="submissions of each kind")] = 512,
+    count: Annotated[int, typer.Option(min=1, max=100_000, help="number of submissions of each kind")] = 512,
 ) -> None:
-    """Measure how many submissions a second this machine judges, without HTTP."""
+    """Measure how many submissions per second this machine judges, without HTTP."""
     settings = read_settings()
     configure(settings.model_copy(update={"log_level": "warning"}))
     try:
@@ -223,7 +226,7 @@ def bench(
 
 
 async def _bench(settings: Settings, count: int) -> None:
-    """Judge `count` different submissions of each kind, so that none is answered from another's result."""
+    """Judge `count` submissions of each kind, all different: equal ones could share a result."""
     kinds: dict[str, list[dict[str, object]]] = {
         "math": [{"kind": "math", "completion": f"\\boxed{{{n}/2}}", "reference": f"{n / 2}"} for n in range(count)],
         "code, 5 calls": [

@@ -1,6 +1,6 @@
-"""A batch from arrival to answer: admit each item, judge by kind under a cap and a deadline, keep the order.
+"""Take a batch from arrival to answer: admit each item, judge by kind under a cap and a deadline, keep the order.
 
-It knows a table of judges and nothing of what they judge. This is the only place where our failures, and the faults of
+The dispatcher knows a table of judges and nothing about what they judge. Only here do our own failures, and faults in
 a request, become results.
 """
 
@@ -28,25 +28,25 @@ from verifier_service.settings import Settings
 log = structlog.get_logger()
 
 UNWIND_S = 0.6
-"""How long after a deadline judges may take to tell what they know."""
+"""How long after a deadline judges may take to report what they have."""
 NOT_REPORTED = "the judge did not report it"
 
 
 ItemResult = MathResult | CodeResult | RunResult | UnreadResult
-"""What an item came to."""
+"""The result of one item."""
 
 RESULTS = {"math": MathResult, "code": CodeResult, "run": RunResult, "unknown": UnreadResult}
-"""The type of the results of each kind of item."""
+"""The result type for each kind of item."""
 
 OnItemResult = Callable[[int, ItemResult], None]
 OnError = Callable[[int, JudgeError], bool | None]
-"""Told of an item that met with a judge error; returns true if the caller says itself what becomes of it."""
+"""Called with the index of an item and its judge error; returns true if the caller handles the item itself."""
 
 Judges = Mapping[str, Judge[Any, Any, ItemResult]]
 
 
 class Dispatcher:
-    """Carries out batches. One for a process; `carry_out` may be called concurrently."""
+    """Carries out batches. One per process; `carry_out` may be called concurrently."""
 
     def __init__(self, settings: Settings, judges: Judges, metrics: Metrics) -> None:
         self._settings = settings
@@ -62,7 +62,7 @@ class Dispatcher:
 
     @property
     def in_hand(self) -> int:
-        """How many submissions wait or run."""
+        """How many submissions are waiting or running."""
         return self._admission.in_hand
 
     async def carry_out(
@@ -72,20 +72,23 @@ class Dispatcher:
         on_result: OnItemResult | None = None,
         on_error: OnError | None = None,
     ) -> list[ItemResult]:
-        """Judge (or run) a batch and return one result for each item, in the same order.
+        """Judge (or run) a batch and return one result per item, in the same order.
 
-        `on_result(index, result)` is called with each of them as soon as it is there, and before that
-        `on_error(index, error)` if it is a `judge_error`: if that returns true it is no result yet, and not counted.
+        Args:
+            on_result: called as `on_result(index, result)` as soon as each result is available.
+            on_error: called as `on_error(index, error)` before that, for a `judge_error`. If it returns true, the error
+                is not counted as a result: the caller will judge the item again.
 
         Raises:
-            Overloaded: too many items are waiting, or TooManyInHand: of this client; nothing was judged.
-            BadRequest: the client may never have so many in hand.
+            Overloaded: too many items are waiting; nothing was judged.
+            TooManyInHand: too many items of this client are waiting or running; nothing was judged.
+            BadRequest: the batch is larger than the client's key ever allows.
         """
         async with self.place(batch, client):
             return await self.judge_placed(batch, client, on_result, on_error)
 
     def unread(self, item: Unread) -> ItemResult:
-        """Return the result of an item that no judge sees; it needs no place in the queue."""
+        """Return the result of an item that cannot be read; no judge sees it and it takes no place in the queue."""
         work = _Work(Batch([item]), self._metrics)
         work.take(0, _result_of(item))
         (result,) = work.results_so_far
@@ -93,7 +96,7 @@ class Dispatcher:
 
     @asynccontextmanager
     async def place(self, batch: Batch, client: Client) -> AsyncIterator[None]:
-        """Hold a place in the queue for a batch. Raises as `carry_out`."""
+        """Hold places in the queue for a batch. Raises like `carry_out`."""
         until_s = batch.arrived_s + self._deadline_s(batch)
         async with self._admission.place(len(batch.items), client, until_s):
             yield
@@ -105,7 +108,7 @@ class Dispatcher:
         on_result: OnItemResult | None = None,
         on_error: OnError | None = None,
     ) -> list[ItemResult]:
-        """Judge a batch that has its place. See `carry_out`."""
+        """Judge a batch that already has its places. See `carry_out`."""
         deadline_s = self._deadline_s(batch)
         work = _Work(batch, self._metrics, self._admission.done, on_result, on_error)
         try:
@@ -120,7 +123,7 @@ class Dispatcher:
         return batch.deadline_s or self._settings.default_deadline_s
 
     async def _judge_in_time(self, work: "_Work", client: Client, deadline_s: float) -> None:
-        """Judge until the deadline. What hangs then ends in its own time, and nobody waits for it."""
+        """Judge until the deadline. Judging that hangs is cancelled and left to end by itself; the answer goes out."""
         asking.set(client)
         until_s = work.arrived_s + deadline_s
         ends_s.set(until_s)
@@ -133,7 +136,7 @@ class Dispatcher:
                 judging.cancel()
                 done, _ = await asyncio.wait({judging}, timeout=UNWIND_S)
         except asyncio.CancelledError:
-            work.is_over = True  # nobody waits for it any more: nothing is to be counted or logged
+            work.is_over = True  # the caller has gone: count and log nothing more
             judging.cancel()
             self._let_unwind(judging)
             raise
@@ -155,7 +158,7 @@ class Dispatcher:
                 tasks.create_task(guarded(judging))
 
     async def _admit(self, work: "_Work", deadline_s: float) -> dict[str, list[tuple[int, Any]]]:
-        """Return what was admitted with its index, by kind."""
+        """Return the admitted items with their indices, by kind."""
         admitted: dict[str, list[tuple[int, Any]]] = defaultdict(list)
         admissions = {kind: judge.admission(deadline_s) for kind, judge in self._judges.items()}
         own = Slice()
@@ -173,7 +176,7 @@ class Dispatcher:
 
 
 class _Work:
-    """The items of a batch and what has come of them so far."""
+    """The items of a batch and their results so far."""
 
     def __init__(
         self,
@@ -187,9 +190,9 @@ class _Work:
         self.arrived_s = batch.arrived_s
         self._on_error = on_error
         self.left_over = JudgeError(NOT_REPORTED)
-        """What becomes of items that were not reported."""
+        """The error for items that no judge reported."""
         self.is_over = False
-        """Whether nothing more is to be taken: the answer is written, or nobody waits for it."""
+        """Whether to ignore further results: the answer is written, or the caller has gone."""
         self._metrics = metrics
         self._on_done = on_done
         self._on_result = on_result
@@ -200,7 +203,7 @@ class _Work:
         return lambda index, result: self.take(indices[index], result)
 
     def take(self, index: int, result: ItemResult | JudgeError) -> None:
-        """Take the result of one item."""
+        """Record the result of one item; the first result counts."""
         if self.is_over or self._results[index] is not None:
             return
         item, made = self.items[index], result
@@ -222,11 +225,11 @@ class _Work:
 
     @property
     def results_so_far(self) -> list[ItemResult]:
-        """The results that are there, in the order of the items."""
+        """The results that have arrived, in the order of the items."""
         return [result for result in self._results if result is not None]
 
     async def results(self) -> list[ItemResult]:
-        """Return all results, those that did not come as judge errors."""
+        """Return one result per item; items without a result get a judge error."""
         own = Slice()
         for index, result in enumerate(self._results):
             if result is None:
@@ -237,7 +240,7 @@ class _Work:
 
 
 def judge_error(item: Item, error: JudgeError) -> ItemResult:
-    """Return the result of an item of which nothing may be concluded."""
+    """Return the result of an item about which nothing can be concluded."""
     may_quote = error.cause in (Cause.BAD_REQUEST, Cause.INTERNAL)
     log.info(
         "judge_error",
@@ -252,7 +255,7 @@ def judge_error(item: Item, error: JudgeError) -> ItemResult:
 
 
 def _result_of(item: Unread) -> ItemResult | JudgeError:
-    """Return what an item came to that cannot be read: a completion at fault is no answer, else nothing is known."""
+    """Return the result of an unreadable item: `no_answer` if its completion is the reason, else a judge error."""
     result_type = RESULTS[item.kind]
     if item.is_answer and result_type is not RunResult:
         return result_type.no_answer(item.id, item.reason)
@@ -260,5 +263,5 @@ def _result_of(item: Unread) -> ItemResult | JudgeError:
 
 
 async def judge_all(kind: str, judge: Judge[Any, Any, ItemResult], items: Sequence[Item]) -> list[Any]:
-    """Judge a list with one judge, started by the caller, and return the results in its order."""
+    """Judge a list with one judge, which the caller has started; return the results in the same order."""
     return await Dispatcher(Settings(), {kind: judge}, Metrics()).carry_out(Batch(items))

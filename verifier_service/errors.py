@@ -1,19 +1,19 @@
-"""What can go wrong on our side, one class for each boundary that a request crosses.
+"""Everything that can go wrong on our side, one class for each boundary that a request crosses.
 
 VerifierError
 ├── NotJson           the body is not JSON: 400
-├── TooSlow           the body came too slowly: 408
+├── TooSlow           the body arrived too slowly: 408
 ├── BadRequest        the body is not a batch: 422
-│   └── DigestMismatch  it is not what its digest says: 409
-├── Overloaded        the queue is full, or the service ends: 503 with Retry-After
-│   └── TooManyInHand   the client has as many in hand as its key allows: 429 with Retry-After
+│   └── DigestMismatch  the body does not have the digest in the path: 409
+├── Overloaded        the queue is full, or the service is shutting down: 503 with Retry-After
+│   └── TooManyInHand   the client has as many submissions in flight as its key allows: 429 with Retry-After
 ├── NoRoom            the disk is full: 507
-└── JudgeError        ours, or the item's: becomes a `judge_error` result, never a score
-    ├── BadItem       an item asks for what cannot be had
+└── JudgeError        our fault, or the item's: becomes a `judge_error` result, never a score
+    ├── BadItem       the item asks for something that this service does not offer
     ├── BoxDied       the sandbox broke while it ran a submission
-    ├── RunnerUnavailable  no sandbox can be had at all
-    ├── WorkerDied    math workers die, or cannot be started, whatever they are given
-    ├── NodeLost      of a cluster: one node after another was lost while it judged the item
+    ├── RunnerUnavailable  no sandbox can be started at all
+    ├── WorkerDied    math workers cannot be started, or die on any input
+    ├── NodeLost      in a cluster: one node after another was lost while it judged the item
     └── ReferenceUnusable  the reference or the tests cannot be used
 
 The program's own failures are not here: they are values, see `schema.Verdict`.
@@ -31,11 +31,11 @@ class VerifierError(Exception):
 
 
 class NotJson(VerifierError):
-    """The body is not JSON; the message says where it ceases to be."""
+    """The body is not valid JSON; the message says at which byte."""
 
 
 class TooSlow(VerifierError):
-    """The body came more slowly than it may; the rest of it is not waited for."""
+    """The body arrived more slowly than the limits allow; the rest of it is not read."""
 
 
 class BadRequest(VerifierError):
@@ -52,13 +52,13 @@ class BadRequest(VerifierError):
 
 
 class DigestMismatch(BadRequest):
-    """The digest in the path is not that of the body."""
+    """The body does not have the digest given in the path."""
 
     status = 409
 
 
 class Overloaded(VerifierError):
-    """Nothing was judged, and the caller should come again after `retry_after_s` seconds."""
+    """Nothing was judged; the caller should try again after `retry_after_s` seconds."""
 
     status = 503
 
@@ -93,17 +93,17 @@ class Cause(Worded):
 
 
 class TooManyInHand(Overloaded):
-    """The client has as many submissions waiting and running as it may."""
+    """The client already has as many submissions waiting and running as its key allows."""
 
     status = 429
 
 
 class NoRoom(VerifierError):
-    """There is no room to store what was sent; nothing of it was, and all that was stored before is safe."""
+    """The disk is too full to store the request: nothing of it was stored, and everything stored before is safe."""
 
 
 class JudgeError(VerifierError):
-    """We failed to judge: nothing may be concluded about the submission. `cause` says why, for counting."""
+    """The item was not judged: nothing can be concluded about the submission. `cause` says why, for metrics."""
 
     cause: Cause = Cause.INTERNAL
 
@@ -114,17 +114,17 @@ class JudgeError(VerifierError):
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same submission may well be judged a moment later: nothing is wrong with it."""
+        """Whether a retry within moments is likely to succeed: only a sandbox or worker failed."""
         return self.cause.may_pass
 
     @property
     def is_ours(self) -> bool:
-        """Whether the same submission may be judged another time: nothing is wrong with it."""
+        """Whether the submission is valid, so that sending it again later can succeed."""
         return self.cause.is_ours
 
 
 class BadItem(JudgeError):
-    """An item asks for what cannot be had here: a language, a limit above the maximum, tests that are not kept."""
+    """An item asks for something not offered here: a language, a limit above the maximum, a suite that is not kept."""
 
     cause = Cause.BAD_REQUEST
 
@@ -133,7 +133,7 @@ class BadItem(JudgeError):
 
 
 class BoxDied(JudgeError):
-    """A sandbox broke (it died, or broke the protocol) while it ran a submission; a fresh one may do better."""
+    """A sandbox died or broke the protocol while it ran a submission; a fresh one may succeed."""
 
     cause = Cause.BOX_DIED
 
@@ -145,18 +145,18 @@ class RunnerUnavailable(JudgeError):
 
 
 class WorkerDied(JudgeError):
-    """Workers cannot be started, or die whatever they are given; the message says why."""
+    """Math workers cannot be started, or die on any input; the message says why."""
 
     cause = Cause.WORKER_DIED
 
 
 class NodeLost(JudgeError):
-    """A node of a cluster, or what judges on it, was lost before it told what a submission came to."""
+    """A node of a cluster, or its replica, was lost before it reported a result."""
 
     cause = Cause.NODE_LOST
 
 
 class ReferenceUnusable(JudgeError):
-    """The reference answer, the tests or the special judge cannot be used, whatever the submission is."""
+    """The reference, the tests or the special judge cannot be used, whatever the submission is."""
 
     cause = Cause.BAD_REQUEST

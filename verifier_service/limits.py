@@ -1,4 +1,4 @@
-"""The limits of a test under the settings: fill in what is left out, refuse what is above the maximum."""
+"""Apply the settings to the limits of a test: fill in defaults, refuse values above the maximum."""
 
 from sandboxes.protocol import job
 from verifier_service.errors import BadItem
@@ -8,12 +8,12 @@ from verifier_service.settings import Settings
 
 
 def maximum(limit: Limit, settings: Settings) -> float:
-    """Return the most that a request may ask for."""
+    """Return the highest value that a request may ask for."""
     return getattr(settings, limit.maximum_setting)
 
 
 def default(limit: Limit, settings: Settings) -> float:
-    """Return what a limit with a default of its own is when it is left out."""
+    """Return the value of a limit that the request omits; only for limits whose default is a setting."""
     return getattr(settings, limit.default_setting)
 
 
@@ -26,11 +26,12 @@ def check(asked: Limits, settings: Settings) -> None:
     for limit in LIMITS:
         value = getattr(asked, limit.name)
         if value is not None and value > maximum(limit, settings):
-            raise BadItem(f"limits.{limit.name}", value, f"the maximum here is {maximum(limit, settings):g}")
+            most = f"{maximum(limit, settings):g} (VERIFIER_{limit.maximum_setting.upper()})"
+            raise BadItem(f"limits.{limit.name}", value, f"the maximum is {most}")
 
 
 def fill(asked: Limits, settings: Settings) -> job.Limits:
-    """Fill in what `asked` leaves out. The wall limit is at least the time limit."""
+    """Return the limits with defaults for those that `asked` omits. The wall limit is at least the time limit."""
     time_limit_s = asked.time_limit_s or default(TIME, settings)
     wall_limit_s = asked.wall_limit_s or min(maximum(WALL, settings), 3 * time_limit_s + 2)  # as WALL.rule says
     return job.Limits(
@@ -44,17 +45,20 @@ def fill(asked: Limits, settings: Settings) -> job.Limits:
 
 
 def budget(asked: Limits, filled: job.Limits, settings: Settings, deadline_s: float, runs: int) -> job.Budget:
-    """Return what all tests of a submission may take together; it follows from the request and the settings alone.
+    """Return the time that all tests of a submission may take together.
 
-    That is `2 * wall_limit_s + n * time_limit_s`, at most the settings' share of the deadline, and at least one test's
-    time limit as far as half of the deadline has room for it. Tests that are run several times (`runs`) may take so
-    many times that, up to half of the deadline.
+    It depends on the request and the settings alone, never on load. For n tests it is
+    `2 * wall_limit_s + n * time_limit_s`, capped at the settings' share of the deadline. The cap is never below one
+    test's time limit, unless that is more than half of the deadline. For tests that are run several times (`runs`),
+    everything is multiplied by `runs`, and the cap is at most half of the deadline.
 
     Raises:
-        BadItem: the time limit that is asked for does not fit into the deadline.
+        BadItem: the requested time limit does not fit into the deadline.
     """
     if asked.time_limit_s is not None and asked.time_limit_s > deadline_s:
-        raise BadItem("limits.time_limit_s", asked.time_limit_s, f"deadline_s is only {deadline_s:g}")
+        raise BadItem(
+            "limits.time_limit_s", asked.time_limit_s, f"it must be at most deadline_s, which is {deadline_s:g}"
+        )
     share_s = min(runs * settings.budget_share, max(0.5, settings.budget_share)) * deadline_s
     return job.Budget(
         base_s=2 * runs * filled.wall_limit_s,
@@ -64,7 +68,7 @@ def budget(asked: Limits, filled: job.Limits, settings: Settings, deadline_s: fl
 
 
 def tables(settings: Settings) -> LimitTables:
-    """Return defaults and maxima by name."""
+    """Return defaults and maxima by the limit's name."""
     return LimitTables(
         default={one.name: one.rule if one.default is None else default(one, settings) for one in LIMITS},
         maximum={one.name: maximum(one, settings) for one in LIMITS},
@@ -72,7 +76,7 @@ def tables(settings: Settings) -> LimitTables:
 
 
 def describe(settings: Settings) -> list[LimitInfo]:
-    """Return the table of limits with what holds here."""
+    """Return the table of limits with the defaults and maxima of this service."""
     known = tables(settings)
     return [
         LimitInfo(

@@ -1,10 +1,10 @@
-"""The service on Ray Serve, over many machines: `serve run verifier_service.ray_app:app`, or deploy/ray/serve.yaml.
+"""The service on Ray Serve, across machines: `serve run verifier_service.ray_app:app`, or deploy/ray/serve.yaml.
 
-Three deployments. `Front` is the HTTP app as it is on one machine: keys, admission, deadlines, durable submissions, 503
-with Retry-After. `Code` judges programs, one replica on each node with all its cores; `Math` compares answers. The
-front reaches both by handles; parts of a batch go there, and outcomes stream back.
+There are three deployments. `Front` is the same HTTP app as on one machine: keys, admission, deadlines, durable
+submissions, 503 with Retry-After. `Code` judges programs, with one replica per node that uses all its cores. `Math`
+compares answers. The front sends parts of a batch to both through Ray handles, and results stream back.
 
-Here stands what must hold wherever it runs; how many replicas there are is for the YAML to say. docs/how-to/ray.md.
+This module fixes what must be the same everywhere; the number of replicas belongs in the YAML. See docs/how-to/ray.md.
 """
 
 import asyncio
@@ -35,25 +35,26 @@ from verifier_service.service import code_judges, math_judges
 from verifier_service.settings import Settings
 
 NEEDS_A_KEY = (
-    "the front of a cluster is served where Ray Serve's proxies listen, so it needs a key: set VERIFIER_KEYS_FILE or "
-    "VERIFIER_API_KEY; or VERIFIER_PUBLISHED_ON=127.0.0.1 if only this machine reaches them; or VERIFIER_INSECURE=1"
+    "Ray Serve's proxies may be reachable from other machines, so the front of a cluster needs a key: set "
+    "VERIFIER_KEYS_FILE or VERIFIER_API_KEY; or VERIFIER_PUBLISHED_ON=127.0.0.1 if only this machine reaches the "
+    "proxies; or VERIFIER_INSECURE=1"
 )
 
 
 class HandleNodes:
-    """The replicas of a deployment, reached by its handle. See `cluster.remote.Nodes`."""
+    """The replicas of a deployment, called through its Ray handle. See `cluster.remote.Nodes`."""
 
     def __init__(self, handle: DeploymentHandle[Any]) -> None:
         self._hello = handle.options(method_name="hello")
         self._judge = handle.options(method_name="judge", stream=True)
 
     async def hello(self) -> Hello:
-        """Ask any replica what it is; waits until there is one."""
+        """Return what any one replica says about itself; waits until there is a replica."""
         with _as_ours():
             return await self._hello.remote()
 
     async def judge(self, part: Part) -> AsyncGenerator[Told, None]:
-        """Have a part judged by a replica."""
+        """Have a replica judge a part of a batch; yields its results as they come."""
         with _as_ours():
             told = cast(DeploymentResponseGenerator[Told], self._judge.remote(part))
             is_over = False
@@ -66,21 +67,21 @@ class HandleNodes:
                     told.cancel()
 
     async def put(self, body: bytes) -> object:
-        """Put bytes into the object store, from which each node takes them once."""
+        """Put bytes into Ray's object store, so that each node fetches them only once."""
         return await asyncio.to_thread(ray.put, body)
 
 
 @contextmanager
 def _as_ours() -> Iterator[None]:
-    """Have what Ray raises become what it says of the node."""
+    """Translate Ray's exceptions into ours."""
     try:
         yield
     except (BackPressureError, DeploymentUnavailableError) as error:
-        raise RunnerUnavailable(f"no node takes it: {error.message}") from error
+        raise RunnerUnavailable(f"no node accepts work: {error.message}") from error
     except RayTaskError as error:
-        if isinstance(error.cause, (RayError, RayServeException)):  # it reports what befell something else
+        if isinstance(error.cause, (RayError, RayServeException)):  # raised on the replica, about another actor
             raise NodeLost(_first_line(error.cause)) from error
-        raise JudgeError(f"the node broke ({type(error.cause).__name__}); its log has the details") from error
+        raise JudgeError(f"the node failed ({type(error.cause).__name__}); its log has the details") from error
     except (RayError, RayServeException) as error:
         raise NodeLost(_first_line(error)) from error
 
@@ -98,39 +99,39 @@ def _node_name() -> str:
 
 
 def _cores() -> int:
-    """Return how many cores Ray counts on this node: in a container it may have fewer than the machine."""
+    """Return how many cores Ray counts on this node; in a container these can be fewer than the machine has."""
     here = ray.get_runtime_context().get_node_id()
     found = next((node for node in ray.nodes() if node["NodeID"] == here), {})
     return max(int(found.get("Resources", {}).get("CPU", 1)), 1)
 
 
 class _Replica:
-    """What judges on one node, as Ray Serve calls it."""
+    """A replica of `Code` or `Math`, with the methods that Ray Serve and the front call."""
 
     _node: Node
 
     async def hello(self) -> Hello:
-        """Say what this node is."""
+        """Return what this node is and can judge."""
         return self._node.hello()
 
     async def judge(self, part: Part) -> AsyncGenerator[Told, None]:
-        """Judge a part."""
+        """Judge a part of a batch; yields results as they come."""
         async with aclosing(self._node.judge(part)) as answer:
             async for told in answer:
                 yield told
 
     async def check_health(self) -> None:
-        """Called by Ray Serve, which ends a replica for which this fails three times."""
+        """Raise if this node cannot judge. Ray Serve replaces a replica after three failures in a row."""
         if trouble := await self._node.trouble():
             raise Unfit(trouble)
 
     async def __del__(self) -> None:
-        """Called by Ray Serve when the replica is to end."""
+        """End the node's processes. Ray Serve calls this when it stops the replica."""
         await self._node.close()
 
 
 class CodeNode(_Replica):
-    """Judges and runs programs on one node, with all its cores."""
+    """Judges and runs programs on one node, using all its cores."""
 
     async def __init__(self, deployed_by: Build) -> None:
         settings = Settings()
@@ -142,7 +143,7 @@ class CodeNode(_Replica):
 
 
 class MathNode(_Replica):
-    """Compares answers of math, in as many workers as it has cores to itself."""
+    """Compares math answers, with one worker per core that Ray assigned to the replica."""
 
     async def __init__(self, deployed_by: Build) -> None:
         settings = Settings()
@@ -155,7 +156,7 @@ class MathNode(_Replica):
 
 
 class FrontEnd:
-    """The HTTP app, whose judges are the other deployments."""
+    """The HTTP app, with the other deployments as its judges."""
 
     def __init__(self, code: DeploymentHandle[Any], math: DeploymentHandle[Any], deployed_by: Build) -> None:
         self._settings = settings = Settings()
@@ -174,7 +175,7 @@ MANY = 100_000
 Code = serve.deployment(
     name="Code",
     max_replicas_per_node=1,
-    # The front has two parts in hand for each program that runs at once; with several fronts, each of them.
+    # Each front keeps two parts in flight for every program that can run at once; a lower cap would idle the cores.
     max_ongoing_requests=1000,
     ray_actor_options={"num_cpus": 1},
     health_check_period_s=2,
@@ -193,7 +194,7 @@ Math = serve.deployment(
 )(MathNode)
 Front = serve.deployment(
     name="Front",
-    # Who waits and who is refused is decided by the app's own admission, which says when to come again.
+    # No cap from Ray: the app's own admission decides who waits and who is refused, and sends Retry-After.
     max_ongoing_requests=MANY,
     ray_actor_options={"num_cpus": 1},
     graceful_shutdown_timeout_s=60,
@@ -201,6 +202,6 @@ Front = serve.deployment(
 
 
 def app(_: dict[str, str]) -> Application:
-    """Return what Ray Serve deploys."""
+    """Build the application for Ray Serve."""
     here = Build()
     return Front.bind(Code.bind(here), Math.bind(here), here)

@@ -1,4 +1,4 @@
-"""Everything that judges and runs, put together. The HTTP app and the command line both stand on it."""
+"""Build and run the service: judges, boxes, dispatcher and store. The HTTP app and the command line both use it."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,12 +32,12 @@ Judges = Mapping[str, Judge[Any, Any, Any]]
 
 
 def math_judges(service: "Service") -> Judges:
-    """Return the judge of math answers, with workers in this process's care."""
+    """Return the judge of math answers; its workers are children of this process."""
     return {"math": MathJudge(service.settings, service.metrics)}
 
 
 def code_judges(service: "Service") -> Judges:
-    """Return what judges and runs programs, in boxes of the service's runner."""
+    """Return the judges that judge and run programs, in boxes of the service's runner."""
     settings, languages = service.settings, service.languages
     pool = BoxPool(service.runner, settings, service.metrics)
     executor = Executor(pool, settings)
@@ -48,12 +48,12 @@ def code_judges(service: "Service") -> Judges:
 
 
 def all_judges(service: "Service") -> Judges:
-    """Return every judge, here."""
+    """Return every judge, all running on this machine."""
     return {**math_judges(service), **code_judges(service)}
 
 
 class Service:
-    """The judges, what they run on, and the dispatcher in front of them."""
+    """The judges, the runner and stores they use, and the dispatcher in front of them."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Service:
         reason: str,
         judges_of: Callable[["Service"], Judges] = all_judges,
     ) -> None:
-        """`judges_of` makes the judges, by kind, of what stands before them here."""
+        """`judges_of` builds the judges, by kind; it is called when runner, languages and suites are set."""
         self.settings = settings
         self.metrics = metrics
         self.runner = runner
@@ -82,7 +82,7 @@ class Service:
         )
 
     async def start(self) -> None:
-        """Find out which languages can be judged here and begin to warm up."""
+        """Find out which languages can be judged here, and begin to warm up."""
         self.languages.versions = await self.runner.languages()
         absent = [one for name, one in self.languages.known.items() if name not in self.languages.versions]
         self.canaries.leave_out(canary.name for one in absent for canary in known.of_language(one))
@@ -98,13 +98,13 @@ class Service:
             await judge.start()
 
     def watch(self) -> None:
-        """Begin to judge known submissions, and go on with it: for a service that others ask whether it is ready."""
+        """Start judging known submissions at intervals, so that the service can say whether it is ready."""
         warm = known.of_language(self.languages.known[WARM_LANGUAGE])
         self.canaries.watch([known.of_math().name, *(canary.name for canary in warm)])
 
     async def close(self) -> None:
-        """End every process and box that was started."""
-        async with AsyncExitStack() as last_first:  # where one fails to close the others are closed all the same
+        """End every process and box that this service started."""
+        async with AsyncExitStack() as last_first:  # if one fails to close, the others are still closed
             last_first.push_async_callback(self.runner.close)
             for judge in self.judges.values():
                 last_first.push_async_callback(judge.close)
@@ -112,8 +112,10 @@ class Service:
             last_first.push_async_callback(self.stored.close)
 
     async def waiting_for(self) -> dict[str, str]:
-        """Return why each judge that is not warm, and each known submission that does not come to its verdict, is not
-        or does not."""
+        """Return why the service is not ready; empty if it is.
+
+        Maps the name of each judge that is not warm, and of each known submission without its verdict, to the reason.
+        """
         reasons = {name: await judge.ready() for name, judge in self.judges.items()}
         return self.canaries.troubles() | {name: reason for name, reason in reasons.items() if reason is not None}
 
@@ -125,12 +127,12 @@ async def running_service(
     runner: Runner | None = None,
     judges_of: Callable[[Service], Judges] = all_judges,
 ) -> AsyncIterator[Service]:
-    """Build, start and in the end close a service; without a `runner` with the one that the settings ask for.
+    """Build and start a service, and close it at the end. Without `runner`, the settings choose one.
 
     Raises:
-        RunnerUnavailable: no sandbox can be had on this machine; the message says what to do.
+        RunnerUnavailable: no sandbox can be started on this machine; the message says what to do.
     """
-    reason = "it was given"
+    reason = "the caller chose it"
     if runner is None:
         runner, reason = await choose_runner(settings, load_languages())
     if runner.cores is not None and "boxes" not in settings.model_fields_set:

@@ -1,4 +1,4 @@
-"""How a command line speaks of a value that it cannot take: which option, what was given, and what is allowed."""
+"""Usage errors of the command lines: they name the option, the value given, and the values allowed."""
 
 from typing import Annotated
 
@@ -21,13 +21,13 @@ VersionOption = Annotated[
 
 
 class Commands(TyperGroup):
-    """A command with others under it; `typer.Typer(cls=Commands)`.
+    """A group of commands, for `typer.Typer(cls=Commands)`, whose usage errors contain the wrong value.
 
-    `--port 99999` is refused as "Invalid value for '--port': 99999: it must be less than or equal to 65535"; Typer
-    alone leaves the value out.
+    `--port 99999` is refused as "Invalid value for '--port': 99999: it must be less than or equal to 65535". Typer
+    alone omits the value.
     """
 
-    # Typer's contexts are of this type, and what it derives them from has a private name.
+    # Typer passes its own Context; the base class in the signature that pyright compares with is private.
     def invoke(self, ctx: typer.Context) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]
         """See `TyperGroup.invoke`."""
         try:

@@ -131,7 +131,7 @@ def test_a_key_may_send_so_many_requests_a_minute(service: Service) -> None:
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused
     assert 1 <= int(refused[0].headers["Retry-After"]) <= 20
-    assert "the key 'erin' may send 3 requests a minute" in refused[0].json()["detail"]
+    assert "the key 'erin' may send 3 requests per minute" in refused[0].json()["detail"]
     assert service.status(f"Bearer {service.alice}") == 200
 
 

@@ -262,7 +262,7 @@ def test_at_the_end_uploads_and_long_polls_are_told_and_it_is_kept_within_its_ti
         os.kill(service.process.pid, signal.SIGTERM)
         for one in (polling, uploading):
             status, headers, document = told(one)
-            assert (status, document["detail"].startswith("the service is ending")) == (503, True)
+            assert (status, document["detail"].startswith("the service is shutting down")) == (503, True)
             assert int(headers["retry-after"]) >= 1
         assert time.monotonic() - began < 30
     service.process.stop()

@@ -132,8 +132,8 @@ def test_one_bad_run_never_touches_its_neighbours_and_order_is_kept(client: http
     assert errors["3"].startswith("language 'cobol': it must be one of")
     assert "a relative path" in errors["4"]
     assert "it must be base64" in errors["5"]
-    assert errors["6"] == "limits.time_limit_s 1000.0: the maximum here is 30"
-    assert errors["7"].endswith("this is where the program itself lies")
+    assert errors["6"] == "limits.time_limit_s 1000.0: the maximum is 30 (VERIFIER_MAX_TIME_LIMIT_S)"
+    assert errors["7"].endswith("this name is reserved for the program itself; choose another")
     assert all(
         one[name] is None for one in results if one["error"] for name in ("stdout", "time_s", "files", "compile")
     )

@@ -85,15 +85,23 @@ def test_the_score_is_the_weighted_share(client: httpx.Client) -> None:
 LONG = 10**4999
 BROKEN: list[tuple[dict[str, Any], str, str]] = [
     (code(colour="red"), "judge_error", "colour 'red': there is no such field"),
-    (code(limits={"time_limit_s": 10_000}), "judge_error", "limits.time_limit_s 10000.0: the maximum here is 30"),
+    (
+        code(limits={"time_limit_s": 10_000}),
+        "judge_error",
+        "limits.time_limit_s 10000.0: the maximum is 30 (VERIFIER_MAX_TIME_LIMIT_S)",
+    ),
     (code(limits={"time_limit": 1}), "judge_error", "limits.time_limit 1: there is no such field"),
     (code(limits={"time_limit_s": -1}), "judge_error", "limits.time_limit_s -1: it must be greater than 0"),
     (code(language="cobol"), "judge_error", "language 'cobol': it must be one of bash, c, cpp"),
     (code(language="pyhton"), "judge_error", "or another name of one of them; the nearest is 'python'"),
     (code(completion=7), "judge_error", "completion 7: it must be a valid string"),
     (code(completion="x" * 1_000_001), "no_answer", "(1000001 characters): it must have at most 1000000 characters"),
-    (code(completion="```python\nx = '\ud800'\n```"), "no_answer", "half a surrogate pair is not a character"),
-    (code(tests="nowhere"), "judge_error", "tests 'nowhere': it must be the name of a suite of this request"),
+    (
+        code(completion="```python\nx = '\ud800'\n```"),
+        "no_answer",
+        "it contains a lone surrogate, which is not a character",
+    ),
+    (code(tests="nowhere"), "judge_error", "tests 'nowhere': it must name a suite of this request"),
     (code(tests={"sha256": "0" * 64}), "judge_error", "send its tests with `PUT /v1/suites/000"),
     (code(tests={"kind": "call", "entry_point": "f", "cases": []}), "judge_error", "tests.cases empty list: it must"),
     (code(tests={"kind": "call", "cases": [{"expected": 1}]}), "judge_error", "tests.entry_point: this field is requ"),
@@ -109,13 +117,13 @@ BROKEN: list[tuple[dict[str, Any], str, str]] = [
     (
         code(tests={"kind": "stdio", "cases": [{"stdout": "", "files": {"solution.py": ""}}]}),
         "judge_error",
-        "this is where the program itself lies",
+        "this name is reserved for the program itself; choose another",
     ),
     ({"kind": "poem", "completion": ""}, "judge_error", "its kind must be one of 'math', 'code'"),
     ({"kind": "math", "completion": "1"}, "judge_error", "reference: this field is required"),
     ({"kind": "math", "completion": "1", "reference": ""}, "judge_error", "the reference is empty"),
     ({"kind": "math", "completion": "1", "reference": "1", "extract": ["eyes"]}, "judge_error", "extract.0 'eyes': it"),
-    ({"kind": "math", "completion": "\udfff", "reference": "1"}, "no_answer", "half a surrogate pair"),
+    ({"kind": "math", "completion": "\udfff", "reference": "1"}, "no_answer", "a lone surrogate"),
 ]
 
 

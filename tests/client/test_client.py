@@ -257,10 +257,10 @@ def test_a_submission_that_cannot_be_judged_says_which_field_is_to_blame(verifie
 def test_a_refusal_names_every_field() -> None:
     def script(number: int, body: bytes) -> Answer:
         errors = [
-            {"field": "deadline_s", "value": "99", "allowed": "the maximum here is 30"},
+            {"field": "deadline_s", "value": "99", "allowed": "the maximum is 30"},
             {"field": "suites", "value": "[]", "allowed": "an object"},
         ]
-        problem = {"title": "no", "status": 422, "detail": "deadline_s 99: the maximum here is 30", "errors": errors}
+        problem = {"title": "no", "status": 422, "detail": "deadline_s 99: the maximum is 30", "errors": errors}
         return 422, {}, json.dumps(problem).encode()
 
     with (
@@ -269,7 +269,7 @@ def test_a_refusal_names_every_field() -> None:
         pytest.raises(VerifierRefused) as raised,
     ):
         client.verify([math(1, 1)])
-    assert "deadline_s 99: the maximum here is 30 [suites []: an object]" in str(raised.value)
+    assert "deadline_s 99: the maximum is 30 [suites []: an object]" in str(raised.value)
 
 
 def test_an_answer_with_fields_of_a_newer_service_is_read() -> None:

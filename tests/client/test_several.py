@@ -142,12 +142,12 @@ def test_progress_and_each_result_are_told_of(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"urls": "localhost:8000"}, "urls 'localhost:8000': an address begins with http:// or https://"),
-        ({"urls": ","}, "urls: there is no address"),
-        ({"chunk": 0}, "chunk 0: 1 to 4096"),
-        ({"concurrency": 1000}, "concurrency 1000: 1 to 256"),
-        ({"deadline_s": -1}, "deadline_s -1: more than 0"),
-        ({"patience_s": float("nan")}, "patience_s nan: more than 0"),
+        ({"urls": "localhost:8000"}, "urls 'localhost:8000': it must begin with http:// or https://"),
+        ({"urls": ","}, "urls is empty: it must have at least one address"),
+        ({"chunk": 0}, "chunk 0: it must be 1 to 4096"),
+        ({"concurrency": 1000}, "concurrency 1000: it must be 1 to 256"),
+        ({"deadline_s": -1}, "deadline_s -1: it must be more than 0"),
+        ({"patience_s": float("nan")}, "patience_s nan: it must be more than 0"),
     ],
 )
 def test_options_that_are_not_allowed_are_named(options: dict[str, Any], said: str) -> None:

@@ -42,7 +42,7 @@ def test_a_checker_of_testlib_asks_for_its_header() -> None:
     row = next(case["row"] for name, case in cases() if name == "code_contests_plus")
     refused = read_one("code_contests_plus", row)
     assert isinstance(refused, str)
-    assert refused.endswith("a checker that uses testlib needs testlib.h, which is not given")
+    assert refused.endswith("a checker that uses testlib needs testlib.h, which was not provided")
 
 
 def test_an_id_does_not_depend_on_the_other_rows() -> None:

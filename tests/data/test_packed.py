@@ -27,14 +27,14 @@ def test_a_text_is_read(text: str, protocol: int) -> None:
 @pytest.mark.parametrize("held", [Runs(), ["a"], ("a", "b"), {"a": 1}, b"a", 1, None])
 def test_anything_else_is_refused(held: object) -> None:
     for protocol in range(6):
-        with pytest.raises(Fault, match="one text and nothing else"):
+        with pytest.raises(Fault, match="a single string; anything else is refused"):
             text_of_pickle(pickle.dumps(held, protocol), "tests")
 
 
 def test_every_cut_of_a_pickle_is_refused_and_so_is_what_follows_it() -> None:
     whole = pickle.dumps("some text")
     for data in [*(whole[:size] for size in range(len(whole))), whole + b"."]:
-        with pytest.raises(Fault, match="one text and nothing else"):
+        with pytest.raises(Fault, match="a single string; anything else is refused"):
             text_of_pickle(data, "tests")
 
 

@@ -39,14 +39,14 @@ def test_a_row_that_cannot_be_read_is_named_and_the_others_are_read(tmp_path: Pa
     _, tasks = open_tasks(Place(str(path)))
     read = [str(task) if isinstance(task, RowUnreadable) else task.row for task in tasks]
     assert read[0] == "row 0: answer 'one': it must end in `####` and the reference"
-    assert str(read[1]).startswith("row 1: 'nonsense': it is not JSON")
+    assert str(read[1]).startswith("row 1: 'nonsense': it is not valid JSON")
     assert read[2:] == ["row 2: 7: a row must be an object", *ROWS]
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.jsonl", '{"x": 1}', "no known format has the columns x; name one of submissions, rows, "),
+        ("a.jsonl", '{"x": 1}', "no known format fits the columns x; choose one of submissions, rows, "),
         ("a.jsonl", "nonsense", "none of its first 100 rows is an object"),
         ("a.json", "7", "it must be a list of rows"),
         ("a.csv", "x", "it must end in one of .jsonl, .jsonl.gz, .json, .json.gz, .parquet"),

@@ -187,7 +187,7 @@ def test_files_lie_beside_a_judge(client: httpx.Client) -> None:
         ({"language": "cobol"}, "tests.checker.language 'cobol': it must be one of"),
         ({"protocol": "guess"}, "tests.checker.protocol 'guess': it must be 'check', 'exit_code', 'testlib', 'kattis'"),
         ({"files": {"../x": ""}}, "a relative path"),
-        ({"files": {"solution.py": ""}}, "this is where the program itself lies"),
+        ({"files": {"solution.py": ""}}, "this name is reserved for the program itself; choose another"),
     ],
 )
 def test_a_judge_that_cannot_be_run_is_said_by_field(client: httpx.Client, checker: dict[str, Any], said: str) -> None:

@@ -187,18 +187,18 @@ def test_a_request_that_cannot_be_judged_has_no_score(visit: Visit) -> None:
     assert visit.fills(form).judge() == "judge_error"
     expect(visit.tab.locator(".score strong")).to_have_text("none")
     assert "limits.time_limit_s 99" in visit.result()
-    assert "The request is to blame" in visit.result()
+    assert "The request cannot be judged as it is" in visit.result()
 
 
 def test_what_has_to_be_mended_is_said_where_it_stands(visit: Visit) -> None:
     tab = visit.tab
     tab.keyboard.press("Control+Enter")
-    expect(tab.get_by_role("status").first).to_have_text(re.compile("A reference is needed"))
+    expect(tab.get_by_role("status").first).to_have_text(re.compile("Enter a reference"))
     assert tab.evaluate("document.activeElement.id") == "reference-0"
     visit.example("Calls that fail")
     tab.locator("#call-1-expected").fill("[1, 2")
     tab.keyboard.press("Control+Enter")
-    expect(tab.get_by_role("status").first).to_have_text(re.compile("What is expected: this is not JSON"))
+    expect(tab.get_by_role("status").first).to_have_text(re.compile("The expected value: this is not valid JSON"))
     assert tab.locator("[aria-invalid]").get_attribute("id") == "call-1-expected"
 
 
@@ -210,11 +210,11 @@ def test_a_refusal_is_told_with_what_can_be_done(visit: Visit) -> None:
     visit.tab.route("**/v1/verify", refuse)
     visit.example("Fractions")
     for status, detail, said in (
-        (413, "the body has 70000000 bytes, and at most 67108864 are allowed", "VERIFIER_MAX_BODY_MB"),
+        (413, "the body has 70000000 bytes; the maximum is 67108864 (VERIFIER_MAX_BODY_MB)", "VERIFIER_MAX_BODY_MB"),
         (422, "submissions 5000: at most 4096 in one request", "at most 4096"),
-        (429, "the key 'a' may send 1 requests a minute", "It asks to wait 7 s"),
+        (429, "the key 'a' may send 1 requests per minute", "Please wait 7 s"),
         (500, "ValueError; the log of the service has the details", "The service failed"),
-        (503, "the service is ending", "It is busy, starting, or ending."),
+        (503, "the service is shutting down", "The service is busy, starting, or shutting down."),
     ):
         assert visit.judge() == str(status)
         assert said in visit.result()
@@ -266,7 +266,7 @@ def test_a_link_holds_the_submission_and_sends_it_nowhere(visit: Visit) -> None:
     tab.get_by_role("button", name="Share").click()
     expect(tab.get_by_label("Link to this submission")).to_have_value(re.compile("#s="))
     link = tab.get_by_label("Link to this submission").input_value()
-    assert "sent to no server" in tab.locator("#share-says").inner_text()
+    assert "never send to a server" in tab.locator("#share-says").inner_text()
     tab.goto("about:blank")
     tab.goto(link)
     expect(tab.locator("#call-0-expected")).to_have_value("[5, é]")
@@ -274,7 +274,9 @@ def test_a_link_holds_the_submission_and_sends_it_nowhere(visit: Visit) -> None:
     assert not any("s=" in url.partition("#")[0] for url in visit.asked)
     tab.goto("about:blank")
     tab.goto(link[:-9])
-    expect(tab.get_by_role("status").first).to_have_text(re.compile("The link cannot be read: it was cut or changed"))
+    expect(tab.get_by_role("status").first).to_have_text(
+        re.compile("The link cannot be read: it is incomplete or was changed")
+    )
 
 
 def test_a_link_of_something_else_does_no_harm(visit: Visit) -> None:
@@ -329,7 +331,7 @@ def test_what_is_kept_is_found_again_and_filtered(visit: Visit) -> None:
     row.locator("> summary").click()
     expect(row.locator(".point tbody")).to_have_text("Answer5Reference9")
     tab.get_by_label("Verdict").select_option("compile_error")
-    expect(tab.locator("#recent")).to_contain_text("Nothing fits these filters")
+    expect(tab.locator("#recent")).to_contain_text("Nothing matches these filters")
 
 
 def test_where_nothing_can_be_stored_it_is_said(visit: Visit) -> None:

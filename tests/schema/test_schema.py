@@ -218,5 +218,5 @@ def test_the_budget_of_all_tests_follows_from_the_request(
 
 def test_a_time_limit_that_the_deadline_has_no_room_for_is_refused_by_name() -> None:
     asked = Limits(time_limit_s=20)
-    with pytest.raises(BadItem, match=r"limits.time_limit_s 20.*deadline_s is only 10"):
+    with pytest.raises(BadItem, match=r"limits.time_limit_s 20.*at most deadline_s, which is 10"):
         limits.budget(asked, limits.fill(asked, Settings()), Settings(), 10, runs=1)

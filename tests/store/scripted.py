@@ -59,7 +59,7 @@ class ScriptedJudge:
     def admission(self, deadline_s: float) -> Callable[[MathSubmission], Awaitable[MathSubmission]]:
         async def admit(submission: MathSubmission) -> MathSubmission:
             if submission.completion == "refuse":
-                raise BadItem("limits.time_limit_s", 99, "the maximum here is 30")
+                raise BadItem("limits.time_limit_s", 99, "the maximum is 30")
             return submission
 
         return admit

@@ -44,7 +44,7 @@ def test_the_same_key_with_the_same_body_is_the_same_request(client: httpx.Clien
     (problem,) = other.json()["errors"]
     assert problem["field"] == "Idempotency-Key"
     assert key["Idempotency-Key"] in problem["value"]
-    assert f"this key came with another body, as batch {first.json()['batch_id']}" in problem["allowed"]
+    assert f"it was used before with a different body (batch {first.json()['batch_id']})" in problem["allowed"]
 
 
 def test_a_key_that_comes_many_times_at_once_stores_once(client: httpx.Client) -> None:

@@ -87,7 +87,7 @@ def test_a_full_disk_is_507_and_the_service_goes_on(small_disk: Path, tmp_path: 
             refused = http.post("/v1/submissions", json=big)
             assert refused.status_code == 507
             assert refused.headers["content-type"] == "application/problem+json"
-            assert "what was stored is safe" in refused.json()["detail"]
+            assert "everything stored before is safe" in refused.json()["detail"]
             assert http.post("/v1/verify", json={"submissions": [math]}).json()["results"][0]["score"] == 1.0
             found = http.post("/v1/submissions/batch-get", json={"ids": ids}).json()
             assert [one["result"]["score"] for one in found["submissions"] if one["state"] == "done"].count(1.0) >= 49
@@ -183,7 +183,7 @@ async def test_a_row_whose_result_is_refused_is_set_aside_and_its_neighbours_are
             assert (await queue.finished(one)).attempt == 1
         found = await queue.finished(refused)
         assert found.result is not None
-        why = "it was set aside because what became of it could not be stored: this row is refused"
+        why = "it was set aside because its result could not be stored: this row is refused"
         assert found.result.message == why
         assert (found.result.verdict, found.result.retryable) == (Verdict.JUDGE_ERROR, False)
         assert [tried.cause for tried in found.attempts] == ["internal"]

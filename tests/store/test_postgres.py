@@ -174,7 +174,7 @@ async def test_a_database_that_vanishes_without_a_word_is_missed_and_survived(
                     await connection.execute(text("SELECT 1"))
 
             async with asyncio.timeout(20):
-                with pytest.raises(Overloaded, match="it has not answered for 1 s"):
+                with pytest.raises(Overloaded, match="it did not answer within 1 s"):
                     await lose()
             async with asyncio.timeout(20):
                 with pytest.raises(Overloaded, match=r"timeout|not answered|closed"):

@@ -95,7 +95,7 @@ async def test_the_fault_of_a_request_is_not_tried_again(tmp_path: Path) -> None
         (one,) = await queue.add("refuse")
         found = await queue.finished(one)
     assert found.result is not None
-    assert found.result.message == "limits.time_limit_s 99: the maximum here is 30"
+    assert found.result.message == "limits.time_limit_s 99: the maximum is 30"
     assert (found.attempt, found.attempts) == (1, [])
 
 
@@ -174,7 +174,7 @@ async def test_what_services_die_under_is_set_aside_and_its_neighbours_are_judge
     assert verdicts == [Verdict.ACCEPTED, Verdict.JUDGE_ERROR, *[Verdict.ACCEPTED] * 3]
     assert [tried.cause for tried in found[1].attempts] == [claims.SERVICE_ENDED] * claims.MAX_DEATHS
     assert found[1].result is not None
-    assert found[1].result.message == "it was set aside: 5 times a service ended while it was judged"
+    assert found[1].result.message == "it was set aside: a service ended 5 times while it was judged"
 
 
 async def test_cancelled_while_it_is_judged_it_is_judged_no_longer(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ async def test_a_client_may_have_so_many_in_hand(tmp_path: Path) -> None:
     async with running(tmp_path, math_workers=1) as queue:
         request = Request(Client("small", max_in_hand=3))
         await queue.add("sleep 60", "sleep 60", request=request)
-        with pytest.raises(Overloaded, match="2 stored submissions of small wait, and at most 3 may"):
+        with pytest.raises(Overloaded, match="the key 'small' has 2 stored submissions waiting; the maximum is 3"):
             await queue.add("ok", "ok", request=request)
         await queue.add("ok", request=request)
         with pytest.raises(BadRequest, match="4 items: the key 'small' may have 3 submissions in hand"):
@@ -244,10 +244,10 @@ async def test_who_fills_the_queue_shuts_nobody_out(tmp_path: Path) -> None:
         stored = [one for one in await asyncio.gather(*requests, return_exceptions=True) if isinstance(one, list)]
         assert len(stored) == 4
         await queue.add(*["sleep 60"] * 20, request=alone)  # half of the places
-        with pytest.raises(Overloaded, match="60 stored submissions wait, and at most 40 may"):
+        with pytest.raises(Overloaded, match="60 stored submissions are waiting; the maximum is 40"):
             await queue.add("ok", request=alone)
         await queue.add(*["sleep 60"] * 13, request=third)
-        with pytest.raises(Overloaded, match="73 stored submissions wait, and at most 40 may"):
+        with pytest.raises(Overloaded, match="73 stored submissions are waiting; the maximum is 40"):
             await queue.add("ok", request=third)
 
 
@@ -292,7 +292,7 @@ async def test_who_waits_is_woken_and_looks_no_sooner(tmp_path: Path, monkeypatc
 async def test_above_what_may_wait_a_batch_is_refused_as_a_whole(tmp_path: Path) -> None:
     async with running(tmp_path, math_workers=1, max_queued=5) as queue:
         await queue.add(*["sleep 60"] * 4)
-        with pytest.raises(Overloaded, match="4 stored submissions wait, and at most 5 may"):
+        with pytest.raises(Overloaded, match="4 stored submissions are waiting; the maximum is 5"):
             await queue.add("ok", "ok")
         depth = await queue.stored.depth()
         assert sum(depth.by_state.values()) == 4

@@ -101,7 +101,7 @@ def test_something_else_at_the_verifiers_address_is_a_problem(tmp_path: Path) ->
 
 
 def test_an_address_that_is_none_is_the_recipe_s_fault(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="'localhost:8000': an address begins with http:// or https://"):
+    with pytest.raises(RecipeError, match="'localhost:8000': it must begin with http:// or https://"):
         parse_recipe(values(tmp_path, MATH_ROW, verifier={"url": "http://a:1, localhost:8000"}))
 
 

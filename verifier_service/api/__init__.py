@@ -1,1 +1,1 @@
-"""The routes. Each module makes one router from what it is given; nothing is built at import."""
+"""The HTTP routes, one router per module. Routes find settings and service in `app.state`; imports build nothing."""

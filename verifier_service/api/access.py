@@ -1,8 +1,7 @@
-"""Who may ask, and what they reach: the keys, what each may ask for in a minute, and the service behind the app.
+"""Check keys and their rate limits, and give routes access to the client and the service.
 
-A right key is always let in, whatever its peer did before: a peer that guesses can shut out nobody, not even those
-behind the same address. What it gets after `WRONG_MOST` wrong keys in a minute is 429, with one line in the log for all
-further ones.
+A valid key is always accepted, whatever else its address sends: a client that guesses keys cannot lock out others
+behind the same address. After `WRONG_MOST` wrong keys in a minute a client gets 429, with one log line for all of them.
 """
 
 import base64
@@ -35,12 +34,12 @@ def service_of(request: Request) -> Service:
 
 
 def client_of(request: Request) -> Client:
-    """Return who asks, as `require_key` found out."""
+    """Return the client that `require_key` identified."""
     return getattr(request.state, "client", ANYBODY)
 
 
 def sharer_of(request: Request) -> Client:
-    """Return who gets a share of what all have together; without keys, those at one address are one client."""
+    """Return the client for sharing the queue and memory; without keys, each address counts as one client."""
     client = client_of(request)
     if client != ANYBODY or request.client is None:
         return client
@@ -48,7 +47,7 @@ def sharer_of(request: Request) -> Client:
 
 
 class Access:
-    """The keys of an app, and what it remembers of those who use them."""
+    """The keys of an app, with counts of requests and of wrong keys."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         """Read the keys.
@@ -62,10 +61,11 @@ class Access:
         self._sent: dict[str, Allowance] = {}
 
     def admit(self, given: bytes | None, peer: str) -> Client:
-        """Return whose key this is.
+        """Return the client to whom a key belongs.
 
         Raises:
-            HTTPException: 401, it is none or has expired; 429, it has asked too often, or its peer guesses.
+            HTTPException: 401 if the key is missing, wrong or expired; 429 if it is used too often, or if its address
+                has sent too many wrong keys.
         """
         key = self.keys.find(given) if given else None
         if key is None:
@@ -83,23 +83,23 @@ class Access:
             return _unauthorized("send the header `Authorization: Bearer <key>`")
         self._metrics.keys_refused.labels("wrong").inc()
         allowance = self._wrong.pop(peer, None) or Allowance(WRONG_MOST)
-        self._wrong[peer] = allowance  # the one that was wrong last is forgotten last
+        self._wrong[peer] = allowance  # reinserted at the end: the oldest entry is dropped first
         while len(self._wrong) > MAX_PEERS:
             self._wrong.popitem(last=False)
         wait_s = allowance.take()
         if not wait_s:
             log.warning("key_wrong", peer=peer)
-            return _unauthorized("the key is wrong")
+            return _unauthorized("the key is not valid")
         if not allowance.is_told:
             allowance.is_told = True
             log.warning("keys_guessed", peer=peer, wrong_in_a_minute=WRONG_MOST)
-        return _too_often(f"more than {WRONG_MOST} wrong keys in a minute came from {peer}", wait_s)
+        return _too_often(f"{peer} sent more than {WRONG_MOST} wrong keys in a minute", wait_s)
 
     def _count(self, key: Key) -> None:
-        """Take one request of those that the key may send in a minute.
+        """Count one request against the key's requests per minute.
 
         Raises:
-            HTTPException: 429, there is none left.
+            HTTPException: 429 if none is left.
         """
         most = key.requests_per_minute
         if most is None:
@@ -108,23 +108,23 @@ class Access:
         if allowance is None or allowance.most != most:
             allowance = self._sent[key.name] = Allowance(most)
         if wait_s := allowance.take():
-            raise _too_often(f"the key {key.name!r} may send {most} requests a minute", wait_s)
+            raise _too_often(f"the key {key.name!r} may send {most} requests per minute", wait_s)
 
 
 @dataclass
 class Allowance:
-    """So many in a minute, all at once or spread: a bucket of tokens that fills up again."""
+    """A token bucket: `most` per minute, all at once or spread."""
 
     most: int
     is_told: bool = False
-    """Whether the log has a line about its being used up."""
+    """Whether it has been logged that the bucket is empty."""
 
     def __post_init__(self) -> None:
         self._left = float(self.most)
         self._seen_s = time.monotonic()
 
     def take(self) -> float:
-        """Take one and return 0, or return the seconds until there is one."""
+        """Take a token and return 0, or return the seconds until there is one."""
         now_s = time.monotonic()
         a_second = self.most / MINUTE_S
         self._left = min(self._left + (now_s - self._seen_s) * a_second, self.most)
@@ -145,19 +145,19 @@ def _too_often(detail: str, wait_s: float) -> HTTPException:
 
 
 async def require_key(request: Request) -> None:
-    """Find out who asks, and refuse a request without a right key, if there are keys.
+    """Identify the client; refuse a request without a valid key if the service has keys.
 
     Raises:
-        HTTPException: 401 or 429.
+        HTTPException: 401 or 429, see `Access.admit`.
     """
     _admit(request, _bearer(request))
 
 
 async def require_key_of_a_reader(request: Request) -> None:
-    """Do the same for pages that people open in a browser, which asks for a password: that is the key.
+    """Like `require_key`, for pages opened in a browser: they also accept the key as the password of Basic auth.
 
     Raises:
-        HTTPException: 401 or 429.
+        HTTPException: 401 or 429, see `Access.admit`.
     """
     try:
         _admit(request, _bearer(request) or _password(request))
@@ -185,6 +185,6 @@ def _password(request: Request) -> bytes | None:
 
 
 def _credentials(request: Request, wanted: str) -> bytes | None:
-    """Return what follows a scheme, byte for byte as it was sent; a scheme may be written in any case."""
+    """Return the bytes that follow the scheme, exactly as sent; the scheme's case does not matter."""
     scheme, _, rest = request.headers.get("authorization", "").partition(" ")
     return rest.strip(" ").encode("latin-1") if scheme.lower() == wanted else None

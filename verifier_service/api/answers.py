@@ -1,4 +1,4 @@
-"""How a route answers: with all results at once, or with each as soon as it is there, unless the client has hung up."""
+"""Answer a batch with all results at once or as a stream of lines, and stop working when the client hangs up."""
 
 import asyncio
 import json
@@ -34,10 +34,12 @@ _letting_go: set[asyncio.Task[None]] = set()
 
 
 async def carry_out(request: Request, batch: Batch) -> Response:
-    """Judge or run a batch, and answer with its results. They were checked when they were made and are not again.
+    """Judge or run a batch, and answer with its results.
+
+    The results are valid models already, so they are written directly instead of through FastAPI's response model.
 
     Raises:
-        Overloaded: the queue is full, or the service ends.
+        Overloaded: the queue is full, or the service is shutting down.
     """
     if _accepts_lines(request):
         request.state.items = len(batch.items)
@@ -50,10 +52,10 @@ async def carry_out(request: Request, batch: Batch) -> Response:
 
 
 async def judged(request: Request, batch: Batch, on_error: OnError | None = None) -> list[ItemResult] | None:
-    """Return the results of a batch, or None if the client hangs up before; `on_error` as `Dispatcher.carry_out`.
+    """Return the results of a batch, or None if the client hangs up first. `on_error`: see `Dispatcher.carry_out`.
 
     Raises:
-        Overloaded: the queue is full, or the service ends.
+        Overloaded: the queue is full, or the service is shutting down.
     """
     request.state.items = len(batch.items)
     metrics: Metrics = request.app.state.metrics
@@ -64,7 +66,7 @@ async def judged(request: Request, batch: Batch, on_error: OnError | None = None
 
 
 def let_go(batch: Batch) -> None:
-    """Give up the cases of a batch that nobody needs any more, whoever still holds it; it takes a while."""
+    """Free the cases of a finished batch in the background, in steps: freeing millions at once blocks the loop."""
     cases = [
         item.tests.cases
         for item in batch.items
@@ -80,16 +82,16 @@ def _drain(request: Request) -> Drain:
 
 
 def _accepts_lines(request: Request) -> bool:
-    """Tell whether the client asks for a line for each result."""
+    """Return whether the client asks for one line per result."""
     accepted = request.headers.get("accept", "")
     return any(one.split(";")[0].strip().lower() == LINES for one in accepted.split(","))
 
 
 async def _unless_gone(request: Request, work: asyncio.Future[T]) -> T | None:
-    """Return the result, or None if the client hangs up first: then the work is cancelled, for nobody waits for it.
+    """Return the result, or None if the client hangs up first; then the work is cancelled.
 
     Raises:
-        Overloaded: the service ends, and cannot wait any longer.
+        Overloaded: the service is shutting down and the grace period is over.
     """
     watch: asyncio.Future[Any] = asyncio.ensure_future(gone(request))
     cut: asyncio.Future[Any] = asyncio.ensure_future(_drain(request).is_over.wait())
@@ -111,7 +113,7 @@ async def _end(*tasks: asyncio.Future[Any]) -> None:
 
 
 class _Parts(Response):
-    """An answer whose length is known, written part by part: a client that is slow keeps no second copy of it."""
+    """An answer of known length, written in parts and freed as it is sent: a slow client keeps no second copy."""
 
     def __init__(self, parts: list[bytes]) -> None:
         super().__init__(media_type="application/json")
@@ -119,7 +121,7 @@ class _Parts(Response):
         self._parts = parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Write the answer."""
+        """Send the answer."""
         if sum(map(len, self._parts)) > memory.LARGE_BYTES:
             scope.setdefault("state", {})[memory.IS_LARGE] = True
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -131,18 +133,18 @@ class _Parts(Response):
 
 
 async def _written(results: list[ItemResult]) -> Response:
-    """Return results as JSON."""
+    """Return an answer with results as JSON."""
     return await _in_parts(b'{"results":[', cast(list[BaseModel], results), b"]}")
 
 
 async def written_with(answer: BaseModel, name: str, listed: Sequence[BaseModel]) -> Response:
-    """Return an answer as JSON that has a long list as its field `name`, which `answer` itself has empty."""
+    """Return `answer` as JSON with `listed` as its field `name`, which is empty in `answer`: it can be long."""
     before, empty, after = answer.model_dump_json().encode().rpartition(f'"{name}":[]'.encode())
     return await _in_parts(before + empty[:-1], list(listed), b"]" + after)
 
 
 async def _in_parts(before: bytes, listed: list[BaseModel], after: bytes) -> Response:
-    """Return a list as JSON between two texts, written out in slices; the list is emptied."""
+    """Return a list as JSON between two texts, serialized in slices; the list is emptied on the way."""
     parts, part = [], bytearray(before)
     own = Slice()
     listed.reverse()
@@ -161,14 +163,16 @@ async def _in_parts(before: bytes, listed: list[BaseModel], after: bytes) -> Res
 
 
 class _Lines:
-    """Results as lines of JSON, each as soon as it is there: `{"index": 3, ...}`. The last line is a summary; a stream
-    without one was cut off."""
+    """Results as lines of JSON, each sent as soon as it is available: `{"index": 3, ...}`.
+
+    The last line is a summary; a stream without it was cut off.
+    """
 
     def __init__(self, request: Request, batch: Batch) -> None:
         self._request = request
         self._batch = batch
         self._news: asyncio.Queue[tuple[int, ItemResult] | None] = asyncio.Queue()
-        """Results, and None when no more are to come or to be waited for."""
+        """Results in the order they arrive; None marks the end."""
         self._has_place = asyncio.Event()
         self._words: Counter[str] = Counter()
         self._work: asyncio.Future[Any] = asyncio.ensure_future(self._judge())
@@ -176,12 +180,12 @@ class _Lines:
         self._cut: asyncio.Future[Any] = asyncio.ensure_future(self._watch_the_end())
 
     async def begin(self) -> Response:
-        """Wait for a place in the queue, which may be refused, and begin to answer."""
+        """Wait for places in the queue, then start the answer; before that, a refusal is still a plain error."""
         answer: Response | None = None
         try:
             if await _unless_gone(self._request, asyncio.ensure_future(self._has_place.wait())):
                 if self._work.done():
-                    self._work.result()  # it may have been refused
+                    self._work.result()  # raises if it was refused
                 answer = _Stream(self)
         finally:
             if answer is None:
@@ -189,7 +193,7 @@ class _Lines:
         return answer or Response(status_code=CLIENT_CLOSED_REQUEST)
 
     async def end(self) -> None:
-        """Cancel what is not done, and let go of what was sent."""
+        """Cancel what is still running, and free the batch."""
         try:
             await _end(self._work, self._cut)
         finally:
@@ -231,14 +235,14 @@ class _Lines:
 
 
 class _Stream(StreamingResponse):
-    """An answer in lines. Whatever becomes of it, also if nobody reads it to the end, its work is ended."""
+    """An answer in lines. Its work ends with it, even if the client stops reading."""
 
     def __init__(self, lines: _Lines) -> None:
         super().__init__(aiter(lines), media_type=LINES, headers={"X-Accel-Buffering": "no"})
         self._lines = lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Write the answer."""
+        """Send the answer."""
         try:
             await super().__call__(scope, receive, send)
         finally:

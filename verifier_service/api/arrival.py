@@ -1,6 +1,6 @@
-"""The first thing that every request meets: when it arrived, whether the service is ending, how many are under way.
+"""The outermost middleware: notes when a request arrived, counts requests in flight, refuses new ones on shutdown.
 
-Plain ASGI, so that it stands before everything else, and streams pass through it untouched.
+It is plain ASGI, so that streams pass through unbuffered and nothing runs before it.
 """
 
 import asyncio
@@ -21,53 +21,53 @@ from verifier_service.observability.metrics import PROBES
 from verifier_service.schema import Readiness
 
 ARRIVED = "arrived_s"
-"""What the state of a request says of when it arrived, by the monotonic clock."""
+"""Key in a request's state: when it arrived, on the monotonic clock."""
 PROBES_ONLY = "probes_only"
-"""What it says where the connection is one too many: it may ask whether the service lives, and nothing else."""
+"""Key in a request's state: its connection exceeds the limit, and only probes such as `/healthz` are answered."""
 TOO_SLOW = "too_slow"
-"""Why the rest of its body is not waited for."""
+"""Key in a request's state: why the rest of its body will not be read."""
 RETRY_AFTER_S = 5
 TAKE_503_FOR_A_VERDICT = frozenset({"/run_code", "/submit"})
-"""Paths whose callers (verl) score a 503 as a wrong answer, and send again after a 504 alone."""
-DRAINING = "the service is ending: it finishes what is in hand and takes nothing new"
+"""Paths whose callers (verl) score a 503 as a wrong answer and retry only after a 504."""
+DRAINING = "the service is shutting down: it finishes the requests in flight and accepts no new ones"
 
 
 class Drain:
-    """How the service ends: it takes nothing new, waits for what is in hand, and then cuts that off."""
+    """Graceful shutdown: accept nothing new, wait for requests in flight, then cut them off."""
 
     def __init__(self, wait_s: float) -> None:
         self._wait_s = wait_s
         self._tasks: set[asyncio.Task[object]] = set()
         self.ends_s: float | None = None
-        """When what is in hand will be cut off, by the monotonic clock; None while the service goes on."""
+        """When requests in flight will be cut off, on the monotonic clock; None unless shutting down."""
         self.is_over = asyncio.Event()
-        """What is in hand is to be answered with 503 now."""
+        """Set when requests in flight must be answered with 503 now."""
         self.is_cut = False
-        """What had not heard that is cancelled."""
+        """Whether requests that did not react to `is_over` have been cancelled."""
 
     @property
     def in_flight(self) -> int:
-        """How many requests are in hand."""
+        """The number of requests in flight."""
         return len(self._tasks)
 
     @property
     def is_draining(self) -> bool:
-        """Whether nothing new is taken."""
+        """Whether new requests are refused."""
         return self.ends_s is not None
 
     @property
     def retry_after_s(self) -> int:
-        """In how many seconds another instance is likely to be there."""
+        """Seconds until another instance has probably taken over."""
         return max(math.ceil((self.ends_s or 0.0) - time.monotonic()), 1)
 
     def begin(self) -> None:
-        """Take nothing new from now on."""
+        """Refuse new requests from now on."""
         if self.ends_s is None:
             self.ends_s = time.monotonic() + self._wait_s
 
     @contextmanager
     def in_hand(self) -> Iterator[None]:
-        """Count the current task as a request in hand."""
+        """Count the current task as a request in flight."""
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -77,7 +77,7 @@ class Drain:
             self._tasks.discard(task)
 
     def cut_off(self) -> None:
-        """Cancel what is still in hand: uploads, long polls, whatever does not look at `is_over` by itself."""
+        """Cancel the requests still in flight: uploads, long polls, anything that does not watch `is_over`."""
         if not self.is_cut:
             self.is_cut = True
             for task in self._tasks:
@@ -85,12 +85,12 @@ class Drain:
 
 
 def arrived_s(request: Request) -> float:
-    """Return when the head of a request was there, by the monotonic clock."""
+    """Return when the head of a request was complete, on the monotonic clock."""
     return getattr(request.state, ARRIVED, None) or time.monotonic()
 
 
 class Arrival:
-    """Stands before an app."""
+    """The middleware."""
 
     def __init__(self, app: ASGIApp, drain: Drain) -> None:
         self._app = app
@@ -98,7 +98,7 @@ class Arrival:
         self._giving_back: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -110,7 +110,9 @@ class Arrival:
         if self._drain.is_draining:
             await self._refuse(scope["path"], DRAINING, self._drain.retry_after_s)(scope, receive, send)
         elif state.get(PROBES_ONLY):
-            await self._refuse(scope["path"], "there are too many connections", RETRY_AFTER_S)(scope, receive, send)
+            await self._refuse(scope["path"], "the service has too many open connections", RETRY_AFTER_S)(
+                scope, receive, send
+            )
         else:
             await self._answer(scope, receive, send)
 
@@ -123,7 +125,7 @@ class Arrival:
         )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that is let in, with 503 if it is still in hand when the service ends."""
+        """Handle an accepted request; answer 503 if it is still in flight when the service has to stop."""
         state, has_begun = scope["state"], False
 
         async def paced() -> Message:
@@ -153,7 +155,7 @@ class Arrival:
                 self._give_memory_back()
 
     def _give_memory_back(self) -> None:
-        """Give it back a moment later, once nothing of the request is held any more."""
+        """Return freed memory to the system a moment later, when nothing refers to the request any more."""
         if self._giving_back is None or self._giving_back.done():
             self._giving_back = asyncio.create_task(memory.give_back(lambda: not self._drain.in_flight))
 

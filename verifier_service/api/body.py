@@ -1,4 +1,4 @@
-"""Read a request's body under a limit, and read a batch without holding up the event loop."""
+"""Read a request's body within limits, and parse batches without blocking the event loop."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,20 +19,21 @@ B = TypeVar("B", bound=Batch)
 
 
 async def read_batch(request: Request, read: Callable[[bytes, int], Steps[B]]) -> B:
-    """Return the batch that a request carries; `read` is given the body and how many items it may have.
+    """Return the batch in a request's body. `read` parses it, given the body and the maximum number of items.
 
     Raises:
-        HTTPException: 413, the body is too large.
-        NotJson, BadRequest: it is not a batch.
+        HTTPException: 413 or 415, see `read_body`.
+        Overloaded, TooSlow: see `read_body`.
+        NotJson, BadRequest: the body is not a batch.
     """
     return await parse_batch(request, await read_body(request), read)
 
 
 async def parse_batch(request: Request, body: bytes, read: Callable[[bytes, int], Steps[B]]) -> B:
-    """Return the batch that a body holds; see `read_batch`.
+    """Return the batch in a body; see `read_batch`.
 
     Raises:
-        NotJson, BadRequest: it is not a batch.
+        NotJson, BadRequest: the body is not a batch.
     """
     settings: Settings = request.app.state.settings
     batch = await in_slices(read(body, settings.max_batch))
@@ -40,19 +41,18 @@ async def parse_batch(request: Request, body: bytes, read: Callable[[bytes, int]
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the body; what it takes is given back when the request is answered.
+    """Return the body. Its memory counts against the limits until the request is answered.
 
     Raises:
-        HTTPException: 413, as soon as more was announced or came than the settings allow; the rest is not read. 415, it
-            is compressed.
-        Overloaded: there is no room for it beside the others.
-        TooSlow: it comes too slowly.
+        HTTPException: 413 as soon as Content-Length or the bytes received exceed the limit; 415 if it is compressed.
+        Overloaded: the bodies of all requests together would take too much memory.
+        TooSlow: it arrives too slowly.
     """
     settings: Settings = request.app.state.settings
     max_bytes = settings.max_body_mb * 1024 * 1024
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
-        said = f"Content-Encoding {encoding[:60]!r}: bodies are read as they come, so it must be left out"
+        said = f"Content-Encoding {encoding[:60]!r}: the body must not be compressed; omit the header"
         raise HTTPException(415, said, {"Accept-Encoding": "identity"})
     bodies: Bodies = request.app.state.bodies
     held = bodies.hold(sharer_of(request))
@@ -60,13 +60,17 @@ async def read_body(request: Request) -> bytes:
     announced = request.headers.get("content-length", "")
     if announced.isdigit():
         if int(announced) > max_bytes:
-            raise HTTPException(413, f"the body has {announced} bytes, and at most {max_bytes} are allowed")
+            raise HTTPException(
+                413, f"the body has {announced} bytes; the maximum is {max_bytes} (VERIFIER_MAX_BODY_MB)"
+            )
         held.grow_to(int(announced))
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > max_bytes:
-            raise HTTPException(413, f"the body has more than the {max_bytes} bytes that are allowed")
+            raise HTTPException(
+                413, f"the body has more than {max_bytes} bytes, which is the maximum (VERIFIER_MAX_BODY_MB)"
+            )
         held.grow_to(size)
         parts.append(part)
     if size > memory.LARGE_BYTES:
@@ -75,6 +79,6 @@ async def read_body(request: Request) -> bytes:
 
 
 async def gone(request: Request) -> None:
-    """Return when the client has hung up. To be called after the body was read."""
+    """Wait until the client hangs up. Call this only after the body has been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

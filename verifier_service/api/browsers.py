@@ -1,12 +1,14 @@
-"""What a web page in somebody's browser may not do: reach this service in that person's name, or by a name of its own.
+"""Keep other web sites' pages, running in a user's browser, from using this service.
 
-A service on 127.0.0.1 needs no key, and a browser on that machine runs the pages of strangers. What keeps them out:
-- The Host that a request names must be one of ours. A page can have its own name point here (DNS rebinding), but the
-  browser then says that name. Addresses are always allowed: a name is what rebinding needs.
-- What changes something, or makes us work, must not come from a page of another site. Browsers tell: `Sec-Fetch-Site`,
-  and older ones `Origin`. Whatever sends neither is no browser, or one so old that it can send no more than a form:
-- a form cannot send JSON, so bodies of the two types in which it could carry JSON as text are refused. What `curl -d`
-  sends by default is not among them: a form of that type changes every brace.
+A service on 127.0.0.1 needs no key, and a browser on that machine runs pages of any site. Three checks keep them out:
+
+- The Host header must name this service. A site can point its own name here (DNS rebinding), but the browser then
+  sends that name. IP addresses are always accepted, because rebinding needs a name.
+- Requests other than GET, HEAD, OPTIONS and TRACE must not come from another site's page. Browsers say so in
+  `Sec-Fetch-Site`, older ones in `Origin`. A client that sends neither is not a browser, or is so old that it can send
+  only forms.
+- A form cannot send the type application/json, so the two form types that can carry JSON as plain text are refused.
+  The type that `curl -d` sends by default is accepted: a form of that type encodes every brace.
 """
 
 import ipaddress
@@ -24,7 +26,7 @@ FORM_TYPES = frozenset({b"text/plain", b"multipart/form-data"})
 
 
 class Browsers:
-    """What is refused before anything else is looked at."""
+    """The checks, which run before anything else."""
 
     def __init__(self, settings: Settings) -> None:
         wanted = {one.strip().lower().rstrip(".") for one in settings.allowed_hosts.split(",")}
@@ -34,12 +36,12 @@ class Browsers:
         self._below = (".localhost", *(one[1:] for one in wanted if one.startswith("*.")))
 
     def refusal(self, method: str, headers: Headers) -> tuple[int, str] | None:
-        """Return the status and the reason if a request is refused, else None."""
+        """Return status and reason if the request must be refused, else None."""
         host = origin = site = kind = b""
         for name, value in headers:
             if name == b"host":
                 if host and host != value:
-                    return 400, "Host: there are two, and there may be one"
+                    return 400, "Host: the request has two different ones; send one"
                 host = value
             elif name == b"origin":
                 origin = value
@@ -49,13 +51,16 @@ class Browsers:
                 kind = value
         if host and not self._is_ours(host.decode("latin-1")):
             shown = host.decode("latin-1")[:100]
-            return 421, f"Host {shown!r}: it must be an address, or a name that VERIFIER_ALLOWED_HOSTS has"
+            return 421, f"Host {shown!r}: it must be an IP address, localhost, or a name in VERIFIER_ALLOWED_HOSTS"
         if method in SAFE_METHODS:
             return None
         if site and site.lower() not in OWN_SITES:
-            return 403, f"Sec-Fetch-Site {site.decode('latin-1')[:20]!r}: a page of another site may not ask for this"
+            return (
+                403,
+                f"Sec-Fetch-Site {site.decode('latin-1')[:20]!r}: a page of another site may not send this request",
+            )
         if origin and not site and not _same_host(origin, host):
-            return 403, f"Origin {origin.decode('latin-1')[:100]!r}: a page of another site may not ask for this"
+            return 403, f"Origin {origin.decode('latin-1')[:100]!r}: a page of another site may not send this request"
         if kind.partition(b";")[0].strip().lower() in FORM_TYPES:
             return 415, f"Content-Type {kind.decode('latin-1')[:60]!r}: it must be application/json"
         return None

@@ -1,12 +1,14 @@
-"""A connection, and what it may cost.
+"""One connection, and limits on what it may cost.
 
-A client has so long to send the head of a request. A body has to keep a least pace, and so has whoever reads an answer;
-what nobody wants to read any more of a body may go on for a moment. Of connections there are so many; when one more
-comes, one without a request has to go: of whoever has most of them, the one that has been so for longest. Where all are
-busy, a few more are let in, whose requests get 503, but for the probes.
+- The head of a request must arrive within a fixed time.
+- A body must arrive, and an answer must be read, at a minimum pace.
+- The rest of a body whose request is already answered may arrive for a moment longer.
+- The number of connections is limited. A new one replaces an idle one: of the client with the most idle connections,
+  the one that has been idle longest. If all are busy, a few more are accepted, but only for probes; other requests on
+  them get 503.
 
-What comes to the app as a request is refused there. What never becomes one is refused here, and leaves the same behind:
-an id, a line in the log, its place in the counts.
+The app refuses requests. What never becomes a request is refused here, and leaves the same traces: an id, a line in the
+log, and a count.
 """
 
 import asyncio
@@ -32,19 +34,19 @@ log = structlog.get_logger()
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 16
-"""Requests that may wait for the answers to those before them on the same connection."""
+"""Pipelined requests that may wait for the answers before theirs on the same connection."""
 MOST_WRAPPING = 8
-"""Bytes in which each byte of a body may be wrapped: a chunk of one takes five."""
+"""Bytes of chunk framing allowed for each byte of a body: a chunk of one byte needs five."""
 RESERVE = 16
-"""Connections beyond the most, for probes."""
+"""Connections beyond the limit, for probes."""
 RETRY_AFTER_S = 5
 REST_TIME_S = 3.0
-"""How long what is left of a body may come when its request is answered: the client may not have read that yet."""
+"""How long the rest of a body may still arrive after the answer: the client may not have read that yet."""
 LOOK_EVERY_S = 1.0
 
 
 class Phase(Enum):
-    """What a connection is expected to do."""
+    """What a connection's client is expected to do next."""
 
     IDLE = "send nothing, or another request"
     HEAD = "send the head of a request"
@@ -55,7 +57,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a connection may cost. Times are in seconds."""
+    """Limits on what a connection may cost. Times are in seconds."""
 
     connections: int
     idle_time_s: float
@@ -65,27 +67,27 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
-        """Return those of the settings; at least half of the descriptors are for boxes, workers and files."""
+        """Return the settings' limits; at least half of the file descriptors stay free for boxes and workers."""
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         most = settings.max_connections if soft == resource.RLIM_INFINITY else min(settings.max_connections, soft // 2)
         return cls(most, settings.keep_alive_s, settings.header_time_s, settings.body_time_s, settings.min_body_kb_s)
 
     def paced_s(self, size: int) -> float:
-        """Return how long so many bytes of a body, or of an answer, may take."""
+        """Return how long `size` bytes of a body or an answer may take."""
         return self.body_time_s + size / 1024 / self.min_kb_s
 
     @property
     def pace(self) -> str:
-        """The least pace in words."""
+        """The minimum pace in words."""
         return f"{self.min_kb_s:g} KiB/s after {self.body_time_s:g} s"
 
 
 class TooManyPipelined(Exception):
-    """More requests wait on a connection than may."""
+    """Too many pipelined requests wait on a connection."""
 
 
 class Connection(HttpToolsProtocol):
-    """One connection."""
+    """One connection. uvicorn, asyncio and the HTTP parser call its methods; each notes the phase it begins."""
 
     def __init__(self, limits: Limits, requests: RequestLog, **given: Any) -> None:
         super().__init__(**given)
@@ -95,11 +97,11 @@ class Connection(HttpToolsProtocol):
         self._since_s = self.loop.time()
         self._phase_bytes = 0
         self._wrapping_bytes = 0
-        """What came in this phase and is not body, less what a body may be wrapped in."""
+        """Bytes received in this phase that are not body, minus the framing that the body may have."""
         self._timer: asyncio.TimerHandle | None = None
         self._reading = _Reading(self)
         self._answered: RequestResponseCycle | None = None
-        """The request that is being answered, or was last: others may stand behind it."""
+        """The request being answered, or answered last; `cycle` can already be a later, pipelined one."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called by asyncio."""
@@ -122,19 +124,19 @@ class Connection(HttpToolsProtocol):
         self._wrapping_bytes += len(data)
         super().data_received(data)
         if self._phase in (Phase.BODY, Phase.REST) and self._wrapping_bytes > MAX_HEAD_BYTES:
-            self._refuse(400, "what is around the parts of a body, or follows it, is too large")
+            self._refuse(400, "the body's chunk headers or trailers are too large")
         if self._phase_bytes > MAX_HEAD_BYTES:
             if self._phase is Phase.HEAD:
-                self._refuse(431, f"the head of a request may have {MAX_HEAD_BYTES} bytes")
-            elif self._phase is Phase.ANSWER:  # of requests that come before their time; read on when they are due
+                self._refuse(431, f"the head of the request is too large; the maximum is {MAX_HEAD_BYTES} bytes")
+            elif self._phase is Phase.ANSWER:  # pipelined requests; reading resumes when it is their turn
                 self.flow.pause_reading()
 
     def send_400_response(self, msg: str) -> None:
-        """Called by uvicorn for what is no HTTP."""
-        self._refuse(400, f"it is not HTTP that is read here: {msg}")
+        """Called by uvicorn for input that is not HTTP."""
+        self._refuse(400, f"the request is not valid HTTP: {msg}")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Called by the parser, also for what follows a body: nobody asks for that, and it could be endless."""
+        """Called by the parser, also for trailers: these are dropped, because they are unused and could be endless."""
         if self._phase not in (Phase.BODY, Phase.REST):
             super().on_header(name, value)
 
@@ -151,7 +153,7 @@ class Connection(HttpToolsProtocol):
         self._enter(Phase.BODY)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        """Called by uvicorn when a request, whose turn it is on this connection, is to be answered."""
+        """Called by uvicorn when it is a request's turn to be answered."""
         self._answered = cycle
         self._reading.begin()
         super()._start_asgi_task(cycle, app)
@@ -162,19 +164,19 @@ class Connection(HttpToolsProtocol):
         self._enter(Phase.ANSWER if self.is_busy else Phase.IDLE)
 
     def on_response_complete(self) -> None:
-        """Called when an answer is written."""
+        """Called by uvicorn when an answer has been written."""
         super().on_response_complete()
         self._reading.watch()
         if not self.is_busy:
             self._enter(Phase.REST if self._phase is Phase.BODY else Phase.IDLE)
 
     def pause_writing(self) -> None:
-        """Called by asyncio when more is written than the client has read."""
+        """Called by asyncio when the write buffer is full: the client reads more slowly than we write."""
         super().pause_writing()
         self._reading.watch()
 
     def resume_writing(self) -> None:
-        """Called by asyncio when the client has read most of it."""
+        """Called by asyncio when the client has read most of the buffer."""
         super().resume_writing()
         self._reading.look()
 
@@ -185,17 +187,17 @@ class Connection(HttpToolsProtocol):
 
     @property
     def since_s(self) -> float:
-        """Since when it is expected to do what it does, by the loop's clock."""
+        """When the current phase began, on the loop's clock."""
         return self._since_s
 
     @property
     def request_id(self) -> object:
-        """The id of the request that is being answered, or was last."""
+        """The id of the request being answered, or answered last."""
         return None if self._answered is None else self._answered.scope.get("state", {}).get(REQUEST_ID)
 
     @property
     def limits(self) -> Limits:
-        """What it may cost."""
+        """The limits of this connection."""
         return self._limits
 
     @property
@@ -219,7 +221,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def _allowed_s(self) -> float:
-        """How long this phase may last, by what has come of it so far."""
+        """How long this phase may last, given the bytes received in it so far."""
         match self._phase:
             case Phase.HEAD:
                 return self._limits.header_time_s
@@ -231,14 +233,14 @@ class Connection(HttpToolsProtocol):
                 return self._limits.idle_time_s
 
     def _look(self) -> None:
-        """See whether the client is too slow; what waits for us to read it is not."""
+        """Check whether the client is too slow. Time in which we paused reading does not count."""
         if self.flow.read_paused:
             self._since_s = self.loop.time()
         left_s = self._since_s + self._allowed_s - self.loop.time()
         if left_s > 0:
             self._timer = self.loop.call_later(left_s, self._look)
         else:
-            # What has come while the loop was held up is read in this round of it, or the next.
+            # If the loop was blocked, data may be waiting unread: give it one more round before judging the client.
             self._timer = self.loop.call_later(0.05, self._give_up, self._phase_bytes)
 
     def _give_up(self, phase_bytes: int) -> None:
@@ -246,7 +248,9 @@ class Connection(HttpToolsProtocol):
             if self._phase_bytes != phase_bytes:
                 self._look()
                 return
-            self.cycle.scope.setdefault("state", {})[TOO_SLOW] = f"the body came more slowly than {self._limits.pace}"
+            self.cycle.scope.setdefault("state", {})[TOO_SLOW] = (
+                f"the body arrived more slowly than {self._limits.pace}"
+            )
             self.cycle.message_event.set()
         elif self._phase is Phase.HEAD and self._phase_bytes:
             self._refuse(408, f"the head of the request took more than {self._limits.header_time_s:g} s")
@@ -254,11 +258,11 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, status: int, why: str) -> None:
-        """Answer what is no request, unless an answer has begun, and hang up."""
+        """Answer something that never became a request, unless an answer has begun, and hang up."""
         self._stop_timer()
         if self.transport.is_closing():
             return
-        answered = self._answered  # and not `cycle`, which may stand behind it
+        answered = self._answered  # not `cycle`: that can already be a later, pipelined request
         if answered is None or answered.response_complete or not answered.response_started:
             request_id = uuid.uuid4().hex
             with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -270,12 +274,12 @@ class Connection(HttpToolsProtocol):
         self._reading.watch()
 
     def cut_off(self) -> None:
-        """Hang up at once, whatever is unread."""
+        """Hang up at once and drop what is unread."""
         self._tell_app()
         self.transport.abort()
 
     def _tell_app(self) -> None:
-        """Tell who answers that nobody reads it any more; who writes to what is closed would take it for a fault."""
+        """Let the app know that the client is gone; it would log writing to a closed transport as an error."""
         if self._answered is not None and not self._answered.response_complete:
             self._answered.disconnected = True
             self._answered.message_event.set()
@@ -283,20 +287,20 @@ class Connection(HttpToolsProtocol):
     # Room
 
     def _make_room(self) -> None:
-        """Hang up on one that is without a request; where all are busy, take probes only."""
+        """Close one idle connection; if all are busy, accept only probes on this one."""
         others = [one for one in self.connections if isinstance(one, Connection) and one is not self]
         idle = [one for one in others if not one.is_busy and not one.transport.is_closing()]
         if idle:
             held = Counter(one.peer for one in idle)
             min(idle, key=lambda one: (-held[one.peer], one.since_s)).transport.close()
         elif len(self.connections) > self._limits.connections + RESERVE:
-            self._refuse(503, "there are too many connections")
+            self._refuse(503, "the service has too many open connections")
         else:
             self.app_state = {**self.app_state, PROBES_ONLY: True}
 
 
 class _Reading:
-    """How fast a client reads what is written to it. Only time in which it keeps us waiting counts."""
+    """How fast a client reads an answer. Only time in which we wait for the client counts."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -307,11 +311,11 @@ class _Reading:
         self._seen_s = 0.0
 
     def begin(self) -> None:
-        """Begin to count, for another answer."""
+        """Start counting for a new answer."""
         self._waited_s, self._read_bytes = 0.0, 0
 
     def watch(self) -> None:
-        """Watch the client until it has read what there is."""
+        """Watch the client until it has read everything in the buffer."""
         unread_bytes = self._connection.transport.get_write_buffer_size()
         if self._timer is not None:
             self._read_bytes += max(self._unread_bytes - unread_bytes, 0)
@@ -321,13 +325,13 @@ class _Reading:
             self._timer = self._connection.loop.call_later(LOOK_EVERY_S, self.look)
 
     def stop(self) -> None:
-        """Watch it no longer."""
+        """Stop watching."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def look(self) -> None:
-        """See how much it has read since the last time, and hang up if that is too little over all."""
+        """Count what the client has read since the last look; hang up if its pace over all is too slow."""
         if self._timer is None:
             return
         self.stop()
@@ -336,13 +340,13 @@ class _Reading:
         self._waited_s += now_s - self._seen_s
         self._read_bytes += max(self._unread_bytes - unread_bytes, 0)
         if one.is_busy and not one.flow.write_paused:
-            return  # it waits for us
+            return  # the client has caught up and waits for us
         if unread_bytes and self._waited_s > one.limits.paced_s(self._read_bytes):
             log.warning(
                 "answer_not_read",
                 request_id=one.request_id,
                 peer=one.peer,
-                why=f"it was read more slowly than {one.limits.pace}",
+                why=f"the client read more slowly than {one.limits.pace}",
                 seconds=round(self._waited_s, 3),
             )
             one.cut_off()

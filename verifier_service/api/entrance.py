@@ -1,5 +1,6 @@
-"""What every request passes on its way in and out: its id, its line in the log, its place in metrics and traces, what
-is refused to browsers, and the headers of every answer. Plain ASGI: it costs microseconds.
+"""The middleware for every request: its id, log line, metrics and trace, browser checks, and security headers.
+
+It is plain ASGI, because Starlette's middleware classes would cost more and buffer streams.
 """
 
 import re
@@ -24,7 +25,7 @@ from verifier_service.settings import Settings
 log = structlog.get_logger()
 
 REQUEST_ID = "request_id"
-"""What the state of a request has as its id."""
+"""Key in a request's state: its id."""
 _GIVEN_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 PAGES = frozenset({"/docs"})
 HEADERS: Headers = (
@@ -39,12 +40,12 @@ POLICY_OF_PAGES = (
     b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
     b"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 )
-"""What a page may load is what this service has, but for styles and pictures that stand in the page itself."""
+"""Pages load everything from this service; inline styles and data: images are allowed as well."""
 NO_STORE = (b"cache-control", b"no-store")
 
 
 class Entrance:
-    """The outermost room of the app."""
+    """The middleware."""
 
     def __init__(
         self, app: ASGIApp, settings: Settings, metrics: Metrics, requests: RequestLog, tracing: Tracing | None
@@ -56,7 +57,7 @@ class Entrance:
         self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._start_and_end(scope, receive, send)
             return
@@ -65,7 +66,7 @@ class Entrance:
             await self._answer(passing, receive)
 
     async def _start_and_end(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on the lifespan of the app. Where no sandbox can be had the log says so, in one line and once."""
+        """Pass on the app's lifespan. If no sandbox can be started, the log says so in one line, without traceback."""
 
         async def told(message: Message) -> None:
             await send({"type": message["type"]} if scope["app"].state.cannot_start else message)
@@ -75,7 +76,7 @@ class Entrance:
 
     @contextmanager
     def _seen(self, passing: "_Passing") -> Iterator[None]:
-        """See to it that a request leaves its line, its counts and its span behind, however it ends."""
+        """Write a request's log line, metrics and span, however it ends."""
         self._metrics.requests_in_flight.inc()
         try:
             with self._in_a_span(passing):
@@ -115,10 +116,10 @@ class Entrance:
                 said = f"{type(error).__name__}; the log of the service has the details"
                 await problem(500, said)(scope, receive, passing.send)
             else:
-                passing.status = 500  # the answer was cut short, and the server hangs up
+                passing.status = 500  # the answer is incomplete, so the server hangs up
 
     def _tell(self, passing: "_Passing") -> None:
-        """Count a request and write its line."""
+        """Count a request and write its log line."""
         self._requests.tell(
             passing.scope["method"],
             passing.route,
@@ -131,7 +132,7 @@ class Entrance:
 
 
 class _Passing:
-    """One request and what has become of it."""
+    """One request and its outcome."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self.scope = scope
@@ -143,16 +144,16 @@ class _Passing:
 
     @property
     def route(self) -> str:
-        """The path as the app declares it."""
+        """The path template of the matched route."""
         return getattr(self.scope.get("route"), "path", UNMATCHED)
 
     @property
     def final_status(self) -> int:
-        """What it came to in the end."""
+        """The status, or 499 if the client hung up before there was one."""
         return self.status or CLIENT_CLOSED_REQUEST
 
     async def send(self, message: Message) -> None:
-        """Pass on a part of the answer, the first with our headers."""
+        """Pass on a part of the answer; add our headers to the first."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             theirs = message.get("headers", ())
@@ -163,13 +164,13 @@ class _Passing:
 
 
 def own_headers(path: str, request_id: str) -> Headers:
-    """Return the headers that every answer has unless it has its own."""
+    """Return the default headers; an answer's own headers take precedence."""
     policy = POLICY_OF_PAGES if path in PAGES else POLICY
     return [*HEADERS, policy, NO_STORE, (b"x-request-id", request_id.encode())]
 
 
 def _given_id(headers: Headers) -> str | None:
-    """Return the id that the request came with, if it is one that may go into logs and headers."""
+    """Return the request's X-Request-ID if it is safe to repeat in logs and headers."""
     for name, value in headers:
         if name == b"x-request-id":
             return value.decode("ascii") if _GIVEN_ID.fullmatch(value) else None

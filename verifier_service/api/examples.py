@@ -1,4 +1,4 @@
-"""Bodies that may be sent as they stand, by the type of the body: what `/docs` fills in when somebody tries a path."""
+"""Complete example bodies by type. `/docs` fills them in under "Try it out", and a test sends each of them."""
 
 from collections.abc import Mapping
 
@@ -132,4 +132,4 @@ EXAMPLES: Mapping[str, Mapping[str, object]] = {
     },
     "NeMoSkillsProgram": {"a program": {"generated_code": "print(6 * 7)", "timeout": 5, "language": "python"}},
 }
-"""What has none is not sent by hand: ids that a service gave out."""
+"""`StoredBatchGet` has no example: it needs ids that a running service gave out."""

@@ -1,4 +1,4 @@
-"""Whether the service lives, whether it is warm, and what it has counted."""
+"""Liveness, readiness and metrics: `/healthz`, `/readyz`, `/metrics`."""
 
 import math
 from contextlib import suppress
@@ -18,13 +18,13 @@ router = APIRouter()
 
 @router.get("/healthz")
 async def healthz() -> Alive:
-    """Answer as long as the process lives."""
+    """Answer 200 while the process is alive."""
     return Alive()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not every judge is warm"}})
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "Not every judge is ready"}})
 async def readyz(request: Request, response: Response) -> Readiness:
-    """Answer 200 when every judge is warm, else 503 with the reasons."""
+    """Answer 200 when every judge is ready, else 503 with the reasons."""
     waiting = await service_of(request).waiting_for()
     response.status_code = 503 if waiting else 200
     troubles = {"keys": request.app.state.access.keys.check(), "durable": service_of(request).stored.trouble()}
@@ -38,20 +38,20 @@ async def readyz(request: Request, response: Response) -> Readiness:
     response_class=Response,
     responses={
         200: {
-            "description": "The text format of Prometheus",
+            "description": "Metrics in Prometheus text format",
             "content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}},
         },
         **openapi.problems(401),
     },
 )
 async def metrics(request: Request) -> Response:
-    """Answer in the text format of Prometheus."""
+    """Return the metrics in Prometheus text format."""
     await _look(request)
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _look(request: Request) -> None:
-    """Set what is not counted as it happens."""
+    """Update the metrics that are not counted as events happen."""
     metrics: Metrics = request.app.state.metrics
     service = service_of(request)
     metrics.ready.set(not await service.waiting_for())
@@ -60,7 +60,7 @@ async def _look(request: Request) -> None:
 
 
 async def _look_at_the_store(service: Service, metrics: Metrics) -> None:
-    """Tell how much is stored and not done. While the database is away there is no number, and not an old one."""
+    """Set how many submissions are stored and not done. While the database is unreachable the metrics are absent."""
     depth = getattr(service.stored, "depth", None)
     metrics.durable.clear()
     metrics.durable_age.set(math.nan)

@@ -1,4 +1,7 @@
-"""The OpenAPI document and the pages that show it. Bodies are read by hand: their types are added to it here."""
+"""The OpenAPI document and the page that shows it.
+
+Routes parse bodies themselves, item by item, so FastAPI does not know the bodies' types; they are added here.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,35 +26,37 @@ REF = "#/components/schemas/{model}"
 BODIES: tuple[type[BaseModel], ...] = (VerifyRequest, SubmitRequest, StoredBatchGet, RunRequest, Problem)
 
 
-KEY = {"bearer": {"type": "http", "scheme": "bearer", "description": "asked for where the service has keys"}}
+KEY = {"bearer": {"type": "http", "scheme": "bearer", "description": "required if the service has keys"}}
 
 
 @router.get("/openapi.json")
 async def document(request: Request) -> Response:
-    """Answer with the document."""
+    """Return the OpenAPI document."""
     return JSONResponse(request.app.openapi())
 
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
-    """Answer with a page on which every path can be read and tried, also where no other host can be reached."""
+    """Return a page on which every path can be read and tried; it loads nothing from other hosts."""
     return await manual.page(request, "docs.html")
 
 
 @router.get("/redoc")
 async def redoc() -> Response:
-    """Lead to the page that there is."""
+    """Redirect to `/docs`."""
     return RedirectResponse("docs", 307)
 
 
 def body(model: type[BaseModel], examples: str | None = None) -> dict[str, Any]:
-    """Return what a route says of a body of this type, which `install` must know. `examples` is their name where it is
-    not that of the type."""
+    """Return the `openapi_extra` of a route with a body of this type.
+
+    The type must be among those passed to `install`. `examples` is the key in `EXAMPLES` if it is not the type's name.
+    """
     return _body(model.__name__, examples or model.__name__)
 
 
 def tests_body() -> dict[str, Any]:
-    """Return what a route says of a body that is tests."""
+    """Return the `openapi_extra` of a route whose body is tests."""
     return _body("Tests", "Tests")
 
 
@@ -63,30 +68,32 @@ def _body(model: str, examples: str) -> dict[str, Any]:
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what a route says of the errors that it may answer with."""
+    """Return the `responses` of a route for these error statuses."""
     schema = {"$ref": REF.format(model="Problem")}
     return {status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses}
 
 
 def results(*models: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    """Return what a route says of an answer with results, which may come as lines instead."""
+    """Return the `responses` of a route that can stream its results as lines."""
     index = {"type": "object", "properties": {"index": {"type": "integer"}}, "required": ["index"]}
     one = {"anyOf": [{"$ref": REF.format(model=model.__name__)} for model in models]}
     last = {
-        "summary": {"type": "object", "description": "how many results there are, of which verdicts, in which time"},
+        "summary": {"type": "object", "description": "number of results, counts by verdict, and seconds"},
         "problem": {"$ref": REF.format(model="Problem")},
     }
     ends = [{"type": "object", "properties": {name: last[name]}, "required": [name]} for name in last]
     line = {
-        "description": "Each line is one: a result with its index, and at the end a summary, or what cut it off.",
+        "description": "Each line is a result with its index; the last one is a summary, or the problem that ended it.",
         "anyOf": [{"allOf": [index, one]}, *ends],
     }
     return {200: {"content": {LINES: {"schema": line}}}}
 
 
 def install(app: FastAPI, bodies: Sequence[type[BaseModel]] = ()) -> None:
-    """Have `app` describe itself completely: every reference resolves, and every answer has its schema. `bodies` are
-    types of bodies beside our own."""
+    """Make `app.openapi()` complete: every reference resolves, and every answer has a schema.
+
+    `bodies` are the body types of other APIs, in addition to ours.
+    """
 
     def describe() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -114,10 +121,10 @@ def _document(app: FastAPI, bodies: Sequence[type[BaseModel]]) -> dict[str, Any]
 
 
 def _add_what_all_answer(method: str, operation: dict[str, Any]) -> None:
-    """Add the errors that come before a route is reached, and which routes ask for a key."""
+    """Add the errors that occur before a route is reached, and mark the routes that need a key."""
     more = [421] if method.upper() in SAFE_METHODS else [403, 415, 421]
     if "401" in operation["responses"]:
-        if "504" not in operation["responses"]:  # else that is what its callers hear in place of 429
+        if "504" not in operation["responses"]:  # a route with 504 answers that instead of 429
             more.append(429)
         operation["security"] = [{name: []} for name in KEY] + [{}]
     for status, answer in problems(*more).items():

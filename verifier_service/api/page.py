@@ -1,6 +1,6 @@
-"""The page at `/`, on which a person has a submission judged and sees why it got what it got.
+"""The page at `/`, where a person has a submission judged and sees the reasons for its verdict.
 
-It asks for no key, because it holds nothing of anybody's: its reader enters the key, and it sends that along.
+The page itself needs no key, because it contains nothing private; the reader enters a key, and the page sends it along.
 """
 
 from fastapi import APIRouter, Request, Response
@@ -20,7 +20,7 @@ POLICY = "; ".join(
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        "require-trusted-types-for 'script'",  # no text becomes HTML, not even by a mistake of the page
+        "require-trusted-types-for 'script'",  # the browser refuses to turn text into HTML, even after a mistake here
         "trusted-types 'none'",
     ]
 )
@@ -28,7 +28,7 @@ POLICY = "; ".join(
 
 @router.api_route("/", methods=["GET", "HEAD"])
 async def page(request: Request) -> Response:
-    """Answer with the page."""
+    """Return the page."""
     response = await manual.page(request, "page/index.html")
     response.headers["content-security-policy"] = POLICY
     return response

@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457), each naming the field, the value and what is allowed."""
+"""Errors as `application/problem+json` (RFC 9457), each with the field, its value, and what is allowed."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,33 +19,33 @@ MEDIA_TYPE = "application/problem+json"
 TITLES = {
     400: "The body cannot be read",
     401: "The key is missing or wrong",
-    403: "A page of another site may not ask for this",
-    404: "There is no such thing here",
-    405: "This method is not for this path",
-    408: "The request came too slowly",
-    409: "The body is not what its digest says",
+    403: "Pages of other sites may not send this request",
+    404: "Not found",
+    405: "This path does not accept this method",
+    408: "The request arrived too slowly",
+    409: "The body does not match its digest",
     413: "The body is too large",
-    415: "The body is of the wrong type",
-    421: "This service has another name",
-    422: "The request asks for what cannot be had",
+    415: "The body has the wrong type",
+    421: "The Host header does not name this service",
+    422: "The request is not valid",
     431: "The head of the request is too large",
     429: "Too many requests",
     500: "The service failed",
-    503: "The service cannot take this now",
-    504: "It was not done in time",
-    507: "There is no room to store this",
+    503: "The service cannot accept this now",
+    504: "The request was not finished in time",
+    507: "There is not enough disk space to store this",
 }
 
 
 def problem(
     status: int, detail: str, errors: Sequence[ProblemField] = (), headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return an answer that is a problem document."""
+    """Return a problem document as an answer."""
     return Response(document(status, detail, errors).model_dump_json(), status, headers, MEDIA_TYPE)
 
 
 def document(status: int, detail: str, errors: Sequence[ProblemField] = ()) -> Problem:
-    """Return a problem document, with the id of the request that is being answered."""
+    """Return a problem document with the id of the current request."""
     title = TITLES.get(status, "The request failed")
     request_id = get_contextvars().get("request_id")
     return Problem(title=title, status=status, detail=detail, errors=list(errors), request_id=request_id)
@@ -85,7 +85,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def hung_up(_: Request, __: ClientDisconnect) -> Response:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)  # nobody reads it, but it is counted
+        return Response(status_code=CLIENT_CLOSED_REQUEST)  # for logs and metrics; the client is gone
 
     @app.exception_handler(NoRoom)
     async def no_room(_: Request, error: NoRoom) -> Response:

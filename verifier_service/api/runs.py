@@ -19,5 +19,5 @@ router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
     openapi_extra=openapi.body(RunRequest),
 )
 async def run(request: Request) -> Response:
-    """Run a batch of programs and tell what happened to each, in the same order. Nothing is judged."""
+    """Run a batch of programs without judging them; return what each did, in the same order."""
     return await carry_out(request, await read_batch(request, runs_in_steps))

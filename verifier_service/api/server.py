@@ -1,4 +1,4 @@
-"""The server under the app: uvicorn with connections of ours, and an end that tells whom it cuts off."""
+"""The HTTP server: uvicorn with our connections, and a shutdown that answers the requests it cuts off."""
 
 import os
 import socket
@@ -19,21 +19,21 @@ from verifier_service.settings import Settings
 log = structlog.get_logger()
 
 CUT_S = 2.0
-"""How long those that are cut off at the end may take to be told so; after half of it they are told by us."""
+"""How long requests may take to answer 503 once the grace period is over; after half of it they are cancelled."""
 CLOSE_S = 10.0
-"""How long boxes and workers may take to end."""
+"""How long boxes and workers may take to end; then the process exits anyway."""
 PORT_TAKEN = 3
 
 
 class Server(uvicorn.Server):
-    """Ends in three steps: it takes nothing new and waits for what is in hand, cuts that off, and ends the rest."""
+    """Shuts down in three steps: refuse new requests and wait for those in flight, cut these off, end the rest."""
 
     def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
         super().__init__(config)
         self._drain = drain
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called for SIGTERM and SIGINT: the first begins to drain, the second cuts that short."""
+        """Called for SIGTERM and SIGINT: the first begins to drain, the second ends the wait."""
         if not self.started or self._drain.is_over.is_set():
             super().handle_exit(sig, frame)
             return
@@ -43,7 +43,7 @@ class Server(uvicorn.Server):
         self._drain.begin()
 
     async def on_tick(self, counter: int) -> bool:
-        """Called ten times a second; returns whether the server is to end."""
+        """Called ten times a second; returns whether the server should stop."""
         ends = await super().on_tick(counter)
         if not ends and self._drain.ends_s is not None:
             if not self._drain.is_over.is_set() and counter % 10 == 0:
@@ -59,7 +59,7 @@ class Server(uvicorn.Server):
         return ends
 
     def _end_in_any_case(self) -> None:
-        """See to it that nothing that hangs, for instance a Docker daemon, keeps the process from ending."""
+        """Make sure the process exits even if something hangs while closing, for instance the Docker daemon."""
         self._drain.is_over.set()
         timer = threading.Timer(CLOSE_S, _end_now)
         timer.daemon = True
@@ -74,8 +74,10 @@ def _end_now() -> None:
 def listen(host: str, port: int) -> list[socket.socket]:
     """Return sockets that listen on every address of a host.
 
+    Listening comes before warming up, so that a taken port is reported at once.
+
     Raises:
-        OSError: the port is taken, or there is no such address.
+        OSError: the port is taken, or the machine does not have the address.
     """
     sockets: list[socket.socket] = []
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -97,7 +99,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def _notice_who_vanishes(listening: socket.socket) -> None:
-    """Have connections end that the other side has left without a word; they take this over from what listens."""
+    """Turn on TCP keep-alive, so that connections to vanished clients end. Accepted sockets inherit the options."""
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, name):
@@ -105,7 +107,7 @@ def _notice_who_vanishes(listening: socket.socket) -> None:
 
 
 def serve(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None:
-    """Serve what `create_app` made until a signal ends it."""
+    """Serve an app of `create_app` until a signal stops it."""
     config = uvicorn.Config(
         app,
         log_level=settings.log_level,

@@ -1,4 +1,4 @@
-"""Durable submissions: store a batch and answer at once; ask for results later, list, cancel, delete."""
+"""Durable submissions: store a batch and answer at once; fetch results later, list, cancel, delete."""
 
 import asyncio
 import hashlib
@@ -41,7 +41,7 @@ WaitS = Annotated[
     Query(
         ge=0,
         le=MAX_WAIT_S,
-        description="answer as soon as it is finished, at the latest after so many seconds",
+        description="wait up to this many seconds for it to finish; answer as soon as it does",
         allow_inf_nan=False,
     ),
 ]
@@ -51,7 +51,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[!-~]+$",
-        description="the same key with the same body is the same request: it is stored once, however often it comes",
+        description="a request with the same key and body as an earlier one is stored only once",
     ),
 ]
 
@@ -65,13 +65,16 @@ def _stored(request: Request) -> StoredQueue:
     status_code=202,
     response_model=StoredIds,
     responses={
-        200: {"model": StoredIds, "description": "It was stored before, under the same `Idempotency-Key`"},
+        200: {
+            "model": StoredIds,
+            "description": "An earlier request with the same `Idempotency-Key` already stored it",
+        },
         **openapi.problems(400, 401, 413, 422, 429, 503, 507),
     },
     openapi_extra=openapi.body(SubmitRequest),
 )
 async def submit(request: Request, response: Response, idempotency_key: IdempotencyKey = None) -> StoredIds:
-    """Store a batch durably and answer at once with an id for each submission, in the same order."""
+    """Store a batch and answer at once with an id for each submission, in the same order. Results come later."""
     body = await read_body(request)
     batch = await parse_batch(request, body, durable_in_steps)
     request.state.items = len(batch.items)
@@ -98,10 +101,10 @@ async def list_submissions(
     label: Annotated[str | None, Query(max_length=200, pattern=r"^[ -~]*$")] = None,
     since: Annotated[datetime | None, Query(description="created at this time or later (RFC 3339)")] = None,
     until: Annotated[datetime | None, Query(description="created before this time (RFC 3339)")] = None,
-    cursor: Annotated[str | None, Query(pattern=CURSOR, description="the `next_cursor` of the page before")] = None,
+    cursor: Annotated[str | None, Query(pattern=CURSOR, description="the `next_cursor` of the previous page")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
 ) -> Response:
-    """List stored submissions with their results, the newest first, a page at a time."""
+    """List stored submissions with their results, newest first, one page at a time."""
     wanted = Filter(state, kind, batch_id, label, _seconds(since, "since"), _seconds(until, "until"))
     page = await _stored(request).page(client_of(request), wanted, cursor, limit)
     return await written_with(page.model_copy(update={"submissions": []}), "submissions", page.submissions)
@@ -114,7 +117,7 @@ async def list_submissions(
     openapi_extra=openapi.body(StoredBatchGet),
 )
 async def get_many(request: Request) -> Response:
-    """Return many stored submissions at once, in the order in which they are asked for."""
+    """Return several stored submissions, in the order of the request."""
     ids = await in_slices(ids_in_steps(await read_body(request)))
     found = await _stored(request).get_many(client_of(request), ids)
     answer = StoredFound(submissions=[], missing=[one for one in ids if one not in found])
@@ -123,7 +126,7 @@ async def get_many(request: Request) -> Response:
 
 @router.get("/submissions/{submission_id}", responses=openapi.problems(401, 404, 422, 503))
 async def look_up(request: Request, submission_id: Id, wait_s: WaitS = 0.0) -> StoredSubmission:
-    """Return the state of a stored submission (queued, running, done, cancelled) and its result when it is done."""
+    """Return the state of a stored submission (queued, running, done, cancelled), and its result once it is done."""
     stored = await _stored(request).get(client_of(request), submission_id, wait_s)
     if stored is None:
         raise _no_submission(submission_id)
@@ -132,7 +135,7 @@ async def look_up(request: Request, submission_id: Id, wait_s: WaitS = 0.0) -> S
 
 @router.post("/submissions/{submission_id}/cancel", responses=openapi.problems(401, 404, 422, 503, 507))
 async def cancel(request: Request, submission_id: Id) -> StoredSubmission:
-    """Cancel a submission, also while it is judged. One that is finished stays as it is."""
+    """Cancel a submission, even while it is being judged. A finished one stays as it is."""
     client = client_of(request)
     await _stored(request).cancel(Which(client.name, submission_id=submission_id))
     return await look_up(request, submission_id)
@@ -140,7 +143,7 @@ async def cancel(request: Request, submission_id: Id) -> StoredSubmission:
 
 @router.delete("/submissions/{submission_id}", status_code=204, responses=openapi.problems(401, 404, 422, 503, 507))
 async def delete(request: Request, submission_id: Id) -> None:
-    """Delete a submission with all that is stored of it; one that is not finished is not judged any more."""
+    """Delete a submission and everything stored about it; an unfinished one is cancelled."""
     if not await _stored(request).remove(Which(client_of(request).name, submission_id=submission_id)):
         raise _no_submission(submission_id)
 
@@ -150,23 +153,23 @@ async def look_up_batch(
     request: Request,
     batch_id: Id,
     wait_s: WaitS = 0.0,
-    submissions: Annotated[bool, Query(description="with the submissions and their results")] = True,
+    submissions: Annotated[bool, Query(description="include the submissions and their results")] = True,
 ) -> Response:
-    """Return how far a batch is, and its submissions in the order of the request."""
+    """Return the progress of a batch, and its submissions in the order of the request."""
     batch = await _batch(request, batch_id, wait_s, with_submissions=submissions)
     return await written_with(batch.model_copy(update={"submissions": []}), "submissions", batch.submissions)
 
 
 @router.post("/batches/{batch_id}/cancel", responses=openapi.problems(401, 404, 422, 503, 507))
 async def cancel_batch(request: Request, batch_id: Id) -> StoredBatch:
-    """Cancel what is not finished of a batch."""
+    """Cancel the unfinished submissions of a batch."""
     await _stored(request).cancel(Which(client_of(request).name, batch_id=batch_id))
     return await _batch(request, batch_id)
 
 
 @router.delete("/batches/{batch_id}", status_code=204, responses=openapi.problems(401, 404, 422, 503, 507))
 async def delete_batch(request: Request, batch_id: Id) -> None:
-    """Delete a batch and its submissions with all that is stored of them."""
+    """Delete a batch with its submissions and everything stored about them."""
     if not await _stored(request).remove(Which(client_of(request).name, batch_id=batch_id)):
         raise _no_batch(batch_id)
 
@@ -181,22 +184,26 @@ async def _batch(
 
 
 def _no_submission(submission_id: str) -> HTTPException:
-    return HTTPException(404, f"there is no submission {submission_id!r}; finished ones are kept for a while only")
+    return HTTPException(
+        404, f"there is no submission {submission_id!r}; finished ones are deleted in time (VERIFIER_KEEP_RESULTS_S)"
+    )
 
 
 def _no_batch(batch_id: str) -> HTTPException:
-    return HTTPException(404, f"there is no batch {batch_id!r}; finished ones are kept for a while only")
+    return HTTPException(
+        404, f"there is no batch {batch_id!r}; finished ones are deleted in time (VERIFIER_KEEP_RESULTS_S)"
+    )
 
 
 def _seconds(moment: datetime | None, field: str) -> float | None:
     """Return a time as seconds since 1970.
 
     Raises:
-        BadRequest: it does not say in which time zone.
+        BadRequest: it has no time zone.
     """
     if moment is None:
         return None
     if moment.tzinfo is None:
-        allowed = "a time with its zone, such as 2026-01-31T12:00:00Z"
+        allowed = "it needs a time zone, as in 2026-01-31T12:00:00Z"
         raise BadRequest([ProblemField(field=field, value=moment.isoformat(), allowed=allowed)])
     return moment.timestamp()

@@ -1,4 +1,4 @@
-"""Kept suites: send the tests of a problem once, and name them by their digest from then on."""
+"""Kept suites: send the tests of a problem once, and refer to them by their digest from then on."""
 
 from typing import Annotated
 
@@ -13,18 +13,18 @@ from verifier_service.store.suites import missing
 
 router = APIRouter(prefix="/v1/suites", dependencies=[Depends(require_key)])
 
-Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the body as sent, in lower case hex")]
+Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the body as sent, in lower-case hex")]
 
 
 @router.put("/{sha256}", responses=openapi.problems(400, 401, 409, 413, 422, 503), openapi_extra=openapi.tests_body())
 async def keep(request: Request, sha256: Digest) -> KeptSuite:
-    """Keep tests for later requests, which name them as `"tests": {"sha256": ...}`. To send them again does no harm."""
+    """Keep tests for later requests, which refer to them as `"tests": {"sha256": ...}`. Sending them again is fine."""
     return await service_of(request).suites.put(sha256, await read_body(request))
 
 
 @router.get("/{sha256}", responses=openapi.problems(401, 404, 422))
 async def look_up(request: Request, sha256: Digest) -> KeptSuite:
-    """Tell whether tests are kept."""
+    """Return a kept suite's metadata, or 404 if it is not kept."""
     found = await service_of(request).suites.find(sha256)
     if found is None:
         raise HTTPException(404, f"{sha256}: {missing(sha256)}")
@@ -33,6 +33,6 @@ async def look_up(request: Request, sha256: Digest) -> KeptSuite:
 
 @router.head("/{sha256}", include_in_schema=False)
 async def is_kept(request: Request, sha256: Digest) -> Response:
-    """Tell the same by the status alone."""
+    """Like GET, without a body."""
     await look_up(request, sha256)
     return Response()

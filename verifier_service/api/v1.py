@@ -37,13 +37,13 @@ router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
     openapi_extra=openapi.body(VerifyRequest),
 )
 async def verify(request: Request) -> Response:
-    """Judge a batch of submissions; the results come in the same order, or as lines as soon as they are there."""
+    """Judge a batch of submissions; return the results in the same order, or as lines as they become available."""
     return await carry_out(request, await read_batch(request, submissions_in_steps))
 
 
 @router.get("/info", responses=openapi.problems(401))
 async def info(request: Request) -> Info:
-    """Tell what this service can judge and run, and what may be asked of it."""
+    """Return what this service can judge and run: languages, checkers, verdicts, limits."""
     service = service_of(request)
     settings, languages = service.settings, service.languages
     return Info(

@@ -1,8 +1,8 @@
-"""Ask a verifier from Python: `pip install grpo-verifier[client]` brings httpx and pydantic, and nothing of a service.
+"""The Python client of a verifier. `pip install grpo-verifier[client]` installs only httpx and pydantic with it.
 
-`VerifierClient` blocks, `AsyncVerifierClient` is for asyncio. Both cut a batch into requests that are sent side by
-side, try again what may pass, spread requests over several verifiers, and hand out nothing that a verifier did not say
-of that very submission. Requests are read as the contract has them in `verifier_service.schema`.
+`VerifierClient` blocks; `AsyncVerifierClient` is for asyncio. Both split a batch into concurrent requests, retry
+temporary failures, and distribute requests over several verifiers. They check that every result belongs to its
+submission. The types of requests and results are in `verifier_service.schema`.
 """
 
 from verifier_service.client.aio import AsyncVerifierClient, Submission

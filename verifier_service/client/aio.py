@@ -18,22 +18,22 @@ from verifier_service.client.wire import JSON, LINES, plain, require_ok
 from verifier_service.schema import CodeSubmission, Info, MathSubmission, Result, Run, RunResponse, RunResult
 
 Submission = Mapping[str, object] | MathSubmission | CodeSubmission
-"""A submission as its model, or as the plain values of the wire."""
+"""A submission: a model from `verifier_service.schema`, or a dict in the format of the API."""
 
 GATHER_S = 0.01
-"""How long single submissions wait for others that travel with them."""
+"""How long a single submission waits for others to share its request."""
 
 
 class AsyncVerifierClient:
-    """A client of one or several verifiers that judge alike. Close it, or use it as an async context manager.
+    """A client of one or several identically configured verifiers. Close it, or use it as an async context manager.
 
     ```python
     async with AsyncVerifierClient("http://127.0.0.1:8000") as client:
         results = await client.verify([{"kind": "math", "completion": r"\\boxed{1/2}", "reference": "0.5"}])
-        assert results[0].score == 1.0  # None where the verifier, and not the submission, failed
+        assert results[0].score == 1.0  # None if the verifier failed, not the submission
     ```
 
-    It may be used in several event loops, one after the other or at once; each has its own connections.
+    It can be used in several event loops, also at the same time; each has its own connections.
     """
 
     def __init__(
@@ -47,20 +47,21 @@ class AsyncVerifierClient:
         concurrency: int = 8,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Make a client; nothing is sent yet.
+        """Create a client; nothing is sent yet.
 
         Args:
-            urls: addresses (a text may hold several, with commas between); `VERIFIER_URL`, or this machine's port
-                8000, when left out.
-            api_key: the key, if they ask for one; `VERIFIER_API_KEY` when left out.
-            deadline_s: seconds by which a request has to be answered; what is not judged by then is a `judge_error`.
-            patience_s: seconds without any answer after which `VerifierDown` is raised.
-            chunk: submissions in one request.
-            concurrency: requests on their way at once.
-            transport: how httpx reaches them, instead of over the network.
+            urls: one or several addresses; a string can contain several, separated by commas. Default: `VERIFIER_URL`,
+                else http://127.0.0.1:8000.
+            api_key: the key, if the verifiers require one. Default: `VERIFIER_API_KEY`.
+            deadline_s: seconds within which each request is answered; submissions not judged by then are
+                `judge_error`s.
+            patience_s: seconds without any answer after which calls raise `VerifierDown`.
+            chunk: submissions per request.
+            concurrency: requests in flight at the same time.
+            transport: an httpx transport to use instead of the network, for instance in tests.
 
         Raises:
-            ValueError: a value is not allowed; the message names it.
+            ValueError: an argument is not allowed; the message says which and what is allowed.
         """
         self.options = Options(addresses(urls), api_key, deadline_s, patience_s, chunk, concurrency)
         self._transport = transport
@@ -82,18 +83,18 @@ class AsyncVerifierClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Give back the connections of this event loop."""
+        """Close the connections of this event loop."""
         session = self._sessions.pop(asyncio.get_running_loop(), None)
         if session is not None:
             await session.close()
 
     async def info(self) -> Info:
-        """Return what `GET /v1/info` tells: languages, checkers, limits. It is asked once.
+        """Return the answer of `GET /v1/info`: languages, checkers, limits. There are no retries.
 
         Raises:
-            VerifierDown: it could not be reached.
-            VerifierRefused: it answered with a 4xx status.
-            NotAVerifier: something else than a verifier answers there.
+            VerifierDown: no verifier could be reached.
+            VerifierRefused: the verifier refused the request, for instance because the key is wrong.
+            NotAVerifier: something other than a verifier answers at the address.
         """
 
         async def get(server: Server) -> tuple[str, bytes]:
@@ -117,19 +118,22 @@ class AsyncVerifierClient:
         progress: bool = False,
         traffic: Traffic | None = None,
     ) -> list[Result]:
-        """Have a batch judged: it is cut into requests that are sent side by side.
+        """Judge a batch; it is split into requests that are sent concurrently.
 
         Args:
-            submissions: those of the wire, with inline tests. Equal ones should be sent once by the caller.
-            on_result: called with the index and the result of each, request by request.
-            progress: show a bar on stderr, with an estimate.
-            traffic: filled with what went over the wire.
+            submissions: submissions with inline tests; tests that several of them share are sent only once per
+                request. Deduplicate equal submissions before, to save work.
+            on_result: called with the index and the result of each submission as its request is answered.
+            progress: show a progress bar on stderr.
+            traffic: filled with statistics about the requests.
 
-        Returns: one result for each, in order. `score` is None where the verdict is `judge_error`: nothing is known.
+        Returns:
+            One result per submission, in the same order. If the verdict is `judge_error`, `score` is None: nothing is
+            known about the submission.
 
         Raises:
-            VerifierDown: nothing was answered for `patience_s`; nothing may be concluded about any submission.
-            VerifierRefused: the verifier says that it will never take this request.
+            VerifierDown: there was no answer for `patience_s`; nothing may be concluded about any submission.
+            VerifierRefused: the verifier will never accept this request.
         """
         found: dict[int, Result] = {}
         with shown(len(submissions), on=progress) as advance:
@@ -144,12 +148,17 @@ class AsyncVerifierClient:
         return [found[index] for index in range(len(submissions))]
 
     async def stream(self, submissions: Sequence[Submission]) -> AsyncIterator[tuple[int, Result]]:
-        """Have a batch judged, and yield each result with its index as soon as it is there.
+        """Judge a batch, and yield each result with its index as soon as it is available.
 
-        What was yielded is the verifier's word, also when the rest does not come.
+        Results that were yielded are valid even if an error follows.
+
+        ```python
+        async for index, result in client.stream(submissions):
+            rewards[index] = result.score  # None for a judge_error
+        ```
 
         Raises:
-            VerifierDown, VerifierRefused: as `verify` does.
+            VerifierDown, VerifierRefused: see `verify`.
         """
         queue: asyncio.Queue[tuple[int, Result] | None] = asyncio.Queue()
 
@@ -171,10 +180,10 @@ class AsyncVerifierClient:
             await asyncio.gather(judging, return_exceptions=True)
 
     async def verify_one(self, submission: Submission) -> Result:
-        """Have one submission judged; those that are asked for at about the same time travel in one request.
+        """Judge one submission; calls made at about the same time share a request.
 
         Raises:
-            VerifierDown, VerifierRefused: as `verify` does.
+            VerifierDown, VerifierRefused: see `verify`.
         """
         loop = asyncio.get_running_loop()
         waiting = self._waiting.get(loop)
@@ -183,12 +192,18 @@ class AsyncVerifierClient:
         return await waiting.add(submission)
 
     async def run(self, runs: Sequence[Mapping[str, object] | Run]) -> list[RunResult]:
-        """Have programs run without judging, in one request; see `POST /v1/run`.
+        """Run programs without judging them, in one request; see `POST /v1/run`.
 
-        Returns: one result for each, in order; `end` is `judge_error` where nothing is known.
+        ```python
+        (ran,) = await client.run([{"source": "print(input())", "stdin": "hello"}])
+        assert ran.stdout == "hello\\n"
+        ```
+
+        Returns:
+            One result per run, in the same order. If `end` is `judge_error`, nothing is known about the run.
 
         Raises:
-            VerifierDown, VerifierRefused: as `verify` does.
+            VerifierDown, VerifierRefused: see `verify`.
         """
         body = {"runs": [plain(one) for one in runs], "deadline_s": self.options.deadline_s}
 
@@ -198,7 +213,7 @@ class AsyncVerifierClient:
             try:
                 results = RunResponse.model_validate_json(response.content).results
             except ValidationError as problem:
-                raise PassingTrouble("an answer that is not the contract's") from problem
+                raise PassingTrouble("an answer with an unknown format") from problem
             if len(results) != len(runs):
                 raise PassingTrouble(f"{len(results)} results for {len(runs)} runs")
             return results
@@ -223,7 +238,7 @@ class AsyncVerifierClient:
 
 
 class _Waiting:
-    """Single submissions that wait for others that travel with them."""
+    """Collects single submissions into one request."""
 
     def __init__(self, verify: Callable[[list[Submission]], Coroutine[None, None, list[Result]]], most: int) -> None:
         self._verify = verify
@@ -233,7 +248,7 @@ class _Waiting:
         self._results: asyncio.Task[list[Result]] | None = None
 
     async def add(self, submission: Submission) -> Result:
-        """Return its result."""
+        """Add a submission to the next request; return its result."""
         if not self._ahead or self._results is None:
             self._is_full = asyncio.Event()
             self._results = asyncio.create_task(self._send(self._ahead, self._is_full))
@@ -253,7 +268,7 @@ class _Waiting:
 
 
 async def _together(requests: Iterable[Coroutine[None, None, None]]) -> None:
-    """Wait for all; what goes wrong with one ends the others."""
+    """Wait for all requests; if one fails, cancel the others."""
     tasks = [asyncio.create_task(request) for request in requests]
     try:
         await asyncio.gather(*tasks)

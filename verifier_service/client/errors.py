@@ -1,11 +1,11 @@
-"""What can come of a request besides results.
+"""Errors of the client.
 
 VerifierError
-├── VerifierDown      nothing was answered for longer than `patience_s`: nothing may be concluded of any submission
-├── VerifierRefused   the verifier will never take this request (401, 404, 413, 422)
-└── NotAVerifier      something else than a verifier answers there
+├── VerifierDown      there was no answer for `patience_s`: nothing may be concluded about any submission
+├── VerifierRefused   the verifier will never accept this request (401, 404, 413, 422)
+└── NotAVerifier      something other than a verifier answers at the address
 
-A wrong answer, a crashed program and a `judge_error` are not here: they are values in a result.
+A wrong answer, a crashed program and a `judge_error` are not exceptions: they are values in a result.
 """
 
 import os
@@ -16,18 +16,18 @@ class VerifierError(Exception):
 
 
 class VerifierDown(VerifierError):
-    """The verifier gave no usable answer for `silent_s` seconds; nothing may be concluded about any submission."""
+    """There was no usable answer for `silent_s` seconds. Nothing may be concluded about any submission."""
 
     def __init__(self, url: str, silent_s: float, last_problem: str) -> None:
         self.url = url
         self.silent_s = silent_s
         self.last_problem = last_problem
-        trouble = f"gave no answer for {silent_s:.0f} s; the last try" if silent_s else "cannot be reached"
+        trouble = f"gave no answer for {silent_s:.0f} s; last error" if silent_s else "cannot be reached"
         super().__init__(f"the verifier at {url} {trouble}: {last_problem}")
 
 
 class VerifierRefused(VerifierError):
-    """The verifier will not take this request however often it is sent; the message is what it said."""
+    """The verifier refuses this request and always will; the message contains its reason."""
 
     def __init__(self, url: str, status: int, detail: str) -> None:
         self.url = url
@@ -36,7 +36,7 @@ class VerifierRefused(VerifierError):
 
 
 class NotAVerifier(VerifierError):
-    """Something answers at the address, and it is not a verifier."""
+    """Something other than a verifier answers at the address."""
 
     def __init__(self, url: str, said: str) -> None:
         self.url = url
@@ -44,17 +44,17 @@ class NotAVerifier(VerifierError):
 
 
 class PassingTrouble(Exception):
-    """Inside the client: there was no usable answer now, and there may be one soon."""
+    """Internal to the client: there was no usable answer, but a retry may succeed."""
 
     def __init__(self, message: str, retry_after_s: float | None = None, url: str = "") -> None:
         self.retry_after_s = retry_after_s
         self.url = url
-        """Whose answer it was."""
+        """The verifier that gave the answer."""
         super().__init__(message)
 
 
 def sentence(problem: BaseException) -> str:
-    """Return what an exception says, or the system said underneath; its name where nothing is said."""
+    """Return an exception's message, or that of the system error that caused it; its type if there is no message."""
     said = str(problem)
     cause = problem.__cause__ or problem.__context__
     while cause is not None:

@@ -1,4 +1,4 @@
-"""A bar on stderr for a batch that takes long."""
+"""A progress bar on stderr."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def shown(total: int, *, on: bool) -> Iterator[Callable[[], None]]:
-    """Show a bar while a batch is judged; yields what is to be called for each result."""
+    """Show a progress bar while a batch is judged; yields a function to call for each result."""
     if not on:
         yield lambda: None
         return

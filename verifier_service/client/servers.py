@@ -1,4 +1,4 @@
-"""Several verifiers: which one is asked next, which are left alone for a while, whether a silent one lives."""
+"""Several verifiers: choose the next one, avoid failing ones for a while, and check whether silent ones are alive."""
 
 import asyncio
 import random
@@ -15,14 +15,14 @@ CONNECT_TIMEOUT_S = 5.0
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 15.0
 PROBE_AFTER_S = 5.0
-"""A request that is silent for so long, and every so long after, has its server asked whether it lives."""
+"""While a request is unanswered, its server's `/healthz` is checked at this interval."""
 PROBES = 2
-"""As many times in a row a server must not answer that question before its requests go to another one."""
+"""After this many failed checks in a row, the server's requests go to another one."""
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def pause_s(tries: int, retry_after_s: float | None) -> float:
-    """Return how long to wait after so many tries: longer each time, never the same twice, as long as was asked for."""
+    """Return the pause after `tries` failures: exponential backoff with jitter, and at least `retry_after_s`."""
     longest_s = min(FIRST_PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S)
     own_s = longest_s * random.uniform(0.5, 1.0)
     return max(own_s, retry_after_s) + random.uniform(0, FIRST_PAUSE_S) if retry_after_s else own_s
@@ -30,34 +30,34 @@ def pause_s(tries: int, retry_after_s: float | None) -> float:
 
 @dataclass(eq=False)
 class Server:
-    """One verifier, as this client has known it so far."""
+    """One verifier, and its state as seen by this client."""
 
     url: str
     http: httpx.AsyncClient
     in_hand: int = 0
-    """Requests of this client that it has not answered yet."""
+    """Requests of this client in flight."""
     failures: int = 0
     """Failures since its last answer."""
     aside_until: float = 0.0
-    """It is left alone until then, by the monotonic clock, where another one is well."""
+    """Until then, on the monotonic clock, it is avoided if another server works."""
     missed: int = 0
-    """Questions in a row whether it lives that it did not answer."""
+    """Failed liveness checks in a row."""
     _question: asyncio.Task[None] | None = None
 
     def answered(self) -> None:
-        """It is well."""
+        """Note that the server works."""
         self.failures = self.missed = 0
         self.aside_until = 0.0
 
     def failed(self, retry_after_s: float | None) -> None:
-        """Leave it alone for a while, longer each time that it fails again after that."""
+        """Avoid the server for a while; longer if it fails again after that."""
         now = time.monotonic()
         if now >= self.aside_until:
             self.failures += 1
         self.aside_until = max(self.aside_until, now + pause_s(self.failures, retry_after_s))
 
     async def lives(self) -> bool:
-        """Ask whether it lives; False when it has not answered that for several times in a row."""
+        """Check whether the server is alive; False after `PROBES` failed checks in a row."""
         if self._question is None or self._question.done():
             self._question = asyncio.create_task(self._ask())
         await asyncio.shield(self._question)
@@ -73,7 +73,7 @@ class Server:
 
 
 class Servers:
-    """All verifiers of a client. Use it in one event loop."""
+    """All verifiers of a client, for use in one event loop."""
 
     def __init__(self, options: Options, transport: httpx.AsyncBaseTransport | None) -> None:
         headers = {"Authorization": f"Bearer {options.key}"} if options.key else {}
@@ -83,10 +83,10 @@ class Servers:
                 httpx.AsyncClient(
                     base_url=url,
                     headers=headers,
-                    timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),  # each request is bounded as a whole
+                    timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT_S),  # `Session` bounds each request as a whole
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=options.concurrency),
                     transport=transport,
-                    trust_env=httpx.URL(url).host not in _LOOPBACK,  # a proxy cannot reach this machine's verifier
+                    trust_env=httpx.URL(url).host not in _LOOPBACK,  # a proxy cannot reach this machine's loopback
                 ),
             )
             for url in options.urls
@@ -94,26 +94,26 @@ class Servers:
 
     @property
     def are_several(self) -> bool:
-        """Whether there is another one to go to."""
+        """Whether there is more than one."""
         return len(self.all) > 1
 
     def another_is_well(self, url: str) -> bool:
-        """Whether one may be asked now that is not this one."""
+        """Whether a server other than this one is usable now."""
         now = time.monotonic()
         return any(server.aside_until <= now for server in self.all if server.url != url)
 
     def choose(self) -> Server:
-        """Return the one with the least in hand of those that are well; else the one that may be asked again first."""
+        """Return the usable server with the fewest requests in flight; else the one that is usable again first."""
         return self.in_order()[0]
 
     def in_order(self) -> list[Server]:
-        """Return all, those first that should be asked first; equal ones in no order."""
+        """Return all servers, the best choice first; equal ones in random order."""
         now = time.monotonic()
         mixed = random.sample(self.all, len(self.all))
         return sorted(mixed, key=lambda one: (max(one.aside_until - now, 0.0), one.in_hand))
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         for server in self.all:
-            with suppress(RuntimeError):  # of an event loop that is closed
+            with suppress(RuntimeError):  # its event loop is closed already
                 await server.http.aclose()

@@ -1,4 +1,4 @@
-"""Requests in one event loop: sent side by side, bounded as a whole, tried again while the trouble may pass."""
+"""Requests in one event loop: sent concurrently, bounded in time as a whole, and retried after temporary failures."""
 
 import asyncio
 import time
@@ -15,34 +15,34 @@ from verifier_service.client.wire import JSON, LINES, TOO_LARGE, Plain, Sent, en
 from verifier_service.schema import Result
 
 READ_SLACK_S = 15.0
-"""The verifier answers by the deadline; the rest is the network's."""
+"""Time for the network in addition to the deadline, by which the verifier answers."""
 
 Emit = Callable[[int, Result], None]
-"""Called with the index of a submission in its batch, and its result."""
+"""Called with a submission's index in its batch, and its result."""
 _Answer = TypeVar("_Answer")
 
 
 @dataclass
 class Traffic:
-    """What went over the wire for one batch. Latencies are in seconds, one for each request that was answered."""
+    """Statistics of the requests for one batch. `latencies_s` has an entry for each answered request."""
 
     requests: int = 0
     retries: int = 0
     latencies_s: list[float] = field(default_factory=list)
 
     def __add__(self, other: "Traffic") -> "Traffic":
-        """Return what went over the wire for both."""
+        """Return the sum of both."""
         latencies_s = self.latencies_s + other.latencies_s
         return Traffic(self.requests + other.requests, self.retries + other.retries, latencies_s)
 
     def quantile_s(self, q: float) -> float:
-        """Return a quantile of the latencies; 0.0 when nothing was sent."""
+        """Return a quantile of the latencies; 0.0 if no request was answered."""
         ordered = sorted(self.latencies_s)
         return ordered[min(int(q * len(ordered)), len(ordered) - 1)] if ordered else 0.0
 
 
 class Session:
-    """What a client has in one event loop: its connections, and what is known of the verifiers."""
+    """A client's connections and its knowledge about the verifiers, in one event loop."""
 
     def __init__(self, options: Options, transport: httpx.AsyncBaseTransport | None) -> None:
         self.options = options
@@ -51,16 +51,17 @@ class Session:
         self._answered_at = time.monotonic()
 
     async def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         await self.servers.close()
 
     async def judge(self, batch: dict[int, Plain], emit: Emit, traffic: Traffic, accept: str = JSON) -> None:
-        """Have some submissions judged, by their index, and tell of each result; those that the verifier could not
-        judge, by its own word for reasons of its own, are sent once more.
+        """Judge submissions, given by index, and call `emit` with each result.
+
+        Submissions that the verifier could not judge through its own fault (`retryable`) are sent once more.
 
         Raises:
-            VerifierDown: nothing was answered for `patience_s`.
-            VerifierRefused: the verifier says that it will never take this request.
+            VerifierDown: there was no answer for `patience_s`.
+            VerifierRefused: the verifier will never accept this request.
         """
         lost: dict[int, Result] = {}
 
@@ -83,11 +84,11 @@ class Session:
         try:
             await self._ask({index: batch[index] for index in lost}, take_again, traffic, accept)
         except VerifierDown:
-            for index, result in list(again.items()):  # what is known stays known
+            for index, result in list(again.items()):  # the first results are better than none
                 emit(index, result)
 
     async def _ask(self, batch: dict[int, Plain], emit: Emit, traffic: Traffic, accept: str) -> None:
-        """Have submissions judged, and try those without a result until they have one or the patience is over."""
+        """Judge submissions; retry those without a result until they have one or `patience_s` is over."""
         left = dict(batch)
         began, tries = time.monotonic(), 0
 
@@ -116,11 +117,11 @@ class Session:
             traffic.latencies_s.append(time.monotonic() - sent_at)
 
     async def _request(self, batch: dict[int, Plain], take: Emit, accept: str) -> bool:
-        """Send one request to one verifier; False if it is too large and can be halved.
+        """Send one request to one verifier; return False if it is too large and has to be halved.
 
         Raises:
-            PassingTrouble: the answer did not come, or not all of it.
-            VerifierRefused: the verifier will never take it.
+            PassingTrouble: there was no answer, or an incomplete one.
+            VerifierRefused: the verifier will never accept it.
         """
         indices, sent = list(batch), Sent.of(list(batch.values()))
         body = encode(sent.submissions, self.options.deadline_s)
@@ -142,11 +143,11 @@ class Session:
         return await self.send(post)
 
     async def send_once(self, request: Callable[[Server], Coroutine[None, None, _Answer]]) -> _Answer:
-        """Send one request, to each verifier once until one answers, each within the time that connecting may take.
+        """Send one request to one verifier after another until one answers; each has only the connect timeout.
 
         Raises:
             VerifierDown: none answered.
-            VerifierRefused: one said that it will never take it.
+            VerifierRefused: one of them will never accept it.
         """
         last = PassingTrouble("")
         for server in self.servers.in_order():
@@ -161,11 +162,11 @@ class Session:
         raise VerifierDown(self.options.shown, 0.0, sentence(last)) from last
 
     async def send(self, request: Callable[[Server], Coroutine[None, None, _Answer]]) -> _Answer:
-        """Send one request to the verifier with the least in hand, within the time that it may take.
+        """Send one request to the verifier with the fewest requests in flight, bounded in time.
 
         Raises:
-            PassingTrouble: there is no usable answer, and there may be one soon.
-            VerifierRefused: the verifier will never take it.
+            PassingTrouble: there was no usable answer, but a retry may succeed.
+            VerifierRefused: the verifier will never accept it.
         """
         return await self._send_to(self.servers.choose(), request)
 
@@ -186,9 +187,11 @@ class Session:
         return answer
 
     async def _bounded(self, server: Server, request: Coroutine[None, None, _Answer]) -> _Answer:
-        """Bound a request as a whole, however often a byte of its answer comes: it is given up when it has taken too
-        long, when nothing was answered for as long as there is patience, or when its verifier no longer lives and there
-        is another one."""
+        """Bound a request's total time, even if its answer keeps trickling in.
+
+        It is given up when it has taken too long, when no request was answered for `patience_s`, or when its verifier
+        is dead and there is another one.
+        """
         began = time.monotonic()
         sending = asyncio.create_task(request)
         try:
@@ -196,11 +199,11 @@ class Session:
                 patience_ends = max(began, self._answered_at) + self.options.patience_s
                 left_s = min(began + self.options.deadline_s + READ_SLACK_S, patience_ends) - time.monotonic()
                 if left_s <= 0:
-                    raise PassingTrouble(f"the answer did not come to its end within {time.monotonic() - began:.0f} s")
+                    raise PassingTrouble(f"the answer was not complete within {time.monotonic() - began:.0f} s")
                 if (await asyncio.wait({sending}, timeout=min(left_s, self._probe_after_s)))[0]:
                     return sending.result()
                 if self.servers.are_several and not await server.lives():
-                    raise PassingTrouble("it takes requests and does not say whether it lives")
+                    raise PassingTrouble("it accepts connections but does not answer /healthz")
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
@@ -210,10 +213,10 @@ class Session:
         return PROBE_AFTER_S if self.servers.are_several else float("inf")
 
     async def be_patient(self, began: float, tries: int, problem: PassingTrouble) -> None:
-        """Wait before the next try; not at all where another verifier is well.
+        """Wait before the next attempt; not at all if another verifier works.
 
         Raises:
-            VerifierDown: nothing was answered for as long as there is patience.
+            VerifierDown: no request was answered for `patience_s`.
         """
         silent_s = time.monotonic() - max(began, self._answered_at)
         wait_s = 0.0 if self.servers.another_is_well(problem.url) else pause_s(tries, problem.retry_after_s)
@@ -227,10 +230,10 @@ class Session:
 
 
 async def _take_lines(response: httpx.Response, sent: Sent, take: Emit) -> None:
-    """Take the results of a stream as they come.
+    """Read results from a stream as they come.
 
     Raises:
-        PassingTrouble: it ends before all of them were there, or is not the contract's.
+        PassingTrouble: the stream ends early, or has an unknown format.
     """
     left = set(range(len(sent.submissions)))
     async for line in response.aiter_lines():

@@ -1,4 +1,4 @@
-"""The client for programs that do not use asyncio: the same, in a thread with an event loop of its own."""
+"""The client for programs without asyncio: the async client, in a thread with its own event loop."""
 
 import asyncio
 import os
@@ -18,14 +18,14 @@ _Answer = TypeVar("_Answer")
 
 
 class VerifierClient:
-    """A client of one or several verifiers that judge alike, safe to use from several threads.
+    """A client of one or several identically configured verifiers. It is safe to use from several threads.
 
-    Close it, or use it as a context manager. It can be pickled, and goes on working in a forked process.
+    Close it, or use it as a context manager. It can be pickled, and it still works after a fork.
 
     ```python
     with VerifierClient("http://127.0.0.1:8000") as client:
         results = client.verify([{"kind": "math", "completion": r"\\boxed{1/2}", "reference": "0.5"}])
-        assert results[0].score == 1.0  # None where the verifier, and not the submission, failed
+        assert results[0].score == 1.0  # None if the verifier failed, not the submission
     ```
     """
 
@@ -40,10 +40,10 @@ class VerifierClient:
         concurrency: int = 8,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Make a client; nothing is sent yet. See `AsyncVerifierClient` for what can be said.
+        """Create a client; nothing is sent yet. See `AsyncVerifierClient` for the arguments.
 
         Raises:
-            ValueError: a value is not allowed; the message names it.
+            ValueError: an argument is not allowed; the message says which and what is allowed.
         """
         self._asks = AsyncVerifierClient(
             urls,
@@ -61,16 +61,16 @@ class VerifierClient:
 
     @property
     def options(self) -> Options:
-        """What it was made with."""
+        """The options of this client."""
         return self._asks.options
 
     @property
     def url(self) -> str:
-        """Where the verifiers are, for people."""
+        """The addresses, for messages."""
         return self.options.shown
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Be made anew in the process that a copy goes to: connections and threads stay where they are."""
+        """Pickle only the options: the copy creates its own connections and thread."""
         return _made_anew, (type(self), self.options)
 
     def __enter__(self) -> "VerifierClient":
@@ -80,7 +80,7 @@ class VerifierClient:
         self.close()
 
     def close(self) -> None:
-        """Give back the connections; requests that are on their way are given up."""
+        """Close the connections; requests in flight are cancelled."""
         with self._lock:
             loop, self._loop, self._is_closed = self._loop, None, True
         if loop is not None and self._process == os.getpid():
@@ -95,7 +95,7 @@ class VerifierClient:
         await self._asks.aclose()
 
     def _own_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the event loop, which runs in a thread of its own from now on; a forked process makes one anew."""
+        """Return the event loop, starting it in a thread if necessary; a forked process starts a new one."""
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("the client is closed")
@@ -117,7 +117,7 @@ class VerifierClient:
             asked.cancel()
 
     def info(self) -> Info:
-        """See `AsyncVerifierClient.info`."""
+        """Return languages, checkers and limits; see `AsyncVerifierClient.info`."""
         return self._wait_for(self._asks.info())
 
     def verify(
@@ -128,20 +128,20 @@ class VerifierClient:
         progress: bool = False,
         traffic: Traffic | None = None,
     ) -> list[Result]:
-        """See `AsyncVerifierClient.verify`; `on_result` is called in the client's own thread."""
+        """Judge a batch; see `AsyncVerifierClient.verify`. `on_result` is called in the client's thread."""
         asked = self._asks.verify(submissions, on_result=on_result, progress=progress, traffic=traffic)
         return self._wait_for(asked)
 
     def verify_one(self, submission: Submission) -> Result:
-        """See `AsyncVerifierClient.verify_one`: calls from several threads travel together."""
+        """Judge one submission; see `AsyncVerifierClient.verify_one`. Calls from several threads share a request."""
         return self._wait_for(self._asks.verify_one(submission))
 
     def run(self, runs: Sequence[Mapping[str, object] | Run]) -> list[RunResult]:
-        """See `AsyncVerifierClient.run`."""
+        """Run programs without judging them; see `AsyncVerifierClient.run`."""
         return self._wait_for(self._asks.run(runs))
 
     def stream(self, submissions: Sequence[Submission]) -> Iterator[tuple[int, Result]]:
-        """See `AsyncVerifierClient.stream`."""
+        """Judge a batch and yield results as they come; see `AsyncVerifierClient.stream`."""
         found: queue.SimpleQueue[tuple[int, Result] | None] = queue.SimpleQueue()
 
         async def pump() -> None:

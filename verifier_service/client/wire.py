@@ -1,4 +1,4 @@
-"""What is sent and what comes back: bodies with shared suites, ids that results have to carry, problem documents."""
+"""The client's side of the protocol: request bodies with shared suites, matching of results, problem documents."""
 
 import hashlib
 import json
@@ -23,21 +23,21 @@ LINES = "application/x-ndjson"
 _RESULT: TypeAdapter[Result] = TypeAdapter(Result)
 
 Plain = dict[str, object]
-"""A submission as plain values, as on the wire."""
+"""A submission as a dict, as on the wire."""
 
 
 def plain(submission: Mapping[str, object] | BaseModel) -> Plain:
-    """Return a submission as plain values; what its model does not set is left to the verifier."""
+    """Return a submission as a dict; fields not set in a model are omitted, so that the verifier's defaults apply."""
     if isinstance(submission, BaseModel):
         return {**submission.model_dump(mode="json", exclude_unset=True), "kind": getattr(submission, "kind", None)}
     return dict(submission)
 
 
 def encode(submissions: Iterable[Plain], deadline_s: float) -> bytes:
-    """Write the body of a request; tests that more than one submission has are sent once, as a suite.
+    """Serialize a request; tests that several submissions share are sent once, as a suite.
 
-    Half surrogates, which UTF-8 cannot hold, become question marks, and of a completion longer than the contract
-    allows the end is kept: neither may make the verifier refuse its neighbours.
+    Lone surrogates, which UTF-8 cannot encode, become question marks, and completions above the maximum length are cut
+    at the beginning. Otherwise one such completion would make the verifier refuse the whole request.
     """
     chunk = list(submissions)
     keys = [_tests_key(submission) for submission in chunk]
@@ -66,36 +66,36 @@ def _tests_key(submission: Plain) -> str | None:
 
 @dataclass(frozen=True)
 class Sent:
-    """Submissions as they are sent: each with an id that no other has, which its result has to carry."""
+    """Submissions as sent: each gets a unique id, which its result must repeat."""
 
     submissions: list[Plain]
     given: Sequence[str | None]
-    """The ids that they came with."""
+    """The callers' own ids."""
 
     @classmethod
     def of(cls, submissions: Sequence[Plain]) -> "Sent":
-        """Give each its id."""
+        """Assign the ids."""
         word = secrets.token_hex(8)
         with_ids = [{**one, "id": f"{word}-{index}"} for index, one in enumerate(submissions)]
         given = [one.get("id") for one in submissions]
         return cls(with_ids, [one if isinstance(one, str) else None for one in given])
 
     def results_of(self, content: bytes) -> list[Result]:
-        """Return the results in an answer, one for each submission, with the ids that those came with.
+        """Return the results in an answer, one per submission, with the callers' own ids.
 
         Raises:
-            PassingTrouble: they are not those of these submissions, or not as the contract has them.
+            PassingTrouble: the results belong to other submissions, or have an unknown format.
         """
         try:
             results = VerifyResponse.model_validate_json(content).results
         except ValidationError as problem:
-            raise PassingTrouble(f"an answer that is not the contract's: {_first(problem)}") from problem
+            raise PassingTrouble(f"an answer with an unknown format: {_first(problem)}") from problem
         if len(results) != len(self.submissions):
             raise PassingTrouble(f"{len(results)} results for {len(self.submissions)} submissions")
         return [self._own(index, result) for index, result in enumerate(results)]
 
     def result_of(self, line: str) -> tuple[int, Result] | None:
-        """Return the index and the result in a line of a stream; None for the summary at its end.
+        """Return index and result from a line of a stream; None for the summary at the end.
 
         Raises:
             PassingTrouble: it is neither.
@@ -107,29 +107,29 @@ class Sent:
             index = told["index"]
             return index, self._own(index, _RESULT.validate_python(told))
         except (ValueError, KeyError, TypeError, IndexError) as problem:
-            raise PassingTrouble(f"a line that is not the contract's: {line[:200]}") from problem
+            raise PassingTrouble(f"a line with an unknown format: {line[:200]}") from problem
 
     def _own(self, index: int, result: Result) -> Result:
         sent = self.submissions[index]
         if result.id != sent["id"]:
-            raise PassingTrouble(f"a result of another submission: id {result.id!r} for {sent['id']!r}")
+            raise PassingTrouble(f"a result for another submission: id {result.id!r} instead of {sent['id']!r}")
         if result.kind != sent.get("kind") and sent.get("kind") in ("math", "code"):
-            raise PassingTrouble(f"a result of the kind {result.kind!r} for a submission of {sent['kind']!r}")
+            raise PassingTrouble(f"a result of kind {result.kind!r} for a submission of kind {sent['kind']!r}")
         return result.model_copy(update={"id": self.given[index]})
 
 
 def _first(problem: ValidationError) -> str:
-    """Say what is wrong first, and where."""
+    """Return the first error with its location."""
     one = problem.errors(include_url=False)[0]
     return f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
 
 
 def require_ok(url: str, response: httpx.Response) -> None:
-    """Raise what an answer without results says; its body has been read.
+    """Raise if an answer is not a success. Its body must have been read.
 
     Raises:
-        PassingTrouble: the trouble may pass: 408, 425, 429, 5xx, or a status that something else than a verifier gave.
-        VerifierRefused: the verifier will never take this request.
+        PassingTrouble: a retry may succeed: 408, 425, 429, 5xx, or an error that does not come from a verifier.
+        VerifierRefused: the verifier will never accept this request.
     """
     status = response.status_code
     if status == 200:
@@ -140,7 +140,7 @@ def require_ok(url: str, response: httpx.Response) -> None:
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
-    """Read `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3); what is neither is not there."""
+    """Parse `Retry-After`: seconds or a date (RFC 9110, section 10.2.3). None if it is absent or neither."""
     text = response.headers.get("Retry-After", "").strip()
     if text.replace(".", "", 1).isdigit():
         return float(text)
@@ -151,7 +151,7 @@ def retry_after_s(response: httpx.Response) -> float | None:
 
 
 def _problem(response: httpx.Response) -> Problem | None:
-    """Return the problem document in an answer; None if it holds none, and so did not come from a verifier."""
+    """Return the problem document in an answer; None if there is none, so that it cannot come from a verifier."""
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:
@@ -160,7 +160,7 @@ def _problem(response: httpx.Response) -> Problem | None:
 
 
 def detail(response: httpx.Response) -> str:
-    """Say what a problem document says; of another answer, how it begins."""
+    """Return a problem document's message; for any other answer, the beginning of its text."""
     problem = _problem(response)
     if problem is None:
         return response.text[:200] or "no text"

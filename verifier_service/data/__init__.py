@@ -1,5 +1,5 @@
-"""Data sets as they are published: from rows in their own formats to submissions without completion.
+"""Read published data sets: turn rows in their original formats into submissions without completions.
 
-The trainer imports this room too, so it needs pydantic and the standard library only. `datasets` is used for the
-hub, and pyarrow for Parquet, where they are installed.
+The trainer imports this package too, so it depends only on pydantic and the standard library. Reading from the hub
+needs `datasets`, and Parquet needs pyarrow.
 """

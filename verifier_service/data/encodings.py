@@ -1,4 +1,4 @@
-"""What several formats share: tests as lists of inputs and outputs, time limits in words, names of what is called."""
+"""Parts that several formats share: lists of inputs and outputs, limits with units, and entry points."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,9 +11,9 @@ _MEGABYTES = {"": 1.0, "mb": 1.0, "megabyte": 1.0, "megabytes": 1.0, "gb": 1024.
 
 
 def entry_point(name: str, sources: Iterable[str]) -> str:
-    """Return `Solution.f` if the first source that defines `f` does it in a class, else `f`.
+    """Return `Solution.f` if the first source that defines `f` defines it in a class, else `f`.
 
-    `name` may have its class already: `Solution.f`, `Solution().f`.
+    `name` can already contain its class: `Solution.f`, `Solution().f`.
     """
     if "." in name:
         return name
@@ -28,10 +28,10 @@ def entry_point(name: str, sources: Iterable[str]) -> str:
 
 
 def in_out(row: Row, sources: Sequence[str] = (), prelude: str = "contest") -> JsonObject:
-    """Return the tests of an object with `inputs`, `outputs` and perhaps `fn_name`.
+    """Return the tests in an object with `inputs`, `outputs` and optionally `fn_name`.
 
-    `sources` are the starter code and programs that show whether `fn_name` is a method. An output that is a list of one
-    is the value itself where each output of the row is such a list and the inputs are lists of arguments.
+    `sources` are starter code and programs that show whether `fn_name` is a method. If all inputs are lists of
+    arguments and all outputs are lists with one element, the elements are the expected values.
     """
     inputs, outputs = row.items("inputs"), row.items("outputs")
     if not inputs:
@@ -56,7 +56,7 @@ def in_out(row: Row, sources: Sequence[str] = (), prelude: str = "contest") -> J
 
 
 def call(given: Json, expected: Json, input_field: str, output_field: str) -> JsonObject:
-    """Return a case of a call: arguments as a list, or a text with a JSON value a line, whose result is JSON too."""
+    """Return a call's case. The arguments are a list, or a text with one JSON value per line and a result in JSON."""
     if isinstance(given, str):
         lines = [line for line in given.split("\n") if line.strip()]
         args: Json = [parsed(line, input_field) for line in lines]
@@ -72,7 +72,7 @@ def call_tests(entry: str, cases: Sequence[JsonObject], prelude: str) -> JsonObj
 
 
 def stdio(cases: Sequence[JsonObject], prelude: str = "", checker: Json = None) -> JsonObject:
-    """Return tests that read and write."""
+    """Return tests of standard input and output."""
     return {
         "kind": "stdio",
         "cases": cases,
@@ -82,7 +82,7 @@ def stdio(cases: Sequence[JsonObject], prelude: str = "", checker: Json = None) 
 
 
 def cases_of(rows: Sequence[Row], input_name: str = "input", output_name: str = "output") -> list[JsonObject]:
-    """Return the cases of a list of objects, each with what is read and what is written."""
+    """Return the cases in a list of objects, each with an input and an output."""
     return [
         {
             "stdin": _lines(row.values.get(input_name), row.path(input_name)),
@@ -93,7 +93,7 @@ def cases_of(rows: Sequence[Row], input_name: str = "input", output_name: str = 
 
 
 def _lines(value: Json, field: str) -> str:
-    """Return a text, or texts as its lines."""
+    """Return a text; a list of texts is joined as lines."""
     if isinstance(value, str):
         return value
     if isinstance(value, Sequence):
@@ -104,7 +104,7 @@ def _lines(value: Json, field: str) -> str:
 
 
 def limits(row: Row, time: str = "time_limit", memory: str = "memory_limit") -> JsonObject:
-    """Return the limits of a row: numbers in seconds and MB, or words such as `2.0 seconds` and `256.0 megabytes`."""
+    """Return the limits of a row: numbers in seconds and MB, or texts like `2.0 seconds` and `256.0 megabytes`."""
     found: dict[str, Json] = {}
     time_s = _measure(row, time, _SECONDS)
     memory_mb = _measure(row, memory, _MEGABYTES)
@@ -132,9 +132,9 @@ def _measure(row: Row, name: str, units: dict[str, float]) -> float | None:
 
 
 def typed_cases(rows: Sequence[Row], name: str, sources: Sequence[str] = (), prelude: str = "contest") -> JsonObject:
-    """Return the tests of a list of cases that may say their kind: `testtype` (LiveCodeBench) or `type`.
+    """Return the tests in a list of cases, whose kind is in `testtype` (LiveCodeBench) or `type`, if given.
 
-    The function is `fn_name` or `metadata.func_name` of the case, or `name`. All cases have to be of one kind.
+    The function is `fn_name` or `metadata.func_name` of the case, or `name`. All cases must be of the same kind.
     """
     kinds = {row.text_or("testtype") or row.text_or("type") or "stdin" for row in rows}
     if kinds <= {"stdin", "stdin_stdout"} and rows:
@@ -161,7 +161,7 @@ def _called(row: Row) -> str:
 def any_tests(
     row: Row, field: str, name: str = "", sources: Sequence[str] = (), prelude: str = "contest"
 ) -> JsonObject:
-    """Return tests that are an object of inputs and outputs, or a list of cases, perhaps as JSON text."""
+    """Return the tests in a field: an object of inputs and outputs, or a list of cases; both can be JSON text."""
     value = row.value(field)
     if isinstance(value, str):
         value = parsed(value, row.path(field))

@@ -1,7 +1,7 @@
-"""Tests that a row holds packed, as base64 of zlib: they are unpacked without `pickle`, which would run what they say.
+"""Unpack tests stored as base64 of zlib, without `pickle`, which would execute code from the data set.
 
-LiveCodeBench packs a pickle of one text. A pickle is a program for a small stack machine; this reader knows the
-instructions that put one text on the stack and end, and refuses everything else, and so runs nothing.
+LiveCodeBench packs a pickle of one string. A pickle is a program for a small stack machine. This reader knows only the
+instructions that push one string and stop, and refuses everything else, so it executes nothing.
 """
 
 import base64
@@ -15,27 +15,29 @@ _PROTO, _FRAME, _STOP = 0x80, 0x95, 0x2E
 _TEXTS = {0x8C: 1, 0x58: 4, 0x8D: 8}
 """SHORT_BINUNICODE, BINUNICODE, BINUNICODE8, each with the number of bytes of its length."""
 _MEMOS = {0x94: 0, 0x71: 1, 0x72: 4}
-"""MEMOIZE, BINPUT, LONG_BINPUT: they remember the text, which is used once only."""
+"""MEMOIZE, BINPUT, LONG_BINPUT: they remember the string for reuse, which cannot happen here."""
 
 MAX_INSTRUCTIONS = 16
-"""What a pickle of one text may have: five are enough, and each is a step."""
+"""The most instructions in a pickle; a pickle of one string needs five."""
 
 
 def inflated(text: str, field: str) -> bytes:
-    """Return the bytes of a base64 text of zlib. Raises Fault if it is none, or holds too much."""
+    """Decode base64 of zlib. Raises Fault if it is invalid or the content is too large."""
     unpacking = zlib.decompressobj()
     try:
         data = unpacking.decompress(base64.b64decode(text, validate=True), MAX_UNPACKED_BYTES)
-    except (ValueError, zlib.error) as error:  # base64 of text that is not ASCII is no binascii.Error
+    except (ValueError, zlib.error) as error:  # base64 raises a plain ValueError for text that is not ASCII
         raise Fault(field, text, f"it must be base64 of zlib: {error}") from error
     if not unpacking.eof:
-        raise Fault(field, text, f"it is cut off, or has more than {MAX_UNPACKED_BYTES} bytes when it is unpacked")
+        raise Fault(field, text, f"it is incomplete, or has more than {MAX_UNPACKED_BYTES} bytes unpacked")
     return data
 
 
 def text_of_pickle(data: bytes, field: str) -> str:
-    """Return the text that a pickle holds. Raises Fault for any pickle that is not one text alone."""
-    refused = Fault(field, None, "a pickle may hold one text and nothing else; anything else is not read")
+    """Return the string in a pickle. Raises Fault for a pickle of anything but a single string."""
+    refused = Fault(
+        field, None, "the pickle must contain a single string; anything else is refused, because it could execute code"
+    )
     found: str | None = None
     at, left = 0, MAX_INSTRUCTIONS
     while at < len(data) and left > 0:

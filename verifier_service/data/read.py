@@ -1,4 +1,4 @@
-"""Rows to tasks: in the format that is named, or in the one that the columns of the first row tell."""
+"""Convert rows to tasks, in a given format or in the one that fits the columns of the first row."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,11 +11,11 @@ from verifier_service.schema import ProblemField
 
 
 class DataUnreadable(Exception):
-    """A data set cannot be read as a whole: no such place, no known format; the message says why."""
+    """A data set cannot be read: it does not exist, or its format is unknown. The message says why."""
 
 
 class RowUnreadable(DataUnreadable):
-    """A row cannot be read. `number` counts from 0, `problem` names field, value and what is allowed."""
+    """A row cannot be read. `number` counts from 0; `problem` has the field, its value and what is allowed."""
 
     def __init__(self, number: int, problem: ProblemField) -> None:
         self.number = number
@@ -25,7 +25,7 @@ class RowUnreadable(DataUnreadable):
 
 @dataclass(frozen=True)
 class Numbered:
-    """A row as it came, with its place in the data set. `fault` is set where it is no row at all."""
+    """A raw row with its number in the data set. `fault` is set if it could not be parsed."""
 
     number: int
     values: Json
@@ -33,28 +33,28 @@ class Numbered:
 
 
 def format_named(name: str) -> Format:
-    """Return a format by its name. Raises DataUnreadable if there is none."""
+    """Return the format with this name. Raises DataUnreadable if there is none."""
     if name not in FORMATS:
         raise DataUnreadable(f"format {name!r}: it must be one of {', '.join(FORMATS)}")
     return FORMATS[name]
 
 
 def format_of(values: Json) -> Format:
-    """Return the first format whose columns a row has. Raises DataUnreadable if there is none."""
+    """Return the first format that fits a row's columns. Raises DataUnreadable if there is none."""
     row = as_row(values)
     for one in FORMATS.values():
         if one.fits(row):
             return one
     columns = ", ".join(row.values) or "none"
-    raise DataUnreadable(f"no known format has the columns {columns}; name one of {', '.join(FORMATS)}")
+    raise DataUnreadable(f"no known format fits the columns {columns}; choose one of {', '.join(FORMATS)}")
 
 
 def read_tasks(
     rows: Iterable[Numbered], chosen: Format, source: str, files: Mapping[str, str] | None = None
 ) -> Iterator[Task | RowUnreadable]:
-    """Yield a task for each row, or why it cannot be read, in their order.
+    """Yield a task for each row, or the reason why it cannot be read, in order.
 
-    `source` is the name of the data set; `files` lie beside the checkers of testlib: its header, `testlib.h`.
+    `source` is the name of the data set. `files` are added to checkers that use testlib: pass its header, `testlib.h`.
     """
     for one in rows:
         try:
@@ -72,7 +72,7 @@ def read_tasks(
 
 
 def as_row(values: Json) -> Row:
-    """Return what came as a row; a list is one whose columns are its places. Raises Fault for anything else."""
+    """Return a value as a row; a list becomes a row with its indices as columns. Raises Fault for anything else."""
     if isinstance(values, dict):
         return Row(values)
     if isinstance(values, list):
@@ -81,12 +81,14 @@ def as_row(values: Json) -> Row:
 
 
 def _with_files(task: Task, files: Mapping[str, str]) -> Task:
-    """Put the header of testlib beside a checker that is written with it."""
+    """Add the header of testlib to a checker that uses it."""
     tests = task.verifier.get("tests")
     checker = tests.get("checker") if isinstance(tests, dict) else None
     if not isinstance(tests, dict) or not isinstance(checker, dict) or checker.get("protocol") != "testlib":
         return task
     if "testlib.h" not in files:
-        raise Fault("checker", checker.get("code"), "a checker that uses testlib needs testlib.h, which is not given")
+        raise Fault(
+            "checker", checker.get("code"), "a checker that uses testlib needs testlib.h, which was not provided"
+        )
     with_files = {**tests, "checker": {**checker, "files": dict(files)}}
     return replace(task, verifier={**task.verifier, "tests": with_files})

@@ -1,4 +1,4 @@
-"""One row of a data set, read field by field: what is not as it should be is named with its field and value."""
+"""One row of a data set, read field by field. Errors name the field, its value, and what is allowed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,14 @@ from typing import Union
 from verifier_service.schema import ProblemField
 from verifier_service.schema.problems import shown
 
-Json = Union[  # noqa: UP007 -- it names itself, and `|` takes no text
+Json = Union[  # noqa: UP007 -- the type is recursive, and `|` does not accept strings
     None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]
 ]
 JsonObject = Mapping[str, Json]
 
 
 class Fault(Exception):
-    """A field of a row cannot be used; `problem` says which, what it is and what is allowed."""
+    """A field of a row cannot be used; `problem` has its name, its value and what is allowed."""
 
     def __init__(self, field: str, value: Json, allowed: str) -> None:
         self.problem = ProblemField(field=field, value="" if value is None else shown(value), allowed=allowed)
@@ -22,15 +22,15 @@ class Fault(Exception):
 
 
 def parsed(text: str, field: str) -> Json:
-    """Return what a JSON text holds. Raises Fault if it is none."""
+    """Parse a JSON text. Raises Fault if it is invalid."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Fault(field, text, f"it is not JSON: {error}") from error
+        raise Fault(field, text, f"it is not valid JSON: {error}") from error
 
 
 class Row:
-    """A row, or an object in it. A field that is null counts as absent, since Arrow writes null for both."""
+    """A row, or an object in it. A null field counts as absent, because Arrow writes null for both."""
 
     def __init__(self, values: Mapping[str, Json], path: str = "") -> None:
         self.values = values
@@ -40,7 +40,7 @@ class Row:
         return self.values.get(name) is not None
 
     def has(self, *names: str) -> bool:
-        """Tell whether the row has all these columns, whatever is in them."""
+        """Return whether the row has all these columns, with any values."""
         return all(name in self.values for name in names)
 
     def path(self, name: str) -> str:
@@ -48,24 +48,24 @@ class Row:
         return f"{self._path}{name}"
 
     def fault(self, name: str, allowed: str) -> Fault:
-        """Return the complaint about a field."""
+        """Return the error for a field."""
         return Fault(self.path(name), self.values.get(name), allowed)
 
     def value(self, name: str) -> Json:
-        """Return a field that has to be there."""
+        """Return a required field."""
         if name not in self:
             raise self.fault(name, f"this field is required; there are {', '.join(self.values) or 'none'}")
         return self.values[name]
 
     def text(self, name: str) -> str:
-        """Return a text that has to be there and is not blank."""
+        """Return a required text that is not blank."""
         value = self.value(name)
         if not isinstance(value, str) or not value.strip():
             raise self.fault(name, "it must be a text that is not empty")
         return value
 
     def text_or(self, name: str, default: str = "") -> str:
-        """Return a text, which may be absent or empty."""
+        """Return an optional text, which can be empty."""
         value = self.values.get(name)
         if value is None:
             return default
@@ -74,7 +74,7 @@ class Row:
         return value
 
     def number_or_none(self, name: str) -> float | None:
-        """Return a number above 0, or None where there is none."""
+        """Return a number above 0, or None if the field is absent."""
         value = self.values.get(name)
         if value is None:
             return None
@@ -83,7 +83,7 @@ class Row:
         return float(value)
 
     def identity(self, *names: str) -> str | None:
-        """Return the first of these fields that holds a text or an integer: the row's own id."""
+        """Return the row's id: the first of these fields that is a text or an integer."""
         for name in names:
             value = self.values.get(name)
             if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
@@ -91,7 +91,7 @@ class Row:
         return None
 
     def items(self, name: str) -> Sequence[Json]:
-        """Return a list, which may be written as JSON text."""
+        """Return a list, which can be given as JSON text."""
         value = self.value(name)
         if isinstance(value, str):
             value = parsed(value, self.path(name))
@@ -100,7 +100,7 @@ class Row:
         return value
 
     def texts(self, name: str) -> list[str]:
-        """Return a list of texts, which may be written as JSON text."""
+        """Return a list of texts, which can be given as JSON text."""
         items = self.items(name)
         texts = [item for item in items if isinstance(item, str)]
         if len(texts) != len(items):
@@ -108,11 +108,11 @@ class Row:
         return texts
 
     def texts_or_none(self, name: str) -> list[str]:
-        """Return a list of texts, none where the field is absent or empty."""
+        """Return a list of texts; empty if the field is absent or empty."""
         return self.texts(name) if self.values.get(name) not in (None, "") else []
 
     def object(self, name: str) -> "Row":
-        """Return an object, which may be written as JSON text."""
+        """Return an object, which can be given as JSON text."""
         value = self.value(name)
         if isinstance(value, str):
             value = parsed(value, self.path(name))
@@ -121,7 +121,7 @@ class Row:
         return Row(value, f"{self.path(name)}.")
 
     def objects(self, name: str) -> list["Row"]:
-        """Return a list of objects, which may be written as JSON text, and as an object of lists, as Arrow does."""
+        """Return a list of objects, which can be given as JSON text, or as an object of lists, as in Arrow."""
         value = self.values.get(name)
         if isinstance(value, Mapping):
             return _of_columns(Row(value, f"{self.path(name)}."))

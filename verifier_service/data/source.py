@@ -1,4 +1,4 @@
-"""Where rows come from: JSONL or JSON, also packed with gzip, Parquet, or an id of the Hugging Face hub."""
+"""Read rows from JSONL or JSON (also with gzip), Parquet, or a data set of the Hugging Face hub."""
 
 import gzip
 import json
@@ -17,12 +17,12 @@ from verifier_service.schema.problems import shown
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
 FIRST_ROWS = 100
-"""How many rows are looked at for one that tells the format."""
+"""How many rows are searched for one that is an object, to detect the format."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A data set: the path of a file, or an id of the hub with its config, split and revision."""
+    """A data set: the path of a file, or a hub id with config, split and revision."""
 
     name: str
     config: str | None = None
@@ -31,17 +31,17 @@ class Place:
 
 
 def rows_of(place: Place) -> Iterator[Numbered]:
-    """Yield the rows of a data set in their order.
+    """Yield the rows of a data set in order.
 
     Raises:
-        DataUnreadable: it is not there, or is no data set; the message says what is allowed.
+        DataUnreadable: it does not exist or is not a data set; the message says what is allowed.
     """
     path = Path(place.name)
     if path.is_file():
         yield from _of_file(path)
     elif path.exists() or place.name.endswith(SUFFIXES) or place.name.count("/") != 1:
         raise DataUnreadable(
-            f"{place.name}: there is no such file; it must be one ({', '.join(SUFFIXES)}), or an id of the hub"
+            f"{place.name}: there is no such file; it must be a file ({', '.join(SUFFIXES)}) or a hub id (OWNER/NAME)"
         )
     else:
         yield from _of_hub(place)
@@ -50,13 +50,13 @@ def rows_of(place: Place) -> Iterator[Numbered]:
 def open_tasks(
     place: Place, format_name: str | None = None, files: Mapping[str, str] | None = None
 ) -> tuple[Format, Iterator[Task | RowUnreadable]]:
-    """Return the format of a data set, found by its columns if it is not named, and its rows as tasks.
+    """Return the format of a data set, detected from its columns unless given, and its rows as tasks.
 
-    A row that cannot be read is a `RowUnreadable` among the tasks, for the caller to skip or to raise. `files` are
-    those of checkers, see `read_tasks`.
+    A row that cannot be read appears as `RowUnreadable` among the tasks, for the caller to skip or raise. `files`: see
+    `read_tasks`.
 
     Raises:
-        DataUnreadable: as `rows_of`, or the format is not known.
+        DataUnreadable: see `rows_of`; or the format is unknown.
     """
     rows = rows_of(place)
     first = list(islice(rows, FIRST_ROWS if format_name is None else 0))
@@ -97,12 +97,12 @@ def _of_lines(lines: BinaryIO) -> Iterator[Numbered]:
             yield Numbered(number, json.loads(line))
         except (ValueError, RecursionError) as error:
             text = shown(line.decode("utf-8", "backslashreplace").strip())
-            yield Numbered(number, None, ProblemField(field="", value=text, allowed=f"it is not JSON: {error}"))
+            yield Numbered(number, None, ProblemField(field="", value=text, allowed=f"it is not valid JSON: {error}"))
         number += 1
 
 
 def _of_json(file: BinaryIO, path: Path) -> Iterator[Numbered]:
-    """Read a JSON file that is a list of rows; one that is not is taken as lines."""
+    """Read a JSON file with a list of rows; if it is not JSON as a whole, read it line by line."""
     try:
         rows = json.load(file)
     except (ValueError, RecursionError):
@@ -110,7 +110,7 @@ def _of_json(file: BinaryIO, path: Path) -> Iterator[Numbered]:
         yield from _of_lines(file)
         return
     if not isinstance(rows, list):
-        raise DataUnreadable(f"{path}: it must be a list of rows, or one row a line")
+        raise DataUnreadable(f"{path}: it must be a list of rows, or have one row per line")
     for number, row in enumerate(rows):
         yield Numbered(number, row)
 
@@ -135,7 +135,7 @@ def _of_hub(place: Place) -> Iterator[Numbered]:
         from datasets.exceptions import DatasetsError
     except ImportError as error:
         raise DataUnreadable(
-            f"{place.name}: the hub is read by the package `datasets`: pip install datasets"
+            f"{place.name}: reading from the hub needs the package `datasets`: pip install datasets"
         ) from error
     try:
         rows = load_dataset(place.name, place.config, split=place.split, revision=place.revision)

@@ -1,4 +1,4 @@
-"""What every format is read to: a submission without its completion, with its prompt and its own solutions."""
+"""Tasks, the common form of rows: a submission without completion, with its prompt and known solutions."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ _SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)
 
 @dataclass(frozen=True)
 class Solution:
-    """A completion that the row says is right. `language` is set where it is not that of the row."""
+    """A correct completion from the row. `language` is set if it differs from the row's."""
 
     completion: str
     language: str | None = None
@@ -24,8 +24,11 @@ class Solution:
 
 @dataclass(frozen=True)
 class Task:
-    """One row. `verifier` is what `POST /v1/verify` takes, without `completion`; `id` is the row's own, or made of what
-    it asks, so that it stays the same when rows are taken out or reordered."""
+    """One row. `verifier` is a submission for `POST /v1/verify` without `completion`.
+
+    `id` is the row's own id, or a digest of prompt and tests, so that it stays the same when rows are removed or
+    reordered.
+    """
 
     prompt: str | list[dict[str, str]]
     verifier: JsonObject
@@ -36,12 +39,12 @@ class Task:
     row: JsonObject = field(default_factory=dict, repr=False)
 
     def submission(self, completion: str, language: str | None = None) -> JsonObject:
-        """Return the submission with a completion, in `language` where that is not the row's."""
+        """Return the submission for a completion; `language` overrides the row's."""
         other = {"language": language} if language is not None else {}
         return {**self.verifier, **other, "completion": completion}
 
     def checked(self) -> "Task":
-        """Return the task. Raises Fault if its submission is none that the service takes."""
+        """Return the task itself. Raises Fault if the service would refuse its submission."""
         try:
             _SUBMISSION.validate_python(self.submission(""))
         except ValidationError as error:
@@ -51,7 +54,7 @@ class Task:
 
 
 def digest(prompt: str | list[dict[str, str]], verifier: JsonObject) -> str:
-    """Return an id made of what is asked."""
+    """Return an id derived from prompt and tests."""
     text = json.dumps([prompt, verifier], ensure_ascii=True, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -78,7 +81,7 @@ def code_task(
     language: str = "python",
     limits: JsonObject | None = None,
 ) -> Task:
-    """Return a code task. `solutions` are programs, or a language and a program in it."""
+    """Return a code task. `solutions` are programs, or pairs of language and program."""
     verifier: dict[str, Json] = {"kind": "code", "language": language, "tests": tests}
     if limits:
         verifier["limits"] = limits
@@ -88,7 +91,7 @@ def code_task(
 
 
 def fenced(program: str, language: str = "python") -> str:
-    """Return a program as the completion of a model shows it. One that is fenced already stays as it is."""
+    """Return a program in a fenced block, as a model would write it. A fenced one stays as it is."""
     program = program.replace("\r\n", "\n")
     if program.lstrip().startswith("```"):
         return program

@@ -129,7 +129,7 @@ class _Walk:
         try:
             self._text = part.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError as error:
-            raise NotJson(f"it is not JSON: byte {byte + error.start} is not UTF-8") from error
+            raise NotJson(f"it is not valid JSON: byte {byte + error.start} is not UTF-8") from error
         self._start, self._at, self._is_last = byte, 0, end == len(self._body)
         self._may_be_deep = _may_be_deep(part)
 
@@ -152,7 +152,7 @@ class _Walk:
             self._look_from(self._byte)
 
     def _broken(self, why: str) -> NotJson:
-        return NotJson(f"it is not JSON: {why} at byte {self._byte}")
+        return NotJson(f"it is not valid JSON: {why} at byte {self._byte}")
 
     # Values
 

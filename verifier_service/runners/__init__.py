@@ -19,14 +19,14 @@ RUNNERS: dict[str, Callable[[Settings, Mapping[str, Language]], Runner]] = {
     "docker": _docker,
     "bubblewrap": BubblewrapRunner,
 }
-"""By the name that `VERIFIER_RUNNER` gives them; `auto` takes the first that works."""
+"""The runners by their name in `VERIFIER_RUNNER`. `auto` chooses the first one that works, so the order matters."""
 
 
 async def choose_runner(settings: Settings, languages: Mapping[str, Language]) -> tuple[Runner, str]:
-    """Return the runner that the settings ask for, or the best that works here, and a sentence that says why.
+    """Return the runner that the settings ask for, or the first that works here, and the reason for the choice.
 
     Raises:
-        RunnerUnavailable: none works here; the message says for each why not and what to do.
+        RunnerUnavailable: none works here; the message says for each one why, and what to do.
     """
     automatic = settings.runner is RunnerChoice.AUTO
     names = list(RUNNERS) if automatic else [settings.runner.value]
@@ -38,5 +38,5 @@ async def choose_runner(settings: Settings, languages: Mapping[str, Language]) -
             why = "; ".join(problems) if problems else ("it works here" if automatic else "the settings ask for it")
             return runner, f"{name}: {why}"
         await runner.close()
-        problems.append(f"{name} cannot be used: {problem}")
+        problems.append(f"{name} is unavailable: {problem}")
     raise RunnerUnavailable("; ".join(problems))

@@ -1,8 +1,8 @@
-"""The contract of a runner: what goes into a box, which facts come out, and what a caller may conclude from failures.
+"""The contract of runners: what goes into a box, which facts come out, and what a caller may conclude from failures.
 
-A *runner* (docker, bubblewrap) starts boxes. A *box* is one warm sandbox for one language that runs one job after
-another, and proves after each that nothing of it is left. Jobs and facts are those of `sandboxes.protocol`; verdicts
-are made by the judges.
+A *runner* (docker, bubblewrap) starts boxes. A *box* is one warm sandbox for one language. It runs one job after
+another, and after each proves that nothing of it is left. Jobs and facts are defined in `sandboxes.protocol`; judges
+turn facts into verdicts.
 """
 
 from abc import ABC, abstractmethod
@@ -28,56 +28,60 @@ class Box(ABC):
 
     language: Language
     image: str
-    """What the box was made from: what was compiled in one box runs in every other one of the same image."""
+    """What the box was made from. A program compiled in one box runs in every box with the same image."""
     waited_s: float = 0.0
-    """How long the program of the last job has neither computed nor stood in line for a core, as far as is known."""
+    """How long the last job's program neither computed nor waited for a core, as far as is known."""
     on_unfit: Callable[[], None] = staticmethod(lambda: None)
-    """Called when the box turns out to be of no use any more while it is idle: after `answer`."""
+    """Called when the box turns out to be unusable while it is idle, after `answer`."""
 
     @abstractmethod
     def run(self, job: Job) -> AsyncGenerator[Fact, None]:
-        """Run `job` and yield its facts as they come: one CompileFacts if there was something to compile, then one
-        TestFacts for each run or call in order, or one TesterFacts.
+        """Run `job` and yield its facts as they come.
+
+        First comes one CompileFacts if there was something to compile. Then comes one TestFacts per run or call, in
+        order, or one TesterFacts.
 
         The iterator ends only after the box has proved that nothing of the job is left. Closing the iterator early
         (`aclose`, cancellation, stop_on_failure) stops the job; the box may be used again only if `healthy`.
 
         Raises:
-            BoxDied: the box died, broke the protocol or could not be reset; nothing may be concluded of the tests
-                whose facts did not arrive, and the box is unusable.
-            ReferenceUnusable: the job cannot be run as it was sent, by any box: a path that leads out of the program's
-                folder or is taken, or files that do not fit. Whoever asked for it has to change it; the box is healthy.
+            BoxDied: the box died, broke the protocol or could not be reset. Nothing may be concluded about tests whose
+                facts did not arrive, and the box is unusable.
+            ReferenceUnusable: no box can run the job as it was sent: a path leads out of the program's folder or is
+                taken, or the files do not fit. The request has to change; the box is healthy.
         """
 
     def answer(self, job: Job) -> AsyncGenerator[Fact, None]:
-        """Do what `run` does, but the iterator may end as soon as the facts are complete, before the reset. The box is
-        healthy then until it says otherwise. It begins no other job before the reset is proved: the next `run` or
-        `answer` waits for that, and ends with `BoxDied` where it fails or the box turns out to be spent, although that
-        job has done nothing."""
+        """Like `run`, but the iterator may end as soon as the facts are complete, before the reset.
+
+        Until the box says otherwise it counts as healthy. It starts no other job before the reset is proved: the next
+        `run` or `answer` waits for that. If the reset fails or the box turns out to be spent, that call ends with
+        `BoxDied`, although its job has done nothing.
+        """
         return self.run(job)
 
     @property
     @abstractmethod
     def healthy(self) -> bool:
-        """Whether the box may run another job: it lives, has proved its last reset or is at it, and is not spent."""
+        """Whether the box may run another job: it is alive, not spent, and its reset is proved or in progress."""
 
     @property
     def spent(self) -> str:
-        """Why the box should run no other job although nothing is wrong with it, or nothing: the last job moved numbers
-        of the kernel that the next one could read."""
+        """Why a working box should run no other job, or "": the last job changed kernel counters that the next could
+        read."""
         return ""
 
     @abstractmethod
     async def close(self) -> None:
-        """Destroy the box and everything in it. Never raises, may be called twice."""
+        """Destroy the box and everything in it. Never raises; may be called twice."""
 
 
 class Runner(ABC):
-    """A way to start boxes on this machine. Who made one closes it, after all that used its boxes."""
+    """A way to start boxes. Its creator closes it, after everything that uses its boxes."""
 
     name: str
     known_languages: Mapping[str, Language]
-    """The languages that there are, by name; not all of them need be there with this runner."""
+    """All languages, by name; this runner need not have every one of them."""
 
     @abstractmethod
     async def start_box(self, language: Language) -> Box:
@@ -93,21 +97,21 @@ class Runner(ABC):
 
     @abstractmethod
     async def languages(self) -> dict[str, str]:
-        """Return the languages whose boxes can be started here, each with its compiler's or interpreter's version.
+        """Return the languages whose boxes can be started here, with the version of the compiler or interpreter.
 
         Raises:
-            RunnerUnavailable: that cannot be found out now.
+            RunnerUnavailable: this cannot be determined now.
         """
 
     @property
     def cores(self) -> int | None:
-        """How many programs may run at once where boxes are started; None if that is for the settings to say."""
+        """How many programs can run at once where the boxes are; None if the settings decide."""
         return None
 
     @abstractmethod
     def hint(self, language: Language) -> str:
-        """Return what to do on this machine so that a language that is not among `languages()` is there."""
+        """Return how to make a language available that is not among `languages()`."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Destroy every box that this runner started, also those that were lost track of."""
+        """Destroy every box that this runner started, including those that nothing refers to any more."""

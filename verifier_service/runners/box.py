@@ -1,4 +1,4 @@
-"""A box at the other end of a stream, whatever started it: jobs go in as frames, facts come out.
+"""A box at the other end of a stream, whichever runner started it: jobs go in as frames, facts come out.
 
 See `sandboxes/README.md` for the protocol and `runners.base` for the contract.
 """
@@ -20,10 +20,10 @@ from verifier_service.runners.base import Box
 
 START_LIMIT_S = 60.0
 RESET_LIMIT_S = 20.0
-"""How long a box may take to end a job and to prove that nothing of it is left, on a busy machine."""
+"""How long a box may take to stop a job and prove that nothing of it is left, on a busy machine."""
 SILENCE_LIMIT_S = 30.0
-"""How long a box at work may say nothing, however long its tests are: it tells about once a second that it lives, but
-not while it resets itself."""
+"""How long a working box may be silent. However long its tests take, it sends a sign of life about once a second,
+except while it resets itself."""
 PAUSE_BYTES = 32 * 1024 * 1024
 STDERR_TAIL_BYTES = 4000
 
@@ -34,24 +34,24 @@ class Stream(asyncio.Protocol):
     def __init__(self) -> None:
         self.stderr = b""
         self._reader = Reader()
-        self._messages: deque[tuple[Message, int]] = deque()  # each with the bytes it holds
+        self._messages: deque[tuple[Message, int]] = deque()  # each with its size in bytes
         self._held_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self.on_unasked: Callable[[], None] = lambda: None
-        """Called when messages have come and nobody waits for one."""
+        """Called when messages have arrived and no `receive` waits."""
         self._ended: str | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by inheritance
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not inherit from asyncio's
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio."""
         self.take_stdout(data)
 
     def take_stdout(self, data: bytes) -> None:
-        """Take what the box has said."""
+        """Take bytes from the box's stdout."""
         try:
             for message, held_bytes in self._reader.feed(data):
                 self._messages.append((message, held_bytes))
@@ -66,7 +66,7 @@ class Stream(asyncio.Protocol):
         self._wake()
 
     def take_stderr(self, data: bytes) -> None:
-        """Keep the end of what the box says when it breaks."""
+        """Keep the tail of the box's stderr, which says why it broke."""
         self.stderr = (self.stderr + data)[-STDERR_TAIL_BYTES:]
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -103,7 +103,7 @@ class Stream(asyncio.Protocol):
         return message
 
     def next_unasked(self) -> Message | None:
-        """Return the next message if it has come."""
+        """Return the next message if one has arrived."""
         return self._messages.popleft()[0] if self._messages else None
 
     async def _wait(self, limit_s: float) -> None:
@@ -122,20 +122,20 @@ class Stream(asyncio.Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether the box can still be talked to."""
+        """Whether the stream is still open."""
         return self._ended is None
 
     def lose(self, why: str) -> None:
-        """Hang up, for this reason."""
+        """Close the stream for this reason."""
         self._end(why)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the stream."""
         self._end("it was closed")
 
 
 class StreamBox(Box):
-    """A box behind a `Stream`. `destroy` ends it and all that is in it."""
+    """A box behind a `Stream`. `destroy` ends it with everything in it."""
 
     silence_limit_s = SILENCE_LIMIT_S
 
@@ -155,21 +155,21 @@ class StreamBox(Box):
         """Wait until the box is warm.
 
         Raises:
-            RunnerUnavailable: it did not start, or its image holds another version of the harness.
+            RunnerUnavailable: it did not start, or its image contains another version of the harness.
         """
         try:
             hello = await self._stream.receive(START_LIMIT_S)
         except BoxDied as error:
             raise RunnerUnavailable(
                 f"the sandbox for {self.language.name} does not start: {error}; if its image was built from another "
-                f"version of sandboxes/, run {how_to_build(self.language.name)}"
+                f"version of sandboxes/, rebuild it with {how_to_build(self.language.name)}"
             ) from error
         if isinstance(hello, Broken):
             raise RunnerUnavailable(f"the sandbox for {self.language.name} refuses to run: {hello.message}")
         if not isinstance(hello, Hello) or hello.digest != digest():
             raise RunnerUnavailable(
                 f"the image for {self.language.name} was built from another version of the harness in sandboxes/: "
-                f"run {how_to_build(self.language.name)}"
+                f"rebuild it with {how_to_build(self.language.name)}"
             )
         self._proved = True
 
@@ -205,32 +205,32 @@ class StreamBox(Box):
         """Return `message` if it is a fact.
 
         Raises:
-            BoxDied: the box says that it is broken, or says what makes no sense.
+            BoxDied: the box reports that it is broken, or sent an unexpected message.
         """
         if isinstance(message, Fact):
             return message
         self._stream.close()
         if isinstance(message, Spent):
             self._spent = message.why
-            raise BoxDied(f"the job before has spent the box: {message.why}")
+            raise BoxDied(f"the previous job spent the box: {message.why}")
         raise BoxDied(f"the box is broken: {message.message if isinstance(message, Broken) else message}")
 
     def _finish(self, done: Done) -> None:
-        """Take the box's word that nothing of the job is left, or that it begins no other before that is proved.
+        """Note that the job is done: the box has proved its reset, or will start no other job before it has.
 
         Raises:
-            BoxDied: it speaks of another job.
+            BoxDied: the message is about another job.
         """
         if done.number != self._number:
             self._stream.close()
-            raise BoxDied(f"the box ended job {done.number}, which is not the one that runs")
+            raise BoxDied(f"the box ended job {done.number}, but job {self._number} is running")
         self._proved = True
         self._spent = done.spent
         self.waited_s = done.waited_s
         self._take_unasked()
 
     def _take_unasked(self) -> None:
-        """Hear what an idle box says, which is only that it is of no use any more."""
+        """Handle messages of an idle box; it sends one only if it has become unusable."""
         while self._proved and (message := self._stream.next_unasked()) is not None:
             with contextlib.suppress(BoxDied):
                 self._fact(message)
@@ -239,7 +239,7 @@ class StreamBox(Box):
             self.on_unfit()
 
     async def _skip_to_the_end(self) -> None:
-        """Skip the facts that nobody waits for any more."""
+        """Read and drop the remaining facts of a stopped job."""
         while not isinstance(message := await self._stream.receive(RESET_LIMIT_S), Done):
             if not isinstance(message, Alive):
                 self._fact(message)
@@ -256,12 +256,12 @@ class StreamBox(Box):
         return self._spent or self._retired
 
     def retire(self, why: str) -> None:
-        """Have the box run no other job, for this reason; one that it has or was lent for goes on."""
+        """Let the box run no further job, for this reason; its current job goes on."""
         self._retired = why
         self.on_unfit()
 
     def lose(self, why: str) -> None:
-        """Treat the box as gone: it cannot be reached any more. What runs in it ends with `BoxDied`."""
+        """Treat the box as lost because it cannot be reached. Its current job ends with `BoxDied`."""
         self._stream.lose(why)
 
     async def close(self) -> None:

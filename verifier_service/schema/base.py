@@ -1,4 +1,4 @@
-"""The two kinds of wire types: what is asked is read strictly, what is answered is read tolerantly."""
+"""Base classes of the wire types: requests are read strictly, responses tolerantly."""
 
 from enum import StrEnum
 from typing import Self
@@ -24,13 +24,13 @@ class Worded(StrEnum):
 
 
 class Asked(BaseModel):
-    """Part of a request. An unknown field is refused: a misspelt limit is an error and not a limit never applied."""
+    """Part of a request. Unknown fields are refused, because a misspelt limit would otherwise never be applied."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class Answered(BaseModel):
-    """Part of a response. A field that this version does not know is ignored, so that the service can grow."""
+    """Part of a response. Unknown fields are ignored, so that a client can read answers of a newer service."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", ser_json_inf_nan="constants", json_schema_serialization_defaults_required=True

@@ -1,7 +1,7 @@
-"""The limits of one test: one table, from which wire type, settings, checks and documents follow.
+"""The limits of one test: one table, from which the wire type, settings, checks and documents are derived.
 
-To add a limit: a row and a field here, its settings, a field of `sandboxes.protocol.job.Limits`, and what enforces it
-in the box.
+To add a limit, add a row and a field here, its settings, a field of `sandboxes.protocol.job.Limits`, and the code that
+enforces it in the box.
 """
 
 from dataclasses import dataclass
@@ -35,10 +35,10 @@ class Limit:
 
     @property
     def maximum_setting(self) -> str:
-        """The name of the setting with the most that a request may ask for."""
+        """The name of the setting with the maximum that a request may ask for."""
         return f"max_{self.name}"
 
-    # What follows goes into models, whose fields pydantic types as Any.
+    # The next three return `Any` because pydantic types `Field()` as Any.
 
     def asked(self) -> Any:
         """Return the field of a request."""

@@ -1,4 +1,4 @@
-"""What an error looks like: `application/problem+json` (RFC 9457), and the words for what is wrong with a field."""
+"""Problem documents, `application/problem+json` (RFC 9457), and the messages about single fields."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -11,10 +11,10 @@ from pydantic_core import ErrorDetails
 from verifier_service.schema.base import Answered, Asked
 
 SHOWN_CHARS = 200
-_SUBJECT = re.compile(r"^\w+ should")  # "List should have at least 1 item": it is the field that was named
+_SUBJECT = re.compile(r"^\w+ should")  # "List should have at least 1 item": the message names the field already
 MAX_FIELDS = 50
 MAX_MISSPELT_CHARS = 40
-"""Longer names are not looked for among the right ones."""
+"""For longer names no similar one is suggested."""
 
 
 class ProblemField(Answered):
@@ -44,33 +44,38 @@ class Problem(Answered):
 
 
 def shown(value: object) -> str:
-    """Return a short text for what was given, which may be anything, of any size."""
+    """Return a short text for a value in a message. The value can be of any type and size.
+
+    >>> shown("4"), shown(None), shown([1, 2]), shown({})
+    ("'4'", 'None', 'list of 2', 'empty object')
+    """
     if isinstance(value, str):
         text = repr(value[: SHOWN_CHARS + 1])
         return text if len(value) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}... ({len(value)} characters)"
     if isinstance(value, (list, dict)):
         what = "list" if isinstance(value, list) else "object"
         return f"{what} of {len(value)}" if value else f"empty {what}"
-    if isinstance(value, int) and value.bit_length() > 1000:  # Python refuses to write out thousands of digits
+    if isinstance(value, int) and value.bit_length() > 1000:  # Python refuses to print thousands of digits
         return "an integer of more than 300 digits"
     return repr(value)[:SHOWN_CHARS]
 
 
 def problem_fields(error: ValidationError, sent: object) -> list[ProblemField]:
-    """Return what is wrong with `sent`, in the words of its sender; at most `MAX_FIELDS` entries, never none."""
+    """Return the errors in `sent`, with paths as the sender wrote them; at least one, at most `MAX_FIELDS`."""
     return fields_of(error.errors(include_url=False), sent, _fields_of_requests())
 
 
 def fields_of(found: list[ErrorDetails], sent: object, known: Collection[str] = ()) -> list[ProblemField]:
-    """Return the same for errors that are listed already; a wrong name may have been meant for one that is `known`."""
-    # The other way to write a field that was not meant, for instance the name of a suite, is no news.
+    """Return the same for listed errors. For an unknown field name, the most similar one in `known` is suggested."""
+    # For a field that is a string or an object (tests: a name or tests), pydantic also reports that an object is not a
+    # string. The sender meant an object, so that report is dropped.
     meant = [one for one in found if not (one["type"] == "string_type" and isinstance(one["input"], dict))] or found
     return [_field(one, sent, known) for one in meant[:MAX_FIELDS]]
 
 
 @cache
 def _fields_of_requests() -> frozenset[str]:
-    """Return the names of all fields that any part of a request of ours has."""
+    """Return the names of all fields in all request types."""
     parts, names = [Asked], set[str]()
     while parts:
         part = parts.pop()
@@ -80,7 +85,11 @@ def _fields_of_requests() -> frozenset[str]:
 
 
 def nearest(wrong: str, known: Collection[str]) -> str:
-    """Return the end of a sentence that names what `wrong` was probably meant to be, or nothing."""
+    """Return the end of a sentence that suggests the most similar known name, or "" if none is similar.
+
+    >>> nearest("refrence", ["reference", "rounding"])
+    "; the nearest is 'reference'"
+    """
     if len(wrong) > MAX_MISSPELT_CHARS:
         return ""
     found = get_close_matches(wrong, sorted(known), n=1, cutoff=0.75)
@@ -97,7 +106,7 @@ def _field(one: ErrorDetails, sent: object, known: Collection[str]) -> ProblemFi
 
 
 def _path(sent: object, location: Sequence[int | str], *, missing: bool) -> str:
-    """Return where the error is, without pydantic's names for the arms of a union, which the sender did not write."""
+    """Return the path of an error, without pydantic's names for union members, which the sender did not write."""
     parts: list[str] = []
     for number, part in enumerate(location, start=1):
         if isinstance(sent, dict) and part in sent:  # noqa: SIM114 -- two types, told apart for the type checker
@@ -120,12 +129,12 @@ def _allowed(one: ErrorDetails) -> str:
         case "union_tag_invalid":
             return f"its kind must be one of {context['expected_tags']}"
         case "union_tag_not_found":
-            return "its kind is missing or not a word"
+            return "its kind is missing or not a string"
         case "value_error":
             return str(context["error"])
         case "string_unicode":
-            return "half a surrogate pair is not a character"
+            return "it contains a lone surrogate, which is not a character"
         case "string_pattern_mismatch" if "/" in str(context.get("pattern")):
-            return "a relative path, without `..` and empty parts"
+            return "it must be a relative path without `..` and empty parts"
         case _:
             return _SUBJECT.sub("it must", one["msg"])

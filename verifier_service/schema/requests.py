@@ -170,7 +170,7 @@ TextChecker = Annotated[
     | Annotated[SpecialJudge, Tag("judge")],
     Discriminator(_kind),
 ]
-"""A checker of `stdio`: its name, an object with its options, or a special judge."""
+"""A checker for `stdio`: its name, an object with its options, or a special judge."""
 
 ValueChecker = Annotated[
     Annotated[Literal["equal", "float", "unordered"], Tag("name")]
@@ -179,7 +179,7 @@ ValueChecker = Annotated[
     | Annotated[UnorderedChecker, Tag("unordered")],
     Discriminator(_kind),
 ]
-"""A checker of `call`: its name, or an object with its options."""
+"""A checker for `call`: its name, or an object with its options."""
 
 
 CheckerOptions = (
@@ -219,7 +219,7 @@ def _with_own_options(tests: Any) -> Any:
 
 
 class StdioCase(Asked):
-    """One run of the program: what it reads, and what it should write.
+    """One run of the program: its input and expected output.
 
     For a problem that reads `input.txt` and writes `output.txt`, name these in `stdin_file` and `stdout_file`.
     """
@@ -400,10 +400,10 @@ Submission = Annotated[MathSubmission | CodeSubmission, Field(discriminator="kin
 
 
 class VerifyRequest(Asked):
-    """A batch of submissions. The results come in the same order.
+    """A batch of submissions. Results come in the same order.
 
-    Each submission and each suite is read by itself: one that cannot be read gets a result that says why, and the
-    others are judged.
+    Submissions and suites are read one by one: one that is invalid gets a result that says why, and the others are
+    judged.
     """
 
     submissions: list[Submission] = Field(

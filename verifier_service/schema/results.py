@@ -16,7 +16,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class MadeBy(Answered):
-    """What made a result: the judge, and the sandbox's image where a program ran."""
+    """What produced a result: the judge's version, and the sandbox image if a program ran."""
 
     verifier: str = Field(description="the service's release, `+`, and a digest of its sources")
     image: str | None = Field(
@@ -27,7 +27,7 @@ class MadeBy(Answered):
 class TestResult(Answered):
     """The result of one test of a code submission."""
 
-    __test__ = False  # its name begins like a test class of pytest
+    __test__ = False  # pytest would collect the class because of its name
 
     verdict: Verdict = Field(description="the verdict of this test")
     score: Score | None = Field(
@@ -128,6 +128,6 @@ Result = Annotated[MathResult | CodeResult | UnreadResult, Field(discriminator="
 
 
 class VerifyResponse(Answered):
-    """One result for each submission, in the order of the request."""
+    """One result per submission, in the order of the request."""
 
     results: list[Result] = Field(description="the results")

@@ -65,7 +65,7 @@ class Run(Asked):
 
 
 class RunRequest(Asked):
-    """A batch of runs. The results come in the same order."""
+    """A batch of runs. Results come in the same order."""
 
     runs: list[Run] = Field(min_length=1, description="what to run; at most `VERIFIER_MAX_BATCH` (4096 by default)")
     deadline_s: Deadline | None = Field(
@@ -167,6 +167,6 @@ class RunResult(Answered):
 
 
 class RunResponse(Answered):
-    """One result for each run, in the order of the request."""
+    """One result per run, in the order of the request."""
 
     results: list[RunResult] = Field(description="the results")

@@ -85,7 +85,7 @@ class StoredSubmission(Answered):
 
 
 class StoredPage(Answered):
-    """A page of stored submissions, the newest first."""
+    """A page of stored submissions, newest first."""
 
     submissions: list[StoredSubmission] = Field(description="the submissions of this page")
     next_cursor: str | None = Field(description="the `cursor` of the next page; null on the last one")

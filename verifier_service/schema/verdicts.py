@@ -1,4 +1,4 @@
-"""The judges' words for what was concluded."""
+"""Verdicts, and the rules that find an answer."""
 
 from verifier_service.schema.base import Worded
 

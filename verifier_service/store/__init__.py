@@ -1,1 +1,1 @@
-"""Durable submissions: what was accepted with `POST /v1/submissions` is judged, also after a crash."""
+"""Durable submissions: what `POST /v1/submissions` accepted is judged, even after a crash."""

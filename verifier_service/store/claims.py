@@ -1,9 +1,9 @@
-"""What a service does with the queue: take rows under a lease, renew it, store what became of them, sweep up.
+"""Work on the queue: take rows under a lease, renew it, store outcomes, and sweep up expired rows.
 
-Of services that share a database each takes rows that no other holds (`FOR UPDATE SKIP LOCKED`). A row that is taken
-has an owner, the number of the attempt, and a lease. Who is silent for longer than the lease loses it: then another one
-takes the row, with the next number. What became of a row is stored only for the owner and attempt that hold it, so of
-two who judged it the first that ends wins, and exactly one result is stored.
+Services that share a database each take rows that no other service holds (`FOR UPDATE SKIP LOCKED`). A taken row has an
+owner, an attempt number, and a lease. If the owner does not renew the lease in time, another service takes the row with
+the next number. An outcome is stored only for the owner and attempt that hold the row. So if two services judge the
+same row, exactly one result is stored.
 """
 
 import random
@@ -33,24 +33,24 @@ from verifier_service.store.rows import Done, Later, Outcome, Taken
 from verifier_service.store.texts import failed_result, fit
 
 SLICE = 100
-"""Rows that are swept up in one transaction."""
+"""Rows swept up in one transaction."""
 MAX_DEATHS = 5
-"""How many services may end while a row is judged before it is set aside."""
+"""A row during which this many services ended is set aside."""
 KEPT_ATTEMPTS = 20
 ROW_BYTES = 500
-"""About what a row takes without its texts."""
+"""The approximate size of a row without its texts."""
 
 SERVICE_ENDED = "service_ended"
-"""The cause of an attempt that ended with the service that judged."""
+"""The cause of an attempt during which the service ended."""
 
 _s = submissions.c
 
 
 @dataclass(frozen=True)
 class Line:
-    """Rows that wait for the same places: those of a kind, or without one those that a service ended under before.
+    """Rows that wait for the same places: those of one kind, or if `kind` is None, suspects (see `RowState`).
 
-    `unfit` names the canaries with which something is wrong here: what they speak for is left in line.
+    `unfit` names the canaries that fail here; rows that depend on them stay in the queue.
     """
 
     kind: str | None
@@ -68,16 +68,16 @@ class Line:
 
     @property
     def fit(self) -> list[ColumnElement[bool]]:
-        """Those of its rows that may be taken."""
+        """Conditions for the rows that may be taken."""
         return [*self.all_of_it, *([_s.canary.not_in(self.unfit)] if self.unfit else [])]
 
 
 async def take(
     connection: AsyncConnection, owner: str, lease_s: float, line: Line, places: int, held: Mapping[str, int]
 ) -> list[Taken]:
-    """Take up to so many rows from a line, the oldest of each client first. They are `owner`'s from now on.
+    """Take up to `places` rows from a line for `owner`, the oldest of each client first.
 
-    Clients share the places of a kind: the next one goes to who has the fewest, where `held` says how many each has.
+    Clients share the places: the next one goes to the client with the fewest. `held` says how many each has already.
     """
     if line.kind is None:
         return await _hold(connection, owner, lease_s, await _oldest(connection, places, *line.fit))
@@ -99,7 +99,7 @@ async def take(
 
 
 async def _clients(connection: AsyncConnection, kind: str) -> list[str]:
-    """Return who has rows in line: one look at the index for each, however many rows they have."""
+    """Return the clients with queued rows, with one index lookup per client however many rows they have."""
     in_line = (_s.state == RowState.QUEUED, _s.kind == kind)
     first = select(func.min(_s.client).label("client")).where(*in_line).cte("clients", recursive=True)
     other = submissions.alias()
@@ -112,7 +112,7 @@ async def _clients(connection: AsyncConnection, kind: str) -> list[str]:
 
 
 async def held_up(connection: AsyncConnection, line: Line) -> set[str]:
-    """Return which of the canaries that are not fit speak for rows of a line."""
+    """Return the unfit canaries on which rows of the line depend."""
     if not line.unfit:
         return set()
     query = select(_s.canary).where(*line.all_of_it, _s.canary.in_(line.unfit)).distinct()
@@ -156,17 +156,17 @@ def _taken(row: Row[Any]) -> Taken:
 
 
 async def texts(connection: AsyncConnection, serials: Collection[int]) -> dict[int, str]:
-    """Return the texts of submissions that are not judged yet, by serial."""
+    """Return the texts of unfinished submissions, by serial."""
     found = await connection.execute(select(payloads).where(payloads.c.serial.in_(serials)))
     return {row.serial: row.submission for row in found}
 
 
 async def renew(connection: AsyncConnection, owner: str, lease_s: float, serials: Collection[int]) -> set[int]:
-    """Renew the lease of these rows, and return those of them that `owner` still holds.
+    """Renew the lease of these rows; return those that `owner` still holds.
 
-    What it took without knowing (the answer of the database was lost) is not renewed, and so comes back by itself.
+    Rows that it took without knowing, because the database's answer was lost, are not renewed and so become free.
     """
-    held = await connection.execute(  # in the order in which `store` locks them
+    held = await connection.execute(  # same order as in `store`, or the two could deadlock
         select(_s.serial)
         .where(_s.state == RowState.RUNNING, _s.owner == owner, _s.serial.in_(serials))
         .order_by(_s.serial)
@@ -178,7 +178,7 @@ async def renew(connection: AsyncConnection, owner: str, lease_s: float, serials
 
 
 async def store(connection: AsyncConnection, owner: str, outcomes: Sequence[Outcome]) -> None:
-    """Store what became of rows, as far as `owner` still holds them with that attempt; the rest is dropped."""
+    """Store the outcomes of rows that `owner` still holds with the same attempt; drop the others."""
     held = await connection.execute(
         select(_s.serial, _s.attempt, _s.started_at)
         .where(_s.serial.in_([one.row.serial for one in outcomes]), _s.state == RowState.RUNNING, _s.owner == owner)
@@ -208,7 +208,7 @@ async def store(connection: AsyncConnection, owner: str, outcomes: Sequence[Outc
 async def _note_attempts(
     connection: AsyncConnection, found: Sequence[tuple[int, int, str, str]], started: Mapping[int, float | None]
 ) -> None:
-    """Note attempts that failed, each given as serial, number, cause and reason; the oldest of a row go."""
+    """Record failed attempts, given as serial, number, cause and reason; keep only the latest of each row."""
     if not found:
         return
     at = (await connection.execute(select(now()))).scalar_one()
@@ -258,7 +258,7 @@ async def _finish(connection: AsyncConnection, done: Sequence[Done]) -> None:
         ],
     )
     serials = [one.row.serial for one in done]
-    await connection.execute(delete(results).where(results.c.serial.in_(serials)))  # there should be none
+    await connection.execute(delete(results).where(results.c.serial.in_(serials)))  # none expected
     await connection.execute(insert(results), [{"serial": one.row.serial, "result": one.result} for one in done])
     judged = [one.row.serial for one in done if not one.keeps_payload]
     if judged:
@@ -267,13 +267,13 @@ async def _finish(connection: AsyncConnection, done: Sequence[Done]) -> None:
 
 
 async def finish_batches(connection: AsyncConnection, ids: Collection[str]) -> None:
-    """Note of each batch whether all of it is finished, and that its callback is due then.
+    """Mark the batches that are completely finished, and make their callbacks due.
 
-    The batches are locked first: of two services that finish the last two of one, the second sees what the first did.
+    The batches are locked first: when two services finish the last two rows of a batch, the second must see the first.
     """
     b = batches.c
     listed = sorted(ids)
-    if connection.dialect.name != "sqlite":  # there nobody else writes meanwhile
+    if connection.dialect.name != "sqlite":  # SQLite has only one writer
         await connection.execute(select(b.id).where(b.id.in_(listed)).order_by(b.id).with_for_update())
     is_open = exists().where(_s.batch_id == b.id, _s.state.in_(OPEN))
     await connection.execute(
@@ -284,7 +284,7 @@ async def finish_batches(connection: AsyncConnection, ids: Collection[str]) -> N
 
 
 async def give_back(connection: AsyncConnection, owner: str) -> None:
-    """Let others have what `owner` judges, as if it had not been begun: the service ends in order."""
+    """Return `owner`'s rows to the queue as if they had not been started. For an orderly shutdown."""
     await connection.execute(
         update(submissions)
         .where(_s.state == RowState.RUNNING, _s.owner == owner)
@@ -296,7 +296,7 @@ async def give_back(connection: AsyncConnection, owner: str) -> None:
 
 
 async def wake(connection: AsyncConnection) -> None:
-    """Put in line again what was to be tried later, when it is time."""
+    """Return delayed rows to the queue when their time has come."""
     await connection.execute(
         update(submissions)
         .where(_s.state == RowState.DELAYED, _s.due_at <= now())
@@ -306,20 +306,20 @@ async def wake(connection: AsyncConnection) -> None:
 
 @dataclass(frozen=True)
 class Among:
-    """Which rows to look at, by their serials: all but some, or only one."""
+    """Which rows to consider, by serial: all except some, or only one."""
 
     but_not: Collection[int] = ()
     only: int | None = None
 
     @property
     def condition(self) -> ColumnElement[bool]:
-        """As a condition on `submissions`."""
+        """The condition on `submissions`."""
         return _s.serial.not_in(self.but_not) if self.only is None else _s.serial == self.only
 
 
 @dataclass(frozen=True)
 class Swept:
-    """Rows that were swept up, and which of them are finished by that, with the cause."""
+    """Rows that were swept up, those among them that are finished now, and the cause."""
 
     rows: Sequence[Taken]
     finished: Sequence[Taken]
@@ -332,21 +332,21 @@ class Swept:
 
 
 def together(parts: Sequence[Swept]) -> Swept:
-    """Return what was swept up in several goes."""
+    """Combine the results of several sweeps."""
     rows = [row for part in parts for row in part.rows]
     finished = [row for part in parts for row in part.finished]
     return Swept(rows, finished, parts[0].cause if parts else Cause.INTERNAL)
 
 
 async def to_sweep(connection: AsyncConnection, among: Among) -> list[int]:
-    """Return the serials of rows that `expire` and `take_back` look at, and of some that they leave alone."""
+    """Return the serials of rows that `expire` or `take_back` might change."""
     looked_at = (_s.state == RowState.RUNNING) | (_s.state.in_(OPEN) & (_s.due_at <= now()))
     query = select(_s.serial).where(looked_at, among.condition).order_by(_s.serial).limit(SLICE)
     return list((await connection.execute(query)).scalars())
 
 
 async def expire(connection: AsyncConnection, among: Among) -> Swept:
-    """Finish some of what was not judged before its deadline."""
+    """Finish rows that were not judged before their deadline, up to a slice."""
     rows = await _due(connection, (RowState.QUEUED, RowState.SUSPECT), _s.due_at <= now(), among)
     last = await _last_reasons(connection, [row.serial for row in rows])
     done = []
@@ -360,15 +360,16 @@ async def expire(connection: AsyncConnection, among: Among) -> Swept:
 
 
 async def take_back(connection: AsyncConnection, among: Among, *, everything: bool = False) -> Swept:
-    """Queue again some of what runs under a lease that has ended, and set aside what services keep ending under.
+    """Queue rows with an expired lease again, up to a slice; set aside those during which services keep ending.
 
-    `everything` asks for all that runs, where nobody else can be judging it. Else leave out what this service has in
-    hand: after a freeze its own leases have ended, and it is alive. What was set aside has used up its `MAX_DEATHS`.
+    With `everything`, take back all running rows; use it only if no other service can be judging them. Otherwise
+    `among` must exclude the rows that this service is judging: after a freeze its own leases have expired although it
+    is alive. A row is set aside after `MAX_DEATHS`.
     """
     rows = await _due(connection, (RowState.RUNNING,), true() if everything else _s.due_at <= now(), among)
     if not rows:
         return Swept([], [], Cause.INTERNAL)
-    reason = "the service that judged it ended, or was silent for longer than its lease"
+    reason = "the service that judged it ended, or did not renew its lease in time"
     await _note_attempts(
         connection,
         [(row.serial, row.attempt, SERVICE_ENDED, reason) for row in rows],
@@ -385,7 +386,7 @@ async def take_back(connection: AsyncConnection, among: Among, *, everything: bo
 
 
 def _set_aside(row: Row[Any]) -> Done:
-    reason = f"it was set aside: {MAX_DEATHS} times a service ended while it was judged"
+    reason = f"it was set aside: a service ended {MAX_DEATHS} times while it was judged"
     result = failed_result(row.kind, row.item_id, JudgeError(reason), is_set_aside=True)
     return Done(_taken(row), result, keeps_payload=True)
 
@@ -412,7 +413,7 @@ async def _last_reasons(connection: AsyncConnection, serials: Sequence[int]) -> 
 
 
 def deadline_of(row: Row[Any] | Taken) -> str:
-    """Say which deadline a row had."""
+    """Return a row's deadline in words."""
     if row.deadline_s is None:
         return "VERIFIER_DURABLE_DEADLINE_S has passed since it was accepted"
     return f"deadline_s is {row.deadline_s:g}"

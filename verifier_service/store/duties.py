@@ -1,6 +1,6 @@
-"""What a service does again and again in the background, and goes on doing whatever happens to the database.
+"""Background duties, which a service repeats for ever, whatever happens to the database.
 
-A duty that fails is tried again, after longer and longer pauses; its trouble is told for as long as it lasts.
+A duty that fails is retried after increasing pauses; `trouble` returns the reason for as long as it fails.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ log = structlog.get_logger()
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 HANGS_AFTER_S = 300.0
-"""A step that has not ended after this long is a trouble, too."""
+"""A step that takes longer than this is reported as trouble, too."""
 
 
 class Duty:
-    """One step that is made whenever somebody wakes it, and every so often."""
+    """One step, repeated every `every_s` seconds and whenever it is woken."""
 
     def __init__(self, name: str, step: Callable[[], Awaitable[bool]], every_s: float) -> None:
-        """`step` returns whether to go on at once."""
+        """`step` returns whether to repeat it at once."""
         self.name = name
         self._step = step
         self._every_s = every_s
@@ -34,22 +34,22 @@ class Duty:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the background task."""
         self._task = asyncio.create_task(self._keep_on(), name=f"durable: {self.name}")
 
     def wake(self) -> None:
-        """Have the next step made now, or as soon as its pause after a failure is over."""
+        """Run the next step now, or when the pause after a failure is over."""
         self._news.set()
 
     async def stop(self) -> None:
-        """End, also in the middle of a step."""
+        """Stop, even in the middle of a step."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
     def trouble(self) -> str | None:
-        """Return why it does not do what it should, or None."""
+        """Return why it fails or hangs, or None."""
         if self._reason is not None:
             return self._reason
         if self._task is not None and self._task.done():

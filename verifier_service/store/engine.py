@@ -1,6 +1,6 @@
-"""The database of durable submissions: a SQLite file that one service has for itself, or a PostgreSQL that many share.
+"""The database of durable submissions: a SQLite file used by one service, or a PostgreSQL database shared by several.
 
-Opened, it has the tables of this version. What a `write` has left without an error is on the disk.
+`open` migrates the tables to this version. When a `write` ends without an error, its changes are on disk.
 """
 
 import asyncio
@@ -29,32 +29,32 @@ log = structlog.get_logger()
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 7_215_493_020
-"""The number of the advisory lock under which services that share a PostgreSQL migrate it, one at a time."""
+"""The advisory lock under which services that share a PostgreSQL database migrate it, one at a time."""
 _NO_ROOM = {"53100"}
-"""disk_full, in PostgreSQL's words."""
+"""PostgreSQL's code for disk_full."""
 _BUSY_TIMEOUT_MS = 10_000
 _CONNECT_TIMEOUT_S = 5
 _STATEMENT_TIMEOUT_MS = 60_000
 _KEEPALIVE_S = 10
-"""An idle connection is asked for a sign of life this often; the fourth time without an answer it is given up."""
+"""How often an idle connection is probed; after three probes without an answer it is closed."""
 _UNHEARD_MS = 15_000
-"""How long what was sent may go without being acknowledged."""
+"""How long data may stay unacknowledged before the connection is closed."""
 _PING_S = 5.0
-"""How long a connection may take to say that it is there before it is used."""
+"""How long a connection may take to answer a ping before it is used."""
 _USE_S = 90.0
-"""How long a transaction on PostgreSQL may take, above what a statement may: then its connection is cut."""
+"""How long a transaction on PostgreSQL may take before its connection is cut; more than a statement may take."""
 _OPEN_S = 600.0
 _LEAST_WAL_BYTES = 4 * 1024 * 1024
 _VACUUM_PAGES = 2000
 _KEPT_PAGES = 256
-"""Free pages that are left in the file, for the next rows."""
+"""Free pages to keep in the file for new rows."""
 
 
 class DatabaseTrouble(Exception):
-    """The database cannot be used now; the message says why, and never what was to be stored.
+    """The database cannot be used now. The message says why; it never contains the data.
 
-    `is_full` tells that there is no room, `is_of_rows` that nothing is wrong but with what was to be stored: to try the
-    same again leads to nothing.
+    `is_full`: the disk is full. `is_of_rows`: the database is fine but does not accept these rows, so that retrying is
+    useless.
     """
 
     def __init__(self, reason: str, *, is_full: bool = False, is_of_rows: bool = False) -> None:
@@ -64,15 +64,15 @@ class DatabaseTrouble(Exception):
 
 
 class Conflict(DatabaseTrouble):
-    """Another row has what must be unique, or what is stored does not allow this one."""
+    """A constraint failed: another row has the same unique value, or the row does not fit those already stored."""
 
 
 _OF_ROWS = (IntegrityError, DataError, UnicodeError, OverflowError)
-"""Errors that come back for the same rows; the last two are what drivers say to texts and numbers they cannot send."""
+"""Errors that repeat for the same rows; drivers raise the last two for texts and numbers they cannot send."""
 
 
 def trouble_of(error: Exception) -> DatabaseTrouble:
-    """Return what an error of a driver means for us."""
+    """Translate a driver's error."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     code = getattr(original, "sqlite_errorcode", None)
     is_full = code == sqlite3.SQLITE_FULL or getattr(original, "sqlstate", None) in _NO_ROOM
@@ -83,10 +83,10 @@ def trouble_of(error: Exception) -> DatabaseTrouble:
 
 
 class Database:
-    """One database. `open()` it before anything else; it may be closed and opened again."""
+    """One database. Call `open()` first; it can be closed and opened again."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises nothing: a wrong URL is a trouble of `open`."""
+        """Store the settings only; `open` reports a wrong URL."""
         self._settings = settings
         self._given = settings.database_url.get_secret_value() if settings.database_url else None
         self.path = settings.state_dir / "submissions.sqlite"
@@ -97,12 +97,12 @@ class Database:
 
     @property
     def is_shared(self) -> bool:
-        """Tell whether other services may use it at the same time."""
+        """Whether other services can use it at the same time."""
         return self._given is not None
 
     @property
     def name(self) -> str:
-        """What it is called in logs and errors: without its password."""
+        """The name for logs and errors, without the password."""
         if self._given is None:
             return str(self.path)
         try:
@@ -111,10 +111,10 @@ class Database:
             return "VERIFIER_DATABASE_URL"
 
     async def open(self) -> None:
-        """Connect, and bring the tables to this version.
+        """Connect, and migrate the tables to this version.
 
         Raises:
-            DatabaseTrouble: it cannot be used; nothing is left open.
+            DatabaseTrouble: it cannot be used; every connection is closed again.
         """
         try:
             engine = self._shared_engine(self._given) if self._given is not None else await self._file_engine()
@@ -131,7 +131,7 @@ class Database:
             raise
 
     async def close(self) -> None:
-        """Close every connection, and let another service have the file."""
+        """Close every connection and release the file."""
         if self._engine is not None:
             await self._engine.dispose()
         self._engine = self._writes = None
@@ -141,20 +141,21 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection in a transaction that only reads.
+        """Open a read-only transaction and yield its connection.
 
         Raises:
-            DatabaseTrouble: it failed, here or in what was done with the connection.
+            DatabaseTrouble: connecting or a statement failed.
         """
         async with self._lent(self._engine) as connection:
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection in a transaction: what was done is kept as a whole, or not at all.
+        """Open a transaction and yield its connection; all changes are committed at the end, or none.
 
         Raises:
-            DatabaseTrouble: it failed, and nothing was kept. Conflict: because of what is stored already.
+            DatabaseTrouble: it failed, and nothing was committed.
+            Conflict: the same, because a constraint failed.
         """
         if self.is_shared:
             async with self._lent(self._writes) as connection:
@@ -175,7 +176,7 @@ class Database:
 
     @asynccontextmanager
     async def _bounded(self, engine: AsyncEngine, most_s: float) -> AsyncIterator[AsyncConnection]:
-        """Begin a transaction on a connection that is cut after so long, if there is a network in between."""
+        """Begin a transaction; on PostgreSQL, cut its connection after `most_s` seconds."""
         bound = _Bound(most_s)
         try:
             async with engine.begin() as connection:
@@ -186,15 +187,15 @@ class Database:
                 yield connection
         except DBAPIError as error:
             if bound.is_over:
-                raise DatabaseTrouble(f"it has not answered for {most_s:g} s") from error
+                raise DatabaseTrouble(f"it did not answer within {most_s:g} s") from error
             raise
         finally:
             bound.stop()
 
     async def give_back(self) -> bool:
-        """Return to the file system some of what deleted rows took, and tell whether there is more to return.
+        """Return some of the space of deleted rows to the file system; return whether there is more.
 
-        PostgreSQL does that by itself.
+        PostgreSQL does this by itself.
 
         Raises:
             DatabaseTrouble: it failed; nothing was lost.
@@ -221,10 +222,10 @@ class Database:
 
         @event.listens_for(engine.sync_engine, "connect")
         def prepare(connection: AsyncAdapt_aiosqlite_connection, _: object) -> None:
-            connection.isolation_level = None  # transactions are begun below, and by nobody else
+            connection.isolation_level = None  # only the listener below begins transactions
             cursor = connection.cursor()
             for pragma in (
-                "auto_vacuum = INCREMENTAL",  # only heard by a file that is made now
+                "auto_vacuum = INCREMENTAL",  # has an effect on a new file only
                 "journal_mode = WAL",
                 f"synchronous = {synchronous}",
                 f"busy_timeout = {_BUSY_TIMEOUT_MS}",
@@ -250,7 +251,7 @@ class Database:
             raise BlockingIOError(f"another service uses {self.path}") from None
 
     async def _make_it_give_back(self) -> None:
-        """Have a file of an earlier version return its room: it is written anew, once."""
+        """Rewrite a file of an earlier version, once, so that it can return its free space."""
         async with self.read() as connection:
             mode = (await connection.execute(text("PRAGMA auto_vacuum"))).scalar_one()
         if mode == 2:  # incremental
@@ -268,7 +269,7 @@ class Database:
                 async with self._engine.connect() as connection:
                     driver = (await connection.get_raw_connection()).driver_connection
                     assert driver is not None
-                    await driver.executescript("; ".join(statements))  # `execute` would vacuum one page and no more
+                    await driver.executescript("; ".join(statements))  # `execute` would vacuum only one page
             except (SQLAlchemyError, sqlite3.Error, OSError) as error:
                 raise trouble_of(error) from error
 
@@ -278,7 +279,7 @@ class Database:
         try:
             url = make_url(given)
         except ArgumentError as error:
-            raise DatabaseTrouble("VERIFIER_DATABASE_URL: it is not a URL of a database") from error
+            raise DatabaseTrouble("VERIFIER_DATABASE_URL: it is not a database URL") from error
         if url.drivername != "postgresql+psycopg":
             raise DatabaseTrouble(
                 f"VERIFIER_DATABASE_URL {url.drivername}://...: it must be postgresql+psycopg://USER:PASSWORD@HOST/NAME"
@@ -297,13 +298,15 @@ class Database:
                 url, connect_args=connect_args, pool_pre_ping=True, pool_size=8, hide_parameters=True
             )
         except ModuleNotFoundError as error:
-            raise DatabaseTrouble("VERIFIER_DATABASE_URL needs: pip install 'grpo-verifier[postgres]'") from error
+            raise DatabaseTrouble(
+                "VERIFIER_DATABASE_URL needs the PostgreSQL driver: pip install 'grpo-verifier[postgres]'"
+            ) from error
         _bound_pings(engine.dialect)
         return engine
 
 
 class _Driver(Protocol):
-    """A connection of psycopg, as far as it is needed to end it."""
+    """The part of a psycopg connection that is needed to cut it."""
 
     @property
     def closed(self) -> bool: ...
@@ -312,8 +315,11 @@ class _Driver(Protocol):
 
 
 class _Bound:
-    """Cuts a connection after a while: to cancel what waits on it does not help where the other end has vanished, for
-    psycopg then tells that end and waits for its answer."""
+    """Cuts a connection after a while.
+
+    Cancelling the task that waits is not enough if the other end has vanished: psycopg would send it a cancel request
+    and wait for the answer.
+    """
 
     def __init__(self, most_s: float) -> None:
         self._most_s = most_s
@@ -321,11 +327,11 @@ class _Bound:
         self.is_over = False
 
     def start(self, driver: _Driver) -> None:
-        """Count from now."""
+        """Start the timer."""
         self._timer = asyncio.get_running_loop().call_later(self._most_s, self._cut, driver)
 
     def stop(self) -> None:
-        """Leave the connection as it is."""
+        """Stop the timer; the connection stays open."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -337,7 +343,7 @@ class _Bound:
 
 
 def _bound_pings(dialect: Dialect) -> None:
-    """Have a connection that does not answer to a ping taken for dead, and another one made."""
+    """Treat a connection that does not answer a ping in time as dead, so that the pool opens a new one."""
     ping = dialect.do_ping
 
     def bounded(dbapi_connection: DBAPIConnection) -> bool:

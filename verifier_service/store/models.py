@@ -1,9 +1,9 @@
-"""The tables of durable submissions, and the time of the database.
+"""The tables of durable submissions, and the database's clock.
 
-What changes often is small and apart from the texts: `submissions` has a row of numbers and words, `payloads` what is
-to be judged (until it is), `results` what it came to. All times are seconds since 1970 by the clock of the database, so
-that services which share one agree on leases. How long results are kept is counted on another clock, `clock.age_s`,
-which runs only while a service does and goes no faster than a service looks: no clock that jumps deletes anything.
+Columns that change often are kept apart from large texts: `submissions` has short columns, `payloads` the texts to be
+judged (until they are), and `results` the results. All times are seconds since 1970 on the database's clock, so that
+services that share a database agree on leases. Retention is counted on another clock, `clock.age_s`. It advances only
+while a service runs, and by a bounded step, so that a system clock that jumps deletes nothing.
 """
 
 from enum import StrEnum
@@ -32,23 +32,23 @@ from verifier_service.schema import StoredState
 
 
 class RowState(StrEnum):
-    """How far a row is; the first four are not finished. Clients see fewer words: `shown`."""
+    """The state of a row; the first four are unfinished. Clients see fewer states, see `shown`."""
 
     QUEUED = "queued"
-    DELAYED = "delayed"  # it is tried again at `due_at`
-    SUSPECT = "suspect"  # a service ended while it was judged: it waits to be judged with no other suspect beside it
+    DELAYED = "delayed"  # retried at `due_at`
+    SUSPECT = "suspect"  # a service ended while judging it; suspects are judged one at a time
     RUNNING = "running"
     DONE = "done"
     CANCELLED = "cancelled"
 
     @property
     def shown(self) -> StoredState:
-        """The state that clients are told."""
+        """The state that clients see."""
         return StoredState.QUEUED if self in (RowState.DELAYED, RowState.SUSPECT) else StoredState(self.value)
 
     @classmethod
     def behind(cls, shown: StoredState) -> list["RowState"]:
-        """Return the states of rows that are shown as this one."""
+        """Return the row states that clients see as `shown`."""
         return [state for state in cls if state.shown is shown]
 
 
@@ -67,20 +67,20 @@ submissions = Table(
     Column("client", String, nullable=False),
     Column("item_id", String),
     Column("kind", String, nullable=False),
-    Column("canary", String, nullable=False, server_default=""),  # it is taken while nothing is wrong with this one
+    Column("canary", String, nullable=False, server_default=""),  # the row is taken only while this canary is fit
     Column("state", String, nullable=False),
-    Column("attempt", Integer, nullable=False),  # how many were begun
-    Column("deaths", Integer, nullable=False),  # how many of them ended with the service
-    Column("owner", String),  # the service that judges it
-    # When something is due: the deadline of what waits, the next attempt of what is delayed, the lease of what runs.
+    Column("attempt", Integer, nullable=False),  # attempts started
+    Column("deaths", Integer, nullable=False),  # attempts during which the service ended
+    Column("owner", String),  # the service that is judging it
+    # Waiting: the deadline. Delayed: the next attempt. Running: the end of the lease.
     Column("due_at", Double),
     Column("deadline_at", Double, nullable=False),
-    Column("deadline_s", Double),  # what the client asked for
+    Column("deadline_s", Double),  # as requested by the client
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("finished_at", Double),
-    Column("finished_age_s", Double),  # `clock.age_s` when it was finished
-    Column("size", Integer, nullable=False),  # bytes of what is kept of it
+    Column("finished_age_s", Double),  # `clock.age_s` when it finished
+    Column("size", Integer, nullable=False),  # bytes stored for it
     Index("submissions_in_line", "state", "kind", "client", "serial", "canary"),
     Index("submissions_due", "state", "due_at"),
     Index("submissions_of_batch", "batch_id", "serial", "state"),
@@ -126,7 +126,7 @@ batches = Table(
     Column("idempotency_key", String),
     Column("request_sha256", String),
     Column("callback_url", String),
-    Column("callback_due_at", Double),  # when the callback is to be tried; null when there is nothing to do
+    Column("callback_due_at", Double),  # when to try the callback next; null if there is nothing to do
     Column("callback_tries", Integer, nullable=False),
     Column("callback_done_at", Double),
     Column("callback_error", Text),
@@ -144,7 +144,7 @@ clock = Table(
 
 
 class now(FunctionElement[float]):
-    """The seconds since 1970, by the clock of the database, at the moment the statement runs."""
+    """Seconds since 1970 on the database's clock, at the moment when the statement runs."""
 
     name = "now"
     type = Double()
@@ -162,5 +162,5 @@ def _now_postgresql(*_: object, **__: object) -> str:
 
 
 def waiting_state() -> ColumnElement[Any]:
-    """Return the state in which a row waits: as a suspect after a service ended under it."""
+    """Return the state of a waiting row: suspect if a service ended while judging it, else queued."""
     return case((submissions.c.deaths > 0, literal(RowState.SUSPECT.value)), else_=literal(RowState.QUEUED.value))

@@ -1,7 +1,7 @@
-"""Durable submissions as the API sees them: accepted, looked up, cancelled; and all that works on them behind it.
+"""Durable submissions for the API: accept, look up, cancel, delete; and the background work behind them.
 
-The database may be away, also when the service starts: then all of this is refused with the reason, and opening it is
-tried again until it works.
+The database can be unreachable, even at the start. Then requests are refused with the reason, and opening it is retried
+until it works.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 START_S = 10.0
-"""How long the start of the service waits for the database before it goes on without."""
+"""How long the service waits for the database at the start before it continues without it."""
 REOPEN_S = 60.0
 RETRY_AFTER_S = 10.0
 FULL_RETRY_AFTER_S = 5.0
@@ -56,12 +56,12 @@ TIDY_S = 60.0
 SLICES_AT_ONCE = 10
 WEBHOOK_POLL_S = 1.0
 LOOK_AGAIN_S = 1.0
-"""How often who waits for a result looks whether another service that shares the database has stored it."""
+"""How often a waiting request checks whether another service that shares the database has stored the result."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What comes with a batch: who sent it, how it is recognised when it comes again, whom to tell in the end."""
+    """What comes with a batch: the client, its label and callback, and the key that recognizes a repeated request."""
 
     client: Client
     label: str | None = None
@@ -72,14 +72,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Depth:
-    """How many submissions are `queued`, `delayed`, `suspect` and `running`, and how long the oldest has waited."""
+    """How many submissions are `queued`, `delayed`, `suspect` and `running`, and the age of the oldest waiting one."""
 
     by_state: dict[str, int]
     oldest_queued_s: float | None
 
 
 class StoredQueue:
-    """The stored submissions of one service, and what judges them."""
+    """The stored submissions of one service, and the workers that judge them."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class StoredQueue:
         canaries: Canaries,
         canary_for: Callable[[Item], str],
     ) -> None:
-        """`canary_for` names the canary that speaks for an item, or returns ""."""
+        """`canary_for` returns the name of the canary on which an item depends, or ""."""
         self._settings = settings
         self._dispatcher = dispatcher
         self._suites = suites
@@ -99,7 +99,7 @@ class StoredQueue:
         self._webhooks = Webhooks(settings, self._database)
         self._is_open = asyncio.Event()
         self._coming: Counter[str] = Counter()
-        """How many submissions of each client are being stored right now."""
+        """The number of submissions of each client that are being stored right now."""
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._opening = Duty("opening", self._open, REOPEN_S)
         self._calling = Duty("webhooks", self._webhooks.deliver, WEBHOOK_POLL_S)
@@ -107,7 +107,7 @@ class StoredQueue:
         self._duties = (self._opening, *self._worker.duties, self._calling, self._tidying)
 
     async def start(self) -> None:
-        """Open the database and begin to judge; without one the service goes on, and this is tried again."""
+        """Open the database and start judging. If that fails, the service continues, and opening is retried."""
         self._opening.start()
         ends_s = time.monotonic() + START_S
         while not self._is_open.is_set() and self._opening.trouble() is None and time.monotonic() < ends_s:
@@ -116,7 +116,7 @@ class StoredQueue:
             log.warning("no_durable_submissions", database=self._database.name, reason=self.trouble())
 
     async def close(self) -> None:
-        """Stop judging; what is running stays stored and is queued again."""
+        """Stop judging; running submissions stay stored and are queued again."""
         for duty in (self._opening, self._calling, self._tidying):
             await duty.stop()
         if self._is_open.is_set():
@@ -125,7 +125,7 @@ class StoredQueue:
         await self._database.close()
 
     def trouble(self) -> str | None:
-        """Return why durable submissions are not stored or not judged now, or None."""
+        """Return why durable submissions cannot be stored or judged now, or None."""
         for duty in self._duties:
             reason = duty.trouble()
             if reason is not None:
@@ -133,24 +133,24 @@ class StoredQueue:
         return None if self._is_open.is_set() else f"durable submissions ({self._database.name}): not open yet"
 
     async def depth(self) -> Depth:
-        """Return how much there is to do.
+        """Return how many submissions are unfinished.
 
         Raises:
-            Overloaded: the database is away.
+            Overloaded: the database is unreachable.
         """
         async with self._reading() as connection:
             return Depth(*await records.depth(connection))
 
-    # For the API. All raise Overloaded with the reason while the database is away, and NoRoom when its disk is full.
+    # For the API. All raise Overloaded while the database is unreachable, and NoRoom if its disk is full.
 
     async def add(self, batch: Batch, request: Request) -> tuple[StoredIds, bool]:
-        """Store a batch; return an id for each item in the same order, and whether this was new.
+        """Store a batch; return an id for each item in the same order, and whether the batch is new.
 
-        What cannot be read is done at once. A request that comes again with its idempotency key is not stored again.
+        Items that cannot be read are finished at once. A request repeated with its idempotency key is not stored again.
 
         Raises:
-            Overloaded: too many stored submissions wait, or they cannot be stored here; nothing was stored.
-            BadRequest: the key came with another request, or the callback may not be made.
+            Overloaded: too many stored submissions are waiting, or nothing can be stored here; nothing was stored.
+            BadRequest: the idempotency key came with another body before, or the callback URL is not allowed.
         """
         known = await self._known(request)
         if known is not None:
@@ -175,7 +175,7 @@ class StoredQueue:
         try:
             async with self._writing() as connection:
                 await records.add(connection, new, self._settings.durable_deadline_s)
-        except Conflict:  # it came twice at the same time
+        except Conflict:  # the same request arrived twice at the same time
             known = await self._known(request)
             if known is None:
                 raise
@@ -194,33 +194,41 @@ class StoredQueue:
             return None
         batch_id, sha256, ids = found
         if sha256 != request.sha256:
-            allowed = f"this key came with another body, as batch {batch_id}: use another key, or send the same bytes"
+            allowed = (
+                f"it was used before with a different body (batch {batch_id}): use another key, or send the same bytes"
+            )
             raise BadRequest([ProblemField(field="Idempotency-Key", value=repr(key[:100]), allowed=allowed)])
         return StoredIds(ids=ids, batch_id=batch_id)
 
     @asynccontextmanager
     async def _room(self, count: int, client: Client) -> AsyncIterator[None]:
-        """Hold room for so many submissions while they are being stored.
+        """Reserve room for `count` submissions while they are being stored.
 
-        Clients share it as they share the queue of those who wait for an answer: none is shut out by what others store.
+        Clients share the room by the same rule as the queue (`Admission`): none is shut out by what others store.
 
         Raises:
-            Overloaded: there is none now, or TooManyInHand: not for this client.
-            BadRequest: there never is, for this client.
+            Overloaded: there is no room now.
+            TooManyInHand: there is no room for this client now.
+            BadRequest: there can never be that much room for this client.
         """
         check_size(count, client)
         coming = self._coming.copy()
         async with self._reading() as connection:
             stored = await records.count_open(connection)
-        there = +(stored + (coming | self._coming))  # rather count twice what is stored at this moment than not at all
+        there = +(
+            stored + (coming | self._coming)
+        )  # submissions stored at this moment may count twice; missing them would be worse
         most = self._settings.max_queued
         if client.max_in_hand is not None and there[client.name] + count > client.max_in_hand:
             raise TooManyInHand(
-                f"{there[client.name]} stored submissions of {client.name} wait, and at most {client.max_in_hand} may",
+                f"the key {client.name!r} has {there[client.name]} stored submissions waiting; the maximum is "
+                f"{client.max_in_hand}",
                 FULL_RETRY_AFTER_S,
             )
         if not has_room(there, client.name, count, most):
-            raise Overloaded(f"{there.total()} stored submissions wait, and at most {most} may", FULL_RETRY_AFTER_S)
+            raise Overloaded(
+                f"{there.total()} stored submissions are waiting; the maximum is {most}", FULL_RETRY_AFTER_S
+            )
         self._coming[client.name] += count
         try:
             yield
@@ -236,7 +244,7 @@ class StoredQueue:
         return rows
 
     async def _row(self, item: Item) -> NewRow:
-        """Return the row of an item, with the tests of a kept suite in place: that may be gone when it is judged."""
+        """Return the row for an item. A kept suite's tests are copied in, because the suite may be gone later."""
         one_id = uuid.uuid4().hex
         if isinstance(item, CodeSubmission) and isinstance(item.tests, SuiteDigest):
             try:
@@ -252,7 +260,7 @@ class StoredQueue:
         return NewRow(one_id, item_id, item.kind, None, written_result(self._dispatcher.unread(item)))
 
     async def get(self, client: Client, submission_id: str, wait_s: float = 0.0) -> StoredSubmission | None:
-        """Return a stored submission, if asked for after waiting until it is finished; None if there is no such id."""
+        """Return a stored submission, waiting up to `wait_s` until it is finished; None if there is no such id."""
 
         async def look() -> tuple[StoredSubmission | None, bool]:
             async with self._reading() as connection:
@@ -266,15 +274,15 @@ class StoredQueue:
             return found.model_copy(update={"position": await records.position(connection, submission_id)})
 
     async def get_many(self, client: Client, ids: Sequence[str]) -> dict[str, StoredSubmission]:
-        """Return what is there of these ids, by id."""
+        """Return the submissions that exist among these ids, by id."""
         async with self._reading() as connection:
             return await records.find(connection, client.name, ids)
 
     async def page(self, client: Client, wanted: Filter, cursor: str | None, limit: int) -> StoredPage:
-        """Return a page of submissions, the newest first.
+        """Return a page of submissions, newest first.
 
         Raises:
-            BadRequest: the cursor is none of ours.
+            BadRequest: the cursor is invalid.
         """
         async with self._reading() as connection:
             submissions, next_cursor = await records.page(connection, client.name, wanted, cursor, limit)
@@ -283,7 +291,7 @@ class StoredQueue:
     async def batch(
         self, client: Client, batch_id: str, wait_s: float = 0.0, *, with_submissions: bool = True
     ) -> StoredBatch | None:
-        """Return a batch, if asked for after waiting until all of it is finished; None if there is no such id."""
+        """Return a batch, waiting up to `wait_s` until all of it is finished; None if there is no such id."""
 
         async def look() -> tuple[StoredBatch | None, bool]:
             async with self._reading() as connection:
@@ -293,27 +301,27 @@ class StoredQueue:
         return await self._when_finished(batch_id, look, wait_s)
 
     async def cancel(self, which: Which) -> None:
-        """Cancel what is not finished of these; what is being judged here is stopped at once."""
+        """Cancel the unfinished ones of these submissions; judging them here stops at once."""
         async with self._writing() as connection:
             ids = await records.cancel(connection, which)
         self._gone(ids)
 
     async def remove(self, which: Which) -> bool:
-        """Delete these with all their texts; return whether there were any."""
+        """Delete these submissions with all their texts; return whether there were any."""
         async with self._writing() as connection:
             ids = await records.remove(connection, which)
         self._gone(ids)
         return bool(ids)
 
     def _gone(self, ids: Mapping[str, str]) -> None:
-        """Judge submissions no more, given with the ids of their batches, and wake who waits for them."""
+        """Stop judging submissions, given with the ids of their batches, and wake requests that wait for them."""
         self._worker.forget(ids)
         self._tell({*ids, *ids.values()})
 
     # Waiting for results
 
     def _tell(self, names: Collection[str]) -> None:
-        """Wake who waits for one of these submissions or batches."""
+        """Wake the requests that wait for one of these submissions or batches."""
         for name in names:
             for event in self._waiting.get(name, ()):
                 event.set()
@@ -321,7 +329,7 @@ class StoredQueue:
     async def _when_finished(
         self, name: str, look: Callable[[], Awaitable[tuple[T | None, bool]]], wait_s: float
     ) -> T | None:
-        """Look until it is finished or `wait_s` are over: when told, and every so often where others may finish it."""
+        """Look until it is finished or `wait_s` has passed: when woken, and at intervals if the database is shared."""
         every_s = LOOK_AGAIN_S if self._database.is_shared else wait_s
         ends_s = time.monotonic() + wait_s
         while True:
@@ -368,8 +376,8 @@ class StoredQueue:
         except DatabaseTrouble as error:
             name = self._database.name
             if error.is_full:
-                raise NoRoom(f"there is no room to store this in {name}: {error}; what was stored is safe") from error
-            raise Overloaded(f"durable submissions are not to be had now, {name}: {error}", RETRY_AFTER_S) from error
+                raise NoRoom(f"there is no space left for {name}: {error}; everything stored before is safe") from error
+            raise Overloaded(f"durable submissions are unavailable now ({name}): {error}", RETRY_AFTER_S) from error
 
     async def _open(self) -> bool:
         if not self._is_open.is_set():

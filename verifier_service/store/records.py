@@ -1,6 +1,6 @@
-"""What clients see and do: add a batch, look up, list, cancel, delete. A client has its own rows and no others.
+"""The clients' view of the database: add a batch, look up, list, cancel, delete. Clients see only their own rows.
 
-But what was stored while the service asked for no key can be looked up by its id, with any key.
+An exception: rows stored while the service had no keys can be looked up by id with any key.
 """
 
 import re
@@ -37,18 +37,18 @@ from verifier_service.store.texts import read_result
 _s = submissions.c
 _b = batches.c
 AT_ONCE = 64
-"""Rows that are stored in one statement."""
+"""Rows stored in one statement."""
 
 LAST_S = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
-"""What is later, as the end of a deadline of a million years, is told as this."""
+"""Later times, such as a deadline in a million years, are shown as this one: `datetime` has no later years."""
 CURSOR = r"^s[0-9]{1,18}$"
-"""What a cursor looks like; what it means is nobody's business."""
+"""The format of a cursor. Its meaning is internal; clients must not depend on it."""
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which submissions to list. What is None does not matter; times are seconds since 1970, `until` excluded."""
+    """Which submissions to list. None means any; times are seconds since 1970, `until` is exclusive."""
 
     state: StoredState | None = None
     kind: str | None = None
@@ -65,10 +65,12 @@ async def add(connection: AsyncConnection, batch: NewBatch, default_deadline_s: 
     """Store a batch.
 
     Raises:
-        IntegrityError: this client has a batch with that idempotency key already; who lent the connection makes a
-            Conflict of it.
+        IntegrityError: this client already has a batch with this idempotency key; `Database.write` turns it into
+            `Conflict`.
     """
-    at = round((await connection.execute(select(now()))).scalar_one(), 3)  # as clients are told, to filter by it
+    at = round(
+        (await connection.execute(select(now()))).scalar_one(), 3
+    )  # rounded like the times that clients see, so that they can filter by them
     age_s: float = (await connection.execute(select(clock.c.age_s))).scalar_one()
     all_done = all(row.result is not None for row in batch.rows)
     await connection.execute(
@@ -87,7 +89,7 @@ async def add(connection: AsyncConnection, batch: NewBatch, default_deadline_s: 
         )
     )
     deadline_at = at + (batch.deadline_s or default_deadline_s)
-    for start in range(0, len(batch.rows), AT_ONCE):  # a whole batch at once would hold up everybody
+    for start in range(0, len(batch.rows), AT_ONCE):  # one statement for a whole batch would block the event loop
         await _add_rows(connection, batch, batch.rows[start : start + AT_ONCE], at, deadline_at, age_s)
 
 
@@ -126,7 +128,7 @@ async def _add_rows(
 
 
 async def find_request(connection: AsyncConnection, client: str, key: str) -> tuple[str, str | None, list[str]] | None:
-    """Return batch id, digest of the body and ids of the request that came with this idempotency key, if one did."""
+    """Return batch id, digest of the body, and submission ids of an earlier request with this idempotency key."""
     found = (
         await connection.execute(select(_b.id, _b.request_sha256).where(_b.client == client, _b.idempotency_key == key))
     ).one_or_none()
@@ -137,7 +139,7 @@ async def find_request(connection: AsyncConnection, client: str, key: str) -> tu
 
 
 async def count_open(connection: AsyncConnection) -> Counter[str]:
-    """Return how many submissions of each client are not finished, of those that have any."""
+    """Return the number of unfinished submissions of each client that has any."""
     counted = await connection.execute(
         select(_s.client, func.count().label("rows")).where(_s.state.in_(OPEN)).group_by(_s.client)
     )
@@ -145,7 +147,7 @@ async def count_open(connection: AsyncConnection) -> Counter[str]:
 
 
 async def depth(connection: AsyncConnection) -> tuple[dict[str, int], float | None]:
-    """Return how many rows are in each state that is not final, and how long the oldest has waited."""
+    """Return the number of rows in each unfinished state, and how long the oldest has waited."""
     counted = await connection.execute(
         select(_s.state, func.count().label("rows")).where(_s.state.in_(OPEN)).group_by(_s.state)
     )
@@ -160,12 +162,12 @@ async def depth(connection: AsyncConnection) -> tuple[dict[str, int], float | No
 
 
 def _is_for(owner: ColumnElement[str], client: str) -> ColumnElement[bool]:
-    """Tell whether a client may see what it knows the id of: its own, and what was stored while there were no keys."""
+    """Return the condition for rows that a client may look up by id: its own, and those stored without keys."""
     return owner.in_({client, ""})
 
 
 async def find(connection: AsyncConnection, client: str, ids: Collection[str]) -> dict[str, StoredSubmission]:
-    """Return what is there of these ids, by id."""
+    """Return the submissions that exist among these ids, by id."""
     fit = [one for one in ids if _ID.fullmatch(one)]
     if not fit:
         return {}
@@ -174,7 +176,7 @@ async def find(connection: AsyncConnection, client: str, ids: Collection[str]) -
 
 
 async def position(connection: AsyncConnection, submission_id: str) -> int | None:
-    """Return how many of its kind and client are before a submission in line; None if it stands in none."""
+    """Return how many submissions of its kind and client are ahead in the queue; None if it is not queued."""
     row = (
         await connection.execute(
             select(_s.serial, _s.kind, _s.client).where(_s.id == submission_id, _s.state == RowState.QUEUED)
@@ -190,10 +192,10 @@ async def position(connection: AsyncConnection, submission_id: str) -> int | Non
 async def page(
     connection: AsyncConnection, client: str, wanted: Filter, cursor: str | None, limit: int
 ) -> tuple[list[StoredSubmission], str | None]:
-    """Return a page of submissions, the newest first, and the cursor of the next one.
+    """Return a page of submissions, newest first, and the cursor of the next page.
 
     Raises:
-        BadRequest: the cursor is none of ours.
+        BadRequest: the cursor is invalid.
     """
     conditions: list[ColumnElement[bool]] = [_s.client == client]
     if cursor is not None:
@@ -222,13 +224,13 @@ def _cursor_of(serial: int) -> str:
 
 def _serial_of(cursor: str) -> int:
     if not re.fullmatch(CURSOR, cursor):
-        allowed = "the next_cursor of an earlier page"
+        allowed = "it must be the next_cursor of an earlier page"
         raise BadRequest([ProblemField(field="cursor", value=shown(cursor), allowed=allowed)])
     return int(cursor[1:])
 
 
 async def _stored(connection: AsyncConnection, conditions: Sequence[ColumnElement[bool]]) -> list[StoredSubmission]:
-    """Return submissions with their results and failed attempts, in the order in which they came."""
+    """Return submissions with their results and failed attempts, in the order of arrival."""
     query = (
         select(submissions, results.c.result)
         .outerjoin(results, results.c.serial == _s.serial)
@@ -241,7 +243,7 @@ async def _stored(connection: AsyncConnection, conditions: Sequence[ColumnElemen
     found: list[StoredSubmission] = []
     own = Slice()
     for row in rows:
-        await own.pause()  # thousands of results take long to read
+        await own.pause()  # parsing thousands of results would block the event loop
         found.append(_shown(row, failed.get(row.serial, [])))
     return found
 
@@ -282,7 +284,7 @@ def _shown(row: Row[Any], failed: list[StoredAttempt]) -> StoredSubmission:
 async def batch(
     connection: AsyncConnection, client: str, batch_id: str, *, with_submissions: bool
 ) -> StoredBatch | None:
-    """Return a batch with its counts, and if asked for with its submissions."""
+    """Return a batch with its counts, and optionally with its submissions."""
     if not _ID.fullmatch(batch_id):
         return None
     row = (await connection.execute(select(batches).where(_b.id == batch_id, _is_for(_b.client, client)))).one_or_none()
@@ -321,7 +323,7 @@ def _time(seconds: float | None) -> datetime | None:
 
 @dataclass(frozen=True)
 class Which:
-    """Submissions of one client: one by its id, or all of a batch."""
+    """Submissions of one client: one by id, or all of a batch."""
 
     client: str
     submission_id: str | None = None
@@ -329,18 +331,18 @@ class Which:
 
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
-        """As conditions on `submissions`."""
+        """The conditions on `submissions`."""
         one = _s.id == self.submission_id if self.submission_id is not None else _s.batch_id == self.batch_id
         return [_is_for(_s.client, self.client), one]
 
     @property
     def is_possible(self) -> bool:
-        """Tell whether such an id can be there at all."""
+        """Whether the id is well-formed."""
         return _ID.fullmatch(self.submission_id or self.batch_id or "") is not None
 
 
 async def cancel(connection: AsyncConnection, which: Which) -> dict[str, str]:
-    """Cancel what is not finished; return the ids of what is cancelled now, each with that of its batch."""
+    """Cancel unfinished submissions; return the ids of those cancelled now, mapped to their batch ids."""
     if not which.is_possible:
         return {}
     rows = (
@@ -372,7 +374,7 @@ async def cancel(connection: AsyncConnection, which: Which) -> dict[str, str]:
 
 
 async def remove(connection: AsyncConnection, which: Which) -> dict[str, str]:
-    """Delete submissions with all their texts, finished or not; return as `cancel`. A batch goes with its last one."""
+    """Delete submissions, finished or not, with all their texts; return ids like `cancel`. Empty batches go too."""
     if not which.is_possible:
         return {}
     rows = (
@@ -391,7 +393,7 @@ async def remove(connection: AsyncConnection, which: Which) -> dict[str, str]:
 
 
 async def remove_serials(connection: AsyncConnection, serials: Sequence[int], batch_ids: Collection[str]) -> None:
-    """Delete rows with all that belongs to them, and the batches that have none any more and owe no callback."""
+    """Delete rows with everything that belongs to them, and batches that are then empty and have no callback due."""
     if not serials:
         return
     for table in (payloads, results, attempts):
@@ -402,7 +404,7 @@ async def remove_serials(connection: AsyncConnection, serials: Sequence[int], ba
 
 
 async def remove_empty(connection: AsyncConnection, batch_ids: Collection[str]) -> None:
-    """Delete those of the batches that have no submissions any more and owe no callback."""
+    """Delete those of the batches that are empty and have no callback due."""
     has_rows = exists().where(_s.batch_id == _b.id)
     await connection.execute(
         delete(batches).where(_b.id.in_(sorted(batch_ids)), ~has_rows, _b.callback_due_at.is_(None))

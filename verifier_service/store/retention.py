@@ -1,7 +1,7 @@
-"""How long finished submissions are kept: by age and by size, deleted a slice at a time so that nobody waits for it.
+"""Retention of finished submissions by age and total size. Deletion is done in slices, so that nothing waits for it.
 
-Age is counted on a clock of our own that every service moves on while it runs, never by more than `MAX_TICK_S` at once.
-So a clock that jumps ahead deletes nothing, and what was stored when a service went away for a month is still there.
+Age is counted on a clock in the database that services advance while they run, by at most `MAX_TICK_S` at a time. So a
+system clock that jumps ahead deletes nothing, and results are still there after a service was down for a month.
 """
 
 from sqlalchemy import case, func, select, update
@@ -12,20 +12,20 @@ from verifier_service.store.records import remove_serials
 
 MAX_TICK_S = 120.0
 SLICE = 200
-"""Submissions that are deleted in one transaction."""
+"""Submissions deleted in one transaction."""
 
 _s = submissions.c
 
 
 async def tick(connection: AsyncConnection) -> None:
-    """Move the clock of retention on, by what has passed since the last time, within bounds."""
+    """Advance the retention clock by the time since the last call, within bounds."""
     passed = now() - clock.c.ticked_at
     counted = case((passed < 0, 0.0), (passed > MAX_TICK_S, MAX_TICK_S), else_=passed)
     await connection.execute(update(clock).values(age_s=clock.c.age_s + counted, ticked_at=now()))
 
 
 async def forget_old(connection: AsyncConnection, keep_s: float) -> int:
-    """Delete a slice of what has been finished for longer than `keep_s`; return how many there were."""
+    """Delete a slice of submissions that finished more than `keep_s` ago; return how many."""
     age = select(clock.c.age_s).scalar_subquery()
     query = (
         select(_s.serial, _s.batch_id)
@@ -40,13 +40,13 @@ async def forget_old(connection: AsyncConnection, keep_s: float) -> int:
 
 
 async def total_bytes(connection: AsyncConnection) -> int:
-    """Return what all finished submissions take together, from an index alone."""
+    """Return the total size of finished submissions. The query needs only an index."""
     query = select(func.coalesce(func.sum(_s.size), 0)).where(_s.finished_age_s.is_not(None))
     return int((await connection.execute(query)).scalar_one())
 
 
 async def forget_much(connection: AsyncConnection, surplus_bytes: int) -> int:
-    """Delete of the oldest finished ones what makes up the surplus, at most a slice; return the bytes."""
+    """Delete the oldest finished submissions until the surplus is gone, at most a slice; return the bytes freed."""
     query = (
         select(_s.serial, _s.batch_id, _s.size)
         .where(_s.finished_age_s.is_not(None))

@@ -1,4 +1,4 @@
-"""What passes between the queue and its database: what is accepted, what was taken to be judged, what became of it."""
+"""What passes between the queue and its database: new rows, rows taken for judging, and their outcomes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NewRow:
-    """A submission to store: its text, or the result of one of which nothing need be judged."""
+    """A submission to store: its text, or the result if it need not be judged."""
 
     id: str
     item_id: str | None
@@ -14,12 +14,12 @@ class NewRow:
     submission: str | None
     result: str | None
     canary: str = ""
-    """The name of the canary that speaks for it, if any does."""
+    """The name of the canary on which it depends, or ""."""
 
 
 @dataclass(frozen=True)
 class NewBatch:
-    """A batch to store, with what identifies the request and what shall happen in the end."""
+    """A batch to store, with the request's idempotency key and callback."""
 
     id: str
     client: str
@@ -33,7 +33,7 @@ class NewBatch:
 
 @dataclass(frozen=True)
 class Taken:
-    """A row that this service judges now. `left_s` were left until its deadline when it was taken."""
+    """A row that this service is judging. `left_s` is the time from taking it until its deadline."""
 
     serial: int
     id: str
@@ -49,18 +49,18 @@ class Taken:
 
 @dataclass(frozen=True)
 class Done:
-    """It is judged: this is its result. `keeps_payload` leaves its text stored, for a person to look at."""
+    """A finished row with its result. `keeps_payload` keeps its text stored, for a person to look at."""
 
     row: Taken
     result: str
     failed: tuple[str, str] | None = None
-    """The cause and the reason, if the last attempt failed without its fault."""
+    """Cause and reason if the last attempt failed because of the service."""
     keeps_payload: bool = False
 
 
 @dataclass(frozen=True)
 class Later:
-    """The attempt failed without its fault; it is tried again in `delay_s`."""
+    """The attempt failed because of the service; the row is retried in `delay_s`."""
 
     row: Taken
     cause: str

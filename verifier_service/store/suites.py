@@ -1,7 +1,8 @@
-"""Tests that are kept under the digest of the text they were sent as, so that requests can name them.
+"""Kept suites: tests stored under the SHA-256 of the body they were sent in, so that requests can refer to them.
 
-One file for each, in `suites/` under the state folder, and a bounded number of them read in memory. Above the limits of
-the settings the one that was not used for longest goes. What names one that is gone is told to send it again.
+Each is one file in `suites/` in the state folder; a bounded number is also kept parsed in memory. Above the limits of
+the settings, the least recently used suite is deleted. A request for a deleted suite gets an error that says to send it
+again.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from verifier_service.schema import KeptSuite, ProblemField, Tests
 from verifier_service.settings import Settings
 
 MAX_READ = 256
-"""Suites that are held in memory, ready to be used."""
+"""Suites kept parsed in memory."""
 
 
 class SuiteStore:
@@ -30,37 +31,49 @@ class SuiteStore:
         self._read: OrderedDict[str, Tests] = OrderedDict()
         self._lock = asyncio.Lock()
         self._room: tuple[int, int] | None = None
-        """How many suites and bytes may still come before it is worth counting what is there."""
+        """How many more suites and bytes fit before the folder has to be counted again."""
 
     async def put(self, digest: str, body: bytes) -> KeptSuite:
         """Keep a suite.
 
         Raises:
-            DigestMismatch: the digest is not that of the body.
-            BadRequest: the body holds no tests.
+            DigestMismatch: the body has another digest.
+            BadRequest: the body does not contain tests.
             NotJson: the body is not JSON.
-            Overloaded: it cannot be kept here.
+            Overloaded: the state folder cannot be written.
         """
         actual = hashlib.sha256(body).hexdigest()
         if actual != digest:
             raise DigestMismatch(
-                [ProblemField(field="sha256", value=digest[:80], allowed=f"the SHA-256 of the body as sent, {actual}")]
+                [
+                    ProblemField(
+                        field="sha256",
+                        value=digest[:80],
+                        allowed=f"it must be the SHA-256 of the body as sent, {actual}",
+                    )
+                ]
             )
         if len(body) > self._max_bytes:
             raise BadRequest(
-                [ProblemField(field="", value=f"{len(body)} bytes", allowed=f"at most {self._max_bytes} can be kept")]
+                [
+                    ProblemField(
+                        field="",
+                        value=f"{len(body)} bytes",
+                        allowed=f"at most {self._max_bytes} can be kept (VERIFIER_MAX_SUITES_MB)",
+                    )
+                ]
             )
         tests = await asyncio.to_thread(read_tests, body)
         async with self._lock:
             try:
                 await asyncio.to_thread(self._write, digest, body)
             except OSError as error:
-                raise Overloaded(f"suites cannot be kept here: VERIFIER_STATE_DIR: {error}", 60.0) from error
+                raise Overloaded(f"the suite cannot be stored in VERIFIER_STATE_DIR: {error}", 60.0) from error
         self._remember(digest, tests)
         return KeptSuite(sha256=digest, bytes=len(body))
 
     async def find(self, digest: str) -> KeptSuite | None:
-        """Return what is known of a kept suite, or None if it is not kept."""
+        """Return the metadata of a kept suite, or None if it is not kept."""
         try:
             found = await asyncio.to_thread(self._path(digest).stat)
         except (OSError, ValueError):
@@ -71,7 +84,7 @@ class SuiteStore:
         """Return the tests kept under a digest.
 
         Raises:
-            BadItem: there are none; the message says what to send.
+            BadItem: they are not kept; the message says what to send.
         """
         tests = self._read.get(digest)
         if tests is None:
@@ -96,14 +109,14 @@ class SuiteStore:
         path = self._path(digest)
         try:
             body = path.read_bytes()
-            os.utime(path)  # it was used
+            os.utime(path)  # marks it as recently used
         except OSError:
             return None
-        if hashlib.sha256(body).hexdigest() != digest:  # a write that a crash cut short on a file system without order
+        if hashlib.sha256(body).hexdigest() != digest:  # a crash can leave an incomplete file
             return None
         try:
             return read_tests(body)
-        except (BadRequest, NotJson):  # kept by a version that read it otherwise
+        except (BadRequest, NotJson):  # another version, which read tests differently, kept it
             return None
 
     def _write(self, digest: str, body: bytes) -> None:
@@ -134,5 +147,7 @@ class SuiteStore:
 
 
 def missing(digest: str) -> str:
-    """Say what to do about a suite that is not kept."""
-    return f"it is not kept here, or no more: send its tests with `PUT /v1/suites/{digest[:64]}` and ask again"
+    """Return what to do about a suite that is not kept."""
+    return (
+        f"it is not kept here (any more): send its tests with `PUT /v1/suites/{digest[:64]}`, then repeat the request"
+    )

@@ -1,4 +1,4 @@
-"""Submissions and results as the texts that are stored."""
+"""Serialize submissions and results for storage."""
 
 import json
 from typing import cast
@@ -18,16 +18,16 @@ def written_submission(submission: MathSubmission | CodeSubmission | Run) -> str
     """Return the text to store.
 
     Raises:
-        ValueError, TypeError: it cannot be written out.
+        ValueError, TypeError: it cannot be serialized.
     """
     try:
         return submission.model_dump_json()
-    except PydanticSerializationError:  # half surrogates, which JSON may hold and UTF-8 may not
+    except PydanticSerializationError:  # lone surrogates, which JSON can escape and UTF-8 cannot encode
         return json.dumps(submission.model_dump(mode="python"))
 
 
 def read_submission(text: str) -> Item:
-    """Read what was stored; what another version stored in another form is an item with a reason."""
+    """Read a stored submission. If another version stored it in a format that this one rejects, it is `Unread`."""
     return read_line(text.encode(), "submission")
 
 
@@ -37,18 +37,18 @@ def written_result(result: ItemResult) -> str:
 
 
 def read_result(text: str) -> Result:
-    """Read a stored result; one that another version stored in another form is a judge error that says so."""
+    """Read a stored result. If another version stored it in a format that this one rejects, it is a judge error."""
     try:
         return _RESULT.validate_json(text)
     except ValidationError as error:
-        reason = f"its result was stored in a form that cannot be read any more: {error.error_count()} errors"
+        reason = f"another version stored its result in a format that cannot be read: {error.error_count()} errors"
         return cast(Result, judge_error(Unread("unknown", None, reason), JudgeError(reason)))
 
 
 def failed_result(kind: str, item_id: str | None, error: JudgeError, *, is_set_aside: bool = False) -> str:
-    """Return the text of the judge error of a submission that need not be read for that.
+    """Return the serialized judge error for a submission, without reading the submission.
 
-    What is set aside was tried often enough: it is not `retryable`.
+    A submission that was set aside has failed too often: it is not `retryable`.
     """
     known = kind if kind in ("math", "code") else "unknown"
     reason = JudgeError(fit(str(error)), error.cause)
@@ -57,5 +57,5 @@ def failed_result(kind: str, item_id: str | None, error: JudgeError, *, is_set_a
 
 
 def fit(text: str) -> str:
-    """Return a text as every database takes it."""
+    """Return a text that every database accepts: without NUL and lone surrogates."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()

@@ -1,12 +1,12 @@
-"""Tell a client that its batch is finished: a signed POST to its `callback_url`, as Standard Webhooks describes it.
+"""Notify a client that its batch is finished: a signed POST to its `callback_url`, following Standard Webhooks.
 
-https://www.standardwebhooks.com: `webhook-id` is the same in every try, `webhook-signature` is `v1,` and the base64 of
-the HMAC-SHA256 of `id.timestamp.body`. It is delivered at least once: tried again, also after a restart, until it is
-taken (2xx) or `RETRY_AFTER_S` is used up.
+See https://www.standardwebhooks.com. `webhook-id` is the same in every attempt; `webhook-signature` is `v1,` and the
+base64 of the HMAC-SHA256 of `id.timestamp.body`. Delivery is at least once: it is retried, also after a restart, until
+the receiver answers 2xx or `RETRY_AFTER_S` is used up.
 
-A `callback_url` has this service send requests, so an operator says which hosts it may name. The name is looked up
-here, and the request goes to the very address that was checked: no name can point elsewhere in between. Addresses of
-private networks are refused unless the operator has listed them, or their network, as well. Redirects are not followed.
+A `callback_url` makes this service send requests, so the operator lists the allowed hosts. The name is resolved here,
+and the request goes to exactly the address that was checked, so that the name cannot point elsewhere in between.
+Private addresses are refused unless the operator has listed them or their network. Redirects are not followed.
 """
 
 import asyncio
@@ -39,36 +39,36 @@ log = structlog.get_logger()
 
 EVENT = "batch.finished"
 RETRY_AFTER_S = (5.0, 30.0, 120.0, 600.0, 3600.0, 3 * 3600.0, 6 * 3600.0, 12 * 3600.0)
-"""How long after each try that failed the next one comes; after the last of them nothing comes any more."""
+"""The pauses after failed attempts; after the last one the callback is given up."""
 TIMEOUT_S = 15.0
 AT_ONCE = 8
 _HELD_S = 3 * TIMEOUT_S
-"""How long a service has a callback for itself while it tries."""
+"""How long a callback is reserved for the service that attempts it."""
 _SAID_CHARS = 200
 
 _b = batches.c
 
 
 class NotAllowed(Exception):
-    """A callback may not go there; the message says why, and what would be allowed."""
+    """A callback to this host is not allowed; the message says why and what is allowed."""
 
 
 class Hosts:
-    """The hosts that callbacks may go to, as the operator listed them: names, `*.names`, addresses and networks."""
+    """The hosts that the operator allows for callbacks: names, `*.names`, addresses and networks."""
 
     def __init__(self, listed: Sequence[str]) -> None:
         self._names = {one.lower().rstrip(".") for one in listed}
         self._networks = [network for one in listed if (network := _network(one)) is not None]
 
     async def check(self, url: str) -> str:
-        """Return an address of the host that a request may go to.
+        """Return an allowed address of the URL's host.
 
         Raises:
-            NotAllowed: naming what is allowed.
+            NotAllowed: there is none; the message says what is allowed.
         """
         host, port = _host_and_port(url)
         if not self._is_listed(host.lower().rstrip(".")):
-            raise NotAllowed(f"the host {host} is not among those that VERIFIER_WEBHOOK_HOSTS allows")
+            raise NotAllowed(f"the host {host} is not listed in VERIFIER_WEBHOOK_HOSTS")
         for address in await _addresses(host, port):
             if not address.is_global and not any(address in network for network in self._networks):
                 raise NotAllowed(
@@ -104,7 +104,7 @@ def _host_and_port(url: str) -> tuple[str, int]:
     except ValueError:
         raise NotAllowed("it is not a URL") from None
     if not host or split.scheme not in ("http", "https") or split.username is not None:
-        raise NotAllowed("it must be http(s)://HOST[:PORT]/PATH, without a name or a password")
+        raise NotAllowed("it must be http(s)://HOST[:PORT]/PATH, without user name and password")
     return host, port or (443 if split.scheme == "https" else 80)
 
 
@@ -127,10 +127,10 @@ class Webhooks:
         self._keys = {name: webhook_key(secret) for name, secret in settings.webhook_secrets.items()}
 
     async def check(self, url: str) -> None:
-        """Refuse a `callback_url` that may not be called.
+        """Refuse a `callback_url` that is not allowed.
 
         Raises:
-            BadRequest: naming what is allowed.
+            BadRequest: the message says what is allowed.
         """
         try:
             await self._hosts.check(url)
@@ -138,10 +138,10 @@ class Webhooks:
             raise BadRequest([ProblemField(field="callback_url", value=shown(url), allowed=str(error))]) from error
 
     async def deliver(self) -> bool:
-        """Try the callbacks that are due; tell whether there may be more.
+        """Attempt the callbacks that are due; return whether there may be more.
 
         Raises:
-            DatabaseTrouble: what was tried may be tried once more.
+            DatabaseTrouble: callbacks that were sent may be sent again.
         """
         async with self._database.write() as connection:
             rows = await _take_due(connection)
@@ -156,7 +156,7 @@ class Webhooks:
         return len(rows) == AT_ONCE
 
     async def _call(self, client: httpx.AsyncClient, row: Row[Any]) -> str | None:
-        """Send one callback; return None if it was taken, else why not."""
+        """Send one callback; return None if it was accepted, else the reason."""
         async with self._database.read() as connection:
             body = await _body(connection, row)
         try:
@@ -167,13 +167,13 @@ class Webhooks:
                 request = client.build_request("POST", url.copy_with(host=address), content=body, headers=headers)
                 request.extensions["sni_hostname"] = url.host
                 response = await client.send(request, stream=True)
-                await response.aclose()  # what it says beside its status is nothing to us, and may be endless
+                await response.aclose()  # only the status matters; the body could be endless
         except (httpx.HTTPError, NotAllowed, TimeoutError) as error:
             return f"{type(error).__name__}: {error}"[:_SAID_CHARS]
         return None if response.is_success else f"it answered {response.status_code}"
 
     def headers(self, row: Row[Any], body: bytes, timestamp: int) -> dict[str, str]:
-        """Return the headers of a callback, signed where there is a secret."""
+        """Return the headers of a callback, with a signature if there is a secret."""
         message_id = f"msg_{row.id}"
         headers = {
             "Content-Type": "application/json",
@@ -188,13 +188,13 @@ class Webhooks:
 
 
 def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the signature of a callback, in the form of Standard Webhooks."""
+    """Return the signature of a callback in the format of Standard Webhooks."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 async def _take_due(connection: AsyncConnection) -> list[Row[Any]]:
-    """Have some of the due callbacks for this service for a while, and count the try before it is made."""
+    """Reserve some of the due callbacks for this service, and count the attempt before it is made."""
     query = (
         select(batches)
         .where(_b.callback_due_at <= now())

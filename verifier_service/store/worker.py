@@ -1,9 +1,9 @@
-"""Judge what is stored: take rows as places become free, judge each by itself, store each result when it is there.
+"""Judge stored submissions: take rows as places become free, judge each on its own, and store the results.
 
-There are places for each kind, so that slow math holds up no code, which clients share; and one for what a service
-ended under before: what kills services is found alone, beside rows that have done nothing. A place is free again when
-the result is stored, not before: without a database nothing more is taken, and what is judged waits in memory. What
-cannot be judged now, as its canary tells, is left in line for those that can, and takes no place.
+Each kind has its own places, which clients share, so that slow math does not delay code. One more place is for
+suspects, rows during which a service ended. They are judged one at a time, so that the row that kills services is found
+without charging its neighbours. A place becomes free only when the result is stored: without a database nothing more is
+taken, and finished results wait in memory. Rows whose canary fails stay in the queue for services that can judge them.
 """
 
 import asyncio
@@ -36,24 +36,24 @@ from verifier_service.store.texts import failed_result, read_submission, written
 log = structlog.get_logger()
 
 POLL_S = 1.0
-"""How often a service looks for what others have added or what is due."""
+"""How often a service looks for rows that others added or that became due."""
 SWEEP_S = 1.0
 FULL_PAUSE_S = 0.5
 MAX_BROKEN = 5
-"""How many attempts may end with a fault of this service's own making, or an unreadable row, before it is set aside."""
+"""A row is set aside after this many attempts that failed by a fault in this service or because it is unreadable."""
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
 STORED_AT_ONCE = 256
 GIVE_BACK_S = 5.0
 CODE_PLACES = 4
-"""Code submissions in hand for each box: one that runs, one that follows, and two whose results are being stored."""
+"""Code submissions in flight per box: one running, one next, and two whose results are being stored."""
 MATH_PLACES = 8
-"""Math submissions in hand for each worker: most take milliseconds, and are fewer to the database together."""
+"""Math submissions in flight per worker: most take milliseconds, and larger groups mean fewer transactions."""
 BREATH_S = 0.02
 LONG_TEXT = 100_000
-"""Texts above this are read in a thread."""
+"""Longer texts are parsed in a thread."""
 _SUSPECT = "suspect"
 _FOR_EVER = 1_000_000
-_UNREADABLE = "what was stored cannot be read"
+_UNREADABLE = "the stored submission cannot be read"
 
 Finished = Callable[[Collection[str]], None]
 Sweep = Callable[[AsyncConnection, Among], Awaitable[Swept]]
@@ -66,7 +66,7 @@ class _InHand:
 
 
 class Worker:
-    """Judges the rows of a database that is open, one service's share of them."""
+    """Judges one service's share of the rows in an open database."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Worker:
         canaries: Canaries,
         on_finished: Finished,
     ) -> None:
-        """`on_finished` is called with the ids of submissions and batches that may be finished now."""
+        """`on_finished` is called with the ids of submissions and batches that may have finished."""
         self._settings = settings
         self._database = database
         self._dispatcher = dispatcher
@@ -85,15 +85,15 @@ class Worker:
         self._owner = uuid.uuid4().hex
         self._places = {"code": CODE_PLACES * settings.boxes, "math": MATH_PLACES * settings.math_workers, _SUSPECT: 1}
         self._empty: set[str] = set()
-        """Where nothing was in line when it was looked at last, and nobody has heard of anything since."""
+        """Lines that were empty at the last look and have had no news since."""
         self._awaited: dict[str, asyncio.Task[None]] = {}
-        """The canaries that are not fit and speak for rows in line, each with who waits until it is."""
+        """Unfit canaries on which queued rows depend, each with the task that waits until it is fit."""
         self._in_hand: dict[int, _InHand] = {}
         self._outcomes: list[Outcome] = []
         self._refused: Counter[int] = Counter()
-        """In how many passes the database has refused what became of a row, before it stored another and after."""
+        """How many passes the database refused a row's outcome while it accepted others."""
         self._unswept: set[int] = set()
-        """The serials of rows that cannot be swept up, whatever is tried."""
+        """The serials of rows that cannot be swept up."""
         self._take = Duty("taking", self._take_rows, POLL_S)
         self._store = Duty("storing results", self._store_outcomes, 60.0)
         self._renew = Duty("renewing leases", self._renew_leases, settings.lease_s / 3)
@@ -101,10 +101,10 @@ class Worker:
         self.duties = (self._take, self._store, self._renew, self._sweep)
 
     async def start(self) -> None:
-        """Begin. Of a file that is this service's alone, what runs was left by a crash and is queued again.
+        """Start. In a SQLite file, which no other service uses, running rows are left from a crash and queued again.
 
         Raises:
-            DatabaseTrouble: nothing was begun.
+            DatabaseTrouble: nothing was started.
         """
         left = 0
         while not self._database.is_shared:
@@ -118,7 +118,7 @@ class Worker:
             duty.start()
 
     async def stop(self) -> None:
-        """Stop judging: what is judged is stored, what is not is queued again, as far as the database lets us."""
+        """Stop judging: store finished results and queue the other rows again, as far as the database allows."""
         for duty in self.duties:
             await duty.stop()
         running = [one.task for one in self._in_hand.values()]
@@ -127,7 +127,7 @@ class Worker:
         await asyncio.gather(*running, *self._awaited.values(), return_exceptions=True)
         try:
             async with asyncio.timeout(GIVE_BACK_S):
-                with suppress(DatabaseTrouble):  # what cannot be stored is given back, too
+                with suppress(DatabaseTrouble):  # rows whose results cannot be stored are given back as well
                     while self._outcomes:
                         await self._store_what_can_be()
                 async with self._database.write() as connection:
@@ -142,7 +142,7 @@ class Worker:
         self._look_again()
 
     def forget(self, ids: Collection[str]) -> None:
-        """Stop judging these submissions: they are cancelled or gone."""
+        """Stop judging these submissions: they are cancelled or deleted."""
         for one in list(self._in_hand.values()):
             if one.row.id in ids:
                 one.task.cancel()
@@ -150,7 +150,7 @@ class Worker:
     # Taking
 
     async def _take_rows(self) -> bool:
-        """Take what there are places for. A short while then passes before the next time: more will be free by then."""
+        """Take rows for the free places, then pause briefly, so that the next call finds several places free."""
         held: dict[str, Counter[str]] = defaultdict(Counter)
         for one in self._in_hand.values():
             held[_SUSPECT if one.row.is_suspect else one.row.kind][one.row.client] += 1
@@ -159,7 +159,7 @@ class Worker:
             return False
         lease = self._owner, self._settings.lease_s
         rows: list[Taken] = []
-        # What can never be judged here is left to the services that share the queue; there is nothing to wait for.
+        # Rows that can never be judged here are left to services that share the queue; do not wait for those canaries.
         never = self._canaries.left_out if self._database.is_shared else frozenset[str]()
         unfit = self._canaries.unfit() | never
         held_up: set[str] = set()
@@ -183,7 +183,7 @@ class Worker:
         return False
 
     async def _texts(self, serials: list[int]) -> dict[int, str]:
-        """Return the texts of rows; none if one of them cannot be read: then each is read alone."""
+        """Return the texts of rows, or nothing if one cannot be read; `_outcome` then reads them one by one."""
         if not serials:
             return {}
         try:
@@ -193,7 +193,7 @@ class Worker:
             return {}
 
     async def _when_fit(self, canary: str) -> None:
-        """Look for rows once nothing is wrong with a canary any more; that begins to try it, if nobody has."""
+        """Look for rows once a canary is fit; waiting for it also starts trying it."""
         await self._canaries.fit(canary)
         del self._awaited[canary]
         self._look_again()
@@ -203,12 +203,12 @@ class Worker:
         self._take.wake()
 
     def _ended(self, row: Taken, task: "asyncio.Task[None]") -> None:
-        """Free the place of what came to no outcome; the others keep theirs until their result is stored."""
+        """Free the place of a row without an outcome; other rows keep theirs until the result is stored."""
         held = self._in_hand.get(row.serial)
         if held is None or held.task is not task:
             return
         broke = None if task.cancelled() else task.exception()
-        if broke is not None:  # its lease ends, and then it is taken again
+        if broke is not None:  # the row is taken again when its lease expires
             log.error("stored_submission_broke", submission=row.id, attempt=row.attempt, exc_info=broke)
         if broke is not None or task.cancelled():
             del self._in_hand[row.serial]
@@ -218,7 +218,7 @@ class Worker:
 
     async def _judge(self, row: Taken, text: str | None) -> None:
         began_s = time.monotonic()
-        gate.waits_here.set(False)  # its place is for what can be judged
+        gate.waits_here.set(False)  # do not hold the place while a canary is unfit
         outcome = await guarded(self._outcome(row, text))
         self._outcomes.append(self._failed(row, began_s, outcome) if isinstance(outcome, JudgeError) else outcome)
         self._store.wake()
@@ -246,7 +246,7 @@ class Worker:
             left_s = ends_s - time.monotonic()
             if left_s <= 0:
                 return self._failed(row, began_s, _too_late(row))
-            # Without a deadline of its own it is judged as a request without one is; that may fail, and come again.
+            # Without its own deadline, each attempt gets the default one of a request; a late attempt is retried.
             deadline_s = left_s if row.deadline_s is not None else min(left_s, self._settings.default_deadline_s)
             try:
                 (result,) = await self._dispatcher.carry_out(Batch([item], deadline_s), on_error=on_error)
@@ -256,7 +256,7 @@ class Worker:
             return failed[0] if failed else Done(row, written_result(result))
 
     def _failed(self, row: Taken, began_s: float, error: JudgeError) -> Outcome:
-        """Return what becomes of an attempt that failed without the submission's fault: another one, or the end."""
+        """Return the outcome of an attempt that failed because of the service: a retry, or a judge error."""
         delay_s = retry_delay_s(row.attempt)
         left_s = row.left_s - (time.monotonic() - began_s)
         failed = error.cause.value, str(error)
@@ -281,10 +281,10 @@ class Worker:
         return bool(self._outcomes)
 
     async def _store_what_can_be(self) -> None:
-        """Store outcomes together, and one by one what cannot be: what is wrong with one costs that one only.
+        """Store outcomes together; if that fails, one by one, so that a bad outcome affects no other.
 
         Raises:
-            DatabaseTrouble: some are not stored yet, and nothing is known to be wrong with them.
+            DatabaseTrouble: some are not stored yet, although nothing is known to be wrong with them.
         """
         batch = self._outcomes[:STORED_AT_ONCE]
         try:
@@ -301,7 +301,7 @@ class Worker:
         self._on_finished({name for one in outcomes for name in (one.row.id, one.row.batch_id)})
 
     def _let_go(self, outcomes: Sequence[Outcome]) -> None:
-        """Free the places of outcomes that are stored, or never will be."""
+        """Free the places of outcomes that are stored or given up."""
         gone = {id(one) for one in outcomes}
         self._outcomes = [one for one in self._outcomes if id(one) not in gone]
         for row in (one.row for one in outcomes):
@@ -312,9 +312,9 @@ class Worker:
         self._take.wake()
 
     async def _store_each(self, outcomes: list[Outcome], trouble: DatabaseTrouble) -> None:
-        """Store one by one. Raises as `_store_what_can_be`."""
+        """Store outcomes one by one. Raises like `_store_what_can_be`."""
         refused, passed = await self._store_in_turn(outcomes)
-        # While the database was away for a moment it refused what nothing is wrong with: that is stored now.
+        # A short outage makes the database refuse good outcomes: retry those refused before another one was stored.
         once_more = [one for one, error in refused[:passed] if not error.is_of_rows]
         twice, _ = await self._store_in_turn(once_more)
         again = [(one, error) for one, error in refused if one not in once_more] + twice
@@ -325,13 +325,13 @@ class Worker:
                 self._give_up(one, error)
             else:
                 self._outcomes.remove(one)
-                self._outcomes.append(one)  # the others first
+                self._outcomes.append(one)  # try the others first
                 trouble, is_raised = error, True
         if is_raised:
             raise trouble
 
     async def _store_in_turn(self, outcomes: list[Outcome]) -> tuple[list[tuple[Outcome, DatabaseTrouble]], int]:
-        """Store one by one; return what was refused, and how many of those before another was stored."""
+        """Store one by one; return the refused ones, and how many of them came before the last one stored."""
         refused: list[tuple[Outcome, DatabaseTrouble]] = []
         passed = 0
         for one in outcomes:
@@ -343,14 +343,14 @@ class Worker:
         return refused, passed
 
     def _give_up(self, outcome: Outcome, error: DatabaseTrouble) -> None:
-        """Set aside a row whose outcome cannot be stored; if that cannot be stored either, leave it to its lease."""
+        """Set aside a row whose outcome cannot be stored. If that fails too, let its lease expire."""
         row = outcome.row
         log.error("stored_submission_not_stored", submission=row.id, attempt=row.attempt, reason=str(error))
         if self._refused[row.serial] >= _FOR_EVER:
             self._let_go([outcome])
             return
         self._refused[row.serial] = _FOR_EVER
-        why = f"because what became of it could not be stored: {error}"
+        why = f"because its result could not be stored: {error}"
         self._outcomes.remove(outcome)
         self._outcomes.append(self._set_aside(row, why, (Cause.INTERNAL.value, why)))
 
@@ -381,7 +381,7 @@ class Worker:
         return claims.SLICE in (len(gone.rows), len(left.rows))
 
     async def _swept(self, sweep: Sweep) -> Swept:
-        """Sweep up a slice; one row at a time if something is wrong with one, which is then left where it is."""
+        """Sweep up a slice. If the database rejects a row, sweep one row at a time and skip that one."""
         among = Among(but_not=[*self._in_hand, *self._unswept])
         try:
             async with self._database.write() as connection:
@@ -415,6 +415,6 @@ def _too_late(row: Taken) -> JudgeError:
 
 
 def retry_delay_s(attempt: int) -> float:
-    """Return how long after a failed attempt the next one may begin."""
+    """Return the pause after a failed attempt: exponential backoff with jitter."""
     longest_s = min(FIRST_RETRY_S * 2 ** min(attempt - 1, 20), LONGEST_RETRY_S)
     return longest_s * random.uniform(0.75, 1.0)

@@ -65,7 +65,7 @@ async def test_packed_tests_that_are_cut_off_are_refused() -> None:
 async def test_a_pickle_has_few_instructions() -> None:
     memoized = pickle.dumps('["assert x"]')[:-1] + b"\x94" * 1000 + b"."
     status, text = await told("/test_program", {"program": "x = 1", "tests": packed(memoized)})
-    assert (status, "one text and nothing else" in text) == (400, True)
+    assert (status, "a single string; anything else is refused" in text) == (400, True)
 
 
 async def test_a_long_test_is_not_parsed_to_see_whether_it_is_one_assert() -> None:

@@ -1,6 +1,6 @@
-"""The endpoints of other stacks: each module here speaks one stack's own format, over judging or over running.
+"""Endpoints in the formats of other stacks, one per module, built on judging or running.
 
-To add one: a module that ends with its `ENDPOINT`, a name in `settings.Stack`, and a line in the table.
+To add one, write a module that ends with its `ENDPOINT`, and add a name to `settings.Stack` and a line to the table.
 """
 
 from collections.abc import Mapping
@@ -33,5 +33,5 @@ ENDPOINTS: Mapping[Stack, Endpoint] = {
 
 
 def switched_on(settings: Settings) -> list[Endpoint]:
-    """Return those that the settings have."""
+    """Return the endpoints that the settings enable."""
     return [endpoint for stack, endpoint in ENDPOINTS.items() if stack in settings.compat]

@@ -1,4 +1,4 @@
-"""How a foreign endpoint asks: it reads a body, has its items judged or run as those of /v1 are, and waits its turn."""
+"""What foreign endpoints share: they read a body, convert its items to ours, and have them judged or run."""
 
 import asyncio
 import json
@@ -26,21 +26,21 @@ from verifier_service.settings import Settings
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 AGAIN_S = 1.0
-"""How long to wait for room at most before asking again."""
+"""The longest wait before a refused batch is tried again."""
 
 Listed = Annotated[list[T], Field(max_length=MAX_CASES, fail_fast=True)]
-"""A list in a foreign body. It is read in one step, so it is bounded, and the first thing that is wrong is told."""
+"""A list in a foreign body. It is validated in one step, so its length is bounded and the first error ends it."""
 
 
 class Foreign(BaseModel):
-    """Part of a foreign request. As its own servers do, it ignores fields that it does not know."""
+    """Part of a foreign request. Like the original servers, it ignores unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
 
 
 @dataclass(frozen=True)
 class Told:
-    """What an item came to. With an `error` nothing may be concluded about it."""
+    """The result of an item. If `error` is set, nothing can be concluded about the item."""
 
     result: ItemResult
     error: JudgeError | None
@@ -52,20 +52,20 @@ def settings_of(request: Request) -> Settings:
 
 
 async def read(request: Request, model: type[M]) -> M:
-    """Return the body of a request.
+    """Return the body of a request as a `model`.
 
     Raises:
-        HTTPException: 413, it is too large.
-        NotJson, Refused: it is no such thing.
+        HTTPException, Overloaded, TooSlow: see `read_body`.
+        NotJson, Refused: the body is not JSON, or does not fit the model.
     """
     return fit(await read_value(await read_body(request)), model)
 
 
 async def read_value(body: bytes, field: str = "") -> object:
-    """Return the value that a body holds, or the text in a `field` of it, whole.
+    """Return the JSON value in a body, or in the text of one of its fields; `field` names that one in messages.
 
     Raises:
-        NotJson, Refused: it is no JSON, or part of it is too much.
+        NotJson, Refused: it is not JSON, or a part of it is too large or too deeply nested.
     """
     found = await in_slices(read_json(body))
     if problem := found.problem_of(found.value):
@@ -74,10 +74,10 @@ async def read_value(body: bytes, field: str = "") -> object:
 
 
 def fit(sent: object, model: type[M]) -> M:
-    """Return a value as what it should be.
+    """Validate a value as a `model`.
 
     Raises:
-        Refused: it is no such thing.
+        Refused: it does not fit the model.
     """
     try:
         return model.model_validate(sent)
@@ -86,10 +86,10 @@ def fit(sent: object, model: type[M]) -> M:
 
 
 async def each(listed: Sequence[object], adapter: TypeAdapter[T]) -> list[T]:
-    """Return values as what each should be, read in slices.
+    """Validate values one by one, without blocking the event loop.
 
     Raises:
-        ValidationError: one is no such thing; the rest was not looked at.
+        ValidationError: one is invalid; the rest was not validated.
     """
     own = Slice()
     found: list[T] = []
@@ -100,35 +100,35 @@ async def each(listed: Sequence[object], adapter: TypeAdapter[T]) -> list[T]:
 
 
 def refuse_too_many(request: Request, count: int) -> None:
-    """Refuse more items than a request may have, before anything is made of them.
+    """Refuse more items than a request may have, before they are converted.
 
     Raises:
-        Refused: they are more.
+        Refused: there are too many.
     """
     most = settings_of(request).max_batch
     if count > most:
-        raise unhonoured("", f"{count} items", f"at most {most} in one request", 422)
+        raise unhonoured("", f"{count} items", f"at most {most} in one request (VERIFIER_MAX_BATCH)", 422)
 
 
 async def submissions(sent: Sequence[Mapping[str, object]]) -> list[Item]:
-    """Return submissions, read as /v1/verify reads them."""
+    """Return submissions, read by the rules of /v1/verify."""
     return [await in_slices(read_submission(one)) for one in sent]
 
 
 async def runs(sent: Sequence[Mapping[str, object]]) -> list[Item]:
-    """Return runs, read as /v1/run reads them."""
+    """Return runs, read by the rules of /v1/run."""
     return [await in_slices(read_run(one)) for one in sent]
 
 
 async def ask(request: Request, items: Sequence[Item], deadline_s: float | None = None) -> list[Told]:
-    """Judge or run items and return what each came to, in the same order.
+    """Judge or run items and return the result of each, in the same order.
 
-    A full queue is waited for until the deadline: the callers of most stacks take a refusal for an answer.
+    If the queue is full, this retries until the deadline: callers in most stacks treat a refusal as a wrong answer.
 
     Raises:
-        Overloaded: there was no room until then, or the service ends.
-        Refused: they are more than a request may have.
-        HungUp: the client has gone.
+        Overloaded: there was no room before the deadline, or the service is shutting down.
+        Refused: there are more items than a request may have.
+        HungUp: the client has hung up.
     """
     refuse_too_many(request, len(items))
     if not items:
@@ -160,13 +160,13 @@ async def _judged(request: Request, batch: Batch, errors: dict[int, JudgeError])
 
 
 async def ask_one(request: Request, item: Item, deadline_s: float | None = None) -> Told:
-    """Do the same for a single item."""
+    """Judge or run one item; see `ask`."""
     (told,) = await ask(request, [item], deadline_s)
     return told
 
 
 def answered(answer: BaseModel, left_out: set[str] | None = None) -> Response:
-    """Return an answer as JSON, also where it quotes half a surrogate pair that was sent."""
+    """Return an answer as JSON. Lone surrogates quoted from the request are escaped, which pydantic refuses to do."""
     try:
         text = answer.model_dump_json(exclude=left_out)
     except PydanticSerializationError:

@@ -1,6 +1,6 @@
 """code-judge: `POST /judge/batch` and `POST /judge/long-batch`. Programs are run and their output is compared.
 
-A failure of ours has a `reason`; the failure of a program has none.
+Our own failures have a `reason`; failures of the program have none.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _REASONS: dict[Cause, Reason] = {Cause.DEADLINE: "queue_timeout", Cause.BAD_REQU
 
 
 class CodeJudgeSubmission(Foreign):
-    """A program with its input, or an answer of mathematics; `expected_output` is what it should come to."""
+    """A program with its input, or a math answer, and the `expected_output`."""
 
     sub_id: str | None = None
     type: Literal["python", "cpp", "math"]
@@ -50,7 +50,7 @@ class CodeJudgeSubmission(Foreign):
 
 
 class CodeJudgeBatch(Foreign):
-    """Submissions that are judged side by side."""
+    """Submissions to judge together."""
 
     sub_id: str | None = None
     type: Literal["batch"]
@@ -58,7 +58,7 @@ class CodeJudgeBatch(Foreign):
 
 
 class CodeJudgeResult(BaseModel):
-    """What a submission came to. `cost` is in seconds."""
+    """The result of a submission. `cost` is in seconds."""
 
     sub_id: str
     success: bool

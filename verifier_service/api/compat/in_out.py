@@ -1,6 +1,6 @@
-"""Tests as other stacks write them, a list of inputs beside a list of outputs, made into tests of our own.
+"""Convert tests given as parallel lists of inputs and outputs, as other stacks have them, into ours.
 
-With the name of a function an input is the text of its arguments, one JSON value a line, and an output is JSON.
+With a function name, an input is the text of the arguments, one JSON value per line, and an output is a JSON value.
 """
 
 import asyncio
@@ -23,12 +23,12 @@ from verifier_service.schema.requests import MAX_CASES
 PART_BYTES = 256 * 1024
 PACKED_PART_BYTES = 64 * 1024
 EQUAL_NUMBERS = {"kind": "float", "abs_tol": 0, "rel_tol": 0}
-"""Words compared as they stand, and numbers by their value: 1.0 is 1."""
+"""Words are compared as text and numbers by value: 1.0 equals 1."""
 _SOLUTION = re.compile(r"^[ \t>]*class[ \t]+Solution\b", re.MULTILINE)
 
 
 class InOut(BaseModel):
-    """Inputs and outputs, of equal number."""
+    """Parallel lists of inputs and outputs."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -38,13 +38,18 @@ class InOut(BaseModel):
 
 
 async def tests_of(pairs: InOut, completion: str, field: str) -> dict[str, object]:
-    """Return the tests that the pairs are. A function is looked for in `class Solution` where the completion has one.
+    """Convert pairs to our tests. If the completion defines `class Solution`, the function is its method.
 
     Raises:
-        Refused: they are not as many outputs as inputs, or none, or are not JSON where they must be; it names `field`.
+        Refused: the lists differ in length or are empty, or a value is not JSON; the message names `field`.
     """
     if len(pairs.inputs) != len(pairs.outputs) or not pairs.inputs:
-        raise unhonoured(f"{field}.outputs", f"{len(pairs.outputs)} outputs", f"{len(pairs.inputs)} inputs", 422)
+        raise unhonoured(
+            f"{field}.outputs",
+            f"{len(pairs.outputs)} outputs",
+            f"there must be one for each of {len(pairs.inputs)} inputs, and at least one",
+            422,
+        )
     both = list(zip(pairs.inputs, pairs.outputs, strict=True))
     if pairs.fn_name is None:
         cases = [{"stdin": given, "stdout": expected} for given, expected in both]
@@ -63,18 +68,18 @@ async def unpacked(request: Request, packed: str, field: str) -> InOut:
     """Return the pairs in base64(zlib(JSON)).
 
     Raises:
-        Refused: it is not that, or unpacked it is more than a body may be.
-        Overloaded: there is no room for it beside the bodies of others.
+        Refused: it has another format, or unpacked it is larger than a body may be.
+        Overloaded: the bodies of all requests together would take too much memory.
     """
     try:
         return InOut.model_validate(await read_value(await inflated(request, packed, field), field))
     except (ValidationError, NotJson) as error:
-        allowed = f"base64(zlib(JSON of `inputs` and `outputs`, lists of at most {MAX_CASES} texts))"
+        allowed = f"it must be base64(zlib(JSON of `inputs` and `outputs`, lists of at most {MAX_CASES} strings))"
         raise unhonoured(field, packed, allowed, 422) from error
 
 
 async def inflated(request: Request, packed: str, field: str) -> bytes:
-    """Return what base64(zlib(...)) holds: it counts as part of the body that it came in. Raises as `unpacked`."""
+    """Return the content of base64(zlib(...)), which counts towards the size of the body. Raises like `unpacked`."""
     held: Held = getattr(request.state, HELD)
     before, most_mb = held.size, settings_of(request).max_body_mb
     content = bytearray()
@@ -82,17 +87,19 @@ async def inflated(request: Request, packed: str, field: str) -> bytes:
         async for part in _parts(await asyncio.to_thread(base64.b64decode, packed, validate=True)):
             content += part
             if len(content) > most_mb * MB:
-                raise unhonoured(field, packed, f"unpacked it may have {most_mb} MiB: VERIFIER_MAX_BODY_MB", 422)
+                raise unhonoured(
+                    field, packed, f"unpacked it may have at most {most_mb} MiB (VERIFIER_MAX_BODY_MB)", 422
+                )
             held.grow_to(before + len(content))
     except (ValueError, EOFError, zlib.error) as error:
-        raise unhonoured(field, packed, f"base64(zlib(...)): {error}", 422) from error
+        raise unhonoured(field, packed, f"it must be base64(zlib(...)): {error}", 422) from error
     if len(content) > memory.LARGE_BYTES:
         setattr(request.state, memory.IS_LARGE, True)
     return bytes(content)
 
 
 async def _parts(packed: bytes) -> AsyncIterator[bytes]:
-    """Yield what zlib holds, part by part, each small enough for a slice of the event loop."""
+    """Decompress in parts that are small enough not to block the event loop."""
     inflate, own = zlib.decompressobj(), Slice()
     for start in range(0, len(packed), PACKED_PART_BYTES):
         rest, is_full = packed[start : start + PACKED_PART_BYTES], True

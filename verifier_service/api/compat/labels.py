@@ -1,7 +1,7 @@
-"""What the label of a row is to judging, where a stack lets a label be anything.
+"""Turn the label of a row into a submission, for stacks in which a label can be anything.
 
-A text or a number is the answer to a question of mathematics. An object, or the JSON of one, is a `reference`, or
-`tests` as /v1 has them, or `inputs` beside `outputs`. A list is of references, or of `assert` statements.
+A string or a number is the answer to a math problem. An object, or the JSON of one, has `reference`, or `tests` in the
+format of /v1, or `inputs` and `outputs`. A list contains references, or `assert` statements.
 """
 
 import re
@@ -19,10 +19,10 @@ _LAST_TOKENS = re.compile(r"(?:\s*(?:<\|[^<>|\s]{1,40}\|>|<｜[^<>\s]{1,40}｜>|
 
 
 async def submission(completion: str, label: object, field: str) -> dict[str, object]:
-    """Return the submission that a completion is.
+    """Return the submission for a completion and its label.
 
     Raises:
-        Refused: nothing can be made of the label; it names `field`.
+        Refused: the label has none of the formats above; the message names `field`.
     """
     label = await _read(label, field)
     if isinstance(label, dict):
@@ -37,14 +37,14 @@ async def submission(completion: str, label: object, field: str) -> dict[str, ob
 
 
 def without_last_tokens(text: str) -> str:
-    """Return a text without the special tokens that end it: `</s>`, `<|im_end|>` and the like."""
+    """Return a text without the special tokens at its end: `</s>`, `<|im_end|>` and the like."""
     tail = text[-1000:]
     found = _LAST_TOKENS.search(tail)
     return text[: len(text) - len(tail) + found.start()] if found else text
 
 
 async def _read(label: object, field: str) -> object:
-    """Return a label that is the JSON of an object, or of a list of texts, as that; every other as it is."""
+    """Parse a label that is the JSON of an object or of a list of strings; return any other label unchanged."""
     if not isinstance(label, str) or label.lstrip()[:1] not in ("{", "["):
         return label
     try:
@@ -76,6 +76,7 @@ def _code(completion: str, tests: object) -> dict[str, object]:
 
 def _unusable(label: object, field: str) -> Refused:
     allowed = (
-        "an answer, a list of answers or of `assert` statements, or an object with `tests`, `inputs` or `reference`"
+        "it must be an answer, a list of answers or of `assert` statements, or an object with `tests`, `inputs` or "
+        "`reference`"
     )
     return unhonoured(field, label, allowed, 422)

@@ -1,8 +1,8 @@
-"""NeMo-Gym's resources server: `POST /seed_session`, `POST /verify`, `GET /reverify_mode`, without any state.
+"""NeMo-Gym's resources server: `POST /seed_session`, `POST /verify`, `GET /reverify_mode`; stateless.
 
-A row with `verifier_metadata.unit_tests` is code, one with `expected_answer` is math. The reply is the request with the
-reward and more fields; what was sent is passed on byte for byte. Where we failed the reward is 0.0 with `mask_sample`,
-or the answer is 503, as `nemo_gym_judge_error` has it.
+A row with `verifier_metadata.unit_tests` is code, one with `expected_answer` is math. The reply repeats the request,
+byte for byte, and adds the reward and other fields. If we fail, the reward is 0.0 with `mask_sample`, or the answer is
+503, depending on the setting `nemo_gym_judge_error`.
 """
 
 import json
@@ -39,9 +39,9 @@ _FAILURES = {
 _ANY_OTHER_FAILURE = "verifier_error"
 _TESTS = "verifier_metadata.unit_tests"
 MAX_OUTPUT = 1000
-"""Items of one response."""
+"""The most items in one response."""
 MAX_PARTS = 20
-"""Of one message. All are read in one step, so both are bounded."""
+"""The most parts in one message. A response is validated in one step, so both are bounded."""
 
 
 class NeMoGymPart(Foreign):
@@ -52,21 +52,21 @@ class NeMoGymPart(Foreign):
 
 
 class NeMoGymOutput(Foreign):
-    """An item of a response. Only messages are part of the answer; whatever else an item has is passed on."""
+    """An item of a response. Only messages are part of the answer; everything else is passed on."""
 
     type: str = "message"
     content: Annotated[list[NeMoGymPart], Field(max_length=MAX_PARTS, fail_fast=True)] | str | None = None
 
     @property
     def text(self) -> str:
-        """What it says."""
+        """The text of the item."""
         if isinstance(self.content, str):
             return self.content
         return "".join(part.text or "" for part in self.content or () if part.type == "output_text")
 
 
 class NeMoGymResponse(Foreign):
-    """A response as OpenAI's Responses API has it."""
+    """A response in the format of OpenAI's Responses API."""
 
     output: Annotated[list[NeMoGymOutput], Field(max_length=MAX_OUTPUT, fail_fast=True)]
 
@@ -77,7 +77,7 @@ class NeMoGymResponse(Foreign):
 
 
 class NeMoGymUnitTests(Foreign):
-    """Tests of code: inputs and outputs, or both `packed` as base64(zlib(JSON))."""
+    """Tests of a program: inputs and outputs, or both `packed` as base64(zlib(JSON))."""
 
     inputs: Listed[str] | None = None
     outputs: Listed[str] | None = None
@@ -86,19 +86,19 @@ class NeMoGymUnitTests(Foreign):
 
 
 class NeMoGymMetadata(Foreign):
-    """What a row of code has for its verifier."""
+    """A code row's data for the verifier."""
 
     unit_tests: NeMoGymUnitTests | None = None
 
 
 class NeMoGymParameters(Foreign):
-    """What the model was asked; it is passed on."""
+    """The prompt; it is passed on."""
 
     input: str | Listed[dict[str, object]]
 
 
 class NeMoGymVerify(Foreign):
-    """A row of a data set with what a model answered."""
+    """A row of a data set with the model's response."""
 
     responses_create_params: NeMoGymParameters
     response: NeMoGymResponse
@@ -107,7 +107,7 @@ class NeMoGymVerify(Foreign):
 
 
 class NeMoGymVerified(BaseModel):
-    """The request again, with these fields more. With `mask_sample` the reward says nothing."""
+    """The request with additional fields. If `mask_sample` is true, the reward is meaningless."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -115,23 +115,23 @@ class NeMoGymVerified(BaseModel):
     mask_sample: bool = False
     failure_kind: str | None = None
     failure_reason: str | None = None
-    extracted_answer: str | None = Field(default=None, description="of math")
-    library_reward: float | None = Field(default=None, description="of math: the reward again")
-    extracted_model_output: str | None = Field(default=None, description="of code: the text of the answer")
-    extracted_model_code: str | None = Field(default=None, description="of code: the program in it")
-    result: list[bool] | None = Field(default=None, description="of code: which tests passed")
-    unit_tests_time_taken: float | None = Field(default=None, description="of code: seconds")
+    extracted_answer: str | None = Field(default=None, description="math only")
+    library_reward: float | None = Field(default=None, description="math only: the reward again")
+    extracted_model_output: str | None = Field(default=None, description="code only: the text of the answer")
+    extracted_model_code: str | None = Field(default=None, description="code only: the program in the answer")
+    result: list[bool] | None = Field(default=None, description="code only: which tests passed")
+    unit_tests_time_taken: float | None = Field(default=None, description="code only: seconds")
     metadata: dict[str, str] | None = Field(default=None, description="the verdict and its reason")
 
 
 class NeMoGymSeed(Foreign):
-    """A row of a data set, or nothing. What newer callers name their session by is answered."""
+    """A row of a data set, or nothing. The session id that newer callers send is returned."""
 
     resources_session_id: str | None = None
 
 
 class NeMoGymSeeded(BaseModel):
-    """There is no state here, so there is nothing to say."""
+    """The session id, if one was sent. The service keeps no sessions."""
 
     resources_session_id: str | None = None
 
@@ -143,7 +143,7 @@ class NeMoGymSeeded(BaseModel):
     openapi_extra=openapi.body(NeMoGymSeed),
 )
 async def seed_session(request: Request) -> Response:
-    """Begin a session. Nothing is kept: rows are verified by what `/verify` is sent alone."""
+    """Begin a session. Nothing is stored: `/verify` needs only what it is sent."""
     body = await read_body(request)
     seed = fit(await read_value(body), NeMoGymSeed) if body.strip() else NeMoGymSeed()
     nothing = {"resources_session_id"} if seed.resources_session_id is None else None
@@ -152,7 +152,7 @@ async def seed_session(request: Request) -> Response:
 
 @router.get("/reverify_mode", responses=described(Detail, 401, 429))
 async def reverify_mode() -> Literal["stateless"]:
-    """Tell that stored rollouts can be verified again by posting them to `/verify`."""
+    """Return `stateless`: stored rollouts can be verified again by posting them to `/verify`."""
     return "stateless"
 
 
@@ -163,7 +163,7 @@ async def reverify_mode() -> Literal["stateless"]:
     openapi_extra=openapi.body(NeMoGymVerify),
 )
 async def verify(request: Request) -> Response:
-    """Judge what a model answered to a row, and send the row back with its reward."""
+    """Judge a model's response to a row, and return the row with its reward."""
     body = await read_body(request)
     sent = await read_value(body)
     verified = await _verified(request, fit(sent, NeMoGymVerify))
@@ -204,7 +204,7 @@ async def _pairs(request: Request, tests: NeMoGymUnitTests) -> InOut:
         pairs = await unpacked(request, tests.packed, f"{_TESTS}.packed")
         return pairs.model_copy(update={"fn_name": tests.fn_name})
     if tests.inputs is None or tests.outputs is None:
-        raise unhonoured(_TESTS, "", "it needs `inputs` and `outputs`, or both `packed`", 422)
+        raise unhonoured(_TESTS, "", "it needs `inputs` and `outputs`, or `packed` with both", 422)
     return InOut(inputs=tests.inputs, outputs=tests.outputs, fn_name=tests.fn_name)
 
 
@@ -234,7 +234,7 @@ def _masked(error: JudgeError) -> NeMoGymVerified:
 
 
 def _beside(sent: object, fields: dict[str, object]) -> dict[str, object]:
-    """Return the fields without those of which the row has its own: what an earlier answer put there is no such one."""
+    """Return the fields that do not collide with the row's own; fields from an earlier answer are not its own."""
     if not isinstance(sent, dict):
         return fields
     metadata = sent.get("metadata")
@@ -244,9 +244,10 @@ def _beside(sent: object, fields: dict[str, object]) -> dict[str, object]:
 
 
 def _with_fields(body: bytes, sent: object, fields: dict[str, object]) -> bytes:
-    """Return a JSON object with more fields, everything else as it was sent, to the last digit.
+    """Return a JSON object with added fields and everything else exactly as sent, down to the digits of numbers.
 
-    A rollout that is verified again has these fields already: then it is written anew, so that no name stands twice.
+    A rollout that is verified again already has these fields; then the object is serialized again, because appending
+    would write names twice.
     """
     if isinstance(sent, dict) and fields.keys() & sent.keys():
         return json.dumps({**sent, **fields}).encode()

@@ -1,4 +1,4 @@
-"""NeMo-Skills' sandbox: `POST /execute`, over running. Sessions of ipython are not kept here."""
+"""NeMo-Skills' sandbox: `POST /execute`. Programs are run, not judged; there are no IPython sessions."""
 
 from typing import Literal, cast
 
@@ -18,7 +18,7 @@ CUT = "<output cut>"
 
 
 class NeMoSkillsError(BaseModel):
-    """An error as this sandbox tells it."""
+    """An error in the format of this sandbox."""
 
     error: str
 
@@ -42,7 +42,7 @@ class NeMoSkillsProgram(Foreign):
 
 
 class NeMoSkillsRan(BaseModel):
-    """What became of a program."""
+    """How a program ended."""
 
     process_status: Literal["completed", "error", "timeout", "failed"]
     stdout: str
@@ -56,12 +56,16 @@ class NeMoSkillsRan(BaseModel):
     openapi_extra=openapi.body(NeMoSkillsProgram),
 )
 async def execute(request: Request) -> Response:
-    """Run a program of Python or of the shell."""
+    """Run a Python or shell program."""
     sent = await read(request, NeMoSkillsProgram)
     if sent.language == "ipython" and "x-session-id" not in request.headers:
-        raise unhonoured("X-Session-ID header required for ipython sessions", "", "none are kept here; use python")
+        raise unhonoured(
+            "X-Session-ID header required for ipython sessions", "", "sessions are not kept here; use python"
+        )
     if sent.language not in LANGUAGES:
-        raise unhonoured("language", sent.language, f"here it must be one of {', '.join(LANGUAGES)}; no state is kept")
+        raise unhonoured(
+            "language", sent.language, f"it must be one of {', '.join(LANGUAGES)}; sessions are not kept here"
+        )
     asked = {
         "language": LANGUAGES[sent.language],
         "source": text_of(sent.generated_code),

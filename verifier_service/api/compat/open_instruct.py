@@ -1,6 +1,7 @@
 """open-instruct's code API: `POST /test_program` (asserts) and `POST /test_program_stdio`. Programs come without prose.
 
-After three tries its caller scores an error 0.0, and it has no word for one; a failure of ours is 503, that it tries.
+The API cannot express a judge error. Our failures are answered with 503, which its caller retries; after three attempts
+it scores 0.0.
 """
 
 import ast
@@ -35,7 +36,7 @@ from verifier_service.schema.requests import MAX_CASES, MAX_SOURCE_CHARS
 
 FAILED_S = -1.0
 MAX_PARSED_CHARS = 8 * 1024
-"""A longer test is judged by itself, and not looked at before: to parse it would hold up everybody else."""
+"""A longer test is judged on its own without parsing it first, which would block the event loop."""
 
 T = TypeVar("T")
 
@@ -47,18 +48,18 @@ class OpenInstructProgram(Foreign):
 
     program: str
     tests: object
-    max_execution_time: float = Field(default=1.0, description="seconds for one test")
+    max_execution_time: float = Field(default=1.0, description="time limit of one test, in seconds")
 
 
 class OpenInstructCase(Foreign):
-    """What a program reads and what it should write."""
+    """A program's input and expected output."""
 
     input: str
     output: str
 
 
 class OpenInstructResults(BaseModel):
-    """1 for each test that passed, with the seconds that it took, else 0 and -1."""
+    """For each test 1 and its time in seconds if it passed, else 0 and -1."""
 
     results: list[int]
     runtimes: list[float]
@@ -76,12 +77,12 @@ _ERRORS = described(Detail, 400, 401, 413, 422, 429, 503)
     openapi_extra=openapi.body(OpenInstructProgram),
 )
 async def test_program(request: Request) -> Response:
-    """Run the statements of each test after a Python program."""
+    """Run a Python program followed by the statements of each test."""
     sent = await read(request, OpenInstructProgram)
-    tests = await _tests(request, sent.tests, _ASSERT, "a list of texts")
+    tests = await _tests(request, sent.tests, _ASSERT, "a list of strings")
     if len(tests) > 1 and await _are_single_asserts(tests):
         (result,) = await _judged(request, sent, ["\n".join(tests)])
-        if len(result.tests) in (0, len(tests)):  # else one of them is no test by itself
+        if len(result.tests) in (0, len(tests)):  # any other number: a text contains several tests, or none
             return _answer(result.tests, len(tests))
     return _answer([_as_one(result) for result in await _judged(request, sent, tests)], len(tests))
 
@@ -102,7 +103,7 @@ def _as_one(result: CodeResult) -> TestResult:
     openapi_extra=openapi.body(OpenInstructProgram, "OpenInstructProgram of cases"),
 )
 async def test_program_stdio(request: Request) -> Response:
-    """Run a Python program on each input and compare what it writes."""
+    """Run a Python program on each input and compare its output."""
     sent = await read(request, OpenInstructProgram)
     tests = await _tests(request, sent.tests, _CASE, 'a list of {"input", "output"}')
     if not tests:
@@ -114,7 +115,7 @@ async def test_program_stdio(request: Request) -> Response:
 
 
 def _answer(found: Sequence[TestResult], count: int) -> Response:
-    """Return the answer for `count` tests; those that never ran, because the program cannot, did not pass."""
+    """Return the answer for `count` tests; tests that did not run, because the program cannot, did not pass."""
     passed = [one.verdict is Verdict.ACCEPTED for one in found][:count]
     passed += [False] * (count - len(passed))
     runtimes = [found[index].time_s if good else FAILED_S for index, good in enumerate(passed)]
@@ -124,17 +125,17 @@ def _answer(found: Sequence[TestResult], count: int) -> Response:
 def _submission(request: Request, sent: OpenInstructProgram, tests: dict[str, object]) -> dict[str, object]:
     most_s = settings_of(request).max_time_limit_s
     if not 0 < sent.max_execution_time <= most_s:
-        allowed = f"above 0, and at most {most_s:g} s: VERIFIER_MAX_TIME_LIMIT_S raises it"
+        allowed = f"it must be above 0 and at most {most_s:g} s (VERIFIER_MAX_TIME_LIMIT_S)"
         raise unhonoured("max_execution_time", sent.max_execution_time, allowed)
     limits = {"time_limit_s": sent.max_execution_time}
     return {"kind": "code", "completion": sent.program, "tests": tests, "limits": limits}
 
 
 async def _ask(request: Request, sent: OpenInstructProgram, asked: list[dict[str, object]]) -> list[CodeResult]:
-    """Judge within the time that the caller waits.
+    """Judge within the time for which the caller waits.
 
     Raises:
-        Refused: one of them could not be judged.
+        Refused: a program could not be judged.
     """
     deadline_s = max(30.0, min(300.0, 10 * sent.max_execution_time)) - 2
     results: list[CodeResult] = []
@@ -146,12 +147,14 @@ async def _ask(request: Request, sent: OpenInstructProgram, asked: list[dict[str
 
 
 async def _tests(request: Request, sent: object, adapter: TypeAdapter[T], allowed: str) -> list[T]:
-    """Return the tests, however they were sent; `adapter` reads one.
+    """Return the tests from any of the three formats; `adapter` validates each.
 
     Raises:
-        Refused: they are none.
+        Refused: they have none of the formats.
     """
-    refused = unhonoured("tests", sent, f"{allowed}, at most {MAX_CASES}, its JSON, or base64(zlib(pickle(JSON)))")
+    refused = unhonoured(
+        "tests", sent, f"it must be {allowed} of at most {MAX_CASES}, its JSON, or base64(zlib(pickle(JSON)))"
+    )
     try:
         value = await read_value(await _json(request, sent), "tests") if isinstance(sent, str) else sent
         if not isinstance(value, list) or len(value) > MAX_CASES:
@@ -162,7 +165,7 @@ async def _tests(request: Request, sent: object, adapter: TypeAdapter[T], allowe
 
 
 async def _json(request: Request, sent: str) -> bytes:
-    """Return the JSON in a text. Raises Refused for a pickle that is more than a text."""
+    """Return the JSON in a text. Raises Refused if a pickle contains anything but a string."""
     if sent.lstrip()[:1] == "[":
         return sent.encode("utf-8", "surrogatepass")
     content = await inflated(request, sent, "tests")
@@ -174,7 +177,7 @@ async def _json(request: Request, sent: str) -> bytes:
 
 
 async def _are_single_asserts(tests: Sequence[str]) -> bool:
-    """Tell whether each is one assert, so that they can be judged in one program."""
+    """Return whether each test is a single assert, so that all can be judged as one program."""
     if sum(map(len, tests)) + len(tests) > MAX_SOURCE_CHARS:
         return False
     own = Slice()

@@ -1,7 +1,7 @@
-"""open-r1's routers: `POST /execute_batch`. A script is run as a cell of a notebook: its last expression is its value.
+"""open-r1's routers: `POST /execute_batch`. A script runs like a notebook cell: its last expression is its value.
 
-An item has what the routers for E2B and for Morph both answer: each caller reads its own fields. A script that could
-not be run has neither, and the caller leaves its reward out.
+An item has the fields of both the E2B and the Morph router; each caller reads its own. For a script that could not be
+run both are empty, and the caller omits its reward.
 """
 
 import base64
@@ -28,7 +28,7 @@ router = router_of("open-r1", in_details)
 
 
 class OpenR1Scripts(Foreign):
-    """Scripts, each with its language. Times are in seconds: `timeout` is for each, `request_timeout` for all."""
+    """Scripts, each with its language. `timeout` is for each script, `request_timeout` for all, both in seconds."""
 
     scripts: Listed[str]
     languages: Listed[str]
@@ -37,7 +37,7 @@ class OpenR1Scripts(Foreign):
 
 
 class OpenR1Result(BaseModel):
-    """A value, as a notebook shows it."""
+    """A value as a notebook displays it."""
 
     text: str | None
     is_main_result: bool = True
@@ -59,7 +59,7 @@ class OpenR1Error(BaseModel):
 
 
 class OpenR1Execution(BaseModel):
-    """What became of a script."""
+    """How a script ended."""
 
     results: list[OpenR1Result]
     logs: OpenR1Logs
@@ -68,7 +68,7 @@ class OpenR1Execution(BaseModel):
 
 
 class OpenR1Item(BaseModel):
-    """One script: `execution` is what E2B's router says, `text` what Morph's says."""
+    """One script: `execution` is the E2B router's answer, `text` the Morph router's."""
 
     execution: OpenR1Execution | None
     text: str | None
@@ -90,22 +90,24 @@ _ITEMS: TypeAdapter[list[OpenR1Item]] = TypeAdapter(list[OpenR1Item])
     openapi_extra=openapi.body(OpenR1Scripts),
 )
 async def execute_batch(request: Request) -> Response:
-    """Run scripts, and tell the value of the last expression of each."""
+    """Run scripts, and return the value of each one's last expression."""
     sent = await read(request, OpenR1Scripts)
     if len(sent.scripts) != len(sent.languages):
-        raise unhonoured("languages", f"{len(sent.languages)}", f"one for each of {len(sent.scripts)} scripts", 422)
+        raise unhonoured(
+            "languages", f"{len(sent.languages)}", f"there must be one for each of {len(sent.scripts)} scripts", 422
+        )
     refuse_too_many(request, len(sent.scripts))
     limits = limits_of(settings_of(request), Asked("timeout", sent.timeout, sent.timeout), None)
     limits["output_limit_kb"] = share_kb(cast(int, limits["output_limit_kb"]), len(sent.scripts))
     if sent.request_timeout <= 0:
-        raise unhonoured("request_timeout", sent.request_timeout, "above 0")
+        raise unhonoured("request_timeout", sent.request_timeout, "it must be above 0")
     readable = [index for index, language in enumerate(sent.languages) if language.lower() in PYTHON]
     asked = [_run(sent.scripts[index], limits) for index in readable]
     told = dict(zip(readable, await ask(request, await runs(asked), float(sent.request_timeout)), strict=True))
     items = [
         _item(told[index], sent.timeout)
         if index in told
-        else _not_run(f"language {text_of(language)[:50]!r}: only python")
+        else _not_run(f"language {text_of(language)[:50]!r}: it must be python")
         for index, language in enumerate(sent.languages)
     ]
     return Response(_ITEMS.dump_json(items), media_type="application/json")
@@ -150,7 +152,7 @@ def _part(text: str | None) -> list[str]:
 
 
 def _value(result: RunResult) -> _Value | None:
-    """Return the value that was left, or None where the script ended before, or left something else."""
+    """Return the value the script left, or None if it ended early or overwrote the file with something else."""
     left = (result.files or {}).get(VALUE)
     if left is None:
         return None

@@ -1,7 +1,7 @@
 """OpenRLHF's remote reward model: `POST /get_reward`. Lists may be empty.
 
-It has no word for a sample that could not be judged: any failure of ours is 503, after which it sends again, and in the
-end leaves the reward out.
+The API cannot express a sample that could not be judged. Our failures are answered with 503, which the caller retries;
+in the end it omits the reward.
 """
 
 from fastapi import Request, Response
@@ -15,13 +15,13 @@ from verifier_service.api.compat.refusals import Detail, described, failed, in_d
 from verifier_service.schema import CodeResult, MathResult, Verdict
 
 DEADLINE_S = 170.0
-"""OpenRLHF waits ten seconds longer."""
+"""OpenRLHF's own timeout is ten seconds longer."""
 
 router = router_of("OpenRLHF", in_details)
 
 
 class OpenRLHFSamples(Foreign):
-    """Samples: each text of `query` begins with its prompt, and ends with what a model wrote."""
+    """Samples: each `query` is a prompt followed by the model's completion."""
 
     query: Listed[str]
     prompts: Listed[str]
@@ -33,7 +33,7 @@ class OpenRLHFRewards(BaseModel):
 
     rewards: list[float]
     scores: list[float]
-    extra_logs: dict[str, list[float]] = Field(description="`correct`: 1.0 where a sample was accepted")
+    extra_logs: dict[str, list[float]] = Field(description="`correct`: 1.0 if the sample was accepted, else 0.0")
 
 
 @router.post(
@@ -43,11 +43,11 @@ class OpenRLHFRewards(BaseModel):
     openapi_extra=openapi.body(OpenRLHFSamples),
 )
 async def get_reward(request: Request) -> Response:
-    """Judge samples, each by its label, and return their scores."""
+    """Judge samples by their labels, and return their scores."""
     sent = await read(request, OpenRLHFSamples)
     if not len(sent.query) == len(sent.prompts) == len(sent.labels):
         sizes = f"{len(sent.query)}, {len(sent.prompts)} and {len(sent.labels)}"
-        raise unhonoured("query, prompts and labels", sizes, "lists of equal length", 422)
+        raise unhonoured("query, prompts and labels", sizes, "they must be lists of equal length", 422)
     refuse_too_many(request, len(sent.query))
     rows = zip(sent.query, sent.prompts, sent.labels, strict=True)
     items = [await submission(_completion(*texts), label, f"labels.{i}") for i, (*texts, label) in enumerate(rows)]
@@ -63,7 +63,7 @@ async def get_reward(request: Request) -> Response:
 
 
 def _completion(query: str, prompt: str) -> str:
-    """Return what a model wrote: the query without its prompt, or all of it where it does not begin with that."""
+    """Return the completion: the query without its prompt, or the whole query if it does not begin with the prompt."""
     return without_last_tokens(query.removeprefix(prompt))
 
 

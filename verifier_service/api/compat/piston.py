@@ -1,7 +1,7 @@
-"""Piston: `POST /api/v2/execute` and `GET /api/v2/runtimes`, over running.
+"""Piston: `POST /api/v2/execute` and `GET /api/v2/runtimes`. Programs are run, not judged.
 
-With a file `grader_config` a program is judged instead, as open-r1 has its own runtimes for Codeforces do: the tests
-are in files beside it, and the program's output says whether it passed (`1`).
+A job with a file `grader_config` is judged instead, like in open-r1's Piston runtimes for Codeforces: the tests are
+files of the job, and the output is the score (`1` if it passed).
 """
 
 import base64
@@ -35,7 +35,7 @@ _NO_LIST = frozenset({"missing", "list_type", "too_short"})
 
 
 class PistonError(BaseModel):
-    """An error as Piston tells it: `stack` where the body is no JSON."""
+    """An error in Piston's format; `stack` is set if the body is not JSON."""
 
     message: str | None = None
     stack: str | None = None
@@ -49,7 +49,7 @@ def _in_message(refusal: Refusal) -> Response:
 
 
 def _said(refusal: Refusal) -> str:
-    """Return Piston's own words for what it says of a body, and ours for everything else."""
+    """Return Piston's own message for the errors that Piston itself reports, and ours for all others."""
     if not refusal.faults:
         return refusal.detail
     match refusal.faults[0].loc[1:]:
@@ -67,7 +67,7 @@ router = router_of("Piston", _in_message)
 
 
 class PistonFile(Foreign):
-    """A file; the first in UTF-8 is the program."""
+    """A file; the first one in UTF-8 is the program."""
 
     name: str | None = None
     content: str
@@ -75,7 +75,7 @@ class PistonFile(Foreign):
 
 
 class PistonJob(Foreign):
-    """A program to run. Times are in milliseconds, memory in bytes; -1 is no limit."""
+    """A program to run. Times are in milliseconds, memory in bytes; -1 means no limit."""
 
     language: str
     version: str
@@ -83,7 +83,7 @@ class PistonJob(Foreign):
     stdin: str = ""
     args: Listed[str] = Field(default_factory=list)
     run_timeout: float = 3000
-    run_cpu_time: float | None = Field(default=None, description="`run_timeout` where it is left out")
+    run_cpu_time: float | None = Field(default=None, description="default: `run_timeout`")
     run_memory_limit: int = -1
     compile_timeout: float = 10_000
     compile_cpu_time: float = 10_000
@@ -91,7 +91,7 @@ class PistonJob(Foreign):
 
 
 class PistonStage(BaseModel):
-    """How a compiler or a program ended. `output` is what it wrote to stdout, and then what to stderr."""
+    """How a compiler or a program ended. `output` is stdout followed by stderr."""
 
     stdout: str = ""
     stderr: str = ""
@@ -106,7 +106,7 @@ class PistonStage(BaseModel):
 
 
 class PistonRan(BaseModel):
-    """What became of a program."""
+    """How a program ended."""
 
     language: str
     version: str
@@ -125,14 +125,14 @@ class PistonRuntime(BaseModel):
 @dataclass(frozen=True)
 class _Runtime:
     asked: str
-    """What the answer calls it."""
+    """The language's name in the request, which the answer repeats."""
     language: Language
     version: str
 
 
 @router.get("/api/v2/runtimes", responses=described(PistonError, 401, 429))
 async def runtimes(request: Request) -> list[PistonRuntime]:
-    """List what can be run here."""
+    """List the languages that can be run here."""
     known = service_of(request).languages
     return [
         PistonRuntime(
@@ -151,7 +151,7 @@ async def runtimes(request: Request) -> list[PistonRuntime]:
     openapi_extra=openapi.body(PistonJob),
 )
 async def execute(request: Request) -> Response:
-    """Run a program and tell what happened to it."""
+    """Run a program and return what it did."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refused(Refusal(415, "requests must be of type application/json"))
     job = await read(request, PistonJob)
@@ -185,10 +185,10 @@ def _runtime(request: Request, job: PistonJob) -> _Runtime:
 
 
 def _check(job: PistonJob, settings: Settings) -> None:
-    """Refuse limits that cannot be kept.
+    """Refuse limits that cannot be enforced here.
 
     Raises:
-        Refused: naming the limit and what is allowed.
+        Refused: the message names the limit and the allowed values.
     """
     most_ms = {
         "run_timeout": (settings.max_wall_limit_s - 1) * MS,
@@ -205,7 +205,7 @@ def _check(job: PistonJob, settings: Settings) -> None:
     if job.run_memory_limit > settings.max_memory_limit_mb * MIB:
         raise _refused(f"run_memory_limit cannot exceed the configured limit of {settings.max_memory_limit_mb * MIB}")
     if job.run_memory_limit != -1 and job.run_memory_limit < MIB:
-        raise _refused(f"run_memory_limit must be -1, or {MIB} at least")
+        raise _refused(f"run_memory_limit must be -1 or at least {MIB}")
     if job.compile_memory_limit != -1:
         raise _refused("compile_memory_limit cannot be set here: it must be -1")
 
@@ -270,7 +270,7 @@ def _stage(result: RunResult | CompileResult, *, too_slow: bool = False) -> Pist
 
 
 def _end(result: RunResult | CompileResult, too_slow: bool) -> dict[str, object]:
-    """Return how a stage ended, in Piston's words."""
+    """Return how a stage ended, in Piston's fields."""
     if too_slow or timed_out(result.end):
         return {"code": None, "signal": "SIGKILL", "status": "TO", "message": "Time limit exceeded"}
     if result.end is RunEnd.OUTPUT_LIMIT:
@@ -297,7 +297,7 @@ def _name(signal: int) -> str:
 async def _graded(
     request: Request, job: PistonJob, runtime: _Runtime, program: str, others: Sequence[PistonFile]
 ) -> PistonRan:
-    """Judge a program as open-r1's runtimes for Codeforces do."""
+    """Judge a program like open-r1's runtimes for Codeforces."""
     files = {one.name: _text(one) for one in others if one.name is not None}
     config = dict(line.split("=", 1) for line in files[GRADER].splitlines() if "=" in line)
     try:

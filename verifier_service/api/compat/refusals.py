@@ -1,4 +1,4 @@
-"""How a foreign endpoint refuses: in the error shape that its callers read, whatever went wrong, a wrong key too."""
+"""Errors of foreign endpoints, all in the shape that the stack's callers read; a wrong key too."""
 
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -21,7 +21,7 @@ MAX_FAULTS = 50
 
 
 class Fault(BaseModel):
-    """One thing that is wrong with a body, as FastAPI tells it."""
+    """One error in a body, in FastAPI's format."""
 
     type: str
     loc: list[str | int]
@@ -30,14 +30,14 @@ class Fault(BaseModel):
 
 
 class Detail(BaseModel):
-    """An error as FastAPI services tell it: a sentence, or what is wrong with the body."""
+    """An error in FastAPI's format: a sentence, or the list of errors in the body."""
 
     detail: str | list[Fault]
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why nothing was done. `faults` are set where the body has the wrong shape."""
+    """Why a request is refused. `faults` are set if the body has the wrong shape."""
 
     status: int
     detail: str
@@ -54,22 +54,22 @@ class Refused(Exception):
 
 
 class HungUp(Exception):
-    """The client has gone: nobody reads the answer."""
+    """The client has hung up."""
 
 
 Shape = Callable[[Refusal], Response]
-"""Writes a refusal as the callers of one stack read it."""
+"""Writes a refusal in the format of one stack."""
 
 
 def unhonoured(name: str, value: object, allowed: str, status: int = 400) -> Refused:
-    """Return the refusal of a field that says what cannot be had here."""
+    """Return the refusal of a field whose value is not supported here."""
     return Refused(Refusal(status, str(ProblemField(field=name, value=shown(value), allowed=allowed))))
 
 
 def failed(error: JudgeError, asked: int = 422) -> Refused:
-    """Return the refusal of what could not be judged: 503, or with the status `asked` where the request is to blame.
+    """Return the refusal for an item that could not be judged: 503, or the status `asked` if the request is at fault.
 
-    Nothing may be concluded about a submission from it, and no caller should.
+    A caller must not conclude anything about the submission from it.
     """
     if not error.is_ours:
         return Refused(Refusal(asked, str(error)))
@@ -77,7 +77,7 @@ def failed(error: JudgeError, asked: int = 422) -> Refused:
 
 
 def misshapen(error: ValidationError, sent: object) -> Refused:
-    """Return the refusal of a body whose fields have the wrong types, or are missing."""
+    """Return the refusal of a body whose fields have wrong types or are missing."""
     found = error.errors(include_url=False)
     faults = [
         Fault(type=one["type"], loc=["body", *one["loc"]], msg=one["msg"], input=shown(one["input"]))
@@ -87,14 +87,14 @@ def misshapen(error: ValidationError, sent: object) -> Refused:
 
 
 def in_details(refusal: Refusal) -> Response:
-    """Write a refusal as FastAPI services do."""
+    """Write a refusal in FastAPI's format."""
     detail = list(refusal.faults) or refusal.detail
     body = Detail(detail=detail).model_dump(mode="json")
     return JSONResponse(body, refusal.status, dict(refusal.headers))
 
 
 def route_in(shape: Shape) -> type[APIRoute]:
-    """Return the type of routes whose refusals have that shape."""
+    """Return a route class that writes refusals in this shape."""
 
     class Route(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
@@ -129,5 +129,5 @@ def _refusal(error: Exception) -> Refusal:
 
 
 def described(model: type[BaseModel], *statuses: int) -> dict[int | str, dict[str, object]]:
-    """Return what a route says of its refusals, which have the shape of `model`."""
+    """Return the `responses` of a route whose refusals have the shape of `model`."""
     return {status: {"description": TITLES[status], "model": model} for status in statuses}

@@ -1,8 +1,8 @@
-"""SandboxFusion: `POST /run_code`, `POST /submit` with rows in the request, `GET /v1/ping`; over running.
+"""SandboxFusion: `POST /run_code`, `POST /submit` with rows in the request, `GET /v1/ping`. Programs are run.
 
-verl scores a 503 as a wrong answer, and sends again after a 504 alone; it waits `compile_timeout + run_timeout + 10`
-seconds. So a full queue is waited for, and what comes to nothing by a second before that is 504; so is every failure of
-ours. `SandboxError` is not used: verl takes it for a wrong answer too.
+verl scores a 503 as a wrong answer, and retries only after a 504; it waits `compile_timeout + run_timeout + 10`
+seconds. So a full queue is waited for. One second before verl's timeout the answer is 504, and so it is for all our own
+failures. `SandboxError` is never used, because verl treats it as a wrong answer too.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ LANGUAGES = {
     "bash": "bash",
     "rust": "rust",
 }
-"""What can be run here, and what it is called here."""
+"""Maps SandboxFusion's names of the supported languages to ours."""
 COMPILED = frozenset({"cpp", "go", "java", "rust"})
 SLOW_TO_START_S = {"cpp": 10.0, "go": 10.0, "java": 10.0}
 RUN_TIMEOUT_S = 20.0
@@ -74,7 +74,7 @@ LanguageName = Literal[
 
 
 def _as_504(refusal: Refusal) -> Response:
-    """Write a refusal; whoever may come again hears 504."""
+    """Write a refusal; 429 and 503 become 504, because verl retries nothing else."""
     return in_details(replace(refusal, status=504) if refusal.status in (429, 503) else refusal)
 
 
@@ -88,10 +88,10 @@ class SandboxFusionRun(Foreign):
     language: LanguageName
     compile_timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
     run_timeout: float = Field(default=10.0, gt=0, allow_inf_nan=False)
-    memory_limit_MB: int = Field(default=-1, description="-1: the most that is allowed here")
+    memory_limit_MB: int = Field(default=-1, description="-1: the maximum allowed here")
     stdin: str | None = None
     files: dict[str, str | None] = Field(
-        default_factory=dict, max_length=MAX_FILES, description="path to content in base64"
+        default_factory=dict, max_length=MAX_FILES, description="maps paths to contents in base64"
     )
     fetch_files: Listed[str] = Field(default_factory=list)
 
@@ -107,12 +107,12 @@ class SandboxFusionCommand(BaseModel):
 
     @property
     def succeeded(self) -> bool:
-        """Whether it ended with 0."""
+        """Whether it exited with status 0."""
         return self.status == "Finished" and self.return_code == 0
 
 
 class SandboxFusionRan(BaseModel):
-    """What became of a program."""
+    """How a program ended."""
 
     status: Literal["Success", "Failed", "SandboxError"]
     message: str = ""
@@ -123,13 +123,13 @@ class SandboxFusionRan(BaseModel):
 
 
 class SandboxFusionInput(Foreign):
-    """What a test gives to a program."""
+    """A program's input in a test."""
 
     stdin: str = ""
 
 
 class SandboxFusionOutput(Foreign):
-    """What a test wants of it."""
+    """A program's expected output in a test."""
 
     stdout: str
 
@@ -142,13 +142,13 @@ class SandboxFusionCase(Foreign):
 
 
 class SandboxFusionExtra(Foreign):
-    """More of a configuration."""
+    """Additional configuration."""
 
     run_all_cases: bool = False
 
 
 class SandboxFusionConfig(Foreign):
-    """How a row is judged. Times are in seconds."""
+    """How to judge a row. Times are in seconds."""
 
     dataset_type: str | None = None
     language: str | None = None
@@ -160,7 +160,7 @@ class SandboxFusionConfig(Foreign):
 
 
 class SandboxFusionSubmission(Foreign):
-    """A completion, and the row that it answers to in `config.provided_data`."""
+    """A completion, with its row of the data set in `config.provided_data`."""
 
     dataset: str
     id: int | str
@@ -169,7 +169,7 @@ class SandboxFusionSubmission(Foreign):
 
 
 class SandboxFusionTest(BaseModel):
-    """What a test came to."""
+    """The result of a test."""
 
     passed: bool
     exec_info: SandboxFusionRan
@@ -177,7 +177,7 @@ class SandboxFusionTest(BaseModel):
 
 
 class SandboxFusionJudged(BaseModel):
-    """What a completion came to."""
+    """The result of a completion."""
 
     id: int | str
     accepted: bool
@@ -191,7 +191,7 @@ class SandboxFusionJudged(BaseModel):
 
 @router.get("/v1/ping", responses=described(Detail, 401, 504))
 async def ping() -> Literal["pong"]:
-    """Tell that the service is there."""
+    """Return `pong`."""
     return "pong"
 
 
@@ -202,7 +202,7 @@ async def ping() -> Literal["pong"]:
     openapi_extra=openapi.body(SandboxFusionRun),
 )
 async def run_code(request: Request) -> Response:
-    """Run a program and tell what happened to it. Nothing is judged."""
+    """Run a program without judging it, and return what it did."""
     asked = await read(request, SandboxFusionRun)
     (item,) = await runs([_run(asked, settings_of(request))])
     deadline_s = asked.compile_timeout + asked.run_timeout + LEFT_TO_CALLER_S
@@ -210,15 +210,15 @@ async def run_code(request: Request) -> Response:
 
 
 def _run(asked: SandboxFusionRun, settings: Settings) -> dict[str, object]:
-    """Return our run of a program.
+    """Convert a request to a run of ours.
 
     Raises:
-        Refused: it cannot be had here; the reason names the field.
+        Refused: a field asks for something not supported here.
     """
     if asked.language not in LANGUAGES:
-        raise unhonoured("language", asked.language, f"it has no sandbox here; {', '.join(LANGUAGES)} have")
+        raise unhonoured("language", asked.language, f"it must be one of {', '.join(LANGUAGES)}")
     if asked.language in COMPILED and asked.compile_timeout > settings.compile_time_limit_s:
-        allowed = f"at most {settings.compile_time_limit_s:g} s: VERIFIER_COMPILE_TIME_LIMIT_S raises it"
+        allowed = f"it must be at most {settings.compile_time_limit_s:g} s (VERIFIER_COMPILE_TIME_LIMIT_S)"
         raise unhonoured("compile_timeout", asked.compile_timeout, allowed)
     memory = None
     if asked.memory_limit_MB > 0:
@@ -251,14 +251,16 @@ def _ran(asked: SandboxFusionRun, told: Told) -> SandboxFusionRan:
 
 
 def _compiled(result: CompileResult, limit_s: float) -> SandboxFusionCommand:
-    """Return what the compiler did; our own limit is the higher one, and theirs is looked at afterwards."""
+    """Return how the compiler ended. Our own limit applies while it runs; theirs, which is lower, is checked here."""
     if timed_out(result.end) or result.time_s > limit_s:
         return _command(None, result.wall_s, result.stdout, result.stderr)
     return _command(exit_code(result), result.wall_s, result.stdout, result.stderr)
 
 
 def _of_program(result: RunResult) -> SandboxFusionCommand:
-    if result.end is RunEnd.NOT_COMPILED and result.compile is not None:  # an interpreter that refused the program
+    if (
+        result.end is RunEnd.NOT_COMPILED and result.compile is not None
+    ):  # e.g. a syntax error that the interpreter found
         said = result.compile
         return _command(said.exit_code or 1, said.wall_s, said.stdout, said.stderr)
     stderr = (result.stderr or "") + why_ended(result)
@@ -283,7 +285,7 @@ def _command(code: int | None, seconds: float | None, stdout: str, stderr: str) 
     openapi_extra=openapi.body(SandboxFusionSubmission),
 )
 async def submit(request: Request) -> Response:
-    """Run a completion against the tests of the row in the request: standard input and output, of `CommonOJDataset`."""
+    """Judge a completion with the row in the request: tests of standard input and output (`CommonOJDataset`)."""
     sent = await read(request, SandboxFusionSubmission)
     language, cases = await _row(sent.config)
     program = await _program(request, sent.completion, language)
@@ -296,25 +298,34 @@ async def _row(config: SandboxFusionConfig) -> tuple[LanguageName, list[dict[str
     """Return the language and the tests of a row.
 
     Raises:
-        Refused: it cannot be judged here.
+        Refused: it asks for something not supported here.
     """
     if config.dataset_type != "CommonOJDataset":
-        raise unhonoured("config.dataset_type", config.dataset_type, "here it can only be CommonOJDataset")
+        raise unhonoured(
+            "config.dataset_type", config.dataset_type, "it must be CommonOJDataset, the only type supported here"
+        )
     if config.language is None:
         raise Refused(Refusal(400, "config.language field must exist for CommonOJDataset, got None"))
     if config.language not in LANGUAGES or config.language == "pytest":
-        raise unhonoured("config.language", config.language, f"it has no sandbox here; {', '.join(LANGUAGES)} have")
+        names = ", ".join(name for name in LANGUAGES if name != "pytest")
+        raise unhonoured("config.language", config.language, f"it must be one of {names}")
     if config.custom_extract_logic is not None:
-        raise unhonoured("config.custom_extract_logic", config.custom_extract_logic, "no code of callers is run here")
+        raise unhonoured(
+            "config.custom_extract_logic",
+            config.custom_extract_logic,
+            "it is not supported: the service does not run callers' code outside the sandbox",
+        )
     if not isinstance(config.provided_data, dict):
-        raise unhonoured("config.provided_data", config.provided_data, "the row, for no data sets are kept here")
+        raise unhonoured(
+            "config.provided_data", config.provided_data, "it must contain the row: data sets are not stored here"
+        )
     tests = config.provided_data.get("test")
     try:
         sent = await read_value(tests.encode("utf-8", "surrogatepass"), _TEST) if isinstance(tests, str) else tests
         listed = _LIST.validate_python(sent)
         await each(listed, _CASE)
     except (ValidationError, NotJson) as error:
-        allowed = 'a list, or the JSON of one, of {"input": {"stdin"}, "output": {"stdout"}}'
+        allowed = 'it must be a list, or the JSON of a list, of {"input": {"stdin"}, "output": {"stdout"}}'
         raise unhonoured(_TEST, tests, allowed) from error
     return cast(LanguageName, config.language), listed
 
@@ -334,7 +345,7 @@ async def _program(request: Request, completion: str, language: str) -> str:
 async def _tests(
     request: Request, config: SandboxFusionConfig, language: LanguageName, program: str, cases: list[dict[str, object]]
 ) -> list[SandboxFusionTest]:
-    """Run the tests, as many at once as there are boxes for, up to the first that fails unless all are wanted."""
+    """Run the tests, two per box at a time, until the first failure unless `run_all_cases` is set."""
     settings = settings_of(request)
     found: list[SandboxFusionTest] = []
     asked = SandboxFusionRun(
@@ -374,7 +385,7 @@ async def _is_right(expected: str, ran: SandboxFusionRan) -> bool:
 
 
 def _same(expected: str, actual: str) -> bool:
-    """Compare line by line, without case and white space at the ends; a line that is a number, by its value."""
+    """Compare line by line, ignoring case and surrounding white space; compare numeric lines by value."""
     wanted, got = expected.strip().split("\n"), actual.strip().split("\n")
     return len(wanted) == len(got) and all(map(_same_line, wanted, got))
 

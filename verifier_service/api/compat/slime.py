@@ -1,7 +1,7 @@
 """slime's remote reward: `POST /slime`. The body of the answer is the reward.
 
-It has no word for a sample that could not be judged: any failure of ours is 503, after which it sends again, and in the
-end stops.
+The API cannot express a sample that could not be judged. Our failures are answered with 503, which the caller retries;
+in the end it stops.
 """
 
 from typing import Annotated, cast
@@ -17,13 +17,13 @@ from verifier_service.api.compat.refusals import Detail, described, failed, in_d
 from verifier_service.schema import CodeResult, MathResult
 
 DEADLINE_S = 110.0
-"""slime waits ten seconds longer."""
+"""slime's own timeout is ten seconds longer."""
 
 router = router_of("slime", in_details)
 
 
 class SlimeSample(Foreign):
-    """What a model answered, and the label of its row."""
+    """A model's response, and the label of its row."""
 
     prompt: object = None
     response: str
@@ -38,9 +38,11 @@ class SlimeSample(Foreign):
 )
 async def slime(
     request: Request,
-    reward_key: Annotated[str | None, Query(description="answer with an object that has the reward here")] = None,
+    reward_key: Annotated[
+        str | None, Query(description="answer with an object that has the reward under this name")
+    ] = None,
 ) -> Response:
-    """Judge a sample by its label, and return its score: a number, or with `?reward_key=NAME` an object."""
+    """Judge a sample by its label and return its score: a number, or an object if `?reward_key=NAME` is given."""
     sent = await read(request, SlimeSample)
     (item,) = await submissions([await submission(without_last_tokens(sent.response), sent.label, "label")])
     told = await ask_one(request, item, DEADLINE_S)

@@ -1,4 +1,4 @@
-"""Ranges of versions as npm writes them: `*`, `3`, `3.12.x`, `^3.1`, `~3.1`, `>=3.10 <4`, and `||` between them."""
+"""Version ranges in npm's syntax: `*`, `3`, `3.12.x`, `^3.1`, `~3.1`, `>=3.10 <4`, and alternatives with `||`."""
 
 import re
 
@@ -9,14 +9,14 @@ Version = tuple[int, int, int]
 
 
 def number_of(text: str) -> str:
-    """Return the number of a version in what a program says of itself: `3.13.5` in `Python 3.13.5`."""
+    """Return the version number in a program's description of itself: `3.13.5` in `Python 3.13.5`."""
     found = _NUMBER.search(text)
     parts = (found[0].split(".") if found else []) + ["0", "0", "0"]
     return ".".join(parts[:3])
 
 
 def is_in(version: str, wanted: str) -> bool:
-    """Tell whether a version is in a range; what is no range holds none."""
+    """Return whether a version is in a range; an invalid range contains no version."""
     one = _whole([int(part) for part in version.split(".")])
     return any(_is_in_all(one, terms.split()) for terms in re.sub(r"([<>=^~])\s+", r"\1", wanted).split("||"))
 
@@ -58,5 +58,5 @@ def _whole(parts: list[int]) -> Version:
 
 
 def _next(parts: list[int]) -> Version:
-    """Return the first version that does not begin with these parts."""
+    """Return the lowest version above all that begin with these parts."""
     return _whole([*parts[:-1], parts[-1] + 1]) if parts else (10**10, 0, 0)

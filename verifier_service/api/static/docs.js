@@ -1,4 +1,5 @@
-// Shows openapi.json with Swagger UI; every address is relative, so that it works behind a prefix, and no other host is asked.
+// Show openapi.json in Swagger UI. Addresses are relative, so that it works behind a path prefix; it loads nothing from
+// other hosts.
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#docs",

@@ -1,4 +1,4 @@
-"""The formats that can be read, one file each. The first whose columns a row has is taken: narrow ones come first."""
+"""The supported formats, one file each. A row has the first format that fits its columns, so narrow ones come first."""
 
 from verifier_service.data.formats import (
     acecode,

@@ -1,4 +1,4 @@
-"""AceCode: `test_cases` is a list of assert statements; the reward is the share that passes (arXiv:2502.01718)."""
+"""AceCode: `test_cases` is a list of assert statements; the reward is the share of passed ones (arXiv:2502.01718)."""
 
 from verifier_service.data.formats.format import Format
 from verifier_service.data.row import Row
@@ -6,7 +6,7 @@ from verifier_service.data.task import Task, code_task
 
 
 def read(row: Row) -> Task:
-    """Every statement is a test of its own."""
+    """Read a row. Every statement is a separate test."""
     asserts = row.texts("test_cases")
     if not asserts:
         raise row.fault("test_cases", "there must be at least one test")

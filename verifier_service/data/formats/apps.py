@@ -1,4 +1,4 @@
-"""APPS and TACO: `input_output` is the JSON text of inputs, outputs and perhaps the name of a function."""
+"""APPS and TACO: `input_output` is JSON text with inputs, outputs and optionally a function name."""
 
 from verifier_service.data.encodings import in_out, limits
 from verifier_service.data.formats.format import Format
@@ -7,7 +7,7 @@ from verifier_service.data.task import Task, code_task
 
 
 def read(row: Row) -> Task:
-    """The starter code, or a solution, tells whether the function is a method of `Solution`."""
+    """Read a row. The starter code or a solution shows whether the function is a method of `Solution`."""
     if row.values.get("picture_num") not in (None, "", "0", 0):
         raise row.fault("picture_num", "the problem needs its pictures")
     starter, solutions = row.text_or("starter_code"), row.texts_or_none("solutions")

@@ -6,7 +6,7 @@ from verifier_service.data.task import Task, code_task
 
 
 def read(row: Row) -> Task:
-    """The tests run under pytest. About 140 libraries are needed for all rows; those that lack one fail by import."""
+    """Read a row. The tests run under pytest. The rows import about 140 libraries; a row fails if one is missing."""
     files = {"test_solution.py": f"from solution import *\n\n{row.text('test')}"}
     question = row.text("instruct_prompt" if "instruct_prompt" in row else "complete_prompt")
     solution = row.text_or("canonical_solution")

@@ -6,11 +6,11 @@ from verifier_service.data.row import Json, Row
 from verifier_service.data.task import Task, code_task
 
 LANGUAGES: dict[Json, str] = {2: "cpp", 3: "python", 4: "java", "CPP": "cpp", "PYTHON3": "python", "JAVA": "java"}
-"""The numbers and names of languages that can be run; Python 2 and unknown ones are left out."""
+"""The numbers and names of supported languages; Python 2 and unknown ones are omitted."""
 
 
 def read(row: Row) -> Task:
-    """The tests of all three columns together. Problems may name the files that are read and written."""
+    """Read a row. The tests of all three columns are combined. A problem can name its input and output files."""
     cases = [
         case
         for name in ("public_tests", "private_tests", "generated_tests")
@@ -30,14 +30,14 @@ def read(row: Row) -> Task:
 
 
 def own_solutions(row: Row, column: str, program: str) -> list[tuple[str, str]]:
-    """Return the solutions, each with its language, of a list of objects or an object of lists."""
+    """Return the solutions with their languages, from a list of objects or an object of lists."""
     found = row.objects(column) if column in row else []
     named = ((_language(one.values.get("language")), one.text_or(program)) for one in found)
     return [(language, text) for language, text in named if language is not None]
 
 
 def _language(value: Json) -> str | None:
-    """Return our name of a language, given by its number or by a name such as `CPP` or `python`."""
+    """Return our name for a language given as a number or a name such as `CPP` or `python`."""
     if isinstance(value, str):
         lower = value.lower()
         return LANGUAGES.get(value.upper()) or ({"c++": "cpp", "python": "python", "py3": "python"}.get(lower))
@@ -45,7 +45,7 @@ def _language(value: Json) -> str | None:
 
 
 def _limits(row: Row) -> dict[str, Json]:
-    """Return the limits; a time is an object of seconds and nanoseconds, memory is in bytes, 0 is none."""
+    """Return the limits. A time is an object of seconds and nanoseconds, memory is in bytes, and 0 means no limit."""
     found: dict[str, Json] = {}
     if "time_limit" in row:
         time = row.object("time_limit")

@@ -1,4 +1,4 @@
-"""CodeContests+ and CodeContests-O: cases with a checker in C++ that uses testlib."""
+"""CodeContests+ and CodeContests-O: cases with a C++ checker that uses testlib."""
 
 from verifier_service.data.encodings import cases_of, limits, stdio
 from verifier_service.data.formats.code_contests import own_solutions
@@ -8,9 +8,9 @@ from verifier_service.data.task import Task, code_task
 
 
 def read(row: Row) -> Task:
-    """Cases are `{"input", "output"}`, in CodeContests-O `{"input": {"stdin"}, "output": {"stdout"}}`.
+    """Read a row. Cases are `{"input", "output"}`, in CodeContests-O `{"input": {"stdin"}, "output": {"stdout"}}`.
 
-    The checker is asked as testlib has it; who reads the row supplies `testlib.h`.
+    The checker uses the testlib protocol; the caller of `read_tasks` supplies `testlib.h`.
     """
     column = "test_cases" if "test_cases" in row else "corner_cases"
     cases = cases_of([_flat(one) for one in row.objects(column)])

@@ -1,4 +1,4 @@
-"""open-r1/codeforces: official tests, a checker in Python that prints a score, input and output perhaps in files."""
+"""open-r1/codeforces: official tests, a Python checker that prints a score, and optional input and output files."""
 
 from verifier_service.data.encodings import cases_of, limits, stdio
 from verifier_service.data.formats.format import Format
@@ -9,7 +9,7 @@ PARTS = (("input_format", "Input"), ("output_format", "Output"), ("note", "Note"
 
 
 def read(row: Row) -> Task:
-    """The tests are those in the row; tests in files of their own (`generated_tests`) are not read."""
+    """Read a row. The tests are those in the row; tests in separate files (`generated_tests`) are not read."""
     if row.text_or("interaction_format").strip():
         raise row.fault("interaction_format", "a program that talks with the judge cannot be judged")
     if row.values.get("executable") is False:

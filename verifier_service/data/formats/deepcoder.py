@@ -1,4 +1,4 @@
-"""DeepCoder: `tests` is JSON text in one of four shapes, by where the problem is from."""
+"""DeepCoder: `tests` is JSON text in one of four shapes, depending on the problem's source."""
 
 from verifier_service.data.encodings import any_tests
 from verifier_service.data.formats.format import Format
@@ -7,7 +7,7 @@ from verifier_service.data.task import Task, code_task
 
 
 def read(row: Row) -> Task:
-    """An object of inputs and outputs, or a list of cases that may name their kind and their function."""
+    """Read a row. Tests are an object of inputs and outputs, or a list of cases that can name kind and function."""
     starter, solutions = row.text_or("starter_code"), row.texts_or_none("solutions")
     name = row.object("metadata").text_or("func_name") if row.values.get("metadata") else ""
     question = row.text("problem") + (f"\n\n{starter}" if starter.strip() else "")

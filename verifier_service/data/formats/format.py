@@ -1,4 +1,4 @@
-"""What a format is: how its rows are known, and how one is read."""
+"""The type of formats: how to recognize a row, and how to read it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from verifier_service.data.task import Task
 
 @dataclass(frozen=True)
 class Format:
-    """One format. `fits` looks at the columns of a row; `read` raises Fault for a row that cannot be used."""
+    """One format. `fits` returns whether a row has its columns; `read` raises Fault for a row that cannot be used."""
 
     name: str
     sets: str

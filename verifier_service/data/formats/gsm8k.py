@@ -6,7 +6,7 @@ from verifier_service.data.task import Task, math_task
 
 
 def read(row: Row) -> Task:
-    """The reference is what follows the last `####`; it must be worked out, so `12 + 34` is no answer."""
+    """Read a row. The reference follows the last `####`. The answer must be a final number: `12 + 34` is not enough."""
     answer = row.text("answer")
     _, marker, reference = answer.rpartition("####")
     if not marker or not reference.strip():

@@ -6,7 +6,7 @@ from verifier_service.data.task import Task, code_task
 
 
 def read(row: Row) -> Task:
-    """What the prompt has before the function itself, its imports and helpers, is placed before every program."""
+    """Read a row. The imports and helpers before the function in the prompt are placed before every program."""
     prompt, entry = row.text("prompt"), row.text("entry_point")
     before, found, _ = prompt.rpartition(f"def {entry}(")
     if not found:

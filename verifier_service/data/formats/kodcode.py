@@ -6,7 +6,7 @@ from verifier_service.data.task import Task, code_task
 
 
 def read(row: Row) -> Task:
-    """The prompt shows the declarations of `test_info`, which tell what has to be defined, where there are any."""
+    """Read a row. The prompt includes the declarations in `test_info`, which say what has to be defined."""
     declared = [
         info.text_or("function_declaration") for info in (row.objects("test_info") if "test_info" in row else [])
     ]

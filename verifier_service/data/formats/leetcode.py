@@ -6,7 +6,7 @@ from verifier_service.data.task import Task, code_task
 
 
 def read(row: Row) -> Task:
-    """`prompt` is placed before every program; the model is shown `query`, or the description and the starter code."""
+    """Read a row. `prompt` is placed before every program; the model sees `query`, or description and starter code."""
     description, starter = row.text_or("problem_description"), row.text_or("starter_code")
     question = row.text_or("query") or f"{description}\n\n{starter}".strip()
     if not question:

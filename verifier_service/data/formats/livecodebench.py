@@ -10,7 +10,7 @@ from verifier_service.data.task import Task, code_task
 
 
 def read(row: Row) -> Task:
-    """All cases together are the tests; a problem with a function names it in `metadata.func_name`."""
+    """Read a row. Public and private cases are combined; `metadata.func_name` names the function, if there is one."""
     starter = row.text_or("starter_code")
     name = row.object("metadata").text_or("func_name") if row.text_or("metadata").strip() else ""
     cases = [*row.objects("public_test_cases"), *_private(row)]
@@ -30,7 +30,7 @@ def _private(row: Row) -> list[Row]:
 
 
 def _is_base64(text: str) -> bool:
-    """Tell packed cases from JSON text, which begins with a bracket."""
+    """Return whether cases are packed; unpacked ones are JSON text, which begins with a bracket."""
     try:
         return bool(base64.b64decode(text[:64], validate=True))
     except ValueError:  # a binascii.Error, or the text is not ASCII

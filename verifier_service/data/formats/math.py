@@ -1,4 +1,4 @@
-"""Problems with an `answer`, or with a `solution` that has it in a box: MATH and many others."""
+"""Problems with an `answer`, or a `solution` that contains it in a box: MATH and many others."""
 
 from verifier_service.data.formats.format import Format
 from verifier_service.data.row import Row
@@ -8,9 +8,9 @@ NO_ANSWERS = ("proof", "notfound")
 
 
 def read(row: Row) -> Task:
-    """The reference is `answer` where there is one, else the whole solution. Proofs and invalid problems: refused."""
+    """Read a row. The reference is `answer`, else the whole solution. Proofs and invalid problems are refused."""
     if row.text_or("question_type") == "proof":
-        raise row.fault("question_type", "a proof has no answer that could be compared")
+        raise row.fault("question_type", "a proof has no answer to compare")
     if row.text_or("problem_is_valid", "Yes") != "Yes":
         raise row.fault("problem_is_valid", "it must be Yes")
     solution = row.text_or("solution")
@@ -29,7 +29,7 @@ def _answer(row: Row) -> str | None:
         return str(value)
     answer = row.text_or("answer")
     if answer.strip().lower() in NO_ANSWERS:
-        raise row.fault("answer", "there is no answer that could be compared")
+        raise row.fault("answer", "the row has no answer to compare")
     return answer if answer.strip() else None
 
 

@@ -6,7 +6,7 @@ from verifier_service.data.task import Task, code_task
 
 
 def read(row: Row) -> Task:
-    """The prompt shows the first test, which tells the function's name. MBPP+ has the source of its tests in `test`."""
+    """Read a row. The prompt includes the first test, which shows the function's name. MBPP+ has tests in `test`."""
     text = row.text("text" if "text" in row else "prompt")
     asserts = row.texts("test_list")
     if not asserts:

@@ -8,7 +8,7 @@ from verifier_service.data.task import Task, code_task, math_task
 
 
 def read(row: Row) -> Task:
-    """Tests may be packed as base64 of zlib of JSON."""
+    """Read a row. Tests can be packed as base64(zlib(JSON))."""
     prompt = row.object("responses_create_params").messages("input")
     identity = row.identity("hash_id", "uuid", "id")
     if "expected_answer" in row:

@@ -6,7 +6,7 @@ from verifier_service.data.task import Task, math_task
 
 
 def read(row: Row) -> Task:
-    """The places of the list are the columns `0` and `1`."""
+    """Read a row. The list's indices are the columns `0` and `1`."""
     return math_task(row.object("0").text("value"), row.object("1").object("ground_truth").text("value"))
 
 

@@ -6,7 +6,7 @@ from verifier_service.data.task import Solution, Task
 
 
 def read(row: Row) -> Task:
-    """`verifier` may be JSON text, which Arrow leaves alone, or an object, from which nulls are dropped."""
+    """Read a row. `verifier` is JSON text, which Arrow does not change, or an object, from which nulls are dropped."""
     verifier = row.object("verifier")
     verifier.text("kind")
     is_text = isinstance(row.values.get("verifier"), str)
@@ -17,7 +17,7 @@ def read(row: Row) -> Task:
 
 
 def _members(row: Row) -> JsonObject:
-    """Drop the nulls that Arrow adds where it merges objects of different kinds; `expected` may be null."""
+    """Drop the nulls that Arrow adds when it merges objects of different kinds; `expected` can really be null."""
     return {name: _dropped(value) for name, value in row.values.items() if value is not None or name == "expected"}
 
 

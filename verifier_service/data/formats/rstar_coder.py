@@ -1,4 +1,4 @@
-"""rStar-Coder: `inputs` and `outputs` in columns of their own, with `func_name` and `class_name` of a function."""
+"""rStar-Coder: `inputs` and `outputs` are separate columns; functions have `func_name` and `class_name`."""
 
 from verifier_service.data.encodings import in_out
 from verifier_service.data.formats.format import Format
@@ -7,7 +7,7 @@ from verifier_service.data.task import Task, code_task
 
 
 def read(row: Row) -> Task:
-    """The tables of test cases have the question as well, so no other table is needed."""
+    """Read a row. The tables of test cases contain the question as well, so the other tables are not needed."""
     starter, name, owner = row.text_or("starter_code"), row.text_or("func_name"), row.text_or("class_name")
     entry = f"{owner}.{name}" if owner and name else name
     held: dict[str, Json] = {"inputs": row.items("inputs"), "outputs": row.items("outputs"), "fn_name": entry or None}

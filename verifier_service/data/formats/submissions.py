@@ -1,4 +1,4 @@
-"""Our own submissions, as `POST /v1/verify` takes them, one a row."""
+"""Our own format: one submission per row, as in `POST /v1/verify`."""
 
 from verifier_service.data.formats.format import Format
 from verifier_service.data.row import Row
@@ -6,7 +6,7 @@ from verifier_service.data.task import Task
 
 
 def read(row: Row) -> Task:
-    """A `completion` is left aside, and so is `prompt`."""
+    """Read a row. Its `completion` is ignored; `prompt` is not part of the submission."""
     row.text("kind")
     aside = ("completion", "prompt", "id")
     verifier = {name: value for name, value in row.values.items() if name not in aside and value is not None}

@@ -1,4 +1,4 @@
-"""SYNTHETIC-1 and -2, open-r1's verifiable problems: `verification_info` has a ground truth, or test cases."""
+"""SYNTHETIC-1 and -2, open-r1's verifiable problems: `verification_info` has a `ground_truth` or `test_cases`."""
 
 from verifier_service.data.encodings import any_tests
 from verifier_service.data.formats.format import Format
@@ -7,7 +7,7 @@ from verifier_service.data.task import Task, code_task, math_task
 
 
 def read(row: Row) -> Task:
-    """`verification_info` may be JSON text, and its `test_cases` may be JSON text again."""
+    """Read a row. `verification_info` can be JSON text, and so can its `test_cases`."""
     prompt, info = row.messages("prompt"), row.object("verification_info")
     solution, identity = row.text_or("gold_standard_solution"), row.identity("problem_id")
     if "test_cases" in info:

@@ -9,11 +9,11 @@ from verifier_service.data.row import Json, JsonObject, Row
 from verifier_service.data.task import Task, code_task, math_task
 
 FINAL = ("openai/gsm8k",)
-"""Sources whose answers must be worked out."""
+"""Sources whose answers must be fully computed."""
 
 
 def read(row: Row) -> Task:
-    """What the ground truth says decides between math and code."""
+    """Read a row. The type of `ground_truth` decides between math and code."""
     prompt = row.messages("prompt")
     model = row.object("reward_model")
     extra = row.object("extra_info") if "extra_info" in row else Row({})
@@ -32,9 +32,9 @@ def read(row: Row) -> Task:
 
 
 def _structure(value: Json) -> Json:
-    """Return the object or list that a ground truth is or holds as JSON text; None for one that is a bare answer.
+    """Return the object or list in a `ground_truth`, possibly given as JSON text; None if it is a plain answer.
 
-    `[1, 2]` is an answer, `["1/2", "0.5"]` are two, and a list of objects are cases.
+    `[1, 2]` is one answer, `["1/2", "0.5"]` is two, and a list of objects is a list of cases.
     """
     if isinstance(value, str):
         try:

@@ -1,1 +1,1 @@
-"""The history of the tables, which alembic applies when a service starts."""
+"""The migrations, which alembic applies when a service opens the database."""

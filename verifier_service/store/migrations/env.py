@@ -1,4 +1,4 @@
-"""What alembic runs: it is given an open connection, and migrates within that connection's transaction."""
+"""Alembic's entry point. It gets an open connection and migrates within that connection's transaction."""
 
 from alembic import context
 

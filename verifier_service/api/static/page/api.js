@@ -1,9 +1,9 @@
-// Requests to the service, by addresses relative to the page, so that it works behind a prefix.
+// Requests to the service. Addresses are relative to the page, so that it works behind a path prefix.
 
 import { key } from "./key.js";
 import { parse } from "./json.js";
 
-/** What went wrong with a request: `status` is 0 where no answer came, `problem` is the service's own document. */
+/** A failed request: `status` is 0 if there was no answer, `problem` is the service's problem document. */
 export class Failure extends Error {
   constructor(status, problem, retryAfterS) {
     super(problem.detail ?? problem.title ?? "");
@@ -13,9 +13,9 @@ export class Failure extends Error {
   }
 }
 
-/** Ask for a path and return the answer's body as text.
+/** Send a request and return the answer's body as text.
  *
- * Throws Failure; AbortError where `signal` says so. */
+ * Throws Failure; AbortError if `signal` is aborted. */
 async function ask(path, { method = "GET", body, signal } = {}) {
   const headers = {};
   if (body !== undefined) headers["content-type"] = "application/json";
@@ -25,20 +25,20 @@ async function ask(path, { method = "GET", body, signal } = {}) {
     response = await fetch(path, { method, body, signal, headers, cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure(0, { title: "No answer", detail: "The service does not answer. It may be starting, or gone." });
+    throw new Failure(0, { title: "No answer", detail: "The service does not answer. It may be starting, or it may have stopped." });
   }
   let text;
   try {
     text = await response.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure(0, { title: "Cut off", detail: "The answer was cut off: the service went away meanwhile." });
+    throw new Failure(0, { title: "Cut off", detail: "The answer was cut off: the connection to the service was lost." });
   }
   if (response.ok) return text;
   throw new Failure(response.status, problemIn(text, response), Number(response.headers.get("retry-after")) || 0);
 }
 
-// A header holds bytes, one a character: a key is sent in UTF-8, as the service reads it.
+// In a header each character is one byte. The service reads keys as UTF-8, so they are encoded here.
 const asBytes = (text) => String.fromCharCode(...new TextEncoder().encode(text));
 
 function problemIn(text, response) {
@@ -46,7 +46,7 @@ function problemIn(text, response) {
     const found = JSON.parse(text);
     if (typeof found.title === "string") return found;
   } catch {
-    // not the service's own words: a proxy's, for instance
+    // not from the service: from a proxy, for instance
   }
   return { title: response.statusText || "The request failed", detail: text.slice(0, 300) };
 }

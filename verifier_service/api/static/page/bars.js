@@ -1,9 +1,9 @@
-// Numbers against their limits, and parts of a whole.
+// Bars: numbers against their limits, and phases of the time.
 
 import { el } from "./dom.js";
 import { PHASES } from "./words.js";
 
-/** Return seconds in a unit that fits. */
+/** Return a duration in a readable unit. */
 export function seconds(value) {
   if (value >= 10) return `${value.toFixed(0)} s`;
   if (value >= 1) return `${value.toFixed(2)} s`;
@@ -13,7 +13,7 @@ export function seconds(value) {
 
 export const mebibytes = (value) => `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} MiB`;
 
-/** Return a number with a bar of how much of its limit it is; without a limit, the number alone. */
+/** Return a number with a bar that shows its share of the limit; without a limit, only the number. */
 export function gauge(label, value, limit, say) {
   const share = limit ? Math.min(value / limit, 1) : 0;
   const level = share >= 0.995 ? "over" : share >= 0.8 ? "near" : "";
@@ -28,7 +28,7 @@ export function gauge(label, value, limit, say) {
   );
 }
 
-/** Return where the time of a result went; nothing where it took none. */
+/** Return the phases of a result's time, or null if it took none. */
 export function phases(result) {
   const parts = Object.entries(PHASES).map(([name, says]) => [name.replace("_s", ""), says, result[name] ?? 0]);
   const whole = parts.reduce((sum, [, , value]) => sum + value, 0);

@@ -39,7 +39,7 @@ const KINDS = {
   },
 };
 
-/** Return the rows of a kind, with buttons to add and to remove; `again` draws the form anew. */
+/** Return the rows of a kind, with buttons to add and remove rows; `again` redraws the form. */
 export function showCases(kind, tests, again) {
   const { list, one, fresh, fields, help, wide } = KINDS[kind];
   const rows = tests[list];

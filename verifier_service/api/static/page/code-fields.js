@@ -1,4 +1,4 @@
-// The part of the form that says how a program is judged: language, tests, limits.
+// The part of the form for programs: language, tests, limits.
 
 import { el, fill, unfolding } from "./dom.js";
 import { areaField, choiceField, segments, textField, tickField } from "./fields.js";
@@ -12,13 +12,13 @@ const CHECKERS = {
   tokens: "tokens: the same words",
   exact: "exact: the same text",
   unordered_lines: "unordered_lines: the same lines in any order",
-  float: "float: numbers may be a little off",
-  judge: "a program of mine judges the output",
+  float: "float: numbers within a tolerance",
+  judge: "judge: my own program checks the output",
   equal: "equal: the same value",
   unordered: "unordered: the same elements in any order",
 };
 
-/** Build the fields in `place` for `form`; `info` is what the service says of itself, or null while that is not known. */
+/** Build the fields in `place` for `form`; `info` is the answer of /v1/info, or null until it is there. */
 export function showCodeFields(place, form, info) {
   const again = () => showCodeFields(place, form, info);
   const { tests } = form;
@@ -53,20 +53,20 @@ function languages(info, chosen) {
   if (!info) return [[chosen, chosen]];
   return info.languages
     .toSorted((one, other) => other.available - one.available || other.tests.length - one.tests.length)
-    .map((one) => [one.name, one.available ? one.title : `${one.title} (not here)`, !one.available]);
+    .map((one) => [one.name, one.available ? one.title : `${one.title} (not available)`, !one.available]);
 }
 
 const kindsOf = (language, info) =>
   info?.languages.find((one) => one.name === language)?.tests ?? (language === "python" ? TEST_KINDS : ["stdio"]);
 
-// Tests as JSON, for what the fields do not show: weights, files, keyword arguments, a thousand cases.
+// Tests as JSON, for everything that has no field: weights, files, keyword arguments, a thousand cases.
 
 function jsonFields(tests, again) {
   const kept = hasTooMany(tests) ? `the first ${MAX_CASES_AS_FIELDS} cases as fields` : "fields";
-  const back = el("button", { type: "button", className: "quiet small" }, `Discard this, back to ${kept}`);
+  const back = el("button", { type: "button", className: "quiet small" }, `Discard, and go back to ${kept}`);
   back.addEventListener("click", () => (toFields(tests), again()));
   return [
-    areaField("Tests as JSON", tests, "json", { id: "tests-json", rows: 10, help: "As in the field `tests` of the API." }),
+    areaField("Tests as JSON", tests, "json", { id: "tests-json", rows: 10, help: "Same format as the field `tests` of the API." }),
     el("div", {}, back),
   ];
 }
@@ -82,12 +82,12 @@ function toJson(tests) {
   try {
     tests.json = testsOf({ ...tests, as: "fields" });
   } catch {
-    tests.json ||= "{}"; // not complete yet: it is begun anew
+    tests.json ||= "{}"; // the fields are incomplete: start with an empty object
   }
   try {
     tests.json = JSON.stringify(JSON.parse(tests.json), null, 2);
   } catch {
-    // it has values that only the service reads: left as it is
+    // not JSON to a browser, but maybe to the service (NaN): leave it unchanged
   }
   tests.as = "json";
 }
@@ -119,7 +119,7 @@ const FIELDS = {
       id: "tests-code",
       rows: 5,
       placeholder: "assert add(1, 2) == 3",
-      help: "assert statements with the program's names, or a function check(candidate) and its entry point.",
+      help: "assert statements that use the program's names, or a function check(candidate) with the entry point below.",
     }),
     textField("Entry point", tests, "entry_point", { placeholder: "only for check(candidate)" }),
   ],
@@ -150,7 +150,7 @@ function checkerOptions(tests, info) {
       "div",
       { className: "grid" },
       choiceField("The judge's language", tests.judge, "language", languages(info, tests.judge.language), { id: "judge-language" }),
-      choiceField("Protocol", tests.judge, "protocol", [["", "found out from the program"], ...protocols], { id: "judge-protocol" }),
+      choiceField("Protocol", tests.judge, "protocol", [["", "detect from the program"], ...protocols], { id: "judge-protocol" }),
     ),
     areaField("The judge's program", tests.judge, "code", { id: "judge-code", rows: 4, placeholder: "def check(stdin, expected, actual):\n    return expected.split() == actual.split()" }),
   ];
@@ -160,7 +160,7 @@ function more(tests, info) {
   const shared = ["assert", "pytest"].includes(tests.kind);
   const presets = Object.keys(info?.preludes ?? {}).join(", ");
   return unfolding(
-    "More about the tests",
+    "More options for the tests",
     () => [
       areaField("Prelude", tests, "prelude", {
         rows: 1,
@@ -168,10 +168,10 @@ function more(tests, info) {
       }),
       shared
         ? choiceField("Process", tests, "process", [
-            ["separate", "separate: the tests apart from the program"],
-            ["shared", "shared: in one process, for tests that patch or inspect"],
+            ["separate", "separate: tests and program in two processes"],
+            ["shared", "shared: in one process, for tests that patch or inspect the program"],
           ])
-        : tickField("Stop at the first test that fails", tests, "stop"),
+        : tickField("Stop at the first failing test", tests, "stop"),
     ],
     { open: Boolean(tests.prelude) || tests.process === "shared" || tests.stop },
   );
@@ -189,6 +189,6 @@ function limits(form, info) {
         help: row.unit ? `${row.unit}, at most ${row.maximum}` : undefined,
       }),
     ),
-    textField("Deadline", form, "deadline_s", { mode: "decimal", help: "seconds until the answer must be there" }),
+    textField("Deadline", form, "deadline_s", { mode: "decimal", help: "seconds until the answer is due" }),
   );
 }

@@ -1,4 +1,4 @@
-// What each test of a program came to.
+// The result of each test of a program.
 
 import { counted, el } from "./dom.js";
 import { gauge, mebibytes, seconds } from "./bars.js";
@@ -10,7 +10,7 @@ import { GUARDS, VERDICTS } from "./words.js";
 const FIRST_ROWS = 100;
 const TOLD_CHARS = 16_384;
 
-/** Return what there is to see of a code result. */
+/** Return the parts of a code result: the compiler's messages, or the tests. */
 export function codeParts(result, asked, info) {
   const { tests = [], total = 0 } = result;
   if (result.verdict === "compile_error") return compiler(result);
@@ -52,7 +52,7 @@ function compiler(result) {
   return el("section", { className: "part" }, el("h3", {}, "What the compiler said"), block(result.message, { label: "What the compiler said" }));
 }
 
-/** Return the limits that held for each test: those that were asked for, else the service's own. */
+/** Return the limits that applied to each test: the form's, else the service's defaults. */
 function limitsOf(asked, info) {
   if (!asked) return {};
   const own = (name) => Number(asked.limits[name]) || Number(info?.limits.default[name]) || undefined;
@@ -60,7 +60,7 @@ function limitsOf(asked, info) {
   return { time_limit_s, wall_limit_s: own("wall_limit_s") ?? (time_limit_s && 3 * time_limit_s + 2), memory_limit_mb: own("memory_limit_mb") };
 }
 
-/** Return what each test was given and what it expects, as texts; nothing where the tests are code. */
+/** Return the input and expected output of each test as texts; empty if the tests are code. */
 function casesOf(asked) {
   if (!asked) return [];
   const { tests } = asked;
@@ -76,7 +76,7 @@ function casesInJson(text) {
     if (kind === "stdio") return cases.map((one) => ({ input: one.stdin ?? "", expected: one.stdout }));
     if (kind === "call") return cases.map((one) => ({ input: [one.args ?? [], one.kwargs].filter(Boolean).map(write).join(" "), expected: write(one.expected), isJson: true }));
   } catch {
-    // what it is of use for is only to be shown beside the result
+    // only needed for display; the service has the last word on invalid JSON
   }
   return [];
 }
@@ -151,14 +151,14 @@ function body(test, given, told, limits) {
   ];
 }
 
-/** Return the time on the clock. Time in which a busy machine kept the program from running is in it, and is not
- * charged: so it may be above the limit. */
+/** Return the wall time. It can exceed the limit: time in which a busy machine kept the program from running is part of
+ * it, but is not charged. */
 const clock = (wallS, limitS) =>
   limitS && wallS > limitS
-    ? el("div", {}, gauge("On the clock", wallS, undefined, seconds), el("p", { className: "help" }, `The limit is ${seconds(limitS)}; what a busy machine took is not charged.`))
-    : gauge("On the clock", wallS, limitS, seconds);
+    ? el("div", {}, gauge("Wall time", wallS, undefined, seconds), el("p", { className: "help" }, `The limit is ${seconds(limitS)}; time lost to a busy machine is not charged.`))
+    : gauge("Wall time", wallS, limitS, seconds);
 
-/** Return what was expected and what came, as a diff where they differ. */
+/** Return expected and actual output, as a diff if they differ. */
 function compared(test, given, actual) {
   if (!given) return actual === null ? [] : [part("Output", block(actual, { label: "Output", empty: "nothing" }))];
   const [wanted, got] = [given.expected ?? "", actual].map((text) => (given.isJson && text !== null ? tidy(text) : text));
@@ -178,6 +178,6 @@ function compared(test, given, actual) {
   return [part("Expected and actual", diff(cut ? wanted.slice(0, TOLD_CHARS) : wanted, got)), cut ? beginning() : null];
 }
 
-const beginning = () => el("p", { className: "help" }, `Of long outputs the service tells the beginning: ${counted(TOLD_CHARS)} characters.`);
+const beginning = () => el("p", { className: "help" }, `The service returns only the first ${counted(TOLD_CHARS)} characters of an output.`);
 
 const part = (title, content) => el("div", { className: "sub" }, el("h4", {}, title), content);

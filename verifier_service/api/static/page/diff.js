@@ -1,4 +1,4 @@
-// What differs between two texts: line by line, and within a line that was changed the part that was.
+// Differences between two texts, line by line, with the changed part of each line marked.
 
 import { el } from "./dom.js";
 import { visible } from "./text.js";
@@ -7,7 +7,7 @@ const MAX_LINES = 1_500;
 const CONTEXT = 3;
 const MAX_LINE_CHARS = 2_000;
 
-/** Return the steps from one list of lines to another: pairs of "same", "gone" or "new", and the line. */
+/** Return the steps from one list of lines to another, as pairs of "same", "gone" or "new" and the line. */
 export function steps(before, after) {
   let start = 0;
   while (start < before.length && start < after.length && before[start] === after[start]) start++;
@@ -21,7 +21,7 @@ export function steps(before, after) {
   ];
 }
 
-/** The same for lists without a common beginning and end: by their longest common subsequence, if they are short. */
+/** Return the steps for lists without a common start and end: by longest common subsequence, if they are short. */
 function between(before, after) {
   if (before.length * after.length > 250_000) return [...before.map((line) => ["gone", line]), ...after.map((line) => ["new", line])];
   const [rows, columns] = [before.length, after.length];
@@ -45,7 +45,7 @@ function between(before, after) {
   return found;
 }
 
-/** Return a table of what was expected and what came, line by line. */
+/** Return a table of expected and actual output, line by line. */
 export function diff(expected, actual) {
   const bothEnd = expected.endsWith("\n") && actual.endsWith("\n");
   const [wanted, got] = [expected, actual].map((text) => (bothEnd ? text.slice(0, -1) : text).split("\n"));
@@ -62,7 +62,7 @@ export function diff(expected, actual) {
     } else left++;
   });
   if (left) lines.append(gap(left));
-  if (cut) lines.append(el("div", { className: "gap" }, `Only the first ${MAX_LINES} lines are compared here.`));
+  if (cut) lines.append(el("div", { className: "gap" }, `Only the first ${MAX_LINES} lines are shown.`));
   return el(
     "div",
     {},
@@ -73,7 +73,7 @@ export function diff(expected, actual) {
 
 const gap = (count) => el("div", { className: "gap" }, `… ${count} equal ${count === 1 ? "line" : "lines"}`);
 
-/** Put lines that were changed beside what they were changed to. */
+/** Pair each changed line with its replacement. */
 function paired(found) {
   const out = [];
   for (let index = 0; index < found.length; ) {
@@ -110,7 +110,7 @@ function row(kind, line, other) {
 
 const shown = (line) => visible(line.length > MAX_LINE_CHARS ? `${line.slice(0, MAX_LINE_CHARS)}…` : line);
 
-/** Mark what a line has that the other has not, between what both begin and end with. */
+/** Mark the part of a line between the start and the end that it shares with the other line. */
 function marked(line, other) {
   const [one, two] = [line.slice(0, MAX_LINE_CHARS), other.slice(0, MAX_LINE_CHARS)];
   let start = 0;

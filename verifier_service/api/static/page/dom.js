@@ -1,7 +1,8 @@
-// Elements, made of texts only: nothing here takes HTML.
+// Build elements from text only. Nothing here accepts HTML, so untrusted text cannot become markup.
 
-/** Return an element. `on` in the properties has listeners, `data` what goes into `data-*`, `style` custom properties;
- * names with a dash and `role` are attributes. Children are nodes, texts, or nothing. */
+/** Return an element. Among the properties, `on` has listeners, `data` sets `data-*`, and `style` sets style properties;
+ * names with a dash, `role`, `for` and `list` become attributes. Children are nodes or texts; null, undefined and ""
+ * are skipped. */
 export function el(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -18,14 +19,14 @@ export function el(tag, properties = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-/** Put other children in the place of all that an element has. */
+/** Replace all children of an element. */
 export function fill(parent, ...children) {
   parent.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
 }
 
 let count = 0;
 
-/** Return an id that no other element has. */
+/** Return a unique id. */
 export const freshId = (name) => `${name}-${++count}`;
 
 /** Return a button that copies what `text` returns. */
@@ -38,20 +39,20 @@ export function copyButton(label, text) {
   return button;
 }
 
-/** Copy a text, and tell whether the browser let us. */
+/** Copy a text to the clipboard; return whether the browser allowed it. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return false; // no permission, or a page that came over plain HTTP from another machine
+    return false; // no permission, or the page was loaded over plain HTTP from another machine
   }
 }
 
 /** Return a number with a thin space between thousands. */
 export const counted = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 
-/** Return a part that opens and shuts; what is in it is made when it is opened first. */
+/** Return a collapsible part; its content is built when it is first opened. */
 export function unfolding(title, make, properties = {}) {
   const part = el("details", properties, el("summary", {}, title));
   let made = false;

@@ -1,4 +1,4 @@
-// Submissions to start from, each of which shows something else.
+// Example submissions; each shows a different outcome or kind of tests.
 
 const SUM = "```python\ndef total(numbers):\n    result = 0\n    for number in numbers[1:]:\n        result += number\n    return result\n```";
 

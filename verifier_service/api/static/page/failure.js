@@ -1,26 +1,26 @@
-// What a person is told when a request failed, and what can be done.
+// Show why a request failed, and what to do about it.
 
 import { el, fill } from "./dom.js";
 import { askForKey } from "./key.js";
 import { inline } from "./text.js";
 
 const HINTS = {
-  0: "Nothing was lost: the form is as it was. Try again when it is back.",
-  401: "This service asks for a key.",
-  403: "The service takes this for a page of another site. Open it by the address that it is served at.",
-  413: "Make the completion or the tests smaller, or ask who runs the service for a larger VERIFIER_MAX_BODY_MB.",
-  421: "Open the page by an address, or by a name that VERIFIER_ALLOWED_HOSTS has.",
-  429: "The key, or this address, has asked too often.",
-  503: "It is busy, starting, or ending.",
-  504: "It was not done in time.",
+  0: "The form is unchanged. Try again when the service is back.",
+  401: "This service requires a key.",
+  403: "The service sees this page as part of another site. Open the page at the service's own address.",
+  413: "Shorten the completion or the tests, or ask the service's operator for a larger VERIFIER_MAX_BODY_MB.",
+  421: "Open the page by IP address, or by a name in VERIFIER_ALLOWED_HOSTS.",
+  429: "This key, or this address, has sent too many requests.",
+  503: "The service is busy, starting, or shutting down.",
+  504: "The request was not finished in time.",
 };
 
-/** Show why a request failed; `again` sends it once more. */
+/** Show why a request failed; `again` repeats it. */
 export function showFailure(place, failure, again) {
   const { status, problem, retryAfterS } = failure;
   const fields = problem.errors ?? [];
   const retry = again ? el("button", { type: "button", on: { click: again } }, "Try again") : null;
-  if (status === 401) askForKey(`${problem.detail}. Enter a key of this service; it is kept in this tab only.`);
+  if (status === 401) askForKey(`${problem.detail}. Enter a key for this service; it stays in this tab.`);
   fill(
     place,
     el(
@@ -46,7 +46,7 @@ export function showFailure(place, failure, again) {
 
 function countdown(leftS) {
   const says = el("p", { className: "help" });
-  const tell = () => (says.textContent = leftS > 0 ? `It asks to wait ${leftS} s.` : "It may be asked again now.");
+  const tell = () => (says.textContent = leftS > 0 ? `Please wait ${leftS} s before you try again.` : "You can try again now.");
   tell();
   const timer = setInterval(() => {
     leftS -= 1;

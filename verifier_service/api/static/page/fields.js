@@ -1,8 +1,8 @@
-// Inputs that hold one part of the form's data each: what is typed is in `data[name]` at once.
+// Inputs, each for one value of the form: what is typed goes into `data[name]` at once.
 
 import { el } from "./dom.js";
 
-/** Return a labelled input; `id` is its name unless it is told. */
+/** Return a labelled input; `id` defaults to the name. */
 export function textField(label, data, name, { id = name, help, placeholder, mode, className = "code" } = {}) {
   const input = el("input", {
     id,
@@ -19,7 +19,7 @@ export function textField(label, data, name, { id = name, help, placeholder, mod
   return labelled(label, id, input, help);
 }
 
-/** Return a labelled text of several lines, which grows with what is in it. */
+/** Return a labelled text area, which grows with its content. */
 export function areaField(label, data, name, { id = name, help, rows = 3, placeholder } = {}) {
   const area = el("textarea", {
     id,
@@ -34,7 +34,7 @@ export function areaField(label, data, name, { id = name, help, rows = 3, placeh
   return labelled(label, id, area, help);
 }
 
-/** Return a labelled choice; `options` has pairs of value and text. */
+/** Return a labelled drop-down; `options` has triples of value, text and whether it is disabled. */
 export function choiceField(label, data, name, options, { id = name, help, onChange } = {}) {
   const known = options.some(([value]) => value === data[name]) ? options : [[data[name], data[name] || "—"], ...options];
   const select = el(
@@ -55,13 +55,13 @@ export function choiceField(label, data, name, options, { id = name, help, onCha
   return labelled(label, id, select, help);
 }
 
-/** Return a box to tick. */
+/** Return a labelled checkbox. */
 export function tickField(label, data, name, { id = name } = {}) {
   const input = el("input", { type: "checkbox", id, checked: data[name], on: { change: () => (data[name] = input.checked) } });
   return el("label", { className: "check", for: id }, input, el("span", {}, label));
 }
 
-/** Return a choice of few, all of which can be seen. */
+/** Return a row of radio buttons, for a few options. */
 export function segments(label, data, name, options, onChange) {
   return el(
     "div",

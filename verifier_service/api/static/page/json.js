@@ -1,18 +1,18 @@
-// JSON as the service reads it. Values that people type are sent letter for letter: parsed here, an integer of twenty
-// digits would lose its last ones, and NaN, which the service takes, is no JSON to a browser.
+// JSON as the service reads it. Values that people type are sent exactly as typed: parsed here, an integer of twenty
+// digits would lose its last ones, and browsers reject NaN, which the service accepts.
 
 const BARE = /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g;
 
-/** A text that is JSON already. */
+/** A text that already is JSON. */
 export class Raw {
   constructor(text) {
     this.text = text;
   }
 }
 
-/** Return what a text says, with null for the numbers that a browser does not take.
+/** Parse a text, with null for NaN and infinities, which browsers reject.
  *
- * Throws SyntaxError: it is not JSON. */
+ * Throws SyntaxError if it is not JSON. */
 export function parse(text) {
   return JSON.parse(text.replace(BARE, (found) => (found.startsWith('"') ? found : "null")));
 }
@@ -20,15 +20,15 @@ export function parse(text) {
 const NUMBERS = /"(?:[^"\\]|\\.)*"|-?(?:\bInfinity\b|\bNaN\b|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/g;
 const MARK = "\u0000number:";
 
-/** Return what a text says, with each number as it is written there, as a `Raw`.
+/** Parse a text, with each number as a `Raw` that keeps its exact spelling.
  *
- * Throws SyntaxError: it is not JSON. */
+ * Throws SyntaxError if it is not JSON. */
 export function parseRaw(text) {
   const marked = text.replace(NUMBERS, (found) => (found.startsWith('"') ? found : JSON.stringify(MARK + found)));
   return JSON.parse(marked, (_, value) => (typeof value === "string" && value.startsWith(MARK) ? new Raw(value.slice(MARK.length)) : value));
 }
 
-/** Return why a text is not JSON, or nothing. */
+/** Return why a text is not JSON, or "". */
 export function whyNot(text) {
   try {
     parse(text);
@@ -38,7 +38,7 @@ export function whyNot(text) {
   }
 }
 
-/** Return a value as JSON; `Raw` parts go in as they are, and what is undefined is left out. */
+/** Return a value as JSON; `Raw` parts are written as they are, and undefined fields are omitted. */
 export function write(value) {
   if (value instanceof Raw) return value.text;
   if (Array.isArray(value)) return `[${value.map(write).join(", ")}]`;
@@ -51,7 +51,7 @@ const TOKENS = /"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g;
 const ONE_LINE_CHARS = 60;
 const MAX_TIDY_CHARS = 200_000;
 
-/** Return a value with one space where JSON may have any, a long one with an item a line; no token is changed. */
+/** Reformat JSON: single spaces, and one item per line if it is long. Tokens stay exactly as they are. */
 export function tidy(text) {
   if (text.length > MAX_TIDY_CHARS) return text;
   const tokens = text.match(TOKENS) ?? [];

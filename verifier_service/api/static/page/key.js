@@ -1,4 +1,4 @@
-// The API key of this tab. It is in the session's storage and goes to this service alone.
+// The API key of this tab. It is kept in the session storage and sent to this service only.
 
 import { byId } from "./dom.js";
 
@@ -19,13 +19,13 @@ function keep(text) {
     if (text) sessionStorage.setItem(NAME, text);
     else sessionStorage.removeItem(NAME);
   } catch {
-    // storage is switched off: it holds until the page is left
+    // storage is disabled: the key lasts until the page is closed
   }
 }
 
-const SAYS = "This service may ask for a key. It is kept in this tab only, and forgotten when the tab is closed.";
+const SAYS = "This service may require a key. The key stays in this tab and is forgotten when you close it.";
 
-/** Open the dialog, and say why. */
+/** Open the dialog with the reason. */
 export function askForKey(why = SAYS) {
   byId("key-says").textContent = why;
   byId("key").value = key();
@@ -33,7 +33,7 @@ export function askForKey(why = SAYS) {
   byId("key").focus();
 }
 
-/** Wire the dialog; `onChange` is called when there is another key. */
+/** Wire up the dialog; `onChange` is called when the key changes. */
 export function installKey(onChange) {
   const show = () => {
     byId("key-button").textContent = key() ? "Key ✓" : "Key";

@@ -1,4 +1,4 @@
-// How the service is now: ready or not, its boxes, who waits. Asked for while the page can be seen.
+// The service's current state: readiness, boxes, queue. Polled only while the page is visible.
 
 import { el, fill } from "./dom.js";
 import { getText } from "./api.js";
@@ -7,7 +7,7 @@ import { key } from "./key.js";
 const EVERY_MS = 5_000;
 const MAX_PAUSE_MS = 60_000;
 
-/** Show in `place` how the service is, again and again. Returns a function that asks at once. */
+/** Keep the service's state in `place` up to date. Returns a function that refreshes it at once. */
 export function watch(place) {
   let timer = 0;
   let pauseMs = EVERY_MS;
@@ -38,7 +38,7 @@ async function readiness() {
 
 let refused = null;
 
-/** Ask for what the service counts; a key that was refused once is not tried again. */
+/** Fetch the service's metrics; a key that was refused is not tried again. */
 async function load() {
   if (refused !== null && refused === key()) return { ok: false, status: 401 };
   refused = null;
@@ -50,7 +50,7 @@ async function load() {
   }
 }
 
-/** Return what is of use here of a text in the format of Prometheus. */
+/** Return the numbers needed here from metrics in Prometheus text format. */
 export function read(text) {
   const values = Object.fromEntries([...text.matchAll(/^(verifier_\w+(?:\{[^}]*\})?) (\S+)$/gm)].map(([, name, value]) => [name, Number(value)]));
   const of = (name) => values[name] ?? 0;
@@ -77,9 +77,9 @@ function show(place, ready, counts) {
   fill(
     place,
     status,
-    item("boxes", `${counts.busy}/${boxes}`, "Sandboxes that run a program now, of those that are there"),
-    item("waiting", counts.waiting, "Programs that wait for a sandbox"),
-    item("in hand", counts.inHand, "Submissions that are waiting or running"),
+    item("boxes", `${counts.busy}/${boxes}`, "Busy sandboxes / all sandboxes"),
+    item("waiting", counts.waiting, "Programs waiting for a sandbox"),
+    item("in flight", counts.inHand, "Submissions waiting or running"),
     counts.stored ? item("stored", counts.stored, "Stored submissions that are not done") : null,
   );
 }

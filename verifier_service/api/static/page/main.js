@@ -1,4 +1,4 @@
-// The page: what is typed goes to the service, what comes back is shown.
+// The page: send the form to the service and show the result.
 
 import { get, post } from "./api.js";
 import { showCodeFields } from "./code-fields.js";
@@ -67,7 +67,7 @@ function installForm() {
   );
 }
 
-/** Have another form stand there. */
+/** Replace the form's content. */
 function take(other) {
   running?.abort();
   form = other;
@@ -99,7 +99,7 @@ async function judge() {
   const place = byId("result");
   busy(true);
   showWaiting(place);
-  byId("said").textContent = "It is being judged";
+  byId("said").textContent = "Judging";
   const beganMs = performance.now();
   try {
     const result = await (asked.keep ? stored : direct)(body, running.signal);
@@ -138,7 +138,7 @@ function busy(is) {
   byId("result").setAttribute("aria-busy", String(is));
 }
 
-/** Say what has to be mended first, and go there. */
+/** Show what has to be corrected, and focus that field. */
 function point({ field, message }) {
   tell(message);
   const input = byId(field);
@@ -171,8 +171,8 @@ function installShare() {
 
 const saying = (chars) =>
   chars > LONG_CHARS
-    ? `This link is long (${chars.toLocaleString("en")} characters): browsers take it, but chats and mail may cut it. Send the submission as a file instead if it has to arrive whole.`
-    : "The whole submission is in the link, after the #: that part is sent to no server. Whoever opens it needs access to this service.";
+    ? `This link is long (${chars.toLocaleString("en")} characters): browsers open it, but chat and mail programs may cut it off. If it has to arrive whole, send the submission as a file.`
+    : "The link contains the whole submission after the #, a part that browsers never send to a server. Opening it needs access to this service.";
 
 // Views
 
@@ -192,18 +192,18 @@ async function show() {
     if (shared) take(shared);
     byId("form").dataset.taken = fragment.length;
   } catch (error) {
-    tell(`The link cannot be read: it was cut or changed on its way (${error.message}).`);
+    tell(`The link cannot be read: it is incomplete or was changed (${error.message}).`);
   }
 }
 
 async function learn() {
   try {
     info = await get("v1/info");
-    fill(byId("foot"), `grpo-verifier ${info.version}`, el("span", {}, `sandbox: ${info.runner}`), el("span", {}, `up to ${info.max_body_mb} MB a request`));
+    fill(byId("foot"), `grpo-verifier ${info.version}`, el("span", {}, `sandbox: ${info.runner}`), el("span", {}, `up to ${info.max_body_mb} MB per request`));
     if (form.kind === "code") draw();
   } catch (failure) {
     if (failure.status === undefined) throw failure;
-    fill(byId("foot"), failure.status === 401 ? "What this service can judge is told to who has a key." : "");
+    fill(byId("foot"), failure.status === 401 ? "Enter a key to see what this service can judge." : "");
   }
 }
 

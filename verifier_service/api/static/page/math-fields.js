@@ -1,4 +1,4 @@
-// The part of the form that says how an answer is judged.
+// The part of the form for math answers.
 
 import { el, fill, unfolding } from "./dom.js";
 import { areaField, choiceField } from "./fields.js";
@@ -15,8 +15,8 @@ export function showMathFields(place, form) {
       areaField(one ? "Reference" : `Reference ${index + 1}`, form.references, index, {
         id: `reference-${index}`,
         rows: 1,
-        placeholder: index === 0 ? "\\frac{1}{2}, or a solution that ends in \\boxed{…}" : "another right answer",
-        help: index === 0 ? "What the answer should equal, in any form. Of several, any one counts." : undefined,
+        placeholder: index === 0 ? "\\frac{1}{2}, or a solution that ends in \\boxed{…}" : "another correct answer",
+        help: index === 0 ? "The correct answer, in any form. With several references, the answer has to equal one of them." : undefined,
       }),
       one
         ? null
@@ -52,8 +52,8 @@ function options(form) {
     "div",
     { className: "grid" },
     choiceField("Form of the answer", form, "form", [
-      ["equal", "any that is equal"],
-      ["final", "final: nothing left to work out"],
+      ["equal", "equal: any form"],
+      ["final", "final: nothing left to compute"],
     ]),
     choiceField("Rounding", form, "rounding", [
       ["none", "none: equal exactly"],
@@ -62,9 +62,9 @@ function options(form) {
     el(
       "fieldset",
       { className: "wide" },
-      el("legend", {}, "Only these rules may find the answer"),
+      el("legend", {}, "Rules for finding the answer"),
       el("div", { className: "checks" }, rules),
-      el("p", { className: "help" }, "None ticked: all of them, in this order of trust."),
+      el("p", { className: "help" }, "Tick some to use only these. If none is ticked, all are used, the most reliable first."),
     ),
   );
 }

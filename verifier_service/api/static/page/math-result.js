@@ -1,10 +1,10 @@
-// Why an answer equals the reference, or does not.
+// Why an answer does or does not equal the reference.
 
 import { el } from "./dom.js";
 import { formula } from "./latex.js";
 import { inline } from "./text.js";
 
-/** Return what there is to see of a math result. */
+/** Return the parts of a math result: answer, reference and reason. */
 export function mathParts(result, asked) {
   const told = result.explanation ?? {};
   const answer = told.answer ?? result.extracted;
@@ -15,12 +15,12 @@ export function mathParts(result, asked) {
   return el(
     "section",
     { className: "part" },
-    el("h3", {}, told.answer ? "As it was read" : "Answer and reference"),
+    el("h3", {}, told.answer ? "How it was read" : "Answer and reference"),
     el(
       "div",
       { className: "equation" },
       side("Answer", answer, told.answer),
-      el("span", { className: `relation ${unsure ? "" : equal ? "good" : "bad"}`, role: "img", "aria-label": unsure ? "compared with" : equal ? "equals" : "is not" }, unsure ? "?" : equal ? "=" : "≠"),
+      el("span", { className: `relation ${unsure ? "" : equal ? "good" : "bad"}`, role: "img", "aria-label": unsure ? "compared with" : equal ? "equals" : "does not equal" }, unsure ? "?" : equal ? "=" : "≠"),
       reference === null ? null : side("Reference", reference, told.reference),
     ),
     proof(result, told),
@@ -35,7 +35,7 @@ const shortReference = (asked) =>
     ? asked.references.find((one) => one.trim())
     : null;
 
-/** Return the reason, and where there is one, the point that refutes it. */
+/** Return the reason, and the point at which the two differ, if there is one. */
 function proof(result, told) {
   const why = result.message.slice(result.message.lastIndexOf(": ") + 2);
   const words = el(
@@ -52,7 +52,7 @@ function proof(result, told) {
     el(
       "table",
       { className: "point" },
-      el("caption", {}, point.length ? ["The point that refutes it: ", formula(where, { label: where })] : "Their values"),
+      el("caption", {}, point.length ? ["They differ at: ", formula(where, { label: where })] : "Their values"),
       el(
         "tbody",
         {},

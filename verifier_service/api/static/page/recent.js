@@ -1,4 +1,4 @@
-// What the service has stored, the newest first: durable submissions and their results.
+// Stored submissions and their results, newest first.
 
 import { el, fill } from "./dom.js";
 import { get } from "./api.js";
@@ -14,10 +14,10 @@ const STATES = ["queued", "running", "done", "cancelled"];
 
 const wanted = { state: "", kind: "", verdict: "", hours: "", label: "", batch_id: "" };
 
-/** Build the view in `place` and load what there is; `info` returns what the service says of itself. */
+/** Build the view in `place` and load the first page; `info` returns the answer of /v1/info. */
 export function showRecent(place, info) {
   const list = el("div", { className: "rows-list" });
-  const more = el("button", { type: "button", hidden: true }, "Older ones");
+  const more = el("button", { type: "button", hidden: true }, "Load older");
   const says = el("p", { className: "help", role: "status" });
   const seen = [];
   let cursor = null;
@@ -45,7 +45,7 @@ export function showRecent(place, info) {
   const draw = () => {
     const shown = wanted.verdict ? seen.filter((one) => one.result?.verdict === wanted.verdict) : seen;
     more.hidden = cursor === null;
-    says.textContent = wanted.verdict ? `${shown.length} of the ${seen.length} that are loaded` : seen.length ? `${seen.length} shown` : "";
+    says.textContent = wanted.verdict ? `${shown.length} of ${seen.length} loaded` : seen.length ? `${seen.length} shown` : "";
     fill(list, shown.length ? shown.map((one) => row(one, info)) : nothing(...empty()));
   };
 
@@ -93,8 +93,8 @@ function filters(load, draw) {
 function empty() {
   const filtered = Object.values(wanted).some(Boolean);
   return filtered
-    ? ["Nothing fits these filters", "Take some away to see more."]
-    : ["Nothing is stored yet", "What is sent to POST /v1/submissions appears here, and what is judged on this page with “Keep under Recent”. With keys, each client sees its own."];
+    ? ["Nothing matches these filters", "Remove some to see more."]
+    : ["Nothing is stored yet", "Submissions sent to POST /v1/submissions appear here, and those judged on this page with “Keep under Recent”. If the service has keys, each client sees only its own."];
 }
 
 const nothing = (title, says) => el("div", { className: "blank small" }, el("h2", {}, title), el("p", {}, inline(says ?? "", 600)));
@@ -122,7 +122,7 @@ function row(one, info) {
     const place = el("div", { className: "result" });
     details.append(
       facts(one),
-      one.result ? place : el("p", { className: "help" }, `It is ${one.state}${one.position ? `, with ${one.position} before it in line` : ""}.`),
+      one.result ? place : el("p", { className: "help" }, `State: ${one.state}${one.position ? `; ${one.position} ahead of it in the queue` : ""}.`),
     );
     if (one.result) showResult(place, one.result, { info: info() });
   });
@@ -143,7 +143,7 @@ function facts(one) {
     ["id", one.id],
     ["batch", one.batch_id],
     ["sent as", one.submission_id],
-    ["attempts", one.attempt > 1 ? `${one.attempt}; the last that failed: ${one.attempts.at(-1)?.reason ?? "?"}` : ""],
+    ["attempts", one.attempt > 1 ? `${one.attempt}; the last failure: ${one.attempts.at(-1)?.reason ?? "?"}` : ""],
     ["finished", one.finished_at ? new Date(one.finished_at).toLocaleString() : ""],
   ];
   return el(

@@ -1,4 +1,4 @@
-// What a submission came to: the verdict first, then why.
+// The result of a submission: the verdict first, then the reasons.
 
 import { copyButton, el, fill, unfolding } from "./dom.js";
 import { phases, seconds } from "./bars.js";
@@ -7,8 +7,8 @@ import { codeParts } from "./code-result.js";
 import { block, inline } from "./text.js";
 import { meaning, RULES, SIGNALS, VERDICTS } from "./words.js";
 
-/** Show a result. `asked` is the form that it came of, or null where only the result is kept; `info` is what the
- * service says of itself, or null; `again` judges it once more, if that can be done. */
+/** Show a result. `asked` is the form that was sent, or null for a stored result; `info` is the answer of /v1/info, or
+ * null; `again` judges the submission again, if that is possible. */
 export function showResult(place, result, { asked = null, info = null, tookS, again } = {}) {
   fill(
     place,
@@ -21,7 +21,7 @@ export function showResult(place, result, { asked = null, info = null, tookS, ag
   );
 }
 
-/** Show that nothing was judged yet. */
+/** Show the empty state, before anything is judged. */
 export function showNothing(place) {
   fill(
     place,
@@ -29,15 +29,15 @@ export function showNothing(place) {
       "div",
       { className: "blank" },
       el("p", { className: "blank-sign", "aria-hidden": "true" }, "✓"),
-      el("h2", {}, "See why it got what it got"),
-      el("p", {}, "Paste a completion, or take an example, and press Judge. Here you will see the verdict and the score, what was found in the completion and by which rule, and the proof or each test."),
+      el("h2", {}, "See a verdict and its reasons"),
+      el("p", {}, "Paste a completion, or choose an example, and press Judge. Here you will see the verdict and score, the answer or program found in the completion, and the proof or the tests."),
     ),
   );
 }
 
-/** Show that it is being judged. */
+/** Show that judging is in progress. */
 export function showWaiting(place) {
-  fill(place, el("div", { className: "blank" }, el("div", { className: "spinner", "aria-hidden": "true" }), el("p", {}, "It is being judged …")));
+  fill(place, el("div", { className: "blank" }, el("div", { className: "spinner", "aria-hidden": "true" }), el("p", {}, "Judging …")));
 }
 
 function banner(result, tookS, again) {
@@ -63,7 +63,7 @@ function banner(result, tookS, again) {
     ),
     result.message && result.verdict !== "compile_error" ? el("p", { className: "message" }, inline(result.message, 3_000)) : null,
     result.verdict === "judge_error"
-      ? el("p", { className: "help" }, result.retryable ? "The failure was the service's: the same submission may be sent again." : "The request is to blame: sent again as it is, it will come to the same.")
+      ? el("p", { className: "help" }, result.retryable ? "The service failed: you can send the same submission again." : "The request cannot be judged as it is: change it before you send it again.")
       : null,
     button,
   );
@@ -73,7 +73,7 @@ function extracted(result, asked) {
   const text = result.extracted;
   if (typeof text !== "string") return null;
   const rule = result.extracted_by;
-  const what = result.kind === "code" ? "The program that was found" : "The answer that was found";
+  const what = result.kind === "code" ? "Program found" : "Answer found";
   const says = rule ? el("p", { className: "by" }, "by the rule ", el("code", {}, rule), `: ${RULES[rule] ?? ""}`) : null;
   const where = asked && result.kind === "math" ? place(text, asked.completion) : null;
   const shown = block(text, { label: what, empty: "nothing" });
@@ -82,14 +82,14 @@ function extracted(result, asked) {
 
 const AROUND = 160;
 
-/** Return where in the completion the answer stands, marked in what is around it. */
+/** Return the part of the completion around the answer, with the answer marked. */
 function place(text, completion) {
   const at = completion.lastIndexOf(text);
   if (at < 0 || !text) return null;
   const [from, to] = [Math.max(at - AROUND, 0), Math.min(at + text.length + AROUND, completion.length)];
   return el(
     "p",
-    { className: "context", "aria-label": "Where it stands in the completion" },
+    { className: "context", "aria-label": "The answer in the completion" },
     from ? "…" : "",
     inline(completion.slice(from, at), AROUND),
     el("mark", {}, inline(text)),
@@ -109,7 +109,7 @@ function signals(names) {
       { className: "signals" },
       names.map((name) => el("li", {}, el("code", {}, inline(name)), " ", SIGNALS[name] ?? "")),
     ),
-    el("p", { className: "help" }, "What the sandbox saw. It is never a verdict by itself."),
+    el("p", { className: "help" }, "Observations of the sandbox. A signal alone never decides the verdict."),
   );
 }
 

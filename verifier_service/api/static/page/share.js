@@ -1,4 +1,4 @@
-// A submission as a link: in the fragment, which a browser sends to nobody, packed and in letters that a URL may have.
+// A submission as a link. It is compressed into the fragment, which browsers never send to a server.
 
 import { difference, fitted } from "./state.js";
 
@@ -7,15 +7,15 @@ export const LONG_CHARS = 8_000;
 const MAX_CHARS = 2_000_000;
 const MAX_UNPACKED_BYTES = 8 * 1024 * 1024;
 
-/** Return the fragment that stands for a form. */
+/** Return the fragment for a form. */
 export async function packed(form) {
   const text = JSON.stringify({ ...difference({ ...form, keep: false }), kind: form.kind });
   return MARK + toLetters(await through(new TextEncoder().encode(text), new CompressionStream("deflate-raw")));
 }
 
-/** Return the form that a fragment stands for; null where it is of another kind.
+/** Return the form in a fragment; null if the fragment is not a shared form.
  *
- * Throws Error: it is cut or changed. */
+ * Throws Error if it is incomplete or was changed. */
 export async function unpacked(fragment) {
   if (!fragment.startsWith(MARK)) return null;
   if (fragment.length > MAX_CHARS) throw new Error(`it has ${fragment.length} characters`);
@@ -32,7 +32,7 @@ async function through(bytes, stream) {
     const { done, value } = await reader.read();
     if (done) break;
     size += value.length;
-    if (size > MAX_UNPACKED_BYTES) throw new Error("what is in it is too large");
+    if (size > MAX_UNPACKED_BYTES) throw new Error("its content is too large");
     parts.push(value);
   }
   const whole = new Uint8Array(size);

@@ -1,4 +1,4 @@
-// What stands in the form: plain data, all of it texts as they were typed, so that a link holds it as it is.
+// The form's content as plain data. Values are kept as typed, so that a shared link restores them exactly.
 
 export const TEST_KINDS = ["call", "stdio", "assert", "pytest"];
 export const LIMITS = ["time_limit_s", "wall_limit_s", "memory_limit_mb", "output_limit_kb", "max_processes"];
@@ -37,7 +37,7 @@ export function empty() {
   };
 }
 
-/** Return a form with what `given` says, as far as it fits: a link may have come from anywhere. */
+/** Return a form with the values of `given` that fit; the rest is ignored, because a link can come from anywhere. */
 export function fitted(given, pattern = empty()) {
   if (Array.isArray(pattern)) {
     if (!Array.isArray(given)) return pattern;
@@ -55,7 +55,7 @@ export function fitted(given, pattern = empty()) {
   return typeof given === typeof pattern ? given : pattern;
 }
 
-/** Return what of a form is not as in an empty one: what a link needs to hold. */
+/** Return the values that differ from an empty form: a link needs no others. */
 export function difference(form, pattern = empty()) {
   if (Array.isArray(form)) return JSON.stringify(form) === JSON.stringify(pattern) ? undefined : form;
   if (form === null || typeof form !== "object") return form === pattern ? undefined : form;

@@ -1,9 +1,9 @@
-// From the form to a submission as the service takes it.
+// Convert the form to a request to the service.
 
 import { Raw, parse, whyNot, write } from "./json.js";
 import { LIMITS } from "./state.js";
 
-/** What somebody has to mend before it can be sent: `field` is the id of an input. */
+/** Something to correct before the form can be sent; `field` is the id of the input. */
 export class Mistake extends Error {
   constructor(field, message) {
     super(message);
@@ -21,7 +21,7 @@ export function bodyOf(form, label) {
 
 function math(form) {
   const references = form.references.filter((one) => one.trim());
-  if (!references.length) throw new Mistake("reference-0", "A reference is needed: what the answer should equal.");
+  if (!references.length) throw new Mistake("reference-0", "Enter a reference: the correct answer.");
   return {
     kind: "math",
     completion: form.completion,
@@ -56,10 +56,10 @@ export function testsOf(tests) {
 const MAKERS = {
   call: (tests) => ({
     kind: "call",
-    entry_point: needed(tests.entry_point.trim(), "entry_point", "The name of what is called is needed."),
+    entry_point: needed(tests.entry_point.trim(), "entry_point", "Enter the name of the function to call."),
     cases: tests.calls.map((one, index) => ({
       args: new Raw(list(one.args, `call-${index}-args`)),
-      expected: new Raw(json(one.expected, `call-${index}-expected`, "What is expected")),
+      expected: new Raw(json(one.expected, `call-${index}-expected`, "The expected value")),
     })),
     checker: checker(tests),
     prelude: tests.prelude || undefined,
@@ -74,7 +74,7 @@ const MAKERS = {
   }),
   assert: (tests) => ({
     kind: "assert",
-    code: needed(tests.code, "tests-code", "The tests are needed: assert statements, or a function `check`."),
+    code: needed(tests.code, "tests-code", "Enter the tests: assert statements, or a function `check`."),
     entry_point: tests.entry_point.trim() || undefined,
     process: tests.process === "separate" ? undefined : tests.process,
     prelude: tests.prelude || undefined,
@@ -82,7 +82,7 @@ const MAKERS = {
   pytest: (tests) => ({
     kind: "pytest",
     files: Object.fromEntries(
-      tests.files.map((one, index) => [needed(one.name.trim(), `file-${index}-name`, "A name is needed."), one.text]),
+      tests.files.map((one, index) => [needed(one.name.trim(), `file-${index}-name`, "Enter a file name."), one.text]),
     ),
     module: tests.module.trim() || undefined,
     process: tests.process === "separate" ? undefined : tests.process,
@@ -97,7 +97,7 @@ function checker(tests) {
   }
   if (tests.checker !== "judge" || tests.kind !== "stdio") return tests.checker || undefined;
   const { language, code, protocol } = tests.judge;
-  return { kind: "judge", language, code: needed(code, "judge-code", "The judge's program is needed."), protocol: protocol || undefined };
+  return { kind: "judge", language, code: needed(code, "judge-code", "Enter the judge's program."), protocol: protocol || undefined };
 }
 
 function needed(text, field, message) {
@@ -106,13 +106,13 @@ function needed(text, field, message) {
 }
 
 function json(text, field, what) {
-  if (!text.trim()) throw new Mistake(field, `${what}: a JSON value is needed, such as 3, "text", [1, 2] or null.`);
+  if (!text.trim()) throw new Mistake(field, `${what}: enter a JSON value, such as 3, "text", [1, 2] or null.`);
   const why = whyNot(text);
-  if (why) throw new Mistake(field, `${what}: this is not JSON. ${why}`);
+  if (why) throw new Mistake(field, `${what}: this is not valid JSON. ${why}`);
   return text;
 }
 
-/** Return a list of arguments as JSON; the brackets may be left out. */
+/** Return a list of arguments as JSON; the outer brackets are optional. */
 function list(text, field) {
   const trimmed = text.trim();
   const bracketed = `[${trimmed}]`;
@@ -123,6 +123,6 @@ function list(text, field) {
 function number(text, field) {
   if (text === undefined || !text.trim()) return undefined;
   const value = Number(text);
-  if (!Number.isFinite(value)) throw new Mistake(field, `${JSON.stringify(text)}: a number is needed, or nothing for the default.`);
+  if (!Number.isFinite(value)) throw new Mistake(field, `${JSON.stringify(text)}: enter a number, or leave the field empty for the default.`);
   return new Raw(text.trim().match(/^-?\d+(\.\d+)?$/) ? text.trim() : String(value));
 }

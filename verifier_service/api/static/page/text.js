@@ -1,15 +1,15 @@
-// Texts of strangers, shown so that what they hold can be seen: as text, never as HTML, with what would hide or turn
-// the rest around made visible, and not all of ten megabytes at once.
+// Display untrusted text safely: never as HTML, with invisible and direction-changing characters made visible, and long
+// texts piece by piece.
 
 import { counted, el } from "./dom.js";
 
 const FIRST_CHARS = 20_000;
 const MORE_CHARS = 200_000;
 
-// Controls but tab and newline, soft hyphens, what has no width, marks and embeddings of direction, private use.
+// Control characters except tab and newline, soft hyphens, zero-width and bidirectional formatting characters.
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
-/** Return nodes for a text in which nothing is hidden. */
+/** Return nodes for a text, with hidden characters shown as their code points. */
 export function visible(text) {
   const nodes = [];
   let from = 0;
@@ -23,7 +23,7 @@ export function visible(text) {
   return nodes;
 }
 
-/** Return a block with a text; the rest of a long one comes piece by piece. */
+/** Return a block with a text; a button shows more of a long one. */
 export function block(text, { label, empty = "empty" } = {}) {
   const pre = el("pre", { className: "block", tabIndex: 0, role: "region", "aria-label": label });
   if (text === "") {
@@ -47,5 +47,5 @@ export function block(text, { label, empty = "empty" } = {}) {
   return el("div", { className: "long" }, pre, more);
 }
 
-/** Return a short text with what is hidden made visible, cut where it is long. */
+/** Return a text for use in a line: hidden characters are made visible, and it is truncated. */
 export const inline = (text, most = 400) => visible(text.length > most ? `${text.slice(0, most)}…` : text);

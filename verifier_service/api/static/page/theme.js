@@ -1,4 +1,5 @@
-// Light or dark: set before anything is painted, so this one is no module. The button is given its part in `main.js`.
+// Light or dark theme. This is a classic script, not a module: it has to run before the first paint, or the page would
+// flash. `main.js` installs the button.
 (() => {
   const NAMES = ["auto", "light", "dark"];
   const SIGNS = { auto: "◐ Auto", light: "☀ Light", dark: "☾ Dark" };
@@ -7,7 +8,7 @@
     try {
       return localStorage.getItem("theme");
     } catch {
-      return null; // storage is switched off: the system's own holds
+      return null; // storage is disabled: follow the system
     }
   };
 
@@ -16,14 +17,14 @@
     try {
       localStorage.setItem("theme", name);
     } catch {
-      // it holds until the page is left
+      // storage is disabled: the choice lasts until the page is closed
     }
   };
 
   apply(NAMES.includes(kept()) ? kept() : "auto");
 
   window.theme = {
-    /** Have a button go from one theme to the next. */
+    /** Make a button switch to the next theme. */
     install(button) {
       const show = () => {
         const name = document.documentElement.dataset.theme;

@@ -1,4 +1,4 @@
-"""The one table of the first services, which made it by themselves: only a file that has none gets it here."""
+"""The table of the first versions, which created it without migrations; it is created only if it is missing."""
 
 from alembic import op
 
@@ -18,6 +18,6 @@ CREATE TABLE IF NOT EXISTS submissions (
 
 
 def upgrade() -> None:
-    """Make the table where there is none. Only files had it."""
+    """Create the table if it is missing. Only SQLite files had it."""
     if op.get_bind().dialect.name == "sqlite":
         op.execute(_TABLE)

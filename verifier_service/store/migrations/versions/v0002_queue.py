@@ -1,6 +1,6 @@
-"""Small rows apart from their texts, batches, attempts, leases. What the first table held is taken over.
+"""Separate short columns from texts; add batches, attempts and leases. Rows of the first table are copied.
 
-The tables are written out here as they were with this version; those of `models` go on changing.
+The tables are spelled out here as they were in this version, because `models` keeps changing.
 """
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ _NOW = "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 def upgrade() -> None:
-    """Make the tables and take over the rows of the first one."""
+    """Create the tables and copy the rows of the first one."""
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     if is_sqlite:
         op.execute("DROP INDEX IF EXISTS by_state")
@@ -103,7 +103,7 @@ def _make_tables() -> None:
 
 
 def _take_over() -> None:
-    """Copy the rows of a first file. Each becomes a batch of its own; what was running is queued again."""
+    """Copy the rows of a first-version file. Each becomes its own batch; running rows are queued again."""
     changed = f"min(changed_at, {_NOW})"
     op.execute(
         "INSERT INTO submissions (serial, id, batch_id, client, item_id, kind, state, attempt, deaths, due_at, "
