@@ -183,15 +183,18 @@ def test_a_request_is_its_clients_in_the_log(service: Service) -> None:
         ({"VERIFIER_API_KEY": ""}, "VERIFIER_API_KEY='': it is empty, and an empty key is no key"),
         ({"VERIFIER_API_KEY": "  "}, "VERIFIER_API_KEY='...': it is empty"),
         ({"VERIFIER_API_KEY_FILE": ""}, "VERIFIER_API_KEY_FILE=''"),
-        ({"VERIFIER_API_KEY_FILE": "/dev/null"}, "VERIFIER_API_KEY_FILE /dev/null: it is empty"),
+        ({"VERIFIER_API_KEY_FILE": "/dev/null"}, "VERIFIER_API_KEY_FILE /dev/null: the file is empty"),
         ({"VERIFIER_API_KEY_FILE": "/nowhere"}, "VERIFIER_API_KEY_FILE /nowhere: it cannot be read"),
         ({"VERIFIER_API_KEY": "a", "VERIFIER_API_KEY_FILE": "/etc/hostname"}, "are both set"),
         ({"VERIFIER_KEYS_FILE": "/nowhere"}, "/nowhere: there is no such file; `python -m verifier_service keys add"),
         ({"VERIFIER_KEYS_FILE": "/etc/passwd"}, "/etc/passwd, line 1"),
-        ({"VERIFIER_HOST": "0.0.0.0"}, "VERIFIER_HOST '0.0.0.0': others reach this address, and there is no key"),
+        (
+            {"VERIFIER_HOST": "0.0.0.0"},
+            "VERIFIER_HOST is '0.0.0.0': other machines can reach this address, and there is no key",
+        ),
         ({"VERIFIER_HOST": "::"}, "there is no key"),
         ({"VERIFIER_HOST": "some.name"}, "there is no key"),
-        ({"VERIFIER_PUBLISHED_ON": "10.0.0.1"}, "VERIFIER_HOST '10.0.0.1': others reach this address"),
+        ({"VERIFIER_PUBLISHED_ON": "10.0.0.1"}, "VERIFIER_HOST is '10.0.0.1': other machines can reach this address"),
     ],
 )
 def test_a_service_does_not_start_open_by_mistake(env: dict[str, str], said: str) -> None:
@@ -297,7 +300,7 @@ def test_a_mounted_secret_may_change_too(tmp_path: Path, monkeypatch: pytest.Mon
     assert found.find(b"old") is None
     secret.write_text("")
     assert found.find(b"newer") is not None
-    assert "it is empty" in (found.check() or "")
+    assert "the file is empty" in (found.check() or "")
 
 
 def test_an_empty_file_of_keys_lets_nobody_in(tmp_path: Path) -> None:

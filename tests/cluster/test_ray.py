@@ -215,7 +215,7 @@ def test_a_node_without_sandboxes_and_one_of_another_build_are_named_and_get_no_
     bare = cluster.add_node(VERIFIER_RUNNER="docker", DOCKER_HOST=f"unix://{tmp_path}/none")
     cluster.deploy({"num_replicas": fit + 1}, wait=False)
     until(
-        lambda: "has no sandboxes and is given no work: docker cannot be used" in cluster.messages(),
+        lambda: "has no sandboxes and gets no work: docker is unavailable" in cluster.messages(),
         "named",
         cluster.messages,
     )
@@ -228,7 +228,7 @@ def test_a_node_without_sandboxes_and_one_of_another_build_are_named_and_get_no_
     with (tmp_path / "verifier_service" / "checkers" / "text.py").open("a") as file:
         file.write("# another build\n")
     cluster.add_node(PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]]))
-    until(lambda: "both have to be the same" in cluster.messages(), "refused", cluster.messages)
+    until(lambda: "both must be the same" in cluster.messages(), "refused", cluster.messages)
     assert Counter(cluster.messages().split())["grpo-verifier"] == 2
     assert verdicts(http.post("/v1/verify", json={"submissions": sleepers(12, 0.0, "other")})) == of_sleepers(12)
     assert cluster.count() == fit

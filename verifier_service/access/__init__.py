@@ -1,1 +1,1 @@
-"""Who may ask, and for how much."""
+"""Clients and their keys."""

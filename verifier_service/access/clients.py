@@ -1,4 +1,4 @@
-"""Who asks: what a key stands for, and what it may have in hand."""
+"""Clients: whom a key identifies, and how much that client may send."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Client:
-    """A client of the service. `name` is that of its key; without keys all requests are one client's."""
+    """A client of the service. `name` is its key's name; without keys, all requests belong to one client."""
 
     name: str = ""
     max_in_hand: int | None = None
-    """Submissions that it may have waiting and running at once; None: as many as the service takes."""
+    """The most submissions waiting and running at once; None: as many as the service accepts."""
     requests_per_minute: int | None = None
-    """Requests that it may send in a minute; None: as many as it likes."""
+    """The most requests per minute; None: unlimited."""
 
 
 ANYBODY = Client()
-"""The client of a service that asks for no key, and of the command line."""
+"""The client of a service without keys, and of the command line."""
 
 asking: ContextVar[Client] = ContextVar("asking", default=ANYBODY)
-"""The client for whom the current task works."""
+"""The client for which the current task works."""

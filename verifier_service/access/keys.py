@@ -1,8 +1,8 @@
-"""Keys: who may ask. Named ones are kept in a file that is read again when it changes; nothing has to be restarted.
+"""Keys of clients. They are kept in a file, which a running service reads again when it changes.
 
-The file has one JSON object a line and holds no secret, only the SHA-256 of each. A slow hash, as for passwords, would
-add nothing: a secret that `new_secret` made has 256 random bits, which nobody finds by trying, and every request would
-pay for it. Everything is compared with everything, in constant time, so that no answer tells how near a guess came.
+The file has one JSON object per line. It contains no secrets, only the SHA-256 of each. A slow password hash would add
+no security, because a secret of `new_secret` has 256 random bits and cannot be guessed, but it would slow down every
+request. A given key is compared with all keys, in constant time, so that the timing reveals nothing about a guess.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ from verifier_service.settings import Settings
 log = structlog.get_logger()
 
 PREFIX = "gvk_"
-"""What every secret begins with, so that scanners for leaked secrets, and people, know one when they see it."""
+"""The prefix of every secret, by which people and scanners for leaked secrets recognize it."""
 DEFAULT = "default"
 """The name of the key that VERIFIER_API_KEY sets."""
 LOOK_AGAIN_S = 1.0
@@ -38,18 +38,19 @@ _UNITS = {"m": 60, "h": 3600, "d": 86400}
 
 
 OPEN_TO_ALL = (
-    "VERIFIER_HOST {address!r}: others reach this address, and there is no key: whoever does could have programs run. "
-    "Set VERIFIER_API_KEY, or VERIFIER_KEYS_FILE (`python -m verifier_service keys add NAME` makes keys), or listen on "
-    "127.0.0.1; or say --insecure (VERIFIER_INSECURE=1) if something before this service decides who may ask"
+    "VERIFIER_HOST is {address!r}: other machines can reach this address, and there is no key, so anyone could run "
+    "programs here. Set VERIFIER_API_KEY, or VERIFIER_KEYS_FILE (`python -m verifier_service keys add NAME` creates "
+    "keys), or listen on 127.0.0.1; or use --insecure (VERIFIER_INSECURE=1) if a proxy in front of this service "
+    "controls access"
 )
 
 
 class KeysBroken(Exception):
-    """The keys cannot be read, or a command cannot be carried out on them; the message names file, line and field."""
+    """The keys cannot be read or changed; the message names file, line and field."""
 
 
 class Key(BaseModel):
-    """One key: a line of the file."""
+    """One key; a line of the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,12 +63,12 @@ class Key(BaseModel):
 
     @property
     def client(self) -> Client:
-        """Whom it stands for."""
+        """The client that the key identifies."""
         return Client(self.name, self.max_in_hand, self.requests_per_minute)
 
     @property
     def has_expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether it has expired."""
         return self.expires is not None and self.expires <= datetime.now(UTC)
 
 
@@ -77,15 +78,15 @@ def new_secret() -> str:
 
 
 def sha256_of(secret: bytes) -> str:
-    """Return what is kept of a secret."""
+    """Return the digest that is stored for a secret."""
     return hashlib.sha256(secret).hexdigest()
 
 
 def expiry(text: str, now: datetime | None = None) -> datetime:
-    """Read when a key expires: a date (`2027-01-31`), a moment in ISO 8601, or a time from now (`90d`, `12h`, `30m`).
+    """Parse when a key expires: a date (`2027-01-31`), a time in ISO 8601, or a time from now (`90d`, `12h`, `30m`).
 
     Raises:
-        KeysBroken: it is none of these, or is over already.
+        KeysBroken: it has none of these formats, or is in the past.
     """
     now = now or datetime.now(UTC)
     if found := re.fullmatch(r"(\d{1,6})([mhd])", text):
@@ -107,13 +108,13 @@ def read(path: Path) -> list[Key]:
     """Return the keys of a file.
 
     Raises:
-        KeysBroken: it cannot be read, or a line of it is no key, or a name is there twice.
+        KeysBroken: it cannot be read, a line is not a key, or a name occurs twice.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         raise KeysBroken(
-            f"{path}: there is no such file; `python -m verifier_service keys add NAME` makes it"
+            f"{path}: there is no such file; `python -m verifier_service keys add NAME` creates it"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise KeysBroken(f"{path}: it cannot be read: {error}") from error
@@ -122,7 +123,7 @@ def read(path: Path) -> list[Key]:
     twice = sorted({name for name in names if names.count(name) > 1 or name == DEFAULT})
     if twice:
         raise KeysBroken(
-            f"{path}: the name {twice[0]!r} is taken: names must differ, and {DEFAULT!r} is VERIFIER_API_KEY"
+            f"{path}: the name {twice[0]!r} is taken: names must be unique, and {DEFAULT!r} is VERIFIER_API_KEY"
         )
     return keys
 
@@ -137,22 +138,24 @@ def _key(path: Path, number: int, line: str) -> Key:
 
 
 def add(path: Path, key: Key) -> None:
-    """Add a key to the file, which is made if it is not there.
+    """Add a key to the file; create the file if necessary.
 
     Raises:
         KeysBroken: the name is taken, or the file is broken.
     """
     with _changing(path) as keys:
         if key.name == DEFAULT or key.name in {one.name for one in keys}:
-            raise KeysBroken(f"name {key.name!r}: there is a key of this name; revoke it first, or choose another")
+            raise KeysBroken(
+                f"name {key.name!r}: there is already a key with this name; revoke it first, or choose another name"
+            )
         keys.append(key)
 
 
 def revoke(path: Path, name: str) -> None:
-    """Take a key out of the file.
+    """Remove a key from the file.
 
     Raises:
-        KeysBroken: there is none of this name, or the file is broken.
+        KeysBroken: there is no key with this name, or the file is broken.
     """
     with _changing(path) as keys:
         kept = [key for key in keys if key.name != name]
@@ -164,7 +167,7 @@ def revoke(path: Path, name: str) -> None:
 
 @contextmanager
 def _changing(path: Path) -> Iterator[list[Key]]:
-    """Hand out the keys to be changed, and then put a new file in the place of the old one, whole or not at all."""
+    """Yield the keys for changing, then replace the file atomically. A lock excludes other commands."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / f".{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -182,7 +185,7 @@ def _write(path: Path, keys: Iterable[Key]) -> None:
                 file.write(json.dumps(key.model_dump(mode="json", exclude_none=True)) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        if old is not None:  # the service may run as another user than the one who adds keys
+        if old is not None:  # keep mode and owner: the service may run as another user than this command
             os.chmod(name, old.st_mode & 0o777)
             if os.geteuid() == 0:
                 os.chown(name, old.st_uid, old.st_gid)
@@ -196,18 +199,18 @@ def _write(path: Path, keys: Iterable[Key]) -> None:
 
 
 def are_wanted(settings: Settings) -> bool:
-    """Tell whether requests must carry a key. A file in which there is none lets nobody in."""
+    """Return whether requests need a key. With an empty keys file, no request is accepted."""
     return any(one is not None for one in (settings.api_key, settings.api_key_file, settings.keys_file))
 
 
 def is_open_to_all(settings: Settings) -> bool:
-    """Tell whether others would be served without a key although nobody said so."""
+    """Return whether other machines would be served without a key although no setting allows it."""
     address = settings.published_on or settings.host
     return not (settings.insecure or are_wanted(settings) or _is_loopback(address))
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches what listens on `host`."""
+    """Return whether only this machine can reach `host`."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -216,14 +219,14 @@ def _is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class _Kept:
-    """A key with what its secret may come as: clients differ in how they write letters beyond ASCII in a header."""
+    """A key with the digests of its secret in all encodings: clients differ in how they send non-ASCII headers."""
 
     key: Key
     digests: tuple[str, ...]
 
 
 class Keys:
-    """The keys of a service, which notices by itself when their files change."""
+    """The keys of a service; it notices when the files change."""
 
     def __init__(self, settings: Settings) -> None:
         """Read the keys.
@@ -237,24 +240,24 @@ class Keys:
         self._stamp: object = None
         self._looked_s = time.monotonic()
         self.trouble: str | None = None
-        """Why the files, as they are now, are not what is in force; the keys read before are."""
+        """Why the current files cannot be read; the keys read before stay valid."""
         if settings.api_key is not None and settings.api_key_file is not None:
-            raise KeysBroken("VERIFIER_API_KEY and VERIFIER_API_KEY_FILE are both set: leave one of them out")
+            raise KeysBroken("VERIFIER_API_KEY and VERIFIER_API_KEY_FILE are both set: set only one of them")
         self._stamp = self._seen()
         self._kept = self._read()
 
     @property
     def wanted(self) -> bool:
-        """Whether requests must carry a key."""
+        """Whether requests need a key."""
         return self._wanted
 
     @property
     def names(self) -> list[str]:
-        """The names of all keys, expired ones too."""
+        """The names of all keys, including expired ones."""
         return [kept.key.name for kept in self._kept]
 
     def find(self, secret: bytes) -> Key | None:
-        """Return the key that `secret` is, an expired one too, or None."""
+        """Return the key with this secret, even if it has expired; None if there is none."""
         self._look_again()
         given = sha256_of(secret)
         found = None
@@ -265,7 +268,7 @@ class Keys:
         return found
 
     def _look_again(self) -> None:
-        """Read the files anew if they have changed since; broken ones change nothing but `trouble`."""
+        """Read the files again if they have changed; if that fails, only `trouble` changes."""
         now_s = time.monotonic()
         if now_s - self._looked_s < LOOK_AGAIN_S:
             return
@@ -285,12 +288,12 @@ class Keys:
         self._stamp = stamp
 
     def check(self) -> str | None:
-        """Look at the files and return what is wrong with them, or None."""
+        """Check the files; return what is wrong with them, or None."""
         self._look_again()
         return self.trouble
 
     def _seen(self) -> object:
-        """Return what changes whenever one of the files does."""
+        """Return a value that changes whenever one of the files does."""
         return tuple(_stamp(path) for path in (self._settings.keys_file, self._settings.api_key_file))
 
     def _read(self) -> list[_Kept]:
@@ -318,7 +321,7 @@ def _secret_in(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise KeysBroken(f"VERIFIER_API_KEY_FILE {path}: it cannot be read: {error}") from error
     if not secret:
-        raise KeysBroken(f"VERIFIER_API_KEY_FILE {path}: it is empty, and an empty key is no key")
+        raise KeysBroken(f"VERIFIER_API_KEY_FILE {path}: the file is empty; it must contain a key")
     return secret
 
 

@@ -1,5 +1,5 @@
-"""Judging on other machines: the front of a cluster cuts a batch into parts, and nodes judge them.
+"""Judging on several machines: the front of a cluster splits a batch into parts, and nodes judge them.
 
-`parts` says how a batch is cut, `wire` what travels, `remote` is the judge at the front and `node` what judges at the
-other end. None of them knows what carries a part to a node: `ray_app` has it done by Ray Serve.
+`parts` splits batches, `wire` has the message types, `remote` is the judge in the front, and `node` judges on a node.
+They do not depend on the transport between front and nodes; `ray_app` provides it with Ray Serve.
 """

@@ -1,4 +1,4 @@
-"""The front of a cluster: the service as it is on one machine, whose judges have others judge."""
+"""The front of a cluster: the same service as on one machine, but its judges delegate to nodes."""
 
 from contextlib import AbstractAsyncContextManager
 
@@ -15,7 +15,7 @@ from verifier_service.settings import Settings
 def running_front(
     settings: Settings, metrics: Metrics, *, code: Nodes, math: Nodes
 ) -> AbstractAsyncContextManager[Service]:
-    """Build, start and in the end close a service that has `code` and `math` nodes judge; waits until one is there."""
+    """Build, start and finally close a service that judges on `code` and `math` nodes; waits until there is one."""
     known_code, known_math = Known(), Known()
 
     def judges_of(service: Service) -> Judges:

@@ -1,8 +1,8 @@
-"""What judges parts on one node: a service without a front, which takes parts and yields outcomes as they come.
+"""The judge of parts on one node: a service without a front, which takes parts and yields outcomes as they come.
 
-What is wrong with a node shows in its own canaries. While one fails, parts wait here for it to be well again, so that
-a node which cannot judge is not the one that is always free. When that lasts the node says so (`trouble`), whoever runs
-it ends it, and its parts go elsewhere.
+A node's own canaries show whether it can judge. While one fails, parts wait here until it succeeds again; if they
+failed quickly instead, the broken node would always be free and attract all the work. If the failure lasts, the node
+reports it (`trouble`), it is replaced, and its parts go to other nodes.
 """
 
 import asyncio
@@ -29,31 +29,31 @@ log = structlog.get_logger()
 WARM_WITHIN_S = 60.0
 LOOK_S = 0.1
 LASTS_S = 20.0
-"""How long a node may be in trouble before it says so."""
+"""How long a node may be in trouble before it reports it."""
 KEPT_SUITES = 256
 CLOSE_S = 2.0
 
 Fetch = Callable[[object], Awaitable[bytes]]
-"""Gets the bytes of a suite that did not travel in the part itself."""
+"""Fetches the bytes of a suite that was sent separately from the part."""
 
 
 class Unfit(Exception):
-    """Nothing can be judged on this node, or not by what deployed it; the message names the node and says why."""
+    """This node cannot judge, or runs another build than its front; the message names the node and the reason."""
 
 
 def require_same(name: str, deployed_by: Build) -> None:
-    """See to it that what is here is the same build as what deployed it.
+    """Check that this node runs the same build as what deployed it.
 
     Raises:
-        Unfit: it is another one.
+        Unfit: the builds differ.
     """
     here = Build()
     if here != deployed_by:
-        raise Unfit(f"{name} runs {here}, and was deployed by {deployed_by}: both have to be the same")
+        raise Unfit(f"{name} runs {here}, but was deployed by {deployed_by}: both must be the same")
 
 
 class Node:
-    """Judges on one node. `start` it, `close` it; everything happens in one event loop."""
+    """Judges on one node. Call `start` first and `close` at the end; everything happens in one event loop."""
 
     def __init__(self, name: str, settings: Settings, judges_of: Callable[[Service], Judges], fetch: Fetch) -> None:
         self.name = name
@@ -66,10 +66,10 @@ class Node:
         self._in_trouble_since_s: float | None = None
 
     async def start(self, deployed_by: Build, runner: Runner | None = None) -> None:
-        """Warm up, and judge the known submissions.
+        """Warm up, and wait until the known submissions have their verdicts.
 
         Raises:
-            Unfit: that cannot be done here, or this node runs another build than `deployed_by`.
+            Unfit: this node cannot judge, or runs another build than `deployed_by`.
         """
         require_same(self.name, deployed_by)
         try:
@@ -79,7 +79,7 @@ class Node:
             self._service.watch()
             await self._until_warm(self._service)
         except RunnerUnavailable as error:
-            raise Unfit(f"{self.name} has no sandboxes and is given no work: {error}") from error
+            raise Unfit(f"{self.name} has no sandboxes and gets no work: {error}") from error
         except BaseException:
             await self.close()
             raise
@@ -88,11 +88,11 @@ class Node:
         ends_s = time.monotonic() + WARM_WITHIN_S
         while reasons := await service.waiting_for():
             if time.monotonic() > ends_s:
-                raise Unfit(f"{self.name} cannot judge and is given no work: {_sentence(reasons)}")
+                raise Unfit(f"{self.name} cannot judge and gets no work: {_sentence(reasons)}")
             await asyncio.sleep(LOOK_S)
 
     async def close(self) -> None:
-        """End every process and box."""
+        """End every process and box of this node."""
         self._service = None
         await self._running.aclose()
 
@@ -103,13 +103,13 @@ class Node:
         return self._service
 
     def hello(self) -> Hello:
-        """Say what this node is."""
+        """Return what this node is and can judge."""
         service = self._there
         slots = service.settings.boxes if "code" in service.judges else service.settings.math_workers
         return Hello(self.name, slots, dict(service.languages.versions))
 
     async def trouble(self) -> str | None:
-        """Return why nothing can be judged here, if that has been so for a while."""
+        """Return why this node cannot judge, if that has lasted for `LASTS_S`; else None."""
         reasons = await self._there.waiting_for()
         if not reasons:
             self._in_trouble_since_s = None
@@ -119,7 +119,7 @@ class Node:
         return f"{self.name}: {_sentence(reasons)}" if now_s - self._in_trouble_since_s >= LASTS_S else None
 
     async def judge(self, part: Part) -> AsyncGenerator[Told, None]:
-        """Judge a part. Whoever closes the iterator stops it."""
+        """Judge a part; yields this node's hello, then outcomes as they come. Closing the iterator stops judging."""
         yield self.hello()
         told: asyncio.Queue[Outcome | None] = asyncio.Queue()
         judging = asyncio.create_task(self._judge(part, told))
@@ -180,7 +180,7 @@ class Node:
         return await admit(item)
 
     async def _tests(self, packed: Packed) -> Tests:
-        """Return tests that travelled apart; those that were here before are at hand."""
+        """Return tests that were sent separately, from the cache if they were here before."""
         tests = self._suites.get(packed.sha256)
         if tests is None:
             body = packed.body if isinstance(packed.body, bytes) else await self._fetch(packed.body)

@@ -1,8 +1,10 @@
-"""Cut a batch into parts that each take one box a second or two: long enough that sending them costs nothing beside,
-and short enough that nodes end together and little is done again when one is lost.
+"""Split a batch into parts that each take one box a second or two.
 
-What a submission may take is known (its cases times their limit) and says little: most programs take a small share of
-it. That share is learned from what results took of late.
+That is long enough to make the cost of sending negligible, and short enough that nodes finish together and little is
+repeated when one is lost.
+
+The most a submission may take is known (its cases times their limit), but most programs take only a small share of it.
+That share is learned from recent results.
 """
 
 from collections.abc import Hashable, Iterable
@@ -15,16 +17,16 @@ from verifier_service.settings import Settings
 
 PART_S = 1.5
 MOST_IN_A_PART = 256
-"""Submissions in one part, however little they take: their texts and results travel together."""
+"""The most submissions in one part, however little they take: their texts and results are sent together."""
 OVERHEAD_S = 0.01
-"""What a submission costs a box beside what its program takes."""
+"""What a submission costs a box in addition to its program's time."""
 FIRST_SHARE = 0.02
 LEARNED_OVER = 200
-"""Over about how many results the share is learned."""
+"""The number of recent results over which the share is averaged, approximately."""
 
 
 def may_take_s(item: CodeSubmission | MathSubmission | Run, settings: Settings) -> float:
-    """Return what a submission may take at most, in seconds of one box or worker: its cases times their limit."""
+    """Return the most that a submission may take, in seconds of one box or worker: its cases times their limit."""
     if isinstance(item, MathSubmission):
         return settings.math_time_limit_s
     limit_s = item.limits.time_limit_s or default(TIME, settings)
@@ -32,7 +34,7 @@ def may_take_s(item: CodeSubmission | MathSubmission | Run, settings: Settings) 
 
 
 def _cases(tests: object) -> int:
-    """Return how many tests there are; for tests in files about how many."""
+    """Return the number of tests; for test code an estimate."""
     if isinstance(tests, (StdioTests, CallTests)):
         return len(tests.cases)
     if isinstance(tests, AssertTests):
@@ -43,7 +45,7 @@ def _cases(tests: object) -> int:
 
 
 class Estimate:
-    """What submissions of one kind take, as their results tell."""
+    """Estimates how long submissions of one kind take, from their results."""
 
     def __init__(self) -> None:
         self._may_s = LEARNED_OVER * 1.0
@@ -51,15 +53,15 @@ class Estimate:
 
     @property
     def share(self) -> float:
-        """Which share of what it may take a submission takes, on average."""
+        """The average share of its maximum time that a submission takes."""
         return min(self._took_s / self._may_s, 1.0)
 
     def cost_s(self, may_s: float) -> float:
-        """Return what a submission will take that may take `may_s`."""
+        """Return the expected time of a submission whose maximum is `may_s`."""
         return OVERHEAD_S + self.share * may_s
 
     def learn(self, may_s: float, took_s: float) -> None:
-        """Take what one took."""
+        """Add one result to the average."""
         keep = 1 - 1 / LEARNED_OVER
         self._may_s = self._may_s * keep + may_s
         self._took_s = self._took_s * keep + min(took_s, may_s)
@@ -67,19 +69,19 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Piece:
-    """One submission, as far as cutting goes."""
+    """One submission, as far as splitting is concerned."""
 
     cost_s: float
     suite: Hashable = None
-    """The same for submissions with the same tests: they go to a node together, which makes the tests ready once."""
+    """Equal for submissions with the same tests: they go to a node together, which prepares the tests once."""
     twin: Hashable = None
-    """The same for submissions that are the same but for their id: they are never parted, and run once."""
+    """Equal for submissions that differ only in their id: they are never separated, and run once."""
     alone: bool = False
-    """Whether it is to be judged alone: a node was lost with it, and might be again."""
+    """Whether to judge it alone, because a node was lost while judging it."""
 
 
 def cut(pieces: Iterable[Piece]) -> list[list[int]]:
-    """Return the indices of the pieces, in parts of about `PART_S`."""
+    """Split pieces into parts of about `PART_S`; return their indices."""
     suites: dict[Hashable, dict[Hashable, list[int]]] = {}
     costs: list[float] = []
     parts: list[list[int]] = []

@@ -1,15 +1,15 @@
-"""The judge at the front of a cluster: it has parts of a batch judged by nodes, and takes outcomes as they come.
+"""The judge in the front of a cluster: it sends parts of a batch to nodes and collects the outcomes.
 
-Theory of operation. A batch is cut into parts (`parts`). Each waits here for its turn, so that clients share the nodes
-as they share the boxes of one machine; there are two turns for each program that the nodes run at once: one runs, and
-one is there when it ends. More would wait at a node, where nothing can be taken back. Nodes make themselves known with
-every answer, so new ones and lost ones are noticed by working with them.
+Theory of operation. A batch is split into parts (`parts`). Each waits here for its turn, so that clients share the
+nodes like the boxes of one machine. There are two turns for each program that the nodes can run at once: one is
+running, and one is ready when it ends. More parts would only wait at a node, from which they cannot be taken back.
+Nodes introduce themselves in every answer, so new and lost nodes are noticed by working with them.
 
-A part whose node is lost is judged again by others, as far as it has no outcome yet, each submission for itself: one
-of them may be what the node died of, and then its neighbours are not to be charged. One with which `MOST_LOSSES` nodes
-were lost is a judge error, and no verdict.
+If a node is lost, the submissions of its part without an outcome are judged again by other nodes, each one alone: one
+of them may have killed the node, and its neighbours must not be charged for that. A submission with which `MOST_LOSSES`
+nodes were lost becomes a judge error.
 
-A node has a little less time than the batch: what it knows at the deadline arrives before the front gives up.
+A node gets slightly less time than the batch, so that its outcomes at the deadline arrive before the front gives up.
 """
 
 import asyncio
@@ -44,51 +44,51 @@ log = structlog.get_logger()
 MOST_LOSSES = 4
 MARGIN_S = 0.3
 FORGET_S = 120.0
-"""A node of which nothing was heard for so long is not counted any more."""
+"""A node that has not answered for this long is no longer counted."""
 TURNS_PER_SLOT = 2
 ASK_AGAIN_S = 1.0
 INLINE_BYTES = 64 * 1024
-"""Suites above this travel apart, once for each node and not in each part."""
+"""Larger suites are sent separately, once per node instead of in every part."""
 KEPT_BYTES = 256 * 1024 * 1024
-"""What suites that travel apart may take here together; above it the longest unused are sent anew when they come."""
+"""The total size of separately sent suites kept here; above it, the least recently used are dropped and sent again."""
 
 
 class Nodes(Protocol):
-    """The nodes of one kind, and what carries parts to them."""
+    """The nodes of one kind, and the transport to them."""
 
     async def hello(self) -> Hello:
-        """Ask any of them what it is; waits until there is one.
+        """Return what any one node says about itself; waits until there is a node.
 
         Raises:
-            NodeLost: it was lost meanwhile.
-            RunnerUnavailable: there can be none now; the message says why.
+            NodeLost: the node was lost meanwhile.
+            RunnerUnavailable: there can be no node now; the message says why.
         """
         ...
 
     def judge(self, part: Part, /) -> AsyncGenerator[Told, None]:
-        """Have a part judged by one of them. Whoever closes the iterator, or is cancelled in it, stops it.
+        """Have a node judge a part. Closing the iterator, or cancelling it, stops the work.
 
         Raises:
-            NodeLost: the node was lost, or gave the part up; what it told before holds.
-            RunnerUnavailable: there can be none now; the message says why.
-            JudgeError: the node broke at it.
+            NodeLost: the node was lost or gave up; outcomes yielded before are valid.
+            RunnerUnavailable: there can be no node now; the message says why.
+            JudgeError: the node failed while judging the part.
         """
         ...
 
     async def put(self, body: bytes, /) -> object:
-        """Lay out what many parts need, and return what a node gets it by."""
+        """Store bytes that many parts need; return a reference by which nodes fetch them."""
         ...
 
 
 class Known:
-    """What is known of nodes of one kind, and the turns at them."""
+    """The known nodes of one kind, and the turns for their work."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, tuple[Hello, float]] = {}
         self.turns = Turns(TURNS_PER_SLOT)
 
     def take(self, hello: Hello) -> None:
-        """Take what a node says of itself."""
+        """Record what a node says about itself."""
         now_s = time.monotonic()
         before = self._nodes.get(hello.node)
         self._nodes[hello.node] = hello, now_s
@@ -103,13 +103,13 @@ class Known:
         self._count()
 
     def lose(self, name: str) -> None:
-        """Forget a node with which a part was lost; if it is there all the same, it will say so."""
+        """Forget a node that lost a part; if it is alive after all, its next answer adds it again."""
         if self._nodes.pop(name, None):
             self._count()
 
     @property
     def slots(self) -> int:
-        """How many programs or comparisons run at once on all that are known."""
+        """How many programs or comparisons can run at once on all known nodes."""
         return sum(hello.slots for hello, _ in self._nodes.values())
 
     def _count(self) -> None:
@@ -117,26 +117,26 @@ class Known:
 
 
 class Elsewhere(Runner):
-    """The runner of a service whose boxes are on nodes: it starts none, and knows what languages they have."""
+    """The runner of a front, whose boxes are on nodes: it starts none, but knows the nodes' languages."""
 
     name = "nodes"
 
     def __init__(self, known_languages: Mapping[str, Language], nodes: Nodes | None, known: Known | None) -> None:
-        """Without `nodes` there are no programs to run at all."""
+        """Pass `nodes=None` if no programs are to be run at all."""
         self.known_languages = known_languages
         self._nodes = nodes
         self._known = known
 
     async def start_box(self, language: Language) -> Box:
         """See `Runner.start_box`."""
-        raise RunnerUnavailable("boxes are on other machines")
+        raise RunnerUnavailable("the boxes are on the nodes, not in the front")
 
     async def available(self) -> str | None:
         """See `Runner.available`."""
         return None
 
     async def languages(self) -> dict[str, str]:
-        """See `Runner.languages`. It waits until there is a node."""
+        """See `Runner.languages`; waits until there is a node."""
         while self._nodes is not None:
             try:
                 hello = await self._nodes.hello()
@@ -159,7 +159,7 @@ class Elsewhere(Runner):
 
 @dataclass(eq=False)
 class Admitted:
-    """A submission with its tests in place, and how many nodes were lost with it."""
+    """A submission with its tests, and the number of nodes lost while judging it."""
 
     item: Item
     deadline_s: float
@@ -169,21 +169,21 @@ class Admitted:
 
 @dataclass
 class _Batch:
-    """A batch under way."""
+    """A batch that is being judged."""
 
     admitted: Sequence[Admitted]
     on_result: Callable[[int, ItemResult | JudgeError], None]
     tasks: asyncio.TaskGroup
     share: Share
     suites: dict[int, Packed]
-    """What travels apart from the submissions, by the identity of the tests."""
+    """Tests that are sent separately from the submissions, by `id()` of the tests."""
 
 
 KeptTests = Callable[[str], Awaitable[Tests]]
 
 
 class RemoteJudge:
-    """Has submissions of one kind judged by nodes."""
+    """Judges submissions of one kind on nodes."""
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class RemoteJudge:
         canary_for: Callable[[AnyItem], str],
         kept_tests: KeptTests,
     ) -> None:
-        """`canary_for` names the canary that speaks for an item, `kept_tests` finds tests by their digest."""
+        """`canary_for` returns the name of an item's canary; `kept_tests` finds kept tests by their digest."""
         self._kind = kind
         self._settings = settings
         self._nodes = nodes
@@ -205,24 +205,24 @@ class RemoteJudge:
         self._laid_out: OrderedDict[str, tuple[Packed, int]] = OrderedDict()
 
     async def start(self) -> None:
-        """Nothing to start: nodes warm up by themselves."""
+        """Do nothing: nodes warm up by themselves."""
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: nodes are closed by their own process."""
 
     async def ready(self) -> str | None:
-        """Return None when a node is known, else that there is none."""
+        """Return None if a node is known, else the reason why not."""
         if self._known.slots:
             return None
         try:
             async with asyncio.timeout(ASK_AGAIN_S):
                 self._known.take(await self._nodes.hello())
         except (TimeoutError, JudgeError) as error:
-            return f"no node for {self._kind} answers: {error or 'none is there yet'}"
+            return f"no node for {self._kind} answers: {error or 'there is none yet'}"
         return None
 
     def admission(self, deadline_s: float) -> Callable[[Item], Awaitable[Admitted]]:
-        """See `Judge.admission`. What a node alone can tell, it tells as an outcome."""
+        """See `Judge.admission`. Checks that only a node can make come back as outcomes."""
 
         async def admit(item: Item) -> Admitted:
             if isinstance(item, CodeSubmission) and isinstance(item.tests, SuiteDigest):
@@ -245,7 +245,7 @@ class RemoteJudge:
             self._begin(batch, range(len(admitted)))
 
     def _begin(self, batch: _Batch, indices: Sequence[int]) -> None:
-        """Cut what is to be judged, and begin with each part."""
+        """Split the submissions and start judging every part."""
         for places in cut(self._piece(batch.admitted[index]) for index in indices):
             batch.tasks.create_task(self._judge_part(batch, [indices[place] for place in places]))
 
@@ -259,7 +259,7 @@ class RemoteJudge:
         return Piece(cost_s, twin=id(item), alone=one.losses > 0)
 
     async def _judge_part(self, batch: _Batch, indices: Sequence[int]) -> None:
-        """Have a part judged, and what has no outcome when its node is lost judged again."""
+        """Judge a part; if its node is lost, judge the submissions without an outcome again."""
         waiting = set(indices)
         node = ""
         asked_s = time.monotonic()
@@ -305,7 +305,7 @@ class RemoteJudge:
         for index in indices:
             batch.admitted[index].losses += 1
         given_up = {index for index in indices if batch.admitted[index].losses >= MOST_LOSSES}
-        self._fail(batch, given_up, NodeLost(f"{MOST_LOSSES} nodes were lost while they judged it: {error}"))
+        self._fail(batch, given_up, NodeLost(f"{MOST_LOSSES} nodes were lost while judging it: {error}"))
         self._begin(batch, [index for index in indices if index not in given_up])
 
     # What travels
@@ -326,7 +326,7 @@ class RemoteJudge:
         return Part(self._kind, sent, suites, deadline_s, left_s, asking.get().name)
 
     async def _shared(self, admitted: Sequence[Admitted]) -> dict[int, Packed]:
-        """Return the tests that several submissions have in common, ready to travel."""
+        """Return the tests that several submissions share, serialized for sending."""
         there = [one.item.tests for one in admitted if isinstance(one.item, CodeSubmission)]
         by_identity = {id(tests): tests for tests in there}
         found: dict[int, Packed] = {}
@@ -352,6 +352,6 @@ class RemoteJudge:
 
 
 def _written(tests: object) -> tuple[bytes, str]:
-    """Return tests as bytes, and the digest of these."""
+    """Return serialized tests and their digest."""
     body = pickle.dumps(tests)
     return body, hashlib.sha256(body).hexdigest()

@@ -1,4 +1,4 @@
-"""What travels between the front of a cluster and its nodes. Both ends are the same build: a node sees to that."""
+"""Messages between the front of a cluster and its nodes. Both run the same build; a node checks that at its start."""
 
 import platform
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ Item = CodeSubmission | MathSubmission | Run
 
 @dataclass(frozen=True)
 class Build:
-    """Which judge this is, and the Python that it runs on: verdicts of two that differ are not to be mixed."""
+    """The versions of the judge and of Python. Verdicts of different builds must not be mixed."""
 
     verifier: str = field(default_factory=build.version)
     python: str = field(default_factory=platform.python_version)
@@ -25,7 +25,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Packed:
-    """Tests that several submissions share, written once. `body` is the bytes, or what a node gets them by."""
+    """Serialized tests that several submissions share. `body` is the bytes, or a reference to fetch them by."""
 
     sha256: str
     body: object
@@ -33,7 +33,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class Sent:
-    """A submission on its way. `suite` names its tests among those of the part, if they are not in it."""
+    """A submission in a part. `suite` is the key of its tests in `Part.suites`, if they are not inline."""
 
     item: Item
     suite: str | None = None
@@ -41,10 +41,10 @@ class Sent:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a batch. All of them are of one kind.
+    """A part of a batch, with submissions of one kind.
 
-    What a submission may take follows from `deadline_s`, as it does where a batch is not cut; after `left_s` the node
-    tells what it knows and ends.
+    Time budgets are derived from `deadline_s`, as for a batch that is not split. After `left_s` the node reports the
+    outcomes it has and stops.
     """
 
     kind: str
@@ -57,34 +57,34 @@ class Part:
 
 @dataclass(frozen=True)
 class Hello:
-    """A node as it says what it is. It comes first in each answer."""
+    """A node's description of itself; the first message of every answer."""
 
     node: str
     slots: int
-    """Programs, or comparisons, that run there at once."""
+    """How many programs, or comparisons, can run there at once."""
     languages: Mapping[str, str] = field(default_factory=dict)
-    """With the version of each, those that can be judged there."""
+    """The languages that can be judged there, with their versions."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A `JudgeError`, without what only its own class knows."""
+    """A `JudgeError` for sending: its message and cause."""
 
     message: str
     cause: Cause
 
     @classmethod
     def of(cls, error: JudgeError) -> "Failed":
-        """Return what travels of an error."""
+        """Convert an error for sending."""
         return cls(str(error), error.cause)
 
     @property
     def error(self) -> JudgeError:
-        """The error, as the front takes it."""
+        """The error for the front."""
         return JudgeError(self.message, self.cause)
 
 
 Outcome = tuple[int, ItemResult | Failed]
-"""What the submission at a place of the part came to."""
+"""The outcome of the submission at an index of the part."""
 Told = Hello | Sequence[Outcome]
-"""What an answer is made of: a node's hello, and then outcomes, as many as are there."""
+"""A message of an answer: first the node's hello, then lists of outcomes."""
