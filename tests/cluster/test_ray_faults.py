@@ -96,7 +96,7 @@ def test_a_node_that_loses_its_sandboxes_is_named_and_ended_and_no_verdict_is_lo
     daemon.unlink()
     kill_boxes()
     assert verdicts(http.post("/v1/verify", json={"submissions": sleepers(20, 0.3, "cut off")})) == of_sleepers(20)
-    until(lambda: "docker cannot be used" in cluster.messages(), "named", cluster.messages)
+    until(lambda: "docker is unavailable" in cluster.messages(), "named", cluster.messages)
     assert cluster.count() == 1
     assert verdicts(http.post("/v1/verify", json={"submissions": sleepers(6, 0.0, "the other")})) == of_sleepers(6)
     daemon.symlink_to("/var/run/docker.sock")
