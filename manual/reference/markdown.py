@@ -29,7 +29,7 @@ def prose(text: str) -> str:
 
 def json_block(value: object, model: str) -> str:
     """Return a fenced block of JSON, with the comment by which a test reads it as this type of the wire."""
-    return f"<!-- test: type {model} -->\n```json\n{json_text(value)}\n```\n"
+    return f"<!-- test: type: {model} -->\n```json\n{json_text(value)}\n```\n"
 
 
 def json_text(value: object, indent: int = 0, before: int = 0) -> str:

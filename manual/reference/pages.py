@@ -4,24 +4,24 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from manual.reference import recipe, verdicts, wire
-from verifier_service.app import create_app
+from manual.reference import commands, endpoints, recipe, verdicts, wire
 from verifier_service.commands import settings as settings_command
-from verifier_service.settings import Settings
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
 
 def openapi() -> str:
     """Return the OpenAPI document as JSON."""
-    return json.dumps(create_app(Settings()).openapi(), indent=1) + "\n"
+    return json.dumps(endpoints.document(), indent=1) + "\n"
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "openapi.json": openapi,
     "reference/requests.md": wire.requests,
     "reference/results.md": wire.results,
+    "reference/endpoints.md": endpoints.page,
     "reference/verdicts.md": verdicts.page,
+    "reference/commands.md": commands.page,
     "reference/settings.md": settings_command.page,
     "reference/recipe-fields.md": recipe.fields,
 }

@@ -81,6 +81,12 @@ def describe(
     ]
 
 
+def described_type(schema: Schema, defs: Mapping[str, Schema], titles: Titles) -> tuple[str, str]:
+    """Return the type of one node of a JSON schema, and what is allowed beyond it; `defs` are what it refers to."""
+    reader = _Reader(defs, titles)
+    return reader.type(schema), "; ".join(reader.allowed(schema))
+
+
 def meaning_of(name: str, info: FieldInfo, schema: Schema) -> str:
     """Return the sentence of a field. `kind` needs none where its one value says which kind it is."""
     if name == "kind" and "const" in schema and not info.description:
@@ -111,8 +117,8 @@ def shown_default(value: object) -> str:
             return f"`{str(value).lower()}`"
         case Enum():
             return f"`{value.value}`"
-        case int() | float():
-            return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+        case float():
+            return f"`{value:g}`"
         case BaseModel():
             kind = getattr(value, "kind", None)
             return f"`{kind}`" if kind else "its defaults"
