@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from manual.reference import commands, endpoints, recipe, verdicts, wire
+from manual.reference import commands, endpoints, metrics, recipe, verdicts, wire
 from verifier_service.commands import settings as settings_command
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -22,6 +22,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/endpoints.md": endpoints.page,
     "reference/verdicts.md": verdicts.page,
     "reference/commands.md": commands.page,
+    "reference/metrics.md": metrics.page,
     "reference/settings.md": settings_command.page,
     "reference/recipe-fields.md": recipe.fields,
 }

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import pytest
 from pydantic import BaseModel
 
-from manual.reference import recipe, wire
+from manual.reference import commands, endpoints, metrics, recipe, wire
 from manual.reference.markdown import anchor, json_text, prose, table
 from manual.reference.pages import DOCS, PAGES
 from manual.reference.sections import Section
 from sandboxes.protocol.facts import Signal
 from trainer.config import Recipe
 from verifier_service.commands import settings as settings_command
+from verifier_service.observability.metrics import Metrics
 from verifier_service.schema.base import Answered, Asked
 from verifier_service.schema.described import SUFFIXES, Titles, describe, unit_of
 from verifier_service.schema.results import JudgedResult
@@ -105,6 +106,53 @@ def test_every_part_of_a_recipe_has_a_section() -> None:
 
 def test_every_signal_of_the_sandbox_has_its_meaning() -> None:
     assert set(SIGNALS) == {signal.value for signal in Signal}
+
+
+def test_every_label_of_a_metric_has_its_values() -> None:
+    named = {(series.name, label) for series in Metrics().described for label in series.labels}
+    assert named == {
+        (name, label) for name, label in named if label in metrics.LABELS.get(name, {}) or label in metrics.LABELS[""]
+    }
+
+
+def test_every_metric_of_the_trainer_is_on_the_page() -> None:
+    """What the trainer logs is written as a text with a slash; what is within braces is a name on the page."""
+    text = "".join(path.read_text(encoding="utf-8") for path in (DOCS.parent / "trainer").rglob("*.py"))
+    logged = set(re.findall(r'log_metric\(\s*f?"([^"]+)"', text))
+    logged |= {f"dynamic_sampling/{name}" for name in re.findall(r'^ {12}"(\w+)": ', _text_of("_report"), re.MULTILINE)}
+    patterns = {re.sub(r"\\\{.*?\\\}", "[A-Z]+", re.escape(name)) for name in logged}
+    assert [name for name in metrics.TRAINER if not any(re.fullmatch(one, name) for one in patterns)] == []
+    assert [one for one in patterns if not any(re.fullmatch(one, name) for name in metrics.TRAINER)] == []
+
+
+def _text_of(function: str) -> str:
+    """Return the text of a method of the trainer's dynamic sampling, whose metrics are the keys of a dictionary."""
+    text = (DOCS.parent / "trainer" / "trl" / "dynamic_sampling.py").read_text(encoding="utf-8")
+    return text.split(f"def {function}(")[1].split("\ndef ")[0]
+
+
+def test_every_command_has_an_example_and_every_option_a_meaning() -> None:
+    found = [one for program in commands.PROGRAMS for one in commands.commands(program)]
+    assert {one.name for one in found} == set(commands.EXAMPLES)
+    assert [(one.name, row[0]) for one in found for row in one.parameters() if not row[4]] == []
+
+
+def test_the_exit_codes_of_the_trainer_are_those_of_its_code() -> None:
+    from trainer.train import Exit
+
+    assert (commands.VERIFIER_DOWN, commands.STOPPED) == (Exit.VERIFIER_DOWN, Exit.STOPPED)
+
+
+def test_every_parameter_and_endpoint_says_what_it_is_for() -> None:
+    for operation in endpoints.operations():
+        assert operation.what, operation.title
+        if not operation.stack:
+            assert all(one.get("description") for one in operation.document.get("parameters", [])), operation.title
+
+
+def test_every_path_of_our_own_is_in_a_group() -> None:
+    begins = tuple(begin for group in endpoints.GROUPS.values() for begin in group)
+    assert [one.path for one in endpoints.operations() if not one.stack and not one.path.startswith(begins)] == []
 
 
 def test_every_setting_is_in_one_group() -> None:

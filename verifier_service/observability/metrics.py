@@ -5,6 +5,7 @@ No label takes what a client chose: routes, languages, causes and signals are th
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector
@@ -25,7 +26,17 @@ OTHER = "other"
 MAX_SIGNALS = 64
 
 
-leave_out_creation_times()  # a third of all series, which nobody asks for
+leave_out_creation_times()  # a third of all series, and rarely of use
+
+
+@dataclass(frozen=True)
+class Series:
+    """What there is to know about one metric, for the manual."""
+
+    name: str
+    kind: str
+    meaning: str
+    labels: tuple[str, ...]
 
 
 class Judged(Protocol):
@@ -47,70 +58,95 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self.described: list[Series] = []
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
 
         def counter(name: str, what: str, *labels: str) -> Counter:
+            self.described.append(Series(name, "counter", what, labels))
             return Counter(name, what, labels, registry=registry)
 
         def gauge(name: str, what: str, *labels: str) -> Gauge:
+            self.described.append(Series(name, "gauge", what, labels))
             return Gauge(name, what, labels, registry=registry)
 
         def histogram(name: str, what: str, *labels: str, buckets: tuple[float, ...] = _SECONDS) -> Histogram:
+            self.described.append(Series(name, "histogram", what, labels))
             return Histogram(name, what, labels, registry=registry, buckets=buckets)
 
-        self.build = gauge("verifier_build_info", "Always 1; the labels say what runs", "version", "runner")
-        self._images = gauge("verifier_image_info", "Always 1; what sandboxes were last made from", "language", "image")
-        self.ready = gauge("verifier_ready", "1 when every judge is warm")
+        self.build = gauge(
+            "verifier_build_info", "Always 1; the labels say which version and runner", "version", "runner"
+        )
+        self._images = gauge(
+            "verifier_image_info", "Always 1; the image that sandboxes were last started from", "language", "image"
+        )
+        self.ready = gauge("verifier_ready", "1 when verdicts can be trusted, else 0")
         self.loop_lag = histogram(
-            "verifier_event_loop_lag_seconds", "Seconds by which a timer came late", buckets=_LAG_SECONDS
+            "verifier_event_loop_lag_seconds", "How late timers of the event loop fire", buckets=_LAG_SECONDS
         )
 
-        self.in_hand = gauge("verifier_submissions_in_hand", "Submissions waiting or running")
-        self._client_in_hand = gauge("verifier_client_submissions_in_hand", "The same by the name of the key", "client")
-        self.refused = counter("verifier_requests_refused_total", "Requests refused, by status", "status")
-        self._requests = counter("verifier_http_requests_total", "Requests", "method", "route", "status")
+        self.in_hand = gauge("verifier_submissions_in_hand", "Submissions that wait or run")
+        self._client_in_hand = gauge(
+            "verifier_client_submissions_in_hand", "Submissions that wait or run, by the name of the key", "client"
+        )
+        self.refused = counter("verifier_requests_refused_total", "Requests that were refused", "status")
+        self._requests = counter(
+            "verifier_http_requests_total", "Requests that were answered", "method", "route", "status"
+        )
         self._request_seconds = histogram(
-            "verifier_http_request_seconds", "Seconds from a request's head to its answer's end", "method", "route"
+            "verifier_http_request_seconds",
+            "Time from the head of a request to the end of its answer",
+            "method",
+            "route",
         )
         self.requests_in_flight = gauge("verifier_http_requests_in_flight", "Requests that are being answered")
-        self.body_bytes = gauge("verifier_body_bytes", "What the bodies of requests in hand take, above 64 KiB each")
-        self.keys_refused = counter("verifier_keys_refused_total", "Requests without a right key", "reason")
-        self.keys_broken = gauge("verifier_keys_broken", "1 when the files of keys cannot be read; earlier keys hold")
+        self.body_bytes = gauge("verifier_body_bytes", "Memory for the bodies of requests in flight, above 64 KiB each")
+        self.keys_refused = counter("verifier_keys_refused_total", "Requests that were refused for their key", "reason")
+        self.keys_broken = gauge(
+            "verifier_keys_broken", "1 when a file of keys cannot be read; the earlier keys stay valid"
+        )
 
-        self._verdicts = counter("verifier_results_total", "Results by kind and verdict", "kind", "verdict")
+        self._verdicts = counter("verifier_results_total", "Results", "kind", "verdict")
         self._seconds = histogram(
-            "verifier_result_seconds", "Seconds from the arrival of the batch to each result", "kind"
+            "verifier_result_seconds", "Time from the arrival of a batch to each of its results", "kind"
         )
         self._phases = histogram(
             "verifier_phase_seconds",
-            "Seconds of each judged submission: waiting for its turn (queue), for a sandbox (start), running, judging",
+            "Time of each judged submission by phase",
             "kind",
             "language",
             "phase",
             buckets=_PHASE_SECONDS,
         )
-        self._errors = counter("verifier_judge_errors_total", "Submissions that were not judged", "kind", "cause")
+        self._errors = counter(
+            "verifier_judge_errors_total", "Submissions and runs that ended as judge_error", "kind", "cause"
+        )
         self._signals = counter("verifier_signals_total", "Results with a signal", "kind", "signal")
 
-        self._boxes = gauge("verifier_boxes", "Sandboxes that are there", "state")
+        self._boxes = gauge("verifier_boxes", "Sandboxes that exist", "state")
         self._turns = gauge("verifier_turns_waiting", "Programs that wait for a sandbox")
         self._boxes_started = counter("verifier_boxes_started_total", "Sandboxes that were started", "language")
-        self.boxes_not_started = counter("verifier_boxes_not_started_total", "Starts that failed", "language")
-        self.boxes_reset = counter("verifier_boxes_reset_total", "Proved resets: sandboxes used again", "language")
-        self.boxes_destroyed = counter("verifier_boxes_destroyed_total", "Sandboxes ended", "language", "cause")
+        self.boxes_not_started = counter(
+            "verifier_boxes_not_started_total", "Starts of sandboxes that failed", "language"
+        )
+        self.boxes_reset = counter("verifier_boxes_reset_total", "Sandboxes that were reset and used again", "language")
+        self.boxes_destroyed = counter(
+            "verifier_boxes_destroyed_total", "Sandboxes that were destroyed", "language", "cause"
+        )
         self.workers_started = counter("verifier_math_workers_started_total", "Math workers that were started")
         self.workers_ended = counter("verifier_math_workers_ended_total", "Math workers that died at work", "cause")
 
-        self.durable = gauge("verifier_durable_submissions", "Stored submissions that are not done", "state")
+        self.durable = gauge("verifier_durable_submissions", "Stored submissions that are not finished", "state")
         self._tried_again = counter(
             "verifier_durable_attempts_failed_total",
-            "Attempts at stored submissions that are made again",
+            "Attempts at stored submissions that failed and are repeated",
             "kind",
             "cause",
         )
-        self.durable_age = gauge("verifier_durable_oldest_seconds", "Age of the oldest that is not done")
+        self.durable_age = gauge(
+            "verifier_durable_oldest_seconds", "Age of the oldest stored submission that is not finished"
+        )
 
         self._languages: Mapping[str, str] = {}
         self._image_of: dict[str, str] = {}
