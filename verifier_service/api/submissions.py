@@ -41,11 +41,7 @@ WaitS = Annotated[
     Query(
         ge=0,
         le=MAX_WAIT_S,
-<<<<<<< HEAD
-        description="wait up to this many seconds for it to finish; answer as soon as it does",
-=======
         description="wait until it is finished, at most this many seconds",
->>>>>>> ae257d0 (wip)
         allow_inf_nan=False,
     ),
 ]
@@ -55,11 +51,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[!-~]+$",
-<<<<<<< HEAD
-        description="a request with the same key and body as an earlier one is stored only once",
-=======
         description="a key of your own: requests with the same key and body are stored once",
->>>>>>> ae257d0 (wip)
     ),
 ]
 
@@ -103,16 +95,6 @@ async def submit(request: Request, response: Response, idempotency_key: Idempote
 @router.get("/submissions", response_model=StoredPage, responses=openapi.problems(401, 422, 503))
 async def list_submissions(
     request: Request,
-<<<<<<< HEAD
-    state: StoredState | None = None,
-    kind: Literal["math", "code", "unknown"] | None = None,
-    batch_id: Annotated[str | None, Query(max_length=200)] = None,
-    label: Annotated[str | None, Query(max_length=200, pattern=r"^[ -~]*$")] = None,
-    since: Annotated[datetime | None, Query(description="created at this time or later (RFC 3339)")] = None,
-    until: Annotated[datetime | None, Query(description="created before this time (RFC 3339)")] = None,
-    cursor: Annotated[str | None, Query(pattern=CURSOR, description="the `next_cursor` of the previous page")] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
-=======
     state: Annotated[StoredState | None, Query(description="only those in this state")] = None,
     kind: Annotated[Literal["math", "code", "unknown"] | None, Query(description="only those of this kind")] = None,
     batch_id: Annotated[str | None, Query(max_length=200, description="only those of this batch")] = None,
@@ -123,7 +105,6 @@ async def list_submissions(
     until: Annotated[datetime | None, Query(description="only those stored before this time (RFC 3339)")] = None,
     cursor: Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the previous page")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="most submissions on a page")] = 100,
->>>>>>> ae257d0 (wip)
 ) -> Response:
     """List stored submissions with their results, newest first, one page at a time."""
     wanted = Filter(state, kind, batch_id, label, _seconds(since, "since"), _seconds(until, "until"))
