@@ -55,7 +55,7 @@ class Folder:
     """Where the copy is made."""
     url: str
     """The service that answers at the documented address."""
-    _services: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Make the copy."""
@@ -69,15 +69,15 @@ class Folder:
             (self.path / name).mkdir()
 
     def __enter__(self) -> "Folder":
-        """Be a context: the services that the page started end with it."""
+        """Be a context: services and whatever else blocks left in the background end with it."""
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Stop the page's services."""
-        for process in self._services:
+        """Stop what the page started."""
+        for process in self._started:
             with suppress(ProcessLookupError):  # it has ended by itself
                 os.killpg(process.pid, signal.SIGTERM)
-        for process in self._services:
+        for process in self._started:
             process.wait(timeout=120)
 
     @property
@@ -122,6 +122,7 @@ class Folder:
                 stderr=stderr,
                 start_new_session=True,
             )
+            self._started.append(process)
             try:
                 status = process.wait(timeout=timeout_s)
             except subprocess.TimeoutExpired:
@@ -137,7 +138,9 @@ class Folder:
         self.url = f"http://127.0.0.1:{port}"
         log = self.path / f"service-{port}"
         body = PORT_OPTION.sub(f"--port {port}", block.body)
-        script = f"export VERIFIER_PORT={port}\n" + self._script(Block(block.page, block.line, "bash", body, ""))
+        with (self.path / "shell").open("a") as state:
+            state.write(f"export VERIFIER_PORT={port} VERIFIER_URL={self.url}\n")
+        script = self._script(Block(block.page, block.line, "bash", body, ""))
         with log.open("wb") as said:
             process = subprocess.Popen(
                 ["bash", "-euo", "pipefail", "-c", script],
@@ -148,7 +151,7 @@ class Folder:
                 stderr=said,
                 start_new_session=True,
             )
-        self._services.append(process)
+        self._started.append(process)
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline and process.poll() is None:
             try:

@@ -1,8 +1,10 @@
 """The tests of code blocks find each error that a page can have."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.docs import answers, bodies, commands
@@ -110,6 +112,57 @@ def test_what_is_not_as_the_page_says_is_found(
     page.write_text(page.read_text().replace(before, after, 1))
     (one,) = [one for one in blocks_of(page) if one.line == line]
     assert said in (pages.problem_of(one, long=True) or "")
+
+
+SERVED = """
+```bash
+echo '{"n": 1}' > readyz
+export VERIFIER_PORT=1
+sleep 600 & echo "$!" > left
+```
+
+<!-- test: serves -->
+```bash
+exec python -m http.server "$VERIFIER_PORT" --bind 127.0.0.1
+```
+
+```bash
+curl -s http://127.0.0.1:8000/readyz "$VERIFIER_URL/readyz"
+```
+
+```json
+{"n": 1} {"n": 1}
+```
+
+<!-- test: serves -->
+```bash
+echo it is over; exit 3
+```
+"""
+
+
+def runs(pid: int) -> bool:
+    """Say whether a process is there, and not only waiting to be reaped by whoever adopted it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_service_that_a_page_starts_answers_the_rest_of_the_page_and_ends_with_it(page: Path, pages: Pages) -> None:
+    page.write_text(SERVED)
+    *working, ending = blocks_of(page)
+    assert [pages.problem_of(one, long=True) for one in working] == [None] * 4
+    assert pages._folder is not None
+    url, left = pages._folder.url, int((pages._folder.path / "repository" / "left").read_text())
+    assert httpx.get(f"{url}/readyz").json() == {"n": 1}
+    assert "it is over" in (pages.problem_of(ending, long=True) or "")
+    assert runs(left)
+    pages.close()
+    while runs(left):
+        os.sched_yield()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/readyz")
 
 
 def test_make_finds_the_environment_as_it_is_and_the_scripts_where_they_are(page: Path, pages: Pages) -> None:
