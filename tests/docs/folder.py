@@ -122,7 +122,6 @@ class Folder:
                 stderr=stderr,
                 start_new_session=True,
             )
-            self._started.append(process)
             try:
                 status = process.wait(timeout=timeout_s)
             except subprocess.TimeoutExpired:
@@ -130,6 +129,9 @@ class Folder:
                 process.wait()
                 status = -signal.SIGKILL
                 stderr.write(f"\nit had not ended after {timeout_s} s\n".encode())
+        with suppress(ProcessLookupError):  # it left nothing in the background
+            os.killpg(process.pid, 0)
+            self._started.append(process)
         return Ran(status, out.read_text(errors="replace"), err.read_text(errors="replace"))
 
     def serve(self, block: Block) -> Ran | None:
