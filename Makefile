@@ -1,14 +1,14 @@
-# Every target makes what it needs first: `make demo` on a fresh machine is enough.
+# Every target first builds what it needs: `make demo` works on a fresh machine.
 #
-#   RECIPE=...                          what `make demo` trains: demo, demo-code, demo-smollm2, or a YAML file
-#   VERIFIER_RUNNER=docker|bubblewrap   which sandbox runs untrusted programs (default: the best that works here)
-#   BASE_IMAGE=...                      what sandbox and service images are built from (default: python:3.12-slim)
-#   IMAGE_PREFIX=...                    what the images are called: PREFIX/python, ... (default: grpo-verifier)
-#   PYTHON=...                          the Python, 3.11 or newer, that the environment is made with
-#   PYTEST_ARGS=..., TEST_PROCESSES=3   what goes to pytest, and how many tests run side by side
-#   TORCH=cpu|default                   which build of PyTorch (default: cpu where there is no NVIDIA GPU)
-#   FULL=1, CHECK=REPORT, AGAINST=URL   what `make bench` measures, compares with a kept report, and has beside it;
-#   LABELLED=FILE, MBPP=FILE            labelled math of yours, a file with MBPP; BENCH_ARGS=... goes to benchmarks
+#   RECIPE=...                          the recipe of `make demo`: demo, demo-code, demo-smollm2, or a YAML file
+#   VERIFIER_RUNNER=docker|bubblewrap   the sandbox for untrusted programs (default: the first that works here)
+#   BASE_IMAGE=...                      the base of sandbox and service images (default: python:3.12-slim)
+#   IMAGE_PREFIX=...                    the prefix of the images: PREFIX/python, ... (default: grpo-verifier)
+#   PYTHON=...                          the Python for the environment, 3.11 or newer
+#   PYTEST_ARGS=..., TEST_PROCESSES=3   arguments for pytest, and how many tests run in parallel
+#   TORCH=cpu|default                   the build of PyTorch (default: cpu without an NVIDIA GPU)
+#   FULL=1, CHECK=REPORT, AGAINST=URL   for `make bench`: measure more, compare with a report or another verifier;
+#   LABELLED=FILE, MBPP=FILE            your own labelled math, an MBPP file; BENCH_ARGS=... goes to benchmarks
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -39,15 +39,15 @@ help: ## Show this list
 $(INSTALLED): pyproject.toml constraints.txt scripts/install sandboxes/python/requirements.txt
 	@scripts/install
 
-install: $(INSTALLED) ## Make .venv with the service, the trainer and the tools for development
+install: $(INSTALLED) ## Create .venv with the service, the trainer and the development tools
 
 demo: $(INSTALLED) ## Start the verifier, train a small model against it, and write a report (minutes, no GPU)
 	@scripts/demo
 
-test: $(INSTALLED) ## Run the tests; Docker tests too when a daemon answers
+test: $(INSTALLED) ## Run the tests; Docker tests too if a daemon answers
 	@scripts/test
 
-test-all: $(INSTALLED) ## Run every test, also those that take minutes, as CI does
+test-all: $(INSTALLED) ## Run every test, including those that take minutes, like CI
 	@scripts/test all
 
 check: $(INSTALLED) ## Lint, formatting, types, import contracts, unused code, the budget of Any
@@ -58,7 +58,7 @@ check: $(INSTALLED) ## Lint, formatting, types, import contracts, unused code, t
 	$(BIN)/vulture
 	@scripts/check-any
 
-bench: $(INSTALLED) ## Measure the verifier beside others, in one report (minutes; FULL=1: more than an hour)
+bench: $(INSTALLED) ## Compare the verifier with others in one report (minutes; FULL=1: more than an hour)
 	@runner="$$(scripts/choose-runner)"; VERIFIER_RUNNER="$$runner" $(BIN)/python -m benchmarks \
 		$(if $(FULL),--full) $(if $(CHECK),--check "$(CHECK)") $(if $(AGAINST),--against "$(AGAINST)") \
 		$(if $(LABELLED),--labelled "$(LABELLED)") $(if $(MBPP),--mbpp "$(MBPP)") $(BENCH_ARGS)
@@ -82,9 +82,9 @@ reference: $(INSTALLED) ## Write docs/openapi.json and the generated pages of do
 figures: $(INSTALLED) ## Write the measured figures of docs/measured.json into README.md and docs/
 	@$(BIN)/python -m benchmarks.documented
 
-constraints: ## Write constraints.txt anew: the newest versions that pyproject.toml allows
+constraints: ## Update constraints.txt to the newest versions that pyproject.toml allows
 	@scripts/update-constraints
 
-clean: ## Remove .venv and everything that was built or cached; runs/ stays
+clean: ## Remove .venv and everything built or cached; keep runs/
 	rm -rf $(VENV) verifier_service/manual build dist ./*.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

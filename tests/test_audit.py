@@ -83,7 +83,7 @@ def test_the_filtered_data_set_holds_the_fit_rows_as_they_came(audited: tuple[Pa
 def test_the_terminal_and_the_page_say_what_was_found(audited: tuple[Path, str, str]) -> None:
     folder, said, _ = audited
     page = (folder / "report.html").read_text()
-    assert "format mbpp (found by the columns)" in said
+    assert "format mbpp (detected from the columns)" in said
     assert "2 of 7 rows are fit to train on" in said
     for flag in (Flag.FLAKY, Flag.REJECTED, Flag.CHEATED, Flag.UNREADABLE):
         assert flag.value in said

@@ -103,11 +103,11 @@ async def test_a_key_has_no_more_in_hand_than_it_may() -> None:
     places, limited = admission(), Client("k", max_in_hand=10)
     async with AsyncExitStack() as held:
         await take(places, held, 8, limited)
-        with pytest.raises(TooManyInHand, match="'k' has 8 submissions in hand, and at most 10 may be") as raised:
+        with pytest.raises(TooManyInHand, match="'k' has 8 submissions in flight; the maximum is 10") as raised:
             await take(places, held, 3, limited)
         assert raised.value.retry_after_s >= 1
         await take(places, held, 2, limited)
-    with pytest.raises(BadRequest, match="11 items: the key 'k' may have 10 submissions in hand"):
+    with pytest.raises(BadRequest, match="11 items: the key 'k' may have at most 10 submissions in flight"):
         await take(places, AsyncExitStack(), 11, limited)
 
 

@@ -232,7 +232,7 @@ async def test_a_client_may_have_so_many_in_hand(tmp_path: Path) -> None:
         with pytest.raises(Overloaded, match="the key 'small' has 2 stored submissions waiting; the maximum is 3"):
             await queue.add("ok", "ok", request=request)
         await queue.add("ok", request=request)
-        with pytest.raises(BadRequest, match="4 items: the key 'small' may have 3 submissions in hand"):
+        with pytest.raises(BadRequest, match="4 items: the key 'small' may have at most 3 submissions in flight"):
             await queue.add(*["ok"] * 4, request=request)
 
 

@@ -1,1 +1,1 @@
-"""Which rows of a data set are fit to train on: its own solutions judged several times, and what cheap cheats get."""
+"""Audit a data set: judge its own solutions several times and try cheap cheats, to find rows unfit for training."""

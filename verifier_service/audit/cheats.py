@@ -1,6 +1,6 @@
-"""Completions that solve nothing: what tests and references let through of them, a policy will find as well.
+"""Completions that solve nothing. If tests or references accept one, a policy will find it as well.
 
-For code they define what the tests ask for; for math they give back what the question has.
+For code, they define the names that the tests use; for math, they repeat parts of the question.
 """
 
 import ast
@@ -14,7 +14,7 @@ from verifier_service.data.task import Task, fenced
 
 @dataclass(frozen=True)
 class Cheat:
-    """One completion that should never be accepted. One that is only `unfinished` knows the way, all but its end."""
+    """A completion that must never be accepted. An `unfinished` one is correct except for the last step."""
 
     name: str
     completion: str
@@ -39,7 +39,7 @@ class EqualToAll:
     def __round__(self, digits=0): return self
 
 """
-"""An object that claims to be equal to whatever it is compared with."""
+"""An object that claims to be equal to everything."""
 
 BODIES = {
     "empty body": ("", "pass"),
@@ -48,7 +48,7 @@ BODIES = {
     "early exit": ("", "import os; os._exit(0)"),
     "sys.exit(0)": ("", "import sys; sys.exit(0)"),
 }
-"""What functions may do instead of solving, each with what stands before them."""
+"""Bodies of functions that solve nothing, each with the code before the function."""
 
 PROGRAMS = {
     "empty body": "pass",
@@ -56,7 +56,7 @@ PROGRAMS = {
     "early exit": "import os; os._exit(0)",
     "sys.exit(0)": "import sys; sys.exit(0)",
 }
-"""The same for programs that read and write."""
+"""The same for programs with standard input and output."""
 
 _FORMULA = re.compile(r"\$+([^$]+)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)  # $x + 1$, \(x + 1\), \[x + 1\]
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -64,13 +64,13 @@ _SUM = re.compile(r"<<([^<>=]+)=[^<>=]+>>")  # the calculator of GSM8K: <<3*12=3
 
 
 def cheats_of(task: Task) -> list[Cheat]:
-    """Return the cheats that fit a task; none for code in another language than Python, or with a stored suite."""
+    """Return the cheats for a task; none for languages other than Python or for a kept suite."""
     if task.verifier["kind"] == "math":
         return _of_math(task)
     tests = task.verifier["tests"]
     if task.verifier.get("language", "python") != "python" or not isinstance(tests, Mapping):
         return []
-    if "kind" not in tests:  # a stored suite: what it asks for is not in the row
+    if "kind" not in tests:  # a kept suite: its tests are not in the row
         return []
     if tests["kind"] == "stdio":
         return _of_program(tests)
@@ -118,7 +118,7 @@ def _defined(names: list[str], body: str) -> str:
 
 
 def names_asked(task: Task, tests: Mapping[str, Json]) -> list[str]:
-    """Return the names of the functions that tests ask for."""
+    """Return the names of the functions that the tests call."""
     entry = tests.get("entry_point")
     if isinstance(entry, str):
         return [entry]
@@ -144,7 +144,7 @@ def _functions(completion: str) -> list[str]:
 
 
 def _first_expected(tests: Mapping[str, Json]) -> str | None:
-    """Return the source of what the first test expects, or None where that cannot be told."""
+    """Return the source of the first test's expected value, or None if it cannot be determined."""
     cases = tests.get("cases")
     if isinstance(cases, list) and isinstance(cases[0], Mapping):
         return repr(cases[0]["expected"])

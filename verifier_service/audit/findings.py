@@ -1,4 +1,4 @@
-"""What an audit finds of one row, and the words for it."""
+"""The findings of an audit about one row, and their explanations."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -9,11 +9,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from verifier_service.store.texts import fit
 
 Shown = Annotated[str, AfterValidator(fit)]
-"""A text of a row as it is kept: JSON may hold half surrogates, and UTF-8 may not."""
+"""A text of a row, made storable: JSON can contain lone surrogates, UTF-8 cannot."""
 
 
 class Flag(StrEnum):
-    """What is the matter with a row. The first group makes it unfit to train on, the second is worth knowing."""
+    """A problem with a row. The first group makes it unfit for training; the second is only worth knowing."""
 
     UNREADABLE = "unreadable"
     REFERENCE_UNREADABLE = "reference unreadable"
@@ -29,26 +29,26 @@ class Flag(StrEnum):
 
     @property
     def is_unfit(self) -> bool:
-        """Whether a row with this flag is left out of the filtered data set."""
+        """Whether rows with this flag are omitted from the filtered data set."""
         return self not in (Flag.SLOW, Flag.NEAR_LIMIT, Flag.NO_SOLUTION, Flag.UNFINISHED)
 
     @property
     def meaning(self) -> str:
-        """One sentence that a person can read."""
+        """One sentence of explanation."""
         return _MEANINGS[self]
 
 
 _MEANINGS = {
     Flag.UNREADABLE: "The row cannot be read in this format.",
-    Flag.REFERENCE_UNREADABLE: "The reference, or the tests, cannot be used: nothing can be judged with them.",
-    Flag.REJECTED: "None of its own solutions is accepted.",
-    Flag.FLAKY: "The same solution was accepted once and not another time.",
+    Flag.REFERENCE_UNREADABLE: "The reference or the tests cannot be used to judge anything.",
+    Flag.REJECTED: "None of the row's own solutions is accepted.",
+    Flag.FLAKY: "The same solution was accepted in one run and rejected in another.",
     Flag.ONLY_SHARED: "Accepted only when tests and solution share a process: set `process` to `shared`.",
     Flag.CHEATED: "A completion that solves nothing is accepted.",
-    Flag.SLOW: "One test takes its own solution longer than --slow-s.",
-    Flag.NEAR_LIMIT: "Its own solution uses more than half of a limit: others may exceed it.",
-    Flag.NO_SOLUTION: "The row has no solution, so that only cheats were tried.",
-    Flag.UNFINISHED: "An answer whose last step is left to be done is accepted: 84/2 for 42.",
+    Flag.SLOW: "The row's own solution takes longer than --slow-s for one test.",
+    Flag.NEAR_LIMIT: "The row's own solution uses more than half of a limit: other solutions may exceed it.",
+    Flag.NO_SOLUTION: "The row has no solution, so only cheats were tried.",
+    Flag.UNFINISHED: "An answer without its last step is accepted: 84/2 for 42.",
 }
 
 
@@ -57,7 +57,7 @@ class _Kept(BaseModel):
 
 
 class Example(_Kept):
-    """A completion that was judged, and what came of it."""
+    """A completion that was judged, and its result."""
 
     what: str
     completion: Shown
@@ -66,7 +66,7 @@ class Example(_Kept):
 
 
 class CheatScore(_Kept):
-    """What one cheat got."""
+    """The result of one cheat."""
 
     name: str
     score: float | None
@@ -74,7 +74,7 @@ class CheatScore(_Kept):
 
 
 class Finding(_Kept):
-    """What was found of one row. `number` counts from 0."""
+    """The finding about one row. `number` counts from 0."""
 
     number: int
     id: Shown = ""
@@ -88,5 +88,5 @@ class Finding(_Kept):
 
     @property
     def is_fit(self) -> bool:
-        """Whether the row is fit to train on."""
+        """Whether the row is fit for training."""
         return not any(flag.is_unfit for flag in self.flags)

@@ -1,4 +1,4 @@
-"""The page of an audit: one self-contained HTML file with counts, examples and reasons; rows are set as text."""
+"""The report of an audit: a self-contained HTML file with counts, examples and reasons. Rows are shown as text only."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Share:
 
 @dataclass(frozen=True)
 class CheatTotal:
-    """What one cheat got over all rows. `mean` is its mean score."""
+    """One cheat's results over all rows. `mean` is its mean score."""
 
     name: str
     tried: int
@@ -42,7 +42,7 @@ def shares(findings: Iterable[Finding]) -> list[Share]:
 
 
 def cheat_totals(findings: Iterable[Finding]) -> list[CheatTotal]:
-    """Return what every cheat got, the most often accepted first."""
+    """Return the results of every cheat, the most often accepted first."""
     scores: dict[str, list[tuple[float, bool]]] = {}
     for finding in findings:
         for cheat in finding.cheats:
@@ -56,7 +56,7 @@ def cheat_totals(findings: Iterable[Finding]) -> list[CheatTotal]:
 
 
 def write_report(audit: Audit, path: Path) -> None:
-    """Write the page. Raises ImportError where jinja2 is not installed."""
+    """Write the report. Raises ImportError if jinja2 is not installed."""
     import jinja2
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent)

@@ -1,4 +1,4 @@
-"""One row's results to a finding: its own solutions over several runs, and what each cheat got."""
+"""Turn one row's results, of its own solutions over several runs and of the cheats, into a finding."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from verifier_service.settings import Settings
 Judged = MathResult | CodeResult | UnreadResult
 SHOWN_CHARS = 4000
 NEAR = 0.5
-"""The share of a limit from which on a solution is near it."""
+"""The share of a limit above which a solution counts as near it."""
 
 
 @dataclass
 class Audited:
-    """A row while it is judged. `runs` has for each solution its result in every run, `shared` that in one process."""
+    """A row during the audit. `runs` has each solution's results in every run; `shared`, those with shared tests."""
 
     number: int
     task: Task
@@ -35,25 +35,25 @@ class Audited:
 
     @property
     def is_flaky(self) -> bool:
-        """Whether a solution was accepted in some of its runs only."""
+        """Whether a solution was accepted in only some of its runs."""
         return any(len({result.verdict is Verdict.ACCEPTED for result in one}) > 1 for one in self.runs)
 
     @property
     def our_failure(self) -> Judged | None:
-        """A result that is our own failure and says nothing about the row, or None."""
+        """A result that is a failure of the service and says nothing about the row, or None."""
         results = [*(result for one in self.runs for result in one), *self.shared, *self.cheated]
         return next((result for result in results if result.retryable), None)
 
 
 def finding_of(row: Audited, settings: Settings, slow_s: float) -> Finding:
-    """Say what the results of a row come to."""
+    """Return the finding for a row's results."""
     flags: list[tuple[Flag, str]] = []
     results = [result for one in row.runs for result in one]
     if results and not row.is_accepted and not row.is_flaky:
         flags.append(_why_rejected(row, results))
     if row.is_flaky:
         words = ", ".join(str(result.verdict) for one in row.runs for result in one)
-        flags.append((Flag.FLAKY, f"runs came to {words}"))
+        flags.append((Flag.FLAKY, f"the runs gave {words}"))
     if not row.task.solutions:
         flags.append((Flag.NO_SOLUTION, "the row has none"))
     time_s, memory_mb = _used(results)
@@ -99,7 +99,7 @@ def _first_failure(result: Judged) -> str:
 
 
 def _used(results: Sequence[Judged]) -> tuple[float, float]:
-    """Return the most that one test took: CPU seconds and MiB."""
+    """Return the most CPU seconds and MiB that one test took."""
     tests = [test for result in results if isinstance(result, CodeResult) for test in result.tests]
     return max((test.time_s for test in tests), default=0.0), max((test.memory_mb for test in tests), default=0.0)
 

@@ -1,4 +1,4 @@
-"""Audit a data set row by row, and go on where an audit was ended: `rows.jsonl` has a line for each row done."""
+"""Audit a data set row by row. `rows.jsonl` has a line per finished row, so an interrupted audit can continue."""
 
 import asyncio
 import hashlib
@@ -21,15 +21,15 @@ from verifier_service.service import Service
 from verifier_service.settings import Settings
 
 CHUNK = 32
-"""Rows that are judged side by side, and lost when an audit is ended."""
+"""Rows judged together; an interruption loses at most these."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is audited, and how; an audit is gone on with under the same plan only.
+    """The data set and options of an audit. An audit can continue only with the same plan.
 
-    `contents` is the digest of a file, `testlib` that of the header that was given, each "" where there is none. The
-    limits are the defaults, for rows without their own: seconds and MiB.
+    `contents` is the digest of the data file and `testlib` that of the header, each "" if there is none. The limits are
+    the defaults for rows without their own, in seconds and MiB.
     """
 
     data: str
@@ -75,7 +75,7 @@ class Plan:
 
 
 def _digest_of(path: Path) -> str:
-    """Return the digest of a file, "" where there is none: then the data set is one of the hub."""
+    """Return the digest of a file; "" if it does not exist, because the data set is on the hub."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:
@@ -83,26 +83,26 @@ def _digest_of(path: Path) -> str:
 
 
 class Audit:
-    """The folder of an audit: `plan.json`, `rows.jsonl`, and in the end `report.html` and `fit.jsonl`."""
+    """The folder of an audit: `plan.json`, `rows.jsonl`, and at the end `report.html` and `fit.jsonl`."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
-        """Open a folder. Raises DataUnreadable if it holds an audit under another plan."""
+        """Open a folder. Raises DataUnreadable if it contains an audit with another plan."""
         self.folder = folder
         self.plan = plan
         folder.mkdir(parents=True, exist_ok=True)
         kept = folder / "plan.json"
         if kept.exists() and json.loads(kept.read_text(encoding="utf-8")) != asdict(plan):
             raise DataUnreadable(
-                f"{folder} holds an audit of something else, or with other options; choose another folder"
+                f"{folder} contains an audit of another data set or with other options; choose another folder"
             )
         kept.write_text(json.dumps(asdict(plan), indent=2) + "\n", encoding="utf-8")
         self._rows = folder / "rows.jsonl"
         self.findings = {finding.number: finding for finding in self._read()}
         self.unjudged: dict[int, str] = {}
-        """The rows that could not be judged this time through no fault of theirs, each with why; they are not kept."""
+        """Rows that could not be judged because of the service, with the reasons; they are not stored."""
 
     def _read(self) -> Iterator[Finding]:
-        """Yield what is known; the last line may be cut off where the audit was ended."""
+        """Yield the stored findings; an interruption can have cut off the last line."""
         if not self._rows.exists():
             return
         whole = self._rows.read_bytes()
@@ -114,9 +114,9 @@ class Audit:
     async def carry_out(
         self, service: Service, tasks: Iterable[Task | RowUnreadable], on_progress: Callable[[int], None]
     ) -> None:
-        """Judge every row that is not known yet. `on_progress` is told how many rows more are done.
+        """Judge every row without a finding. `on_progress` is called with the number of rows done since the last call.
 
-        What met with our own failure is in `unjudged`, and is judged when the audit is gone on with.
+        Rows that the service failed to judge are in `unjudged`; they are judged when the audit is continued.
         """
         waiting = iter(enumerate(tasks))
         with self._rows.open("a", encoding="utf-8") as out:
@@ -149,7 +149,7 @@ class Audit:
                 yield finding_of(rows[number], service.settings, self.plan.slow_s)
 
     async def _run(self, service: Service, rows: Sequence[Audited]) -> None:
-        """Judge the rows: each run is a batch of its own, since the same program in one batch is run once only."""
+        """Judge the rows. Each run is a separate batch, because equal programs in one batch are run only once."""
         for row in rows:
             row.runs = [[] for _ in row.solutions]
         for _ in range(self.plan.runs):
@@ -165,7 +165,7 @@ class Audit:
 
 
 def _own(task: Task) -> list[Solution]:
-    """Return the solutions of a row; a math reference in a box should be accepted too, where there is nothing else."""
+    """Return the solutions of a row; for math without solutions the boxed reference, which must be accepted too."""
     if task.solutions or task.verifier["kind"] != "math":
         return list(task.solutions)
     reference = task.verifier["reference"]
@@ -174,7 +174,7 @@ def _own(task: Task) -> list[Solution]:
 
 
 def _in_one_process(row: Audited) -> Iterator[JsonObject]:
-    """Yield what was not accepted once more, with tests that share a process with it."""
+    """Yield a rejected solution again, with tests that share its process."""
     tests = row.task.verifier.get("tests")
     if row.is_accepted or not isinstance(tests, Mapping) or tests.get("kind") not in ("assert", "pytest"):
         return
@@ -183,13 +183,13 @@ def _in_one_process(row: Audited) -> Iterator[JsonObject]:
 
 
 async def _judge_into(service: Service, asked: Sequence[tuple[list[Judged], JsonObject]]) -> None:
-    """Judge submissions, as many at once as the queue takes, and append each result to its list."""
+    """Judge submissions in batches that fit into the queue, and append each result to its list."""
     waiting = iter(asked)
     while piece := list(islice(waiting, service.settings.max_queued)):
         items: list[Item] = [read_line(json.dumps(one).encode(), "submission") for _, one in piece]
         results = await service.dispatcher.carry_out(Batch(items))
         again = [place for place, result in enumerate(results) if cast("Judged", result).retryable]
-        if again:  # the failure was ours: it says nothing about the row
+        if again:  # the service failed, which says nothing about the row
             second = await service.dispatcher.carry_out(Batch([items[place] for place in again]))
             for place, result in zip(again, second, strict=True):
                 results[place] = result
@@ -198,7 +198,7 @@ async def _judge_into(service: Service, asked: Sequence[tuple[list[Judged], Json
 
 
 def write_fit(audit: Audit, tasks: Iterable[Task | RowUnreadable], path: Path) -> int:
-    """Write the rows that are fit, as they came, one a line, and return their number."""
+    """Write the fit rows unchanged, one per line; return their number."""
     count = 0
     with path.open("w", encoding="utf-8") as out:
         for number, task in enumerate(tasks):

@@ -1,4 +1,4 @@
-"""`audit`: which rows of a data set are fit to train on."""
+"""`audit`: find the rows of a data set that are fit for training."""
 
 import asyncio
 from collections.abc import Iterable
@@ -25,14 +25,18 @@ from verifier_service.service import running_service
 from verifier_service.settings import Settings
 
 MAX_NAMED = 20
-"""How many rows that could not be judged are named."""
+"""How many of the rows that could not be judged are listed."""
 
 console = Console()
 err = Console(stderr=True)
 
-DATA = Annotated[str, typer.Argument(help="a file (.jsonl, .json, both also .gz, .parquet), or an id of the hub")]
-FORMAT = Annotated[str | None, typer.Option("--format", help="how rows are read; found by their columns if left out")]
-OUTPUT = Annotated[Path, typer.Option("--output", "-o", help="the folder of the audit; an audit in it is gone on with")]
+DATA = Annotated[
+    str, typer.Argument(help="a file (.jsonl, .json, also with .gz, or .parquet), or a hub id (OWNER/NAME)")
+]
+FORMAT = Annotated[
+    str | None, typer.Option("--format", help="the format of the rows; default: detect it from the columns")
+]
+OUTPUT = Annotated[Path, typer.Option("--output", "-o", help="the folder of the audit; an audit in it is continued")]
 TESTLIB = Annotated[Path | None, typer.Option(help="testlib.h, for data sets whose checkers include it")]
 
 
@@ -40,18 +44,18 @@ def audit(
     data: DATA,
     format_name: FORMAT = None,
     output: OUTPUT = Path("audit"),
-    config: Annotated[str | None, typer.Option(help="the config of a data set of the hub")] = None,
-    split: Annotated[str, typer.Option(help="the split of a data set of the hub")] = "train",
-    limit: Annotated[int | None, typer.Option(min=1, help="the most rows that are taken")] = None,
-    runs: Annotated[int, typer.Option(min=1, max=100, help="how often each solution is judged")] = 3,
-    solutions: Annotated[int, typer.Option(min=1, help="how many solutions of each row are judged")] = 3,
-    slow_s: Annotated[float, typer.Option(min=0.0, help="CPU seconds of one test from which on a row is slow")] = 1.0,
+    config: Annotated[str | None, typer.Option(help="config of a hub data set")] = None,
+    split: Annotated[str, typer.Option(help="split of a hub data set")] = "train",
+    limit: Annotated[int | None, typer.Option(min=1, help="audit only this many rows")] = None,
+    runs: Annotated[int, typer.Option(min=1, max=100, help="how many times to judge each solution")] = 3,
+    solutions: Annotated[int, typer.Option(min=1, help="how many solutions of each row to judge")] = 3,
+    slow_s: Annotated[float, typer.Option(min=0.0, help="CPU seconds of one test above which a row is slow")] = 1.0,
     testlib: TESTLIB = None,
 ) -> None:
-    """Tell which rows of a data set are fit to train on, and why the others are not.
+    """Find the rows of a data set that are fit for training, and why the others are not.
 
-    Every row's own solutions are judged several times, and cheap cheats once. The folder gets `report.html`,
-    `fit.jsonl` (the rows that are fit, as they came) and `rows.jsonl`. An audit that was ended goes on where it was.
+    It judges every row's own solutions several times, and cheap cheats once. The folder gets `report.html`,
+    `fit.jsonl` (the fit rows, unchanged) and `rows.jsonl`. An interrupted audit continues where it stopped.
     """
     settings = read_settings()
     configure(settings.model_copy(update={"log_level": "error"}))
@@ -60,7 +64,7 @@ def audit(
         header = testlib.read_text(encoding="utf-8") if testlib is not None else None
         files = {"testlib.h": header} if header is not None else None
         chosen, tasks = open_tasks(place, format_name, files)
-        found = "named" if format_name is not None else "found by the columns"
+        found = "given" if format_name is not None else "detected from the columns"
         err.print(f"format {chosen.name} ({found}): {escape(chosen.sets)}", highlight=False)
         plan = Plan.of(place, chosen.name, header, settings, runs=runs, solutions=solutions, slow_s=slow_s)
         opened = Audit(output, plan)
@@ -73,9 +77,11 @@ def audit(
     _show(opened)
     try:
         write_report(opened, output / "report.html")
-        err.print(f"{count} fit rows: {output / 'fit.jsonl'}; the report: {output / 'report.html'}", highlight=False)
+        err.print(f"{count} fit rows: {output / 'fit.jsonl'}; report: {output / 'report.html'}", highlight=False)
     except ImportError:
-        err.print(f"{count} fit rows: {output / 'fit.jsonl'}; for a report: pip install jinja2", highlight=False)
+        err.print(
+            f"{count} fit rows: {output / 'fit.jsonl'}; no report without jinja2: pip install jinja2", highlight=False
+        )
     if opened.unjudged:
         _name_unjudged(opened)
         raise typer.Exit(1)
@@ -93,7 +99,7 @@ async def _carry_out(
 
 def _name_unjudged(opened: Audit) -> None:
     count = len(opened.unjudged)
-    err.print(f"[red]{count} rows could not be judged[/]; the same command judges them:", highlight=False)
+    err.print(f"[red]{count} rows could not be judged[/]; run the same command again to judge them:", highlight=False)
     for number, why in islice(opened.unjudged.items(), MAX_NAMED):
         err.print(f"  row {number}: {escape(why)}", highlight=False)
     if count > MAX_NAMED:

@@ -1,4 +1,4 @@
-"""Judge or run what is in a file, one item a line, without HTTP: one result a line in the same order, and a summary."""
+"""Judge or run the items in a file without HTTP; write one result per line in the same order, and a summary."""
 
 import json
 import time
@@ -22,24 +22,24 @@ from verifier_service.service import Service
 CHUNK = 256
 
 SizedItem = tuple[int, Item | None]
-"""An item with its share of the progress."""
+"""The size of an item, for the progress bar, and the item."""
 
 
 @dataclass
 class Summary:
-    """What a file came to. `accuracy` is the share of accepted among those that could be judged; None if none could."""
+    """The summary of a file. `accuracy` is the share of accepted among the judged items; None if none was judged."""
 
     words: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     @property
     def total(self) -> int:
-        """How many results there are."""
+        """The number of results."""
         return self.words.total()
 
     @property
     def accuracy(self) -> float | None:
-        """See the class."""
+        """The share of accepted among the judged items."""
         judged = self.total - self.words[Verdict.JUDGE_ERROR.value]
         return self.words[Verdict.ACCEPTED.value] / judged if judged else None
 
@@ -62,7 +62,8 @@ async def carry_out(
 ) -> Summary:
     """Judge (`kind` "verify") or run ("run") items and write their results to `out`.
 
-    What cannot be read gets a result that says why, as in a batch. `on_progress` is told the size of what is done.
+    An item that cannot be read gets a result that says why, as in a batch. `on_progress` is called with the size of the
+    items done since the last call.
     """
     summary = Summary()
     began_s = time.monotonic()
@@ -83,16 +84,16 @@ async def _chunks(sized: Iterable[SizedItem]) -> AsyncIterator[tuple[int, list[I
 
 
 def items_of_lines(lines: Iterable[bytes], kind: str) -> Iterator[SizedItem]:
-    """Yield the item of each line, with the line's bytes; an empty line has none."""
+    """Yield the length of each line and its item; None for an empty line."""
     for line in lines:
         yield len(line), read_line(line, "run" if kind == "run" else "submission") if line.strip() else None
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """How the rows of a data set are judged: their format or `auto`, and which column is the completion.
+    """How to judge a data set: its format, or `auto`, and the column with the completion.
 
-    With `stop` the first row that cannot be read ends it, else such a row gets a result that says why.
+    With `stop`, the first row that cannot be read is an error; otherwise such a row gets a result that says why.
     """
 
     format_name: str
@@ -100,7 +101,7 @@ class DataSet:
     stop: bool
 
     def items(self, file: Path) -> Iterator[SizedItem]:
-        """Yield a submission for each row. Raises DataUnreadable, also for a row with `stop`."""
+        """Yield a submission for each row. Raises DataUnreadable; with `stop` also for a single row."""
         _, tasks = open_tasks(Place(str(file)), None if self.format_name == "auto" else self.format_name)
         for number, task in enumerate(tasks):
             try:

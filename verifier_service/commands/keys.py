@@ -1,4 +1,4 @@
-"""`python -m verifier_service keys add | list | revoke`: the file of keys, which a running service reads again."""
+"""`python -m verifier_service keys add | list | revoke`: manage the keys file, which a running service reads again."""
 
 import sys
 from datetime import UTC, datetime
@@ -14,22 +14,24 @@ from rich.table import Table
 from verifier_service.access import keys
 from verifier_service.access.keys import Key, KeysBroken
 
-cli = typer.Typer(help="Make, show and revoke keys; a running service notices within a second.", no_args_is_help=True)
+cli = typer.Typer(help="Create, list and revoke keys; a running service notices within a second.", no_args_is_help=True)
 err = Console(stderr=True)
 
-FILE = Annotated[Path, typer.Option("--file", envvar="VERIFIER_KEYS_FILE", help="the file of keys", show_default=False)]
-NAME = Annotated[str, typer.Argument(help="whose key it is: letters, digits, `_`, `.` and `-`; it stands in logs")]
+FILE = Annotated[Path, typer.Option("--file", envvar="VERIFIER_KEYS_FILE", help="the keys file", show_default=False)]
+NAME = Annotated[
+    str, typer.Argument(help="the client's name, which appears in logs: letters, digits, `_`, `.` and `-`")
+]
 
 
 @cli.command()
 def add(
     name: NAME,
     file: FILE,
-    max_in_hand: Annotated[int | None, typer.Option(min=1, help="submissions it may have waiting and running")] = None,
-    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="requests it may send in a minute")] = None,
+    max_in_hand: Annotated[int | None, typer.Option(min=1, help="most submissions waiting and running at once")] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="most requests per minute")] = None,
     expires: Annotated[str | None, typer.Option(help="90d, 12h, 30m, 2027-01-31 or 2027-01-31T12:00Z")] = None,
 ) -> None:
-    """Make a key. Its secret is printed now and never again: only its SHA-256 is kept."""
+    """Create a key. Its secret is printed only now: the file stores just its SHA-256."""
     secret = keys.new_secret()
     try:
         key = Key(
@@ -47,37 +49,37 @@ def add(
     except (KeysBroken, OSError) as error:
         raise _failed(str(error)) from error
     sys.stdout.write(f"{secret}\n")
-    err.print(f"the key {name!r} is in {file}; its secret is shown this once", highlight=False)
+    err.print(f"the key {name!r} is in {file}; its secret is shown only this once", highlight=False)
 
 
 @cli.command("list")
 def list_(file: FILE) -> None:
-    """Show the keys and what each may do."""
+    """List the keys with their limits."""
     try:
         found = keys.read(file)
     except KeysBroken as error:
         raise _failed(str(error)) from error
-    table = Table("name", "created", "expires", "max in hand", "requests a minute")
+    table = Table("name", "created", "expires", "max in flight", "requests per minute")
     for key in found:
         expires = "never" if key.expires is None else f"{key.expires:%Y-%m-%d %H:%M}"
         limits = (key.max_in_hand or "", key.requests_per_minute or "")
         table.add_row(
             key.name,
             f"{key.created:%Y-%m-%d %H:%M}",
-            f"{expires} (over)" if key.has_expired else expires,
+            f"{expires} (expired)" if key.has_expired else expires,
             *map(str, limits),
         )
     Console().print(table)
 
 
 @cli.command()
-def revoke(name: Annotated[str, typer.Argument(help="whose key it is")], file: FILE) -> None:
-    """Take a key back. Requests that carry it get 401 from the next second on; those under way are answered."""
+def revoke(name: Annotated[str, typer.Argument(help="the key's name")], file: FILE) -> None:
+    """Revoke a key. Within a second requests with it get 401; those in flight are still answered."""
     try:
         keys.revoke(file, name)
     except (KeysBroken, OSError) as error:
         raise _failed(str(error)) from error
-    err.print(f"the key {name!r} is taken back", highlight=False)
+    err.print(f"the key {name!r} is revoked", highlight=False)
 
 
 def _failed(message: str) -> typer.Exit:

@@ -1,4 +1,4 @@
-"""What a command says before it ends: which setting is wrong, or what it could not do. One line, and no traceback."""
+"""How commands report errors: one line on stderr that names the wrong setting or the failure, without traceback."""
 
 import typer
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ def read_settings() -> Settings:
     """Return the settings.
 
     Raises:
-        Exit: 2, one of them makes no sense; each is named with its value and what is allowed.
+        Exit: 2, if one is invalid; stderr has each with its value and what is allowed.
     """
     try:
         return Settings()
@@ -29,6 +29,6 @@ def read_settings() -> Settings:
 
 
 def failed(message: str, code: int = 1) -> typer.Exit:
-    """Say on stderr what went wrong, and return what ends the command."""
+    """Print an error to stderr; return the exception that ends the command with status `code`."""
     err.print(f"[red]{escape(message)}[/]", highlight=False)
     return typer.Exit(code)

@@ -1,4 +1,4 @@
-"""`sandboxes`: make what programs run in on this machine, wherever the package is installed."""
+"""`sandboxes`: prepare the sandboxes on this machine, from the repository or an installed package."""
 
 import shutil
 import subprocess
@@ -22,15 +22,15 @@ def _complete(begun: str) -> list[str]:
 
 LANGUAGES = Annotated[
     list[str] | None,
-    typer.Argument(help="whose images are built; Python's if none is named", autocompletion=_complete),
+    typer.Argument(help="languages to build images for; default: python", autocompletion=_complete),
 ]
 
 
 def make(languages: LANGUAGES = None) -> None:
-    """Build the sandbox images of languages, or for bubblewrap install the libraries that Python programs may import.
+    """Build sandbox images for Docker, or for bubblewrap install the libraries that Python programs may import.
 
-    Which of the two, VERIFIER_RUNNER says; by default it is Docker where its daemon answers. BASE_IMAGE is what images
-    are built from, python:3.12-slim. Takes minutes, and needs PyPI and, for images, Debian's packages.
+    VERIFIER_RUNNER decides between the two; the default is Docker if its daemon answers. BASE_IMAGE is the base of the
+    images (default: python:3.12-slim). This takes minutes and downloads from PyPI and, for images, from Debian.
     """
     settings = read_settings()
     wanted = languages or ["python"]
@@ -50,16 +50,16 @@ def _docker_answers() -> bool:
 
 def _build_images(settings: Settings, languages: list[str]) -> None:
     if shutil.which("docker") is None:
-        raise failed("there is no docker command here: run this where Docker is, or set VERIFIER_RUNNER=bubblewrap")
+        raise failed("there is no docker command here: install Docker, or set VERIFIER_RUNNER=bubblewrap")
     if _run(["sh", str(BUILD), *languages], {"IMAGE_PREFIX": settings.image_prefix}):
-        raise failed("the images could not be built: the reason is above")
+        raise failed("the images could not be built; the reason is above")
 
 
 def _install_libraries(languages: list[str]) -> None:
     for name in languages:
         if name != "python":
             err.print(
-                f"{name}: bubblewrap takes its compiler from this machine; {SANDBOXES / name / 'Dockerfile'} has how"
+                f"{name}: bubblewrap uses this machine's compiler; {SANDBOXES / name / 'Dockerfile'} shows how to install it"
             )
     if libraries_are_there():
         err.print(f"the libraries that programs may import are in {LIBRARIES}", highlight=False)
@@ -67,7 +67,7 @@ def _install_libraries(languages: list[str]) -> None:
     err.print(f"Installing the libraries that programs may import into {LIBRARIES} (300 MB) ...", highlight=False)
     LIBRARIES.parent.mkdir(parents=True, exist_ok=True)
     if _run(["sh", str(INSTALL_LIBRARIES), str(LIBRARIES), sys.executable], {}):
-        raise failed("they could not be installed: the reason is above; the same command tries again")
+        raise failed("the libraries could not be installed; the reason is above. Run the same command to try again")
     err.print("done", highlight=False)
 
 

@@ -1,4 +1,4 @@
-"""`settings`: every setting with what it is here and what it is for."""
+"""`settings`: every setting with its current value and its meaning."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -137,7 +137,7 @@ def _meaning(field: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """Write a value as it is set; a secret is not shown."""
+    """Format a value as in the environment; secrets are hidden."""
     match value:
         case None:
             return ""

@@ -1,1 +1,1 @@
-"""What is let in: read in slices, within shares, and given back."""
+"""Intake of requests: parsing without blocking, fair sharing of queue and memory, and freeing memory."""

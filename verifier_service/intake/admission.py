@@ -1,9 +1,9 @@
-"""Who gets a place in the queue: all clients share it, and nobody is shut out by what another one sends.
+"""Admission to the queue: all clients share it, and none can shut out another.
 
-The queue takes `max_queued` submissions. What one client has below its share of it (all places, divided by the clients
-that have any in hand or wait) always gets in, even when others fill the queue: they came while there was room. Whoever
-finds no place waits for one, the client with the fewest in hand first, for `queue_wait_s` at most and never beyond the
-deadline. An empty queue takes any batch.
+The queue has `max_queued` places. A client's share is all places divided by the number of clients that have places or
+wait for some. Batches within a client's share are always admitted, even if others have filled the queue. Other batches
+wait until there is room, at most `queue_wait_s` and never beyond their deadline; the client with the fewest places is
+first. An empty queue accepts a batch of any size.
 """
 
 import asyncio
@@ -24,21 +24,22 @@ LEAST_RETRY_S, MOST_RETRY_S = 1.0, 60.0
 
 
 def check_size(count: int, client: Client) -> None:
-    """Refuse what a client may never have in hand.
+    """Refuse a batch that is larger than a client may ever have in flight.
 
     Raises:
-        BadRequest: they are more than its key allows at all.
+        BadRequest: it is larger than its key allows.
     """
     most = client.max_in_hand
     if most is not None and count > most:
-        allowed = f"the key {client.name!r} may have {most} submissions in hand"
+        allowed = f"the key {client.name!r} may have at most {most} submissions in flight"
         raise BadRequest([ProblemField(field="", value=f"{count} items", allowed=allowed)])
 
 
 def has_room(in_hand: Mapping[str, int], client: str, count: int, most: int, share: int | None = None) -> bool:
-    """Tell whether `count` more of a client fit into a queue of `most` places; `in_hand` has no client with none.
+    """Return whether `count` more submissions of a client fit into a queue of `most` places.
 
-    Above that, what is within its share fits as long as others have some; `share` is an equal part if it is not given.
+    If the queue is full, submissions within the client's share still fit if other clients have places. `in_hand` has
+    only clients with places; `share` defaults to an equal part.
     """
     total = sum(in_hand.values())
     if not total or total + count <= most:
@@ -56,7 +57,7 @@ class _Waiting:
 
 
 class Admission:
-    """The places of one service. Everything happens in one event loop."""
+    """The places in the queue of one service. Everything happens in one event loop."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._most = settings.max_queued
@@ -68,17 +69,17 @@ class Admission:
 
     @property
     def in_hand(self) -> int:
-        """How many places are taken."""
+        """The number of places taken."""
         return self._in_hand.total()
 
     @asynccontextmanager
     async def place(self, count: int, client: Client, until_s: float) -> AsyncIterator[None]:
-        """Hold `count` places; wait for them until `until_s` by the monotonic clock at the latest.
+        """Hold `count` places; wait for them, at the latest until `until_s` on the monotonic clock.
 
         Raises:
-            Overloaded: there were none in time.
-            TooManyInHand: the client has as many as its key allows.
-            BadRequest: they are more than its key allows at all.
+            Overloaded: there was no room in time.
+            TooManyInHand: the client would have more than its key allows.
+            BadRequest: `count` alone is more than its key allows.
         """
         self._check(count, client)
         if self._waits_before(client.name, count) or not self._has_place(client.name, count):
@@ -91,7 +92,7 @@ class Admission:
             self._give_back(client.name, count)
 
     def done(self, count: int) -> None:
-        """Count what was judged: that is the pace."""
+        """Count finished submissions, to know the pace for `Retry-After`."""
         now_s = time.monotonic()
         if self._done and now_s - self._done[-1][0] < 1:
             since_s, before = self._done.pop()
@@ -110,19 +111,19 @@ class Admission:
         more = self._in_hand[client.name] + waiting + count - most
         if more > 0:
             raise TooManyInHand(
-                f"the key {client.name!r} has {most - count + more} submissions in hand, and at most {most} may be",
+                f"the key {client.name!r} has {most - count + more} submissions in flight; the maximum is {most}",
                 self._retry_after_s(more),
             )
 
     def _share(self, client: str) -> int:
-        """Return how many places a client may have in any case."""
+        """Return how many places a client may always have."""
         return self._most // len({client, *self._in_hand, *(one.client for one in self._waiting)})
 
     def _has_place(self, client: str, count: int) -> bool:
         return has_room(self._in_hand, client, count, self._most, self._share(client))
 
     def _waits_before(self, client: str, count: int) -> bool:
-        """Tell whether somebody waits who comes first: of the same client, or of another if this is above its share."""
+        """Return whether a waiting batch is first: of the same client, or any other if this one is above its share."""
         if not self._waiting:
             return False
         is_above = self._in_hand[client] + count > self._share(client)
@@ -151,7 +152,7 @@ class Admission:
         if one in self._waiting:
             self._waiting.remove(one)
             self._hand_out()
-        elif one.place.done() and not one.place.cancelled():  # it got a place at the moment at which it gave up
+        elif one.place.done() and not one.place.cancelled():  # it got its place at the same moment as it gave up
             self._give_back(one.client, one.count)
 
     def _take(self, client: str, count: int) -> None:
@@ -166,7 +167,7 @@ class Admission:
         self._hand_out()
 
     def _hand_out(self) -> None:
-        """Give places to those who wait; who has the fewest in hand is first, and nobody overtakes within a client."""
+        """Give free places to waiting batches: the client with the fewest first, in order within a client."""
         passed: set[str] = set()
         for one in sorted(self._waiting, key=lambda one: self._in_hand[one.client]):
             if one.client in passed or not self._has_place(one.client, one.count):
@@ -178,7 +179,7 @@ class Admission:
                 one.place.set_result(None)
 
     def _retry_after_s(self, count: int) -> float:
-        """Return in how many seconds `count` places will be free, at the pace of the last half minute."""
+        """Return the seconds until `count` places are free at the pace of the last half minute."""
         now_s = time.monotonic()
         recent = [(when_s, done) for when_s, done in self._done if when_s >= now_s - PACE_OVER_S]
         if not recent:

@@ -1,8 +1,8 @@
-"""What the bodies of requests take together, from the first byte to the answer: what is made of them is there as long.
+"""The memory that all request bodies take together, counted from the first byte until the answer is sent.
 
-A client may have as much in hand as it leaves free for others: one alone half of all, the next one half of the rest. So
-what there is is never exceeded, something is always left for whoever comes, and nobody gets more by asking more often.
-Where nothing is in hand any body is taken.
+A client may take as much as it leaves free: alone half of the total, the next client half of the rest, and so on. So
+the total is never exceeded, something is always left for new clients, and sending more requests gains nothing. If
+nothing is taken, a body of any size is accepted.
 """
 
 from collections import Counter
@@ -13,15 +13,15 @@ from verifier_service.observability.metrics import Metrics
 from verifier_service.settings import Settings
 
 HELD = "held"
-"""What the state of a request has as its `Held`."""
+"""Key in a request's state: its `Held`."""
 SMALL_BYTES = 64 * 1024
-"""Bodies up to here are not counted: a connection has as much in its buffers."""
+"""Smaller bodies are not counted: a connection's buffers are as large."""
 RETRY_AFTER_S = 5.0
 MB = 1024 * 1024
 
 
 class Held:
-    """What one body takes."""
+    """The memory taken by one body."""
 
     def __init__(self, bodies: "Bodies", client: Client) -> None:
         self._bodies = bodies
@@ -30,27 +30,27 @@ class Held:
 
     @property
     def size(self) -> int:
-        """How much it takes now, in bytes."""
+        """The bytes taken now."""
         return self._size
 
     def grow_to(self, size: int) -> None:
-        """Take so much altogether.
+        """Take `size` bytes in total.
 
         Raises:
-            Overloaded: it is too much beside the others; nothing more was taken.
+            Overloaded: there is not enough room; nothing more was taken.
         """
         if size > max(self._size, SMALL_BYTES):
             self._bodies.take(self._client, size - self._size)
             self._size = size
 
     def give_back(self) -> None:
-        """Take nothing any more."""
+        """Release everything."""
         self._bodies.give_back(self._client, self._size)
         self._size = 0
 
 
 class Bodies:
-    """The bytes of all bodies of one service. Everything happens in one event loop."""
+    """The memory taken by all bodies of one service. Everything happens in one event loop."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._most = settings.max_bodies_mb * MB
@@ -58,14 +58,14 @@ class Bodies:
         metrics.body_bytes.set_function(self._in_hand.total)
 
     def hold(self, client: Client) -> Held:
-        """Return what a body of this client takes: nothing yet."""
+        """Return a `Held` for a new body of this client; it has taken nothing yet."""
         return Held(self, client)
 
     def take(self, client: str, size: int) -> None:
         """Take `size` more bytes for a client.
 
         Raises:
-            Overloaded: they are too many.
+            Overloaded: there is not enough room.
         """
         total, own = self._in_hand.total(), self._in_hand[client]
         if total > 0 and own + size > self._most - total - size:
@@ -78,7 +78,7 @@ class Bodies:
         self._in_hand[client] = own + size
 
     def give_back(self, client: str, size: int) -> None:
-        """Take `size` bytes less for a client."""
+        """Release `size` bytes of a client."""
         self._in_hand[client] -= size
         if not self._in_hand[client]:
             del self._in_hand[client]

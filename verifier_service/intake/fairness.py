@@ -1,4 +1,4 @@
-"""Who is next where many want the same few things: who has the fewest, and of equals who was served longest ago."""
+"""Fair order for scarce resources: the borrower with the fewest is next; among equals, the one served longest ago."""
 
 from itertools import count
 from weakref import WeakValueDictionary
@@ -9,7 +9,7 @@ Rank = tuple[tuple[int, int], tuple[int, int]]
 
 
 class Borrower:
-    """What is counted of a client, and of each of its requests."""
+    """The counts of a client, or of one of its requests."""
 
     def __init__(self) -> None:
         self.in_hand = 0
@@ -17,12 +17,12 @@ class Borrower:
 
     @property
     def rank(self) -> tuple[int, int]:
-        """Whoever has the least rank is next."""
+        """The borrower with the lowest rank is next."""
         return self.in_hand, self.served_last
 
 
 class Share(Borrower):
-    """One request, or one part of it, of the client that asks. Everybody else is another one."""
+    """One request, or a part of one, of the current client."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,23 +30,23 @@ class Share(Borrower):
 
 
 class Order:
-    """Ranks shares by their clients first, so that a client gets no more by asking in many requests."""
+    """Ranks shares by their client first, so that a client gains nothing by sending many requests."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
         self._clients: WeakValueDictionary[str, Borrower] = WeakValueDictionary()
 
     def client_of(self, share: Share) -> Borrower:
-        """Return what is counted of the client; it is forgotten once nobody holds it."""
+        """Return the counts of the share's client; they are forgotten when nothing refers to them."""
         return self._clients.setdefault(share.client, Borrower())
 
     @staticmethod
     def rank(share: Share, client: Borrower) -> Rank:
-        """Whoever has the least rank is next."""
+        """The borrower with the lowest rank is next."""
         return client.rank, share.rank
 
     def serve(self, *borrowers: Borrower) -> None:
-        """Count that they were given something."""
+        """Note that these borrowers were served."""
         number = next(self._numbers)
         for one in borrowers:
             one.in_hand += 1

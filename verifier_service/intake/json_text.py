@@ -1,10 +1,10 @@
-"""JSON that comes from strangers, read in small steps, whole also where it is out of the ordinary.
+"""Parse untrusted JSON in small steps, including unusual values that standard parsers refuse.
 
-Theory of operation. The text is looked at through a window. What fits into it is read at once by the fast reader of the
-standard library; of what does not fit, its parts are read one after the other. So no step takes longer than a window
-does, however large the text is, and no second copy of it is made. Integers of thousands of digits, half surrogates and
-values that are nested very deeply are read as well, or are `TooMuch` in their place: none is a reason to refuse what
-stands beside it.
+Theory of operation. The parser sees the text through a window. A value that fits into it is read at once by the
+standard library's fast parser; the parts of a larger value are read one after the other. So no step takes longer than
+parsing one window, however large the text is, and the text is not copied. Integers of thousands of digits, lone
+surrogates and deeply nested values are read too, or replaced by `TooMuch`: none of them is a reason to refuse the rest
+of a batch.
 """
 
 import re
@@ -23,27 +23,27 @@ WINDOW_BYTES = 128 * 1024
 MAX_INTEGER_DIGITS = 100_000
 MAX_DEPTH = 200
 MAX_FIELDS = 1000
-"""How many fields an object may have that is no value of a test: a batch, an item, tests, a case."""
+"""The most fields in a structural object: a batch, an item, tests, a case. Values inside tests are not limited."""
 _FIELDS_DEPTH = 4
-_EASY_DIGITS = 4000  # what Python reads without being asked to
+_EASY_DIGITS = 4000  # Python's default limit for int()
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_PIECE = re.compile(rb'(?:[^"\\]++|\\u....|\\[^u])*+', re.DOTALL)  # of a string: whole escapes, and what is none
+_PIECE = re.compile(rb'(?:[^"\\]++|\\u....|\\[^u])*+', re.DOTALL)  # part of a string: whole escapes and other bytes
 _HIGH_SURROGATE = re.compile(rb"\\u[dD][89abAB]..\Z", re.DOTALL)
 _SIMPLE_VALUES = re.compile(
     r'[ \t\n\r]*+(?:(?:-?[0-9][0-9.eE+\-]*+|\[\]|\{\}|true|false|null|"[^"\\\x00-\x1f]*+")[ \t\n\r]*+,[ \t\n\r]*+)++'
 )
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+")
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]++|[\]}]++', re.DOTALL)  # whole strings; what opens, or closes, values
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]++|[\]}]++', re.DOTALL)  # whole strings; opening or closing brackets
 _BRACKETS = b"[]{}"
 _NO_BRACKETS = bytes(code for code in range(256) if code not in _BRACKETS)
-_CUT_CHARS = 4  # a number that ends so near the end of the window may go on: 1.5e+ is read as 1.5
+_CUT_CHARS = 4  # a number this close to the window's end may continue: 1.5e+ would be read as 1.5
 _DOES_NOT_FIT = object()
 
 
 @dataclass(frozen=True)
 class TooMuch:
-    """Stands for a value that is not read: `what` it is, and what is `allowed`."""
+    """Replaces a value that is too large to read: `what` it is, and what is `allowed`."""
 
     what: str
     allowed: str
@@ -52,13 +52,15 @@ class TooMuch:
         return self.what
 
 
-TOO_DEEP = TooMuch("a value", f"it may be nested {MAX_DEPTH} deep")
+TOO_DEEP = TooMuch("a value", f"it may be nested at most {MAX_DEPTH} deep")
 TOO_WIDE = TooMuch(f"an object of more than {MAX_FIELDS} fields", f"at most {MAX_FIELDS} fields")
 
 
 class Unwanted(Exception):
-    """A field of the whole has more than `most` parts, or there is no such field, or the whole is no object; `field` is
-    empty then. The rest was not read."""
+    """A top-level field has more than `most` parts or is unknown, or the text is not an object (`field` is empty).
+
+    The rest was not read.
+    """
 
     def __init__(self, field: str, most: int) -> None:
         self.field = field
@@ -68,23 +70,25 @@ class Unwanted(Exception):
 
 @dataclass(frozen=True)
 class Read:
-    """What a text holds. `is_whole` tells that nothing in it is `TooMuch`."""
+    """A parsed text. `is_whole`: no part of it was replaced by `TooMuch`."""
 
     value: Any
     is_whole: bool = True
 
     def problem_of(self, part: object) -> ProblemField | None:
-        """Return what could not be read inside of a part of it."""
+        """Return the first value inside a part that could not be read, or None."""
         return None if self.is_whole else _too_much_in(part)
 
 
 def read_json(text: bytes, most: Mapping[str, int] | None = None) -> Steps[Read]:
-    """Read JSON in UTF-8. With `most` it has to be an object of these fields, of which each, where it is a list or an
-    object, may have that many parts.
+    """Parse JSON in UTF-8.
+
+    With `most`, the text must be an object with only these fields, and each field that is a list or an object may have
+    at most that many parts.
 
     Raises:
-        NotJson: it is none.
-        Unwanted: see `most`; a short text is read whole and not looked at.
+        NotJson: it is not valid JSON.
+        Unwanted: see `most`. A short text is parsed without this check.
     """
     is_short = len(text) <= WINDOW_BYTES
     if is_short:
@@ -97,7 +101,7 @@ def read_json(text: bytes, most: Mapping[str, int] | None = None) -> Steps[Read]
 
 
 class _Walk:
-    """A walk through a text. `_text` is what is seen of it, from the byte `_start` on, and `_at` a place in that."""
+    """A walk through a text. `_text` is the window, which begins at byte `_start`; `_at` is the position in it."""
 
     def __init__(self, body: bytes, most: Mapping[str, int]) -> None:
         self._body = body
@@ -113,7 +117,7 @@ class _Walk:
         self._look_from(0)
 
     def read(self) -> Steps[Read]:
-        """Read the whole."""
+        """Read the whole text."""
         value = yield from self._value(0)
         if self._peek():
             raise self._broken("there is more than one value")
@@ -123,7 +127,7 @@ class _Walk:
 
     def _look_from(self, byte: int) -> None:
         end = min(byte + WINDOW_BYTES, len(self._body))
-        while end < len(self._body) and self._body[end] & 0xC0 == 0x80 and end > byte:  # not inside of a character
+        while end < len(self._body) and self._body[end] & 0xC0 == 0x80 and end > byte:  # not inside a character
             end -= 1
         part = self._body[byte:end]
         try:
@@ -135,13 +139,13 @@ class _Walk:
 
     @property
     def _byte(self) -> int:
-        """The place in the body."""
+        """The position in the body, in bytes."""
         if self._text.isascii():
             return self._start + self._at
         return self._start + len(self._text[: self._at].encode("utf-8", "surrogatepass"))
 
     def _peek(self) -> str:
-        """Return the next character that is no space; an empty text at the end."""
+        """Return the next character that is not white space; "" at the end."""
         while True:
             found = _SPACE.match(self._text, self._at)
             self._at = found.end() if found else self._at
@@ -177,11 +181,11 @@ class _Walk:
                 return self._scalar(depth)
 
     def _scanned(self, depth: int) -> object:
-        """Return the value that begins here if all of it can be seen and read, else `_DOES_NOT_FIT`."""
+        """Return the value that begins here if it fits into a window, else `_DOES_NOT_FIT`."""
         while True:
             try:
                 value, end = self._scan(self._text, self._at)
-            except RecursionError:  # to see more of it would not help
+            except RecursionError:  # a larger window would not help
                 return _DOES_NOT_FIT
             except JSONDecodeError:
                 value, end = None, None
@@ -204,7 +208,7 @@ class _Walk:
             return None, None
 
     def _scalar(self, depth: int) -> object:
-        """Return a number, or a word, of which all that fits was tried; only a number may be longer."""
+        """Return a number or a word that did not fit into the window; only a number can be that long."""
         value = self._scanned(depth)
         if value is not _DOES_NOT_FIT:
             return value
@@ -232,13 +236,13 @@ class _Walk:
                 return found
 
     def _simple_values(self) -> list[Any]:
-        """Return the values that come next, each with its comma, as far as they can be seen and are no nested ones."""
+        """Return the next values in the window, each followed by a comma, up to the first nested one."""
         found = _SIMPLE_VALUES.match(self._text, self._at)
         if found is None:
             return []
         try:
             values = from_json(f"[{found[0].rstrip()[:-1]}]")
-        except ValueError:  # one of them is out of the ordinary
+        except ValueError:  # one of them is unusual
             return []
         self._at = found.end()
         return values
@@ -279,7 +283,7 @@ class _Walk:
         return key
 
     def _ends_with(self, closing: str) -> bool:
-        """Step over a comma, or over what closes a list or an object, and tell whether it was that."""
+        """Step over a comma or the closing bracket; return whether it was the bracket."""
         found = self._peek()
         if found not in (",", closing) or not found:
             raise self._broken(f"there is neither `,` nor `{closing}`")
@@ -287,7 +291,7 @@ class _Walk:
         return found == closing
 
     def _long_string(self) -> Steps[str]:
-        """Read a string piece by piece; no piece ends inside of a character or of a pair of surrogates."""
+        """Read a string piece by piece; no piece ends inside a character or a surrogate pair."""
         start = place = self._byte
         parts: list[str] = []
         place += 1
@@ -313,7 +317,7 @@ class _Walk:
         return "".join(parts)
 
     def _skip(self, why: TooMuch, inside: int = 0) -> Steps[TooMuch]:
-        """Step over a value, or what is left of one whose opening brackets have been read; return why."""
+        """Step over a value, or the rest of one whose `inside` opening brackets have been read; return `why`."""
         depth = inside
         for number, found in enumerate(_TOKEN.finditer(self._body, self._byte)):
             if number % 1000 == 0:
@@ -338,11 +342,11 @@ class _Walk:
 
     def _too_long(self, digits: int) -> TooMuch:
         self._is_whole = False
-        return TooMuch(f"an integer of {digits} digits", f"an integer may have {MAX_INTEGER_DIGITS} digits")
+        return TooMuch(f"an integer of {digits} digits", f"an integer may have at most {MAX_INTEGER_DIGITS} digits")
 
 
 def _may_be_deep(part: bytes) -> bool:
-    """Tell whether part of a text may hold a value that is nested too deeply; brackets in strings may mislead it."""
+    """Return whether a text might contain a value nested too deeply. Brackets in strings can cause false positives."""
     brackets = part.translate(None, _NO_BRACKETS)
     for _ in range(8):
         if len(brackets) < MAX_DEPTH // 2:
@@ -352,7 +356,7 @@ def _may_be_deep(part: bytes) -> bool:
 
 
 def _is_deep(value: object, most: int) -> bool:
-    """Tell whether lists and objects are nested more than `most` deep."""
+    """Return whether lists and objects are nested more than `most` deep."""
     level = [value]
     for _ in range(most + 1):
         level = [
@@ -376,7 +380,7 @@ def _long_integer(text: str) -> int:
 
 
 def _too_much_in(sent: object) -> ProblemField | None:
-    """Return the first value inside of `sent` that was not read, with its place."""
+    """Return the first `TooMuch` in `sent`, with its path."""
     todo: list[tuple[str, object]] = [("", sent)]
     while todo:
         path, value = todo.pop()

@@ -1,4 +1,4 @@
-"""Memory: garbage is looked for when nobody is kept waiting by it, and what a large request took is given back."""
+"""Memory management: collect garbage when it delays no request, and return a large request's memory to the system."""
 
 import asyncio
 import ctypes
@@ -9,22 +9,22 @@ from typing import Any
 from verifier_service.intake.slices import Slice
 
 LARGE_BYTES = 1024 * 1024
-"""A request above this has its memory given back."""
+"""The memory of larger requests is returned to the system."""
 IS_LARGE = "is_large"
-"""What the state of such a request says."""
+"""Key in a request's state: it was large."""
 NEVER = 1_000_000
 PARTS = 200
 SOON_S = 0.5
 LOOK_EVERY_S = 60.0
 FEW = 1000
-"""With so many submissions in hand a walk through everything takes some 10 ms."""
+"""With this many submissions in flight, a full collection takes about 10 ms."""
 WAIT_AT_MOST_S = 300.0
 
 
 def hold() -> None:
-    """Take all that is there for permanent, and no longer walk through everything while requests are carried out.
+    """Freeze all current objects, and stop full collections while requests are handled.
 
-    To walk a large batch in search of garbage would hold up every request, for tenths of a second, again and again.
+    A full collection that walks through a large batch blocks every request for tenths of a second, again and again.
     """
     gc.collect()
     gc.freeze()
@@ -33,7 +33,7 @@ def hold() -> None:
 
 
 async def keep_tidy(in_hand: Callable[[], int]) -> None:
-    """Look for garbage now and then, when few submissions are in hand or it has waited for long."""
+    """Run full collections when few submissions are in flight, or when the last one was long ago."""
     waited_s = 0.0
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
@@ -44,7 +44,7 @@ async def keep_tidy(in_hand: Callable[[], int]) -> None:
 
 
 async def let_go(lists: Iterable[list[Any]]) -> None:
-    """Empty lists in slices: to give up a million objects at once would hold up everybody as well."""
+    """Empty lists in slices: freeing a million objects at once would block the event loop as well."""
     own = Slice()
     for one in lists:
         while one:
@@ -53,7 +53,7 @@ async def let_go(lists: Iterable[list[Any]]) -> None:
 
 
 async def give_back(is_quiet: Callable[[], bool]) -> None:
-    """Give memory that is free back to the system, in a moment; garbage is looked for only where it is quiet."""
+    """Return free memory to the system after a moment; collect garbage first if no request is in flight."""
     await asyncio.sleep(SOON_S)
     if is_quiet():
         gc.collect()
@@ -63,5 +63,5 @@ async def give_back(is_quiet: Callable[[], bool]) -> None:
 def _trim() -> None:
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):  # another C library than glibc
+    except (OSError, AttributeError):  # not glibc
         return

@@ -1,7 +1,7 @@
-"""Long work in the event loop, cut into slices of a few milliseconds, so that everybody else goes on in between.
+"""Cut long work in the event loop into slices of a few milliseconds, so that other tasks run in between.
 
-Whoever has much to do asks for a pause between two small steps. Of all who do, one goes on in each round of the event
-loop, however many there are: what a round takes stays the same.
+Long work calls `pause` between small steps. However many tasks do so, only one of them continues in each round of the
+event loop, so a round's duration does not grow with their number.
 """
 
 import asyncio
@@ -13,16 +13,16 @@ from weakref import WeakKeyDictionary
 T = TypeVar("T")
 
 Steps = Generator[None, None, T]
-"""Work that yields between two small steps, and returns what it made."""
+"""Work that yields between small steps and returns its result."""
 
 SLICE_S = 0.004
-"""How long somebody works before the others have their turn."""
+"""How long one task works before the others have their turn."""
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 class Slice:
-    """The slices of one piece of work."""
+    """The current slice of one task."""
 
     def __init__(self) -> None:
         self._ends_s = time.perf_counter() + SLICE_S
@@ -33,7 +33,7 @@ class Slice:
         return time.perf_counter() >= self._ends_s
 
     async def pause(self) -> None:
-        """Let the others go on if it is time."""
+        """Let other tasks run if the slice is over."""
         if not self.is_over:
             return
         async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
@@ -42,7 +42,7 @@ class Slice:
 
 
 async def in_slices(steps: Steps[T]) -> T:
-    """Do work in slices and return what it made."""
+    """Run work in slices and return its result."""
     own = Slice()
     while True:
         try:
@@ -54,7 +54,7 @@ async def in_slices(steps: Steps[T]) -> T:
 
 
 def at_once(steps: Steps[T]) -> T:
-    """Do work without a pause and return what it made."""
+    """Run work without pauses and return its result."""
     while True:
         try:
             next(steps)
@@ -63,5 +63,5 @@ def at_once(steps: Steps[T]) -> T:
 
 
 def stepwise(read: Callable[..., Steps[T]]) -> Callable[..., T]:
-    """Return a function that does the same work at once."""
+    """Return a function that runs the same work without pauses."""
     return lambda *given: at_once(read(*given))

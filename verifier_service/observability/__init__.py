@@ -1,1 +1,1 @@
-"""What is seen from outside: logs, metrics, traces, and which judge this is."""
+"""Logs, metrics, traces, and the version of the judge."""

@@ -1,7 +1,7 @@
-"""Structured logs: one event a line, for people on a terminal or as JSON for machines, also what libraries say.
+"""Structured logs, including those of libraries: one event per line, for people on a terminal or as JSON.
 
-Nothing of a submission or of tests is in a line unless VERIFIER_LOG_TEXT asks for it: an event has what may quote them
-under `text`, which is left out, and of an error of the service its place and type are told, and not its words.
+Log lines contain nothing of submissions or tests unless VERIFIER_LOG_TEXT is set. Events put text that might quote them
+into `text`, which is dropped; of an error in the service, only location and type are logged, not the message.
 """
 
 import logging
@@ -16,11 +16,11 @@ from verifier_service.settings import Settings
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 QUIET = ("docker", "urllib3", "opentelemetry", "asyncio", "aiosqlite", "sqlalchemy", "alembic", "httpx", "httpcore")
-"""Libraries of which only warnings are wanted."""
+"""Libraries whose messages below warnings are dropped."""
 
 
 def configure(settings: Settings) -> None:
-    """Send every event of this process to stderr in the format of the settings."""
+    """Send all log events of this process to stderr, in the format of the settings."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     processors = _processors(settings)
     structlog.configure(
@@ -74,12 +74,12 @@ def _with_words(exc_info: ExcInfo) -> str:
 
 
 def without_words(exc_info: ExcInfo) -> str:
-    """Return a traceback with the type of each error and without its words, which may quote what was judged."""
+    """Return a traceback with the errors' types but not their messages, which might quote what was judged."""
     return "\n\n".join(_without_words(exc_info[1], set()))
 
 
 def _without_words(error: BaseException | None, seen: set[int]) -> Iterator[str]:
-    """Yield an error, those that came together in it, and what it came from."""
+    """Yield the traceback of an error, of the errors in its group, and of its causes."""
     if error is None or id(error) in seen:
         return
     seen.add(id(error))
@@ -91,7 +91,7 @@ def _without_words(error: BaseException | None, seen: set[int]) -> Iterator[str]
 
 
 def _only_the_first_line(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Leave out the words of errors in what asyncio says: it shows them in the lines below."""
+    """Drop error messages from asyncio's events: they are in the lines after the first."""
     if event.get("logger") == "asyncio":
         event["event"] = str(event.get("event", "")).partition("\n")[0]
     return event

@@ -1,6 +1,7 @@
-"""What is counted for `GET /metrics`, in the words of Prometheus. docs/how-to/monitor.md says what to look at when.
+"""The metrics of `GET /metrics`. docs/how-to/monitor.md explains which to look at when.
 
-No label takes what a client chose: routes, languages, causes and signals are those that there are, else `other`.
+No label has a value chosen by a client, which could create unlimited series: unknown routes, languages, causes and
+signals are counted as `other`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,21 +41,21 @@ class Series:
 
 
 class Judged(Protocol):
-    """A result, as far as it is counted."""
+    """The part of a result that is counted."""
 
     @property
     def kind(self) -> str:
-        """What was judged."""
+        """The kind of submission."""
         ...
 
     @property
     def word(self) -> str:
-        """What it came to."""
+        """The verdict, or how a run ended."""
         ...
 
 
 class Metrics:
-    """The service's metrics, in a registry of their own so that two apps in one process do not share them."""
+    """The service's metrics. They have their own registry, so that two apps in one process do not share them."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -153,7 +154,7 @@ class Metrics:
         self._signals_seen: set[str] = set()
         self._results_of: dict[tuple[str, str], tuple[Counter, Histogram]] = {}
         self._phases_of: dict[tuple[str, str], list[Histogram]] = {}
-        # There from the start: what appears for the first time has no rate.
+        # Create these series at the start: Prometheus has no rate for a series that appears with its first event.
         for kind in ("math", "code", "run"):
             for cause in Cause:
                 self._errors.labels(kind, cause.value)
@@ -161,19 +162,19 @@ class Metrics:
             self.keys_refused.labels(reason)
 
     def know_languages(self, names: Mapping[str, str]) -> None:
-        """Take what languages there are: their names by each of their other names, and by themselves."""
+        """Set the languages: a map from all names and aliases to the language's name."""
         self._languages = names
         for name in set(names.values()):
             self.boxes_not_started.labels(name)
 
     def watch_boxes(self, busy: Callable[[], int], idle: Callable[[], int], waiting: Callable[[], int]) -> None:
-        """Have the pool tell how many sandboxes it has, and how many programs wait, whenever that is asked for."""
+        """Set the functions that return the numbers of busy and idle sandboxes and of waiting programs."""
         self._boxes.labels("busy").set_function(busy)
         self._boxes.labels("idle").set_function(idle)
         self._turns.set_function(waiting)
 
     def box_started(self, language: str, image: str) -> None:
-        """Count a sandbox, and remember what it was made from."""
+        """Count a started sandbox, and note its image."""
         self._boxes_started.labels(language).inc()
         before = self._image_of.get(language)
         if before != image:
@@ -184,7 +185,7 @@ class Metrics:
 
     @contextmanager
     def holding(self, client: str, items: int) -> Iterator[None]:
-        """Count so many submissions as in hand for the client of this name, which is that of its key."""
+        """Count `items` submissions as in flight for the client with this name."""
         held = self._client_in_hand.labels(client)
         held.inc(items)
         try:
@@ -193,9 +194,9 @@ class Metrics:
             held.dec(items)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request; `route` is the path as the app declares it.
+        """Count a request; `route` is the path template.
 
-        A probe that says that the service is not ready refuses nothing.
+        A 503 from a probe is not counted as a refusal.
         """
         method = method if method in METHODS else OTHER
         self._requests.labels(method, route, str(status)).inc()
@@ -204,9 +205,9 @@ class Metrics:
             self.refused.labels(str(status)).inc()
 
     def judged(self, result: Judged, seconds: float, language: str = "") -> None:
-        """Count one result, `seconds` after its batch arrived; `language` is what its item asked for, if anything."""
+        """Count one result, `seconds` after its batch arrived; `language` is the item's, if it has one."""
         kind, word = result.kind, result.word
-        found = self._results_of.get((kind, word))  # a series that is looked up costs as much as one that is counted
+        found = self._results_of.get((kind, word))  # cached, because looking up a series costs as much as counting
         if found is None:
             found = self._results_of[kind, word] = self._verdicts.labels(kind, word), self._seconds.labels(kind)
         found[0].inc()
@@ -219,16 +220,16 @@ class Metrics:
                 phase.observe(spent_s)
 
     def given_up(self, kind: str, cause: Cause) -> None:
-        """Count a stored submission that is a judge error without having come back from a judge."""
+        """Count a stored submission that became a judge error without a judge."""
         self.failed(kind, cause)
         self._verdicts.labels(kind, Verdict.JUDGE_ERROR.value).inc()
 
     def tried_again(self, kind: str, cause: Cause) -> None:
-        """Count an attempt that came to nothing: no result, for it is made again."""
+        """Count a failed attempt that will be repeated; it is not a result."""
         self._tried_again.labels(kind, cause.value).inc()
 
     def failed(self, kind: str, cause: Cause) -> None:
-        """Count an item of which nothing may be concluded."""
+        """Count an item that could not be judged."""
         self._errors.labels(kind, cause.value).inc()
 
     def _phases_for(self, kind: str, language: str) -> Iterable[Histogram]:
@@ -247,7 +248,7 @@ class Metrics:
 
 
 def times_of(result: Judged) -> tuple[float, float, float, float] | None:
-    """Return the seconds by phase, or None of what never ran: that must not look as if it had been quick."""
+    """Return the seconds by phase, or None for an item that never ran: counting it would look like a fast run."""
     run_s = getattr(result, "run_s", None)
     if run_s is None:
         run_s = getattr(result, "wall_s", None) or 0.0  # a program that was run and not judged

@@ -1,4 +1,4 @@
-"""What every request leaves behind: a line in the log, and its place in the counts."""
+"""The log line and the metrics of every request."""
 
 import structlog
 
@@ -8,20 +8,20 @@ from verifier_service.settings import Settings
 log = structlog.get_logger()
 
 UNMATCHED = "unmatched"
-"""The route of paths that there are none of."""
+"""The route of unknown paths."""
 CLIENT_CLOSED_REQUEST = 499
-"""What a request comes to whose client hung up before the answer."""
+"""The status of requests whose client hung up before the answer."""
 
 
 class RequestLog:
-    """Counts requests and writes their lines."""
+    """Counts requests and writes their log lines."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._level = settings.access_log
         self._metrics = metrics
 
     def tell(self, method: str, route: str, status: int, seconds: float, peer: str, **more: object) -> None:
-        """Tell of one request; `route` is the path as the app declares it, and what is empty of `more` is left out."""
+        """Record one request; `route` is the path template. Empty values in `more` are omitted."""
         self._metrics.answered(method, route, status, seconds)
         if self._level == "off":
             return

@@ -1,8 +1,8 @@
-"""Traces by OpenTelemetry, sent where OTEL_EXPORTER_OTLP_ENDPOINT says; without it no SDK is even imported.
+"""OpenTelemetry traces, sent to OTEL_EXPORTER_OTLP_ENDPOINT. Without that setting the SDK is not imported.
 
-A request is a span, a child of the one that its `traceparent` names. Below it a batch is one span, and below that are
-the phases of the submission that took longest: what it waited for its turn (`queue`) and for a sandbox (`start`), how
-long it ran and was judged. That one is why the batch took as long; there is no span for each submission.
+Each request is a span, a child of the one in its `traceparent`. Its batch is a span below it, and below that are the
+phases of the slowest submission: waiting for its turn (`queue`) and for a sandbox (`start`), running, and judging. That
+submission explains the batch's duration; there are no spans for the others.
 """
 
 import time
@@ -27,7 +27,7 @@ _current: ContextVar["Tracing | None"] = ContextVar("tracing", default=None)
 
 
 class TelemetryUnavailable(Exception):
-    """Traces are asked for and cannot be made; the message says what to do."""
+    """Traces are enabled but cannot be sent; the message says what to do."""
 
 
 class RequestSpan:
@@ -39,7 +39,7 @@ class RequestSpan:
         self.trace_id = f"{span.get_span_context().trace_id:032x}"
 
     def ended(self, route: str, status: int, request_id: str, state: Mapping[str, Any]) -> None:
-        """Say what became of the request."""
+        """Record the outcome of the request."""
         from opentelemetry.trace import Status, StatusCode
 
         self._span.update_name(f"{self._method} {route}")
@@ -53,7 +53,7 @@ class RequestSpan:
 
 
 class Tracing:
-    """Makes spans and sends them in the background."""
+    """Creates spans and sends them in the background."""
 
     def __init__(self, provider: "TracerProvider") -> None:
         self._provider = provider
@@ -61,7 +61,7 @@ class Tracing:
 
     @contextmanager
     def request(self, method: str, headers: Sequence[tuple[bytes, bytes]]) -> Iterator[RequestSpan]:
-        """Hold the span of a request, below the span that the request names."""
+        """Open the span of a request, below the span that the request names."""
         from opentelemetry.trace import SpanKind
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -82,16 +82,16 @@ class Tracing:
             _current.reset(token)
 
     def close(self) -> None:
-        """Send what is left, for a short while."""
+        """Send the remaining spans, within a short time."""
         self._provider.force_flush(CLOSE_LIMIT_MS)
         self._provider.shutdown()
 
 
 def start(settings: Settings) -> Tracing | None:
-    """Return what makes traces, or None if nobody wants them.
+    """Return the tracing of the settings, or None if it is disabled.
 
     Raises:
-        TelemetryUnavailable: the packages for it are missing.
+        TelemetryUnavailable: the packages for it are not installed.
     """
     if not settings.otlp_endpoint:
         return None
@@ -102,8 +102,8 @@ def start(settings: Settings) -> Tracing | None:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise TelemetryUnavailable(
-            f"OTEL_EXPORTER_OTLP_ENDPOINT is set and the packages for traces are missing ({error.name}): "
-            "pip install 'grpo-verifier[telemetry]', or leave the variable out"
+            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, but the packages for traces are missing ({error.name}): "
+            "pip install 'grpo-verifier[telemetry]', or unset the variable"
         ) from error
     ours = Resource.create({"service.name": "grpo-verifier", "service.version": __version__})
     provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()))
@@ -113,9 +113,9 @@ def start(settings: Settings) -> Tracing | None:
 
 
 def tell_batch(began_s: float, results: Sequence[Judged]) -> None:
-    """Add the spans of a batch to the request that is being answered, if it is traced.
+    """Add the spans of a finished batch to the current request, if it is traced.
 
-    `began_s` is when it arrived, by `time.monotonic`; the results are there now.
+    `began_s` is when the batch arrived, on `time.monotonic`.
     """
     tracing = _current.get()
     if tracing is None or not results:
