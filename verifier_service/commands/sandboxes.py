@@ -58,9 +58,7 @@ def _build_images(settings: Settings, languages: list[str]) -> None:
 def _install_libraries(languages: list[str]) -> None:
     for name in languages:
         if name != "python":
-            err.print(
-                f"{name}: bubblewrap uses this machine's compiler; {SANDBOXES / name / 'Dockerfile'} shows how to install it"
-            )
+            err.print(f"{name}: bubblewrap uses this machine's compiler; see {SANDBOXES / name / 'Dockerfile'}")
     if libraries_are_there():
         err.print(f"the libraries that programs may import are in {LIBRARIES}", highlight=False)
         return
