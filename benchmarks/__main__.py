@@ -1,14 +1,14 @@
-"""Measure everything, part by part, and make one report of it: JSON for programs, a page for people.
+"""Run all benchmarks, part by part, and write one report: JSON for programs, and a page for people.
 
-    python -m benchmarks                       # the quick form, some minutes: runs/benchmarks/report.json and .html
-    python -m benchmarks --full                # everything, more than an hour
-    python -m benchmarks --try                 # little of everything: whether it works; its figures say nothing
-    python -m benchmarks --check REPORT.json              # and tell what got worse since; ends with 1 then
+    python -m benchmarks                       # quick form, some minutes: runs/benchmarks/report.json and .html
+    python -m benchmarks --full                # full form, more than an hour
+    python -m benchmarks --try                 # smallest form: checks that everything runs; its figures mean nothing
+    python -m benchmarks --check REPORT.json              # also compare with an earlier report; exits with 1 if worse
     python -m benchmarks --against http://127.0.0.1:8080 --labelled CASES.jsonl --mbpp MBPP.jsonl
 
-On a quiet machine, as root: the memory and CPU of boxes are other users' processes. Each part can be had alone, as
-`python -m benchmarks.code_speed`, and has --help. It goes on when a part fails, names what failed, and ends with 1
-then.
+Run it on a quiet machine and as root: boxes run as other users, whose memory and CPU time only root can read. Each part
+also runs alone, such as `python -m benchmarks.code_speed`, and has --help. If a part fails, the others still run; the
+failed parts are named at the end, and the exit code is 1.
 """
 
 import argparse
@@ -27,7 +27,7 @@ INTERRUPTED = 130
 
 
 def run(step: Step) -> Outcome:
-    """Run one part; what an earlier run left under its name is taken away first."""
+    """Run one part, after removing the results of an earlier run."""
     for path in [FOLDER / f"{step.name}.json", *FOLDER.glob(f"{step.name}-*.svg")]:
         path.unlink(missing_ok=True)
     started = time.monotonic()
@@ -40,7 +40,7 @@ def run(step: Step) -> Outcome:
 
 
 def run_all(steps: list[Step]) -> list[Outcome]:
-    """Run part after part and say how far it is; what is interrupted ends there."""
+    """Run all parts and print progress. An interrupt ends the run after the finished parts."""
     outcomes: list[Outcome] = []
     for n, step in enumerate(steps):
         left = minutes(time_left_s(steps, outcomes))
@@ -52,19 +52,19 @@ def run_all(steps: list[Step]) -> list[Outcome]:
 
 
 def time_left_s(steps: list[Step], done: list[Outcome]) -> float:
-    """Return what the rest usually takes, at the pace of what is done."""
+    """Return the usual time of the remaining parts, scaled by the pace so far."""
     usual = sum(step.usual_s for step in steps[: len(done)])
     pace = sum(one.seconds for one in done) / usual if usual else 1.0
     return pace * sum(step.usual_s for step in steps[len(done) :])
 
 
 def minutes(seconds: float) -> str:
-    """Write a time for people."""
+    """Format a duration for people."""
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def main() -> None:
-    """Run, write, compare."""
+    """Run the benchmarks, write the report, and compare it."""
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -72,10 +72,12 @@ def main() -> None:
     for form in (Form.TRY, Form.FULL):
         forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, default=Form.QUICK)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=[], metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--check", type=Path, metavar="REPORT", help="a kept report.json to compare with")
+    parser.add_argument("--check", type=Path, metavar="REPORT", help="an earlier report.json to compare with")
     parser.add_argument("--against", metavar="URL", help="a server that speaks SandboxFusion's or Piston's protocol")
-    parser.add_argument("--labelled", type=Path, help="labelled cases of math: lines with gold, response, expected")
-    parser.add_argument("--mbpp", type=Path, help="a file with MBPP")
+    parser.add_argument(
+        "--labelled", type=Path, help="labelled math cases: JSON lines with gold, response and expected"
+    )
+    parser.add_argument("--mbpp", type=Path, help="MBPP as a JSONL file")
     options = parser.parse_args()
     for path in (options.labelled, options.mbpp):
         if path and not path.is_file():
@@ -93,7 +95,7 @@ def main() -> None:
 
 
 def read_kept(parser: argparse.ArgumentParser, path: Path | None) -> Report | None:
-    """Read the kept report before anything is measured: minutes later is too late to hear that it is none."""
+    """Read the earlier report before measuring anything, so that a wrong file is an error at once."""
     if path is None:
         return None
     try:
@@ -103,15 +105,15 @@ def read_kept(parser: argparse.ArgumentParser, path: Path | None) -> Report | No
 
 
 def tell(found: Report, kept: Report | None, rows: list[compare.Row]) -> bool:
-    """Print where it is and what is wrong; return whether anything is."""
+    """Print where the report is and what is wrong with it. Return whether anything is."""
     console.rule("the report")
     if kept:
         if kept.form is not found.form:
-            console.print(f"[yellow]the kept report has the {kept.form} form, this one the {found.form} form[/]")
+            console.print(f"[yellow]the earlier report has the {kept.form} form, this one the {found.form} form[/]")
         compare.table_of(rows).show()
     worse = compare.worse(rows)
     if found.busy:
-        console.print("[yellow]the machine was busy when this began: do not publish it[/]")
+        console.print("[yellow]the machine was busy at the start: do not publish this report[/]")
     if found.failed:
         console.print(f"[red]failed: {', '.join(found.failed)}[/]")
     if worse:

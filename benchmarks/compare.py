@@ -1,10 +1,11 @@
-"""A run of the benchmarks beside a kept one: what got worse, what got better, what is missing.
+"""Compare a run of the benchmarks with an earlier one: what is worse, better or missing.
 
     python -m benchmarks --check KEPT.json                                 # measures, then compares
     python -m benchmarks.compare KEPT.json runs/benchmarks/report.json     # compares two reports
 
-Only figures that mean the same on every machine are compared. One is worse when it went the wrong way by more than its
-unit's tolerance, and the spreads of both runs do not touch: either alone is what repeats on one machine differ by.
+Only figures that are comparable between machines are compared. A figure is worse if it moved in the wrong direction by
+more than its unit's tolerance and the spreads of both runs do not overlap. Either condition alone can result from
+ordinary variation between runs on the same machine.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from benchmarks.results import Table
 
 
 class Judgement(StrEnum):
-    """What became of a kept figure."""
+    """How a figure compares with the earlier one."""
 
     WORSE = "worse"
     MISSING = "missing"
@@ -32,7 +33,7 @@ class Judgement(StrEnum):
 
 @dataclass(frozen=True)
 class Row:
-    """A figure that was kept, that is there now, or both."""
+    """A figure in the earlier run, in this one, or both."""
 
     judgement: Judgement
     kept: Figure | None
@@ -40,7 +41,7 @@ class Row:
 
     @property
     def figure(self) -> Figure:
-        """Whichever there is."""
+        """The current figure, or the earlier one if it is missing now."""
         found = self.now or self.kept
         assert found is not None
         return found
@@ -62,7 +63,7 @@ def judge(kept: Figure, now: Figure) -> Judgement:
 
 
 def compare(kept: Iterable[Figure], now: Iterable[Figure]) -> list[Row]:
-    """Return a row for each comparable figure of either, the worst news first."""
+    """Return a row for each comparable figure of either run, the worst first."""
     before = {one.id: one for one in kept if one.comparable}
     after = {one.id: one for one in now}
     rows = [
@@ -75,9 +76,9 @@ def compare(kept: Iterable[Figure], now: Iterable[Figure]) -> list[Row]:
 
 
 def table_of(rows: list[Row]) -> Table:
-    """Return what is worse, better or missing, and how many are the same or new."""
+    """Return a table of figures that are worse, better or missing; its title counts the others."""
     same, new = (sum(row.judgement is one for row in rows) for one in (Judgement.SAME, Judgement.NEW))
-    title = f"Beside the kept report: {same} figures are the same, {new} new"
+    title = f"Compared with the earlier report: {same} figures are the same, {new} are new"
     table = Table(title, ["", "figure", "kept", "now"])
     for row in rows:
         if row.judgement not in (Judgement.SAME, Judgement.NEW):
@@ -93,12 +94,12 @@ def _words(figure: Figure | None) -> str:
 
 
 def worse(rows: list[Row]) -> list[str]:
-    """Return the ids of what got worse."""
+    """Return the ids of the figures that are worse."""
     return [row.figure.id for row in rows if row.judgement is Judgement.WORSE]
 
 
 def main() -> None:
-    """Compare two reports; the exit code tells whether anything got worse."""
+    """Compare two reports. The exit code is 1 if a figure is worse."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kept", type=Path)
     parser.add_argument("now", type=Path)

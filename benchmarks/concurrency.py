@@ -1,14 +1,14 @@
-"""Code at 1, 8, 64 and 256 at a time, beside other ways to run the same programs, in one run.
+"""Code at 1, 8, 64 and 256 at a time, compared in one run with other ways to run the same programs.
 
     python -m benchmarks.concurrency                       # writes runs/benchmarks/concurrency.json and .md
     python -m benchmarks.concurrency --against http://127.0.0.1:8080      # also a SandboxFusion or a Piston
     python -m benchmarks.concurrency --rounds 1 --levels 1 8 --count 16   # a short try
 
-A program is a function with five asserts. This service gets each in a request of its own, so many requests at a time. A
-loop of bare `python3 -c` starts so many processes at a time, and a loop of `docker run` a throw-away container of the
-sandbox image for each, at most eight at a time: more only wait for the daemon. What speaks SandboxFusion's
-`POST /run_code` or Piston's `POST /api/v2/execute` gets the same programs, each in a request of its own, too. They take
-turns, round by round, and a ratio is the median of the rounds' ratios.
+A program is a function with five asserts. This service gets each program in its own request. A loop of bare
+`python3 -c` starts a process for each program, and a loop of `docker run` a temporary container of the sandbox image,
+at most eight at a time: more would only wait for the daemon. Another server that speaks SandboxFusion's
+`POST /run_code` or Piston's `POST /api/v2/execute` also gets each program in its own request. They take turns in
+rounds, and a ratio is the median of the rounds' ratios.
 """
 
 import argparse
@@ -238,14 +238,16 @@ def table_of(found: list[Way], levels: list[int]) -> Table:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, and print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each way at each level (default 5)")
-    parser.add_argument("--count", type=int, default=128, help="submissions in one turn, at least (default 128)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds for each way at each level (default 5)")
+    parser.add_argument(
+        "--count", type=int, default=128, help="minimum number of submissions in one round (default 128)"
+    )
     parser.add_argument("--levels", type=int, nargs="+", default=list(LEVELS), help="how many at a time")
     parser.add_argument("--against", metavar="URL", help="a server that speaks SandboxFusion's or Piston's protocol")
     default = SYSTEM_PYTHON if Path(SYSTEM_PYTHON).exists() else sys.executable
-    parser.add_argument("--python", default=default, help=f"what bare programs are run with (default {default})")
+    parser.add_argument("--python", default=default, help=f"the interpreter for bare programs (default {default})")
     options = parser.parse_args()
     about = machine()
     with running() as service:

@@ -1,8 +1,9 @@
-"""Run a demo with several seeds, each as `make demo` does; what each learnt becomes a table.
+"""Run a demo with several seeds, each like `make demo`, and write a table of what each one learned.
 
     python -m benchmarks.demo_seeds demo 0 1 2
 
-Minutes for each seed; the runs are kept in runs/RECIPE-seed-N, the table in runs/benchmarks/demo_seeds.md and .json.
+Each seed takes minutes. The runs are kept in runs/RECIPE-seed-N, and the table in runs/benchmarks/demo_seeds.md and
+.json.
 """
 
 import os

@@ -1,12 +1,12 @@
-"""Does a service that is killed again and again keep its word about what it accepted?
+"""Does a service that is killed again and again keep its promises about submissions that it has accepted?
 
     python -m benchmarks.durable_kills                     # 20 kills; writes runs/benchmarks/durable_kills.json and .md
-    python -m benchmarks.durable_kills --kills 5 --shared  # on a PostgreSQL of its own, beside a second service
+    python -m benchmarks.durable_kills --kills 5 --shared  # on its own PostgreSQL, next to a second service
 
-Clients store batches of math and code all the time, half of them right and half of them wrong, and send each again with
-its idempotency key until it is accepted. Meanwhile the service is killed (SIGKILL) at random moments and started again.
-In the end every submission that was accepted has exactly one result, the right one, and what was read early never
-changed. It ends with 1 if not.
+Clients continuously store batches of math and code, half of them right and half wrong, and repeat each request with its
+idempotency key until it is accepted. Meanwhile, the service is killed (SIGKILL) at random moments and restarted. At the
+end, every accepted submission must have exactly one result, the right one, and a result that was read earlier must not
+have changed. Otherwise the exit code is 1.
 """
 
 import argparse

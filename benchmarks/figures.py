@@ -1,7 +1,7 @@
-"""A figure: one number that a benchmark found, as the report keeps it and as a later run is compared with it.
+"""A figure: one number that a benchmark has measured, for the report and for comparison with later runs.
 
-Its id is `PART/WHAT/OF_WHAT`, for example `code_speed/call/ratio_to_python3`, and stays when the words about it change.
-Its unit decides whether figures of two machines may be compared, and how far apart they must be to mean anything.
+Its id is `PART/WHAT/OF_WHAT`, for example `code_speed/call/ratio_to_python3`. Ids must never change; titles can. The
+unit decides whether figures of two machines are comparable, and how much they must differ to mean anything.
 """
 
 import re

@@ -1,11 +1,12 @@
-"""What needs a GPU, in six minutes, without a network: speed, waiting, memory beside the plan, log-probabilities.
+"""Measure what needs a GPU, in six minutes and without a network: speed, waiting, memory, log-probabilities.
 
     scripts/gpu-check            # on a machine with a GPU
     scripts/gpu-check --try      # the same code with tiny sizes, on any machine
 
-Models of real architectures are made here with random weights. Each case is trained for some steps by the trainer
-itself, against a verifier started beside it (or that of VERIFIER_URL). What is not run says why. The result is
-runs/benchmarks/gpu-check-CARD.json and a table in Markdown for docs/measured.md.
+It creates models of real architectures with random weights. For each case, the real trainer runs a few steps against a
+verifier that is started for this (or the one in VERIFIER_URL). A case that cannot run says why. Memory is compared with
+the plan of `plan-memory`. The results are runs/benchmarks/gpu-check-CARD.json and a Markdown table for
+docs/measured.md.
 """
 
 import argparse

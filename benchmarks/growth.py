@@ -1,12 +1,12 @@
-"""How cost grows: with tests, group, output, batch, cores, and from runner to runner. Each is a plot and a JSON.
+"""How cost grows with tests, group size, output, batch size and cores, and for each runner, as plots and JSON.
 
     python -m benchmarks.growth                       # some ten minutes; writes runs/benchmarks/growth*.svg, .json, .md
     python -m benchmarks.growth --only cases output   # some of: cases, groups, output, batches, cores, runners
     python -m benchmarks.growth --largest 16 --repeats 1      # a short try
 
-A point is the median of repeats of one request of that size, on the clock. The table names the steepest step of each
-curve, on the clock and in CPU time: cost ~ size ** exponent, where 1 is in proportion, and above 1.15 is called worse
-than linear. On a busy machine the clock means nothing, and CPU time a little.
+A point is the median wall time of repeated requests of one size. The table shows the steepest step of each curve, in
+wall time and in CPU time: cost ~ size ** exponent. An exponent of 1 is linear, and one above 1.15 counts as worse than
+linear. On a busy machine, wall times mean nothing, and CPU times mean little.
 """
 
 import argparse

@@ -1,14 +1,16 @@
-"""Measure how often the math judge is right, per kind of answer, beside Math-Verify.
+"""Measure how often the math judge is right, for each kind of answer, compared with Math-Verify.
 
     python -m benchmarks.math_accuracy [CASES.jsonl...] [--peer/--no-peer] [--misses] [--workers N] [--sample N]
 
-A case is one line with `gold`, `response` and `expected`, and `kind`, `form` and `rounding` where it has them; without
-files it takes this project's own cases, against which the judge was written: what it makes of a file of yours says
-more. It writes runs/benchmarks/NAME.json and .md. The judge runs as in the service: extraction, worker processes,
-limits. Math-Verify runs in its best configuration: the reference wrapped in a box, relations and sets comparable. Per
-kind the table gives the number of cases, then for each grader the share that is right, false acceptances, false
-rejections, and crashes: exceptions, ended workers and limits that were reached. Public cases, variants of them (kinds
-that begin with `variant`) and hostile ones (kind `hostile`) stand apart, each part with a line of its own.
+A case is one JSON line with `gold`, `response` and `expected`, and optionally `kind`, `form` and `rounding`. Without
+files, it uses this project's own cases. The judge was written against these, so a file of your own says more. The
+results are in runs/benchmarks/NAME.json and .md.
+
+The judge runs as in the service: extraction, worker processes, limits. Math-Verify runs in its best configuration: the
+reference is wrapped in a box, and relations and sets are comparable. For each kind, the table has the number of cases
+and, for each grader, the share that is right, false acceptances, false rejections, and crashes (exceptions, ended
+workers and exceeded limits). Public cases, variants of them (kinds that begin with `variant`) and hostile cases (kind
+`hostile`) are separate parts with a line each.
 """
 
 import asyncio

@@ -1,11 +1,11 @@
-"""Measure items per second of the math judge beside Math-Verify, with the same number of processes, in one run.
+"""Compare the speed of the math judge with Math-Verify's, with the same number of processes, in one run.
 
     python -m benchmarks.math_speed [CASES.jsonl...] [--processes N]   # runs/benchmarks/math_speed.json and .md
 
-Two workloads are made of the given cases (lines with `gold` and `response`; by default this project's own labelled
+It builds two workloads from the given cases (JSON lines with `gold` and `response`; by default this project's labelled
 cases): groups of 8 completions that share a reference, as in GRPO, and unrelated single items. The completions of a
-group are all different texts; half of them give one answer, as groups do. Then it tells what the judge's time goes
-to, and how long the first answer takes after a cold start.
+group are different texts, but half of them give the same answer, as is typical of groups. It also reports where the
+judge's time goes, and how long the first answer takes after a cold start.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
-"""How long the worst answers take: hostile ones through the judge, the longest texts through extraction and reading.
+"""How long the worst answers take: hostile ones in the judge, and the longest texts in extraction and parsing.
 
     python -m benchmarks.math_worst_cases      # writes runs/benchmarks/math_worst_cases.json and .md
 
-The texts are those of the tests, which ask what comes out and not when. For long texts it also prints what twice the
-length costs: about 2 is linear, 4 would be quadratic.
+The texts come from the tests, which check results but not times. For long texts, it also prints how the time grows when
+the length doubles: about 2 is linear, and 4 would be quadratic.
 """
 
 import asyncio

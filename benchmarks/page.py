@@ -1,6 +1,6 @@
-"""The page of a report: one file that needs no network, with its plots within.
+"""The page of a report: one file with embedded plots, which needs no network.
 
-Figures stand by topic: ratios as bars around 1 with their spread, plots of how cost grows, and a table of everything.
+Figures are grouped by topic: ratios as bars around 1 with their spread, plots of cost growth, and a table of all.
 """
 
 import base64
@@ -45,7 +45,7 @@ def page(report: Report, folder: Path, judged: list[Row]) -> str:
 WORDS = {
     Better.HIGHER: "More is better",
     Better.LOWER: "Less is better",
-    Better.NEITHER: "What it is beside",
+    Better.NEITHER: "For comparison",
 }
 
 

@@ -1,4 +1,4 @@
-"""The parts of the benchmarks: which modules, with which arguments in each form, and how long each takes."""
+"""The parts of the benchmarks: their modules, their arguments in each form, and their usual durations."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -6,19 +6,19 @@ from pathlib import Path
 
 
 class Form(StrEnum):
-    """How much is measured."""
+    """How much to measure."""
 
     TRY = "try"
-    """Little of everything, to see that it works: its figures say nothing."""
+    """Just enough to check that everything works. Its figures mean nothing."""
     QUICK = "quick"
     FULL = "full"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A module of this package, and what it tells; a form without arguments leaves it out.
+    """A module of this package, and what it measures. A form without arguments skips it.
 
-    `usual_s` is what the quick and the full form took on two quiet cores: it makes the time that is left, and no more.
+    `usual_s` is how long the quick and the full form take on two idle cores; it is only used to estimate the time left.
     """
 
     title: str
@@ -29,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run was asked to measure beside what is here."""
+    """The additional inputs of a run: another server, labelled cases, MBPP."""
 
     against: str | None = None
     labelled: Path | None = None
@@ -38,7 +38,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Step:
-    """A part as it is run: its name is that of the JSON that it leaves."""
+    """A part to run. Its name is that of the JSON file that it writes."""
 
     name: str
     module: str
@@ -48,9 +48,9 @@ class Step:
 
 PARTS: dict[str, Part] = {
     "code_speed": Part(
-        "Code, beside programs without a sandbox",
-        "Submissions a second in batches, all cores used by every row, and CPU time. Plain python3 runs the same "
-        "function and asserts, a process for each.",
+        "Code, compared with programs without a sandbox",
+        "Submissions per second in batches, and CPU time. Every row uses all cores. Plain python3 runs the same "
+        "function and asserts in a process for each program.",
         {
             Form.TRY: ["--rounds", "1", "--batch", "32", "--lone", "5"],
             Form.QUICK: ["--rounds", "3", "--batch", "96", "--lone", "20"],
@@ -60,8 +60,8 @@ PARTS: dict[str, Part] = {
     ),
     "concurrency": Part(
         "Code at 1, 8, 64 and 256 at a time",
-        "Requests of one submission each, beside as many bare processes, a throw-away container for each program, and "
-        "what was named with AGAINST.",
+        "Requests with one submission each, compared with bare processes, a temporary container for each program, and "
+        "the server given with --against.",
         {
             Form.TRY: ["--rounds", "1", "--levels", "1", "8", "--count", "8"],
             Form.QUICK: ["--rounds", "3", "--count", "32"],
@@ -70,8 +70,8 @@ PARTS: dict[str, Part] = {
         {Form.QUICK: 45, Form.FULL: 150},
     ),
     "run_speed": Part(
-        "Programs that are run and not judged",
-        "print(1), 32 requests at a time, beside the least that a service without a sandbox does.",
+        "Programs that are run but not judged",
+        "print(1), 32 requests at a time, compared with a minimal service without a sandbox.",
         {
             Form.TRY: ["--rounds", "1", "--count", "64"],
             Form.QUICK: ["--rounds", "3", "--count", "192"],
@@ -81,8 +81,8 @@ PARTS: dict[str, Part] = {
     ),
     "growth": Part(
         "How cost grows",
-        "Both axes are logarithmic: a cost in proportion is a line of slope 1. An exponent is that of the steepest "
-        "step over a factor of four; above 1.15 it is worse than in proportion.",
+        "Both axes are logarithmic, so linear cost is a line of slope 1. The exponent is that of the steepest step "
+        "over a factor of four; above 1.15, cost grows worse than linearly.",
         {
             Form.TRY: ["--largest", "8", "--repeats", "1", "--only", "cases"],
             Form.QUICK: ["--largest", "64", "--repeats", "3", "--only", "cases", "batches"],
@@ -92,8 +92,8 @@ PARTS: dict[str, Part] = {
     ),
     "code_under_load": Part(
         "The same verdicts on a busy machine",
-        "Right programs sent all at once, none of which may time out; a batch of every verdict from one client and "
-        "from eight at once; in the full form also beside a process that burns each core.",
+        "Correct programs sent all at once, which must not time out; a batch with every verdict from one client and "
+        "from eight at once; in the full form, also with every core busy.",
         {
             Form.TRY: ["crowd", "--crowd", "8"],
             Form.QUICK: ["crowd", "eightfold", "--crowd", "64", "--each", "1"],
@@ -103,14 +103,14 @@ PARTS: dict[str, Part] = {
     ),
     "code_correctness": Part(
         "Right and wrong: code",
-        "References of HumanEval (and MBPP, where its file was named), four ways around their tests, and this "
-        "project's own cases with its attacks on the sandbox.",
+        "Reference solutions of HumanEval (and of MBPP, if its file is given), four ways to cheat their tests, and "
+        "this project's own cases and attacks on the sandbox.",
         {Form.TRY: ["--sample", "10", "--cases", "10"], Form.QUICK: ["--cases", "80"], Form.FULL: []},
         {Form.QUICK: 40, Form.FULL: 150},
     ),
     "math_speed": Part(
-        "Math, beside Math-Verify: speed",
-        "Groups of eight completions with one reference, and unrelated items; as many processes for both.",
+        "Math, compared with Math-Verify: speed",
+        "Groups of eight completions with one reference, and unrelated items, with the same number of processes.",
         {
             Form.TRY: ["--groups", "5", "--singles", "20", "--rounds", "1"],
             Form.QUICK: ["--groups", "8", "--singles", "50", "--rounds", "3"],
@@ -119,51 +119,52 @@ PARTS: dict[str, Part] = {
         {Form.QUICK: 30, Form.FULL: 180},
     ),
     "math_accuracy": Part(
-        "Math, beside Math-Verify: right and wrong",
-        "This project's own labelled cases, against which the judge was written. A file of yours says more: LABELLED.",
+        "Math, compared with Math-Verify: right and wrong",
+        "This project's labelled cases. The judge was written against them; a file of your own (--labelled) says more.",
         {Form.TRY: ["--sample", "40"], Form.QUICK: ["--sample", "300"], Form.FULL: []},
         {Form.QUICK: 20, Form.FULL: 400},
     ),
     "math_labelled": Part(
-        "Math, beside Math-Verify: the labelled file",
-        "The file that was named with LABELLED.",
+        "Math, compared with Math-Verify: the labelled file",
+        "The file given with --labelled.",
         {},
         {},
     ),
     "soak": Part(
         "Memory",
-        "MiB of PSS of a box after each kind of job, and of the service over a long run of mixed submissions, a tenth "
-        "of them hostile.",
+        "Memory (PSS, in MiB) of a box after each kind of job, and of the service over a long run of mixed "
+        "submissions, a tenth of them hostile.",
         {Form.TRY: ["--count", "600"], Form.QUICK: ["--count", "600"], Form.FULL: []},
         {Form.QUICK: 45, Form.FULL: 1200},
     ),
     "stalls": Part(
-        "Beside large requests",
-        "How long /healthz waits while a request of 60 MB is read and judged.",
+        "Responses during large requests",
+        "How long /healthz takes while a request of 60 MB is read and judged.",
         {Form.TRY: ["--mb", "2"], Form.FULL: []},
         {Form.FULL: 300},
     ),
     "durable_kills": Part(
         "Killed again and again",
-        "Durable submissions of a service that is killed 20 times.",
+        "Durable submissions to a service that is killed 20 times.",
         {Form.TRY: ["--kills", "3"], Form.FULL: []},
         {Form.FULL: 180},
     ),
     "math_worst_cases": Part(
         "The slowest math",
-        "Hostile answers, and texts as long as allowed.",
+        "Hostile answers, and texts of the maximum length.",
         {Form.FULL: []},
         {Form.FULL: 120},
     ),
     "cluster": Part(
         "Several nodes on Ray",
-        "Programs that wait, judged by one, two and three nodes of four boxes, all on this machine.",
+        "Programs that only wait, judged by one, two and three nodes with four boxes each, all on this machine.",
         {Form.FULL: []},
         {Form.FULL: 300},
     ),
     "demo_seeds": Part(
         "The demonstration",
-        "Greedy accuracy on held-out problems before and after GRPO, and with a coin for a verifier; 95 % intervals.",
+        "Greedy accuracy on held-out problems before and after GRPO, and after training with random rewards; 95 % "
+        "intervals.",
         {Form.FULL: ["demo", "0"]},
         {Form.FULL: 240},
     ),
@@ -171,7 +172,7 @@ PARTS: dict[str, Part] = {
 
 
 def steps_of(form: Form, asked: Asked, only: list[str]) -> list[Step]:
-    """Return what a run does; `only` are names of parts, or empty for all."""
+    """Return the steps of a run. `only` limits it to some parts; empty means all."""
     more: dict[str, list[str]] = {}
     if asked.against:
         more["concurrency"] = ["--against", asked.against]

@@ -1,7 +1,7 @@
-"""What a service and its boxes use, read from /proc, from their control groups, and from the Docker daemon.
+"""Measure what a service and its boxes use, from /proc, their control groups, and the Docker daemon.
 
-Only what belongs to the service under test is counted: its own tree of processes, and the containers that carry its
-name. What is read of other users' processes needs root.
+Only the service under test counts: its own process tree, and the containers with its label. Reading other users'
+processes needs root.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The report of one run of the benchmarks: which machine, which parts, and a flat list of what they found."""
+"""The report of one benchmark run: the machine, the parts, and a flat list of figures."""
 
 import json
 from pathlib import Path

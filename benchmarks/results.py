@@ -1,4 +1,4 @@
-"""What a benchmark found: on the screen, as JSON for programs, and as Markdown for docs/measured.md."""
+"""The results of a benchmark: on the screen, as JSON for programs, and as Markdown for docs/measured.md."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def machine() -> dict[str, Any]:
     model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     load = os.getloadavg()[0]
     if load > BUSY_LOAD and WITHIN_A_RUN not in os.environ:
-        console.print(f"[yellow]the machine was busy in the last minute (load {load:.1f}): do not publish this[/]")
+        console.print(f"[yellow]the machine was busy during the last minute (load {load:.1f}): do not publish this[/]")
     return {
         "cpu": model[0].partition(":")[2].strip() if model else platform.machine(),
         "cores": os.cpu_count(),

@@ -1,13 +1,13 @@
-"""How fast programs are run through POST /v1/run, beside a service that runs them without any sandbox.
+"""How fast programs run through POST /v1/run, compared with a service that runs them without any sandbox.
 
     python -m benchmarks.run_speed             # writes runs/benchmarks/run_speed.json and .md
     python -m benchmarks.run_speed --rounds 1 --count 64      # a short try
 
-The workload is SandboxFusion's: `print(1)`, one program in each request, 32 requests at a time. What stands beside is
-benchmarks.unsandboxed, the least that an unsandboxed runner does: a FastAPI service that writes a file and runs
-`python3 file` with asyncio. (SandboxFusion itself, in its unsafe mode, took 50 CPU milliseconds a run on two cores, and
-did 39 a second.) The two take turns; a ratio is the median of the rounds' ratios. The load client runs on the same
-cores, and what it takes of them is told apart.
+The workload is SandboxFusion's: `print(1)`, one program per request, 32 requests at a time. It is compared with
+benchmarks.unsandboxed, a minimal runner without a sandbox: a FastAPI service that writes a file and runs `python3 file`
+with asyncio. (SandboxFusion itself, in its unsafe mode, needed 50 CPU milliseconds per run on two cores, and did 39 per
+second.) The two take turns, and a ratio is the median of the rounds' ratios. The load client runs on the same cores,
+and its share is reported separately.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A service of its own for one benchmark, and what is sent to it."""
+"""Start a service for one benchmark, and send requests to it."""
 
 import tempfile
 import time

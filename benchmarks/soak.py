@@ -1,12 +1,12 @@
-"""Does the service hold after a long day what it held in the morning?
+"""Does the service still use the same memory after a long day?
 
     python -m benchmarks.soak                  # 20,000 submissions; writes runs/benchmarks/soak.json and .md
     python -m benchmarks.soak --count 1024     # a short try
 
-First one box alone: what it holds idle, and after its first job of each kind. Then batches through HTTP, of every kind
-of test, right and wrong, a tenth of them hostile: what service and boxes hold after the warm-up, on the way, and at the
-end. It ends with 1 if the end is more than the warm-up allows, or if any verdict is not what it should be. Memory is
-PSS, which counts a page that several share only once; reading it needs root. A sample waits until the boxes are idle.
+First it measures a single box, idle and after its first job of each kind. Then it sends batches through HTTP, with
+every kind of test, right and wrong, a tenth of them hostile, and measures the service and its boxes after a warm-up, in
+between and at the end. The exit code is 1 if memory has grown too much since the warm-up, or if any verdict is wrong.
+Memory is PSS, which counts a shared page only once; reading it needs root. Samples are taken when the boxes are idle.
 """
 
 import argparse
