@@ -1,13 +1,13 @@
-"""Cases of code judging as files: `tests/cases/code/VERDICT/NAME.toml`, and how tests judge them in real boxes.
+"""Code cases as files, `tests/cases/code/VERDICT/NAME.toml`, and functions to judge them in real boxes.
 
-A case holds the submission, its tests as they are sent to the service, and why it is there:
+A case contains the submission, its tests in the form of a request, and the reason why it exists:
 
     why = "returns an object that equals everything"
-    language = "cpp"                  # python when left out; a case is skipped where its image is not built
+    language = "cpp"                  # default: python; the case is skipped if this language's image is not built
     program = '''...'''
-    score = 0.5                       # what it earns; 1 for accepted and 0 for the rest when left out
+    score = 0.5                       # expected score; default: 1 for accepted and 0 otherwise
     limits = {time_limit_s = 1}       # as in a request
-    needs = "box"                     # it would harm the machine outside of a box, or its verdict comes of a whole one
+    needs = "box"                     # it would harm the machine outside a box, or its verdict depends on a whole box
 
     [tests]
     kind = "assert"
@@ -35,7 +35,7 @@ PATHS = sorted(FOLDER.glob("*/*.toml"))
 
 
 def case_id(path: Path) -> str:
-    """Return the name of a case: its verdict and its file."""
+    """Return the name of a case: its verdict and its file name."""
     return f"{path.parent.name}/{path.stem}"
 
 
@@ -50,7 +50,7 @@ def load_case(path: Path) -> dict[str, Any]:
 
 
 def languages_of(case: dict[str, Any]) -> set[str]:
-    """Return the languages of which a case needs the images."""
+    """Return the languages whose images a case needs."""
     checker = case["tests"].get("checker")
     judge = {checker["language"]} if isinstance(checker, dict) and "language" in checker else set[str]()
     return {case.get("language", "python")} | judge
@@ -63,7 +63,7 @@ def submission(program: str, tests: dict[str, Any], **more: Any) -> CodeSubmissi
 
 @asynccontextmanager
 async def open_service() -> AsyncIterator[Service]:
-    """Give a service without HTTP in front, with boxes of the runner that works here; skip the test without one."""
+    """Open a service without HTTP, with boxes of the runner that works here. Skip the test if there is none."""
     settings = Settings()
     async with AsyncExitStack() as opened:
         try:

@@ -1,4 +1,4 @@
-"""What many tests need: one real service, started as a user would start it."""
+"""Shared fixtures: a real service, started the way a user would start it."""
 
 import os
 import signal
@@ -17,22 +17,22 @@ WARM_UP_S = 600
 
 
 def pytest_configure() -> None:
-    """Leave GPUs alone: what is expected was computed on CPUs. Benchmarks, which use what is here, keep theirs."""
+    """Hide GPUs: the expected values were computed on CPUs. Benchmarks use this file too, and keep their GPUs."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
+    """Return a free port on the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 class ServiceProcess:
-    """A verifier in a process of its own."""
+    """A verifier in a separate process."""
 
     launched: ClassVar[list[subprocess.Popen[bytes]]] = []
-    """What was started in this session; a test that fails may leave some behind."""
+    """All services started in this session. A failing test can leave some running."""
 
     def __init__(self, log: Path, env: dict[str, str] | None = None, port: int | None = None) -> None:
         self.port = port or free_port()
@@ -49,19 +49,19 @@ class ServiceProcess:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it and wait until it is ready."""
+        """Start the service and wait until it is ready."""
         self.launch()
         self.wait_until_ready()
 
     def launch(self) -> None:
-        """Start it."""
+        """Start the service."""
         command = [sys.executable, "-m", "verifier_service", "serve", "--port", str(self.port)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self._env)
         self.launched.append(self._process)
 
     def wait_until_ready(self) -> None:
-        """Wait until it says that it is ready."""
+        """Wait until the service reports that it is ready."""
         assert self._process is not None
         deadline = time.monotonic() + WARM_UP_S
         while time.monotonic() < deadline:
@@ -75,13 +75,13 @@ class ServiceProcess:
         raise AssertionError(f"the service is not ready after {WARM_UP_S} s:\n{self._log.read_text()}")
 
     def kill(self) -> None:
-        """End it without a word, as a crash would."""
+        """Kill the service without warning, like a crash."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
-        """Ask it to end and wait until it has."""
+        """Ask the service to stop, and wait until it has."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         try:
@@ -93,7 +93,7 @@ class ServiceProcess:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """End the services that failed tests left; their boxes end with them."""
+    """Stop the services that failed tests have left running. Their boxes end with them."""
     yield
     for process in ServiceProcess.launched:
         if process.poll() is None:
@@ -103,7 +103,7 @@ def nothing_left_behind() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def state_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what tests leave behind out of the home of whoever runs them."""
+    """Keep files of tests out of the home folder of the user who runs them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state-home")))
         yield
@@ -111,7 +111,7 @@ def state_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def verifier_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real service with the runner that this machine has (VERIFIER_RUNNER decides)."""
+    """The address of a real service with the runner that works on this machine, or the one in VERIFIER_RUNNER."""
     service = ServiceProcess(tmp_path_factory.mktemp("service") / "log")
     service.start()
     yield service.url
@@ -120,6 +120,6 @@ def verifier_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def client(verifier_url: str) -> Iterator[httpx.Client]:
-    """An HTTP client of the session's service."""
+    """An HTTP client for the session's service."""
     with httpx.Client(base_url=verifier_url, timeout=600) as http:
         yield http

@@ -1,7 +1,7 @@
-"""What `make test` shows: how much there is, each file as it is done, and where it is while a file takes long.
+"""The output of `make test`: the number of tests, each file when it is done, and the current test in a slow file.
 
-A plugin of pytest, loaded by name (`-p tests.progress`); with pytest-xdist it runs in the process that hands out the
-tests. It also begins with the files that take longest.
+This is a pytest plugin, loaded by name (`-p tests.progress`). With pytest-xdist, it runs in the process that
+distributes the tests. It also starts the slowest files first.
 """
 
 import time
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 QUIET_S = 15.0
-"""After that long without a line the next test that ends is named."""
+"""After this long without output, the next test that ends is named."""
 
 TOOK = "progress/took_s"
 ORDER = tuple(
@@ -26,7 +26,7 @@ ORDER = tuple(
         "trainer/test_cold_start",
     )
 )
-"""The files that take longest: they are begun first, so that no process is left with one of them at the end."""
+"""The slowest files. They start first, so that no process is still busy with one of them at the end."""
 
 
 class Progress:
@@ -41,17 +41,17 @@ class Progress:
         self.began = self.spoke = time.monotonic()
 
     def expect(self, ids: list[str]) -> None:
-        """Note which tests there are and say how many."""
+        """Record the list of tests, and print how many there are."""
         if self.total:
             return
         self.total = len(ids)
         self.left.update(_file(name) for name in ids)
         before = self.config.cache and self.config.cache.get(TOOK, None)
-        last = f"; the last run of as many took {_clock(before[1])}" if before and before[0] == self.total else ""
+        last = f"; the last run took {_clock(before[1])}" if before and before[0] == self.total else ""
         self.say(f"{self.total} tests in {len(self.left)} files{last}")
 
     def say(self, text: str) -> None:
-        """Print one line with the share that is done and the time since the start."""
+        """Print one line with the share of tests done and the time since the start."""
         done = self.total - sum(self.left.values())
         share = 100 * done // max(self.total, 1)
         self.config.get_terminal_writer().line(
@@ -61,22 +61,22 @@ class Progress:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Without pytest-xdist, this process has the tests."""
+        """Get the tests without pytest-xdist."""
         if session.items:
             self.expect([item.nodeid for item in session.items])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
-        """With pytest-xdist, each of its processes has them all."""
+        """Get the tests with pytest-xdist, where each process collects all of them."""
         self.expect(ids)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.CollectReport | pytest.TestReport) -> Any:
-        """Leave out the dots."""
+        """Suppress pytest's dots."""
         return ("passed", "", "") if report.passed and report.when == "call" else None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count a test; name it at once when it failed."""
+        """Count a test, and name it at once if it failed."""
         file = _file(report.nodeid)
         self.took[file] += report.duration
         if report.failed:
@@ -97,20 +97,20 @@ class Progress:
             self.say(f"{file}: {self.left[file]} left, just done: {report.nodeid.partition('::')[2]}")
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        """Remember how long it took, for the next time."""
+        """Remember how long the run took, for the next one."""
         if self.config.cache and exitstatus == 0 and self.total:
             self.config.cache.set(TOOK, [self.total, time.monotonic() - self.began])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Show progress where results come together."""
+    """Show progress in the process that receives all results."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Progress(config))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest."""
+    """Start with the slowest files."""
     order = {name: place for place, name in enumerate(ORDER)}
     items.sort(key=lambda item: order.get(_file(item.nodeid), len(order)))
 

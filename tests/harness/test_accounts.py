@@ -1,4 +1,4 @@
-"""The kernel's accounts are read as both versions of cgroups write them, and only where they are the box's own."""
+"""The kernel's accounts are read in the formats of both cgroup versions, and only if they are the box's own."""
 
 import os
 from pathlib import Path
@@ -60,7 +60,7 @@ total_shmem 8192
 
 @pytest.fixture
 def version_1(tmp_path: Path) -> Path:
-    """A tree as a container sees it with version 1."""
+    """The files that a container sees with version 1."""
     for name, content in {"cpuacct/cpuacct.usage": "47532290\n", "memory/memory.stat": MEMORY_STAT_1}.items():
         path = tmp_path / name
         path.parent.mkdir()
@@ -71,7 +71,7 @@ def version_1(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def version_2(tmp_path: Path) -> Path:
-    """A tree as a container sees it with version 2."""
+    """The files that a container sees with version 2."""
     (tmp_path / "cpu.stat").write_text(CPU_STAT)
     (tmp_path / "memory.stat").write_text(MEMORY_STAT)
     (tmp_path / "cgroup.procs").write_text(f"{os.getpid()}\n7\n")

@@ -1,4 +1,4 @@
-"""Whatever one end of the wall sends, it costs at most its own run: the tests fail, and nothing else happens."""
+"""Whatever one end of the wall sends, it can only harm its own run: the tests fail, and nothing else happens."""
 
 import contextlib
 import os

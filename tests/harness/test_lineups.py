@@ -1,4 +1,4 @@
-"""Line-ups hide which member the tests wrote down; far values and changed arguments are really others."""
+"""Line-ups hide which member the tests expect; far values and changed arguments really are different."""
 
 import time as clock
 from collections import Counter, OrderedDict, deque
@@ -88,10 +88,10 @@ def test_a_line_up_has_sixteen_and_more_of_the_same_shape_and_no_two_are_equal(v
 
 @pytest.mark.parametrize("value", VALUES, ids=show)
 def test_every_member_could_have_been_the_first(value: Any):
-    """For at least sixteen members, or all but a few, the group of that member holds the value that was asked for."""
+    """For at least sixteen members, or all but a few, the member's own group contains the expected value."""
     members = lined(value)
     possible = sum(value in _members(member, KEY, 100_000, Random(0)) for member in members)
-    assert possible >= LEAST or value in (2**0.5, 7**5000)  # of the largest groups a part is drawn by chance
+    assert possible >= LEAST or value in (2**0.5, 7**5000)  # the largest groups are sampled at random
 
 
 @given(PLAIN)
@@ -165,7 +165,7 @@ def test_who_guesses_by_size_or_roundness_is_right_no_more_often_than_by_chance(
 
 
 def test_the_member_nearest_to_all_others_is_not_the_value_more_often_than_another():
-    """Counted by elements in common: the centre of a cloud of changes would have the most."""
+    """Nearness is the number of common elements: the center of a cloud of changes would have the most."""
     hits = 0
     for seed in range(150):
         value = [Random(seed).randrange(100, 1000) for _ in range(6)]

@@ -1,4 +1,4 @@
-"""Containers that two ends share mean at both what they would mean in one process, whatever is done to them."""
+"""Shared containers behave at both ends as they would in one process, whatever is done to them."""
 
 import gc
 import socket
@@ -153,7 +153,7 @@ STEPS = st.lists(
 
 
 def _step(pool: list[Any], name: str, i: int, j: int) -> None:
-    """Do one step on a pool of lists."""
+    """Apply one step to a pool of lists."""
     if not pool:
         return
     target, other = pool[i % len(pool)], pool[j % len(pool)]
@@ -178,7 +178,7 @@ def _reaches(start: Any, goal: Any) -> bool:
 
 
 def _shape(pool: list[Any]) -> Any:
-    """Return what a pool holds, with every list named by the order in which it is first met."""
+    """Return the contents of a pool, with every list numbered by its first occurrence."""
     names: dict[int, int] = {}
 
     def of(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The wire format carries plain data exactly, refuses the rest by name, and survives every sequence of bytes."""
+"""The wire format transfers plain data exactly, refuses everything else by name, and survives arbitrary bytes."""
 
 import collections
 import enum
@@ -19,7 +19,7 @@ from sandboxes.protocol.plain import Malformed, NotPlain, decode, encode
 
 
 def exact(value: Any) -> Any:
-    """A form in which type, sign of zero, order and NaN count."""
+    """Return a representation that distinguishes types, the sign of zero, order and NaN."""
     if type(value) in (list, tuple):
         return type(value), [exact(item) for item in value]
     if type(value) in (set, frozenset):

@@ -1,4 +1,4 @@
-"""A zygote that has played a child is what it was before."""
+"""A rehearsal leaves the zygote unchanged."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What copies of tests that share a process with the submission come to together: `modes.shared.Ledger`."""
+"""`modes.shared.Ledger` combines the outcomes of test copies that share a process with the submission."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ P, F, E, L = TestOutcome.PASSED, TestOutcome.FAILED, TestOutcome.ERROR, TestOutc
 
 @dataclass
 class Run:
-    """What a run has told, without the run."""
+    """The reports of a run, without the run itself."""
 
     outcomes: dict[str, TesterTest]
     collected: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Spending: CPU time or time on the clock, whichever is more, and nothing for standing in line for a core."""
+"""Spending counts the larger of CPU time and wall time, but not the time spent waiting for a core."""
 
 import pytest
 
@@ -10,7 +10,7 @@ BUDGET = Budget(base_s=4.0, per_test_s=1.0, most_s=10.0)
 
 
 class Process:
-    """A process that has taken what a test says."""
+    """A process with a given usage."""
 
     def __init__(self, counted_s: float = 0.0, cpu_s: float = 0.0) -> None:
         self.now = Taken(counted_s, cpu_s)
@@ -30,7 +30,7 @@ def test_what_all_tests_take_is_added_up_and_the_current_one_counts() -> None:
     assert (spending.count(last=False), spending.is_used_up) == ((3.0, 1.0), False)
     process.now = Taken(3.5, 0.0)
     assert (spending.is_used_up, spending.waited_s) == (True, 5.5)
-    spending.tests = 100  # only now it is known how many there are
+    spending.tests = 100  # the number of tests is known only now
     assert not spending.is_used_up
     assert (spending.count(last=True), spending.waited_s) == ((3.5, 0.0), 5.5)
 

@@ -1,4 +1,4 @@
-"""What the tester makes of test code: which tests there are, and what each came to."""
+"""The tester finds the tests in test code and reports their outcomes."""
 
 # ruff: noqa: E501 (tables with a program and its test in each row)
 
@@ -352,7 +352,7 @@ def test_a_submission_cannot_leave_out_every_test_by_failing() -> None:
     assert run("def f(): pass\n", files).outcomes == {"test_a.py::test_a": "skipped"}
 
 
-# What the submission may have written is not run beside the tests
+# Files that the submission could have written are not run next to the tests
 
 PLANT = """
 import os

@@ -1,4 +1,4 @@
-"""CPU time that was seen is never lost, waiting counts where others caused it, and shared pages count once."""
+"""Observed CPU time is never lost, waiting counts only if others caused it, and shared pages count once."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ IDLE = ProcessUsage(cpu_s=0.0, waited_cpu_s=0.0, resident_mb=2.0, forked=True, y
 
 
 def lost_s(*looks: dict[int, tuple[float, float]]) -> float:
-    """Return what counts as lost after looks at pids with their own CPU time and that of children they waited for."""
+    """Return the lost CPU time after looks that map pids to their own CPU time and that of children waited for."""
     tally = CpuTally()
     for look in looks:
         tally.add(Usage({pid: replace(IDLE, cpu_s=own, waited_cpu_s=waited) for pid, (own, waited) in look.items()}))

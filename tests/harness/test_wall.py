@@ -1,4 +1,4 @@
-"""Stand-ins in the tester look like the submission's objects, and never let them decide about the tests' plain data."""
+"""Stand-ins behave like the submission's objects, but never let them decide about the tests' plain data."""
 
 # ruff: noqa: E501 (tables with a program and its test in each row)
 
@@ -294,7 +294,7 @@ def test_a_container_is_one_object_on_both_sides(code: str) -> None:
     assert told.accepted, (told.messages, told.lost, told.broken)
 
 
-# What the tests change in their world
+# Changes of the tests to their world
 
 WORLD = """
 import logging, os, random, subprocess, sys, time, warnings

@@ -1,4 +1,4 @@
-"""Two forked processes joined as in a box, without the box: a submission that is served, and its tester."""
+"""A submission and its tester in two forked processes, connected as in a box but without the box."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ class Told:
 
     @property
     def accepted(self) -> bool:
-        """Whether every test passed, and all of them were told."""
+        """Whether every test was reported and passed."""
         told = sorted(self.outcomes) == sorted(self.collected) and set(self.outcomes.values()) == {TestOutcome.PASSED}
         return told and self.finished and not self.lost
 
@@ -58,7 +58,7 @@ def _serve(sock: socket.socket, source: str, name: str) -> None:
 
 
 def _fork(work: Any, *keep: socket.socket) -> int:
-    """Fork a process that does `work` with no descriptors of ours but these sockets: hostile programs write to all."""
+    """Fork a process that does `work`. It keeps only these sockets: hostile programs write to all descriptors."""
     pid = os.fork()
     if pid:
         return pid
@@ -90,8 +90,11 @@ def run(
     wall_s: int = 30,
     in_shared_folder: bool = False,
 ) -> Told:
-    """Run tests against a submission: `files` is the text of asserts, or the files of pytest. Both sides start in the
-    folder of this process, or in one that both can write."""
+    """Run tests against a submission.
+
+    `files` is the text of assert code, or the files of pytest. Both sides start in this process's folder, or in one
+    that both can write to.
+    """
     theirs, ours = socket.socketpair()
     report, told = socket.socketpair()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Whatever bytes come from the other side, they are messages or a BrokenFrame, and nothing else happens."""
+"""Arbitrary bytes from the other side result in messages or a BrokenFrame, and nothing else."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ LONG = settings(max_examples=400, deadline=None)
 
 
 def read(chunks: Sequence[bytes]) -> Iterator[Message]:
-    """Return the messages of a stream up to the first thing that is none."""
+    """Return the messages of a stream, up to the first invalid data."""
     reader = Reader()
     try:
         for chunk in chunks:
@@ -79,7 +79,7 @@ def test_a_record_with_other_values_in_it_is_a_message_of_that_type_or_broken(ki
     text = json.dumps(head).encode()
     for message in read([HEAD.pack(kind, len(text), len(body)) + text + body]):
         assert kind == SEVERAL or type(message) is KINDS[kind]
-        to_frame(message)  # what was read can be written: it holds what its type says
+        to_frame(message)  # a message that was read can be written, so its fields have the declared types
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def part(value: Any, path: Sequence[Any]) -> Any:
 
 
 def walk(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Return the way to every part of a JSON value."""
+    """Return the paths to all parts of a JSON value."""
     yield path
     if isinstance(value, list):
         for index, part in enumerate(value):

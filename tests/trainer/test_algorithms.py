@@ -1,4 +1,4 @@
-"""Algorithms by name: TRL's loss with what a name sets is the paper's formula, and a contradiction is refused."""
+"""Algorithms by name: with its fields, TRL's loss is the paper's formula, and contradictions are refused."""
 
 import re
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def grpo(lp: torch.Tensor, old: torch.Tensor, ref: torch.Tensor, mask: torch.Ten
 
 
 def dr_grpo(lp: torch.Tensor, old: torch.Tensor, _: torch.Tensor, mask: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-    """A sum over tokens, divided by what does not depend on what was written."""
+    """The sum over tokens, divided by a constant that does not depend on the completions."""
     return -(surrogate((lp - old).exp(), a, 0.2, 0.2) * mask).sum() / (len(lp) * LENGTH)
 
 
@@ -75,7 +75,7 @@ def gspo(lp: torch.Tensor, old: torch.Tensor, _: torch.Tensor, mask: torch.Tenso
 
 
 def cispo(lp: torch.Tensor, old: torch.Tensor, _: torch.Tensor, mask: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-    """REINFORCE with a capped ratio that has no gradient of its own."""
+    """REINFORCE with a capped ratio, which itself has no gradient."""
     return -((lp - old).exp().clamp(max=5.0).detach() * a * lp * mask).sum() / mask.sum()
 
 
@@ -84,7 +84,7 @@ PAGE = Path(__file__).parents[2] / "docs/explanation/grpo.md"
 
 
 def of_the_page(name: str) -> Any:
-    """What docs/explanation/grpo.md defines under this name, in the last block that does."""
+    """Return the definition with this name in docs/explanation/grpo.md; the last one if there are several."""
     *_, code = (block for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if name in block)
     names: dict[str, Any] = {}
     exec(code, names)
@@ -107,7 +107,7 @@ def test_trls_loss_is_the_formula_of_the_grpo_page(name: str, base: Path) -> Non
 
 
 def test_the_advantages_of_the_grpo_page_are_trls() -> None:
-    """As TRL computes them, which leaves out what has no reward."""
+    """They agree with TRL's, which ignores completions without a reward."""
     rewards = torch.tensor([[1.0, 0.0, 0.0, 0.5], [1.0, 1.0, float("nan"), 0.0]])
     theirs = (rewards - rewards.nanmean(1, keepdim=True)) / (nanstd(rewards, dim=1, keepdim=True) + 1e-4)
     assert torch.allclose(of_the_page("advantages")(rewards), torch.nan_to_num(theirs, nan=0.0))

@@ -1,7 +1,7 @@
-"""AsyncGRPO: what cannot run is refused before anything is moved; the rest runs against vLLM's protocol on a CPU.
+"""AsyncGRPO: recipes that cannot run are refused before anything is moved; the rest runs on a CPU with vLLM's protocol.
 
-The server of the test writes with the tiny model itself and takes the trainer's weights in its process: what stands in
-for CUDA is the attention kernel, the card's name and the transfer by NCCL, nothing else.
+The test's server generates with the tiny model and receives the trainer's weights within its process. Only three things
+replace CUDA: the attention kernel, the card's name, and the transfer by NCCL.
 """
 
 import json
@@ -84,7 +84,7 @@ def test_what_async_grpo_does_not_do_is_named(tmp_path: Path) -> None:
 
 
 class Server:
-    """What AsyncGRPO asks of a vLLM server, answered by a model of transformers."""
+    """Answers AsyncGRPO's requests to a vLLM server with a transformers model."""
 
     def __init__(self, folder: str) -> None:
         self.model: Any = AutoModelForCausalLM.from_pretrained(folder)
@@ -198,7 +198,7 @@ def attention(
     tree_cu_seqlens_k: torch.Tensor,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
-    """What flash attention 3 computes of packed rows, segment by segment: each sees its path, up to itself."""
+    """Compute what flash attention 3 does for packed rows: each token attends to its own segment, up to itself."""
     q, k, v = (x[0] for x in (query, key[:, :, tree_kv_index], value[:, :, tree_kv_index]))
     parts = []
     for segment in range(len(tree_cu_seqlens_q) - 1):
@@ -251,7 +251,7 @@ def test_it_trains_on_what_a_server_wrote_and_the_verifier_judged(
 
 
 def with_template(tokenizer: Any) -> Any:
-    """Give the tiny tokenizer what TRL's loop reads answers with."""
+    """Add what TRL's loop needs for parsing answers to the tiny tokenizer."""
     tokenizer.response_template = {
         "defaults": {"role": "assistant"},
         "start_anchor": "<|assistant|>",

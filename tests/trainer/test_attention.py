@@ -13,7 +13,7 @@ def test_attention_is_used_as_it_is_named(named: str) -> None:
 
 
 def test_flash_attention_that_is_not_installed_becomes_sdpa_and_is_said() -> None:
-    """Nobody's first run ends on a package that has to be compiled."""
+    """A first run must not fail because of a package that has to be compiled."""
     if is_flash_attn_2_available(kernels_fallback_ok=True):
         pytest.skip("flash attention is installed here")
     recipe = load_recipe("gsm8k-deepseek-coder-6.7b")

@@ -1,4 +1,4 @@
-"""Baselines from one start, verifier and budget: what each spends, what is kept of it, and PPO's arithmetic."""
+"""Baselines with the same start, verifier and budget: what each spends, what is kept, and PPO's arithmetic."""
 
 import json
 import math
@@ -78,7 +78,7 @@ def test_every_method_spends_the_same_budget_from_the_same_start(verifier_url: s
 
 
 def test_what_could_not_be_judged_is_in_no_choice(verifier_url: str, tmp_path: Path) -> None:
-    """With judge errors alone there is nothing to learn from: no right completion, no wrong one."""
+    """Judge errors alone give nothing to learn from: neither a right completion nor a wrong one."""
     with losing_results(verifier_url, every=1) as server:
         small = recipe(tmp_path, server.url)
         with client_of(small.verifier) as client:
@@ -89,7 +89,7 @@ def test_what_could_not_be_judged_is_in_no_choice(verifier_url: str, tmp_path: P
 
 
 def test_unknown_methods_and_missing_problems_are_named(tmp_path: Path) -> None:
-    """Before anything is asked of a verifier."""
+    """This happens before the verifier is contacted."""
     small = recipe(tmp_path, "http://127.0.0.1:1")
     with pytest.raises(RecipeError, match="'ppp' is not one of grpo, rloo, ppo, rejection_sft, dpo"):
         compare(small, ["grpo", "ppp"], True, QUIET)
@@ -99,7 +99,7 @@ def test_unknown_methods_and_missing_problems_are_named(tmp_path: Path) -> None:
 
 
 def test_advantages_are_those_of_the_definition() -> None:
-    """GAE beside the sum that it abbreviates, for a completion of three tokens in a row of four."""
+    """GAE equals the sum that it abbreviates, for a completion of three tokens in a row of four."""
     rewards = torch.tensor([[0.0, -0.1, 1.0, 0.0]])
     values = torch.tensor([[0.5, 0.2, 0.4, 9.0]])
     mask = torch.tensor([[1.0, 1.0, 1.0, 0.0]])
@@ -111,7 +111,7 @@ def test_advantages_are_those_of_the_definition() -> None:
 
 
 def test_the_clipped_objective_has_no_slope_beyond_its_bound() -> None:
-    """Equation 7: a good token above 1 + epsilon and a bad one below 1 - epsilon move nothing; the others do."""
+    """Equation 7: a good token above 1 + epsilon and a bad one below 1 - epsilon have no gradient; the others do."""
     ratio = torch.tensor([1.5, 0.5, 0.5, 1.5], requires_grad=True)
     loss = clipped_loss(ratio, torch.tensor([1.0, 1.0, -1.0, -1.0]), 0.2)
     assert loss.tolist() == pytest.approx([-1.2, -0.5, 0.8, 1.5])
@@ -127,7 +127,7 @@ def test_whitening_looks_at_what_is_learnt_from_only() -> None:
 
 
 def test_the_result_belongs_to_its_recipe(verifier_url: str, tmp_path: Path) -> None:
-    """Another budget is run again; where the verifier is does not matter."""
+    """Another budget requires another run; the verifier's address does not matter."""
     small = recipe(tmp_path, verifier_url)
     compare(small, ["rejection_sft"], True, QUIET)
     path = small.run_dir / "compare" / "rejection_sft.json"
@@ -184,7 +184,7 @@ def test_batches_that_are_used_again_cost_no_budget(
 
 
 def test_rloo_writes_as_the_recipe_writes(verifier_url: str, tmp_path: Path) -> None:
-    """Its prompts and its sampling are the recipe's, also what TRL passes through."""
+    """Its prompts and its sampling are the recipe's, including fields that TRL only passes on."""
     more = {"trl": {"generation_kwargs": {"typical_p": 0.9}}, "num_iterations": 2, "steps_per_generation": 2}
     prompt = {"chat_template_kwargs": {"thinks": True}}
     small = recipe(tmp_path, verifier_url, **QUICK, prompt=prompt, grpo=BASE | more)
@@ -235,7 +235,7 @@ ADAPTED: dict[str, Any] = {
 
 
 def test_dpo_trains_an_adapter_round_after_round(verifier_url: str, tmp_path: Path) -> None:
-    """Each round has a reference of its own; what is left behind is the one adapter."""
+    """Each round has its own reference; only one adapter is left at the end."""
     with setting_of(recipe(tmp_path, verifier_url, **ADAPTED), tmp_path) as setting:
         model = setting.policy()
         rows = [(problem, "\\boxed{4}", "\\boxed{5}") for problem in setting.prepared.problems[:2]]
@@ -262,7 +262,7 @@ def test_methods_on_stored_completions_render_prompts_as_the_recipe_does(verifie
 
 
 def test_ppo_writes_as_the_recipe_samples_and_ends_where_the_model_does(verifier_url: str, tmp_path: Path) -> None:
-    """A published setting of the model changes nothing, `min_p: 1` is greedy, and its second end token ends a text."""
+    """The model's published settings have no effect, `min_p: 1` is greedy, and its second end token ends a text."""
     small = recipe(tmp_path, verifier_url, **QUICK, grpo=BASE | {"min_p": 1.0, "mask_truncated_completions": True})
     with setting_of(small, tmp_path) as setting:
         policy: Any = setting.policy().eval()
@@ -296,7 +296,7 @@ def test_ppo_counts_gated_components_for_accepted_completions_only(tmp_path: Pat
 
 
 def test_a_methods_own_process_asks_the_same_verifier(verifier_url: str, tmp_path: Path, monkeypatch: Any) -> None:
-    """The environment of the child, which names another one, does not decide over what the parent was told."""
+    """The child's environment names another one, but does not override the parent's."""
     commands: list[list[str]] = []
 
     def run(command: list[str], check: bool) -> subprocess.CompletedProcess[str]:

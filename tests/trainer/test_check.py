@@ -1,4 +1,4 @@
-"""`check` finds what would spoil a run: in the data, the model's sizes and the verifier that is there."""
+"""`check` finds what would spoil a run, in the data, the model's sizes, and the verifier."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def samples(found: list[Finding]) -> list[tuple[Level, str]]:
 
 
 def test_rows_of_every_task_are_judged_with_their_own_answers(verifier_url: str, tmp_path: Path) -> None:
-    """A row of mathematics needs no solution: its reference is an answer."""
+    """A math row needs no solution: its reference is an answer."""
     rows = [MATH_ROW | {"task": "sums", "id": "m"}, CODE_ROW | {"task": "code", "id": "c"}]
     recipe = parse_recipe(values(tmp_path, *rows, verifier={"url": verifier_url}))
     assert samples(check(recipe, offline=False)) == [

@@ -1,4 +1,4 @@
-"""Where a cold start ends: at what the policy can do, not at a step; on one process and on two."""
+"""A cold start ends when the policy is good enough, not at a fixed step, on one process and on two."""
 
 import json
 import subprocess
@@ -53,7 +53,7 @@ def recipe(folder: Path, url: str, **options: Any) -> Recipe:
 
 
 def started(small: Recipe) -> tuple[Path, list[str]]:
-    """Do the cold start; return its folder, and what it said."""
+    """Run the cold start; return its folder and its messages."""
     said: list[str] = []
     problems = load_problems(small.data, small.seed)
     small.run_dir.mkdir(parents=True)

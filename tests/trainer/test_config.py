@@ -1,4 +1,4 @@
-"""Recipes: every one that comes with the package is sound, and a wrong field is named together with the right one."""
+"""Recipes: every packaged one is valid, and a wrong field is named together with the right one."""
 
 from pathlib import Path
 from typing import Any
@@ -163,7 +163,7 @@ def test_a_misspelt_field_of_trl_is_refused_by_every_command(tmp_path: Path) -> 
 
 
 def test_every_field_of_a_recipe_reaches_trl(tmp_path: Path) -> None:
-    """Each under its own name, vLLM's too; the model's own options as well."""
+    """Each arrives under its own name, including vLLM's and the model's options."""
     grpo = {"max_steps": 7, "learning_rate": 1e-3, "epsilon_high": 0.3, "mask_truncated_completions": True}
     grpo |= {"steps_per_generation": 2, "num_iterations": 3, "min_p": 0.1, "loss_type": "dr_grpo"}
     vllm = {"vllm_gpu_memory_utilization": 0.45, "vllm_tensor_parallel_size": 2, "vllm_max_model_length": 900}

@@ -1,4 +1,4 @@
-"""The task `dataset`: rows of published data sets become problems, and what cannot be read is named."""
+"""The task `dataset`: rows of published data sets become problems, and unreadable rows are named."""
 
 import json
 from pathlib import Path

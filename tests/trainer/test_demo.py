@@ -1,4 +1,4 @@
-"""`make demo` keeps what README says of it, whatever the CPU and the seed."""
+"""`make demo` does what README claims, on every CPU and with every seed."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def demo(verifier_url: str, folder: Path, **changes: Any) -> dict[str, dict[str,
 
 
 def claimed() -> tuple[float, ...]:
-    """Return what README claims of the greedy accuracy before, after and with the coin."""
+    """Return README's claims about greedy accuracy: before, after, and with random rewards."""
     found = CLAIM.search(README.read_text(encoding="utf-8"))
     assert found is not None, "README does not say what the demo does"
     return tuple(float(number) for number in found.groups())

@@ -1,4 +1,4 @@
-"""Evaluation while training: it keeps the best model and changes nothing of the training."""
+"""Evaluation during training keeps the best model and does not change the training."""
 
 import json
 import re

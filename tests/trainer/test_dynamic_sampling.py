@@ -1,4 +1,4 @@
-"""Dynamic sampling: a batch keeps its size, what is in it can be learnt from, and what is not has no gradient."""
+"""Dynamic sampling: a batch keeps its size, its groups carry a learning signal, and masked groups have no gradient."""
 
 import shutil
 from pathlib import Path
@@ -24,7 +24,7 @@ GROUP = 4
 
 
 def sampled(folder: Path, url: str, max_rounds: int, **grpo: Any) -> Recipe:
-    """A recipe with dynamic sampling, and shaping that tells groups of wrong answers apart."""
+    """Return a recipe with dynamic sampling, and with shaping that makes rewards of wrong answers differ."""
     values = recipe(folder, url, **grpo).model_dump(mode="json")
     values["dynamic_sampling"] = {"max_rounds": max_rounds}
     values["reward"] = [{"kind": "correctness"}, {"kind": "verbosity", "free_tokens": 0, "full_tokens": 8}]
@@ -112,7 +112,7 @@ def test_a_dropped_group_that_nothing_replaced_has_no_gradient(
 
 
 def test_what_another_process_had_judged_is_not_judged_again(verifier_url: str, started: Path, tmp_path: Path) -> None:
-    """A batch is cut anew for the processes: what one generated may be another's, with its result."""
+    """The batch is distributed again: one process can get another's completions, together with their results."""
     folder = tmp_path / "run"
     from_start(started, folder)
     small = sampled(folder, verifier_url, 1, max_steps=1)

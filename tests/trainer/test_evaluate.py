@@ -1,4 +1,4 @@
-"""Evaluations: equal answers vote together, two models are compared on the same problems, others are told apart."""
+"""Evaluations: equal answers vote together, models are compared on the same problems, others are refused."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def answer(text: str | None, verdict: str = "wrong_answer") -> dict[str, Any]:
 
 
 def test_answers_that_the_verifier_holds_for_equal_vote_together(verifier_url: str) -> None:
-    """Three wrong answers that are one, written in three ways, outvote two right ones; without an answer is no vote."""
+    """Three equal wrong answers, written differently, outvote two right ones; no answer means no vote."""
     first = [answer("0.5"), answer("\\frac{1}{2}"), answer("2/4"), answer("3", "accepted"), answer("3.0", "accepted")]
     second = [answer("7"), answer("8"), answer(None, "no_answer"), answer(None, "judge_error")]
     with client_of(VerifierOptions(url=verifier_url)) as client:
@@ -56,7 +56,7 @@ def recipe_path(verifier_url: str, tmp_path: Path) -> Path:
 
 
 def models(recipe_path: Path, tmp_path: Path) -> list[str]:
-    """Two folders of tiny models; nobody trained them."""
+    """Two folders with untrained tiny models."""
     recipe = parse_recipe(yaml.safe_load(recipe_path.read_text(encoding="utf-8")))
     base = base_model(recipe, load_problems(recipe.data, 0))
     return [str(shutil.copytree(base, tmp_path / name)) for name in ("first", "second")]
@@ -79,7 +79,7 @@ def test_two_models_are_compared_and_everything_is_kept_as_json(recipe_path: Pat
 
 
 def test_an_evaluation_of_other_problems_is_not_mixed_in(recipe_path: Path, tmp_path: Path) -> None:
-    """The same number of problems that begin with the same one, asked in other words."""
+    """The number of problems and the first one are the same, but the prompt differs."""
     first, _ = models(recipe_path, tmp_path)
     command = ["evaluate", str(recipe_path), "--model", first, "--output", str(tmp_path / "out")]
     assert CliRunner().invoke(app, command).exit_code == 0
@@ -116,7 +116,7 @@ def test_each_source_has_its_own_measures_and_all_together_their_mean() -> None:
 
 
 def test_sources_are_asked_as_each_of_them_says(recipe_path: Path, tmp_path: Path) -> None:
-    """One greedily, one by samples of its own temperature and length; the command line decides over both."""
+    """One source is greedy, one is sampled with its own temperature and length; the command line overrides both."""
     first, _ = models(recipe_path, tmp_path)
     held_out = {"kind": "addition", "digits": 1, "working": False, "split": "held_out"}
     sampled = {"greedy": False, "samples": 4, "k": [1, 4], "temperature": 0.5, "max_completion_length": 3}

@@ -1,6 +1,6 @@
-"""Evaluation with the trainer's vLLM: TRL's own code, and in the place of vLLM alone a model that writes.
+"""Evaluation with the trainer's vLLM: TRL's own code, where only vLLM itself is replaced by a model.
 
-vLLM cannot be installed here. What stands in for it takes what TRL gives it and returns what TRL reads of it.
+vLLM cannot be installed here. Its replacement accepts what TRL passes to it, and returns what TRL expects.
 """
 
 import json
@@ -32,7 +32,7 @@ QUIET = Console(quiet=True)
 
 @dataclass
 class Writes:
-    """A model in the place of vLLM, with what it was asked and the tensors that it was sent."""
+    """A model instead of vLLM; it records its requests and the tensors that it receives."""
 
     network: Any
     tokenizer: Any
@@ -116,7 +116,7 @@ def recipe(verifier_url: str, tmp_path: Path) -> Recipe:
 
 
 def trainer_with(recipe: Recipe, mode: str) -> tuple[Any, Writes, Model]:
-    """What the evaluation needs of a GRPOTrainer, with TRL's own VLLMGeneration, and the stand-in within it."""
+    """Return the parts of a GRPOTrainer that the evaluation needs, with TRL's VLLMGeneration around the replacement."""
     base = base_model(recipe, load_problems(recipe.data, 0))
     network, tokenizer = load_model(recipe, base), load_tokenizer(recipe, base)
     accelerator = types.SimpleNamespace(

@@ -1,4 +1,4 @@
-"""A merged model says what the model with its adapter said."""
+"""A merged model computes the same as the model with its adapter."""
 
 import json
 import threading
@@ -61,7 +61,7 @@ def test_nothing_is_overwritten_and_a_folder_without_an_adapter_is_named(tmp_pat
 
 
 class Hub(BaseHTTPRequestHandler):
-    """What the hub answers to a push of small files, with the paths that it was asked."""
+    """A hub that answers a push of small files, and records the requested paths."""
 
     asked: ClassVar[list[str]] = []
 

@@ -1,4 +1,4 @@
-"""What runs on a GPU runs here with tiny sizes: the same code, but for CUDA, vLLM and four bits."""
+"""The GPU check runs here with tiny sizes: the same code, except for CUDA, vLLM and 4-bit weights."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Hosts that do not share the run's folder are told so, all of them at once, before anything is trained."""
+"""If hosts do not share the run's folder, all of them stop with an error before any training."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ for folders in (["{folder}/both"] * 2, ["{folder}/first", "{folder}/second"]):
 
 
 def test_hosts_that_do_not_share_the_folder_all_stop(tmp_path: Path) -> None:
-    """Two processes stand for two hosts: first with one folder, then each with its own."""
+    """Two processes represent two hosts, first with a common folder, then each with its own."""
     program = tmp_path / "program.py"
     for name in ("both", "first", "second"):
         (tmp_path / name).mkdir()

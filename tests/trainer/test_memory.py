@@ -106,7 +106,7 @@ def test_vllm_is_in_the_peak_of_generation_and_while_training_unless_it_sleeps(s
 
 
 def test_a_share_in_which_vllm_cannot_load_the_weights_does_not_fit() -> None:
-    """30 % of 40 GiB are less than the 12.6 GiB of 6.7 B weights; what is named instead is enough."""
+    """30 % of 40 GiB is less than the 12.6 GiB of 6.7 B weights; the suggested share is enough."""
     recipe = load_recipe("gsm8k-deepseek-coder-6.7b", {"vllm.vllm_gpu_memory_utilization": 0.3})
     shape = shape_of(KNOWN_CONFIGS["deepseek-ai/deepseek-coder-6.7b-instruct"])
     setting, card = setting_of(recipe, 40 * GIB, 1, "none"), 40 * GIB
@@ -174,7 +174,7 @@ def test_the_reference_recipe_fits_80_gb_and_its_full_fine_tune_does_not() -> No
     "case", ["grpo", *(pytest.param(case, marks=pytest.mark.long) for case in ("grpo-kl", "grpo-lora", "dpo", "ppo"))]
 )
 def test_predicted_peaks_are_those_of_real_steps(case: str) -> None:
-    """Two steps on the CPU in a process of its own; the peak is the kernel's."""
+    """Two steps on the CPU in a separate process; the kernel reports the peak."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "MALLOC_MMAP_THRESHOLD_": "65536"}
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "trainer_memory.py"), case],

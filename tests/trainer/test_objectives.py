@@ -1,4 +1,4 @@
-"""What components come to in a group: gated shaping, what is shaping only, and objectives normalized apart."""
+"""Components within a group: gated shaping, shaping alone, and separately normalized objectives."""
 
 import json
 from typing import Any
@@ -62,7 +62,7 @@ def test_gated_shaping_leaves_a_group_of_wrong_answers_alone(verifier_url: str) 
 
 
 def test_objectives_normalized_apart_give_trls_advantages_of_several_functions(verifier_url: str) -> None:
-    """What TRL makes of the one callable's rewards is what it makes of one function for each component."""
+    """TRL computes the same advantages from the single callable as from one function for each component."""
     parts = ({"kind": "correctness"}, {"kind": "verbosity", "free_tokens": 9, "full_tokens": 200, "weight": 0.5})
     settings = {"num_generations": 4, "multi_objective_aggregation": "normalize_then_sum", "scale_rewards": "batch"}
     texts = [RIGHT, RIGHT + "!" * 30, WRONG, LONG, WRONG, WRONG, LONG, LONG * 2]

@@ -1,4 +1,4 @@
-"""One run of a model from a folder, with an adapter, in 16 bits, each batch used twice; what it leaves behind."""
+"""A run of a model from a folder, with an adapter, in 16 bits, with each batch used twice; and its files."""
 
 import json
 import resource
@@ -27,7 +27,7 @@ FILE_LIMIT_BYTES = 200_000
 
 
 def recipe(folder: Path, url: str, max_steps: int = 4, changes: dict[str, object] | None = None) -> Recipe:
-    """A recipe whose model is the folder `base` beside the run's."""
+    """Return a recipe whose model is the folder `base` next to the run's."""
     values: dict[str, object] = {
         "name": "pretrained",
         "output_dir": str(folder),
@@ -141,7 +141,7 @@ def test_an_evaluation_changes_nothing_of_what_is_sampled_after_it(
 
 
 def test_a_disk_that_fills_up_while_saving_costs_no_checkpoint(verifier_url: str, place: Path, tmp_path: Path) -> None:
-    """No file may grow beyond a limit, so that the second checkpoint ends in the middle; the first one serves."""
+    """A file size limit interrupts the second checkpoint; the first one is used."""
     for name in ("run", "base"):
         shutil.copytree(place / name, tmp_path / name)
     shutil.copy(place / "r.jsonl", tmp_path / "r.jsonl")
@@ -160,7 +160,7 @@ def test_a_disk_that_fills_up_while_saving_costs_no_checkpoint(verifier_url: str
 
 
 def test_half_a_checkpoint_is_set_aside_and_the_one_before_it_taken(tmp_path: Path) -> None:
-    """What a process leaves that is killed while it saves: weights without a state, or half of the state."""
+    """A process that is killed while saving leaves weights without a state, or half of the state."""
     for step, state in ((5, '{"global_step": 5}'), (10, '{"global_st'), (15, None)):
         folder = tmp_path / f"checkpoint-{step}"
         folder.mkdir()
@@ -196,7 +196,7 @@ def test_what_is_missing_is_said_before_an_older_run_is_moved(
 
 
 class _SavesNothing:
-    """A trainer as transformers' is under FSDP with a sharded state dict: it saves no weights, and says nothing."""
+    """A trainer that silently saves no weights, as transformers does under FSDP with a sharded state dict."""
 
     is_fsdp_enabled = False
 
@@ -206,7 +206,7 @@ class _SavesNothing:
 
         @staticmethod
         def wait_for_everyone() -> None:
-            """Nobody else is there."""
+            """Do nothing: there are no other processes."""
 
     def save_model(self, folder: str) -> None:
         Path(folder).mkdir()

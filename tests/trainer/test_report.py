@@ -1,4 +1,4 @@
-"""The report draws what TRL logged, by TRL's names."""
+"""The report draws what TRL logs, under TRL's names."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def test_every_chart_finds_its_numbers_under_trls_names(tmp_path: Path) -> None:
 
 
 def test_signals_sources_and_tasks_are_drawn_and_told_apart(tmp_path: Path) -> None:
-    """Signals come by how often they were seen, as many as there are colours; a source may have a slash in its name."""
+    """Signals are sorted by frequency, up to the number of colors; a source's name can contain a slash."""
     rows = [
         {"step": 1, "verifier/signal/ended_early": 0.1, "verifier/signal/left_processes": 0.0, "task/a/reward": 1.0},
         {"step": 2, "verifier/signal/ended_early": 0.1, "verifier/signal/rare": 0.05, "task/b/reward": 0.0},
@@ -43,7 +43,7 @@ def test_signals_sources_and_tasks_are_drawn_and_told_apart(tmp_path: Path) -> N
 
 
 def test_equal_differences_have_an_interval_around_them() -> None:
-    """Nobody changed: that is known as well as Wilson knows that none of 15 did, to both sides."""
+    """Without any change, the interval extends to both sides as far as Wilson's for 0 of 15."""
     reach = statistics.proportion(0, 15).high
     assert statistics.difference([0.0] * 15) == statistics.Interval(0.0, -reach, reach)
     assert statistics.difference([1.0] * 15).high == 1.0

@@ -1,4 +1,4 @@
-"""The report as it is seen in a browser: filters, phones, and runs that leave little to show."""
+"""The report in a browser: filters, phones, and runs with little to show."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
 
 
 def run_folder(folder: Path, completions: int = 8, same: float = 0.0) -> Path:
-    """Write what a run of two steps leaves; `same` is the share of groups without an advantage."""
+    """Write the files of a run with two steps; `same` is the share of groups without an advantage."""
     recipe = {"name": "small", "model": {"kind": "tiny"}, "data": [{"kind": "addition"}]}
     grpo = {"max_steps": 2, "learning_rate": 1e-3, "num_generations": GROUP}
     (folder / "completions").mkdir(parents=True)
@@ -58,7 +58,7 @@ def run_folder(folder: Path, completions: int = 8, same: float = 0.0) -> Path:
 
 
 def test_a_search_that_finds_nothing_says_so(browser: Browser, tmp_path: Path) -> None:
-    """An empty space would look like a page that is broken."""
+    """An empty space would look like a broken page."""
     tab = browser.new_page()
     tab.goto(run_folder(tmp_path / "run").as_uri())
     assert tab.locator("#count").inner_text() == "8 completions of step 2"
@@ -80,7 +80,7 @@ def test_completions_that_are_not_in_the_page_are_counted(browser: Browser, tmp_
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_wider_than_a_phone(browser: Browser, tmp_path: Path, scheme: str) -> None:
-    """At 390 pixels, no part of the page has to be scrolled sideways, and every cell is on it."""
+    """At 390 pixels, the page does not scroll sideways and every cell is visible."""
     phone = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)  # type: ignore[arg-type]
     tab = phone.new_page()
     tab.goto(run_folder(tmp_path / "run").as_uri())
@@ -93,7 +93,7 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, tmp_path: Path, scheme:
 
 
 def test_what_says_nothing_is_not_drawn(tmp_path: Path) -> None:
-    """The reward is drawn once, at the top, and a metric that is zero throughout is a word."""
+    """The reward is drawn once, at the top, and a metric that is always zero is only mentioned."""
     text = run_folder(tmp_path / "run").read_text()
     alts = [part.partition('"')[0] for part in text.split('img alt="')[1:]]
     assert alts == ["Reward while training", "Entropy"]
@@ -104,7 +104,7 @@ def test_what_says_nothing_is_not_drawn(tmp_path: Path) -> None:
 def test_a_run_that_cannot_have_learned_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], same: float, is_said: bool
 ) -> None:
-    """On the page, and below the numbers on the terminal, where the report's address can be clicked."""
+    """It is on the page and on the terminal, next to the report's clickable address."""
     folder = tmp_path / "run"
     run_folder(folder, same=same)
     page.write(folder, Console(width=400))

@@ -1,4 +1,4 @@
-"""What a run that goes on does not do again, and what a signal in the last step means to all processes."""
+"""A resumed run does not repeat finished work, and a signal in the last step stops all processes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The reward: one callable; our failure is None and not zero; each part can be seen by itself."""
+"""The reward: one callable; our failure is None and not zero; each component is visible by itself."""
 
 import json
 import multiprocessing
@@ -38,7 +38,7 @@ def recipe(*parts: dict[str, Any]) -> Recipe:
 
 
 class Log:
-    """Keeps what a reward logs, as TRL would."""
+    """Records what a reward logs, as TRL would."""
 
     def __init__(self) -> None:
         self.columns: dict[str, list[Any]] = {}
@@ -137,7 +137,7 @@ def test_the_long_wrong_answer_of_the_reference_recipe_costs_a_tenth(verifier_ur
 
 
 def test_a_copy_in_another_process_rewards_as_the_original(verifier_url: str) -> None:
-    """TRL's asynchronous trainer pickles the reward for a process of its own, and gives it no log."""
+    """TRL's asynchronous trainer pickles the reward for another process, and passes no log functions."""
     arguments = {
         "prompts": ["?"] * 2,
         "completions": ["\\boxed{4}", "\\boxed{5}"],
@@ -149,7 +149,7 @@ def test_a_copy_in_another_process_rewards_as_the_original(verifier_url: str) ->
 
 
 def test_what_was_sent_ahead_is_judged_once_and_only_for_what_is_asked(verifier_url: str) -> None:
-    """The call does not wait for what was judged before it; other completions than those sent ahead are judged anew."""
+    """The call does not wait for completions judged earlier; others than those sent ahead are judged again."""
     bodies = []
     answered = threading.Event()
 
@@ -174,7 +174,7 @@ def test_what_was_sent_ahead_is_judged_once_and_only_for_what_is_asked(verifier_
 
 
 def test_what_was_judged_before_costs_once_and_is_forgotten(verifier_url: str) -> None:
-    """Turns ask for results again and again, also with nothing left to ask; what that took is told once."""
+    """Turns request results repeatedly, even if there is nothing left to judge; the time is reported once."""
     four = json.dumps({"kind": "math", "reference": "4"})
     with client(verifier_url) as verifier:
         reward = Reward(recipe(), verifier)

@@ -1,4 +1,4 @@
-"""What the verifier makes of data: pass rates that a recipe reads again, stored completions judged again, audits."""
+"""Examining data with the verifier: pass rates that a recipe can read, stored completions judged again, audits."""
 
 import json
 from dataclasses import replace
@@ -95,7 +95,7 @@ def test_scores_go_on_where_they_stopped_and_ask_again_what_was_not_judged(verif
 
 
 def test_a_verifier_that_loses_results_lowers_no_rate(verifier_url: str, tmp_path: Path) -> None:
-    """Every third result is a judge error: fewer are judged, and they are told apart from wrong answers."""
+    """Every third result is a judge error: fewer are judged, and they are not counted as wrong answers."""
     with losing_results(verifier_url, every=3) as server:
         rows = rows_of(score(recipe(tmp_path, server.url), Options(samples=3, limit=6), QUIET))
     assert sum(row["judged"] for row in rows) < 18
@@ -103,7 +103,7 @@ def test_a_verifier_that_loses_results_lowers_no_rate(verifier_url: str, tmp_pat
 
 
 def test_rows_are_chosen_by_their_pass_rate_and_laid_out_by_it(tmp_path: Path) -> None:
-    """Both bounds are included, what was not judged is left out, and a curriculum goes from easy to hard."""
+    """Both bounds are inclusive, unjudged rows are dropped, and a curriculum goes from easy to hard."""
     path = tmp_path / "rows.jsonl"
     write_rows(path, [0.0, 0.1, None, 0.5, 0.9, 1.0, 0.3, 0.7])
     source = {"kind": "rows", "path": str(path), "pass_rate": [0.1, 0.9]}
@@ -215,7 +215,7 @@ def test_steps_are_one_or_a_range() -> None:
 
 
 def test_every_own_answer_is_audited_on_request(verifier_url: str, tmp_path: Path) -> None:
-    """Of twelve sums the eleventh has a wrong solution, where the samples of `check` do not look."""
+    """The eleventh of twelve sums has a wrong solution, which the samples of `check` miss."""
     path = tmp_path / "rows.jsonl"
     rows = [
         {"id": f"r{i}", "prompt": f"{i}?", "verifier": json.dumps({"kind": "math", "reference": str(i)})}
@@ -241,7 +241,7 @@ def test_an_estimate_needs_something_done() -> None:
 
 
 def test_another_model_or_sampling_is_another_file(tmp_path: Path) -> None:
-    """The settings tell models of a recipe apart, and whatever changes what is drawn; how many at once does not."""
+    """The settings distinguish models and everything that affects sampling, but not the batch size."""
     named = {"kind": "pretrained", "name": "org/one"}
     others: list[dict[str, Any]] = [
         {"model": named | {"name": "org/two"}},
@@ -274,7 +274,7 @@ SHORT = {"kind": "verbosity", "free_tokens": 2, "full_tokens": 4}
 
 
 def test_a_reward_of_groups_is_made_again_of_whole_groups(verifier_url: str, tmp_path: Path) -> None:
-    """Each component is set against its group also where only what failed is asked for; nothing differs."""
+    """Components are normalized within whole groups even if only failures are requested; nothing differs."""
     small = recipe(tmp_path, verifier_url, reward=[{"kind": "correctness"}, SHORT], grpo=GDPO)
     run = normalized_run(tmp_path, small)
     assert [one.differs for one in rejudge(run, small, RejudgeOptions(), QUIET)] == [False] * 4
@@ -283,7 +283,7 @@ def test_a_reward_of_groups_is_made_again_of_whole_groups(verifier_url: str, tmp
 
 
 def test_gated_components_and_stored_tokens_count_as_they_did(verifier_url: str, tmp_path: Path) -> None:
-    """Of 4 tokens the right answers lose 1, whatever a tokenizer would count; without a right one nothing is lost."""
+    """Right answers with 4 tokens lose 1, regardless of the tokenizer; without a right one, nothing is lost."""
     gated = recipe(tmp_path, verifier_url, reward=[{"kind": "correctness"}, SHORT | {"only_when": "any_right"}])
     run = normalized_run(tmp_path, gated)
     assert [one.reward for one in rejudge(run, gated, RejudgeOptions(), QUIET)] == [0.0, 0.0] * 2
@@ -297,7 +297,7 @@ def test_gated_components_and_stored_tokens_count_as_they_did(verifier_url: str,
 
 @pytest.mark.parametrize("command", ["compare", "score", "merge"])
 def test_commands_that_load_a_model_stay_on_one_card(command: str, tmp_path: Path, monkeypatch: Any) -> None:
-    """A machine with two cards is told about; the command then fails, as there is no verifier and no adapter."""
+    """With two GPUs, the command says so; then it fails, because there is no verifier and no adapter."""
     import torch
 
     for name in ("WORLD_SIZE", "CUDA_VISIBLE_DEVICES"):

@@ -1,4 +1,4 @@
-"""Several seeds: each a run of its own, that is done once; signals reach it, and its end is the command's."""
+"""Several seeds: each is a separate run and is done once; signals reach it, and its exit code is the command's."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Every packaged recipe goes its whole way here but for CUDA, with a random model of its own architecture."""
+"""Every packaged recipe runs all stages here, without CUDA and with a random model of its own architecture."""
 
 import io
 import os
@@ -49,7 +49,7 @@ print(len(made) if process_state().is_main_process else 1 - len(made))
 
 
 def smoked(recipe: Recipe) -> tuple[bool, str]:
-    """Run the stages, and return what was said."""
+    """Run the stages, and return the output."""
     console = Console(file=io.StringIO(), width=1000, color_system=None)
     went_well = run(recipe, console, tiny=True)
     assert isinstance(console.file, io.StringIO)
@@ -71,7 +71,7 @@ def test_every_packaged_recipe_goes_its_whole_way(name: str, verifier_url: str, 
 
 
 def test_stand_ins_are_mixed_and_judged_as_the_sources_are() -> None:
-    """In the order of no pass rates, which generated problems do not have."""
+    """There is no curriculum, because generated problems have no pass rates."""
     whole = load_recipe("demo").model_dump(mode="json")
     data = [
         {"kind": "gsm8k", "weight": 2},
@@ -141,7 +141,7 @@ def test_advice_names_what_to_change(problem: Exception, stage: str, said: str) 
 
 
 def test_a_shrunk_model_keeps_its_architecture() -> None:
-    """As many queries for each key as the model has, tied or untied: what a code path may hang on."""
+    """It keeps the ratio of queries to keys and tied weights, because code paths can depend on them."""
     large = config_of(load_recipe("math-qwen2.5-7b-full"))
     small = shrunk(large, 100)
     assert (small["model_type"], small["tie_word_embeddings"]) == ("qwen2", False)

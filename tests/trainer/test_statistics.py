@@ -1,4 +1,4 @@
-"""The numbers of an evaluation agree with their definitions."""
+"""The statistics of an evaluation agree with their definitions."""
 
 import itertools
 

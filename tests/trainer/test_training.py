@@ -1,6 +1,6 @@
-"""Real runs of a tiny model against a real verifier: it learns, and no fault of the verifier becomes a reward.
+"""Real runs of a tiny model against a real verifier: it learns, and no failure of the verifier becomes a reward.
 
-One cold-started model of one-digit addition is made once; every run starts from a copy of it.
+A cold-started model for one-digit addition is created once, and every run starts from a copy of it.
 """
 
 import json
@@ -138,7 +138,7 @@ def expected_prompts(small: Recipe, processes: int = 1) -> dict[int, list[str]]:
 
 
 def test_a_run_leaves_everything_that_its_report_shows(verifier_url: str, tmp_path: Path) -> None:
-    """From nothing to a report: cold start, accuracy before and after, checkpoints, tables, pictures."""
+    """A complete run: cold start, accuracy before and after, checkpoints, tables, charts."""
     folder = tmp_path / "run"
     small = recipe(folder, verifier_url)
     assert train(small, QUIET) is Exit.DONE
@@ -156,6 +156,7 @@ def test_a_run_leaves_everything_that_its_report_shows(verifier_url: str, tmp_pa
     assert "https://" not in page
     assert (folder / "report" / "training.png").stat().st_size > 1000
     assert (folder / "final" / "model.safetensors").exists()
+    assert not (folder / "README.md").exists(), "TRL's card would say that this is a fine-tuned version of None"
 
 
 def test_mathematics_and_code_train_in_one_run(verifier_url: str, tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ def test_a_verifier_that_stays_down_saves_the_run_and_resume_goes_on_in_order(
 
 
 def test_two_processes_stop_together_and_go_on_together(verifier_url: str, started: Path, tmp_path: Path) -> None:
-    """Each sends its own completions; the verifier's absence ends both, and both resume with the next prompts."""
+    """Each sends its own completions. If the verifier is down, both stop, and both resume with the next prompts."""
     folder = tmp_path / "run"
     service = ServiceProcess(tmp_path / "log")
     service.start()
@@ -297,7 +298,7 @@ def test_two_processes_stop_together_and_go_on_together(verifier_url: str, start
 
 
 def test_two_processes_reward_as_one_does(verifier_url: str, started: Path, tmp_path: Path) -> None:
-    """The likeliest token is always taken, so that both write the same; then nothing but sharing the work differs."""
+    """Sampling is greedy, so both write the same, and only the distribution of the work differs."""
     rewarded, requests = [], []
     for processes in (1, 2):
         folder = tmp_path / f"{processes}" / "run"
@@ -320,7 +321,7 @@ def test_two_processes_reward_as_one_does(verifier_url: str, started: Path, tmp_
 def test_a_signal_saves_the_run_and_resume_goes_on_in_order(
     steps_per_generation: int, verifier_url: str, started: Path, tmp_path: Path
 ) -> None:
-    """It stops where a generation batch is used up, so that the next prompts are those that would have followed."""
+    """It stops at the end of a generation batch, so it continues with the prompts that would have followed."""
     folder = tmp_path / "run"
     small = recipe(folder, verifier_url, max_steps=28, save_steps=100, steps_per_generation=steps_per_generation)
     from_start(started, folder)

@@ -1,4 +1,4 @@
-"""What this project relies on by name is there in the installed TRL, and a stale name is said clearly."""
+"""The installed TRL has all names that this project relies on, and a stale name is reported clearly."""
 
 from trainer.config import TRL_FIELDS
 from trainer.trl import names as trl_names

@@ -1,4 +1,4 @@
-"""Completions in turns: what is told, which tokens are trained on, what is bounded; our failures are no zeros."""
+"""Completions in turns: feedback, the tokens that are trained on, and limits; our failures never count as zero."""
 
 import json
 import math
@@ -102,7 +102,7 @@ def calls(verifier_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def changed(url: str, change: Any) -> Iterator[FaultServer]:
-    """Stand before a real verifier; `change` gets what was asked and what was answered."""
+    """A proxy for a real verifier; `change` gets each request and its answer."""
 
     def answer(_: int, body: bytes) -> Answer:
         asked = json.loads(body)
@@ -119,7 +119,7 @@ Judged = dict[tuple[str, str], tuple[dict[str, Any], Result]]
 
 
 def judged_of(client: VerifierClient, pairs: Sequence[tuple[dict[str, Any], str]]) -> Judged:
-    """Have programs judged by tests; what each came to, by the kind of the tests and the program."""
+    """Judge programs with tests; return the results by the kind of the tests and the program."""
     submissions = [{"kind": "code", "language": "python", "tests": tests} for tests, _ in pairs]
     texts = [text for _, text in pairs]
     results = client.verify([{**one, "completion": text} for one, text in zip(submissions, texts, strict=True)])
@@ -158,7 +158,7 @@ def test_what_is_expected_is_told_where_the_recipe_says_so_and_nowhere_else(veri
 
 
 class Script:
-    """Writes what it was given, turn by turn, and keeps the contexts in which it was asked."""
+    """Writes prepared texts turn by turn, and records the contexts."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, turns: Sequence[Sequence[str]], ends: bool = True) -> None:
         self.tokenizer, self.turns, self.contexts = tokenizer, iter(turns), list[list[list[int]]]()
@@ -260,7 +260,7 @@ def loss_gradients(trainer: Any, scored: dict[str, torch.Tensor]) -> torch.Tenso
 
 
 def check_masks(trainer: Any, scored: dict[str, torch.Tensor]) -> list[str]:
-    """See that exactly the policy's tokens carry loss; return what the others say, of each completion with some."""
+    """Check that exactly the policy's tokens have loss; return the text of other tokens, if there are any."""
     own = (scored["completion_mask"] * scored["tool_mask"]).bool()
     gradients = loss_gradients(trainer, scored)
     assert torch.equal(gradients != 0, own)
@@ -359,7 +359,7 @@ def test_a_call_is_bounded_in_time_output_and_number(verifier_url: str) -> None:
 
 
 def test_a_run_that_the_sandbox_could_not_make_is_no_reward(verifier_url: str, calls: Path, tmp_path: Path) -> None:
-    """Every program fails by our doing: who called one has no reward, the others are judged as ever."""
+    """Every program fails through our fault: completions with a call have no reward, others are judged as usual."""
 
     def lose(asked: dict[str, Any], found: dict[str, Any]) -> None:
         if "runs" in asked:
@@ -378,7 +378,7 @@ def test_a_run_that_the_sandbox_could_not_make_is_no_reward(verifier_url: str, c
 
 
 def test_a_verifier_that_goes_away_between_turns_stops_the_run(verifier_url: str, calls: Path, tmp_path: Path) -> None:
-    """TRL takes whatever a tool raises for its answer; nothing of such a batch may be rewarded."""
+    """TRL treats an exception of a tool as its answer; nothing of such a batch may be rewarded."""
     from_start(calls, tmp_path / "run")
     start = calculating(tmp_path / "run", verifier_url)
 
@@ -394,7 +394,7 @@ def test_a_verifier_that_goes_away_between_turns_stops_the_run(verifier_url: str
 
 
 def test_an_evaluation_calls_as_training_does(verifier_url: str, tmp_path: Path) -> None:
-    """A call, its output, an answer; a name that is no tool's and arguments that it does not have are told so."""
+    """A call, its output, an answer; unknown tools and unknown arguments get an error message."""
     small = calculating(tmp_path, verifier_url)
     tokenizer = tiny_tokenizer(small, load_problems(small.data, 0))
     ends = ends_of_tokenizer(tokenizer)

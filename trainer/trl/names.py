@@ -75,6 +75,7 @@ TRAINER_METHODS = (
     "train",
     "save_model",
     "_save_checkpoint",
+    "create_model_card",
     "log",
     "add_callback",
     "_generate",

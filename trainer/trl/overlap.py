@@ -37,6 +37,14 @@ class OverlappingTrainer(GRPOTrainer):
             metrics["reward"] = metrics.pop("reward/sum")
         super().log(logs, start_time)
 
+    def create_model_card(
+        self, model_name: str | None = None, dataset_name: str | None = None, tags: str | list[str] | None = None
+    ) -> None:
+        """Write TRL's model card, unless training started from a local folder: the card would link to `None`."""
+        start = getattr(self.accelerator.unwrap_model(self.model).config, "_name_or_path", "")
+        if start and not Path(start).is_dir():
+            super().create_model_card(model_name, dataset_name, tags)
+
     def _save_checkpoint(self, model: torch.nn.Module, trial: dict[str, Any] | None) -> None:
         """Save as TRL does.
 
