@@ -78,7 +78,7 @@ from verifier_service.schema.stored import CallbackUrl, Label
 from verifier_service.settings import variable_of
 
 PATTERNS = {
-    TypeAdapter(of).json_schema()["pattern"]: words
+    TypeAdapter(cast("type[str]", of)).json_schema()["pattern"]: words
     for of, words in (
         (EntryPoint, "a name, or `Class.method`"),
         (ModuleName, "a Python name"),

@@ -164,7 +164,7 @@ class _Reader:
                 return f"list of {len(node['prefixItems'])} {self._several(node['prefixItems'][0])}"
             case "array":
                 return f"list of {self._several(node.get('items', {}))}"
-            case "object" if isinstance(values := _values(node), Mapping):
+            case "object" if (values := _values(node)) is not None:
                 return f"object of {self._several(values)}"
             case None:
                 return ""
@@ -213,9 +213,10 @@ def _either(words: Iterable[str]) -> str:
     return " or ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))
 
 
-def _values(node: Schema) -> object:
-    """Return the schema of an object's values, or what says that they are anything."""
-    return next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties"))
+def _values(node: Schema) -> Schema | None:
+    """Return the schema of an object's values; None if they can be anything."""
+    values = next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties"))
+    return values if isinstance(values, dict) else None
 
 
 def _range(node: Schema) -> str:
