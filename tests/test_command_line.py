@@ -67,6 +67,12 @@ def test_verify_says_which_file_is_missing() -> None:
     assert "nowhere.jsonl: there is no such file" in done.stderr
 
 
+def test_verify_says_where_it_cannot_write_before_anything_is_judged() -> None:
+    done = run("verify", "-", "--output", "/nowhere/results.jsonl", stdin=json.dumps(MATH))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == "/nowhere/results.jsonl: No such file or directory"
+
+
 def test_doctor_says_which_runner_works_and_what_it_guarantees() -> None:
     done = run("doctor")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -73,7 +73,7 @@ def serve(
     try:
         sockets = server.listen(settings.host, settings.port)
     except OSError as error:
-        said = f"{settings.host}:{settings.port}: {error}; --host and --port choose another"
+        said = f"{settings.host}:{settings.port}: {error.strerror or error}; choose another with --host or --port"
         raise failed(said, server.PORT_TAKEN) from error
     try:
         app = create_app(settings)
@@ -135,8 +135,10 @@ def _carry_out_file(
             size = None if str(file) == "-" else file.stat().st_size
             items = files.items_of_lines(lines, kind) if rows is None else rows.items(file)
             done = asyncio.run(_carry_out(kind, items, size if rows is None else None, out, settings))
-    except (RunnerUnavailable, DataUnreadable, OSError) as error:
+    except (RunnerUnavailable, DataUnreadable) as error:
         raise failed(str(error)) from error
+    except OSError as error:
+        raise failed(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
     if not done.total:
         raise failed(f"there is nothing to {kind} in {file}")
     if summary is None:

@@ -215,10 +215,18 @@ def test_too_large_a_body_is_a_413(client: httpx.Client) -> None:
     assert "67108864" in response.json()["detail"]
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/verify", 405), ("GET", "/v2", 404)])
-def test_other_errors_are_problem_documents_too(client: httpx.Client, method: str, path: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "status", "detail"),
+    [
+        ("GET", "/v1/verify", 405, "GET /v1/verify: this path accepts POST"),
+        ("GET", "/v2", 404, "there is no path '/v2'; /docs lists the paths of this service"),
+    ],
+)
+def test_other_errors_are_problem_documents_too(
+    client: httpx.Client, method: str, path: str, status: int, detail: str
+) -> None:
     response = client.request(method, path)
-    assert response.status_code == status
+    assert (response.status_code, response.json()["detail"]) == (status, detail)
     assert response.headers["content-type"] == "application/problem+json"
 
 

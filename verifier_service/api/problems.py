@@ -92,5 +92,18 @@ def install(app: FastAPI) -> None:
         return problem(507, str(error))
 
     @app.exception_handler(HTTPException)
-    async def http_exception(_: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, str(error.detail), headers=error.headers)
+    async def http_exception(request: Request, error: HTTPException) -> Response:
+        return problem(error.status_code, _detail(request, error), headers=error.headers)
+
+
+def _detail(request: Request, error: HTTPException) -> str:
+    """Return the message of an error; for an unknown path or method, more than Starlette's bare phrase."""
+    path = request.url.path[:200]
+    match error.status_code, error.detail:
+        case 404, "Not Found":
+            return f"there is no path {path!r}; /docs lists the paths of this service"
+        case 405, "Method Not Allowed":
+            allowed = (error.headers or {}).get("Allow", "another method")
+            return f"{request.method} {path}: this path accepts {allowed}"
+        case _:
+            return str(error.detail)
