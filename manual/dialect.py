@@ -2,7 +2,7 @@
 
 import logging
 import re
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, SubElement
 
 from markdown import Markdown
 from markdown.extensions import Extension
@@ -18,19 +18,22 @@ TABLE_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)+\|?\s*$")
 
 
 class GitHubTables(Extension):
-    """Shows `\\|` in a table's code as GitHub does, without the backslash."""
+    """Shows `\\|` in a table's code as GitHub does, without the backslash, and lets long names break after each `_`."""
 
     def extendMarkdown(self, md: Markdown) -> None:
         """Register with a Markdown parser."""
-        md.treeprocessors.register(_Pipes(md), "github_tables", 10)  # below what makes elements of code (20)
+        md.treeprocessors.register(_Cells(md), "github_tables", 10)  # below what makes elements of code (20)
 
 
-class _Pipes(Treeprocessor):
+class _Cells(Treeprocessor):
     def run(self, root: Element) -> None:
-        """Remove the backslashes of one page."""
+        """Change the code in the tables of one page."""
         for table in root.iter("table"):
-            for code in table.iter("code"):
-                code.text = AtomicString((code.text or "").replace("\\|", "|"))
+            for code in list(table.iter("code")):
+                first, *others = re.split(r"(?<=_)", (code.text or "").replace("\\|", "|"))
+                code.text = AtomicString(first)
+                for part in others:
+                    SubElement(code, "wbr").tail = AtomicString(part)
 
 
 def slug(heading: str, separator: str) -> str:

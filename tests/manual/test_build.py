@@ -42,7 +42,7 @@ $$
 
 | choice | `a\\|b` |
 |---|--:|
-| a | 1 |
+| `a_b` | 1 |
 """
 
 
@@ -115,6 +115,7 @@ def test_links_lead_to_pages_or_become_paths(tmp_path: Path) -> None:
         '<div class="arithmatex">\\[\n\\frac{1}{2}\n\\]</div>',
         "assets/katex/katex.min.js",
         "<code>a|b</code>",
+        "<code>a_<wbr />b</code>",
     ):
         assert expected in html
 
