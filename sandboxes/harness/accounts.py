@@ -1,8 +1,8 @@
-"""The kernel's accounts of the whole box: the CPU time and the memory of its cgroup, of version 1 or 2.
+"""The kernel's accounts of the whole box: CPU time and memory of its cgroup, version 1 or 2.
 
-Nothing that runs in a box escapes them, however it was started and whoever waited for it. The box's own processes are
-in them as well and are taken off here. Where there is no cgroup to read (bubblewrap), or it holds more than the box,
-everything here is None, and the processes have to be added up one by one (see `usage`).
+Nothing that runs in a box escapes these accounts, no matter how it was started or who waited for it. They include the
+box's own processes, whose share is subtracted here. If there is no readable cgroup (bubblewrap), or it contains more
+than the box, everything here is None, and the processes are added up one by one instead (see `usage`).
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from sandboxes.protocol.constants import MIB
 CGROUP = "/sys/fs/cgroup"
 READ_BYTES = 1 << 14
 IDLE_NOTED_JOBS = 64
-"""How many jobs that were over before anyone asked for their memory may follow one look at what the idle box holds."""
+"""The idle box's memory is measured again after this many jobs that ended before anyone looked at their memory."""
 
 
 def cpu_s_of_version_1(text: bytes) -> float:
@@ -26,17 +26,17 @@ def cpu_s_of_version_1(text: bytes) -> float:
 
 
 def cpu_s_of_version_2(text: bytes) -> float:
-    """Read `cpu.stat`, of which `usage_usec` is there without any controller."""
+    """Read `cpu.stat`; its `usage_usec` exists even without the cpu controller."""
     return _fields(text, b"usage_usec")[0] / 1e6
 
 
 def memory_bytes_of_version_1(text: bytes) -> int:
-    """Read `memory.stat`: pages of processes, and pages that can be shared (also those that nobody has mapped)."""
+    """Read `memory.stat`: pages of processes and shared pages, including those that no process has mapped."""
     return sum(_fields(text, b"rss", b"shmem"))
 
 
 def memory_bytes_of_version_2(text: bytes) -> int:
-    """Read `memory.stat`: the same under its new name."""
+    """Read `memory.stat`: the same under the new names."""
     return sum(_fields(text, b"anon", b"shmem"))
 
 
@@ -44,7 +44,7 @@ def _fields(text: bytes, *names: bytes) -> list[int]:
     """Return the values of lines such as `usage_usec 1234`.
 
     Raises:
-        KeyError: a line is missing.
+        KeyError: A line is missing.
     """
     found = dict(line.split(maxsplit=1) for line in text.splitlines() if b" " in line)
     return [int(found[name]) for name in names]
@@ -59,23 +59,23 @@ MEMORY_FILES: Sequence[tuple[str, Callable[[bytes], int]]] = (
     ("memory.stat", memory_bytes_of_version_2),
 )
 TASK_FILES: Sequence[tuple[str, Callable[[bytes], float]]] = (("pids/pids.current", int), ("pids.current", int))
-"""How many tasks there are: threads, and processes that have ended and were not waited for."""
+"""The number of tasks: all threads, and processes that have ended but were not waited for."""
 
 
 class Account:
-    """One file of numbers that is kept open, for opening costs ten times as much as reading."""
+    """One of these files. It is kept open because opening takes ten times as long as reading."""
 
     def __init__(self, path: str, read: Callable[[bytes], float]) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._read = read
 
     def now(self) -> float:
-        """Return what it says now."""
+        """Return its current value."""
         return self._read(os.pread(self._fd, READ_BYTES, 0))
 
 
 def find(files: Sequence[tuple[str, Callable[[bytes], float]]], cgroup: str = CGROUP) -> Account | None:
-    """Return the first account that is there, can be read, and is of no more than the processes seen here."""
+    """Return the first account that exists, is readable, and covers only processes of this box."""
     for name, read in files:
         path = os.path.join(cgroup, name)
         with contextlib.suppress(OSError, ValueError, KeyError):
@@ -87,14 +87,14 @@ def find(files: Sequence[tuple[str, Callable[[bytes], float]]], cgroup: str = CG
 
 
 def _is_own(folder: str) -> bool:
-    """Tell whether a cgroup holds this process and none from outside of this pid namespace, which show as 0."""
+    """Return whether a cgroup contains this process and no process outside of this pid namespace (shown as pid 0)."""
     with open(os.path.join(folder, "cgroup.procs"), encoding="ascii") as file:
         pids = set(map(int, file.read().split()))
     return os.getpid() in pids and 0 not in pids
 
 
 class Accounts:
-    """What the programs of a box use, all together. `folders` are those in memory, which have limits of their own."""
+    """The total usage of the programs in a box. `folders` are in memory too, but have their own limits."""
 
     def __init__(self, folders: Sequence[str], cgroup: str = CGROUP) -> None:
         self._cpu = find(CPU_FILES, cgroup)
@@ -104,26 +104,28 @@ class Accounts:
         self._jobs_since_noted = 0
 
     def cpu_s(self, own_pids: Collection[int]) -> float | None:
-        """Return the CPU time of everything in the box but the processes `own_pids`, since some moment in the past."""
+        """Return the CPU seconds of everything in the box except `own_pids`, since some moment in the past."""
         if self._cpu is None:
             return None
         own = sum(time.process_time() if pid == os.getpid() else cpu_clock_s(pid) or 0.0 for pid in own_pids)
         return self._cpu.now() - own
 
     def note_idle(self) -> None:
-        """Take what is in memory now for the box's own; no program runs."""
+        """Record the box's own memory. No program may be running."""
         self._idle_bytes = self._programs_bytes()
         self._jobs_since_noted = 0
 
     def note_job(self) -> None:
-        """Do so after a job, but not after each of those that were over before anyone asked for their memory: they
-        hardly change what the box itself holds."""
+        """Record the box's own memory after a job, but rarely after jobs so short that nobody looked at their memory.
+
+        Such jobs hardly change the box's own memory.
+        """
         self._jobs_since_noted += 1
         if self._jobs_since_noted > IDLE_NOTED_JOBS:
             self.note_idle()
 
     def memory_mb(self) -> float | None:
-        """Return what programs hold in memory beyond what the box itself does; files in its folders do not count."""
+        """Return the memory of programs in MiB, without the box's own memory and without files in its folders."""
         if self._memory is None:
             return None
         self._jobs_since_noted = IDLE_NOTED_JOBS

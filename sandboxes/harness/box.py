@@ -1,4 +1,4 @@
-"""The box as its supervisor holds it: the loop, the stream to the service, zygotes, uids, and the reset."""
+"""The supervisor's box: the event loop, the stream to the service, zygotes, uids, and the reset."""
 
 import os
 import random
@@ -20,11 +20,11 @@ _chance = random.SystemRandom()
 
 
 class Stopped(Exception):
-    """The service wants no more of this job."""
+    """The service has stopped this job."""
 
 
 class Box:
-    """What every job of a box uses."""
+    """Everything that the jobs of a box share."""
 
     def __init__(self, config: BoxConfig, zygote: Zygote) -> None:
         self.config = config
@@ -42,18 +42,20 @@ class Box:
         self._recent_uids: dict[int, None] = {}
 
     def turn(self) -> None:
-        """Let things happen.
+        """Wait for events and handle them.
 
         Raises:
-            Stopped: the service ended the job.
+            Stopped: The service has stopped the job.
         """
         self.loop.turn()
         if self.service.stop:
             raise Stopped
 
     def fresh_uid(self) -> int:
-        """Return a uid that no process of this box had for a long time. It is drawn: a program that is told the next
-        number could learn from it how many processes an earlier one had."""
+        """Return a uid that no process of this box has had for a long time.
+
+        It is random. With consecutive uids, a program could infer how many processes earlier programs had.
+        """
         base = self.config.uid_base
         while (uid := base + _chance.randrange(UIDS)) in self._recent_uids:
             pass
@@ -64,21 +66,22 @@ class Box:
 
     @property
     def by_uids(self) -> bool:
-        """Whether processes are kept apart by uids, so that a file's owner says who made it."""
+        """Whether processes are isolated by uids, so that a file's owner identifies its creator."""
         return self.config.confinement is Confinement.UIDS
 
     def zygote_with(self, modules: Sequence[str]) -> Zygote:
-        """Return a zygote that has imported `modules`. It is made when it is first wanted, for what it imports costs
-        memory and makes every fork dearer.
+        """Return a zygote that has imported `modules`.
+
+        It is created on first use, since its imports cost memory and slow down every fork.
 
         Raises:
-            HarnessFailed: this box is for another language.
+            HarnessFailed: This box has no tester, because it is for another language.
         """
         if not self.config.tester:
             raise HarnessFailed("this box has no tester")
         key = tuple(modules)
         if key not in self._zygotes:
-            if self.zygote.spare is not None:  # a zygote waits for one child at a time
+            if self.zygote.spare is not None:  # a zygote can only wait for one child at a time
                 self.reset.known -= {self.zygote.spare.pid}
                 self.zygote.drop_spare()
             self._zygotes[key] = self.zygote.fork(key)
@@ -88,31 +91,34 @@ class Box:
         return self._zygotes[key]
 
     def fork_ahead(self) -> None:
-        """Have a child ready for the next job."""
+        """Fork a child for the next job in advance."""
         if self.zygote.spare is None:
             self.zygote.spare = self.child_of(self.zygote)
             self.reset.known |= {self.zygote.spare.pid}
 
     def child_of(self, zygote: Zygote) -> Child:
-        """Return a blank child of this zygote, which now belongs to the job."""
+        """Return a blank child of this zygote. It now belongs to the job, so a reset kills it."""
         self.traces.processes += zygote.spare is None
         child = zygote.spawn()
         self.reset.known -= {child.pid}
         return child
 
     def clean(self, spare_uids: Collection[int] = ()) -> Killed:
-        """End every process of the job, and remove all files but those of `spare_uids`."""
+        """Kill every process of the job, and remove all files except those of `spare_uids`."""
         killed = self.reset.kill_all()
         self.empty_folders(spare_uids)
         return killed
 
     def empty_folders(self, spare_uids: Collection[int] = ()) -> None:
-        """Remove files but those of `spare_uids`. With namespaces a program's own files are gone with it, and those of
-        the box belong to one uid."""
+        """Remove all files except those of `spare_uids`.
+
+        With namespaces, a program's files have vanished with it, and all other files belong to the same uid. So there
+        is nothing to do if some are to be kept.
+        """
         if not spare_uids or self.by_uids:
             self.reset.empty_folders(spare_uids)
 
     def killed_by_kernel(self) -> bool:
-        """Tell whether the kernel has killed a process of this box for want of memory since the last question."""
+        """Return whether the kernel's OOM killer has killed a process of this box since the last call."""
         before, self._oom_kills = self._oom_kills, oom_kills()
         return self._oom_kills > before

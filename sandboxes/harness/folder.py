@@ -1,11 +1,11 @@
-"""The folder of a program: what lies there before it runs, what a run adds, and what is read out of it afterwards.
+"""The folder of a program: its files before a run, the files of a run, and the files that are read afterwards.
 
-The program's own files (its source, side files, and what a compiler made) are not its to change. With uids they belong
-to somebody else, and the folder is sticky. With namespaces a program has a copy of the folder; one whose files are to
-be placed or read gets the folder itself, which is made anew after it. Files of a run belong to the program.
+A program cannot change its own files (its source, side files and compiled files) for later runs. With uids, these files
+have another owner, and the folder is sticky. With namespaces, each program gets a copy of the folder. If files have to
+be placed or read, it gets the folder itself, which is rebuilt afterwards. The files of a run belong to the program.
 
-Nothing that a program left is opened in a way that could lead elsewhere: no link is followed, and what is not a regular
-file is not read.
+The program can leave anything in its folder, so files are opened in a way that cannot lead elsewhere: links are never
+followed, and only regular files are read.
 """
 
 import errno
@@ -26,11 +26,11 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class JobRefused(Exception):
-    """The job cannot be run as it was sent; the box is as good as before."""
+    """The job cannot run as it was sent. The box is still fine."""
 
 
 class ProgramFolder:
-    """The folder as one job uses it."""
+    """The program's folder during one job."""
 
     def __init__(self, box: Box, job: Job) -> None:
         self._box = box
@@ -38,10 +38,10 @@ class ProgramFolder:
         self._made_here: dict[str, BuiltFile] | None = None
 
     def prepare(self) -> int:
-        """Place the program's own files, and return the inode of the last one.
+        """Place the program's own files, and return the inode number of the last one.
 
         Raises:
-            JobRefused: a path is not one, or the files do not fit.
+            JobRefused: A path is invalid, or the files do not fit.
         """
         job = self._job
         wanted = [job.toolchain.source_file, *job.side_files, *(job.built or ())]
@@ -59,7 +59,7 @@ class ProgramFolder:
         return {**(built or {}), **{path: BuiltFile(content=content) for path, content in sources.items()}}
 
     def built(self, build_uid: int, max_bytes: int = MAX_BUILD_BYTES) -> dict[str, BuiltFile] | None:
-        """Return what the compiler made here; None if it is larger than `max_bytes`, or not only files."""
+        """Return the compiler's files; None if they exceed `max_bytes`, or not all of them are regular files."""
         own = {*self._job.side_files, self._job.toolchain.source_file}
         owner = self._owner(build_uid)
         found = as_owner(owner, lambda: _regular_files(own, owner, max_bytes))
@@ -68,28 +68,30 @@ class ProgramFolder:
     # One run
 
     def is_shared(self, files: Mapping[str, bytes], fetch: Iterable[str]) -> bool:
-        """Whether a run with these files needs the folder itself, where others would get a copy of it."""
+        """Return whether a run with these files needs the folder itself instead of a copy."""
         return not self._box.by_uids and bool(files or fetch)
 
     def place(self, files: Mapping[str, bytes], uid: int) -> None:
-        """Place the files of a run for a program of this uid.
+        """Place the files of a run for a program with this uid.
 
         Raises:
-            JobRefused: a path is taken, or they do not fit.
+            JobRefused: A path already exists, or the files do not fit.
         """
         if files:
             _place({path: BuiltFile(content=content) for path, content in files.items()}, self._owner(uid))
 
     def fetch(self, paths: Iterable[str], uid: int, max_bytes: int) -> dict[str, bytes]:
-        """Return those of `paths` that are regular files, as long as they fit into `max_bytes` together. Every process
-        of the program has ended."""
+        """Return the contents of those `paths` that are regular files, as long as they fit into `max_bytes` together.
+
+        All processes of the program must have ended.
+        """
         return as_owner(self._owner(uid), lambda: _read(paths, max_bytes)) if paths else {}
 
     def keep_for_restore(self, build_uid: int) -> None:
-        """Remember what the compiler made, where a program could change it in a shared folder.
+        """Remember the compiler's files if a program could change them in a shared folder.
 
         Raises:
-            JobRefused: that is more than files.
+            JobRefused: The compiler wrote something other than regular files.
         """
         if any(self.is_shared(run.files, run.fetch) for run in self._job.runs):
             self._made_here = self.built(build_uid, FOLDER_BYTES)
@@ -97,17 +99,17 @@ class ProgramFolder:
                 raise JobRefused("the compiler made more than files, which cannot be kept for runs with files")
 
     def restore(self) -> None:
-        """Make the folder anew after a program had it for itself."""
+        """Rebuild the folder after a program has used it directly."""
         self._box.reset.empty_folders()
         _place(self._own_files(), os.getuid())
 
     def _owner(self, uid: int) -> int:
-        """Return whose the files of a process are that was given `uid`."""
+        """Return the owner of the files of a process with `uid`."""
         return uid if self._box.by_uids else os.getuid()
 
 
 def _place(files: Mapping[str, BuiltFile], uid: int) -> int:
-    """Write new files that belong to `uid`; return the inode of the last one."""
+    """Write new files with owner `uid`, and return the inode number of the last one."""
     try:
         return as_owner(uid, lambda: [_write(path, file) for path, file in files.items()][-1])
     except OSError as error:
@@ -150,10 +152,12 @@ def _read(paths: Iterable[str], max_bytes: int) -> dict[str, bytes]:
 
 
 def _read_regular(path: str, max_bytes: int) -> bytes | None:
-    """Return the content of a regular file; None if it is something else, or larger than that.
+    """Return the content of a regular file; None if it is something else or larger than `max_bytes`.
+
+    Every component of the path is opened relative to its parent and without following links.
 
     Raises:
-        OSError: there is no such file, or a link is on the way.
+        OSError: The file does not exist, or some component is a link.
     """
     *folders, name = path.split("/")
     at = os.open(FOLDER, _READ | os.O_DIRECTORY)
@@ -171,10 +175,10 @@ def _read_regular(path: str, max_bytes: int) -> bytes | None:
 
 
 def _regular_files(but: Iterable[str], owner: int, max_bytes: int) -> dict[str, tuple[bytes, bool]] | None:
-    """Read all files of `owner` in the folder with their executable bit; None if something is not a regular file."""
+    """Read all files of `owner` in the folder with their executable bits; None if one is not a regular file."""
     try:
         return _files_below(but, owner, max_bytes)
-    except PermissionError:  # the compiler has closed a file or a folder to itself
+    except PermissionError:  # the compiler has removed its own permissions for a file or folder
         return None
 
 

@@ -1,9 +1,9 @@
-"""Objects that are never freed: a forked process that uses them then writes nothing to the pages on which they lie.
+"""Make objects immortal, so that forked processes do not copy the memory pages of objects that they merely use.
 
-An interpreter counts in every object how often it is referred to, so that a mere look at a module writes to its page,
-and a page that a forked process writes to has to be copied for it. From Python 3.12 on an object whose count has a
-certain value is not counted any more (PEP 683); what the interpreter itself makes immortal is `None`, for one. What
-the zygote has loaded lives as long as any process forked from it, so all of it may be.
+The interpreter stores a reference count in every object. So even reading an attribute of a module writes to a page, and
+the kernel has to copy every page that a forked process writes to. Since Python 3.12, an object whose count has a
+certain value is immortal and its count no longer changes (PEP 683); `None` is one of them. Everything that the zygote
+has loaded lives as long as any process forked from it, so all of it can be made immortal.
 """
 
 import ctypes
@@ -13,17 +13,17 @@ import sys
 import types
 
 _KNOWN = (3, 12) <= sys.version_info < (3, 15) and "t" not in sys.abiflags
-"""Whether the count lies where it is looked for here: it is the first word of an object."""
+"""Whether the layout is known: in these versions, the count is the first word of an object."""
 _LEAST = 1 << 30
-"""No count of an object that is not immortal gets as far."""
+"""Counts from here on mean that an object is immortal; real counts never get this high."""
 _MORTAL = (types.FrameType, types.GeneratorType, io.IOBase)
-"""What runs, and what does something when it is freed."""
+"""Objects that are running, or that do something when they are freed: these stay mortal."""
 
 
 def make_all_immortal() -> int:
-    """Make every object immortal that can be found from those the collector knows of; return how many there are.
+    """Make all objects immortal that are reachable from those of the garbage collector, and return how many.
 
-    Where the interpreter knows no immortal objects nothing is done.
+    This does nothing if the interpreter has no immortal objects.
     """
     value = _count(None).value
     if not _KNOWN or value < _LEAST:
@@ -40,7 +40,7 @@ def make_all_immortal() -> int:
             count.value = value
             made += 1
         elif isinstance(one, type) and id(one) not in types_seen:
-            types_seen.add(id(one))  # of what was immortal before, they alone refer to what is not
+            types_seen.add(id(one))  # among objects that were already immortal, only types refer to mortal ones
         else:
             continue
         waiting += _referents(one)
@@ -52,7 +52,7 @@ def _count(one: object) -> ctypes.c_uint32:
 
 
 def _referents(one: object) -> list[object]:
-    """Return what an object refers to; of a code object, which the collector does not look into, what is read often."""
+    """Return the objects that an object refers to; for code objects, which the collector skips, the common ones."""
     if isinstance(one, types.CodeType):
         return [one.co_consts, one.co_names, one.co_name, one.co_qualname, one.co_filename, one.co_linetable]
     return gc.get_referents(one)

@@ -1,10 +1,10 @@
-"""What a process may use: the limits the kernel holds for it, and what is there to be held to them.
+"""The limits of a process that the kernel enforces, and functions that read what processes use.
 
-CPU time is the limit that counts. `RLIMIT_CPU` knows whole seconds and one process only, and counts ticks of the
-kernel's clock, which may be far more than a process that runs in short turns has had. So the supervisor reads the
-kernel's accounts, of the whole box (`accounts`) or of every process of the job (`usage`), and RLIMIT_CPU is the net
-below. The same for memory: RLIMIT_AS stops wild requests, what is really resident decides, and the box's cgroup is
-the net below.
+Theory of operation. The main limit is CPU time. The kernel's own `RLIMIT_CPU` is too coarse for it: it has whole
+seconds, applies to a single process, and counts clock ticks, which can greatly overstate a process that runs in short
+bursts. So the supervisor reads the kernel's accounts instead, of the whole box (`accounts`) or of each process of the
+job (`usage`). `RLIMIT_CPU` is only the safety net. Memory works the same way: `RLIMIT_AS` stops absurd requests,
+resident memory decides, and the box's cgroup is the safety net.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from sandboxes.protocol.constants import MIB
 FILE_SIZE_BYTES = 64 * MIB
 LEAST_STACK_BYTES = 120 * MIB
 STACK_SHARE = 15 / 16
-"""How much of the memory limit a stack may take: endless recursion ends as that, before it is a matter of memory. A
-program may raise this limit, for what its stack holds is watched as memory."""
+"""The share of the memory limit that a stack can take. It is below 1 so that endless recursion ends as a stack overflow
+before it exceeds the memory limit. Programs can raise this limit, because their stack counts as memory anyway."""
 THREAD_STACK_BYTES = 8 * MIB
 STACK_ROOM_BYTES = 64 * 1024 * MIB
-"""What the harness leaves free below its stack, so that the stack of a program that is forked from it can grow."""
+"""The address space that the harness keeps free below its stack, so that the stacks of forked programs can grow."""
 ADDRESS_ROOM_MB = 64 * 1024
-"""What a program may reserve beyond its memory limit: stacks of many threads, tables that stay empty."""
+"""The address space that a program can reserve beyond its memory limit: for many threads' stacks, or sparse tables."""
 OPEN_FILES = 1024
 NOT_IN_GVISOR = (resource.RLIMIT_NPROC, resource.RLIMIT_MSGQUEUE)
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -33,8 +33,10 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class ProcessLimits:
-    """What one process with its children may use. `memory_mb` is resident memory beyond `base_mb`, which the process
-    has before any of its own code ran."""
+    """The limits of one process with its children.
+
+    `memory_mb` is resident memory beyond `base_mb`, which the process has before any of its own code runs.
+    """
 
     cpu_s: float
     wall_s: float
@@ -45,10 +47,10 @@ class ProcessLimits:
     base_address_mb: float = 0.0
     cap_address_space: bool = True
     cpu_total_s: float | None = None
-    """For a process that answers many cases: what all of them together may use."""
+    """The CPU limit for all cases together, for a process that answers many cases."""
 
     def for_kernel(self) -> tuple[tuple[int, int], ...]:
-        """Return the rlimits as pairs of resource and value; that of the stack is a soft one."""
+        """Return the rlimits as pairs of resource and value. The stack's is only a soft limit."""
         cpu_s = 2 * math.ceil(self.cpu_total_s or self.cpu_s) + 1
         table = [
             (resource.RLIMIT_CPU, cpu_s),
@@ -65,9 +67,9 @@ class ProcessLimits:
 
 
 def set_limits(table: Collection[Sequence[int]]) -> None:
-    """Set rlimits on this process; a limit that is already lower stays.
+    """Set rlimits on this process, without raising limits that are already lower.
 
-    gVisor has no limit on processes and queues and refuses to set one: the supervisor counts the processes as well.
+    gVisor refuses to limit processes and message queues. There, the supervisor's own count of processes has to do.
     """
     for what, value in table:
         hard = resource.getrlimit(what)[1]
@@ -77,12 +79,12 @@ def set_limits(table: Collection[Sequence[int]]) -> None:
 
 
 def other_pids(known: Collection[int]) -> list[int]:
-    """Return every process that can be seen here and is not known."""
+    """Return the pids of all visible processes that are not in `known`."""
     return [pid for name in os.listdir("/proc") if name.isdigit() and (pid := int(name)) not in known]
 
 
 def relatives(ancestor: int, pids: Collection[int]) -> list[int]:
-    """Return those of `pids` that are `ancestor` or descend from it."""
+    """Return those of `pids` that are `ancestor` or its descendants."""
     parents: dict[int, int] = {}
     for pid in pids:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/stat", "rb") as file:
@@ -105,29 +107,29 @@ def _status(pid: int, name: bytes) -> list[int]:
 
 
 def uid_of(pid: int) -> int | None:
-    """Return the real uid of a process, also of one that hides from its owner; None if it has ended."""
+    """Return the real uid of a process, even if it is not dumpable; None if it has ended."""
     return next(iter(_status(pid, b"Uid:")), None)
 
 
 def namespace_pids(pid: int) -> list[int]:
-    """Return the pids that a process has here and in the namespaces below."""
+    """Return the pids of a process, in this namespace and in the nested ones."""
     return _status(pid, b"NSpid:")
 
 
 def address_space_mb() -> float:
-    """Return how much address space this process has mapped."""
+    """Return this process's mapped address space in MiB."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[0]) * PAGE_BYTES / MIB
 
 
 def resident_mb() -> float:
-    """Return how much memory this process has resident."""
+    """Return this process's resident memory in MiB."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[1]) * PAGE_BYTES / MIB
 
 
 def oom_kills() -> int:
-    """Return how many processes of this box the kernel has killed because its cgroup was out of memory."""
+    """Return how many processes of this box's cgroup the OOM killer has killed."""
     for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
         with contextlib.suppress(FileNotFoundError, PermissionError), open(path, encoding="ascii") as file:
             for line in file:

@@ -1,4 +1,4 @@
-"""The supervisor's event loop: one thread, `poll`, and callbacks by descriptor; it sleeps unless something happens."""
+"""The supervisor's event loop: one thread, `poll`, and a callback for each descriptor. It sleeps between events."""
 
 import select
 import time
@@ -10,7 +10,7 @@ _ENDED = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
 class Loop:
-    """Calls back when a descriptor is ready, and when a moment has come."""
+    """Calls handlers when a descriptor is ready, or at a given time."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
@@ -18,25 +18,25 @@ class Loop:
         self._timers: dict[object, tuple[float, Callable[[float], None]]] = {}
 
     def watch(self, fd: int, events: int, handler: Callable[[], None]) -> None:
-        """Call `handler` whenever `fd` is ready for `events`, or has ended; it must make progress then."""
+        """Call `handler` whenever `fd` is ready for `events` or closed. The handler must make progress."""
         self._poll.register(fd, events | _ENDED)
         self._handlers[fd] = handler
 
     def forget(self, fd: int) -> None:
-        """Stop watching `fd`; do this before closing it."""
+        """Stop watching `fd`. Do this before closing it."""
         if self._handlers.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
     def at(self, owner: object, when_s: float, handler: Callable[[float], None]) -> None:
-        """Call `handler` with the time once the monotonic clock has reached `when_s`; one timer for each owner."""
+        """Call `handler` with the time once the monotonic clock reaches `when_s`. Each owner has one timer."""
         self._timers[owner] = (when_s, handler)
 
     def cancel(self, owner: object) -> None:
-        """Drop the timer of `owner`, if it has one."""
+        """Cancel the timer of `owner`, if any."""
         self._timers.pop(owner, None)
 
     def turn(self) -> None:
-        """Wait until something happens and call back for it."""
+        """Wait for the next events and call their handlers."""
         now_s = time.monotonic()
         due_s = min((when_s for when_s, _ in self._timers.values()), default=None)
         timeout_ms = None if due_s is None else max(0.0, (due_s - now_s) * 1000)

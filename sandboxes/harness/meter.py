@@ -1,7 +1,8 @@
-"""What one process of a job, with everything it started, has used since its test began.
+"""Measure what one process of a job, with everything it started, has used since its test began.
 
-Two ways to know: the kernel's account of the whole box, which misses nothing, less what others in the box used; and
-where there is none, the processes as they are seen, look by look. Quick tests are over before the first look.
+There are two sources. The kernel's account of the whole box misses nothing; the usage of other processes in the box is
+subtracted from it. Without such an account, the processes are observed from look to look. Short tests end before the
+first look.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,10 +20,10 @@ from sandboxes.harness.usage import (
 )
 
 ACCOUNTS_DIFFER_S = 0.02
-"""By how much the account of the box may differ from that of the processes before it counts instead."""
+"""If the box's account differs by more than this from the sum of the processes, the box's account counts."""
 
 LOSING_LOOKS = 40
-"""For how many looks after CPU time has vanished more of that is expected."""
+"""After CPU time has vanished, more is expected to vanish for this many looks."""
 
 
 def _unknown() -> None:
@@ -31,7 +32,7 @@ def _unknown() -> None:
 
 @dataclass(frozen=True)
 class BoxView:
-    """What the box can tell about all that runs in it, but for its own processes and other ones of the job."""
+    """The box's view of everything in it, except its own processes and the job's other processes."""
 
     cpu_s: Callable[[], float | None] = _unknown
     memory_mb: Callable[[], float | None] = _unknown
@@ -39,7 +40,7 @@ class BoxView:
 
 
 class Meter:
-    """The accounts of one process; `pid` is 0 until it is known."""
+    """The usage of one process. `pid` is 0 until it is known."""
 
     def __init__(self, limits: ProcessLimits, box: BoxView) -> None:
         self.pid = 0
@@ -59,9 +60,12 @@ class Meter:
         self._box_base_s = box.cpu_s()
 
     def rebase(self, precisely: bool) -> None:
-        """Take what was used so far as the base of the next test: from the main process's clock, and `precisely` by
-        another look at all of them. Without that the other bases are taken with the first look of that test, and what
-        the main process had used of it until then."""
+        """Make the current usage the base of the next test.
+
+        The base of the main process comes from its CPU clock. With `precisely`, another look at all processes
+        determines the other bases as well. Otherwise they are computed at the first look of the next test, from what
+        the main process has used by then; that is much cheaper for short tests.
+        """
         if precisely:
             self.look()
         self._main_base_s = self.main_s()
@@ -74,18 +78,18 @@ class Meter:
 
     @property
     def is_losing(self) -> bool:
-        """Whether CPU time has lately vanished with processes that nobody waited for, so that looks should be close."""
+        """Whether CPU time has recently vanished with processes that nobody waited for, so looks should be frequent."""
         return self._losing_looks > 0
 
     def main_s(self) -> float:
-        """Return the CPU time of the main process since it was forked."""
+        """Return the main process's CPU seconds since it was forked."""
         if self.pid == 0:
             return 0.0
         seen_s = cpu_clock_s(self.pid)
         return self._main_base_s if seen_s is None else seen_s  # None: it has just ended
 
     def main_test_s(self) -> float:
-        """Return what the main process has used of this test."""
+        """Return the main process's CPU seconds in this test."""
         return max(0.0, self.main_s() - self._main_base_s)
 
     def look(self) -> Usage:
@@ -102,7 +106,7 @@ class Meter:
         return usage
 
     def _look_at_lines(self, usage: Usage) -> None:
-        """Add up from look to look for how long others kept them waiting."""
+        """Add up, from look to look, how long other processes have kept these from running."""
         before, before_s = self._in_line, self._in_line_at_s
         self._in_line = in_line(pid for pid in usage.processes if pid not in self._yielding)
         self._in_line_at_s = self.test_s()
@@ -110,15 +114,20 @@ class Meter:
             self._kept_waiting_s += kept_waiting_s(self._in_line, before, self._in_line_at_s - before_s)
 
     def test_s(self) -> float:
-        """Return what this test has used up to the last look."""
+        """Return the test's CPU seconds up to the last look."""
         return self._settled(self._seen_s)
 
     def end_s(self, main_s: float, orphans_s: float = 0.0) -> float:
-        """Return what this test has used when all have ended: the main process with those it waited for, and others."""
+        """Return the test's CPU seconds after all its processes have ended.
+
+        Args:
+            main_s: CPU seconds of the main process and the children it waited for.
+            orphans_s: CPU seconds of processes that nobody in the job waited for.
+        """
         return self._settled(max(main_s + orphans_s + self._tally.lost_s, self._seen_s))
 
     def _settled(self, seen_s: float) -> float:
-        """Return what counts of this test, when `seen_s` was seen since the main process was forked."""
+        """Return the test's CPU seconds, given `seen_s` for all processes since the main one was forked."""
         seen_s -= self._main_base_s if self._seen_base_s is None else self._seen_base_s
         box_s = self._box.cpu_s() if self._box_base_s is not None else None
         if box_s is not None and self._box_base_s is not None:
@@ -128,13 +137,13 @@ class Meter:
         return max(0.0, seen_s)
 
     def kept_waiting_s(self) -> float:
-        """Return for how long of this test others have kept it from running, by the kernel's accounts."""
+        """Return how many seconds of this test other processes have kept it from running, by the kernel's accounts."""
         return self._kept_waiting_s
 
     # Memory
 
     def memory_mb(self, usage: Usage) -> float:
-        """Return what they hold beyond what the main process began with; keeps the peak."""
+        """Return the processes' memory in MiB beyond what the main process started with, and update the peak."""
         base_mb, limit_mb = self._limits.base_mb, self._limits.memory_mb
         all_mb = usage.resident_mb - base_mb
         own_mb = all_mb - usage.shared_mb(base_mb)

@@ -1,7 +1,8 @@
-"""One process of a job as the supervisor sees it: feed it, drain it, hold it to its limits, and tell how it ended.
+"""One process of a job, as the supervisor sees it: feed it, drain it, enforce its limits, and report how it ended.
 
-Output is drained while the process runs and only so much of it is kept, so that neither a program that writes without
-end nor one that never reads can hold up or fill the supervisor. What a program wrote is passed on and never read.
+Output is drained while the process runs, and only a limited amount is kept. So neither a program that writes endlessly
+nor one that never reads can block the supervisor or fill its memory. The supervisor passes output on without parsing
+it.
 """
 
 import contextlib
@@ -27,23 +28,24 @@ PIPE_BYTES = 1 << 16
 FIRST_CHECK_S = 0.02
 LONGEST_CHECK_S = 0.1
 FROZEN_S = 1.0
-"""When a look comes later than this the whole box has stood still, and what was looked at with it."""
+"""If a check is later than this, the whole box was frozen, including the process. That time does not count."""
 CONFINING_PROCESSES = 2
-"""How many processes wait for a program that has namespaces of its own."""
+"""The number of our processes that wait for a program in its own namespaces."""
 LOSING_CHECK_S = 0.005
-"""How often to look while CPU time vanishes with processes that nobody waits for."""
+"""The interval between checks while CPU time vanishes with processes that nobody waits for."""
 MAX_KEPT_WAITING = 10
-"""How many times the wall limit a busy machine may add to it."""
+"""The maximum extension of the wall limit on a busy machine, in multiples of the limit."""
 MEMORY_WORDS = (b"MemoryError", b"bad_alloc", b"Cannot allocate memory", b"OutOfMemoryError", b"out of memory")
-"""What a runtime writes last when it was refused memory. It only turns one failure into another."""
+"""The last words of runtimes that were refused memory. A program can write them too, but that only turns one failure
+into another."""
 
 
 class HarnessFailed(Exception):
-    """A part of the box itself has failed: nothing may be concluded about the program, and the box is of no use."""
+    """A part of the box itself has failed: it is unusable, and nothing can be concluded about the program."""
 
 
 class Capture(Enum):
-    """What is kept of the output of a process: for each of its pipes, whether all of it or only the end."""
+    """How much output of a process is kept: for each of its pipes, everything or only the end."""
 
     TAIL = (False,)  # stdout and stderr are one pipe
     STDOUT = (True, False)
@@ -51,11 +53,11 @@ class Capture(Enum):
 
 
 class Channel:
-    """Messages to and from a process over its own socket. The process may write anything there, and never read."""
+    """Messages to and from a process over its own socket. The process can write anything, and might never read."""
 
     def __init__(self, loop: Loop, sock: socket.socket, max_bytes: int, on_too_long: Callable[[], None]) -> None:
         self.ended = False
-        self.confined = False  # whether the process has said that it is
+        self.confined = False  # whether the process has reported that it is confined
         self._loop = loop
         self._socket = sock
         self._answers = Answers(max_bytes)
@@ -65,13 +67,13 @@ class Channel:
         loop.watch(sock.fileno(), READABLE, self._ready)
 
     def begin(self, orders: bytes, fds: Sequence[int]) -> None:
-        """Send the orders, and with their length the process's descriptors; it has waited for both."""
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # its end is told elsewhere
+        """Send the orders and, together with their length, the process's descriptors."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the zygote will report that it has ended
             socket.send_fds(self._socket, [LENGTH.pack(len(orders))], fds)
         self._send(orders)
 
     def send(self, payload: bytes) -> None:
-        """Send one message, as fast as the process reads it; one at a time."""
+        """Send one message, as fast as the process reads it. Send only one at a time."""
         if not self.ended:
             self._send(LENGTH.pack(len(payload)) + payload)
 
@@ -97,7 +99,7 @@ class Channel:
             self._outgoing = memoryview(b"")
 
     def read(self) -> None:
-        """Read what has come, if anything has."""
+        """Read what has arrived, if anything."""
         if self.ended:
             return
         try:
@@ -130,7 +132,7 @@ class Channel:
 
     @property
     def ahead(self) -> bool:
-        """Whether the process has said more than it was asked."""
+        """Whether the process has sent more than it was asked for."""
         return len(self._answers) > 0
 
     def close(self) -> None:
@@ -150,7 +152,7 @@ class Ended:
 
 
 class Output:
-    """One drained pipe: counts all, keeps all, or only the tail; and of too much the beginning, or only the tail."""
+    """One drained pipe. It counts everything, and keeps all of it, its beginning, or its tail."""
 
     def __init__(self, fd: int, keep_all: bool) -> None:
         self.fd = fd
@@ -160,7 +162,7 @@ class Output:
         self._kept = bytearray()
 
     def read(self) -> bool:
-        """Read once; False at the end of the pipe."""
+        """Read once. Return False at the end of the pipe."""
         try:
             chunk = os.read(self.fd, CHUNK_BYTES)
         except BlockingIOError:
@@ -179,12 +181,12 @@ class Output:
             self.fd = -1
 
     def drop(self) -> None:
-        """Forget what was kept, when it is too much to be passed on."""
+        """Keep only the tail, because there is too much output to pass on."""
         del self._kept[:-KEPT_TAIL_BYTES]
         self._keep_all = False
 
     def cut(self, size: int) -> int:
-        """Keep the first `size` bytes, and nothing of what is still to come; return how many there are."""
+        """Keep only the first `size` bytes and nothing that follows. Return how many there are."""
         del self._kept[size:]
         self._is_cut = True
         return len(self._kept)
@@ -199,7 +201,7 @@ class Output:
 
 
 class Process:
-    """A process forked from a zygote, with everything it started; `child` is that process while it is blank."""
+    """A process forked from a zygote, with everything that it starts. `child` is the blank process to use."""
 
     def __init__(
         self,
@@ -219,21 +221,21 @@ class Process:
         self.uid = orders.uid
         self.pid = child.pid
         self.meter.pid = child.pid
-        self.killed_for: End | None = None  # the limit that it broke
+        self.killed_for: End | None = None  # the limit that it exceeded
         self.ended: Ended | None = None
         self._capture = capture
         self._doomed = False
         self._loop = loop
         self._zygote = zygote
         self.spending: Spending | None = None
-        """What counts the tests of the whole job, if anything does."""
+        """The budget of the whole job, if this process counts toward it."""
         self._counted_base_s = 0.0
         self._stdin = memoryview(stdin)
         self.outputs: list[Output] = []
         self.tried_a_socket: Callable[[], bool] = lambda: False
-        """Whether anything in this box has used the network since the last question."""
+        """Whether anything in this box has used the network since the last call."""
         self.killed_by_kernel: Callable[[], bool] = lambda: False
-        """Whether the kernel has killed a process of this box for want of memory since the last question."""
+        """Whether the OOM killer has killed a process of this box since the last call."""
         self._start(child, orders, capture, link)
 
     # Starting
@@ -244,8 +246,9 @@ class Process:
         in_reading, self._in_fd = os.pipe()
         pipes = [os.pipe() for _ in capture.value]
         writing = [pipe[1] for pipe in pipes]
-        # The program has another uid, and /dev/stdin opens the pipe anew: for that end's direction, and no other.
-        with contextlib.suppress(PermissionError):  # pipes of gVisor's kernel keep their mode
+        # The program has another uid, and opening /dev/stdin opens the pipe again with a permission check. So each end
+        # gets permissions for its own direction, and only for that one.
+        with contextlib.suppress(PermissionError):  # in gVisor, the mode of a pipe cannot be changed
             os.fchmod(in_reading, 0o444)
             for fd in writing:
                 os.fchmod(fd, 0o222)
@@ -265,7 +268,7 @@ class Process:
         self._begin_wall_clock()
 
     def _feed_at_once(self) -> None:
-        """Write stdin before the program starts if it fits into the pipe, which is the common case."""
+        """Write stdin before the program starts if it fits into the pipe, which is usually the case."""
         if len(self._stdin) <= PIPE_BYTES:
             if self._stdin:
                 os.write(self._in_fd, self._stdin)
@@ -280,7 +283,7 @@ class Process:
             self._stdin = self._stdin[os.write(self._in_fd, self._stdin[:CHUNK_BYTES]) :]
         except BlockingIOError:
             return
-        except BrokenPipeError:  # it does not want to read the rest
+        except BrokenPipeError:  # the program has closed its stdin
             self._stdin = self._stdin[:0]
         if not self._stdin:
             self._close_stdin()
@@ -301,7 +304,7 @@ class Process:
             self.kill(End.OUTPUT_LIMIT)
 
     def _keep_less(self) -> None:
-        """Of too much output keep the beginning where all of it was asked for, else what a person needs."""
+        """After too much output, keep the beginning if all of it was requested, and otherwise the tail for people."""
         room = self.limits.output_bytes
         for output in self.outputs:
             if self._capture is Capture.BOTH:
@@ -310,7 +313,7 @@ class Process:
                 output.drop()
 
     def drain_rest(self) -> None:
-        """Read what is left in the pipes; every process that could write more is dead."""
+        """Read the rest of the pipes. All processes that could write to them must have ended."""
         for output in self.outputs:
             self._loop.forget(output.fd)
             before = -1
@@ -321,12 +324,12 @@ class Process:
     # Limits
 
     def begin_clock(self) -> None:
-        """Start the clocks of one test: what was used before does not count."""
+        """Start the clocks of one test. Earlier usage does not count."""
         self._counted_base_s = max(self.test_cpu_s(), self.meter.test_s())
         self._begin_wall_clock()
 
     def begin_next(self) -> None:
-        """Start the clocks of the next test, and take what was used so far as its base."""
+        """Start the clocks of the next test, and make the current usage its base."""
         self.rebase()
         self._counted_base_s = self.meter.test_s()
         self._begin_wall_clock()
@@ -341,14 +344,14 @@ class Process:
         self._loop.at(self, when_s, self._check)
 
     def rebase(self, precisely: bool = False) -> None:
-        """Take what was used so far as the base of the next test; `precisely` counts the children as well."""
+        """Make the current usage the base of the next test; with `precisely`, that of child processes as well."""
         self.meter.rebase(precisely)
         for output in self.outputs:
             output.total = 0
 
     @property
     def lister(self) -> Callable[[], Sequence[int]]:
-        """Tell which processes count as this one's; the box knows."""
+        """A function that returns the pids which count as this process's; the box sets it."""
         return self.meter.lister
 
     @lister.setter
@@ -357,30 +360,33 @@ class Process:
 
     @property
     def peak_mb(self) -> float:
-        """The most memory that was seen, with what the process began with."""
+        """The observed peak of memory in MiB, including what the process started with."""
         return self.meter.peak_mb
 
     def find_inner_pid(self) -> None:
-        """With namespaces, find the program below the processes that wait for it: the second one in there."""
+        """With namespaces, find the program's pid: it is the second process in the innermost namespace."""
         for pid in self.lister():
             if namespace_pids(pid)[1:] == [2]:
                 self.meter.pid = pid
 
     def test_cpu_s(self, closely: bool = False) -> float:
-        """Return what the test has used so far: by a look at all processes, which keeps the peak of memory,
-        or at the clock of the main one."""
+        """Return the test's CPU seconds so far.
+
+        With `closely`, look at all processes, which also updates the peak of memory. Otherwise read only the main
+        process's clock.
+        """
         if closely:
             self.meter.memory_mb(self.meter.look())
             return self.meter.test_s()
         return self.meter.main_test_s()
 
     def end_cpu_s(self, orphans_s: float = 0.0) -> float:
-        """Return what the test had used when the process had ended, and `orphans_s` were those nobody waited for."""
+        """Return the ended test's CPU seconds, given those of processes that nobody waited for."""
         assert self.ended is not None
         return self.meter.end_s(self.ended.cpu_s, orphans_s)
 
     def _not_its_own_s(self) -> float:
-        """Return for how long of the test others had the core that it wanted, or the whole box stood still."""
+        """Return how long the test could not run, because others had its core or the whole box was frozen."""
         return min(self.meter.kept_waiting_s(), MAX_KEPT_WAITING * self.limits.wall_s) + self._stood_still_s
 
     def _check(self, now_s: float) -> None:
@@ -406,13 +412,13 @@ class Process:
         return None
 
     def taken(self) -> Taken:
-        """Return what the current test has taken of the budget of all."""
+        """Return what the current test has used of the job's budget."""
         used_s = max(self.test_cpu_s(), self.meter.test_s()) if self.ended is None else self.end_cpu_s()
         cpu_s = max(0.0, used_s - self._counted_base_s)
         return Taken(max(cpu_s, self.wall_s - self._not_its_own_s()), cpu_s)
 
     def kill(self, limit: End | None = None) -> None:
-        """Kill the main process, for the limit it broke if any. What it started is killed with the reset."""
+        """Kill the main process, for the limit that it exceeded, if any. The reset kills the processes it started."""
         self.killed_for = self.killed_for or limit
         self._doomed = self._doomed or self.ended is None
         self._loop.cancel(self)
@@ -436,23 +442,27 @@ class Process:
 
     @property
     def ended_by_itself(self) -> bool:
-        """Whether it had ended, or was about to, when it was killed, if it was."""
+        """Whether the process ended by itself, or was already ending when it was killed."""
         return self.ended is not None and not (self._doomed and self.signal == signal.SIGKILL)
 
     @property
     def wall_s(self) -> float:
-        """How long the test has been going on, or was when the process ended."""
+        """The wall time of the test, up to now or to the end of the process."""
         return (time.monotonic() if self.ended is None else self.ended.at_s) - self.began_s
 
     def _require_confined(self) -> None:
-        """See to it that a process that ended by itself was confined before its program ran."""
+        """Check that a process that ended by itself had been confined before its program ran.
+
+        Raises:
+            HarnessFailed: It had not, so its end says nothing about the program.
+        """
         self.channel.read()
         if not self.channel.confined and not self._doomed:
             self.drain_rest()
             raise HarnessFailed(f"a process could not be confined: {self.message()[-500:]}")
 
     def dismiss(self) -> None:
-        """Kill it, if it has not ended, and listen no more to what it says and writes; its end is still told."""
+        """Kill the process if necessary, and close its channel and pipes. The zygote still reports its end."""
         self.kill()
         self.channel.close()
         self._close_stdin()
@@ -461,23 +471,23 @@ class Process:
             output.close()
 
     def close(self) -> None:
-        """Close every descriptor; the process has ended."""
+        """Close everything. The process has ended."""
         self.dismiss()
         self._loop.forget(self._zygote.socket.fileno())
 
     def message(self) -> str:
-        """Return the end of what it wrote to stderr (or to both, where they are one), for people."""
+        """Return the end of its stderr (or of its combined output), for people."""
         return self.outputs[-1].tail.decode("utf-8", "replace").strip()
 
     def too_much(self) -> str:
-        """Say by how much it broke the output limit, for people."""
+        """Return a sentence about the exceeded output limit, for people."""
         written, limit = sum(output.total for output in self.outputs), self.limits.output_bytes
         what = f"it wrote {written} bytes" if written > limit else "what it returned is longer"
         return f"output limit: {what}, and the limit is {limit} bytes ({limit // 1024} KiB)"
 
     @property
     def exit_code(self) -> int:
-        """The code that the ended process exited with; 0 if a signal ended it."""
+        """The exit code of the ended process; 0 if a signal ended it."""
         return max(self._code, 0)
 
     @property
@@ -491,14 +501,14 @@ class Process:
         return os.waitstatus_to_exitcode(self.ended.status)
 
     def answers(self) -> list[tuple[int, bytes]]:
-        """Return what the process has said and nobody has taken yet."""
+        """Remove and return the answers that have arrived."""
         answers = []
         while (answer := self.channel.take()) is not None:
             answers.append(answer)
         return answers
 
     def signals(self, *, left_processes: bool, owed_an_answer: bool = False) -> tuple[Signal, ...]:
-        """Return what a trainer may want to know of how the process ended."""
+        """Return the signals about how the process ended."""
         seen = {
             Signal.ENDED_EARLY: owed_an_answer and self.ended_by_itself,
             Signal.LEFT_PROCESSES: left_processes and self.ended_by_itself,
@@ -508,7 +518,10 @@ class Process:
         return tuple(name for name, is_seen in seen.items() if is_seen)
 
     def broken_limit(self, cpu_s: float) -> End | None:
-        """Return the limit that the ended process broke, be it killed for that or found out afterwards."""
+        """Return the limit that the ended process exceeded, whether it was killed for it or not.
+
+        The order matters: what the supervisor has measured comes first, and what the program wrote last.
+        """
         assert self.ended is not None
         if self.killed_for:
             return self.killed_for

@@ -1,4 +1,4 @@
-"""The processes of one job: their orders and limits, how they start and end; and the compiler."""
+"""The processes of one job, including the compiler: their orders, their limits, how they start and how they end."""
 
 import socket
 from collections.abc import Callable, Collection
@@ -28,18 +28,21 @@ from sandboxes.protocol.job import Job
 
 
 class Used(NamedTuple):
-    """What a process that has ended had used and left."""
+    """What an ended process used, and whether it left other processes."""
 
     cpu_s: float
     left_processes: bool
 
 
 class Processes:
-    """Starts and ends the processes of one job; the modes do the rest."""
+    """Starts and ends the processes of one job. The modes do the rest."""
 
     def __init__(self, box: Box, job: Job, over: Callable[[], None] = lambda: None) -> None:
-        """`over` may be called once every fact of the job is told, and nothing that follows can change one: it lets the
-        answer leave before the program's end and the reset."""
+        """Prepare a job.
+
+        A mode can call `over` once it has reported all facts and nothing can change them anymore. The answer then goes
+        out before the program ends and the box is reset.
+        """
         self.box = box
         self.job = job
         self.over = over
@@ -49,7 +52,7 @@ class Processes:
         self._started: list[Process] = []
 
     def limits(self, zygote: Zygote | None = None, cpu_total_s: float | None = None) -> ProcessLimits:
-        """Return what the program may use, which is forked from `zygote` if it is one of Python."""
+        """Return the program's limits. A Python program is forked from `zygote`."""
         limits, toolchain = self.job.limits, self.job.toolchain
         return ProcessLimits(
             cpu_s=limits.time_limit_s,
@@ -64,7 +67,7 @@ class Processes:
         )
 
     def orders(self, role: Role, **more: Any) -> Orders:
-        """Return the orders of one process, with a fresh uid; `start` adds the rlimits."""
+        """Return the orders of one process, with a new uid. `start` adds the rlimits."""
         job, box = self.job, self.box
         usual: dict[str, Any] = {
             "folder": FOLDER,
@@ -118,7 +121,7 @@ class Processes:
         return process
 
     def _view(self, mine: Collection[Process]) -> BoxView:
-        """Return what the box knows of all that runs in it, less the processes of the job that are not in `mine`."""
+        """Return the box's view of everything that runs in it, without those processes of the job not in `mine`."""
         accounts, reset = self.box.accounts, self.box.reset
 
         def others() -> list[Process]:
@@ -140,7 +143,7 @@ class Processes:
         return BoxView(cpu_s, memory_mb, shares_mb)
 
     def _pids_of(self, process: Process) -> list[int]:
-        """Return the pids of one process of the job and of what it started."""
+        """Return the pids of one process of the job and of the processes that it started."""
         pids = other_pids(self.box.reset.known)
         if self.box.by_uids:
             return [pid for pid in pids if pid == process.pid or uid_of(pid) == process.uid]
@@ -155,7 +158,7 @@ class Processes:
         return max(0.0, read_usage(self._pids_of(process)).resident_mb - process.limits.base_mb)
 
     def finish(self, process: Process) -> Used:
-        """Wait for the end of `process`, kill what it left, and drain it; its files are still there."""
+        """Wait until `process` ends, kill the processes that it left, and drain it. Its files still exist."""
         try:
             while process.ended is None:
                 self.box.turn()
@@ -166,20 +169,22 @@ class Processes:
         return Used(process.end_cpu_s(killed.cpu_s), killed.found)
 
     def end(self, process: Process) -> None:
-        """See to it that the main process has ended, whatever else happens."""
+        """Kill the main process and wait until it has ended."""
         process.kill()
         while process.ended is None:
             self.box.loop.turn()
 
     def remove_files(self) -> None:
-        """Remove what a program left, but not what it was made of."""
+        """Remove the files that a program left, but not the program's own."""
         self.box.empty_folders((0, self._build_uid))
 
     # Compile
 
     def compile(self) -> bool:
-        """Compile if there is something to compile, with limits of its own, and tell the fact; False if there is no
-        program. What comes out belongs to a uid that the program does not get."""
+        """Compile the program if necessary, and report a fact about it. Return False if there is no program.
+
+        The compiler has its own limits. The compiled files belong to a uid that the program does not get.
+        """
         job = self.job
         if not job.toolchain.compile or job.built is not None:
             return True

@@ -1,11 +1,11 @@
-"""A zygote plays the part of a child before the first job comes, so that children find their way worn in.
+"""Run the code of a child in the zygote before the first job, to warm up the interpreter for all children.
 
-An interpreter writes to what it executes for the first times: it counts and adapts instructions, and notes where it
-found the attributes of types. Each such write in a child copies a page. All of it depends on the harness's own code
-alone, so the zygote can do it once for all children, with a program and questions that are always the same.
+When the interpreter executes code for the first few times, it writes to it: it counts and specializes instructions, and
+caches where it found the attributes of types. In a child, each such write copies a page. All of this only depends on
+the harness's own code, so the zygote can do it once for all children, with a program and questions that never change.
 
-It is the very code of a child. What that does to its own process for good is done by stand-ins meanwhile, which are C
-functions that are called in the same way, for an instruction is adapted to what it calls.
+It runs exactly a child's code. Calls that would change the process irrevocably are replaced by harmless C functions
+with the same calling convention: an instruction is specialized for the kind of function that it calls.
 """
 
 import math
@@ -22,7 +22,7 @@ from sandboxes.protocol.child import LENGTH, Orders, Role
 from sandboxes.protocol.config import Confinement
 
 TIMES = 4
-"""After so many the interpreter has adapted what it adapts."""
+"""After this many rounds, the interpreter has specialized everything that it will specialize."""
 QUESTIONS = 3
 QUESTION = b"[[1,2],{}]"
 _STAND_INS: dict[str, Any] = {
@@ -35,11 +35,11 @@ _STAND_INS: dict[str, Any] = {
 
 
 class _Over(BaseException):
-    """The child has come to its end."""
+    """The child has reached its end."""
 
 
 def rehearse() -> None:
-    """Be a child that answers calls, and leave everything as it was."""
+    """Act as a child that answers calls, and restore everything afterwards."""
     for _ in range(TIMES):
         _be_a_child()
 
@@ -60,7 +60,7 @@ def _be_a_child() -> None:
 
 def _open_fds() -> Iterator[int]:
     for fd in map(int, os.listdir("/proc/self/fd")):
-        with suppress(OSError):  # the one of the listing is closed again
+        with suppress(OSError):  # the descriptor of the listing itself is already closed
             os.fstat(fd)
             yield fd
 
@@ -83,7 +83,7 @@ def _orders() -> Orders:
 
 
 def _limits_as_they_are() -> Iterator[tuple[int, int]]:
-    """Give the limits that can be set without a change."""
+    """Yield limits that can be set to their current value without any effect."""
     for what in (resource.RLIMIT_CPU, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_AS):
         soft, hard = resource.getrlimit(what)
         if soft == hard:
@@ -111,7 +111,7 @@ def _stand_ins() -> Iterator[None]:
 
 @contextmanager
 def _as_before() -> Iterator[None]:
-    """Give the interpreter back as it was."""
+    """Restore the interpreter's state after the block."""
     before = sys.argv, sys.orig_argv, sys.path[0], sys.setrecursionlimit
     limit, main_module = sys.getrecursionlimit(), sys.modules["__main__"]
     folder, mask = os.getcwd(), os.umask(0o022)

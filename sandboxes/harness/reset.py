@@ -1,9 +1,9 @@
-"""The reset: end every process of a job and empty every place where it could have left something, and prove both.
+"""The reset: kill all processes of a job, empty every place where it could have left something, and prove both.
 
-A process is left if /proc shows one that is not the supervisor's own; a file is left if a writable folder has an entry.
-Where that cannot be brought to nothing the box is of no use any more: `NotReset`, and the runner destroys it. In the
-common case nothing is left, and where the kernel counts the tasks of the box and the inodes of a folder, these numbers
-prove it: they are what they were when the box was empty. What does not count is looked through.
+Theory of operation. A process is left if /proc shows one that is not the box's own. A file is left if a writable folder
+has an entry. If either cannot be removed, the box is unusable: `NotReset` is raised and the runner destroys the box.
+Usually nothing is left. If the kernel counts the box's tasks and a folder's inodes, these numbers prove it cheaply:
+they are the same as when the box was empty. Whatever is not counted is listed instead.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ OPEN_TO_ALL = 0o777
 
 
 class NotReset(Exception):
-    """Something of the job is left and cannot be removed."""
+    """Something of the job is left, and cannot be removed."""
 
 
 class Killed(NamedTuple):
-    """What the end of a job's processes has shown."""
+    """The result of killing a job's processes."""
 
-    cpu_s: float  # of those that nobody waited for
-    found: bool  # whether there were any
+    cpu_s: float  # CPU seconds of processes that nobody had waited for
+    found: bool  # whether any process was left
 
 
 class Folder:
@@ -42,7 +42,10 @@ class Folder:
         self._used_when_empty: tuple[int, int] | None = None
 
     def learn(self) -> None:
-        """Find out, while nothing runs, whether the file system counts what is in it, and how much that is for none."""
+        """Find out whether the file system's counters reveal an entry, and their values for the empty folder.
+
+        Call this while nothing runs. If a probe does not change the counters as expected, they are not used.
+        """
         probe = f"{self.path}/.probe"
         with contextlib.suppress(OSError):
             before = self._used()
@@ -53,20 +56,25 @@ class Folder:
                 self._used_when_empty = before
 
     def _used(self) -> tuple[int, int]:
-        """Return how many inodes and blocks are in use."""
+        """Return the numbers of used inodes and blocks."""
         found = os.fstatvfs(self._fd)
         return found.f_files - found.f_ffree, found.f_blocks - found.f_bfree
 
     def names(self) -> list[str]:
-        """Return what is in it."""
+        """Return the folder's entries; if the counters prove that there are none, without listing it."""
         if self._used_when_empty is not None and self._used() == self._used_when_empty:
             return []
         return os.listdir(self.path)
 
 
 class Reset:
-    """Cleans up after jobs. `known` are the pids that belong to the box, `folders` where programs can write, and
-    `count_tasks` tells how many tasks there are in the box, if anything does."""
+    """Cleans up after jobs.
+
+    Args:
+        known: The pids of the box's own processes.
+        folders: The folders that programs can write to.
+        count_tasks: Returns the number of tasks in the box, or None if nothing counts them.
+    """
 
     def __init__(
         self, known: Collection[int], folders: Sequence[str], count_tasks: Callable[[], float] | None = None
@@ -76,17 +84,17 @@ class Reset:
         self._count_tasks = count_tasks
 
     def learn(self) -> None:
-        """Find out which numbers of the kernel prove that nothing is left; nothing is."""
+        """Find out which counters of the kernel are usable as proof. Call this while nothing of a job is left."""
         if self._count_tasks is not None and self._count_tasks() != len(self.known):
             self._count_tasks = None
         for folder in self.folders:
             folder.learn()
 
     def kill_all(self) -> Killed:
-        """Kill every process but the box's own.
+        """Kill all processes except the box's own.
 
         Raises:
-            NotReset: some process does not go away.
+            NotReset: Some process does not end.
         """
         cpu_s = self.reap()
         if self._count_tasks is not None and self._count_tasks() == len(self.known):
@@ -111,10 +119,10 @@ class Reset:
         return Killed(cpu_s, found)
 
     def reap(self) -> float:
-        """Wait for orphans that have ended, which are children of the first process; return their CPU seconds.
+        """Reap ended orphans, which became children of the box's first process, and return their CPU seconds.
 
         Raises:
-            NotReset: one of the box's own processes has ended.
+            NotReset: One of the box's own processes has ended.
         """
         cpu_s = 0.0
         while True:
@@ -129,10 +137,10 @@ class Reset:
             cpu_s += used.ru_utime + used.ru_stime
 
     def empty_folders(self, spare_uids: Collection[int] = ()) -> None:
-        """Remove what lies in the writable folders, except what the owners in `spare_uids` made.
+        """Remove everything from the writable folders, except entries owned by `spare_uids`.
 
         Raises:
-            NotReset: something cannot be removed.
+            NotReset: Something cannot be removed.
         """
         for folder in self.folders:
             names = folder.names()
@@ -160,8 +168,10 @@ def _kill(pid: int) -> None:
 
 
 def _kill_uids(uids: Collection[int]) -> None:
-    """Kill all processes of each uid in one stroke: those that fork faster than they can be counted. (In a namespace
-    of its own a program has a first process, and all others end with that one.)"""
+    """Kill all processes of each uid at once, for programs that fork faster than their processes can be listed.
+
+    (With namespaces this is not necessary: all processes end with the namespace's init process.)
+    """
     for uid in uids if os.getuid() == 0 else ():
         if uid != 0:
             kill_all_of(uid)
@@ -180,11 +190,13 @@ def _remove_empty(path: str) -> bool:
 
 
 def _remove_trees(tops: Sequence[str]) -> None:
-    """Remove folders with all that is in them, whoever owns what: each owner removes what it may and opens its folders
-    to all, and so lets the others come further.
+    """Remove folders with all their contents, no matter which users own what.
+
+    The supervisor may act as any user, but cannot override permissions. So it works in rounds: as each owner in turn,
+    it removes what that user may remove, and opens the user's folders to all so that the others get further.
 
     Raises:
-        NotReset: nobody gets any further, or it takes too long.
+        NotReset: A round makes no progress, or it takes too long.
     """
     deadline_s = time.monotonic() + PATIENCE_S
     owners = {os.lstat(top).st_uid for top in tops}
@@ -201,7 +213,7 @@ def _remove_trees(tops: Sequence[str]) -> None:
 
 
 def _remove_what_is_ours(tops: Sequence[str], uid: int) -> tuple[int, list[int]]:
-    """Empty folders as far as `uid` may; return the number of steps that got further, and who owns what did not."""
+    """Empty folders as far as `uid` can. Return the number of successful steps, and the owners of what is left."""
     remover = _Remover(uid)
     for top in tops:
         with contextlib.suppress(OSError):
@@ -210,19 +222,19 @@ def _remove_what_is_ours(tops: Sequence[str], uid: int) -> tuple[int, list[int]]
 
 
 class _Remover:
-    """Removes what this user may remove."""
+    """Removes everything that one user can remove."""
 
     def __init__(self, uid: int) -> None:
         self.steps = 0
         self.blocking: set[int] = set()
-        self._uid = uid if os.getuid() == 0 else os.getuid()  # who cannot change its uid acts by itself
+        self._uid = uid if os.getuid() == 0 else os.getuid()  # without root, act as the current user
         self._serial = 0
 
     def empty(self, top: str) -> None:
-        """Empty the folder `top`, of any depth: what lies deeper is first moved up, so no path gets long.
+        """Empty the folder `top`, of any depth. Deep entries are first moved up to it, so that no path gets too long.
 
         Raises:
-            OSError: nobody but its owner can look into it.
+            OSError: Only its owner can list it.
         """
         self._open(top)
         stuck: set[str] = set()
@@ -230,7 +242,7 @@ class _Remover:
             stuck.update(name for name in names if not self._removed(top, os.path.join(top, name)))
 
     def _open(self, folder: str) -> bool:
-        """Open a folder of this user's to all, and tell whether it is one."""
+        """Open a folder to all users if it belongs to this one, and return whether it does."""
         found = os.lstat(folder)
         if found.st_uid != self._uid:
             self.blocking.add(found.st_uid)
@@ -240,7 +252,7 @@ class _Remover:
         return found.st_uid == self._uid
 
     def _removed(self, top: str, path: str) -> bool:
-        """Remove what is at `path` in `top`, with what is in it moved up to `top`; False if something is in the way."""
+        """Remove `path` in `top` after moving its contents up to `top`. Return False if something is in the way."""
         try:
             if stat.S_ISDIR(os.lstat(path).st_mode):
                 self._open(path)

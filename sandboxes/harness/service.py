@@ -1,7 +1,7 @@
 """The box's end of the stream to the service: jobs come in, facts go out.
 
-Facts are collected for a moment before they are sent, because every message through a container's streams costs more
-than a short test does.
+Facts are collected for a moment before they are sent, because a message through a container's streams costs more than
+a short test.
 """
 
 import os
@@ -33,20 +33,20 @@ class Service:
     def _read(self) -> None:
         chunk = os.read(0, 1 << 20)
         if not chunk:
-            os._exit(0)  # the service is gone, and with its first process the whole box ends
+            os._exit(0)  # the service is gone; this is the box's first process, so the whole box ends with it
         for message, _ in self._reader.feed(chunk):
             if isinstance(message, Start):
                 self.jobs.append(message)
             elif isinstance(message, Stop):
-                self._last_stopped = max(self._last_stopped, message.number)  # it may come before its job has begun
+                self._last_stopped = max(self._last_stopped, message.number)  # it can arrive before its job has started
 
     @property
     def stop(self) -> bool:
-        """Whether the service wants no more of the current job."""
+        """Whether the service has stopped the current job."""
         return self._last_stopped >= self.current
 
     def tell(self, message: Message) -> None:
-        """Send a message; facts, which come in numbers, soon, and all others at once."""
+        """Send a message. Facts are sent soon, together with others; all other messages are sent at once."""
         self._waiting.append(message)
         if isinstance(message, TestFacts):
             self._waiting_bytes += len(message.stdout) + len(message.stderr) + len(message.value)
@@ -57,7 +57,7 @@ class Service:
             self._loop.at(self, time.monotonic() + COLLECT_S, lambda _: self.flush())
 
     def flush(self) -> None:
-        """Send what waits, in one frame."""
+        """Send all collected messages in one frame."""
         self._loop.cancel(self)
         data = memoryview(to_frame(*self._waiting))
         self._waiting.clear()

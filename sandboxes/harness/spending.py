@@ -1,7 +1,7 @@
-"""The spending of a job: what all its tests have taken together, and what they may take.
+"""The spending of a job: what all its tests have used together, compared with their budget.
 
-Of each test the larger counts: its CPU time, or its time on the clock without what it stood in line for a core. So a
-busy machine takes nothing from the budget of a program, and one that sleeps uses it up.
+For each test, the larger of two times counts: its CPU time, or its wall time without the time it waited for a core. So
+a busy machine does not use up a program's budget, but a program that sleeps does.
 """
 
 from collections.abc import Sequence
@@ -12,26 +12,26 @@ from sandboxes.protocol.facts import TesterTest
 from sandboxes.protocol.job import Budget
 
 LONG_S = 0.25
-"""Of a shorter test it is not asked how long it stood in line for a core, nor is it said that it waited."""
+"""For shorter tests, waiting for a core is not measured, so their waiting time counts as zero."""
 
 
 class Taken(NamedTuple):
-    """What a test has taken: the seconds that count, and the CPU time in them."""
+    """What a test has used: the seconds that count, and its CPU seconds."""
 
     counted_s: float = 0.0
     cpu_s: float = 0.0
 
     @property
     def waited_s(self) -> float:
-        """How long it neither computed nor stood in line for a core."""
+        """How long it neither computed nor waited for a core."""
         return max(0.0, self.counted_s - self.cpu_s) if self.counted_s > LONG_S else 0.0
 
 
 class Spender(Protocol):
-    """A process whose current test is counted."""
+    """A process whose current test counts toward the budget."""
 
     def taken(self) -> Taken:
-        """Return what its current test has taken so far."""
+        """Return what its current test has used so far."""
         ...
 
 
@@ -42,13 +42,13 @@ class Pair:
         self._both = one, other
 
     def taken(self) -> Taken:
-        """While either stands in line for a core, the other can do nothing: only what counts for both counts."""
+        """Return their common usage. While one waits for a core, the other cannot continue, so the minimum counts."""
         one, other = (process.taken() for process in self._both)
         return Taken(min(one.counted_s, other.counted_s), one.cpu_s + other.cpu_s)
 
 
 class Spending:
-    """Adds up the tests of one job; `tests` is how many there are, as far as that is known."""
+    """Adds up the tests of one job. `tests` is their number, as far as it is known."""
 
     def __init__(self, budget: Budget | None, tests: int) -> None:
         self.tests = tests
@@ -59,36 +59,38 @@ class Spending:
 
     @property
     def limit_s(self) -> float:
-        """What the tests may take together."""
+        """The budget of all tests together, in seconds."""
         return self._budget.of(self.tests) if self._budget else float("inf")
 
     @property
     def is_used_up(self) -> bool:
-        """Whether the tests have taken more than they may, the current one included."""
+        """Whether the tests, including the current one, have exceeded the budget."""
         return self._counted_s + self._now().counted_s > self.limit_s
 
     @property
     def was_used_up(self) -> bool:
-        """Whether the tests that are over have taken more than all may."""
+        """Whether the finished tests have exceeded the budget."""
         return self._counted_s > self.limit_s
 
     @property
     def waited_s(self) -> float:
-        """How long the program has waited so far, in its current test as well."""
+        """How long the program has waited so far, including the current test."""
         return self._waited_s + self._now().waited_s
 
     @property
     def sentence(self) -> str:
-        """Why tests were ended or not begun, for people."""
+        """A sentence that says why tests were stopped or not started, for people."""
         return f"all tests of a submission together may take {self.limit_s:.3g} s here, and these took longer"
 
     def follow(self, process: Spender) -> None:
-        """Count the tests of this process from now on."""
+        """Count this process's tests from now on."""
         self._current = process
 
     def count(self, *, last: bool) -> Taken:
-        """Take the current test as over and return what it has taken. Call this before its clock begins anew; `last`
-        says that its process has ended."""
+        """Add the current test to the finished ones, and return what it used.
+
+        Call this before its clock restarts. `last` says that the process has no further test.
+        """
         taken = self._now()
         self._counted_s += taken.counted_s
         self._waited_s += taken.waited_s
@@ -101,8 +103,10 @@ class Spending:
 
 
 def with_cpu_time(told: Sequence[TesterTest], cpu_s: float) -> list[TesterTest]:
-    """Return tests that were told together, with the CPU seconds that they took together shared out among them by their
-    times on the clock, which is what a tester can tell."""
+    """Distribute CPU seconds over tests that were reported together, in proportion to their wall times.
+
+    A tester can only measure wall times of its tests.
+    """
     wall_s = sum(test.time_s for test in told)
     return [
         replace(test, time_s=round(cpu_s * (test.time_s / wall_s if wall_s else 1 / len(told)), 6)) for test in told

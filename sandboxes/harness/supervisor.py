@@ -1,8 +1,8 @@
-"""The supervisor: the first process of a box. It takes jobs from the service, runs them, resets the box, tells facts.
+"""The supervisor: the first process of a box. It takes jobs from the service, runs them, reports facts, and resets.
 
-The answer to a job may leave before the reset, which proves that the box is fit for the next one. Jobs are taken one by
-one, so none begins before that is proved: a box that cannot prove it says so and ends, whatever has been sent to it.
-It routes bytes and never reads what a program wrote; it decides nothing about right or wrong.
+The answer to a job can go out before the reset. But jobs run one by one, and none starts before the reset has proved
+that nothing of the last one is left. A box that cannot prove this says so and ends, even if more jobs have arrived.
+The supervisor routes bytes and never parses what a program wrote. It makes no decisions about right or wrong.
 """
 
 import os
@@ -26,7 +26,7 @@ ALIVE_S = 1.0
 
 
 def serve(config: BoxConfig, zygote: Zygote) -> NoReturn:
-    """Run one job after the other until the stream to the service ends; then the process ends."""
+    """Run one job after the other until the stream to the service ends, which ends this process."""
     digest = _digest()
     box = Box(config, zygote)
     give_back()
@@ -47,7 +47,7 @@ def serve(config: BoxConfig, zygote: Zygote) -> NoReturn:
 
 
 def _digest() -> str:
-    """Return the digest of the harness. A process of its own finds it out: what that loads would stay in memory."""
+    """Return the digest of the harness. A separate process computes it, so its imports do not stay in memory."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -95,7 +95,7 @@ def _run(box: Box, start: Start) -> None:
         box.service.tell(Done(number=start.number, refused=refused, spent=spent, waited_s=waited_s))
     elif spent:
         box.service.tell(Spent(number=start.number, why=spent))
-        os._exit(0)  # the next job may be on its way already
+        os._exit(0)  # not just return: the next job can be in flight already, and must not run here
 
 
 def _carry_out(processes: Processes) -> None:
@@ -105,7 +105,7 @@ def _carry_out(processes: Processes) -> None:
 
 
 def _say_alive(box: Box) -> None:
-    """Tell from time to time that the job goes on: from the loop, which a program cannot keep turning."""
+    """Report regularly that the job is running. The timer is in the event loop, which no program can keep alive."""
 
     def say(now_s: float) -> None:
         box.service.tell(Alive(number=box.service.current))

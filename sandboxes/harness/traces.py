@@ -1,10 +1,13 @@
-"""Traces: what a job leaves where nothing can be removed, in numbers of the kernel that only grow.
+"""Traces: what a job leaves in counters of the kernel that only grow and cannot be reset.
 
-A box's network namespace, its counter of pids and the counters of inodes of its folders live as long as the box. A
-program could move them as far as it likes and a later one could read them: a message from one rollout to the next.
-So they are read after every job. Where the network was used the box is spent, for connections leave more than numbers.
-The counters of pids and inodes are moved on by chance, at least twice as far as the job did; a job that moved them
-very far has spent the box as well.
+Theory of operation. A box's network namespace, its pid counter and its folders' inode counters live as long as the box.
+A program could advance them by some amount, and a later program could read them: a message from one rollout to the
+next. So they are checked after every job:
+
+- If the network was used, the box is spent and gets no more jobs: connections leave more traces than counters.
+- The pid and inode counters are advanced by a random amount, drawn from a range at least twice as large as what the job
+  moved them. So a later program cannot recover that number.
+- A job that moved one of them very far spends the box as well.
 """
 
 import contextlib
@@ -14,14 +17,15 @@ import random
 from collections.abc import Sequence
 
 NETWORK_FILES = ("/proc/net/dev", "/proc/net/snmp", "/proc/net/snmp6", "/proc/net/netstat")
-"""Every packet over the loopback moves the first one, an attempt to reach another address the second or third."""
+"""Every packet over the loopback interface changes the first one; trying to reach another address changes the second
+or third."""
 TRIED_FILES = NETWORK_FILES[:3]
 READ_BYTES = 1 << 16
 AT_LEAST = 16
-"""Within how many numbers a counter is moved on by chance, when a job moved it at all."""
+"""If a job moved a counter at all, the random amount is drawn from a range of at least this size."""
 MAX_PROCESSES = 2048
 MAX_INODES = 8192
-"""How far a job may move a counter without spending its box."""
+"""How far a job can move a counter without spending its box."""
 _CLONE_VM, _CLONE_VFORK, _SIGCHLD = 0x100, 0x4000, 17
 _STACK_BYTES = 1 << 16
 
@@ -30,7 +34,7 @@ _chance = random.SystemRandom()
 
 
 class Traces:
-    """The counters of one box. `processes` are those that the box itself has started since the last job."""
+    """The counters of one box. `processes` is the number that the box itself has started since the last job."""
 
     def __init__(self, folders: Sequence[str], shows_pids: bool) -> None:
         self.processes = 0
@@ -42,19 +46,19 @@ class Traces:
         self._last_pid = self._newest_pid()
 
     def begin(self, folder: str, inode: int) -> None:
-        """Take `inode`, that of the last of a job's own files in `folder`, for its counter; nothing of it has run."""
+        """Set the inode counter of `folder` to that of the last file that the box itself has placed for a job."""
         if folder in self._inodes:
             self._inodes[folder] = inode
 
     def settle(self) -> str:
-        """Take the traces of the job that is over, and return why its box is spent, or nothing if it is not."""
+        """Check and blur the traces of the finished job. Return why the box is spent, or an empty string."""
         reasons = (self._settle_network(), self._settle_pids(), self._settle_inodes())
         return "; ".join(filter(None, reasons))
 
     # Network
 
     def tried_a_socket(self) -> bool:
-        """Tell whether anything has moved the counters of the network since the last question, by the cheap ones."""
+        """Return whether the network was used since the last call, according to the counters that are cheap to read."""
         now = {path: os.pread(self._network[path], READ_BYTES, 0) for path in TRIED_FILES if path in self._network}
         tried = any(self._seen.get(path) != text for path, text in now.items())
         self._seen.update(now)
@@ -77,7 +81,7 @@ class Traces:
     def _settle_pids(self) -> str:
         if self._pids is None:
             return ""
-        moved = self._newest_pid() - self._last_pid - self.processes  # below 0 where the kernel does not tell
+        moved = self._newest_pid() - self._last_pid - self.processes  # negative if the kernel does not show the counter
         if 0 < moved <= MAX_PROCESSES:
             for _ in range(_chance.randrange(AT_LEAST + 2 * moved)):
                 self._use_a_pid()
@@ -85,7 +89,7 @@ class Traces:
         return "" if moved <= MAX_PROCESSES else "very many processes were made"
 
     def _use_a_pid(self) -> None:
-        """Make a process that ends at once: it borrows all memory of this one, and only calls _exit(0)."""
+        """Create a process that ends at once. It shares this process's memory and only calls _exit(0)."""
         top = ctypes.c_void_p(ctypes.addressof(self._stack) + _STACK_BYTES - 64 & ~15)
         pid = _libc.clone(_libc._exit, top, _CLONE_VM | _CLONE_VFORK | _SIGCHLD, None)
         if pid > 0:
@@ -113,7 +117,7 @@ def _opened(path: str) -> int | None:
 
 
 def _inode(folder: str) -> int | None:
-    """Return the number of a new file without a name in `folder`; None where the kernel has no such files."""
+    """Return the inode number of a new unnamed file in `folder`; None if the file system has no O_TMPFILE."""
     with contextlib.suppress(OSError):
         fd = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC)
         try:

@@ -1,7 +1,7 @@
-"""What the processes of a program are seen to use: CPU time, memory, and how long others kept them from a core.
+"""Observe the usage of a program's processes: CPU time, memory, and how long they waited for a core.
 
-Each look reads what the kernel says of every process. CPU time that has been seen is never lost again, also when its
-process has vanished without anybody waiting for it.
+Each look reads the kernel's accounts of every process. CPU time that was observed once is never lost, even if its
+process vanishes without anybody waiting for it.
 """
 
 import contextlib
@@ -15,17 +15,20 @@ from sandboxes.harness.limits import PAGE_BYTES
 from sandboxes.protocol.constants import MIB
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-CPU_CLOCK = 2  # of the clock ids that the kernel makes from a pid: the CPU time of the process with all its threads
+CPU_CLOCK = 2  # in a clock id that is built from a pid: the CPU time of the process with all its threads
 FORKED_AND_NOT_EXECUTED = 0x40  # PF_FORKNOEXEC of the kernel's linux/sched.h, in the flags of /proc/PID/stat
 ROUNDED_S = 4 * TICK_S
-"""By how much the rounded accounts of processes that wait for others may lag behind in all."""
+"""How far the accounts of waiting processes, which are rounded to ticks, can lag behind in total."""
 
 
 @dataclass(frozen=True)
 class ProcessUsage:
-    """What one process uses at one moment. `waited_cpu_s` is that of children it has waited for; `forked` says that it
-    has executed nothing since it was forked, and so shares the pages it began with; `yields` that it asked the kernel
-    to give it less than others."""
+    """The usage of one process at one moment.
+
+    `waited_cpu_s` is the CPU time of children that it has waited for. `forked` says that it has not executed another
+    program since it was forked, so it still shares its first pages. `yields` says that it has asked the kernel for a
+    lower priority than others.
+    """
 
     cpu_s: float
     waited_cpu_s: float
@@ -36,7 +39,7 @@ class ProcessUsage:
 
 @dataclass
 class Usage:
-    """What a set of processes uses at one moment, with the children they waited for."""
+    """The usage of a set of processes at one moment, including the children that they have waited for."""
 
     processes: dict[int, ProcessUsage]
 
@@ -49,16 +52,21 @@ class Usage:
         return sum(one.resident_mb for one in self.processes.values())
 
     def shared_mb(self, base_mb: float) -> float:
-        """Return how much of this may be pages that are counted more than once: a process that was forked from one of
-        `base_mb` shares no more than that, and one that has executed another program shares nothing."""
+        """Return how many MiB of this can be pages that are counted more than once.
+
+        A process that was forked from one of `base_mb` shares at most that much, and one that has executed another
+        program shares nothing.
+        """
         shares = sorted(min(base_mb, one.resident_mb) for one in self.processes.values() if one.forked)
         return sum(shares[:-1])
 
 
 class CpuTally:
-    """Adds up CPU time from look to look, so that what a process used still counts when it has vanished and nobody
-    had waited for it: its parent had ignored SIGCHLD. Where somebody waits, the time appears in that process's account,
-    though perhaps one look later, and rounded to ticks."""
+    """Adds up CPU time from look to look, so that it still counts after a process has vanished.
+
+    If the parent waits for a process, its time moves to the parent's account, possibly one look later and rounded to
+    ticks. But if the parent ignores SIGCHLD, the kernel drops it. This class keeps such time.
+    """
 
     def __init__(self) -> None:
         self.lost_s = 0.0
@@ -66,7 +74,7 @@ class CpuTally:
         self._missing_s = 0.0
 
     def add(self, usage: Usage) -> bool:
-        """Take the next look; tell whether CPU time vanishes."""
+        """Add the next look. Return whether CPU time has vanished since the previous one."""
         now, before = usage.processes, self._last
         self._last = now
         gone_s = sum(one.cpu_s + one.waited_cpu_s for pid, one in before.items() if pid not in now)
@@ -78,7 +86,7 @@ class CpuTally:
 
 
 def cpu_clock_s(pid: int) -> float | None:
-    """Return the CPU time of one process with all its threads, to the nanosecond; None if it is gone."""
+    """Return the CPU seconds of one process with all its threads, with nanosecond precision; None if it is gone."""
     try:
         return time.clock_gettime((~pid << 3) | CPU_CLOCK)
     except OSError:
@@ -86,7 +94,7 @@ def cpu_clock_s(pid: int) -> float | None:
 
 
 def read_usage(pids: Collection[int]) -> Usage:
-    """Return what these processes use; those that have ended meanwhile are left out."""
+    """Return the usage of these processes, without those that have ended in the meantime."""
     found: dict[int, ProcessUsage] = {}
     for pid in pids:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/stat", "rb") as file:
@@ -112,8 +120,10 @@ def _yields(fields: Sequence[bytes]) -> bool:
 
 
 def proportional_mb(pids: Collection[int]) -> dict[int, float]:
-    """Return for each process its share of memory, in which a page that several have counts once; one that hides is
-    left out. This takes the kernel a while, and the right to look at these processes."""
+    """Return each process's proportional memory (PSS) in MiB, in which a page shared by n processes counts 1/n.
+
+    Processes that are not dumpable are omitted. This is slow, and needs the right to inspect these processes.
+    """
     found = {}
     for pid in pids:
         with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup", "rb") as file:
@@ -122,14 +132,14 @@ def proportional_mb(pids: Collection[int]) -> dict[int, float]:
 
 
 class InLine(NamedTuple):
-    """How long a thread has run, and has stood in line for a core when it could have run."""
+    """How long a thread has run, and how long it was runnable but had to wait for a core."""
 
     run_s: float
     waited_s: float
 
 
 def in_line(pids: Iterable[int]) -> dict[int, InLine]:
-    """Return this for every thread of these processes that has the same right to a core as others."""
+    """Return this for every thread of these processes, except those with a lowered priority."""
     found = {}
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -150,9 +160,15 @@ def _in_line(folder: str) -> InLine | None:
 
 
 def kept_waiting_s(now: Mapping[int, InLine], before: Mapping[int, InLine], cpu_s: float) -> float:
-    """Return how long others have kept the threads of a program from running since `before`; it has used `cpu_s` since.
+    """Return how many seconds other programs have kept a program's threads from running since `before`.
 
-    While one of them stood in line, its own kind may have had the core: so much of that time is not the others' doing.
+    While a thread waited, another thread of the same program might have had the core. So the CPU time of the program's
+    other threads is subtracted from the waiting time.
+
+    Args:
+        now: The threads now.
+        before: The threads at the previous look.
+        cpu_s: The program's CPU seconds since then.
     """
     longest_s = 0.0
     for thread, seen in now.items():

@@ -1,8 +1,8 @@
-"""Work that has to be done as another user: the supervisor may change its uid, and has no right to others' files.
+"""Act as another user. The supervisor may change its uid, but has no capability to override file permissions.
 
-For files it takes on only the ids that the kernel asks for there (setfsuid(2)): it stays who it is for signals and
-everything else, and no process is made. gVisor's kernel has no such ids; there it takes on the effective ones, and its
-real ones keep it out of that user's reach. To kill all that a user runs takes a process that becomes that user.
+For file access, it changes only its file-system ids (setfsuid(2)). For signals and everything else, it remains the
+same user, and no extra process is needed. gVisor has no file-system ids. There, it changes its effective ids, and the
+real ones protect it from that user's signals. Killing all processes of a user needs a process that becomes this user.
 """
 
 import ctypes
@@ -13,15 +13,18 @@ from typing import TypeVar
 
 _Result = TypeVar("_Result")
 _NOBODYS = -1
-"""No id: to ask for it changes nothing."""
+"""An invalid id: passing it changes nothing, but returns the id in force."""
 
 _libc = ctypes.CDLL(None)
 _has_ids_for_files = _libc.setfsuid(_NOBODYS) != -1
 
 
 def kill_all_of(uid: int) -> None:
-    """Kill every process of `uid` in one stroke; the kernel hides our own one's memory from them. They may kill it
-    first: then some are left."""
+    """Kill all processes of `uid` at once, from a process that becomes this user.
+
+    The kernel hides that process's memory from the others. They can kill it first, and then some are left: call this
+    again.
+    """
     pid = os.fork()
     if pid == 0:
         try:
@@ -35,10 +38,10 @@ def kill_all_of(uid: int) -> None:
 
 
 def as_owner(uid: int, action: Callable[[], _Result]) -> _Result:
-    """Return what `action` returns while files are opened, made and removed as `uid` would do it.
+    """Call `action` with the file permissions of `uid`, and return its result.
 
     Raises:
-        OSError: `action` raised it, or the ids could not be taken on or given back.
+        OSError: `action` raised it, or the ids could not be changed.
     """
     if os.getuid() == uid or os.getuid() != 0:
         return action()
@@ -57,5 +60,7 @@ def _take_on(uid: int) -> None:
         return
     _libc.setfsgid(uid)
     _libc.setfsuid(uid)
-    if _libc.setfsuid(_NOBODYS) != uid or _libc.setfsgid(_NOBODYS) != uid:  # they only tell what was in force before
+    if (
+        _libc.setfsuid(_NOBODYS) != uid or _libc.setfsgid(_NOBODYS) != uid
+    ):  # they report no errors, so ask for the ids in force
         raise OSError(f"the box could not use files as uid {uid}")

@@ -1,11 +1,11 @@
-"""The zygote: a warm interpreter that forks the processes of programs and never sees what they are given.
+"""The zygote: a warm interpreter that forks the processes of programs, and never sees their inputs.
 
-It was forked from the supervisor before the first job came. For each program it receives a descriptor over a unix
-socket, the child's channel, forks, tells the child's pid, waits for it, and tells how it ended. What the child is to
-do, and its streams, come through the channel, which only the child reads; so no test, no earlier submission and no
-expected value is ever in the memory that the next program starts with.
+Theory of operation. The zygote is forked from the supervisor before the first job. For each program, it receives the
+child's channel as a descriptor over a unix socket, forks, reports the child's pid, waits for it, and reports how it
+ended. Orders and streams go through the channel, which only the child reads. So the memory that a program starts with
+never contains a test, an earlier submission or an expected value.
 
-A child is as blank as the zygote before its orders come, and may wait for them: the next one is forked ahead, between
+Until its orders arrive, a child is as blank as the zygote and can wait. So the next child is forked in advance, between
 jobs.
 """
 
@@ -38,24 +38,26 @@ PRELOADED = (
     "json", "math", "numbers", "operator", "random", "re", "string", "textwrap", "threading", "time",
     "traceback", "types", "typing", "weakref",
 )  # fmt: skip
-"""What most programs import: without it each of them would pay for it again."""
+"""Modules that most programs import. Without this, each of them would have to load them again."""
 
 
 PLAIN = "sandboxes.protocol.plain"
-"""What children need to answer calls; the zygote that loads it rehearses that."""
+"""The module that children need for answering calls. The zygote that loads it also rehearses (see `rehearsal`)."""
 ZONES = "/usr/share/zoneinfo:/usr/lib/zoneinfo:/usr/share/lib/zoneinfo:/etc/zoneinfo"
-"""Where Python looks for time zones. Without being told, `zoneinfo` reads all that is known of how Python was built to
-find that out, which is more than everything else that is loaded."""
+"""The usual time zone folders. Without this, importing `zoneinfo` loads Python's whole build configuration to find
+them, which is larger than everything else that is loaded."""
 _malloc_trim = ctypes.CDLL(None).malloc_trim
 _fork = ctypes.PyDLL(None).fork
-"""fork(2) without the interpreter's hooks, which would make the child copy a third more pages than it needs to: the
-zygote has one thread and holds no lock, so there is nothing to mend. The generator of `random` is not seeded anew, so
-that a program draws the same numbers each time and its verdict is the same."""
+"""fork(2) without the interpreter's hooks, which would make the child copy a third more pages. The hooks are not
+needed: the zygote has one thread and holds no locks. Without them, `random` is not reseeded, so a program draws the
+same numbers and gets the same verdict each time."""
 
 
 class Forked(Exception):
-    """Raised in a process that was just forked for a program, to leave the zygote's frames behind: become it, with
-    this channel."""
+    """Raised in a process that was just forked for a program, in order to unwind all of the zygote's frames.
+
+    The handler becomes the program's process, with this channel.
+    """
 
     def __init__(self, channel_fd: int) -> None:
         super().__init__()
@@ -63,14 +65,14 @@ class Forked(Exception):
 
 
 class Child(NamedTuple):
-    """A process that waits for its orders."""
+    """A process that is waiting for its orders."""
 
     pid: int
     channel: socket.socket
 
 
 class Zygote:
-    """The supervisor's end: asks the zygote for processes, one at a time."""
+    """The supervisor's end of a zygote: requests processes, one at a time."""
 
     def __init__(self, ours: socket.socket, pid: int) -> None:
         self.socket = ours
@@ -78,14 +80,18 @@ class Zygote:
         self.base_address_mb = 0.0
         self.base_mb = 0.0
         self.spare: Child | None = None
-        """The child that was forked ahead."""
+        """The child that was forked in advance."""
 
     @classmethod
     def start(cls, modules: Sequence[str], rehearse: Callable[[], None]) -> "Zygote":
-        """Fork a zygote and wait until it is warm; `rehearse` is for one that holds what children need to answer calls.
+        """Fork a zygote, and wait until it is warm.
+
+        Args:
+            modules: The modules that it imports.
+            rehearse: Called in the zygote if `modules` has what children need for answering calls.
 
         Raises:
-            Forked: this is a process that was forked for a program.
+            Forked: In each process that the zygote forks for a program.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
@@ -98,7 +104,7 @@ class Zygote:
         return zygote
 
     def fork(self, modules: Sequence[str]) -> "Zygote":
-        """Have this zygote fork another one, which is as ignorant of jobs as itself, and warm that up."""
+        """Let this zygote fork another one, which knows as little about jobs as itself, and warm it up."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             socket.send_fds(self.socket, [b"z"], [theirs.fileno()])
@@ -108,10 +114,10 @@ class Zygote:
         return zygote
 
     def spawn(self) -> Child:
-        """Return a child, the spare one if there is one. Once it has ended, its end comes over `socket`.
+        """Return a child; the spare one if there is one. Its end will be reported over `socket`.
 
         Raises:
-            OSError: the zygote is gone.
+            OSError: The zygote is gone.
         """
         if self.spare is not None:
             child, self.spare = self.spare, None
@@ -125,20 +131,20 @@ class Zygote:
         return Child(PID.unpack(told)[0], ours)
 
     def drop_spare(self) -> None:
-        """Let the spare child end."""
+        """End the spare child."""
         if self.spare is not None:
             self.spare.channel.close()
             self.spare = None
             self.socket.recv(END.size)
 
     def load(self, modules: Sequence[str]) -> None:
-        """Have modules imported now; returns when that is done."""
+        """Let the zygote import modules, and wait until it has."""
         self.socket.send(json.dumps(modules).encode())
         self.base_address_mb, self.base_mb = WARM.unpack(self.socket.recv(WARM.size))
 
 
 def _serve(ours: socket.socket, rehearse: Callable[[], None]) -> NoReturn:
-    """Do what the supervisor asks until it goes away: import, fork a program, fork a zygote."""
+    """Serve the supervisor's requests until it goes away: import modules, fork a program, fork a zygote."""
     _leave_the_supervisors_streams(ours.fileno())
     while True:
         message, fds, _, _ = socket.recv_fds(ours, 4096, 1)
@@ -162,7 +168,7 @@ def _serve(ours: socket.socket, rehearse: Callable[[], None]) -> NoReturn:
 def _fork_program(ours: socket.socket, channel_fd: int) -> None:
     pid = _fork()
     if pid == 0:
-        ours.detach()  # it is closed with all others, and not worth a warning
+        ours.detach()  # the child closes all descriptors; this avoids a ResourceWarning
         raise Forked(channel_fd)
     os.close(channel_fd)
     ours.send(PID.pack(pid))
@@ -171,7 +177,7 @@ def _fork_program(ours: socket.socket, channel_fd: int) -> None:
 
 
 def _import(names: Sequence[str], rehearse: Callable[[], None]) -> None:
-    """Import modules for all children to come; what cannot be imported, they will find out for themselves."""
+    """Import modules for all future children. Ignore failures: a program that needs the module will get the error."""
     os.environ["PYTHONTZPATH"] = ZONES
     for name in names:
         with contextlib.suppress(ImportError):
@@ -182,18 +188,21 @@ def _import(names: Sequence[str], rehearse: Callable[[], None]) -> None:
         rehearse()
     give_back()
     make_all_immortal()
-    gc.freeze()  # the collector of a child would otherwise write to, and so copy, every page
+    gc.freeze()  # otherwise a child's garbage collector would write to every page, and so copy it
 
 
 def give_back() -> None:
-    """Give the kernel back what loading has left free."""
+    """Return free memory to the kernel after loading modules."""
     gc.collect()
     _malloc_trim(0)
 
 
 def _leave_the_supervisors_streams(keep_fd: int) -> None:
-    """Close every descriptor but `keep_fd` and put dead pipes in place of 0 to 2, so that no child can reach the
-    stream to the service; then make the streams as an interpreter makes them that was started with pipes."""
+    """Make sure that no child can reach the stream to the service.
+
+    Close all descriptors except `keep_fd`, and replace 0 to 2 by dead pipes. Then create the standard streams the way
+    an interpreter does that was started with pipes.
+    """
     os.closerange(3, keep_fd)
     os.closerange(keep_fd + 1, MAX_FD)
     reading, writing = os.pipe()

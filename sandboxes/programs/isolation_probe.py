@@ -1,6 +1,6 @@
-"""A submission that tries the walls of its box, run by `doctor` and by the tests of every runner.
+"""A submission that tests the walls of its box. `doctor` and the tests of every runner run it.
 
-It prints one JSON object: for each claim whether it holds, and what was seen.
+It prints one JSON object: for each claim, whether it holds and what was observed.
 """
 
 import ctypes
@@ -38,7 +38,7 @@ KNOWN_VARIABLES = {
 Seen = tuple[bool, str]
 _libc = ctypes.CDLL(None, use_errno=True)
 _column = {"x86_64": 0, "aarch64": 1}.get(platform.machine(), 0)
-_first_of_its_world = os.getppid() == 1  # with namespaces of its own, nobody else is there to be looked at
+_first_of_its_world = os.getppid() == 1  # with its own namespaces, there are no other processes to inspect
 
 
 def _refused(action: Callable[..., object], *arguments: object) -> Seen:
@@ -164,7 +164,7 @@ CLAIMS: dict[str, Callable[[], Seen]] = {
 
 
 def main() -> None:
-    """Try every claim; one that cannot be tried does not hold."""
+    """Test every claim. A claim that cannot be tested does not hold."""
     seen = {}
     for claim, attempt in CLAIMS.items():
         try:

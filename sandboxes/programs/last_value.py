@@ -1,6 +1,6 @@
-"""Runs `script.py` beside this program as a cell of a notebook: its result is the value of its last expression.
+"""Run `script.py` next to this program like a notebook cell: its result is the value of its last expression.
 
-What that came to is left in `last_value.json`: `text`, or the `error` that ended the script.
+The result is written to `last_value.json`: `text`, or the `error` that ended the script.
 """
 
 import ast
@@ -12,7 +12,7 @@ RESULT = "last_value.json"
 
 
 def _value(source: str) -> object:
-    """Run a script and return the value of its last statement, if that is an expression."""
+    """Run a script, and return the value of its last statement if that is an expression."""
     tree = ast.parse(source, SCRIPT)
     scope = {"__name__": "__main__", "__file__": SCRIPT}
     last = tree.body[-1] if tree.body else None
@@ -21,7 +21,7 @@ def _value(source: str) -> object:
         return None
     del tree.body[-1]
     exec(compile(tree, SCRIPT, "exec"), scope)
-    return eval(compile(ast.Expression(last.value), SCRIPT, "eval"), scope)  # noqa: S307 -- that is what it is for
+    return eval(compile(ast.Expression(last.value), SCRIPT, "eval"), scope)  # noqa: S307 -- running this code is the purpose of the program
 
 
 def _run() -> dict[str, object]:

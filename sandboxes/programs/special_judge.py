@@ -1,10 +1,10 @@
-"""Runs a special judge written in Python: `judge.py` beside this program, in a box of its own.
+"""Run a special judge written in Python: `judge.py` next to this program, in its own box.
 
-The arguments are the paths of stdin, expected and actual. A fourth one, `check`, says that the judge is the function
-`check`; without it, a judge that defines none is a program that has had its say.
+The arguments are the paths of stdin, expected and actual. A fourth argument, `check`, says that the judge is the
+function `check`. Without it, a judge that does not define this function is a program that has already decided.
 
-Ends with 0 (accepted), 1 (wrong) or 3 (the judge crashed; a plain program would end with 1 then as well). A share
-between 0 and 1 is left in `share.txt`.
+The exit code is 0 (accepted), 1 (wrong) or 3 (the judge crashed; Python itself would exit with 1, like a wrong answer).
+A score strictly between 0 and 1 is written to `share.txt`.
 """
 
 import sys
@@ -27,7 +27,7 @@ def _ask() -> int:
     if not callable(check):
         if is_function:
             raise NameError("the special judge defines no function `check`")
-        return 0  # a program: it would have ended with 1 by itself
+        return 0  # a program: to reject, it would have exited with 1 itself
     score = check(*(_read(path) for path in sys.argv[1:4]))
     if not isinstance(score, (bool, int, float)) or not 0 <= score <= 1:
         raise TypeError(f"check() returned {score!r}, which is neither a bool nor a score from 0 to 1")

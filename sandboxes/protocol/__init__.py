@@ -1,6 +1,6 @@
-"""What the service and a box share, as types that both ends import: messages, jobs, facts, plain values, constants.
+"""The protocol between the service and a box: messages, jobs, facts, plain values and constants that both ends import.
 
-Standard library only. From the bottom up: `constants`, `paths`, `records` (a dataclass as JSON and blobs, and back with
-every field checked); `job`, `facts`, `config`; `messages` and `frames` (the stream between service and box); `child`
-and `report` (what the processes inside a box say to each other); `plain` (values as tagged JSON); `digest`.
+It uses only the standard library. From the bottom up: `constants`, `paths`, `records` (dataclasses as JSON and blobs,
+with every field checked on reading); `job`, `facts`, `config`; `messages` and `frames` (the stream between service and
+box); `child` and `report` (the messages between processes inside a box); `plain` (values as tagged JSON); `digest`.
 """

@@ -1,8 +1,8 @@
-"""What the supervisor and the processes it starts say to each other, over a channel of their own for each process.
+"""The messages between the supervisor and the processes it starts. Each process has its own channel.
 
-To the process go messages of `length (4) | bytes`: its orders first, then for calls one question after the other. From
-it come answers of `kind (1) | length (4) | bytes`. The process may write anything there once its program runs, so an
-answer is only ever read with a limit on its length, and proves nothing.
+The supervisor sends messages of the form `length (4) | bytes`: first the orders and then, for calls, one question after
+the other. The process sends answers of the form `kind (1) | length (4) | bytes`. Once its program runs, the process can
+write anything to the channel. So the supervisor reads answers only up to a maximum length, and they prove nothing.
 """
 
 import marshal
@@ -15,7 +15,7 @@ from sandboxes.protocol.config import Confinement
 from sandboxes.protocol.job import Mode
 
 CHANNEL_FD, LINK_FD = 1000, 1001
-"""Where a process finds its channel, and the link between a program and its tester."""
+"""The descriptors of a process's channel, and of the link between a program and its tester."""
 LENGTH = Struct(">I")
 ANSWER = Struct(">BI")  # kind, length
 
@@ -23,7 +23,7 @@ ANSWER = Struct(">BI")  # kind, length
 class Answer(IntEnum):
     """The kinds of answers."""
 
-    CONFINED = 0  # first of all: what ends a process before is our failure, what ends it after is the program's
+    CONFINED = 0  # comes first: if the process ends before it, we have failed; if it ends after, the program has
     READY = 1  # the module is loaded
     RETURNED = 2
     RAISED = 3
@@ -31,27 +31,27 @@ class Answer(IntEnum):
     OUT_OF_MEMORY = 5
     NOT_COMPILED = 6
     REPORT = 7  # from a tester, see `protocol.report`
-    LEFT_PROCESSES = 8  # in namespaces of its own: the program has ended, and processes of it had not
+    LEFT_PROCESSES = 8  # with namespaces: some of the program's processes were still alive when it ended
 
 
 class Role(StrEnum):
-    """What a process is started for; `sandboxes.harness.child.main.ROLES` has the code for each."""
+    """The purpose of a process; `sandboxes.harness.child.main.ROLES` has the code for each."""
 
     EXECUTE = "execute"  # become another program: a compiler, or a submission that is not Python
     SCRIPT = "script"  # run the source as `__main__`
     CALLS = "calls"  # load the source as a module and answer calls
     SERVE = "serve"  # load the source as a module and let the tester use it
     TEST = "test"  # be that tester
-    LIST = "list"  # find out which tests there are, with no submission anywhere near
+    LIST = "list"  # list the tests, in a process that never sees the submission
     PLAIN = "plain"  # be both: load the source as a module, and run the tests against it in the same process
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestOrders:
-    """What a tester has to do: the tests, and how they name the submission.
+    """The orders of a tester: the tests, and how they refer to the submission.
 
-    `folder` is for the files of pytest, and is made if it is not there. `wanted` are the only tests of interest, by the
-    ids that they were `collected` under before; None for all.
+    `folder` is for pytest's files and is created if necessary. `wanted` limits the run to some tests, given by the ids
+    under which an earlier run `collected` them; None means all.
     """
 
     __test__ = False
@@ -67,22 +67,22 @@ class TestOrders:
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
-    """What a forked process has to become. It gets them over its channel, so they are in no other process's memory."""
+    """What a forked process has to become. They are sent over its channel, so no other process has them in memory."""
 
     role: Role
     folder: str
     writable: tuple[str, ...]
     private_folder: bool = True
-    """With namespaces: whether the process gets a copy of the folder that nobody else sees."""
+    """With namespaces: whether the process gets its own private copy of the folder."""
     working_folder: str = ""
-    """Where the process starts, if not in `folder`: one that it shares with others, who may use what it makes."""
+    """The process's working folder if it is not `folder`: it is shared, and other processes can use its files."""
     argv: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     uid: int
     confinement: Confinement
     seccomp: bool
     no_new_privileges: bool
-    """Whether that is set already."""
+    """Whether the kernel's no_new_privs flag is already set."""
     rlimits: tuple[tuple[int, int], ...]
     source_file: str
     prelude: bytes = b""
@@ -92,7 +92,7 @@ class Orders:
     tests: TestOrders | None = None
 
     def to_bytes(self) -> bytes:
-        """Return the orders for the channel; marshal is the quickest to read, and both ends are one interpreter."""
+        """Return the orders as bytes. Marshal is the fastest format, and both ends are the same interpreter."""
         plain = {name: str(value) if isinstance(value, StrEnum) else value for name, value in vars(self).items()}
         if self.tests is not None:
             plain["tests"] = {**vars(self.tests), "mode": str(self.tests.mode)}
@@ -100,7 +100,7 @@ class Orders:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Orders":
-        """Read orders that the supervisor wrote; never anything else."""
+        """Read orders. Only use this on bytes from the supervisor: marshal must never read untrusted data."""
         plain = marshal.loads(data)
         plain["role"] = Role(plain["role"])
         plain["confinement"] = Confinement(plain["confinement"])
@@ -110,10 +110,10 @@ class Orders:
 
 
 def read_exactly(size: int, read: Callable[[int], bytes]) -> bytes:
-    """Return the next `size` bytes of what `read(at_most)` gives piece by piece.
+    """Read exactly `size` bytes with `read(at_most)`, which can return fewer bytes at a time.
 
     Raises:
-        EOFError: the other end has hung up.
+        EOFError: The other end has hung up.
     """
     data = read(size)
     if len(data) == size:
@@ -128,29 +128,29 @@ def read_exactly(size: int, read: Callable[[int], bytes]) -> bytes:
 
 
 def read_message(read: Callable[[int], bytes]) -> bytes:
-    """Return the next message of a process's channel.
+    """Read the next message from a process's channel.
 
     Raises:
-        EOFError: the other end has hung up.
+        EOFError: The other end has hung up.
     """
     (length,) = LENGTH.unpack(read_exactly(LENGTH.size, read))
     return read_exactly(length, read)
 
 
 class Answers:
-    """Cuts what a process writes to its channel into answers."""
+    """Splits the bytes that a process writes to its channel into answers."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._buffer = bytearray()
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next chunk."""
+        """Add the next chunk."""
         self._buffer += chunk
 
     @property
     def too_long(self) -> bool:
-        """Whether an answer, or all that came ahead of a question, is longer than allowed."""
+        """Whether the buffered data, or the announced length of the next answer, exceeds the maximum."""
         if len(self._buffer) < ANSWER.size:
             return False
         announced = ANSWER.unpack_from(self._buffer)[1]
@@ -158,11 +158,11 @@ class Answers:
 
     @property
     def next_kind(self) -> int | None:
-        """The kind of the next answer, complete or not, if any of it has come."""
+        """The kind of the next answer, complete or not; None if nothing is buffered."""
         return self._buffer[0] if self._buffer else None
 
     def take(self) -> tuple[int, bytes] | None:
-        """Return the kind and the payload of the next answer if it is complete."""
+        """Remove the next answer and return its kind and payload; None if it is not complete yet."""
         if len(self._buffer) < ANSWER.size:
             return None
         kind, length = ANSWER.unpack_from(self._buffer)

@@ -1,4 +1,4 @@
-"""How a box is started: the one argument of `python3 -m sandboxes.harness`, written by runners and read by the box."""
+"""The configuration of a box: the single argument of `python3 -m sandboxes.harness`, which the runner writes."""
 
 import json
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from sandboxes.protocol.records import pack, unpack
 
 
 class Confinement(StrEnum):
-    """How the processes of programs are kept from everything else in a box."""
+    """How processes of programs are isolated from everything else in a box."""
 
-    UIDS = "uids"  # each gets a uid of its own; for supervisors that may change uid and kill
-    NAMESPACES = "namespaces"  # each gets user, pid and mount namespaces of its own
+    UIDS = "uids"  # each gets its own uid; the supervisor needs the capabilities to change uids and to kill
+    NAMESPACES = "namespaces"  # each gets its own user, pid and mount namespaces
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoxConfig:
-    """What a runner tells the supervisor of its box.
+    """The configuration that a runner passes to the supervisor of its box.
 
-    Uids are taken from `uid_base` on. `seccomp` asks for the harness's own filter, where the runner sets none.
-    `tester` is for boxes of a language that is called and tested from Python.
+    The box's uids start at `uid_base`. `seccomp` enables the harness's own filter, for runners that set none. `tester`
+    is for languages that are called and tested from Python.
     """
 
     uid_base: int = 0

@@ -1,4 +1,4 @@
-"""The digest of the harness, by which a service knows a box that was made from another version of it."""
+"""The digest of the harness. It lets a service refuse a box that was built from another version."""
 
 import hashlib
 from functools import cache
@@ -9,7 +9,7 @@ from sandboxes.protocol.constants import HARNESS_PARTS
 
 @cache
 def digest() -> str:
-    """Return the digest of every source file that is put into a box, as it was when this process first asked."""
+    """Return the digest of all source files that are copied into a box, as of this process's first call."""
     top = Path(__file__).resolve().parent.parent
     files = [top / part for part in HARNESS_PARTS if part.endswith(".py")]
     files += [file for part in HARNESS_PARTS for file in (top / part).rglob("*.py")]

@@ -1,4 +1,4 @@
-"""Facts: what was seen of a job, from outside the program. They cross from box to service; verdicts are made there."""
+"""Facts: observations of a job from outside the program. A box sends them to the service, which draws verdicts."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,37 +10,37 @@ class End(StrEnum):
     """How one test of the program ended."""
 
     EXITED = "exited"  # stdio: it ended by itself, see exit_code
-    SIGNALED = "signaled"  # it was ended by a signal that we did not send
+    SIGNALED = "signaled"  # a signal ended it that we did not send
     RETURNED = "returned"  # call: it answered, see value
-    RAISED = "raised"  # call: the entry point raised, or the module did when it was loaded
-    NOT_PLAIN = "not_plain"  # call: it returned what is not plain data
-    LOST = "lost"  # call, assert, pytest: the program ended, or its answers broke off, before it had answered
+    RAISED = "raised"  # call: the entry point raised, or loading the module did
+    NOT_PLAIN = "not_plain"  # call: the returned value is not plain data
+    LOST = "lost"  # call, assert, pytest: the program ended, or its answers stopped, before it had answered
     CPU_LIMIT = "cpu_limit"
     WALL_LIMIT = "wall_limit"
     MEMORY_LIMIT = "memory_limit"
     OUTPUT_LIMIT = "output_limit"
     NOT_COMPILED = "not_compiled"  # Python: the source is not valid Python
-    BUDGET = "budget"  # all its tests together took longer than they may; no later test was begun
+    BUDGET = "budget"  # all tests together exceeded their budget; later tests did not start
 
 
 class Signal(StrEnum):
-    """What the box saw that a trainer may want to log or punish; never a verdict by itself."""
+    """Something that a trainer may want to log or penalize. A signal is never a verdict by itself."""
 
-    ENDED_EARLY = "ended_early"  # it ended by itself while an answer was owed
-    LEFT_PROCESSES = "left_processes"  # processes of it were alive when it had ended
+    ENDED_EARLY = "ended_early"  # it ended by itself while an answer was expected
+    LEFT_PROCESSES = "left_processes"  # some of its processes were still alive when it ended
     PASSED_ONLY_ACROSS_THE_WALL = "passed_only_across_the_wall"  # a test failed when both sides shared a process
-    FAILED_TWIN = "failed_twin"  # it passed a copy of a test that expects something else
-    FAILED_LINE_UP = "failed_line_up"  # an object of it claimed to equal what it cannot equal
-    TRIED_A_SOCKET = "tried_a_socket"  # it sent or tried to send something over the network, of which there is none
-    FORBIDDEN_SYSTEM_CALL = "forbidden_system_call"  # the kernel ended it for a system call that no program may make
+    FAILED_TWIN = "failed_twin"  # it passed a copy of a test that must fail
+    FAILED_LINE_UP = "failed_line_up"  # one of its objects claimed to equal a value that it cannot equal
+    TRIED_A_SOCKET = "tried_a_socket"  # it sent something over a network, or tried to; a box has no network
+    FORBIDDEN_SYSTEM_CALL = "forbidden_system_call"  # the kernel ended it for a forbidden system call
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompileFacts:
-    """What the compiler did. `end` is EXITED with its exit code, SIGNALED, or the limit that it hit.
+    """The outcome of the compiler. `end` is EXITED with its exit code, SIGNALED, or the limit that it exceeded.
 
-    `message` is for people: the end of what it wrote. `built` is set if the job asked for it and the compiler was
-    content; None if it is too large to keep.
+    `message` is for people: the end of the compiler's output. `built` is set if the job asked for it and the compiler
+    succeeded; it is None if the result is too large to keep.
     """
 
     end: End
@@ -54,23 +54,22 @@ class CompileFacts:
     memory_mb: float = 0.0
     built: dict[str, BuiltFile] | None = None
     cached: bool = False
-    """Whether this is what an earlier compile of the same program did; the service's cache says so, no box does."""
+    """Whether these facts come from an earlier compilation of the same program. Only the service's cache sets this."""
 
     @property
     def succeeded(self) -> bool:
-        """Whether there is a program to run."""
+        """Whether the compiler produced a program."""
         return self.end is End.EXITED and self.exit_code == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class TestFacts:
-    """What was seen of one test of `stdio` or `call`; they come in order of `index`.
+    """The outcome of one `stdio` or `call` test. Facts arrive in the order of `index`.
 
-    `stdout` is complete, or `end` is OUTPUT_LIMIT: then it is empty, or the beginning of it if the job asked for the
-    whole of stderr. `stderr` is empty if the job did not. `value`
-    is the plain encoding of what was returned, made by the program and therefore not to be trusted in any way.
-    `files` are those of `Run.fetch` that exist, are plain files and fit into the output limit. `message` is for
-    people: the end of stderr, or an exception.
+    `stdout` is complete unless `end` is OUTPUT_LIMIT. In that case it is empty or, if the job asked for all of stderr,
+    holds the beginning. `stderr` is empty unless the job asked for it. `value` is the plain encoding of the returned
+    value; the program wrote it, so it is untrusted. `files` are the files of `Run.fetch` that exist, are regular files,
+    and fit into the output limit. `message` is for people: the end of stderr, or an exception.
     """
 
     __test__ = False
@@ -88,26 +87,28 @@ class TestFacts:
     wall_s: float = 0.0
     memory_mb: float = 0.0
     counted_s: float = 0.0
-    """What the test took of the budget of all: CPU time, or time on the clock in which nothing kept it from running."""
+    """What the test used of the job's budget: its CPU time or, if larger, the wall time in which it could have run."""
     signals: tuple[Signal, ...] = ()
 
 
 class TestOutcome(StrEnum):
-    """What the tester process concluded of one of its tests."""
+    """The tester process's conclusion about one of its tests."""
 
     __test__ = False
 
     PASSED = "passed"
     FAILED = "failed"
-    ERROR = "error"  # the test could not be carried out: a fixture or its own code broke
+    ERROR = "error"  # the test could not run: a fixture or its own code failed
     SKIPPED = "skipped"
-    LEFT_OUT = "left_out"  # its author has marked it so; it does not count
-    MISSING = "missing"  # it was collected and has no outcome
+    LEFT_OUT = "left_out"  # its author marked it to be skipped; it does not count
+    MISSING = "missing"  # it was collected but has no outcome
 
 
 class Twin(StrEnum):
-    """Whether a test counts only if it fails with its literal changed: an operator of the submission's own class took
-    part in passing it."""
+    """Whether a passed test counts only if a changed copy of it fails.
+
+    This is required if an operator of the submission's own class took part in passing it.
+    """
 
     NO = ""
     IF_THERE_IS_ONE = "if_there_is_one"
@@ -116,11 +117,11 @@ class Twin(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class TesterTest:
-    """One test of the tester process: an assert statement, a `check(candidate)`, or an id of pytest.
+    """One test of the tester process: an assert statement, a `check(candidate)`, or a pytest id.
 
-    `needs_twin` says that an operator of the submission's own class took part in passing it: a copy that expects
-    something else must fail. `guard` is `twins` for a test of a shared process whose changed copies failed, and `none`
-    for one that has nothing to change. `end` is what ended the process in which a missing test was to run.
+    `needs_twin` says that an operator of the submission's own class took part in passing it, so a changed copy must
+    fail. `guard` is `twins` for a test in a shared process whose changed copies failed, and `none` for one that has
+    nothing to change. `end` says how the process ended in which a missing test should have run.
     """
 
     __test__ = False
@@ -138,10 +139,10 @@ class TesterTest:
 class TesterFacts:
     """What the tester process reported over its own channel, which the program cannot reach.
 
-    `tests` lists every collected test. `broken` is set when the test code itself cannot be used whatever the
-    submission is (a syntax error, no test in it). `program_end` is set when the program did not live to the end of
-    the tests: with which limit, or LOST. `lied` says what the submission claimed of its own objects that cannot be:
-    then no test counts.
+    `tests` lists every collected test. `broken` is set if the test code is unusable for any submission, such as with a
+    syntax error or without tests. `program_end` is set if the program ended before the tests did: to the limit that it
+    exceeded, or to LOST. `lied` describes an impossible claim that the submission made about its own objects; then no
+    test counts.
     """
 
     __test__ = False

@@ -1,9 +1,9 @@
-"""Frames: how the messages between a service and a box are laid on one stream of bytes in each direction.
+"""Frames: the format of the messages between a service and a box on the two byte streams.
 
-A frame is `kind (1 byte) | head length (4) | body length (4) | head (JSON) | body`, big endian. The head is the record
-of the message and the sizes into which the body is cut: `[record, [size, ..]]`. It is small and made by us on both
-sides; what a program wrote travels in the body, which nobody in the box reads. Messages that go out together share a
-frame of a kind of its own, with `[[kind, record], ..]` in the place of the record.
+A frame is `kind (1 byte) | head length (4) | body length (4) | head (JSON) | body`, big endian. The head is
+`[record, [size, ..]]`: the message's record, and the sizes of the blobs in the body. The head is small and always
+written by our own code. Everything that a program wrote is in the body, which the box never parses. Messages that are
+sent together share a frame of a special kind, with `[[kind, record], ..]` instead of the record.
 """
 
 import json
@@ -37,11 +37,11 @@ _NUMBERS = {kind: number for number, kind in KINDS.items()}
 
 
 class BrokenFrame(ValueError):
-    """The stream holds what is not a frame: the other side is not what it should be."""
+    """The stream contains something other than a frame: the other end is not what it should be."""
 
 
 def to_frame(*messages: Message) -> bytes:
-    """Return the frame of a message, or of several that go out together."""
+    """Return the frame for one message, or for several that are sent together."""
     blobs: list[bytes] = []
     records = [[_NUMBERS[type(message)], pack(message, blobs)[0]] for message in messages]
     kind, record = records[0] if len(records) == 1 else (SEVERAL, records)
@@ -51,16 +51,16 @@ def to_frame(*messages: Message) -> bytes:
 
 
 class Reader:
-    """Turns chunks of a stream into messages."""
+    """Splits a stream into messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, chunk: bytes) -> Iterator[tuple[Message, int]]:
-        """Take the next chunk and yield the messages that are complete now, each with the size of its body.
+        """Add the next chunk, and yield the messages that are now complete, each with the size of its body.
 
         Raises:
-            BrokenFrame: the stream holds what is not a frame.
+            BrokenFrame: The stream contains something other than a frame.
         """
         self._buffer += chunk
         while len(self._buffer) >= HEAD.size:
@@ -80,7 +80,7 @@ class Reader:
                 raise BrokenFrame(f"a {name} cannot be read: {error}") from error
             for message in messages:
                 yield message, body_bytes
-                body_bytes = 0  # those of a frame hold it together
+                body_bytes = 0  # the messages of a frame share its body: count it once
 
 
 def _messages(kind: int, head: bytes, body: bytes) -> list[Message]:

@@ -1,11 +1,11 @@
-"""A job: a program, how to compile and run it, what to feed it, what it may use. It crosses from service to box."""
+"""A job: a program, how to compile and run it, its inputs, and its limits. The service sends it to a box."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class Mode(StrEnum):
-    """What is done with the program; `sandboxes.harness.modes.MODES` has the code for each."""
+    """How the program is run; `sandboxes.harness.modes.MODES` has the code for each."""
 
     STDIO = "stdio"  # run it once for each of `runs`
     CALL = "call"  # load it once, and call its entry point with each of `calls`
@@ -15,9 +15,9 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one test of a job may use; every limit is enforced inside and, where it can be, again outside the box.
+    """The limits of one test. Each is enforced inside the box and, if possible, again from outside.
 
-    Names and units are those of the wire.
+    Names and units are the same as in the REST API.
     """
 
     time_limit_s: float
@@ -30,10 +30,10 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """What all tests of a job may take together: `base_s` and `per_test_s` for each, but at most `most_s`.
+    """The time limit for all tests of a job together: `base_s` plus `per_test_s` for each, but at most `most_s`.
 
-    Of each test the larger counts: its CPU time, or its time on the clock without what it stood in line for a core.
-    So a busy machine takes nothing from it, and a program that sleeps uses it up.
+    For each test, the larger of two times counts: its CPU time, or its wall time without the time it waited for a core.
+    So a busy machine does not use up the budget, but a program that sleeps does.
     """
 
     base_s: float
@@ -47,10 +47,10 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Toolchain:
-    """How programs of one language are compiled and run; without `run` the box's warm interpreter is forked.
+    """How programs of one language are compiled and run. Without `run`, the box's warm interpreter is forked.
 
-    `cap_address_space` sets RLIMIT_AS besides watching what is resident; runtimes that reserve far more than they use
-    do without. `startup_memory_mb` and `min_processes` are what an empty program of that runtime takes.
+    `cap_address_space` sets RLIMIT_AS in addition to watching resident memory. It is false for runtimes that reserve
+    far more address space than they use. `startup_memory_mb` and `min_processes` are what an empty program needs.
     """
 
     source_file: str
@@ -66,8 +66,8 @@ class Toolchain:
 class Run:
     """One run of a `stdio` job.
 
-    `files` are placed beside the program for this run (relative paths, folders are made), `fetch` are the paths that
-    are read when it has ended. `output_limit_kb` takes the place of the job's where this run needs another one.
+    `files` are placed next to the program for this run; their paths are relative, and folders are created. `fetch` are
+    the paths to read after the run. `output_limit_kb` overrides the job's limit.
     """
 
     stdin: bytes = b""
@@ -79,10 +79,10 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class TwinRun:
-    """Copies of the files of tests. Those of the `changed` tests expect something else than they should, so that every
-    honest submission fails them. Tests are named as by the tester, without parameters or a number in their line.
+    """A copy of the test files in which the `changed` tests expect something wrong, so every honest submission fails.
 
-    `is_proof` is false where operands were changed: who passes that copy has not shown that it judges, and no more.
+    Tests have the tester's names, without parameters or the number within a line. `is_proof` is false if operands were
+    changed instead of the expectation: passing such a copy does not prove a lie, but the test then proves nothing.
     """
 
     files: dict[str, str]
@@ -92,7 +92,7 @@ class TwinRun:
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltFile:
-    """A file that a compiler made, with the permission bits that count."""
+    """A file that a compiler wrote, and whether it is executable."""
 
     content: bytes
     executable: bool = False
@@ -100,20 +100,24 @@ class BuiltFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One program with the inputs of its tests. What tests expect is not in it where the service can compare by itself.
+    """One program with the inputs of its tests. Expected outputs are not included if the service can compare them.
 
-    `calls` are `[args, kwargs]` in the form of `sandboxes.protocol.plain`. With `exact_answers` an answer has to be of
-    exact builtin types, and no coroutine is awaited: it is what a statement beside the program would get. `side_files`
-    lie beside the program in every run and while it is compiled, and are not its to change. `built` is what an earlier
-    compile of this very program made (paths relative to the program's folder): with it nothing is compiled.
-    `keep_build` asks for it. `keep_stderr` asks for the whole stderr and not only its end. `prelude` is run in the
-    program's namespace before it, by the warm interpreter only; with a toolchain that runs another, it is empty.
-    Without `budget` each test has its own limits only.
-
-    With `twins` the tests share a process with the program: one run for each of them, and a test has passed if its
-    unchanged copies passed and its changed ones failed; `twinned` are the tests that can be changed. Without, `apart`
-    has copies in which every test is changed that can be: for tests in which an operator of the program's own took
-    part.
+    Attributes:
+        calls: `[args, kwargs]` of each call, in the format of `sandboxes.protocol.plain`.
+        exact_answers: Answers must have exact builtin types, and coroutines are not awaited: an answer is what a
+            statement next to the program would get.
+        side_files: Files next to the program, in every run and during compilation. The program cannot change them.
+        built: The result of an earlier compilation of this program, with paths relative to its folder. If it is set,
+            nothing is compiled.
+        keep_build: Return the result of the compilation in `CompileFacts.built`.
+        keep_stderr: Return all of stderr and not only its end.
+        prelude: Code that runs in the program's namespace before the program. Only the warm interpreter supports it.
+        budget: The time limit for all tests together. Without it, each test only has its own limits.
+        twins: The tests share a process with the program, in one run for each of these copies. A test passes if its
+            unchanged copies pass and its changed copies fail.
+        twinned: The tests that can be changed, for `twins`.
+        apart: For tests across the wall: copies in which every test is changed that can be. They are run for tests
+            that an operator of the program's own class took part in.
     """
 
     mode: Mode

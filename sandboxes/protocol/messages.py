@@ -1,4 +1,4 @@
-"""The messages between a service and a box, besides facts."""
+"""The messages between a service and a box, apart from facts."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from sandboxes.protocol.job import Job
 
 @dataclass(frozen=True, kw_only=True)
 class Hello:
-    """Box: it is warm. `digest` is that of its harness: a service refuses a box with another one than its own."""
+    """Box: it is ready. `digest` identifies its harness; a service refuses a box whose digest differs from its own."""
 
     digest: str
     python: str
@@ -16,8 +16,11 @@ class Hello:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """Service: run this job; its number is larger than that of any job before. With `early` the job is told to be over
-    as soon as its facts are complete, and the box is reset after that: it begins no other job before that is proved."""
+    """Service: run this job. Its number is larger than that of any earlier job.
+
+    With `early`, the box reports Done as soon as the job's facts are complete, and resets afterwards. It does not begin
+    another job before the reset is proved to be complete.
+    """
 
     number: int
     job: Job
@@ -26,18 +29,18 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """Service: end this job now; it may be over already."""
+    """Service: end this job now. It may have ended already."""
 
     number: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """Box: this job is over and nothing of it is left; if that was to be told early, its facts are complete. `refused`
-    says why it could not be run as it was sent, `spent` why the box should run no other: something that only grows was
-    moved, which a later program could read.
+    """Box: this job is over and nothing of it is left or, for a job with `early`, its facts are complete.
 
-    `waited_s` is how long the program has neither computed nor been kept waiting for a core.
+    `refused` says why the job could not run as it was sent. `spent` says why the box should not run another job: the
+    program moved a counter that only grows, and a later program could read it. `waited_s` is how long the program
+    neither computed nor waited for a core.
     """
 
     number: int
@@ -48,7 +51,7 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class Spent:
-    """Box: the job that was told to be over early has spent it, and it runs no other. Its last message."""
+    """Box: a job with `early` has spent this box, which will not run another one. This is its last message."""
 
     number: int
     why: str
@@ -56,14 +59,14 @@ class Spent:
 
 @dataclass(frozen=True, kw_only=True)
 class Broken:
-    """Box: it cannot be proved that nothing is left, or the box itself failed. Its last message."""
+    """Box: it cannot prove that nothing is left, or it has failed itself. This is its last message."""
 
     message: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alive:
-    """Box: it is at work on a job, told about once a second so that a long test is not taken for a dead box."""
+    """Box: it is working on a job. It sends this about once a second, so a long test does not look like a dead box."""
 
     number: int
 

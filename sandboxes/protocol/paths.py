@@ -1,13 +1,13 @@
-"""Paths of files in a program's folder, as a request or a compiler names them: `data/words.txt`, never `../x`."""
+"""Paths of files in a program's folder, from requests and compilers: `data/words.txt`, never `../x`."""
 
 MAX_PARTS = 16
 MAX_PART_BYTES = 255
 
 
 def why_unusable(path: str) -> str | None:
-    """Return why `path` cannot name a file in the program's folder, or None if it can.
+    """Return why `path` is not usable as a file in the program's folder, or None if it is.
 
-    Both ends ask: the service before it sends a job, and the box before it touches a file.
+    Both ends check this: the service before it sends a job, and the box before it touches a file.
     """
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts):

@@ -1,7 +1,7 @@
-"""The wire format between the processes of a box, and between a box and the service: plain data as tagged JSON.
+"""The wire format for values, between the processes of a box and between a box and the service: tagged JSON.
 
-What JSON can say exactly is written as JSON (null, booleans, integers below 2**62, floats with NaN and Infinity,
-strings, lists, objects with string keys). Everything else is an object with one key that begins with `$`:
+Values that JSON can represent exactly are plain JSON (null, booleans, integers below 2**62, floats with NaN and
+Infinity, strings, lists, objects with string keys). Everything else is an object with one key that begins with `$`:
 
     {"$i": "0x1f.."}  big integer               {"$D": "1.50"}              Decimal
     {"$c": [re, im]}  complex                   {"$F": [n, d]}              Fraction
@@ -12,13 +12,13 @@ strings, lists, objects with string keys). Everything else is an object with one
     {"$s": [..]}      set                       {"$zone": [delta, name]}    timezone
     {"$z": [..]}      frozenset                 {"$r": [start, stop, step]} range
     {"$d": [k, v, k, v ..]}  dict               {"$h": value}               a handle, see `encode`
-    {"$m": [number, value]}, {"$m": number}   a container that both ends share, when it is new, and from then on
+    {"$m": [number, value]}, {"$m": number}   a container that both ends share: the first time, and later
     {"$deep": [[kind, [..]] ..]}  a tree too deep for nested JSON: its nodes, children first; {"$n": index} is a node
 
-Only this data crosses, never pickle or repr, so decoding what a hostile program wrote cannot run anything. `decode`
-is linear in the number of bytes, bounded in depth and count, and raises `Malformed` for everything else; keys that
-were chosen to collide in a hash table are found by the CPU time that they take. Values arrive as exact builtin types:
-the encoder reads a subclass with the methods of its builtin base, whatever the subclass overrides.
+Security. Only this data crosses, never pickle or repr, so decoding the output of a hostile program cannot run code.
+`decode` takes time and memory linear in the number of bytes, limits depth and count, and raises `Malformed` for
+anything else. Keys that were chosen to collide in a hash table are detected by the CPU time they take. Values arrive as
+exact builtin types: the encoder reads a subclass with the methods of its builtin base, whatever it overrides.
 """
 
 import builtins
@@ -38,7 +38,8 @@ from types import NoneType
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+# This module's own copy of the builtins. Otherwise a submission that patches `len` would also patch it here, and an
+# encoder that calls the submission's `len` could wait for itself forever.
 __builtins__ = dict(vars(builtins))
 
 MAX_DEPTH = 5_000
@@ -46,57 +47,66 @@ MAX_NODES = 4_000_000
 MAX_BYTES = 64 * 1024 * 1024
 
 _SMALL_INT = 1 << 62
-_NESTED = 60  # containers that are written as nested JSON before the table of nodes takes over
-_JSON_DEPTH = 4 * _NESTED  # a tag adds levels
-_EASY_KEYS = 256  # hash tables up to this size cannot take long, whatever their keys are
-_KEY_CPU_S = 20e-6  # CPU time a key may take in a bigger one; an honest one takes a hundredth of it
+_NESTED = 60  # up to this depth, containers are written as nested JSON; deeper trees become a table of nodes
+_JSON_DEPTH = 4 * _NESTED  # tags add levels of JSON
+_EASY_KEYS = 256  # hash tables up to this size are fast whatever their keys are
+_KEY_CPU_S = 20e-6  # maximum CPU time per key in a larger one; an honest key takes a hundredth of it
 _KEYS_CPU_S = 0.25
 
 
 class NotPlain(TypeError):
-    """A value cannot cross: the message names the type and where in the value it was found."""
+    """A value is not plain data; the message names the offending type."""
 
 
 class Malformed(ValueError):
-    """Bytes that no encoder of ours wrote; they may have been made by a hostile program."""
+    """Bytes that our encoder cannot have written; a hostile program may have written them."""
 
 
 class Row(list[Any]):
-    """A list of a protocol's own: it crosses as a list, and is never shared."""
+    """A list that belongs to the protocol itself: it crosses as a list, and is never shared."""
 
 
 class Fields(dict[str, Any]):
-    """A table of a protocol's own, with names as its keys: it crosses as a dict, and is never shared."""
+    """A dict that belongs to the protocol itself, with names as keys: it crosses as a dict, and is never shared."""
 
 
 class Shared(Protocol):
-    """What two ends have in common: containers that are one object at each end, known by a number. See `encode`."""
+    """The containers that two ends share: each is one object at each end, identified by a number. See `encode`."""
 
     def restart(self) -> None:
-        """Forget the numbers that were given since the last message went out: the writing begins anew."""
+        """Forget the numbers assigned since the last message was sent, because the encoder starts again."""
         ...
 
     def number_of(self, value: Any) -> tuple[int, bool] | None:
-        """Return the number of a list, dict, set or bytearray, and whether it is new; None if it crosses as a copy."""
+        """Return a container's number and whether it is new; None if it crosses as a copy."""
         ...
 
     def known(self, number: int) -> Any:
-        """Return the container with this number; raises `Malformed` if there is none."""
+        """Return the container with this number.
+
+        Raises:
+            Malformed: There is none.
+        """
         ...
 
     def add(self, number: int, value: Any) -> None:
-        """Take a container that has just come; raises `Malformed` if its number cannot be."""
+        """Add a container that has just arrived.
+
+        Raises:
+            Malformed: Its number is impossible.
+        """
         ...
 
 
 class _TooDeep(Exception):
-    """The fast encoder gives up; the one without recursion takes over."""
+    """The fast recursive encoder gives up, and the one without recursion takes over."""
 
 
 _dumps = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 _loads = json.JSONDecoder().decode
 
-# What a subclass is taken for. The order matters: a datetime is a date, an OrderedDict has an order of its own.
+# The builtin base as which a subclass is read. The order matters: a datetime is also a date, and an OrderedDict, which
+# keeps its own order, is also a dict.
 BASES: tuple[type, ...] = (
     str, int, float, tuple, list, OrderedDict, dict, set, frozenset, bytes, bytearray, complex, Decimal,
     Fraction, datetime, date, time, timedelta,
@@ -116,7 +126,7 @@ class _Encoder:
     ) -> None:
         self.handle = handle
         self.shared = shared
-        self.writing: set[int] = set()  # numbers of the containers that are being written
+        self.writing: set[int] = set()  # numbers of the containers that are currently being written
         self.careful = careful  # there is a string with surrogates somewhere
         self.nodes_left = max_nodes
 
@@ -163,7 +173,7 @@ class _Encoder:
         return items if kind is list else {_TAG_OF[kind]: list(items)}
 
     def flat(self, items: Iterable[Any]) -> bool:
-        """Whether these are scalars that JSON writes as they are, found at the speed of C."""
+        """Return whether all items are scalars that JSON represents exactly. This runs at the speed of C."""
         kinds = set(map(type, items))
         if kinds == {int}:
             return min(items) > -_SMALL_INT and max(items) < _SMALL_INT
@@ -207,7 +217,7 @@ class _Encoder:
         return value
 
     def deep(self, value: Any) -> Any:
-        """Write the tree as a table of its nodes, children first, without recursion."""
+        """Encode a tree as a table of its nodes, children first, without recursion."""
         nodes: list[Any] = []
         path: list[tuple[str, Any, list[Any], int]] = [self.open([value])]
         on_path = {path[0][3]}
@@ -232,7 +242,7 @@ class _Encoder:
                 path[-1][2].append({"$n": len(nodes) - 1})
 
     def step(self, child: Any, done: list[Any]) -> tuple[str, Any, list[Any], int] | None:
-        """Append a leaf to `done`, or return the opened container."""
+        """Append a leaf to `done`, or return an opened container."""
         kind = type(child)
         if kind in _CONTAINERS:
             return self.open(child)
@@ -258,7 +268,11 @@ class _Encoder:
 
 
 def as_base(value: Any, kind: type) -> Any:
-    """Return `value` as the exact builtin type it is a subclass of, read with that type's own methods."""
+    """Convert a value to the exact builtin type that its class extends, using only that type's own methods.
+
+    Raises:
+        NotPlain: The class does not extend one of these types.
+    """
     for base in BASES:
         if issubclass(kind, base):
             return _READ[base](value)
@@ -355,13 +369,18 @@ def encode(
 ) -> bytes:
     """Encode plain data as UTF-8 JSON.
 
-    `handle(x)` is asked for every `x` whose type is not exactly one of the builtin types: plain data that it returns
-    crosses as a handle and is given to `decode`'s `resolve`; for None the value crosses as its builtin base.
-    `shared` is asked for the number of each list, dict, set and bytearray, in the order in which they are written; in
-    trees that are too deep for nested JSON nothing is shared. Each time that `encode` begins anew it calls `restart`.
+    Args:
+        value: The value.
+        handle: Called for every object whose type is not exactly one of the builtin types. Plain data that it returns
+            crosses as a handle, which `decode` passes to `resolve`. If it returns None, the object crosses as its
+            builtin base.
+        max_nodes: The maximum number of values.
+        shared: Called for the number of each list, dict, set and bytearray, in the order in which they are written.
+            Nothing is shared in trees that are too deep for nested JSON. Its `restart` is called whenever encoding
+            starts again.
 
     Raises:
-        NotPlain: a value in it is not plain data, the value contains itself, or it is too deep or too large.
+        NotPlain: Some value is not plain data, contains itself, or is too deep or too large.
     """
     for careful in (False, True):
         encoder = _Encoder(handle, careful, max_nodes, shared)
@@ -507,7 +526,11 @@ def _set(items: Any) -> set[Any]:
 
 
 def _spans(size: int) -> Iterable[tuple[int, int]]:
-    """Yield small spans of `range(size)`; raise when filling takes a CPU time that only collisions explain."""
+    """Yield small spans of `range(size)`.
+
+    Raises:
+        Malformed: Filling a span took so much CPU time that only colliding keys can explain it.
+    """
     allowed_s = clock.thread_time() + _KEYS_CPU_S
     for start in range(0, size, 64):
         yield start, min(start + 64, size)
@@ -546,7 +569,9 @@ def _untime(body: Any) -> time:
 def _unfraction(body: Any) -> Fraction:
     numerator, denominator = (_big(part) for part in _two(body))
     if max(numerator.bit_length(), denominator.bit_length()) > 65_536:
-        raise Malformed("a fraction too long to be reduced")  # the greatest common divisor is quadratic
+        raise Malformed(
+            "a fraction too long to be reduced"
+        )  # computing the greatest common divisor takes quadratic time
     return Fraction(numerator, denominator)
 
 
@@ -596,7 +621,11 @@ def _float(text: str) -> float:
 
 
 def _check_size(data: bytes, max_nodes: int) -> None:
-    """Raise if the JSON nests too deep for the parser of C, or holds too many values; cheap for what is small."""
+    """Check, without parsing, that the JSON is neither too deep for the C parser nor has too many values.
+
+    Raises:
+        Malformed: It is.
+    """
     opened = data.count(b"[") + data.count(b"{")
     if opened <= _JSON_DEPTH and opened + data.count(b",") <= max_nodes:
         return
@@ -617,12 +646,18 @@ def decode(
     max_bytes: int = MAX_BYTES,
     shared: Shared | None = None,
 ) -> Any:
-    """Decode what `encode` wrote. The bytes may be hostile: nothing is run, and time and memory are linear in them.
+    """Decode the output of `encode`. The bytes can be hostile: no code runs, and time and memory are linear in them.
 
-    `resolve(token)` turns the plain data that stands for a handle into an object; it may raise `Malformed`.
+    Args:
+        data: The bytes.
+        resolve: Converts the plain data of a handle into an object. It can raise `Malformed`. None refuses handles.
+        max_depth: The maximum depth.
+        max_nodes: The maximum number of values.
+        max_bytes: The maximum length of `data`.
+        shared: Resolves shared containers; None refuses them.
 
     Raises:
-        Malformed: the bytes are not what `encode` writes, or too many, or nested too deep.
+        Malformed: `encode` cannot have written the bytes, or they exceed a maximum.
     """
     if len(data) > max_bytes:
         raise Malformed(f"{len(data)} bytes are more than {max_bytes}")

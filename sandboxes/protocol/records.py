@@ -1,8 +1,9 @@
-"""Records: how a dataclass crosses a stream. `pack` gives a head for JSON and the blobs it names; `unpack` reads both.
+"""Records: dataclasses in transit. `pack` returns a head for JSON and a list of blobs; `unpack` reads both.
 
-Bytes stand in the head as the number of their blob, so what a program wrote is copied and never parsed. Fields that
-have their default are left out. What is read is checked against the annotations of the class: a field of another type,
-an unknown or a missing one is a `BrokenRecord`. So a new field of a job or a fact needs no other line of code.
+In the head, bytes are represented by the number of their blob, so bytes that a program wrote are copied and never
+parsed. Fields with their default value are omitted. `unpack` checks every value against the annotations of the class
+and raises `BrokenRecord` for a wrong type, an unknown field or a missing one. So a new field of a job or a fact only
+has to be declared.
 """
 
 import sys
@@ -23,11 +24,11 @@ _PLAIN = frozenset({str, int, float, bool, NoneType})
 
 
 class BrokenRecord(ValueError):
-    """What was read is not what the class says."""
+    """The data does not match the class."""
 
 
 def pack(record: object, blobs: list[bytes] | None = None) -> tuple[Json, list[bytes]]:
-    """Return the head and the blobs of a dataclass; they are added to those that are given."""
+    """Return the head and the blobs of a dataclass; new blobs are appended to `blobs`."""
     blobs = [] if blobs is None else blobs
     return _write(record, blobs), blobs
 
@@ -36,7 +37,7 @@ def unpack(kind: type[_Record], head: Json, blobs: Blobs = ()) -> _Record:
     """Read a dataclass of class `kind`.
 
     Raises:
-        BrokenRecord: this is none.
+        BrokenRecord: The data does not match the class.
     """
     return cast(_Record, _reader(kind)(head, blobs))
 
@@ -61,7 +62,7 @@ def _write(value: Any, blobs: list[bytes]) -> Json:
 
 @cache
 def _defaults(kind: type) -> dict[str, Any]:
-    """Return the defaults of a class by field; a required field has one that equals nothing."""
+    """Return the defaults of a class by field. A required field has `MISSING`, which no value equals."""
     return {
         field.name: field.default if field.default_factory is MISSING else field.default_factory()
         for field in fields(kind)
@@ -70,7 +71,7 @@ def _defaults(kind: type) -> dict[str, Any]:
 
 @cache
 def _reader(hint: Any) -> _Reader:
-    """Return the function that reads a value of the type `hint`."""
+    """Return a function that reads a value of the type `hint`."""
     if hint in _SCALARS:
         return _SCALARS[hint]
     if get_origin(hint) in (Union, UnionType):

@@ -1,6 +1,6 @@
-"""What a tester reports to the supervisor: the payload of an answer of kind REPORT, `{"NAME": record}` as JSON.
+"""The reports of a tester to the supervisor: the payload of an answer of kind REPORT, `{"NAME": record}` as JSON.
 
-Which tests there are comes before the first of them runs; a test that is collected and never told is missing.
+The list of tests comes before the first test runs. A test that was collected but never reported counts as missing.
 """
 
 import json
@@ -12,28 +12,28 @@ from sandboxes.protocol.records import BrokenRecord, pack, unpack
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """Every test that there is."""
+    """The ids of all tests."""
 
     ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unusable:
-    """The test code cannot be used, whatever the submission is; nothing follows."""
+    """The test code is unusable for any submission. Nothing follows."""
 
     why: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """The tests have come to their end. `lost` says why the submission had not lived that long."""
+    """All tests have run. `lost` says why the submission's process ended before that, if it did."""
 
     lost: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lied:
-    """An object of the submission's own class affirms what it should not: nothing of the submission counts."""
+    """An object of the submission's own class made an impossible claim: no test counts."""
 
     what: str
 
@@ -51,7 +51,7 @@ def from_payload(payload: bytes) -> Report:
     """Read a report.
 
     Raises:
-        BrokenRecord: this is none.
+        BrokenRecord: The payload is not a report.
     """
     try:
         ((name, record),) = json.loads(payload).items()

@@ -1,1 +1,1 @@
-"""What runs in the processes that are forked for programs, before, around and after them."""
+"""Code in the processes that are forked for programs. It runs before, around and after the program."""

@@ -1,13 +1,16 @@
-"""How a process that was forked for a program is cut off from everything else in the box.
+"""Confine a process that was forked for a program, isolating it from everything else in the box.
 
-`uids`: the supervisor is root with the capabilities to change uid and to kill. Every process gets a uid that was never
-used before in this box, so the kernel keeps it from every other one. Used in containers, and by root with bubblewrap.
+Theory of operation. There are two ways:
 
-`namespaces`: no uid can be switched, so every program gets user, pid and mount namespaces of its own, in which there is
-nothing but itself and empty folders. A small first process waits for the program there; when it ends, the kernel kills
-whatever is left in the namespace. Used with bubblewrap by ordinary users.
+`uids`: the supervisor is root, with the capabilities to change uids and to kill. Every process gets a uid that has not
+been used in this box for a long time, so the kernel's permission checks protect all other processes and their files
+from it. Containers use this, and root with bubblewrap.
 
-What cannot be done is raised as OSError, and the program does not start: nothing runs without confinement.
+`namespaces`: the supervisor cannot change uids. So every program gets its own user, pid and mount namespaces, which
+contain nothing but itself and empty folders. A small init process waits for the program there. When it ends, the kernel
+kills everything that is left in the namespace. Ordinary users with bubblewrap use this.
+
+If any step fails, it raises OSError and the program does not start: nothing ever runs unconfined.
 """
 
 import ctypes
@@ -43,16 +46,16 @@ def _prctl(option: int, value: int) -> None:
 
 
 def leave_session() -> None:
-    """Do what needs no orders: have a session of its own, and be the first to go where memory ends."""
+    """Do what does not depend on the orders: start a new session, and become the OOM killer's first choice."""
     os.setsid()
     _write(OWN_SCORE, b"1000")
 
 
 def enter(orders: Orders) -> None:
-    """Confine this process for good.
+    """Confine this process irrevocably.
 
     Raises:
-        OSError: a wall could not be put up.
+        OSError: A step failed; the process must not run the program.
     """
     _WAYS[orders.confinement](orders)
     set_limits(orders.rlimits)
@@ -71,7 +74,7 @@ def _write(path: str, text: bytes) -> None:
 
 
 def no_new_privileges() -> bool:
-    """Tell whether this process, and so its children, can gain no privileges any more."""
+    """Return whether no_new_privs is set: neither this process nor its children can gain privileges on exec."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
         return any(line.split() == ["NoNewPrivs:", "1"] for line in file)
 
@@ -84,7 +87,8 @@ def _switch_uid(orders: Orders) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    # A change of uid hides /proc/self from its own process, and multiprocessing and subprocess look there.
+    # After a change of uid, the kernel hides /proc/self from the process itself, but multiprocessing and subprocess
+    # need it.
     _prctl(_PR_SET_DUMPABLE, 1)
 
 
@@ -111,7 +115,7 @@ def _unshare(orders: Orders) -> None:
     _checked(_c_mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None), "mounting /proc")
     _put_files(orders.folder, kept)
     _drop_capabilities()
-    _prctl(_PR_SET_DUMPABLE, 0)  # its descriptors are closed to the program, which has its uid
+    _prctl(_PR_SET_DUMPABLE, 0)  # the program has the same uid: keep it away from this process's descriptors
     program = os.fork()
     if program:
         _be_first_process(program, writing)
@@ -121,7 +125,7 @@ def _unshare(orders: Orders) -> None:
 
 
 def _pass_on(first: int, reading: int) -> None:
-    """Wait for the namespace to end, tell whether the program had left processes, and end as it did."""
+    """Wait until the namespace ends, report processes that the program left, and end with the program's status."""
     os.waitpid(first, 0)
     status, left = map(int, (os.read(reading, 32) or b"%d 0" % signal.SIGKILL).split())
     if left:
@@ -133,7 +137,7 @@ def _pass_on(first: int, reading: int) -> None:
 
 
 def _be_first_process(program: int, writing: int) -> None:
-    """Reap until the program has ended, tell how, and end; the kernel then kills all others here."""
+    """Reap children until the program ends, pass its status on, and end. The kernel then kills all other processes."""
     os.closerange(0, writing)
     os.closerange(writing + 1, 4096)
     while True:
@@ -144,7 +148,7 @@ def _be_first_process(program: int, writing: int) -> None:
 
 
 def _others_live() -> bool:
-    """Tell whether this namespace has processes besides its first one."""
+    """Return whether this namespace has processes besides its init process."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -161,7 +165,7 @@ def _mount_empty(folder: str) -> None:
 
 
 def _files_in(folder: str) -> dict[str, tuple[bytes, int]]:
-    """Read every file under `folder`, with its permissions, by its path from there."""
+    """Read all regular files under `folder`, with their permissions, by relative path."""
     files = {}
     for top, _, names in os.walk(folder):
         for name in names:
@@ -182,10 +186,10 @@ def _put_files(folder: str, files: dict[str, tuple[bytes, int]]) -> None:
 
 
 def _drop_capabilities() -> None:
-    """Give up what a new user namespace brings, also for programs that are executed later."""
+    """Drop all capabilities that the new user namespace granted, including for programs executed later."""
     for capability in range(_LAST_CAPABILITY + 1):
         if _c_prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
-            break  # the kernel knows no more of them
+            break  # this kernel has no more capabilities
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     _checked(_c_capset(header, (ctypes.c_uint32 * 6)()), "capset")
 

@@ -1,4 +1,4 @@
-"""The program of a rehearsal."""
+"""The program that a rehearsal runs (see `rehearsal`)."""
 
 
 def add(a, b):

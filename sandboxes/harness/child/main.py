@@ -1,8 +1,10 @@
-"""What a forked process does before, around and after the program that it runs.
+"""The life of a forked process, before, around and after the program that it runs.
 
-It reads its orders from the channel, confines itself, and then is as much like `python3 solution.py` as it can be:
-`__main__`, `sys.argv`, `sys.path`, streams, exit codes, tracebacks, `atexit`. Nothing here can be trusted once the
-program runs, for the program may rewrite it; whatever it does, it can only answer.
+It reads its orders from the channel, confines itself, and then behaves as much like `python3 solution.py` as possible:
+`__main__`, `sys.argv`, `sys.path`, streams, exit codes, tracebacks, `atexit`.
+
+Trust ends where the program begins: it shares this process and can rewrite everything here. Whatever it does, it can
+only send answers, and the supervisor treats these as untrusted.
 """
 
 import atexit
@@ -37,26 +39,32 @@ MAX_MESSAGE_CHARS = 4000
 MAX_FD = 4096
 MAX_FDS = 4
 FRAMES_OF_TESTS = 150
-"""How deep the frames of pytest are below a test, which a program across the wall does not have below it."""
+"""The depth of pytest's frames below a test. They are added to the recursion limit in plain Python, because a program
+across the wall does not have them."""
 FLUSH_FAILED = 120
-"""The exit code of an interpreter that could not write out what it held."""
+"""Python's exit code if flushing stdout or stderr fails at exit."""
 BUILTINS = frozenset(vars(builtins))
 
 
 def main(channel_fd: int) -> NoReturn:
-    """Become the process that the orders on the channel ask for. With their length come the descriptors for stdin,
-    stdout and stderr, and for the two sides of a test the link between them."""
+    """Become the process that the orders on the channel describe.
+
+    The message with the length of the orders carries descriptors: stdin, stdout, stderr and, for the two sides of a
+    test, the link between them.
+    """
     confine.leave_session()
     channel = _socket(channel_fd)
     length, fds, _, _ = socket.recv_fds(channel, LENGTH.size, MAX_FDS)
     if not length:
-        os._exit(0)  # it is not needed
+        os._exit(0)  # a spare child that is not needed
     channel.detach()
     for target, fd in zip((CHANNEL_FD, 0, 1, 2, LINK_FD), (channel_fd, *fds), strict=False):
         os.dup2(fd, target, inheritable=target < 3)
     os.closerange(3, CHANNEL_FD)
     os.closerange(CHANNEL_FD + (len(fds) - 2), MAX_FD)
-    orders = Orders.from_bytes(read_exactly(LENGTH.unpack(length)[0], _read_channel))  # from the supervisor alone
+    orders = Orders.from_bytes(
+        read_exactly(LENGTH.unpack(length)[0], _read_channel)
+    )  # nothing untrusted has run yet: these bytes are the supervisor's
     confine.enter(orders)
     answer(Answer.CONFINED)
     if orders.env:
@@ -65,12 +73,12 @@ def main(channel_fd: int) -> NoReturn:
     os._exit(0)
 
 
-# Every new page that a child touches costs it a microsecond or two, and there are only some hundred of them in a short
-# life; so what follows uses bare descriptors, which take the shortest way through the interpreter.
+# Every page that a child touches for the first time costs one or two microseconds, and a short life touches only a few
+# hundred. So the functions below use bare descriptors, which take the shortest path through the interpreter.
 
 
 def receive() -> bytes:
-    """Return the next message; the process ends when there is none, for nobody waits for it any more."""
+    """Return the next message. If the channel is closed, the process ends: nobody waits for it anymore."""
     try:
         return read_message(_read_channel)
     except EOFError:
@@ -88,11 +96,11 @@ def answer(kind: Answer, payload: bytes = b"") -> None:
         data = data[os.write(CHANNEL_FD, data) :]
 
 
-# A program in a language of its own
+# A program in another language
 
 
 def _execute(orders: Orders) -> None:
-    """Replace this process by `argv`; the channel closes with it."""
+    """Replace this process by `argv`. This closes the channel."""
     argv = orders.argv
     try:
         os.execvp(argv[0], argv)
@@ -105,7 +113,7 @@ def _execute(orders: Orders) -> None:
 
 
 def _run_script(orders: Orders) -> None:
-    """Run the source file as `__main__`, and end as an interpreter ends."""
+    """Run the source file as `__main__`, and end the way the interpreter does."""
     module, code = _load(orders, "__main__")
     os.close(CHANNEL_FD)
     status = 0
@@ -116,13 +124,16 @@ def _run_script(orders: Orders) -> None:
     except BaseException as error:
         status = 1
         _show(error, module.__dict__["__file__"])
-    del module, code  # what is left of it then is the program's own
+    del module, code  # from here on, only the program itself can hold references to them
     _end_interpreter(status)
 
 
 def _end_interpreter(status: int) -> NoReturn:
-    """Do what an interpreter does at its end as far as a program can see it, in the order of Py_FinalizeEx: wait for
-    threads, call `atexit`, flush, end `__main__`, flush what that wrote. The other modules end with the process."""
+    """Do what the interpreter does at exit, as far as a program can observe it.
+
+    The order is that of Py_FinalizeEx: wait for threads, call `atexit` functions, flush, finalize `__main__`, and flush
+    again. Other modules are not finalized.
+    """
     for last_act in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined]
         try:
             last_act()
@@ -138,7 +149,7 @@ def _end_interpreter(status: int) -> NoReturn:
 
 
 def _flush(stream: Any) -> bool:
-    """Flush what stands for stdout or stderr now; False if it cannot be, which is told on stderr."""
+    """Flush the current stdout or stderr. If that fails, report it on stderr as Python does, and return False."""
     try:
         if stream is not None and not getattr(stream, "closed", False):
             stream.flush()
@@ -153,14 +164,17 @@ def _flush(stream: Any) -> bool:
 
 
 def _end_main_module() -> None:
-    """Let go of `__main__`, so that its objects are finalised while what they use is still there. Where something holds
-    on to the module its names are cleared, those with one underscore first."""
+    """Release `__main__`, so that its objects are finalized while everything they use still exists.
+
+    If something still refers to the module, its names are cleared, first those with a single leading underscore. This
+    is what the interpreter does.
+    """
     if hasattr(sys, "last_value"):
         sys.last_type = sys.last_value = sys.last_traceback = None
     sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__  # type: ignore[assignment]
     try:
         main = weakref.ref(sys.modules.pop("__main__"))
-    except (KeyError, TypeError):  # the program has put something else there
+    except (KeyError, TypeError):  # the program has removed or replaced it
         return
     if len(builtins.__dict__) != len(BUILTINS):
         for name in set(builtins.__dict__) - BUILTINS:
@@ -186,7 +200,7 @@ def _exit_status(stop: SystemExit) -> int:
 
 
 def _show(error: BaseException, path: str) -> None:
-    """Print the traceback without the frames above the program's own."""
+    """Print the traceback without the harness's frames."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename != path:
         trace = trace.tb_next
@@ -199,16 +213,16 @@ def _show(error: BaseException, path: str) -> None:
 
 
 def _load(orders: Orders, name: str) -> tuple[types.ModuleType, types.CodeType]:
-    """Compile the source and make the module that it will fill.
+    """Create the program's module and compile its source.
 
-    A source that is not valid Python is reported, and the process ends.
+    If the source is not valid Python, this is reported and the process ends.
     """
     module = _module(orders, name)
     return module, _require_python(orders)
 
 
 def _require_python(orders: Orders) -> types.CodeType:
-    """Compile the source; one that is not valid Python is reported, and the process ends."""
+    """Compile the source. If it is not valid Python, report this and end the process."""
     try:
         return _compiled(os.path.join(orders.folder, orders.source_file))
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
@@ -218,7 +232,7 @@ def _require_python(orders: Orders) -> types.CodeType:
 
 
 def _module(orders: Orders, name: str) -> types.ModuleType:
-    """Make the empty module, and the world around it, as an interpreter does that is given the source file."""
+    """Create the empty module and its surroundings, the way the interpreter does for a source file."""
     sys.argv = [orders.source_file, *orders.argv]
     sys.orig_argv = [sys.executable, *sys.argv]
     sys.path[0] = orders.folder
@@ -229,7 +243,7 @@ def _module(orders: Orders, name: str) -> types.ModuleType:
         loader = SourceFileLoader(name, module.__file__)
         module.__dict__.update(__annotations__={}, __builtins__=builtins, __cached__=None, __loader__=loader)
     else:
-        sys.setrecursionlimit(1000 + _depth())  # our frames are not the program's
+        sys.setrecursionlimit(1000 + _depth())  # our own frames must not count for the program
         module.__dict__["__builtins__"] = builtins.__dict__
         sys.modules["__main__"] = types.ModuleType("__main__")
     sys.modules[name] = module
@@ -244,7 +258,7 @@ def _compiled(path: str) -> types.CodeType:
 
 
 def _execute_module(orders: Orders, module: types.ModuleType, code: types.CodeType) -> None:
-    """Run the program, after what the tests place before it in its namespace."""
+    """Run the prelude and then the program in the module's namespace."""
     if orders.prelude:
         exec(compile(orders.prelude, "<prelude>", "exec", dont_inherit=True), module.__dict__)
     exec(code, module.__dict__)
@@ -261,7 +275,7 @@ def _depth() -> int:
 
 
 def _answer_calls(orders: Orders) -> None:
-    """Load the source as a module and answer one call after the other."""
+    """Load the source as a module, and answer calls one by one."""
     from sandboxes.protocol import plain
 
     module, code = _load(orders, orders.module)
@@ -290,7 +304,7 @@ def _refuse(value: object) -> None:
 
 
 def _guarded(action: Callable[[], None]) -> bool:
-    """Run `action`; report what it raises. SystemExit ends the process, which is what the program asked for."""
+    """Run `action`, and report any exception. SystemExit ends the process, as the program requested."""
     from sandboxes.protocol import plain
 
     try:
@@ -309,7 +323,7 @@ def _guarded(action: Callable[[], None]) -> bool:
 
 
 def _entry_point(module: types.ModuleType, name: str) -> Callable[..., Any]:
-    """Return the function, or the method of a fresh instance."""
+    """Return the function, or the method of a new instance."""
     first, _, method = name.partition(".")
     if first not in module.__dict__:
         raise AttributeError(f"the program defines no {first!r}")
@@ -324,7 +338,7 @@ def _finish(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _describe(error: BaseException) -> str:
-    """Return the last line of a traceback, whatever the exception's own `__str__` does."""
+    """Return the last line of a traceback, even if the exception's own `__str__` fails."""
     try:
         return "".join(traceback.format_exception_only(error)).strip()
     except BaseException:
@@ -335,7 +349,7 @@ def _describe(error: BaseException) -> str:
 
 
 def _serve_objects(orders: Orders) -> None:
-    """Load the source as a module once the tester asks for it, and answer the tester over the link."""
+    """Answer the tester over the link, and load the source as a module when the tester asks for it."""
     from sandboxes.harness.child import open_files
     from sandboxes.harness.wall import server
 
@@ -345,7 +359,7 @@ def _serve_objects(orders: Orders) -> None:
 
 
 def _test(orders: Orders) -> None:
-    """Run the tests against the program at the other end of the link; the channel takes what they came to."""
+    """Run the tests against the program at the other end of the link, and report their outcomes on the channel."""
     from sandboxes.harness.child import open_files
     from sandboxes.harness.tester import main as tester
 
@@ -356,7 +370,7 @@ def _test(orders: Orders) -> None:
 
 
 def _list_tests(orders: Orders) -> None:
-    """Tell which tests there are."""
+    """Report which tests exist, without any submission."""
     from sandboxes.harness.tester import main as tester
 
     assert orders.tests is not None
@@ -364,7 +378,7 @@ def _list_tests(orders: Orders) -> None:
 
 
 def _test_in_plain_python(orders: Orders) -> None:
-    """Run the tests in one process with the source, from the folder in which it lies."""
+    """Run the tests in the same process as the source, from the source's folder."""
     from sandboxes.harness.tester import main as tester
 
     tests = orders.tests

@@ -1,9 +1,9 @@
-"""Room for recursion through C on Python 3.12 and 3.13.
+"""Make `sys.setrecursionlimit` work for recursion through C on Python 3.12 and 3.13.
 
-These two count calls through C apart, up to 10,000 units for a stack of 8 MiB, and `sys.setrecursionlimit` does not
-raise that: a memoized function ends some 3,300 calls deep. Versions before did raise it, versions after ask the stack
-itself, and programs are written for those. So a program that raises the limit gets as many units more here as its
-stack is larger. Programs that leave the limit alone see no difference.
+These two versions have a separate limit for calls through C: 10,000 units for a stack of 8 MiB. `sys.setrecursionlimit`
+does not raise it, so a memoized function fails about 3,300 calls deep. Earlier versions raise both limits, later ones
+check the stack itself, and programs rely on that. So here, a program that raises the recursion limit also gets more
+units, in proportion to its stack. Programs that leave the limit alone see no difference.
 """
 
 import ctypes
@@ -26,12 +26,16 @@ _thread_state.restype = ctypes.c_void_p
 
 
 def _ints() -> ctypes.Array[ctypes.c_int32]:
-    """Return the begin of the interpreter's record of this thread; it is longer than that."""
+    """Return the first integers of the interpreter's thread state (PyThreadState); the real structure is longer."""
     return (ctypes.c_int32 * _FIRST_INTS).from_address(_thread_state())
 
 
 def _find() -> int | None:
-    """Find the units that are left in that record: behind the recursion limit, which can be set to a mark."""
+    """Find the index of the remaining C units in the thread state.
+
+    They follow the recursion limit, whose position is found by setting it to a distinctive value. Return None if the
+    layout is not as expected; then the limit for C is left alone.
+    """
     before = sys.getrecursionlimit()
     _set_limit(_MARK)
     ints = list(_ints())
@@ -46,7 +50,7 @@ _place = _find() if IS_COUNTED_APART else None
 
 
 class _Room:
-    """What this process has been given: in the main thread at once, in others when they start."""
+    """The units that this process wants and has: in the main thread at once, in other threads when they start."""
 
     def __init__(self) -> None:
         self.wanted = UNITS
@@ -58,7 +62,7 @@ _room = _Room()
 
 
 def raise_limit(limit: int, /) -> None:
-    """Do what `sys.setrecursionlimit` does, and let calls through C have their part of it."""
+    """Set the recursion limit, and raise the limit for calls through C accordingly."""
     _set_limit(limit)
     _room.wanted = max(_room.wanted, UNITS_PER_CALL * limit)
     if _room.wanted == UNITS:
@@ -72,7 +76,7 @@ def raise_limit(limit: int, /) -> None:
 
 
 def _give(stack_bytes: int, given: int) -> int:
-    """Give this thread the units that its stack has room for, if it has fewer; return how many it has."""
+    """Raise this thread's units to what its stack has room for, if it has fewer, and return how many it now has."""
     room = UNITS * min(stack_bytes, LARGEST_STACK_BYTES) // THREAD_STACK_BYTES
     units = max(given, min(_room.wanted, room))
     if _place is not None:
@@ -89,6 +93,6 @@ _run_thread = threading.Thread._bootstrap_inner  # type: ignore[attr-defined]
 
 
 def install() -> None:
-    """Let the program's `sys.setrecursionlimit` raise both limits, where there are two."""
+    """Make the program's `sys.setrecursionlimit` raise both limits, if this Python has two."""
     if _place is not None:
         sys.setrecursionlimit = raise_limit

@@ -1,8 +1,9 @@
-"""A seccomp filter for programs where the container engine sets none: what they may not ask the kernel for.
+"""A seccomp filter for programs, used if the container engine does not set one.
 
-It refuses what leaves something behind (keys, System V IPC, message queues), what looks into other processes, what
-makes namespaces or mounts, and what is known for holes. In containers `seccomp.json` does the same as a list of what is
-allowed, which is stricter; a list of what is denied needs no table of all system calls of each machine.
+It refuses system calls that leave something behind (keys, System V IPC, message queues), inspect other processes,
+create namespaces or mounts, or have a history of vulnerabilities. In containers, `seccomp.json` does the same with a
+list of allowed calls, which is stricter. This filter has a list of denied calls instead, because an allow list would
+need a table of all system calls for each machine.
 """
 
 import ctypes
@@ -35,8 +36,8 @@ _DENIED = {
 }  # fmt: skip
 _CLONE, _CLONE3, _SOCKET, _MEMFD_CREATE = (56, 220), (435, 435), (41, 198), (319, 279)
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, AUDIT_ARCH of linux/audit.h
-_FAMILIES = (1, 2, 10)  # unix, IPv4, IPv6; others (vsock above all) reach out of a network namespace
-_NETLINK, _ROUTES = 16, 0  # getaddrinfo asks for interfaces with it; its other protocols show sockets
+_FAMILIES = (1, 2, 10)  # unix, IPv4, IPv6; others, above all vsock, can reach beyond a network namespace
+_NETLINK, _ROUTES = 16, 0  # getaddrinfo needs this protocol to list interfaces; others of netlink expose sockets
 _NEW_NAMESPACES = 0x7E020000
 _X32_BIT = 0x40000000
 
@@ -59,10 +60,10 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 
 
 def build(machine: str) -> bytes:
-    """Return the filter for a machine, in the classic BPF of seccomp(2).
+    """Return the filter for a machine as classic BPF, see seccomp(2).
 
     Raises:
-        OSError: the machine's system calls are not known here.
+        OSError: The system calls of this machine are not known here.
     """
     if machine not in _MACHINES:
         raise OSError(errno.ENOSYS, f"there is no seccomp filter for {machine}")
@@ -77,9 +78,9 @@ def build(machine: str) -> bytes:
     ]
     for numbers in _DENIED.values():
         steps += _refusing(numbers[column])
-    # clone3 has its flags where a filter cannot look; the C library then falls back to clone.
+    # clone3 passes its flags in memory, which a filter cannot read. ENOSYS makes the C library fall back to clone.
     steps += _refusing(_CLONE3[column], errno.ENOSYS)
-    steps += _refusing(_MEMFD_CREATE[column], errno.ENOSYS)  # its memory would be in no process's account
+    steps += _refusing(_MEMFD_CREATE[column], errno.ENOSYS)  # no process's account would include its memory
     steps += [
         _step(_EQUAL, _CLONE[column], 0, 3),
         _step(_LOAD, _FIRST_ARGUMENT_AT),
@@ -106,10 +107,10 @@ _c_prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def enter() -> None:
-    """Put this process and its children under the filter for good; `no_new_privs` must be set.
+    """Install the filter irrevocably, for this process and its children. `no_new_privs` must be set.
 
     Raises:
-        OSError: the kernel refused, or the machine is not known.
+        OSError: The kernel refused it, or the machine is not known.
     """
     if not _filter:
         build(os.uname().machine)

@@ -1,4 +1,4 @@
-"""What is done with a program, by the mode of its job. To add one: a module with `carry_out`, and a line in `MODES`."""
+"""The modes of running a program. To add one, write a module with `carry_out` and add a line to `MODES`."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Calls: one process answers the cases one by one; after one that ended or hit a limit a fresh one goes on."""
+"""Calls: one process answers the cases one by one. If it ends or exceeds a limit, a new one continues."""
 
 import signal
 from dataclasses import replace
@@ -20,12 +20,12 @@ _LOAD_ENDS = {
     Answer.OUT_OF_MEMORY: End.MEMORY_LIMIT,
     Answer.NOT_COMPILED: End.NOT_COMPILED,
 }
-"""What an answer means: to a question, and while the module is loaded."""
+"""The meaning of an answer: to a call, and while the module is being loaded."""
 _EXPECTED = frozenset({None, Answer.READY, Answer.LEFT_PROCESSES, *_ENDS, *_LOAD_ENDS})
 
 
 def carry_out(processes: Processes) -> None:
-    """Answer all cases, until the budget is used up."""
+    """Run all cases, until the budget is used up."""
     cases = len(processes.job.calls)
     zygote = processes.box.zygote
     limits = processes.limits(zygote, cpu_total_s=processes.job.limits.time_limit_s * cases)
@@ -45,7 +45,7 @@ def carry_out(processes: Processes) -> None:
 
 
 class _Calls:
-    """One process while it answers cases."""
+    """The cases that one process answers."""
 
     def __init__(self, processes: Processes, process: Process) -> None:
         self._processes = processes
@@ -57,7 +57,7 @@ class _Calls:
         processes.spending.follow(process)
 
     def answer_from(self, index: int) -> int:
-        """Give the process the cases from `index` on and tell a fact for each; return the case to go on with."""
+        """Send the process the cases from `index` on, report a fact for each, and return the case to continue with."""
         if not self._load(index):
             return len(self._calls)
         for case in range(index, len(self._calls)):
@@ -79,7 +79,7 @@ class _Calls:
         return len(self._calls)
 
     def _load(self, index: int) -> bool:
-        """Wait until the module is loaded. What goes wrong then would go wrong for every case: all get that fact."""
+        """Wait until the module is loaded. A failure would be the same for every case, so all of them get this fact."""
         answer = self._wait()
         if answer is not None and answer[0] == Answer.READY and not self._process.channel.ahead:
             if not self._box.by_uids:
@@ -92,25 +92,25 @@ class _Calls:
             fact = self._end_of_process(index)
         self._tell(fact)
         for case in range(index + 1, len(self._calls)):
-            self._tell(replace(fact, index=case, time_s=0.0, wall_s=0.0))  # it was loaded once
+            self._tell(replace(fact, index=case, time_s=0.0, wall_s=0.0))  # the time for loading counts once
         return False
 
     def _wait(self) -> tuple[int, bytes] | None:
-        """Wait for the next answer; None if the process ends without."""
+        """Wait for the next answer. Return None if the process ends without one."""
         process = self._process
         while True:
             answer = process.channel.take()
             if answer is not None and answer[0] == Answer.LEFT_PROCESSES:
-                self._left_processes = True  # it has ended, and its end comes next
+                self._left_processes = True  # the program has ended, and its status comes next
                 continue
             if answer is not None or process.ended is not None or process.killed_for:
                 return answer if process.killed_for is None else None
             if process.channel.ended or process.channel.next_kind not in _EXPECTED:
-                process.kill()  # it has closed its channel, or writes there what is no answer: none is to come
+                process.kill()  # it has closed its channel or writes garbage to it: no answer can follow
             self._box.turn()
 
     def _fact(self, case: int, end: End, *, value: bytes = b"", message: str = "") -> TestFacts:
-        """Return a fact with what the case used; a case that took its time is looked at more closely."""
+        """Return a fact with the case's usage. A case that took longer is measured more closely."""
         process = self._process
         wall_s = process.wall_s
         time_s = process.test_cpu_s(closely=wall_s > CLOSER_LOOK_S) if process.ended is None else process.end_cpu_s()
@@ -141,7 +141,7 @@ class _Calls:
         return fact
 
     def _end_of_process(self, case: int) -> TestFacts:
-        """Return how the process ended that owed an answer."""
+        """Return the fact for a case whose process ended before it had answered."""
         process = self._process
         self._processes.end(process)
         killed = self._box.clean((0,))

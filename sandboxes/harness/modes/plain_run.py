@@ -1,7 +1,8 @@
-"""One run of tests in plain Python: they share a fresh process with the program, under all the other walls.
+"""One run of tests in plain Python: they share a new process with the program, inside all the other walls.
 
-Everything that such a process tells may be forged by the program. So only tests that are asked for can be told of, each
-of them starts the clocks once, and what is not told has not passed: the run can take credit away and give none.
+The program can forge everything that this process reports. So only requested tests can be reported, each of them
+restarts the clocks only once, and a test that is not reported has not passed. Such a run can take credit away, but
+never give any.
 """
 
 import re
@@ -23,14 +24,14 @@ MAX_NEW_FAILURES = 100
 MAX_ID_CHARS = 1000
 MAX_MESSAGE_CHARS = 2500
 MAX_TIME_S = 1e6
-"""Of what such a process tells without being asked, at most so much is passed on."""
+"""Maxima for what such a process can report. Anything beyond them is cut off or ignored."""
 MAX_TESTS = 1000
-"""How many tests may be told, and start the clocks anew, where it is not known which tests there are."""
+"""How many tests can be reported, and restart the clocks, if the list of tests is not known in advance."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What the process may use for the tests' own part, beside what the program may use."""
+    """What the process can use for the tests' own code, in addition to the program's limits."""
 
     cpu_s: float
     wall_s: float
@@ -41,8 +42,11 @@ class Allowance:
 
 
 class PlainRun:
-    """One process that holds both tests and program. `wanted` are the only tests of interest, by the ids under which
-    they were `collected` before; None for all. `collected` holds afterwards what the process says there is."""
+    """One process that contains both tests and program.
+
+    `wanted` limits the run to some tests, given by the ids under which an earlier run `collected` them; None means all.
+    Afterwards, `collected` is the list of tests that the process has claimed.
+    """
 
     def __init__(
         self,
@@ -72,7 +76,7 @@ class PlainRun:
         self.message = ""
 
     def carry_out(self) -> "PlainRun":
-        """Run the tests in the empty box; the process has ended when it returns, and its files are still there."""
+        """Run the tests in the empty box. When this returns, the process has ended, but its files still exist."""
         self._processes.folder.prepare()
         process = self._start()
         process.spending = self._spending
@@ -117,7 +121,7 @@ class PlainRun:
         return self._processes.start(orders, limits, zygote=self._zygote)
 
     def _read_reports(self, process: Process) -> list[TesterTest]:
-        """Take what came, and return the tests among it."""
+        """Process new reports, and return the tests among them."""
         told: list[TesterTest] = []
         for kind, payload in process.answers():
             if kind != Answer.REPORT:
@@ -177,10 +181,10 @@ class PlainRun:
             self.end = End.LOST
             self.message = self._unusable or f"the process ended before its tests. {process.message()[-500:]}".strip()
 
-    # What it means for the run across the wall
+    # Consequences for the run across the wall
 
     def confirm(self, test: TesterTest) -> TesterTest:
-        """Return what a test that passed across the wall comes to: it has passed if it passed here as well."""
+        """Return the final outcome of a test that passed across the wall: it passes if it passed here as well."""
         found = self.outcomes.get(test.id)
         if found is None:
             message = f"{ONLY_ACROSS}: {self.message or 'it did not run'}"
@@ -191,7 +195,7 @@ class PlainRun:
         return replace(test, outcome=outcome, message=f"{ONLY_ACROSS}: {found.message}")
 
     def new_failures(self, known: Collection[str]) -> list[TesterTest]:
-        """Return what failed here and was no test across the wall: statements of the tests that are to run through."""
+        """Return failures that were not tests across the wall: statements that must succeed without being tests."""
         return [
             replace(test, message=f"{ONLY_ACROSS}: {test.message}")
             for test in self.outcomes.values()
@@ -200,7 +204,7 @@ class PlainRun:
 
 
 def _cleaned(test: TesterTest) -> TesterTest:
-    """Return what was told with texts and numbers as they may be passed on, whoever wrote them."""
+    """Return a report with texts and numbers limited to safe values, since the program may have written it."""
     time_s = test.time_s if 0 <= test.time_s < MAX_TIME_S else 0.0
     return TesterTest(
         id=_text(test.id, MAX_ID_CHARS),

@@ -1,12 +1,14 @@
-"""Tests that share a process with the program, for the tests that patch or inspect it from within.
+"""Tests that share a process with the program, for tests that patch or inspect it from within.
 
-Nothing that such a process tells can be believed by itself. So the tests are run several times, each time in a fresh
-process in an empty box, from copies in which every test is by a coin as written, or expects something else. The coins
-were drawn before, outside of the box, and there is no channel from one run to the next. A test has passed if all its
-unchanged copies passed and all its changed ones failed: who forges or steals must guess each coin. A test that has
-nothing to change counts by its own word alone, which its `guard` says.
+Theory of operation. A report from such a process proves nothing by itself: the program can forge it, or read the
+expected values and return them. So the tests run several times, each time in a new process in an empty box, from
+copies in which a coin toss decides for each test whether it is unchanged or must fail. The coins were tossed beforehand
+and outside the box, and nothing passes from one run to the next. A test passes if all its unchanged copies pass and all
+its changed copies fail. So a program that forges reports or steals expected values has to guess every coin. A test
+that has nothing to change counts by its plain report, and its `guard` says so.
 
-Which tests there are is found out before, with no submission near; a test that is not told of has not passed.
+The list of tests is determined beforehand, in a process without the submission. A test that is not reported has not
+passed.
 """
 
 from collections import Counter
@@ -32,14 +34,14 @@ ALLOWANCE = Allowance(
     output_bytes=MIXED_OUTPUT_BYTES,
     cpu_total_s=TOTAL_CPU_S,
 )
-"""What tests of ordinary size use by themselves, beside what the program may use for each of them."""
+"""What tests of ordinary size need for themselves, in addition to the program's limits."""
 PASSED_A_TWIN = "it passed, and so did a copy of the test that expects something else"
 _FAILURES = (TestOutcome.FAILED, TestOutcome.ERROR)
-_Key = tuple[str, int]  # the test without its parameters, and its place among them
+_Key = tuple[str, int]  # the test's id without parameters, and its position among those with the same id
 
 
 def carry_out(processes: Processes) -> TesterFacts:
-    """Run every copy of the tests, as long as any test can still pass, and return the facts."""
+    """Run all copies of the tests, as long as any test can still pass, and return the facts."""
     listing = list_tests(processes)
     if listing.unusable:
         return TesterFacts(tests=(), finished=True, broken=listing.unusable)
@@ -55,10 +57,10 @@ def carry_out(processes: Processes) -> TesterFacts:
 
 @dataclass
 class _Row:
-    """What is known of one test."""
+    """What is known about one test."""
 
     test_id: str
-    outcome: TestOutcome | None = None  # None as long as it may pass
+    outcome: TestOutcome | None = None  # None as long as it can still pass
     message: str = ""
     end: End | None = None
     time_s: float = 0.0
@@ -67,7 +69,7 @@ class _Row:
 
 @dataclass
 class Ledger:
-    """What the runs have told so far. `twinned` are the tests that have something to change."""
+    """The results of the runs so far. `twinned` are the tests that have something to change."""
 
     listing: Listing
     twinned: frozenset[str]
@@ -86,10 +88,11 @@ class Ledger:
         return any(row.outcome is None for row in self.rows.values())
 
     def take(self, run: PlainRun, twin: TwinRun, is_first: bool) -> None:
-        """Take what one run came to."""
+        """Add the results of one run."""
         told = _by_place(run)
         for key, test in told.items():
-            # Of a listed test more rows may come to light in the first run only, of what is not listed only failures.
+            # New rows of a listed test count in the first run only. Of unlisted tests, only failures count: otherwise a
+            # program could invent tests that pass.
             if (is_first and self._origin(key[0])) or test.outcome in _FAILURES:
                 self.rows.setdefault(key, _Row(test.id))
         for key, row in self.rows.items():
@@ -97,7 +100,7 @@ class Ledger:
                 self._judge(row, told.get(key), run, changed=self._origin(key[0]) in twin.changed)
 
     def _origin(self, test_id: str) -> str:
-        """Return the listed test that a test is; of one that a class inherits, that of the class above; or nothing."""
+        """Return the listed test that a test belongs to (the base class's for an inherited one), or an empty string."""
         base = base_of(test_id)
         if test_id in self.listing.ids or base in self.listing.ids:
             return base
@@ -123,7 +126,7 @@ class Ledger:
                 row.message = test.message
 
     def facts(self) -> TesterFacts:
-        """Return what all runs together say."""
+        """Return the conclusion of all runs."""
         tests = [
             TesterTest(
                 id=row.test_id,
@@ -155,7 +158,7 @@ def _method(test_id: str) -> str:
 
 
 def _by_place(run: PlainRun) -> dict[_Key, TesterTest]:
-    """Return what was told by each test's place: the text of a row of parameters is another one in a changed copy."""
+    """Return outcomes by position among equal ids: the text of a row of parameters differs in a changed copy."""
     seen: Counter[str] = Counter()
     places: dict[str, _Key] = {}
     for test_id in dict.fromkeys((*run.collected, *run.outcomes)):

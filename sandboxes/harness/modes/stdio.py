@@ -1,4 +1,4 @@
-"""Programs that read and write: a fresh process for each run, and a fact for each."""
+"""Programs that read stdin and write stdout: a new process and a fact for each run."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from sandboxes.protocol.job import Run
 
 
 def carry_out(processes: Processes) -> None:
-    """Run the program with each input, until its source turns out not to be a program or the budget is used up."""
+    """Run the program with each input, until its source proves invalid or the budget is used up."""
     for index, run in enumerate(processes.job.runs):
         fact = _over_budget(processes, index) if processes.spending.is_used_up else _run(processes, index, run)
         processes.box.service.tell(fact)
@@ -59,7 +59,7 @@ def _run(processes: Processes, index: int, run: Run) -> TestFacts:
         if fact.end is not End.OUTPUT_LIMIT:
             room = limits.output_bytes - sum(output.total for output in process.outputs)
             fact = replace(fact, files=folder.fetch(run.fetch, orders.uid, room))
-        if index + 1 < len(job.runs):  # what the last one left goes with the job
+        if index + 1 < len(job.runs):  # after the last run, the reset at the end of the job does this
             folder.restore() if shared else processes.remove_files()
         return fact
     finally:

@@ -1,11 +1,12 @@
-"""Tests of their own: the program in one process, its tests in another, a socket between them; then both in one.
+"""Test code: the program in one process, its tests in another, and a socket between them; then both in one process.
 
-Across the wall the tester tells over its own channel what each test came to. Each such report also starts the clocks of
-the program anew, so the time limit is that of one test. The program is killed when the tests are over; the tester has
-limits of its own, for it is test code and may hang as well, which is never taken for a test that passed.
+Theory of operation. Across the wall, the tester reports each outcome over its own channel, which the program cannot
+reach. Each report also restarts the program's clocks, so time limits apply to single tests. When the tests are over,
+the program is killed. The tester has its own limits: test code can hang too, and that never counts as passed.
 
-What passed is run once more in plain Python, tests and program in one fresh process, after everything of the first run
-is gone. What that process tells may be forged, so it can only take credit away. See `plain_run`.
+Tests that passed run once more in plain Python, with tests and program together in a new process, after the first run
+has been cleaned up completely. The program can forge what this process reports, so this run can only take credit away.
+See `plain_run`.
 """
 
 import os
@@ -40,7 +41,7 @@ from sandboxes.protocol.records import BrokenRecord
 from sandboxes.protocol.report import Collected, Finished, Lied, Report, Unusable, from_payload
 
 LAST_WORDS_S = 10.0
-"""How long the tester may go on after the program is gone."""
+"""How long the tester can continue after the program has ended."""
 CLOSER_LOOK_S = 0.05
 DECIDED = "an operator of the submission's own class decided this test"
 PASSED_A_TWIN = f"{DECIDED}, and a copy of the test that expects something else passed too"
@@ -50,20 +51,20 @@ NO_TWIN = (
     "`process: shared` it counts by plain Python alone"
 )
 _EXECUTES = re.compile(r"(?<![\w.])(?:eval|exec|compile)\(|\b(?:pickle|marshal|runpy|dill)\b")
-"""What in tests may execute what the submission gives them: then its word is taken only for what a copy denies."""
+"""Test code that might execute text from the submission. Its tests then count only if a changed copy fails."""
 ALL_LEFT_OUT = "their author has marked every one of them to be skipped"
 TESTER_ENV = {"PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1"}
-"""So that a Python which the tests start imports nothing from a folder in which the program can write."""
+"""Prevents a Python started by the tests from importing files of the program from a folder it can write to."""
 
 
 def carry_out(processes: Processes) -> None:
-    """Run the tests and tell one fact about all of them."""
+    """Run the tests and report one fact about all of them."""
     facts = shared.carry_out(processes) if processes.job.twins else _carry_out_apart(processes)
     processes.box.service.tell(facts)
 
 
 def _carry_out_apart(processes: Processes) -> TesterFacts:
-    """Run the tests across the wall, and what passed once more in plain Python."""
+    """Run the tests across the wall, and those that passed once more in plain Python."""
     wall = _WallRun(processes, processes.job.tests)
     facts = wall.carry_out()
     passed = _passed(facts)
@@ -84,7 +85,7 @@ def _passed(facts: TesterFacts) -> tuple[str, ...]:
 
 
 def _confirmed(facts: TesterFacts, plain: PlainRun) -> TesterFacts:
-    """Return what is left of the facts: a test has passed if it passed in both runs."""
+    """Return the combined facts: a test passes if it passed in both runs."""
     tests = [plain.confirm(test) if test.outcome is TestOutcome.PASSED else test for test in facts.tests]
     tests += plain.new_failures({test.id for test in tests})
     signals = set(facts.signals)
@@ -96,8 +97,11 @@ def _confirmed(facts: TesterFacts, plain: PlainRun) -> TesterFacts:
 def _with_twins(
     processes: Processes, facts: TesterFacts, doubtful: Mapping[str, Twin], collected: tuple[str, ...]
 ) -> TesterFacts:
-    """Run copies of tests that an operator of the submission decided, copies that expect something else: a submission
-    that passes one of them has lied. What cannot be changed does not count here."""
+    """Run changed copies of the doubtful tests, that is, of those that an operator of the submission decided.
+
+    Every honest submission fails a changed copy. One that passes it has lied, and no test counts. A doubtful test
+    without anything to change fails if it needs such a proof.
+    """
     copies = processes.job.apart
     changeable = {test_id for copy in copies for test_id in copy.changed}
     failed_to_deny: dict[str, str] = {
@@ -149,7 +153,10 @@ class _WallRun:
         wanted: tuple[str, ...] | None = None,
         collected: tuple[str, ...] = (),
     ) -> None:
-        """`wanted` are the only tests of interest, by the ids under which they were `collected`; None for all."""
+        """Prepare a run of the tests in `files`.
+
+        `wanted` limits it to some tests, given by the ids under which an earlier run `collected` them; None means all.
+        """
         self._processes = processes
         self._files = dict(files)
         self._wanted = wanted
@@ -164,7 +171,7 @@ class _WallRun:
         self._gone_since_s: float | None = None
 
     def carry_out(self) -> TesterFacts:
-        """Run the tests across the wall; both processes have ended when it returns."""
+        """Run the tests across the wall. Both processes have ended when this returns."""
         program_zygote = self._box.zygote_with(PROGRAM_MODULES)
         self.tester_zygote = tester_zygote(self._processes)
         for_program, for_tester = socket.socketpair()
@@ -192,7 +199,7 @@ class _WallRun:
         return self._facts()
 
     def _orders(self, role: Role, **more: Any) -> Orders:
-        """Return the orders of one side. With namespaces each has folders of its own, but for the temporary one."""
+        """Return the orders of one side. With namespaces, each has its own folders except for the temporary one."""
         own = tuple(folder for folder in WRITABLE_FOLDERS if folder != TEMPORARY_FOLDER)
         return self._processes.orders(role, writable=own, working_folder=SHARED_FOLDER, **more)
 
@@ -214,14 +221,14 @@ class _WallRun:
         return self._processes.start(orders, limits, link=link, zygote=zygote)
 
     def _pids_of_program(self) -> list[int]:
-        """Return the processes of the program: not those of the tester, nor the box's own."""
+        """Return the pids of the program's processes, without the tester's and the box's own."""
         others = other_pids(self._box.reset.known)
         if self._box.by_uids:
             return [pid for pid in others if pid == self._program.pid or uid_of(pid) == self._program.uid]
         return relatives(self._program.pid, others)
 
     def allowance(self) -> Allowance:
-        """Return what the tester used by itself: a process that does both may use it beside what the program may."""
+        """Return what the tester itself used. A process that does both gets this on top of the program's limits."""
         ended = self._tester.ended
         assert ended is not None
         return Allowance(
@@ -233,8 +240,8 @@ class _WallRun:
             cpu_total_s=TOTAL_CPU_S,
         )
 
-    # The budget of all tests: a run tells the meter which two processes work for it, when it begins, when a test is
-    # over, and how many tests there are.
+    # The budget of all tests: a run registers its two processes with the meter, and reports when a test ends and how
+    # many tests there are.
 
     def _follow(self, program: Process, tester: Process) -> None:
         program.spending = self._processes.spending
@@ -243,7 +250,7 @@ class _WallRun:
     # While the tests run
 
     def _watch(self) -> None:
-        """Follow the tests until the tester has ended."""
+        """Follow the tests until the tester ends."""
         while self._tester.ended is None:
             self._read_reports()
             if self._program.ended is not None and self._gone_since_s is None:
@@ -263,7 +270,7 @@ class _WallRun:
                 continue
             try:
                 self._take(from_payload(payload), told)
-            except BrokenRecord:  # the test code has written to the channel: nothing it says from here on counts
+            except BrokenRecord:  # the test code has written to the channel: nothing on it counts from here on
                 self._forged = True
                 self._tester.kill()
         if told:
@@ -285,7 +292,7 @@ class _WallRun:
                 self._finished = report
 
     def _begin_next_test(self) -> float:
-        """Return the CPU seconds that were used since this was last called."""
+        """Restart the clocks, and return the CPU seconds used since the last call."""
         cpu_s = self._processes.spending.count(last=False).cpu_s
         for process in (self._program, self._tester):
             if process.ended is None:
@@ -319,7 +326,7 @@ class _WallRun:
         )
 
     def _program_end(self) -> tuple[End | None, str]:
-        """Return what ended the program before its tests were over, if anything did, with a sentence."""
+        """Return what ended the program before its tests were over, if anything, and a sentence about it."""
         program, tester = self._program, self._tester
         answers = dict(program.answers())
         if Answer.NOT_COMPILED in answers:
@@ -337,6 +344,6 @@ class _WallRun:
 
 
 def _make_shared_folder() -> None:
-    """Make the folder in which both sides start and work: what one makes there the other may change and remove."""
+    """Create the common working folder of both sides, where each can change and remove the other's files."""
     os.mkdir(SHARED_FOLDER)
     os.chmod(SHARED_FOLDER, 0o777)

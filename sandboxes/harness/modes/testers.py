@@ -1,4 +1,4 @@
-"""What all ways to run tests have in common: warm interpreters, limits, and how to find out which tests there are."""
+"""The common part of all ways to run tests: warm interpreters, limits, and listing the tests."""
 
 import os
 import secrets
@@ -28,26 +28,26 @@ TESTER_MODULES = {
         "sandboxes.harness.child.open_files",
     ),
 }
-"""What the processes of a test have imported before they are forked."""
+"""The modules that the processes of a test have imported before they are forked."""
 TOTAL_CPU_S = 3600.0
-"""What one process may use for all its tests together; it is only the net below the limit of each test."""
+"""The CPU limit of one process for all its tests together. It is only the safety net below the limit of each test."""
 TESTER_CPU_S = 30.0
-"""What test code may use for one test beyond what the program may: for data it makes or compares."""
+"""The CPU time that test code can use for one test beyond the program's limit, to generate or compare data."""
 TESTER_WALL_S = 30.0
 TESTER_MEMORY_MB = 1024
 TESTER_PROCESSES = 64
 TESTER_OUTPUT_BYTES = 256 * MIB
 MIXED_OUTPUT_BYTES = 16 * MIB
-"""What tests may write for each test in a process that they share with the program."""
+"""How much tests can write per test in a process that they share with the program."""
 
 
 def tester_zygote(processes: Processes) -> Zygote:
-    """Return the warm interpreter that the job's tests are run in."""
+    """Return the warm interpreter for the job's tests."""
     return processes.box.zygote_with(TESTER_MODULES[processes.job.mode])
 
 
 def tester_limits(own: ProcessLimits, zygote: Zygote) -> ProcessLimits:
-    """Return what a process may use that runs test code alone, for a program with limits of its `own`."""
+    """Return the limits of a process that runs only test code; `own` are the program's limits."""
     return ProcessLimits(
         cpu_s=own.cpu_s + TESTER_CPU_S,
         wall_s=own.wall_s + TESTER_WALL_S,
@@ -62,8 +62,11 @@ def tester_limits(own: ProcessLimits, zygote: Zygote) -> ProcessLimits:
 
 @dataclass
 class Listing:
-    """Which tests there are. A test stands in `ids` once for each row of parameters that is written out; `marked` are
-    those that a mark of their author's may leave out. `unusable` says why the tests are of no use, if they are."""
+    """The list of tests.
+
+    A test occurs in `ids` once for each row of parameters that is written out. `marked` are the tests that their
+    author's marks can exclude. `unusable` says why the test code is unusable, if it is.
+    """
 
     ids: tuple[str, ...] = ()
     marked: set[str] = field(default_factory=set)
@@ -71,7 +74,7 @@ class Listing:
 
 
 def list_tests(processes: Processes) -> Listing:
-    """Find out which tests there are, in a process that never sees the submission."""
+    """List the tests, in a process that never sees the submission."""
     job, zygote = processes.job, tester_zygote(processes)
     folder = os.path.join(TESTER_FOLDER, secrets.token_hex(8))
     tests = TestOrders(mode=job.mode, files=job.tests, module=job.module, entry_point=job.entry_point, folder=folder)

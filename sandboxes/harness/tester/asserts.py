@@ -1,9 +1,9 @@
-"""Runs `assert` code: gives it the submission's names, and runs one test after the other; `plan` says what is a test.
+"""Run `assert` code: provide the submission's names, and run one test after the other. `plan` decides what is a test.
 
-The tests have a namespace of their own, which starts with the names of the submission that they use and nowhere bind;
-so neither side can overwrite what the other defines. What has nothing to do with the submission and stands before its
-first use is carried out before the submission is loaded: the tests are broken if that fails, or if they cannot be
-compiled or hold no test. Whatever fails later is a failed test.
+The tests have their own namespace. It starts with those names of the submission that they use but never bind, so
+neither side can overwrite the other's definitions. Statements before the first use of the submission run before it is
+loaded. If one of them fails, if the code cannot be compiled, or if it contains no test, the test code is unusable.
+Every later failure is a failed test.
 """
 
 import ast
@@ -74,7 +74,7 @@ def _read(tree: ast.Module, orders: TestOrders) -> tuple[Plan, Provided]:
 
 
 def _namespace() -> dict[str, Any]:
-    """Make the module of the tests: they are the program that runs, and the submission is what they import."""
+    """Create the module of the tests. It is `__main__`, because the tests are the program and import the submission."""
     module = types.ModuleType("__main__")
     module.__file__ = FILE
     sys.modules["__main__"] = module
@@ -82,10 +82,10 @@ def _namespace() -> dict[str, Any]:
 
 
 class _NoteLeft(ast.NodeTransformer):
-    """Makes a failing `assert left == right` leave its left value where the message finds it."""
+    """Makes a failing `assert left == right` store its left value for the message."""
 
     def visit_Assert(self, node: ast.Assert) -> ast.Assert:
-        """Rewrite one assert: `assert (@left := left) == right`, and `@line` to tell whose left value it is."""
+        """Rewrite one assert to `assert (@left := left) == right`; `@line` records which assert the value is from."""
         test = node.test
         if isinstance(test, ast.Compare) and len(test.ops) == 1 and not _has_own_scope(test):
             line = ast.NamedExpr(ast.Name("@line", ast.Store()), ast.Constant(node.lineno))
@@ -104,7 +104,11 @@ def _compile(nodes: tuple[ast.stmt, ...], flags: int) -> types.CodeType:
     tree = ast.fix_missing_locations(_NoteLeft().visit(ast.Module(list(nodes), [])))
     try:
         return compile(tree, FILE, "exec", flags, dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError) as error:  # what only the compiler finds, for instance `return`
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+    ) as error:  # errors that only the compiler finds, such as a top-level `return`
         raise TestsUnusable(f"line {nodes[0].lineno}: {describe(error)}") from None
 
 
@@ -117,7 +121,7 @@ def _carry_out_early(step: Step, code: types.CodeType, names: dict[str, Any]) ->
 
 
 def _is_quiet_exit(error: BaseException) -> bool:
-    """Whether the tests themselves have ended with success: `sys.exit(0)`."""
+    """Return whether the tests have ended themselves successfully, as by `sys.exit(0)`."""
     if not isinstance(error, SystemExit) or error.code not in (None, 0):
         return False
     trace = error.__traceback__
@@ -127,7 +131,7 @@ def _is_quiet_exit(error: BaseException) -> bool:
 
 
 class _Runner:
-    """Carries out what the plan says. `wanted` are the only tests of interest, if not all are."""
+    """Executes the plan. `wanted` limits it to some tests; None means all."""
 
     def __init__(
         self,
@@ -144,7 +148,7 @@ class _Runner:
         self._wanted = None if wanted is None else set(wanted)
 
     def carry_out(self, plan: Plan, compiled: list[types.CodeType], first: int) -> None:
-        """Carry out the statements from number `first` on, as far as any test of interest needs them."""
+        """Execute the statements from number `first` on, as far as any wanted test needs them."""
         last = len(plan.steps)
         if self._wanted is not None and not self._wanted.issuperset(plan.ids) and self._wanted.isdisjoint(plan.later):
             last = 1 + max((i for i, step in enumerate(plan.steps) if step.test_id in self._wanted), default=-1)
@@ -178,7 +182,7 @@ class _Runner:
             asyncio.run(result)
 
     def _candidate(self, entry_point: str) -> Any:
-        """Return the function, or what calls a method of a fresh instance each time."""
+        """Return the function, or a function that calls a method of a new instance each time."""
         first, _, method = entry_point.partition(".")
         if first not in self._found:
             raise NameError(f"name {first!r} is not defined", name=first)
@@ -205,7 +209,7 @@ class _Runner:
 
 
 def _run_method(case: Any, method: str, is_marked: bool) -> None:
-    """Run one method of a TestCase with its fixtures; raise if it was not passed."""
+    """Run one method of a TestCase with its fixtures, and raise if it did not pass."""
     import unittest
 
     result = unittest.TestResult()

@@ -1,10 +1,12 @@
-"""Follows through test code what came from the submission: which statement depends on it, and which one judges it.
+"""Follow through test code what came from the submission: which statements depend on it, and which ones judge it.
 
-Names at the top are followed in the order of the statements. A statement depends on the submission if it reads a name
-that holds something of it, or a function that does, or what lies outside of Python (files, streams, the environment)
-once the submission was used. Whatever takes part in such a statement may have been changed by it, so all its variables
-count from then on. It errs to one side: to take too much for the submission's doing lets a test count that proves
-little; to take too little would leave out one that proves something.
+Top-level names are followed in the order of the statements. A statement depends on the submission if it reads a name
+that holds something from it, calls a function that does, or reads something outside of Python (files, streams, the
+environment) after the submission was used. Such a statement can change every object that takes part in it, so all its
+variables depend on the submission from then on.
+
+The analysis is deliberately one-sided. If it assumes too much dependence, a test counts that proves little. If it
+assumed too little, a test would be omitted that proves something.
 """
 
 import ast
@@ -63,7 +65,7 @@ PURE_MODULES = frozenset(
         "uuid",
     ]
 )
-"""Modules that tests compute with; any other one may see what a submission did outside of Python."""
+"""Modules that only compute. Any other module could observe what a submission did outside of Python."""
 _BUILTINS = frozenset(dir(builtins))
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _SEES_ALL = frozenset({"globals", "locals", "vars", "dir", "eval", "exec", "__import__", "open", "input"})
@@ -73,31 +75,33 @@ _FAILURES = frozenset({"AssertionError", "Exception", "SystemExit", "RuntimeErro
 
 @dataclass(frozen=True)
 class _Defined:
-    """A function or a class of the tests: what it uses, and whether it fails when something is wrong."""
+    """A function or class of the tests: what it uses, and whether it can fail as an assertion does."""
 
     uses: frozenset[str]
-    mentions: bool  # it names the submission's module in an import or a text
-    outside: bool  # it uses a module that sees what lies outside of Python
+    mentions: bool  # it names the submission's module in an import or a string
+    outside: bool  # it uses a module that can observe things outside of Python
     judges: bool
     is_class: bool
 
 
 @dataclass
 class Flow:
-    """What is known of the names at the top of one file while its statements are followed.
+    """What is known about the top-level names of one file while its statements are followed.
 
-    `module` is the submission's; `held` are the names that hold something of it.
+    `module` is the submission's module, and `held` are the names that hold something from it.
     """
 
     module: str
     held: set[str]
     used: bool = False
-    """Whether the submission has been used by a statement so far."""
+    """Whether any statement so far has used the submission."""
     _defined: dict[str, _Defined] = field(default_factory=dict)
-    _modules: dict[str, bool] = field(default_factory=dict)  # imported names: whether they see what lies outside
+    _modules: dict[str, bool] = field(
+        default_factory=dict
+    )  # imported names: whether they can observe things outside of Python
 
     def follow(self, node: ast.stmt) -> bool:
-        """Take the next statement at the top; return whether it depends on the submission."""
+        """Process the next top-level statement, and return whether it depends on the submission."""
         parts = list(parts_at_once([node]))
         loaded = _read_by(node)
         depends = self._depends(loaded, [] if isinstance(node, _IMPORTS) and not self._mentions(parts) else parts)
@@ -111,7 +115,7 @@ class Flow:
         return depends
 
     def _bound_by(self, node: ast.stmt) -> set[str]:
-        """Return the names that the statement binds; of several imports those of the submission."""
+        """Return the names that the statement binds; for an import of several modules, only the submission's."""
         if not isinstance(node, ast.Import):
             return bound_at_top(node)
         own = [alias for alias in node.names if self.is_named(alias.name)]
@@ -123,7 +127,7 @@ class Flow:
         return self.used and self._sees_outside(loaded, parts)
 
     def is_from_submission(self, names: Iterable[str]) -> bool:
-        """Whether one of these names holds something of the submission, or reaches what does."""
+        """Return whether one of these names holds something from the submission, or reaches a name that does."""
         reached = self._reached(names)
         if not self.held.isdisjoint(reached):
             return True
@@ -131,13 +135,13 @@ class Flow:
         return any(one.mentions or (self.used and one.outside) for one in known)
 
     def judges(self, node: ast.AST) -> bool:
-        """Whether a statement fails when something is wrong: it asserts, raises, or calls what does."""
+        """Return whether a statement judges: it asserts, raises, or calls something that does."""
         if _fails(parts_at_once([node]), any_raise=True):
             return True
         return any(self._defined[name].judges for name in self._reached(_read_by(node)) if name in self._defined)
 
     def function_depends(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-        """Whether a function of the tests, when it is run after all statements at the top, uses the submission."""
+        """Return whether a function of the tests uses the submission if it runs after all top-level statements."""
         parts = list(parts_at_once(body_of(function)))
         self.used, before = True, self.used
         try:
@@ -148,7 +152,7 @@ class Flow:
     # Details
 
     def _reached(self, names: Iterable[str]) -> set[str]:
-        """Return `names` and all that the functions and classes among them use."""
+        """Return `names` and everything that the functions and classes among them use."""
         found: set[str] = set()
         waiting = list(names)
         while waiting:
@@ -160,7 +164,7 @@ class Flow:
         return found
 
     def _is_variable(self, name: str) -> bool:
-        """Whether a statement that depends on the submission may have changed what the name holds."""
+        """Return whether a statement that depends on the submission can have changed the object with this name."""
         if name in self._defined:
             return self._defined[name].is_class
         return name not in self._modules and name not in _BUILTINS
@@ -176,7 +180,7 @@ class Flow:
         return False
 
     def is_named(self, text: str) -> bool:
-        """Whether a text names the submission's module."""
+        """Return whether a string names the submission's module."""
         return self.module in text and re.search(rf"\b{re.escape(self.module)}\b", text) is not None
 
     def _sees_outside(self, loaded: Iterable[str], parts: Iterable[ast.AST]) -> bool:
@@ -185,7 +189,7 @@ class Flow:
         return any(_imports_outside(part) for part in parts)
 
     def _note(self, parts: list[ast.AST], depends: bool) -> None:
-        """Note what the statement imports and defines."""
+        """Record what the statement imports and defines."""
         for part in parts:
             if isinstance(part, (ast.Import, ast.ImportFrom)):
                 for alias in part.names:
@@ -201,7 +205,7 @@ class Flow:
                 self._define_lambda(part.id, parts)
 
     def _define_lambda(self, name: str, parts: list[ast.AST]) -> None:
-        """Let a variable that holds a lambda reach what that uses, and forget what the name stood for before."""
+        """Record that a variable holds a lambda, with the names that it uses, replacing the variable's old meaning."""
         uses = frozenset().union(*(from_outside(part) for part in parts if isinstance(part, ast.Lambda)))
         self._defined.pop(name, None)
         if uses:
@@ -224,7 +228,7 @@ class Flow:
 
 
 def _read_by(node: ast.AST) -> set[str]:
-    """Return the names that a statement reads, those in its lambdas included, which may be called at any time."""
+    """Return the names that a statement reads, including those in its lambdas, which can be called at any time."""
     lambdas = [part for part in parts_at_once([node]) if isinstance(part, ast.Lambda)]
     return loaded_at_once(node).union(*(from_outside(part) for part in lambdas))
 
@@ -252,7 +256,7 @@ def _fails(parts: Iterable[ast.AST], *, any_raise: bool) -> bool:
 
 
 def _called_name(node: ast.expr | None) -> str:
-    """Return the last name of `name`, `module.name`, and of calls of these."""
+    """Return the last name of `name`, `module.name`, or a call of one of these."""
     if isinstance(node, ast.Call):
         node = node.func
     if isinstance(node, ast.Name):

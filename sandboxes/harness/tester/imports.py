@@ -1,6 +1,6 @@
-"""What a tester may import: nothing that lies where the submission can write, or it would do more than answer.
+"""Restrict the tester's imports: nothing from folders that the submission can write to, or it could run code here.
 
-Tests that put their working folder, or a temporary one, on the path and import from it need `process: shared`.
+Tests that put their working folder or a temporary folder on the path, and import from it, need `process: shared`.
 """
 
 import importlib._bootstrap_external as external
@@ -19,19 +19,19 @@ _FOLDERS = tuple(f"{folder}/" for folder in WRITABLE_FOLDERS if folder != TESTER
 
 
 class ForeignCode(ImportError):
-    """The tests would have run what the submission may have written."""
+    """The tests would have run code that the submission could have written."""
 
 
 class ImportGuard(MetaPathFinder):
-    """Refuses code from the folders that both sides can write; `own` is the one of the tests, if it lies in those."""
+    """Refuses code from folders that both sides can write to, except `own`, the tests' own folder."""
 
     def __init__(self, own: str | None, names: Collection[str] = ()) -> None:
-        """`names` are those under which code of the tests is compiled that is in no file."""
+        """Prepare a guard; `names` are the file names of compiled test code that does not come from a file."""
         self._names = frozenset(names)
         self._own = f"{os.path.realpath(own)}/" if own else None
 
     def install(self) -> None:
-        """Watch every import and every execution of a file from now on."""
+        """Check every import and every execution of a file from now on."""
         self.come_first()
         sys.addaudithook(self._audit)
         read = external.FileLoader.get_data
@@ -43,13 +43,13 @@ class ImportGuard(MetaPathFinder):
         external.FileLoader.get_data = get_data  # type: ignore[method-assign]
 
     def come_first(self) -> None:
-        """Be asked before other finders, such as one that pytest has put before all."""
+        """Move to the front of all finders: pytest inserts its own there."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         sys.meta_path.insert(0, self)
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None) -> None:
-        """Raise for what lies in such a folder; all else is for the others to find."""
+        """Raise for modules in such a folder, and leave all others to the other finders."""
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.has_location and spec.origin:
             self._require_own(spec.origin)
@@ -65,7 +65,7 @@ class ImportGuard(MetaPathFinder):
             self._require_own_command(arguments[0])
 
     def _require_own_command(self, command: object) -> None:
-        """Raise if a command is such a file, or an interpreter that is given one."""
+        """Raise if a command is a file in such a folder, or an interpreter with one as its argument."""
         words = command if isinstance(command, (list, tuple)) else [command]
         parts = [part for word in words for part in os.fsdecode(word if isinstance(word, bytes) else str(word)).split()]
         runs_files = any(os.path.basename(part).startswith(_INTERPRETERS) for part in parts)
@@ -75,7 +75,7 @@ class ImportGuard(MetaPathFinder):
 
     def _require_own(self, path: str) -> None:
         if not path.startswith("/") and (path in self._names or not os.path.exists(path)):
-            return  # `<string>`, or the name of what is no file
+            return  # `<string>`, or some other name that is not a file
         real = os.path.realpath(path)
         if real.startswith(_FOLDERS) and not (self._own and real.startswith(self._own)):
             raise ForeignCode(f"{os.path.basename(path)} {_NOT_HERE}")

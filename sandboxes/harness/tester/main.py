@@ -1,11 +1,11 @@
-"""The tester process: runs `assert` code or pytest files against a submission, and reports.
+"""The tester process: runs `assert` code or pytest files against a submission, and reports the outcomes.
 
-Across the wall it runs them against stand-ins, with `candidate` the socket whose other end is served in the process of
-the submission. Nobody else holds the other end of `channel`. Nothing that a submission does may lead to a report of
-unusable tests, or to a test that passed which its answers did not earn.
+Across the wall, it runs them against stand-ins. The other end of the socket `candidate` is in the submission's process;
+the other end of `channel` is the supervisor's alone. Two invariants: nothing that a submission does can lead to a
+report of unusable tests, and no test passes unless the submission's answers have earned it.
 
-In plain Python it runs them against the submission itself. Nothing that comes from such a process can be trusted, so
-its reports may only take credit away.
+In plain Python, it runs them against the submission itself. Nothing from such a process can be trusted, so its reports
+can only take credit away.
 """
 
 import importlib
@@ -26,11 +26,11 @@ MODULES = {
     Mode.ASSERT: "sandboxes.harness.tester.asserts",
     Mode.PYTEST: "sandboxes.harness.tester.pytest_files",
 }
-"""What has the `run` of a mode. Each is imported only where it is wanted: pytest is slow, and need not be there."""
+"""The module with the `run` function of each mode. They are imported on demand: pytest is slow and optional."""
 
 
 def main(candidate: socket.socket, channel: socket.socket, orders: TestOrders) -> None:
-    """Run the tests of `orders` across the wall and report; returns when all is reported."""
+    """Run the tests of `orders` across the wall. All outcomes have been reported when this returns."""
     subject = AcrossTheWall(orders.module, Link(candidate, Evidence(orders.files)))
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
     ImportGuard(orders.folder, orders.files).install()
@@ -38,13 +38,13 @@ def main(candidate: socket.socket, channel: socket.socket, orders: TestOrders) -
 
 
 def plain(channel: socket.socket, orders: TestOrders, folder: str, prelude: bytes) -> None:
-    """Run the tests of `orders` in one process with the submission, whose source lies in `folder`."""
+    """Run the tests of `orders` in the same process as the submission, whose source is in `folder`."""
     subject = InThisProcess(orders.module, os.path.join(folder, file_of(orders.module)), prelude)
     _run(orders, subject, Reporter(channel, subject, at_once=True))
 
 
 def list_tests(channel: socket.socket, orders: TestOrders) -> None:
-    """Tell which tests there are, or why they are of no use, with no submission anywhere near."""
+    """Report which tests exist, or why they are unusable, in a process that never sees a submission."""
     subject = Nobody(orders.module)
     _run(orders, subject, Reporter(channel, subject))
 

@@ -1,14 +1,14 @@
-"""What `assert` code comes to: its statements in order, which of them are tests, and the tests that follow them.
+"""The plan for `assert` code: its statements in order, which of them are tests, and the tests that follow them.
 
-What counts as a test:
+These count as tests:
 
-1. each statement at the top that depends on the submission and judges it: that asserts, raises, or calls what does;
+1. each top-level statement that depends on the submission and judges it: it asserts, raises, or calls what does;
 2. `check(candidate)` with an `entry_point`;
-3. each function `test*` that needs no arguments and that the tests do not use themselves, if it depends on the
+3. each function `test*` without required arguments that the tests do not call themselves, if it depends on the
    submission, and each method `test*` of each `unittest.TestCase`;
-4. if there is none of these, all that depends on the submission, as one test.
+4. if there are none of these, everything that depends on the submission, as one test.
 
-Any other statement that fails once the submission was used is a failed test as well.
+Any other statement that fails after the submission was used is a failed test as well.
 """
 
 import ast
@@ -20,18 +20,21 @@ from sandboxes.harness.tester.scopes import FUNCTIONS, needs_arguments, parts_at
 WHOLE = "tests"
 CHECK = "check"
 MARKS = frozenset({"skip", "skipif", "xfail", "skipIf", "skipUnless", "expectedFailure"})
-"""The marks of pytest and unittest for tests that are not to be run, or that fail."""
+"""The marks of pytest and unittest for tests that must be skipped, or are expected to fail."""
 _FRAMEWORKS = frozenset({"unittest", "pytest"})
 
 
 class NoTests(Exception):
-    """The code holds nothing that could fail because of a submission."""
+    """The code contains nothing that could fail because of a submission."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A statement at the top, or several that are one test. `counts` is for those that are tests also when they
-    pass. `early` are carried out before the submission is loaded, for they have nothing to do with it."""
+    """A top-level statement, or several that form one test.
+
+    If `counts` is false, it is a test only if it fails. If `early` is true, it runs before the submission is loaded,
+    because it does not depend on it.
+    """
 
     nodes: tuple[ast.stmt, ...]
     test_id: str
@@ -42,24 +45,24 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in order, and the ids of the tests that are run after all of them."""
+    """The steps in order, and the ids of the tests that run after all of them."""
 
     steps: tuple[Step, ...]
     later: tuple[str, ...]
     marked: frozenset[str] = frozenset()
-    """Those of `later` that their author has marked to be skipped or to fail, without the submission's help."""
+    """Those of `later` that their author has marked to be skipped or to fail, independently of the submission."""
 
     @property
     def ids(self) -> list[str]:
-        """The ids of all tests that there are."""
+        """The ids of all tests."""
         return [*(step.test_id for step in self.steps if step.counts), *self.later]
 
 
 def make_plan(tree: ast.Module, module: str, entry_point: str | None, wanted: frozenset[str]) -> Plan:
-    """Find the tests. `wanted` are the names that come from the submission, for the tests do not bind them.
+    """Find the tests. `wanted` are the names that the submission provides.
 
     Raises:
-        NoTests: there are none.
+        NoTests: There are no tests.
     """
     functions = {node.name: node for node in tree.body if isinstance(node, FUNCTIONS)}
     checked = entry_point is not None and CHECK in functions
@@ -95,7 +98,7 @@ def _steps(body: list[ast.stmt], flow: Flow) -> list[Step]:
 
 
 def _as_one(steps: list[Step], is_check: bool) -> list[Step]:
-    """Make one test of all that depends on the submission, if anything is called there."""
+    """Combine everything that depends on the submission into one test, if it contains a call."""
     at = next((index for index, step in enumerate(steps) if step.depends), len(steps))
     late = [node for step in steps[at:] for node in step.nodes]
     if not any(isinstance(part, ast.Call) for part in parts_at_once(late)):
@@ -105,7 +108,7 @@ def _as_one(steps: list[Step], is_check: bool) -> list[Step]:
 
 
 def _numbered(steps: list[Step]) -> list[Step]:
-    """Tell statements of one line apart."""
+    """Give different ids to several statements in one line."""
     seen: dict[str, int] = {}
     numbered = []
     for step in steps:
@@ -116,7 +119,7 @@ def _numbered(steps: list[Step]) -> list[Step]:
 
 
 def _is_the_check(node: ast.stmt, entry_point: str) -> bool:
-    """Whether the statement is the call of `check` that is made here anyway."""
+    """Return whether the statement is the call of `check` that is made here anyway."""
     match node:
         case ast.Expr(value=ast.Call(func=ast.Name(id=name), args=[argument], keywords=[])) if name == CHECK:
             return ast.unparse(argument).replace("()", "") in (entry_point, "candidate")
@@ -126,7 +129,7 @@ def _is_the_check(node: ast.stmt, entry_point: str) -> bool:
 
 
 def _without_runners(node: ast.stmt, own: frozenset[str]) -> ast.stmt | None:
-    """Leave out the running of tests that are run here one by one, for instance `unittest.main()`."""
+    """Remove calls that would run the tests, such as `unittest.main()`: they are run here one by one."""
     if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
         body = [kept for inner in node.body if (kept := _without_runners(inner, own)) is not None]
         return ast.copy_location(ast.If(node.test, body, node.orelse), node) if body else None
@@ -134,7 +137,7 @@ def _without_runners(node: ast.stmt, own: frozenset[str]) -> ast.stmt | None:
 
 
 def _runs_tests(node: ast.expr, own: frozenset[str]) -> bool:
-    """Whether the expression has a framework run the tests; `own` are functions of the tests, such as their `main`."""
+    """Return whether the expression lets a framework run the tests; `own` are the tests' own functions."""
     for part in ast.walk(node):
         match part:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=holder), attr="main")) if holder in _FRAMEWORKS:
@@ -149,7 +152,7 @@ def _runs_tests(node: ast.expr, own: frozenset[str]) -> bool:
 
 
 def _cases(tree: ast.Module) -> dict[str, list[ast.expr]]:
-    """Return the test methods of the classes of unittest, with those that they inherit here, and their decorators."""
+    """Return the test methods of unittest's classes, including those inherited in this file, with their decorators."""
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
 
     def lineage(node: ast.ClassDef) -> list[ast.ClassDef]:
@@ -167,7 +170,7 @@ def _cases(tree: ast.Module) -> dict[str, list[ast.expr]]:
 
 
 def _is_marked(decorators: list[ast.expr], flow: Flow) -> bool:
-    """Whether a decorator is a mark, and none of them has anything of the submission in it."""
+    """Return whether a decorator is a mark, and no decorator contains anything from the submission."""
     parts = [part for decorator in decorators for part in ast.walk(decorator)]
     attributes = {part.attr for part in parts if isinstance(part, ast.Attribute)}
     names = {part.id for part in parts if isinstance(part, ast.Name)}

@@ -1,8 +1,9 @@
-"""The names that tests use and nowhere bind: which come from the submission, and which from Python.
+"""The names that tests use but never bind: which of them come from the submission, and which from Python.
 
-Builtins are Python's, unless the tests take nothing else from the submission: then one that is called on the left side
-of an assert is what they test (`assert sum(10, 15) == 6`). Names that tests forgot to import, and use as what everybody
-means by them, are the real thing, unless the submission defines a function or a class of its own by that name.
+Builtins come from Python, unless the tests take nothing else from the submission. In that case, a builtin that is
+called on the left side of an assert is what they test (`assert sum(10, 15) == 6`). Well-known names that the tests
+forgot to import, such as `math`, are provided from the library, unless the submission defines a function or class with
+this name.
 """
 
 import ast
@@ -15,7 +16,7 @@ from typing import Any
 
 BUILTIN_NAMES = frozenset(vars(builtins)) | {"__name__", "__file__", "__annotations__"}
 MODULES = {"np": "numpy", "pd": "pandas", "plt": "matplotlib.pyplot", "mock": "unittest.mock"}
-"""Modules by the names that everybody gives them."""
+"""Modules by their customary names."""
 MEMBERS = {
     "collections": "Counter OrderedDict defaultdict deque namedtuple ChainMap",
     "datetime": "date datetime timedelta timezone",
@@ -34,25 +35,25 @@ MEMBERS = {
     "unittest": "TestCase",
     "unittest.mock": "MagicMock Mock patch",
 }
-"""What tests use of the standard library without importing it; each value lists names."""
+"""Names of the standard library that tests often use without importing them."""
 _MODULE_OF = {name: module for module, names in MEMBERS.items() for name in names.split()}
 
 
 @dataclass(frozen=True)
 class Provided:
-    """`wanted` are asked from the submission; `known` are the names that Python has a meaning for."""
+    """The names to provide: `wanted` are requested from the submission, and `known` have a meaning in Python."""
 
     wanted: frozenset[str]
     known: Mapping[str, Any]
 
     def choose(self, found: Mapping[str, Any], is_own: Callable[[object], bool]) -> dict[str, Any]:
-        """Return what the names stand for, now that the submission has told what it has under them."""
+        """Return the values of the names, given those that the submission has defined."""
         own = {name: value for name, value in found.items() if name not in self.known or is_own(value)}
         return {**self.known, **own}
 
 
 def provide(tree: ast.Module, free: Iterable[str], module: str, entry_point: str | None) -> Provided:
-    """Find out what the names stand for that the tests use and nowhere bind."""
+    """Determine where the names come from that the tests use but never bind."""
     unbound = set(free) - BUILTIN_NAMES
     modules = {name for name in unbound if _is_module(name) and _is_only_read_from(tree, name)}
     known = {name: value for name in modules if (value := _import(MODULES.get(name, name))) is not None}
@@ -79,7 +80,7 @@ def _import(name: str) -> Any:
 
 
 def _is_only_read_from(tree: ast.Module, name: str) -> bool:
-    """Whether every use of `name` is `name.attribute`; for `datetime` one that only the module has."""
+    """Return whether every use of `name` is `name.attribute`; for `datetime`, an attribute that only the module has."""
     uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
     reads = [
         node.attr
@@ -92,7 +93,7 @@ def _is_only_read_from(tree: ast.Module, name: str) -> bool:
 
 
 def _imports(tree: ast.Module, module: str) -> bool:
-    """Whether the tests take something of the submission by its module's name."""
+    """Return whether the tests import something from the submission by its module's name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == module for alias in node.names):
             return True
@@ -102,7 +103,7 @@ def _imports(tree: ast.Module, module: str) -> bool:
 
 
 def _judged_builtins(tree: ast.Module) -> set[str]:
-    """Return the builtins that are called in the left side of what an assert compares."""
+    """Return the builtins that are called on the left side of an assert's comparison."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare):

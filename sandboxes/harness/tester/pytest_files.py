@@ -1,10 +1,10 @@
-"""Runs test files with pytest, and reports the outcome of every test that was collected.
+"""Run test files with pytest, and report the outcome of every collected test.
 
-A test passes when pytest says passed and the submission's process was there to the end of it. What its author marked
-to be skipped or to fail does not count, nor a function in which nothing comes from the submission: see `pytest_marks`.
-A test that skips itself while it runs has not passed, or a submission would earn by being skipped. A file that cannot
-be collected is one test with an error. The tests are broken if a file is no Python or imports at its top what is not
-installed, or no file holds a test: that is found out before the submission is loaded.
+A test passes if pytest says so and the submission's process was alive to the end of it. A test does not count if its
+author marked it to be skipped or to fail, or if nothing in it comes from the submission (see `pytest_marks`). A test
+that skips itself while it runs has not passed: otherwise a submission could gain by making tests skip. A file that
+cannot be collected counts as one test with an error. The test code is unusable if a file is not valid Python, imports a
+missing module at its top, or if no file contains a test. This is checked before the submission is loaded.
 """
 
 import ast
@@ -41,7 +41,7 @@ _FOUND_BY_NAME = ("test_*.py", "*_test.py")
 
 
 def run(orders: TestOrders, subject: Subject, reporter: Reporter) -> None:
-    """Run the files of `orders` in its folder."""
+    """Run the files of `orders` in their folder."""
     files = orders.files
     written = pytest_marks.read(_parse_all(files), subject.name)
     with_tests = {name: found for name, found in written.items() if found.tests}
@@ -73,13 +73,16 @@ def run(orders: TestOrders, subject: Subject, reporter: Reporter) -> None:
 
 
 def _puts_stubs(files: Mapping[str, str]) -> bool:
-    """Whether tests may put something in the place of what the submission imports: then they import it themselves."""
+    """Return whether tests might replace something that the submission imports. If so, they import it themselves."""
     return any("sys.modules" in text for text in files.values())
 
 
 def _list(with_tests: Mapping[str, Written], ids: list[str], reporter: Reporter) -> None:
-    """Tell which tests there are as far as their text says: a test once for each row of its parameters, and apart those
-    that their author has marked, for they may be left out."""
+    """Report which tests exist according to their text.
+
+    A test is listed once for each row of its parameters. Those that their author has marked are reported separately,
+    because they can be excluded.
+    """
     rows = {f"{name}::{test}": count for name, found in with_tests.items() for test, count in found.rows.items()}
     marked = {f"{name}::{test}" for name, found in with_tests.items() for test in found.marked - found.doubtful}
     reporter.collected([test_id for test_id in ids for _ in range(rows.get(test_id, 1))])
@@ -89,7 +92,7 @@ def _list(with_tests: Mapping[str, Written], ids: list[str], reporter: Reporter)
 
 
 def _write_files(orders: TestOrders) -> Path:
-    """Write the files where pytest looks for them; the source of the submission lies there in plain Python."""
+    """Write the files where pytest will find them. In plain Python, the submission's source is in the same folder."""
     assert orders.folder is not None
     folder = Path(orders.folder)
     own = os.umask(0o066)
@@ -114,7 +117,7 @@ def _run_pytest(plugin: "Plugin", folder: Path, files: Mapping[str, str], with_t
     os.environ.pop("PYTEST_ADDOPTS", None)
     by_name = any(Path(name).match(pattern) for name in with_tests for pattern in _FOUND_BY_NAME)
     targets = [str(folder)] if by_name else [str(folder / name) for name in with_tests]
-    # Without these pytest would look for settings and conftest.py in the folders above, where anybody can write.
+    # Without these, pytest would look for settings and conftest.py in parent folders, where the submission can write.
     settings = next((str(folder / name) for name in _SETTINGS if name in files), os.devnull)
     where = ["-c", settings, f"--rootdir={folder}", f"--confcutdir={folder}"]
     quiet = io.StringIO()
@@ -142,7 +145,7 @@ def _parse(name: str, text: str) -> ast.Module:
 
 
 def _check_imports(trees: dict[str, ast.Module], module: str) -> None:
-    """Raise if a file imports at its top what is not installed; asked before the submission could have a say in it."""
+    """Raise if a file imports a missing module at its top. This runs before the submission could influence it."""
     known = {module, *(part for name in trees for part in Path(name).with_suffix("").parts)}
     for name, tree in trees.items():
         for node in tree.body:
@@ -161,7 +164,7 @@ def _split(node_id: str) -> tuple[str, str]:
 
 
 class _Names:
-    """The ids under which tests were collected before, for an id that depends on the kind of its parameters' values."""
+    """Maps tests to the ids under which they were collected before: ids can depend on the types of their parameters."""
 
     def __init__(self, orders: TestOrders) -> None:
         self._before: dict[tuple[str, str], list[str]] = {}
@@ -169,7 +172,7 @@ class _Names:
             self._before.setdefault(_split(test_id), []).append(test_id)
 
     def rename(self, node_ids: list[str]) -> dict[str, str]:
-        """Return the earlier id of each test: that of the same function and the same place among its parameters."""
+        """Return the earlier id of each test: that with the same function and the same position of its parameters."""
         seen: dict[tuple[str, str], int] = {}
         names = {}
         for node_id in node_ids:
@@ -181,7 +184,7 @@ class _Names:
 
 
 class Plugin:
-    """Watches pytest. It takes no outcome from anything that pytest writes."""
+    """A pytest plugin that records outcomes. It never derives an outcome from pytest's output."""
 
     def __init__(
         self, reporter: Reporter, subject: Subject, written: Mapping[str, Written], orders: TestOrders
@@ -196,8 +199,8 @@ class Plugin:
         self._uncollected: list[tuple[str, TestOutcome | LeftOut, str]] = []  # file, outcome, message
         self._outcomes: dict[str, tuple[TestOutcome | LeftOut, str]] = {}
         self._times_s: dict[str, float] = {}
-        self._marked: set[str] = set()  # tests whose author has marked them
-        self._by_mark: set[str] = set()  # tests that a mark has skipped, or expected to fail
+        self._marked: set[str] = set()  # tests that their author has marked
+        self._by_mark: set[str] = set()  # tests that a mark has skipped, or has expected to fail
         self._blamed: set[str] = set()  # tests in which the submission raised
         self._reported: set[str] = set()
 
@@ -205,11 +208,11 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makeitem(self, obj: object) -> list[Any] | None:
-        """Take nothing of the submission for a test, whatever it is called."""
+        """Prevent pytest from collecting the submission's objects as tests, whatever their names are."""
         return [] if self._subject.owns(obj) else None
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note files that cannot be collected."""
+        """Record files that cannot be collected."""
         name = report.nodeid or "pytest"
         if report.failed:
             self._uncollected.append((name, TestOutcome.ERROR, report.longreprtext[-1500:]))
@@ -220,7 +223,7 @@ class Plugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave out what does not count or is of no interest."""
+        """Remove tests that do not count or are not wanted."""
         self._names = self._renaming.rename([item.nodeid for item in items])
         items[:] = [item for item in items if self._is_wanted(item)]
 
@@ -231,7 +234,7 @@ class Plugin:
         return self._wanted is None or self._names[item.nodeid] in self._wanted
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Fix what there is to run, before anything runs."""
+        """Report the final list of tests, before any of them runs."""
         for item in session.items:
             name, test = _split(item.nodeid)
             doubtful = name not in self._written or test in self._written[name].doubtful
@@ -244,7 +247,7 @@ class Plugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Know the marks of the plugins whose work `pytest_pyfunc_call` does, and open temporary folders to all."""
+        """Register the marks of plugins that `pytest_pyfunc_call` replaces, and open temporary folders to all users."""
         for guard in [finder for finder in sys.meta_path if isinstance(finder, ImportGuard)]:
             guard.come_first()
         config.addinivalue_line("markers", "asyncio: a coroutine")
@@ -264,7 +267,7 @@ class Plugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-        """A test during which the submission's process was lost has failed, whatever the test made of it."""
+        """Make a test fail if the submission's process was lost during it, whatever the test did about it."""
         report = yield
         if call.excinfo is not None and is_from_submission(call.excinfo.value):
             self._blamed.add(item.nodeid)
@@ -278,7 +281,7 @@ class Plugin:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the worst that was said of a test, and report it after its teardown."""
+        """Keep the worst outcome of a test's phases, and report it after the teardown."""
         test_id = report.nodeid
         self._times_s[test_id] = self._times_s.get(test_id, 0.0) + report.duration
         if report.failed:
@@ -296,7 +299,7 @@ class Plugin:
             self._report(test_id)
 
     def _skipped(self, report: pytest.TestReport) -> TestOutcome | LeftOut:
-        """Return what a skipped test comes to: one that a mark of its author's skipped does not count."""
+        """Return the outcome of a skipped test. If its author's mark skipped it, it does not count."""
         name, test = _split(report.nodeid)
         missing = self._written[name].missing.get(test) if name in self._written else None
         if report.nodeid in self._marked and report.nodeid in self._by_mark:
@@ -318,7 +321,7 @@ class Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Do not go on when there is nobody to ask."""
+        """Skip the remaining tests if the submission's process is gone."""
         if self._subject.lost:
             item.session.shouldstop = self._subject.lost
             return True
@@ -326,7 +329,7 @@ class Plugin:
         return None
 
     def conclude(self, ending: str) -> None:
-        """Report what is left when pytest has returned."""
+        """Report everything that is still missing after pytest has returned."""
         if self._collected is None:
             self._collected = []
             why = ending or "pytest ended before it had collected the tests"
@@ -343,7 +346,7 @@ class Plugin:
 
 
 def _is_of_mark(error: BaseException) -> bool:
-    """Whether pytest's own reading of the marks has raised a skip, and not the test or a fixture of it."""
+    """Return whether pytest's own evaluation of marks raised a skip, and not the test or one of its fixtures."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -351,14 +354,14 @@ def _is_of_mark(error: BaseException) -> bool:
 
 
 def _unittest_mark(item: pytest.Item) -> bool:
-    """Whether unittest's own decorators have marked a test."""
+    """Return whether unittest's decorators have marked a test."""
     marks = ("__unittest_skip__", "__unittest_expecting_failure__")
     holders = [getattr(item, "obj", None), getattr(item, "cls", None)]
     return any(getattr(holder, mark, False) is True for holder in holders for mark in marks)
 
 
 def _make_open(factory: Any) -> None:
-    """Let everybody use the folders that `tmp_path` and its like make."""
+    """Open the folders of `tmp_path` and similar fixtures to all users."""
     make, base = factory.mktemp, factory.getbasetemp
 
     def mktemp(basename: str, numbered: bool = True) -> Path:

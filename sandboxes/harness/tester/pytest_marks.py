@@ -1,8 +1,8 @@
-"""What the text of pytest files says: which tests there are, and which of them their author left out.
+"""Facts from the text of pytest files: which tests exist, and which of them their author excluded.
 
-A mark (skip, skipif, xfail) that the author wrote takes a test out of the count; so does a test file that skips itself,
-and a test that asks for a module that is not installed. But a mark, or what decides about it, that comes from the
-submission does not: there the submission would choose its tests.
+A test does not count if the author marked it (skip, skipif, xfail), if its file skips itself, or if it requires a
+module that is not installed. This does not apply if the mark, or its condition, comes from the submission: otherwise a
+submission could choose its tests.
 """
 
 import ast
@@ -22,25 +22,25 @@ _SKIPS = frozenset({"skip", "importorskip", "SkipTest", "exit"})
 
 @dataclass
 class Written:
-    """What is written in one file. Tests are named as pytest names them after the file: `TestA::test_b`."""
+    """Facts from one file. Tests have pytest's names without the file: `TestA::test_b`."""
 
     tests: list[str] = field(default_factory=list)
     independent: set[str] = field(default_factory=set)
     """Functions without parameters in which nothing comes from the submission."""
     doubtful: set[str] = field(default_factory=set)
-    """Tests whose marks, or what they depend on, may come from the submission."""
+    """Tests whose marks, or the conditions of these, can come from the submission."""
     missing: dict[str, str] = field(default_factory=dict)
-    """Tests that ask for a module which is not installed, with its name."""
+    """Tests that require a module which is not installed, with its name."""
     marked: set[str] = field(default_factory=set)
     """Tests with a mark, or that are skipped where a module is missing."""
     rows: dict[str, int] = field(default_factory=dict)
-    """How many tests a function stands for, where its parameters are written out."""
+    """The number of tests of a function, if its parameters are written out."""
     skips_itself: bool = False
-    """Whether the file may skip itself, without the submission having a say in it."""
+    """Whether the file can skip itself, independently of the submission."""
 
 
 def read(trees: Mapping[str, ast.Module], module: str) -> dict[str, Written]:
-    """Read the files of tests that are Python."""
+    """Read the test files that are valid Python."""
     own = {part for name in trees for part in Path(name).with_suffix("").parts}
     has_autouse = any("autouse" in ast.unparse(tree) for tree in trees.values())
     return {name: _read(tree, module, own, has_autouse) for name, tree in trees.items()}
@@ -50,7 +50,7 @@ def _read(tree: ast.Module, module: str, own: set[str], has_autouse: bool) -> Wr
     flow = Flow(module, {*_taken_from(tree, own), *(free_names(tree) - BUILTIN_NAMES)})
     written = Written()
     file_marks = False
-    skips: list[bool] = []  # for each statement that may skip the file: whether the submission has a say in it
+    skips: list[bool] = []  # for each statement that can skip the file: whether the submission influences it
     for node in tree.body:
         depends = flow.follow(node)
         if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
@@ -75,7 +75,7 @@ def _read(tree: ast.Module, module: str, own: set[str], has_autouse: bool) -> Wr
 
 
 def _tests(tree: ast.Module) -> Iterable[tuple[str, tuple[ast.ClassDef, ...], ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """Yield what looks like tests, with the classes around each."""
+    """Yield all functions that look like tests, with their enclosing classes."""
     for node in tree.body:
         if isinstance(node, FUNCTIONS) and node.name.startswith("test"):
             yield node.name, (), node
@@ -87,7 +87,7 @@ def _tests(tree: ast.Module) -> Iterable[tuple[str, tuple[ast.ClassDef, ...], as
 
 
 def _taken_from(tree: ast.Module, own: set[str]) -> Iterable[str]:
-    """Yield the names that a file takes from another one of the tests, which may have them from the submission."""
+    """Yield the names that a file imports from another test file, which can have them from the submission."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (a.asname or a.name.partition(".")[0] for a in node.names if a.name.partition(".")[0] in own)
@@ -96,7 +96,7 @@ def _taken_from(tree: ast.Module, own: set[str]) -> Iterable[str]:
 
 
 def _marks(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[ast.expr]:
-    """Return the decorators with a mark in them, and the `pytestmark` of a class."""
+    """Return the decorators that contain a mark, and the `pytestmark` of a class."""
     found: list[ast.expr] = list(node.decorator_list)
     if isinstance(node, ast.ClassDef):
         found += [
@@ -111,7 +111,7 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _depends(flow: Flow, node: ast.AST) -> bool:
-    """Whether anything in `node` comes from the submission, also in a condition that is written as a text."""
+    """Return whether anything in `node` comes from the submission, including conditions given as strings."""
     names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
     for part in ast.walk(node):
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
@@ -129,7 +129,7 @@ def _names_in_text(text: str) -> set[str]:
 
 
 def _rows(scopes: Iterable[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]) -> int:
-    """Return how many tests the parameters that are written out make of one function."""
+    """Return how many tests a function has according to its written-out parameters."""
     count = 1
     for decorator in (one for scope in scopes for one in scope.decorator_list):
         match decorator:
@@ -141,7 +141,7 @@ def _rows(scopes: Iterable[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def _missing_module(function: ast.FunctionDef | ast.AsyncFunctionDef, module: str) -> str | None:
-    """Return the module that a test asks for with `importorskip`, if it is not installed."""
+    """Return the module that a test requires with `importorskip`, if it is not installed."""
     for part in (part for node in body_of(function) for part in ast.walk(node)):
         match part:
             case ast.Call(func=ast.Attribute(attr="importorskip") | ast.Name(id="importorskip"), args=[first, *_]):

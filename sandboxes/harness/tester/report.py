@@ -1,4 +1,4 @@
-"""How a tester tells what its tests came to; see `protocol.report` for what it sends, and to whom."""
+"""Report the outcomes of tests. See `protocol.report` for the messages."""
 
 import linecache
 import socket
@@ -14,21 +14,21 @@ from sandboxes.protocol.facts import TesterTest, TestOutcome, Twin
 from sandboxes.protocol.report import Collected, Lied, Report, to_payload
 
 FLUSH_S = 0.01
-"""Tests that take less than this are told together: each message wakes the supervisor."""
+"""Tests that take less than this are reported together, because each message wakes the supervisor."""
 MAX_MESSAGE_CHARS = 2000
 MAX_SHOWN_CHARS = 200
 
 
 class TestsUnusable(BaseException):
-    """The test code cannot be used, whatever the submission is."""
+    """The test code is unusable for any submission."""
 
     __test__ = False
 
 
 class LeftOut(BaseException):
-    """The author of the tests has marked this test as one not to be run, or as one that fails.
+    """The author of the tests has marked this test to be skipped or to fail.
 
-    `by_failing` is for the latter: there the submission had a say.
+    `by_failing` is true for the latter, whose outcome the submission has influenced.
     """
 
     def __init__(self, why: str, by_failing: bool = False) -> None:
@@ -37,8 +37,11 @@ class LeftOut(BaseException):
 
 
 class Reporter:
-    """Sends what came out of the tests to the supervisor. With `at_once` each report is sent as it comes: for a process
-    that may be ended in any test, when what was not sent yet would be lost."""
+    """Sends the outcomes of tests to the supervisor.
+
+    With `at_once`, each report is sent immediately. This is for a process that can be killed during any test: unsent
+    reports would be lost.
+    """
 
     def __init__(self, sock: socket.socket, subject: Subject, *, at_once: bool = False) -> None:
         self.subject = subject
@@ -51,24 +54,24 @@ class Reporter:
         self._told_a_lie = False
 
     def send(self, report: Report) -> None:
-        """Send one report, at the latest with the first one that comes `FLUSH_S` later."""
+        """Send one report, at the latest together with the first one that comes `FLUSH_S` later."""
         payload = to_payload(report)
         self._waiting += ANSWER.pack(Answer.REPORT, len(payload)), payload
         if self._at_once or time.monotonic() > self._flushed_s + FLUSH_S:
             self.flush()
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send all waiting reports."""
         self._socket.sendall(b"".join(self._waiting))
         self._waiting.clear()
         self._flushed_s = time.monotonic()
 
     def collected(self, ids: Iterable[str]) -> None:
-        """Tell every test that there is, before the first one runs."""
+        """Report the list of tests, before the first one runs."""
         self.send(Collected(ids=tuple(ids)))
 
     def test(self, test_id: str, outcome: TestOutcome, message: str, time_s: float) -> None:
-        """Tell the outcome of one test."""
+        """Report the outcome of one test."""
         text = message if len(message) <= MAX_MESSAGE_CHARS else f"{message[:MAX_MESSAGE_CHARS]}..."
         twin = self.subject.end_test() if outcome is TestOutcome.PASSED else Twin.NO
         if self.subject.lied and not self._told_a_lie:
@@ -78,12 +81,15 @@ class Reporter:
         self.send(TesterTest(id=test_id, outcome=outcome, message=text, time_s=round(time_s, 6), needs_twin=twin))
 
     def leave_out(self, test_id: str, why: LeftOut) -> None:
-        """Note a test that does not count; it is told at the end."""
+        """Note a test that does not count. It is reported at the end."""
         self._left_out.append((test_id, why))
 
     def conclude(self) -> None:
-        """Tell which tests do not count. If that were all, those count that are marked to fail: or a submission that
-        fails everything would have no test at all."""
+        """Report which tests do not count.
+
+        If that would be all of them, those that are marked to fail count after all. Otherwise a submission that fails
+        everything would have no tests.
+        """
         all_left_out = not self._counted
         for test_id, why in self._left_out:
             outcome = TestOutcome.SKIPPED if all_left_out and why.by_failing else TestOutcome.LEFT_OUT
@@ -91,7 +97,7 @@ class Reporter:
         self._left_out.clear()
 
     def run(self, test_id: str, action: Callable[[], object], *, also_if_passed: bool = True) -> None:
-        """Run one test and tell its outcome, unless the submission's process was lost in it, whatever the test says."""
+        """Run one test and report its outcome, unless the submission's process was lost during it."""
         notes = len(self.subject.notes)
         self.subject.begin_test()
         started_s = time.monotonic()
@@ -103,7 +109,7 @@ class Reporter:
         except BaseException as error:
             outcome, message = self.judge(error)
         if self.subject.lost:
-            return None  # a missing test: the supervisor knows what ended the submission
+            return None  # it counts as missing: the supervisor knows what ended the submission
         if outcome is TestOutcome.PASSED and not also_if_passed:
             return None
         message = message.removeprefix(f"{test_id}: ")
@@ -119,7 +125,7 @@ class Reporter:
 
 
 def is_from_submission(error: BaseException) -> bool:
-    """Whether the submission raised `error`."""
+    """Return whether the submission raised `error`."""
     return where_raised(error) is not None
 
 
@@ -163,7 +169,7 @@ def describe_assertion(error: AssertionError) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a short `repr`; what the submission makes of it is only text."""
+    """Return a short `repr`. The submission can influence it, but it is only shown as text."""
     try:
         text = repr(value)
     except Exception as error:

@@ -1,7 +1,7 @@
-"""What a piece of Python text uses and binds, scope by scope: the names that it takes from outside of itself.
+"""The names that a piece of Python code uses and binds, scope by scope, and those that it takes from outside.
 
-"At once" means when a statement is carried out: its own parts, the decorators and defaults of what it defines and the
-bodies of classes, but not the bodies of functions, which run when they are called.
+"At once" means when a statement is executed. This includes its own parts, the decorators and defaults of definitions
+and the bodies of classes, but not the bodies of functions, which run when they are called.
 """
 
 import ast

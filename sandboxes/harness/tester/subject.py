@@ -1,4 +1,4 @@
-"""Where the submission is that the tests are run against: across the wall, or in this very process."""
+"""The submission that the tests run against: across the wall, or in the same process."""
 
 import contextlib
 import importlib
@@ -18,19 +18,19 @@ from sandboxes.protocol.facts import Twin
 
 
 class Subject(Protocol):
-    """The submission as a tester sees it."""
+    """A tester's view of the submission."""
 
     name: str
     """The name of its module."""
 
     @property
     def lost(self) -> str:
-        """Why its process is gone, if it is."""
+        """Why its process is gone; empty if it is not."""
         ...
 
     @property
     def notes(self) -> Sequence[str]:
-        """What was noted, for messages, of objects of the submission that did not equal something."""
+        """Notes, for messages, about objects of the submission that did not equal something."""
         ...
 
     def install(self) -> None:
@@ -38,25 +38,25 @@ class Subject(Protocol):
         ...
 
     def hello(self, wanted: Iterable[str]) -> Mapping[str, Any]:
-        """Load it, and return its values of those of the wanted names that it has.
+        """Load it, and return its values for those wanted names that it has.
 
         Raises:
-            SubmissionLost: it did not live to the end of its top level.
-            BaseException: what its top level raised.
+            SubmissionLost: Its process ended while its top level ran.
+            BaseException: Its top level raised it.
         """
         ...
 
     def is_own(self, value: object) -> bool:
-        """Whether `value` is a function or a class that the submission itself defines."""
+        """Return whether `value` is a function or a class that the submission itself defines."""
         ...
 
     def owns(self, value: object) -> bool:
-        """Whether `value` is something of the submission, and so no test."""
+        """Return whether `value` belongs to the submission, and so cannot be a test."""
         ...
 
     @property
     def lied(self) -> str:
-        """What shows that an object of it affirms what it should not, if anything does."""
+        """A description of an impossible claim of the submission about one of its objects, if there was one."""
         ...
 
     def begin_test(self) -> None:
@@ -64,12 +64,12 @@ class Subject(Protocol):
         ...
 
     def end_test(self) -> Twin:
-        """End a test: return whether it counts only if it fails with its literal changed."""
+        """End a test. Return whether it counts only if a changed copy fails."""
         ...
 
 
 class AcrossTheWall:
-    """A submission in another process, of which this one has stand-ins."""
+    """A submission in another process, represented by stand-ins in this one."""
 
     def __init__(self, name: str, link: Link) -> None:
         self.name = name
@@ -83,7 +83,7 @@ class AcrossTheWall:
 
     @property
     def lied(self) -> str:
-        """What the submission said of its own objects that cannot be, if it did."""
+        """See `Subject`."""
         return self.link.lied
 
     @property
@@ -118,14 +118,14 @@ class AcrossTheWall:
 
 
 class InThisProcess(MetaPathFinder):
-    """A submission that is a module of this process, as in plain Python; nothing here can be trusted once it runs."""
+    """A submission that is a module of this process, as in plain Python. Once it runs, nothing here can be trusted."""
 
     lost = ""
     lied = ""
     notes: Sequence[str] = ()
 
     def __init__(self, name: str, path: str, prelude: bytes = b"") -> None:
-        """`path` is the file of the source; `prelude` is run in its namespace before it."""
+        """Prepare the module `name` from the file `path`; `prelude` runs in its namespace before it."""
         self.name = name
         self._loader = _ProgramLoader(name, path, prelude)
 
@@ -163,7 +163,7 @@ class InThisProcess(MetaPathFinder):
 
 
 class Nobody:
-    """No submission at all: for who only wants to know which tests there are."""
+    """No submission, for listing the tests only."""
 
     lost = ""
     lied = ""
@@ -201,12 +201,12 @@ class _ProgramLoader(SourceFileLoader):
         self._prelude = prelude
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Run the program, after what the tests place before it in its namespace."""
+        """Run the prelude and then the program in the module's namespace."""
         if self._prelude:
             exec(compile(self._prelude, "<prelude>", "exec", dont_inherit=True), module.__dict__)
         super().exec_module(module)
 
 
 def file_of(module: str) -> str:
-    """Return the file in which the source of a module lies: `a.b` is `a/b.py`."""
+    """Return the path of a module's source file: `a/b.py` for `a.b`."""
     return module.replace(".", os.sep) + ".py"

@@ -1,9 +1,10 @@
-"""Other values that look like a given one: the alternatives of numbers, texts, bytes, dates and times.
+"""Values that look like a given one: alternatives for numbers, texts, bytes, dates and times.
 
-All alternatives of a value form one group: whoever asks for another member of the group, with the same salt, gets the
-same group. So the group says nothing of who was asked for. A group keeps what makes a value look chosen: the sign, the
-trailing zeros, the zeros inside, equal digits and letters (`1221` becomes `4774`), vowels and consonants, capitals,
-the denominator of a fraction or of a float that is one (`0.3333333333333333`), and the day 1 and the minute 00.
+A value and its alternatives form a group, and every member of the group has the same group for the same salt. So the
+group does not reveal which member it was built from. All members of a group share the features that make a value look
+deliberate: the sign, trailing zeros, inner zeros, equal digits and letters (`1221` becomes `4774`), vowels and
+consonants, capitals, the denominator of a fraction or of a float that is one (`0.3333333333333333`), and the day 1 or
+the minute 00.
 """
 
 import hmac
@@ -23,9 +24,9 @@ from string import ascii_uppercase
 from typing import TypeVar
 
 MOST = 1024
-"""Combinations that are looked at for one group."""
+"""The maximum number of combinations to examine for one group."""
 FEW = 32
-"""Members of a group that are made, where each takes much memory, and shown at most."""
+"""The number of members of a group to build if each takes much memory; also the maximum to show."""
 
 Item = TypeVar("Item")
 
@@ -37,13 +38,13 @@ _CONSONANTS = "bcdfghjklmnpqrstvwxyz"
 _LETTERS = _VOWELS + _CONSONANTS
 _CONTROLS = "".join(chr(code) for code in range(1, 32) if chr(code) not in "\t\n\r")
 _SIGNS = "!#$%&*+-/:;<=>?@^_|~"
-_LONG_INT_BITS = 12_000  # Python refuses to write longer ones in decimal
-_LEADING = 8  # digits of a number that may change: a change further behind could drown in an honest tolerance
-_EXACT_DIGITS = 14  # a float has at most 17, and 15 that stay when it is read and written
-_LEAST_POWER = -1074  # 2**-1074 is the least float above 0
-_NOISE = 8  # units in the last place of a float that are the rounding error of a sum
-_TEXT = 200  # characters of a text that may change
-_LONG_TEXT = 4000  # of longer ones, few alternatives are made
+_LONG_INT_BITS = 12_000  # Python refuses to convert longer ones to decimal
+_LEADING = 8  # digits of a number that can change; a later change could be lost in an honest tolerance
+_EXACT_DIGITS = 14  # a float has at most 17 digits, and 15 survive reading and writing
+_LEAST_POWER = -1074  # 2**-1074 is the smallest float above 0
+_NOISE = 8  # differences of up to this many units in the last place count as the rounding error of a sum
+_TEXT = 200  # characters of a text that can change
+_LONG_TEXT = 4000  # longer texts get only a few alternatives
 _DENOMINATORS = (3, 6, 7, 9, 11, 12, 13, 14, 15)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")  # 2024-02-29
 _PLAIN_INT = re.compile(r"0|-?[1-9]\d{0,30}")  # -12
@@ -51,43 +52,44 @@ _PLAIN_INT = re.compile(r"0|-?[1-9]\d{0,30}")  # -12
 
 @dataclass(frozen=True)
 class Place:
-    """One place in a value: what stands there, and what gives the group of it, for a size and a salt."""
+    """One place in a value: its current content, and a function that returns its group for a size and a salt."""
 
     value: object
     group: Callable[[int, bytes], Sequence[object]]
     in_set: bool = False
-    """It has no number of its own that stays when it changes: equal values have the same group wherever they stand."""
+    """Whether it is an element of a set. Its position changes with its value, so its group must not depend on the
+    position: equal values have the same group wherever they are."""
 
 
 def alternatives(value: object, want: int, salt: bytes) -> Sequence[object]:
-    """Return the group of a scalar `value`: at least `want` where there are so many, itself included.
+    """Return the group of a scalar `value`, including itself, with at least `want` members if there are that many.
 
-    A value without alternatives (None, NaN, an empty text, a type that is not known here) is alone in its group.
+    A value without alternatives (None, NaN, an empty text, an unknown type) is alone in its group.
     """
     family = _FAMILIES.get(type(value))
     return [value] if family is None else family(value, want, salt)
 
 
 def is_scalar(value: object) -> bool:
-    """Say whether `alternatives` knows the type of `value`."""
+    """Return whether `alternatives` knows the type of `value`."""
     return type(value) in _FAMILIES
 
 
 def is_blank(value: object) -> bool:
-    """Say whether `value` is a zero or an empty text: these change only where nothing else can."""
+    """Return whether `value` is zero or an empty text: these change only if nothing else can."""
     return not value and type(value) is not bool and not isinstance(value, time)
 
 
 def random_of(*parts: bytes) -> Random:
-    """Return the random numbers that belong to `parts`, of which the first is the key."""
+    """Return a random generator that is seeded by `parts`; the first one is the key."""
     message = b"".join(len(part).to_bytes(8, "big") + part for part in parts[1:])
     return Random(hmac.digest(parts[0], message, "sha256"))
 
 
 def combine(places: Sequence[Place], want: int, salt: bytes) -> dict[int, Sequence[object]]:
-    """Choose places by `salt`, and the alternatives of each, so that there are `want` combinations if that can be.
+    """Choose places by `salt`, and alternatives for each, so that there are `want` combinations if possible.
 
-    Few alternatives in many places are better than many in one: who knows one place of the answer has learnt little.
+    Few alternatives in many places are better than many in one: knowing one place of the answer then helps little.
     """
     order = list(range(len(places)))
     random_of(salt, b"places", str(len(places)).encode()).shuffle(order)
@@ -97,7 +99,7 @@ def combine(places: Sequence[Place], want: int, salt: bytes) -> dict[int, Sequen
     before, total = 0, 1
     while total < want and (total != before or size <= 2 * want):
         groups = {index: _group(places[index], index, size, salt) for index in chosen}
-        # Groups of one pool differ in size by one: what is counted must be the same for all of them.
+        # Groups of one pool differ in size by one, but the count must be the same for all of them.
         before, total = total, math.prod(min(len(group), size) for group in groups.values())
         size = size * 2 if total == before else size + 1
     return groups
@@ -108,9 +110,11 @@ def _group(place: Place, index: int, want: int, salt: bytes) -> Sequence[object]
 
 
 def combinations(places: Sequence[Place], want: int, salt: bytes) -> list[dict[int, object]]:
-    """Return what to put at which place, for each member of the group: at most `MOST`, that of `places` included."""
+    """Return, for each member of the group, what to put at which place: at most `MOST`, including the original."""
     groups = combine(places, want, salt)
-    if math.prod(map(len, groups.values())) > MOST:  # cannot be listed: the places that were chosen first are enough
+    if (
+        math.prod(map(len, groups.values())) > MOST
+    ):  # too many to list, but the places that were chosen first are enough
         kept, size = {}, 1
         for index, group in groups.items():
             if size * len(group) <= MOST:
@@ -120,7 +124,7 @@ def combinations(places: Sequence[Place], want: int, salt: bytes) -> list[dict[i
 
 
 def pick(pool: Iterable[Item], item: Item, want: int, salt: bytes) -> list[Item]:
-    """Cut `pool`, shuffled by `salt`, into groups of at least `want`, and return the one that `item` is in."""
+    """Split `pool`, shuffled by `salt`, into groups of at least `want`, and return the one that contains `item`."""
     shuffled = list(pool)
     random_of(salt, b"pool", str(len(shuffled)).encode()).shuffle(shuffled)
     count = max(1, len(shuffled) // want)
@@ -128,7 +132,7 @@ def pick(pool: Iterable[Item], item: Item, want: int, salt: bytes) -> list[Item]
 
 
 def _block(pool: Sequence[int], item: int, want: int, salt: bytes) -> list[int]:
-    """Cut `pool` into stretches of neighbours, about 30 each, and `pick` from the one that `item` is in."""
+    """Split `pool` into runs of about 30 neighbors, and `pick` from the one that contains `item`."""
     count = max(1, len(pool) // 30)
     number = pool.index(item) * count // len(pool)
     stretch = [pool[index] for index in range(len(pool)) if index * count // len(pool) == number]
@@ -136,9 +140,9 @@ def _block(pool: Sequence[int], item: int, want: int, salt: bytes) -> list[int]:
 
 
 def some(members: Sequence[Item], kept: Item, most: int, chance: Random) -> list[Item]:
-    """Return `kept` and others of `members`, `most` in all, in the order in which they are.
+    """Return `kept` and other `members`, `most` in total, in their original order.
 
-    The others are drawn without a look at what is kept, so the choice says as little of it as the group.
+    The others are drawn independently of `kept`, so the choice reveals no more about it than the group does.
     """
     if len(members) <= most:
         return list(members)
@@ -162,7 +166,7 @@ def _ints(value: int, want: int, salt: bytes) -> list[int]:
 
 
 def _small(value: int, want: int, salt: bytes) -> list[int]:
-    """Return small numbers beside `value`: few of them are of the same length, many are of one or two digits."""
+    """Return small numbers as alternatives: few have the same length, but many have one or two digits."""
     if want > 9:
         return _block([0, *_BARE], value, want, salt)
     return pick(range(10), value, want, salt) if value == 0 else _of_length(value, want, salt)
@@ -181,7 +185,7 @@ def _significant(bare: str, want: int, salt: bytes) -> list[str]:
 
 
 def _long_ints(value: int, want: int, salt: bytes) -> list[int]:
-    """Change leading digits of the number in base 16: that takes no longer than to copy it."""
+    """Change the leading hexadecimal digits of the number, which takes no longer than copying it."""
     shift = 4 * (-(-value.bit_length() // 4) - _LEADING)
     head = f"{value >> shift:x}"
     heads = _changed(head, want, salt, _LEADING, False, lambda char: _HEX if char in _HEX else char)
@@ -200,7 +204,9 @@ def _floats(value: float, want: int, salt: bytes) -> list[float]:
         return [-number for number in _floats(-value, want, salt + b"-")]
     if value < 1e15 and value.is_integer():
         return [float(number) for number in _ints(int(value), want, salt)]
-    if value < sys.float_info.min:  # whole multiples of the least one: few decimals are told apart there
+    if (
+        value < sys.float_info.min
+    ):  # subnormal floats are multiples of the smallest one, and few decimals are distinguishable
         return [math.ldexp(number, _LEAST_POWER) for number in _ints(int(math.ldexp(value, -_LEAST_POWER)), want, salt)]
     for denominator in _DENOMINATORS if value < 1e8 else ():
         numerator = round(value * denominator)
@@ -212,13 +218,15 @@ def _floats(value: float, want: int, salt: bytes) -> list[float]:
 def _decimal_floats(value: float, want: int, salt: bytes) -> list[float]:
     short = float(f"{value:.12g}")
     steps = round((value - short) / math.ulp(short))
-    if 0 < abs(steps) <= _NOISE:  # 0.30000000000000004 is 0.3 and a rounding error: others get the same one
+    if (
+        0 < abs(steps) <= _NOISE
+    ):  # 0.30000000000000004 is 0.3 plus a rounding error: the alternatives get the same error
         return [number + steps * math.ulp(number) for number in _floats(short, want, salt)]
     mantissa, _, exponent = repr(value).partition("e")
     whole, _, part = mantissa.partition(".")
     digits = whole + ("" if part == "0" else part)
     bare = digits.strip("0")
-    # 0.05 and 5e-05 are written with other zeros: only the digits count, and where the last of them stands.
+    # 0.05 and 5e-05 have different zeros: only the digits count, and the position of the last one.
     last = int(exponent or 0) - (len(digits) - len(whole)) + len(digits) - len(digits.rstrip("0"))
     salt += str(last).encode()
     if len(bare) > _EXACT_DIGITS:
@@ -228,7 +236,7 @@ def _decimal_floats(value: float, want: int, salt: bytes) -> list[float]:
 
 
 def _long_floats(value: float, bare: str, last: int, want: int, salt: bytes) -> list[float]:
-    """Change the leading digits; the last ones are by chance: digits of a float cannot be kept to the very last."""
+    """Change the leading digits, and draw the last ones at random: not all digits of a float can be preserved."""
     chance = random_of(salt, bare.encode())
     head, tail = bare[:_LEADING], len(bare) - _LEADING
     made = {head: value}

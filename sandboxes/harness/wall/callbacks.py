@@ -1,4 +1,4 @@
-"""What the submission may do with an object of the tests: call it, use its operators, read and set what is public."""
+"""What the submission may do with an object of the tests: call it, use operators, and access public attributes."""
 
 import copy
 import threading
@@ -13,7 +13,7 @@ _NOT_OUTSIDE = frozenset(["__init__", "__post_init__", "__missing__"])
 _OF_EVERY_OBJECT = frozenset(["__eq__", "__ne__", "__hash__", "__str__", "__repr__", "__format__"])
 _HIDDEN = ("_", "gi_", "cr_", "ag_", "f_", "tb_", "co_", "mro")
 _NOT_OF_MOCKS = ("assert_", "attach_", "call", "configure_", "method_calls", "mock_", "reset_", "side_effect")
-"""What a mock has counted, and what would change what it is or says."""
+"""Attributes of a mock that the submission must not set: its counts, and what would change its behavior."""
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.GeneratorType, types.CoroutineType)
 
 
@@ -24,7 +24,7 @@ def _is_mock(target: Any) -> bool:
 
 
 def _readable(target: Any, name: Any) -> str:
-    """Return `name` if the submission may use this attribute: public ones of instances, nothing of functions."""
+    """Return `name` if the submission may read this attribute: only public ones of instances, never of functions."""
     if type(name) is not str or name.startswith(_HIDDEN) or not name.isidentifier():
         raise AttributeError(str(name))
     if isinstance(target, (*_FUNCTIONS, BaseException)) or (_is_mock(target) and name.startswith(_NOT_OF_MOCKS)):
@@ -33,8 +33,10 @@ def _readable(target: Any, name: Any) -> str:
 
 
 def operators_of(kind: type) -> list[str]:
-    """Return the operators of a class of the tests that the submission can use: of those that every object has, the
-    ones that the class defines itself."""
+    """Return the operators of a class of the tests that the submission can use.
+
+    Operators that every object has count only if the class defines them itself.
+    """
     found = (name for name in SPECIALS - _NOT_OUTSIDE if getattr(kind, name, None) is not None)
     return sorted(
         name for name in found if name not in _OF_EVERY_OBJECT or getattr(kind, name) is not getattr(object, name)
@@ -42,7 +44,7 @@ def operators_of(kind: type) -> list[str]:
 
 
 def _set(target: Any, name: Any, value: Any) -> None:
-    """Set an attribute of an instance: nothing that its class has, so no method, and nothing that a mock has itself."""
+    """Set an attribute of an instance, but none that its class has, such as a method, and none of a mock's own."""
     name = _readable(target, name)
     had = getattr(type(target), name, None)
     settable = had is None or (isinstance(had, property) and not _is_mock(target))
@@ -71,7 +73,7 @@ def _copy(target: Any, deep: bool) -> Any:
 
 
 def _run(target: Any) -> Any:
-    """Run a coroutine of the tests to its end, in a thread because this one may be inside of an event loop."""
+    """Run a coroutine of the tests to its end, in another thread: this one can be inside an event loop."""
     import asyncio
 
     async def run() -> Any:

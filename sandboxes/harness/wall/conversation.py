@@ -1,6 +1,6 @@
-"""Both ends of the socket: a message is a length (4 bytes, big endian) and one value of `protocol.plain`.
+"""Both ends of the socket. A message is a length (4 bytes, big endian) followed by one value of `protocol.plain`.
 
-The value is `[message]`, or `[changes, forgotten, message]` where shared containers have changed or are let go.
+The value is `[message]`, or `[changes, forgotten, message]` if shared containers have changed or were released.
 """
 
 import builtins
@@ -14,22 +14,22 @@ from sandboxes.protocol import plain
 from sandboxes.protocol.child import LENGTH
 from sandboxes.protocol.plain import Malformed, Row
 
-# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+# This module's own copy of the builtins: a submission that patches `len` must not patch it here (see `protocol.plain`).
 __builtins__ = dict(vars(builtins))
 
 CHUNK_BYTES = 1 << 20
 
 
 class HungUp(Exception):
-    """There is nobody at the other end any more."""
+    """The other end is gone."""
 
 
 class TooLong(Exception):
-    """The other end announces more than is taken."""
+    """The other end announced a message that is longer than allowed."""
 
 
 class Conversation:
-    """One end. `export` makes handles of what is not plain, `resolve` makes objects of handles."""
+    """One end. `export` turns objects that are not plain into handles; `resolve` turns handles into objects."""
 
     def __init__(
         self,
@@ -44,19 +44,19 @@ class Conversation:
         self._export = export
         self._resolve = resolve
         self._max_bytes = max_bytes
-        self._reading = 0  # messages that are being read: to read one may take others
+        self._reading = 0  # messages being read: reading one can require exchanging others
         self._forgotten: list[Any] = []
 
     def send(self, message: Row) -> None:
-        """Send one message, with what has changed.
+        """Send one message, together with changes of shared containers.
 
         Raises:
-            plain.NotPlain: something in it cannot cross; nothing was sent.
-            HungUp: nobody is there.
+            plain.NotPlain: Something in it cannot cross. Nothing was sent.
+            HungUp: The other end is gone.
         """
         mirrors = self._mirrors
         changes = mirrors.changes()
-        gone = [] if self._reading else mirrors.unreachable()  # the rest of a message may name them
+        gone = [] if self._reading else mirrors.unreachable()  # the rest of that message can refer to them
         whole = Row([changes, Row(gone), message]) if gone or changes else Row([message])
         try:
             data = plain.encode(whole, handle=self._export, shared=mirrors)
@@ -73,9 +73,9 @@ class Conversation:
         """Return the next message.
 
         Raises:
-            HungUp: there is none.
-            TooLong: it is longer than `max_bytes`.
-            plain.Malformed: it is not one.
+            HungUp: The other end is gone.
+            TooLong: The message is longer than `max_bytes`.
+            plain.Malformed: It is not a valid message.
         """
         (length,) = LENGTH.unpack(self._exactly(LENGTH.size))
         if length > self._max_bytes:
@@ -99,7 +99,7 @@ class Conversation:
         return whole[-1]
 
     def shared(self, value: Any, form: list[Any]) -> list[Any]:
-        """Return the handle of a value of `extras`, whose `form` is given: with a number if it can change."""
+        """Return the handle of a value of `extras` with the given `form`, and with a number if it is mutable."""
         if type(value) not in MUTABLE:
             return form
         found = self._mirrors.number_of(value)
@@ -109,7 +109,7 @@ class Conversation:
         return ["m", number, *form[1:]] if is_new else ["m", number]
 
     def shared_here(self, number: Any, *form: Any) -> Any:
-        """Return the value of such a handle; see `from_extra` for what it raises."""
+        """Return the value of such a handle. See `from_extra` for its errors."""
         if not form:
             return self._mirrors.known(number)
         value = from_extra(*form)

@@ -1,4 +1,4 @@
-"""What the text of the tests says: which names it uses and binds, where it asserts. No submission can choose that."""
+"""Facts from the text of the tests, which no submission can influence: the names it uses and binds, its assertions."""
 
 import ast
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ _ASSERTS = ("assert", "fail", "raises", "approx", "check", "expect")
 
 
 class Evidence:
-    """What was found in test files."""
+    """The facts from the test files."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self._files = files
 
     @cached_property
     def trees(self) -> dict[str, ast.Module]:
-        """The syntax tree of each file that has one."""
+        """The syntax trees of the files that are valid Python."""
         trees: dict[str, ast.Module] = {}
         for name, text in self._files.items():
             try:
@@ -30,7 +30,7 @@ class Evidence:
         return frozenset().union(*(_names(tree) for tree in self.trees.values()))
 
     def mentions(self, names: frozenset[str]) -> bool:
-        """Whether any of these names is in the tests; found in the text, and only then in the tree."""
+        """Return whether the tests use any of these names. The text is searched first: it is cheaper than the tree."""
         is_in_the_text = any(name in text for text in self._files.values() for name in names)
         return is_in_the_text and not self._words.isdisjoint(names)
 
@@ -45,7 +45,7 @@ class Evidence:
 
     @cached_property
     def dotted_texts(self) -> frozenset[str]:
-        """The strings in the tests that may name something to be patched: `"os.path.exists"`."""
+        """The strings in the tests that could name something to patch, such as `"os.path.exists"`."""
         found: set[str] = set()
         for tree in self.trees.values():
             for node in ast.walk(tree):
@@ -56,11 +56,11 @@ class Evidence:
 
     @cached_property
     def last_words(self) -> frozenset[str]:
-        """What may be the name of something that is patched: the names in the tests, and the ends of such strings."""
+        """All names of things that the tests could patch: names in the tests, and the last parts of such strings."""
         return self.names | {text.rpartition(".")[2] for text in self.dotted_texts}
 
     def is_quiet_with(self, filename: str, line: int) -> bool:
-        """Whether the `with` statement at this line of the tests holds no assertion that it could swallow."""
+        """Return whether the `with` statement at this line contains no assertion that it could swallow."""
         for name, tree in self.trees.items():
             if filename.endswith(name):
                 for node in ast.walk(tree):
@@ -82,7 +82,7 @@ def _names(tree: ast.Module) -> set[str]:
 
 
 def _name(node: ast.expr) -> str:
-    """Return the last name of `name` or `module.name`; nothing for other expressions."""
+    """Return the last name of `name` or `module.name`, and an empty string for other expressions."""
     if isinstance(node, ast.Name):
         return node.id
     return node.attr if isinstance(node, ast.Attribute) else ""

@@ -1,7 +1,7 @@
-"""Data types of the standard library, beyond those of `plain`, that cross between submission and tests as copies.
+"""Further data types that cross between submission and tests as copies, in addition to those of `protocol.plain`.
 
-Their class is known on both sides and their contents are plain, so the copy is as good as the original, and comparing
-it runs no code of the submission. The form is `["x", name, ...]`.
+Both sides know their classes, and their contents are plain. So a copy is as good as the original, and comparing it runs
+no code of the submission. The format is `["x", name, ...]`.
 """
 
 import re
@@ -70,7 +70,7 @@ _FROM: dict[str, Callable[..., Any]] = {
 
 
 def to_extra(value: Any) -> list[Any] | None:
-    """Return the form in which `value` crosses, or None if its type is not exactly one of these."""
+    """Return the format in which `value` crosses, or None if its type is not exactly one of these."""
     make = _TO.get(type(value))
     if make is not None:
         return ["x", *make(value)]
@@ -81,9 +81,9 @@ def to_extra(value: Any) -> list[Any] | None:
 
 
 def from_extra(name: str, *parts: Any) -> Any:
-    """Return the value of the form `["x", name, *parts]`.
+    """Return the value of `["x", name, *parts]`.
 
     Raises:
-        ValueError, TypeError, LookupError, ImportError: it is none of these forms.
+        ValueError, TypeError, LookupError, ImportError: The data is malformed.
     """
     return _FROM[name](*parts)

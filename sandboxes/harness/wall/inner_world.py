@@ -1,7 +1,7 @@
-"""The submission's world as the tests have changed it: `input`, stdin, environment, arguments, seeds, patches, logging.
+"""Apply the tests' changes to the submission's world: `input`, stdin, environment, arguments, seeds, patches, logging.
 
-`world` is the other end of this: what it tells is taken over here, before the submission's code runs, and what the
-submission does with it (numbers drawn, records logged) is told with the answer.
+`world` is the other end. The changes that it sends are applied here before the submission's code runs. What the
+submission does with them (numbers drawn, records logged) is returned with the answer.
 """
 
 import builtins
@@ -16,7 +16,7 @@ from typing import Any
 
 from sandboxes.protocol.plain import Fields, Row
 
-# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+# This module's own copy of the builtins: a submission that patches `len` must not patch it here (see `protocol.plain`).
 __builtins__ = dict(vars(builtins))
 
 MAX_RECORDS = 1_000
@@ -25,7 +25,7 @@ _INPUT = builtins.input
 
 
 class InnerWorld:
-    """Takes over what the tests have changed, and tells what has become of it."""
+    """Applies the tests' changes, and returns what the submission has done with them."""
 
     def __init__(self) -> None:
         self._originals: dict[tuple[str, str], Any] = {}
@@ -36,12 +36,12 @@ class InnerWorld:
         self._records: list[Row] | None = None
 
     def take(self, fed: dict[str, Any]) -> None:
-        """Take over everything that is told; each name has a method here."""
+        """Apply all changes; each kind has a method here."""
         for name, value in fed.items():
             _TAKE[name](self, value)
 
     def tell(self, extra: Fields) -> None:
-        """Add what the submission has drawn and logged."""
+        """Add the submission's random draws and log records."""
         if self._random is not None and (state := random.getstate()) != self._random:
             extra["random"] = self._random = state
         if self._numpy is not None and _numpy_moved(state := _numpy_state(), self._numpy):
@@ -50,15 +50,15 @@ class InnerWorld:
             extra["logged"], self._records = Row(self._records), []
 
     def take_input(self, value: Any) -> None:
-        """Let `input` be a function of the tests, or itself again."""
+        """Replace `input` by a function of the tests, or restore it."""
         builtins.input = value or _INPUT
 
     def take_stdin(self, text: str) -> None:
-        """Let stdin hold this text."""
+        """Replace the text of stdin."""
         sys.stdin = io.StringIO(text)
 
     def take_environment(self, changed: dict[str, Any]) -> None:
-        """Set these variables, and remove those that are None; or make them again what they were at first here."""
+        """Set these variables, remove those that are None, or restore their original values."""
         for name, (told, as_at_first) in changed.items():
             self._environment.setdefault(name, os.environ.get(name))
             value = self._environment[name] if as_at_first else told
@@ -68,27 +68,27 @@ class InnerWorld:
                 os.environ[name] = value
 
     def take_folder(self, path: str) -> None:
-        """Be in this folder."""
+        """Change the working folder."""
         os.chdir(path)
 
     def take_argv(self, arguments: list[str]) -> None:
-        """Have these arguments."""
+        """Replace the command-line arguments."""
         sys.argv[:] = arguments
 
     def take_random(self, state: Any) -> None:
-        """Go on drawing from this state."""
+        """Set the state of `random`."""
         random.setstate(state)
         self._random = state
 
     def take_numpy(self, state: Any) -> None:
-        """Go on drawing from this state of numpy."""
+        """Set the state of numpy's global generator."""
         import numpy
 
         numpy.random.set_state(state)
         self._numpy = state
 
     def take_patches(self, changed: list[Any]) -> None:
-        """Put objects of the tests in the place of names of the standard library, or the originals back."""
+        """Replace names of the standard library by objects of the tests, or restore them."""
         for module_name, name, is_patched, value in changed:
             module = importlib.import_module(module_name)
             key = (module_name, name)
@@ -99,7 +99,7 @@ class InnerWorld:
                 setattr(module, name, self._originals.pop(key))
 
     def take_modules(self, changed: list[Any]) -> None:
-        """Let imports of these names find objects of the tests."""
+        """Make imports of these names return objects of the tests."""
         for name, is_there, value in changed:
             if is_there:
                 sys.modules[name] = value
@@ -108,7 +108,7 @@ class InnerWorld:
                 sys.modules.pop(name, None)
 
     def take_logging(self, levels: dict[str, int]) -> None:
-        """Log at these levels, and tell the tests what is logged."""
+        """Set log levels, and record log entries for the tests."""
         if self._records is None:
             self._records = []
             logging.lastResort = None

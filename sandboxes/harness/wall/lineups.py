@@ -1,15 +1,16 @@
-"""Values to ask an object about: line-ups for `==`, far values for order and membership, changed arguments.
+"""Values to question an object about: line-ups for `==`, far values for order and membership, changed arguments.
 
-A submission's class may say of its objects that they equal plain values (`Money(5) == 5`). It is believed if, shown
-a line-up of the expected value and others that look like it, it affirms exactly the expected one. So nobody who sees
-the line-up may be able to tell which member the tests wrote down. A line-up is made of groups (see `alternatives`):
-places of the value are chosen, each gets others of its group, and the members are combinations of these. Whichever
-member the tests expect, the set of combinations is the same, so it does not show which one that is. Equal elements
-change together, sorted integers stay sorted with equal steps, a permutation stays one.
+Theory of operation. A submission's class can claim that its objects equal plain values (`Money(5) == 5`). The claim is
+accepted if the object is shown a line-up, that is, the expected value among others that look like it, and affirms
+exactly the expected one. So a line-up must not reveal which of its members the tests expect. It is built from groups
+(see `alternatives`): some places of the value are selected, each gets values of its group, and the members of the
+line-up are combinations of these. The set of combinations is the same whichever member the tests expect, so it cannot
+reveal that member. Equal elements change together, sorted integers stay sorted with equal steps, and a permutation
+stays a permutation.
 
-What cannot be hidden is what makes one value likelier than its neighbours before any question is asked: that it is a
-word, a power of two, a date in this year, near what a rough guess says, or that it fits the argument that the
-submission was called with. Who guesses by that guesses better than one in sixteen.
+Known limit. A line-up cannot hide what makes one value more likely than its neighbors before any question is asked: it
+is a word, a power of two, a date in this year, close to a rough estimate, or it fits the argument that the submission
+was called with. A submission that guesses by such hints succeeds more often than once in sixteen times.
 """
 
 import itertools
@@ -38,7 +39,7 @@ from sandboxes.harness.wall.alternatives import (
 )
 
 LEAST = 16
-"""Members below which nothing is a line-up."""
+"""The minimum number of members of a line-up."""
 
 _MANY_LEAVES = 5000  # a value with more gets the smallest line-up
 _DEEP = 100
@@ -50,10 +51,10 @@ _CONTAINERS = (list, tuple, deque, set, frozenset, *_MAPPINGS)
 
 
 def line_up(value: Any, key: bytes) -> list[Any] | None:
-    """Return sixteen to 32 values of the same type and shape, `value` among them, no two of them equal.
+    """Return 16 to 32 different values of the same type and shape, including `value`.
 
-    The same value and key give the same line-up in the same order. None: there are not sixteen such values (`None`,
-    `True`, `[]`, `"?!"`), or the type is not known here.
+    The same value and key give the same line-up in the same order. Return None if there are not sixteen such values
+    (`None`, `True`, `[]`, `"?!"`), or the type is unknown here.
     """
     if not _is_plain(value):
         return None
@@ -73,7 +74,7 @@ def _members(value: object, key: bytes, most: int, chance: Random) -> list[objec
 
 
 def _is_plain(value: Any, depth: int = 0) -> bool:
-    """Say whether `value` is made of plain data all through: nothing here may ask an object of the submission."""
+    """Return whether `value` is plain data throughout: nothing here may use an object of the submission."""
     if type(value) not in _CONTAINERS:
         return value is None or is_scalar(value)
     if depth > _DEEP:
@@ -383,8 +384,8 @@ _WORDS = ("", "!", "0", "A", "Zz", "a", "n", "zzzz", "~~~~", "\uffee\uffee", "\U
 def with_swaps(members: list[Any], key: bytes) -> list[Any]:
     """Return a line-up of sequences with each member also in other orders: up to two pairs of places are swapped.
 
-    Else who only knows which items belong to a value would affirm the right one. Where the items are alike nothing is
-    swapped; what is no sequence stays as it is.
+    Otherwise, an object that only knows which items belong to the value could affirm the right one. If all items are
+    alike, nothing is swapped. Values that are not sequences stay as they are.
     """
     first = members[0]
     if not isinstance(first, (list, tuple, str, bytes, bytearray, deque)) or len(first) < 2:
@@ -415,9 +416,9 @@ def _swapped(value: Any, pairs: Iterable[tuple[int, int]]) -> Any:
 
 
 def far_values(value: Any, key: bytes) -> list[Any]:
-    """Return values of the type of `value` that are far from it, on both sides: to deny an order or a membership.
+    """Return values of the same type that are far from `value` on both sides, for which an order must be denied.
 
-    At least twelve where there are as many; none equals `value`. The same value and key give the same list.
+    There are at least twelve if possible, and none equals `value`. The same value and key give the same list.
     """
     found: list[Any] = []
     if not _is_plain(value):
@@ -564,9 +565,9 @@ _FIRST_OF = {
 def changed_arguments(
     args: Sequence[Any], kwargs: Mapping[str, Any], key: bytes
 ) -> list[tuple[tuple[Any, ...], dict[str, Any]]]:
-    """Return calls in each of which one plain argument, or a part of it, is another value of the same type.
+    """Return calls in which one plain argument, or a part of it, is replaced by another value of the same type.
 
-    Up to 16 for each of the first four arguments that can change; handles, functions and `None` stay.
+    There are up to 16 for each of the first four arguments that can change. Handles, functions and `None` stay.
     """
     names: list[int | str] = [*range(len(args)), *kwargs]
     found = []

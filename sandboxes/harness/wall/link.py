@@ -1,10 +1,11 @@
-"""The tests' end of the wall: asks the submission's process, makes stand-ins of what it answers, and answers it.
+"""The tests' end of the wall: asks the submission's process, turns its answers into stand-ins, and answers it.
 
-Nothing that the other end sends can run code here or decide for the tests; `policy` says what it may decide. An
-exception arrives as the builtin one of the same name, or as a stand-in for the submission's own class. None ever is a
-Skip, a GeneratorExit or a StopIteration out of place; SystemExit and KeyboardInterrupt arrive as `SubmissionExit`, or
-as themselves where the test code names them. When the other end is gone, or does not keep to the protocol, the test
-fails with `SubmissionLost`, which no `except Exception` catches, and so does every later one that asks for something.
+Security. Nothing that the other end sends can run code here, and it can decide only what `policy` allows. An exception
+arrives as the builtin exception with the same name, or as a stand-in for the submission's own class. It is never a
+Skip, a GeneratorExit or a misplaced StopIteration, which would end or mislead the tests. SystemExit and
+KeyboardInterrupt arrive as `SubmissionExit`, unless the test code names them. If the other end is gone or violates the
+protocol, the test fails with `SubmissionLost`, which `except Exception` does not catch, and so does every later test
+that uses the submission.
 """
 
 import builtins
@@ -71,17 +72,17 @@ __all__ = ["Link", "Refused", "SubmissionExit", "SubmissionLost"]
 MAX_CLASS_DEPTH = 50
 PULLED_SINGLY = 64
 RECURSION_LIMIT = 5_000
-"""Calls that go back and forth between submission and tests take more frames here than they would without a wall."""
+"""Calls back and forth between submission and tests need more frames here than they would without a wall."""
 _RUNS = frozenset({"hello", "call", "method", "super", "get"})
 _MAY_STOP = frozenset({("special", "__next__"), ("method", "send"), ("method", "throw"), ("method", "__next__")})
 
 
 class SubmissionLost(BaseException):
-    """The submission's process is gone, or broke the protocol; the test that asked cannot pass."""
+    """The submission's process is gone or violated the protocol. The test that needed it cannot pass."""
 
 
 class Link:
-    """The connection to the submission, with every stand-in that was made for its objects."""
+    """The connection to the submission, with all stand-ins for its objects."""
 
     def __init__(self, sock: socket.socket, evidence: Evidence, max_bytes: int = plain.MAX_BYTES) -> None:
         self.evidence = evidence
@@ -102,30 +103,30 @@ class Link:
 
     @property
     def notes(self) -> list[str]:
-        """Why objects of the submission did not equal something; for messages."""
+        """Notes about why objects of the submission did not equal something, for messages."""
         return self.policy.notes
 
     @property
     def lied(self) -> str:
-        """What shows that an object of the submission affirms what it should not, if anything does."""
+        """A description of an impossible claim of the submission about one of its objects, if there was one."""
         return self.policy.lied
 
     def begin_test(self) -> None:
-        """Begin a test: what the one before has needed is forgotten."""
+        """Begin a test, and forget what the previous one needed."""
         self.policy.begin_test()
 
     def end_test(self) -> Twin:
-        """End a test: return whether it counts only if it fails with its literal changed."""
+        """End a test. Return whether it counts only if a changed copy fails."""
         return self.policy.end_test()
 
     # Conversation
 
     def hello(self, wanted: list[str]) -> dict[str, Any]:
-        """Return the submission's values of those of the wanted names that it has.
+        """Return the submission's values for those wanted names that it has.
 
         Raises:
-            SubmissionLost: it did not live to the end of its top level.
-            Exception: what its top level raised.
+            SubmissionLost: Its process ended while its top level ran.
+            Exception: Its top level raised it.
         """
         found = self.request("hello", Row(wanted))
         if type(found) is not dict or not found.keys() <= set(wanted):
@@ -133,11 +134,11 @@ class Link:
         return found
 
     def request(self, operation: str, *arguments: Any) -> Any:
-        """Ask the candidate for one operation and return its value.
+        """Ask the submission for one operation, and return its value.
 
         Raises:
-            SubmissionLost: it is gone or broke the protocol.
-            Exception: what the submission raised, in the form it may take here.
+            SubmissionLost: The submission is gone or violated the protocol.
+            Exception: The submission raised it; see the module's docstring for the form in which it arrives.
         """
         with self._lock:
             self._check_alive()
@@ -179,7 +180,7 @@ class Link:
         return self._lose("it sent what is not an answer")
 
     def _replay(self, extra: dict[str, Any]) -> None:
-        """Print, warn, log and draw here what the submission did, so that capsys, pytest.warns and caplog see it."""
+        """Repeat the submission's output, warnings, log records and random draws here, for capsys, caplog and so on."""
         for name, stream in (("out", sys.stdout), ("err", sys.stderr)):
             text = extra.get(name)
             if type(text) is str and text:
@@ -264,7 +265,7 @@ class Link:
         return value
 
     def special(self, target: Any, name: str, args: tuple[Any, ...]) -> Any:
-        """Apply an operator of the submission's class, as far as it may decide."""
+        """Apply an operator of the submission's class, as far as the policy allows."""
         if name in COMPARE or name == "__contains__":
             return self._compare(target, name, args[0])
         if name in ARITHMETIC and not isinstance(args[0], REMOTE):
@@ -305,7 +306,7 @@ class Link:
         return (self.policy.equals if equality else self.policy.orders)(target, name, other)
 
     def _leave(self, target: Any, name: str, args: tuple[Any, ...]) -> Any:
-        """Leave a `with` block after an exception: it is swallowed only if no assertion can be swallowed with it."""
+        """Leave a `with` block after an exception. It can be swallowed only if that cannot swallow an assertion."""
         kind, error, _ = args
         quiet = isinstance(error, Exception) and not isinstance(error, AssertionError)
         frame: types.FrameType | None = sys._getframe()
@@ -319,7 +320,7 @@ class Link:
         return bool(swallowed) and quiet
 
     def _next(self, target: Any) -> Any:
-        """Pull one item; after many, pull them in portions, unless the tests talk to generators in between."""
+        """Pull one item. After many, pull several at a time, unless the tests use generators in between."""
         own = vars_of(target)
         ready = own.get("_remote_ready_")
         if ready:
@@ -360,7 +361,7 @@ class Link:
     # What goes out
 
     def _export(self, value: Any) -> Any:
-        """Return what stands for a value of the tests; None for a subclass that crosses as its builtin base."""
+        """Return the handle of a value of the tests; None for a subclass that crosses as its builtin base."""
         kind = type(value)
         if issubclass(kind, (RemoteObject, RemoteFunction, RemoteClass)):
             return number_in(value)
@@ -577,7 +578,7 @@ class Link:
         return error
 
     def _is_dangerous(self, kind: type[BaseException]) -> bool:
-        """Whether an exception of this kind would end or mislead the tests."""
+        """Return whether an exception of this kind would end or mislead the tests."""
         if isinstance(kind, RemoteClass) or kind.__name__ not in NEVER_IN_THE_TESTS:
             return False
         return kind.__name__ not in IF_NAMED & self.evidence.names
@@ -630,7 +631,7 @@ def _members(described: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_own(kind: type) -> bool:
-    """Whether a class is one that the tests wrote."""
+    """Return whether the tests define this class."""
     return (
         not isinstance(kind, RemoteClass)
         and kind.__module__ not in sys.stdlib_module_names
@@ -640,7 +641,7 @@ def _is_own(kind: type) -> bool:
 
 
 def _is_module(value: Any) -> bool:
-    """Whether this is a real module, and not one that the tests made to stand for another."""
+    """Return whether this is a real module and not a replacement that the tests created."""
     return isinstance(value, types.ModuleType) and getattr(value, "__spec__", None) is not None
 
 

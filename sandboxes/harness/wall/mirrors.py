@@ -1,9 +1,9 @@
-"""Containers that tests and submission share: one object at each end, with a number, kept in step at each message.
+"""Containers that tests and submission share: one object at each end with a common number, synchronized by messages.
 
-Before a message goes out, each end looks which of its shared containers have changed since the last one, by the
-identity of what they hold, and sends their contents along; the other end changes its own object in place. A container
-that nobody at one end can reach any more is forgotten at both, so a suite that calls a function a thousand times shares
-no more than it holds. When there are more than `MAX_KEPT`, all are copies from then on.
+Before an end sends a message, it determines which of its shared containers have changed since the previous one, by the
+identity of their elements, and includes the new contents. The other end updates its own object in place. A container
+that is unreachable at one end is forgotten at both. So a test that calls a function a thousand times does not share
+more containers than it keeps. If there are more than `MAX_KEPT`, all of them become independent copies.
 """
 
 import builtins
@@ -16,21 +16,21 @@ from typing import Any
 
 from sandboxes.protocol.plain import Malformed, Row
 
-# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+# This module's own copy of the builtins: a submission that patches `len` must not patch it here (see `protocol.plain`).
 __builtins__ = dict(vars(builtins))
 
 MAX_KEPT = 2_000
 MAX_NEW = 10_000
-"""How many new ones a message may hold; what is beyond crosses as a copy."""
+"""The maximum number of new containers in a message. Further ones cross as copies."""
 
 _MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
 _SEQUENCES = (list, deque)
 MUTABLE = frozenset({*_MAPPINGS, *_SEQUENCES, set, bytearray, array})
-"""The types of what is shared, exactly: a class of the submission that extends one is another matter."""
+"""The exact types that are shared. Classes of the submission that extend one are handled differently."""
 
 
 def _flat(value: Any) -> list[Any]:
-    """Return what a container holds, as a list: of a mapping its keys and values in turn."""
+    """Return a container's elements as a list; for a mapping, alternating keys and values."""
     if isinstance(value, dict):
         return [part for pair in value.items() for part in pair]
     if isinstance(value, (bytearray, array)):
@@ -39,7 +39,7 @@ def _flat(value: Any) -> list[Any]:
 
 
 def _fill(value: Any, content: tuple[Any, ...]) -> None:
-    """Change a container in place, so that it holds `content`."""
+    """Replace a container's contents in place."""
     kind = type(value)
     if isinstance(value, dict):
         pairs = dict(zip(content[0::2], content[1::2], strict=True))
@@ -60,7 +60,7 @@ def _fill(value: Any, content: tuple[Any, ...]) -> None:
 
 
 class _Place:
-    """Stands in a snapshot for a shared container, so that the snapshot does not keep it alive."""
+    """Represents a shared container in a snapshot, so that the snapshot does not keep it alive."""
 
     __slots__ = ("number",)
 
@@ -78,16 +78,16 @@ class _Mirror:
 
 
 class Mirrors:
-    """The shared containers as one end has them. The tests' end numbers its own evenly, the submission's oddly."""
+    """One end's shared containers. The tests' end assigns even numbers, and the submission's end odd ones."""
 
     def __init__(self, first: int) -> None:
         self._mine = first % 2
         self._next = first
         self._live: dict[int, _Mirror] = {}
         self._numbers: dict[int, int] = {}
-        self._written: list[int] = []  # new ones of the message that goes out
-        self._read: list[int] = []  # new ones of the message that comes in
-        self._gone: list[int] = []  # forgotten here, and the other end has not been told
+        self._written: list[int] = []  # new containers in the outgoing message
+        self._read: list[int] = []  # new containers in the incoming message
+        self._gone: list[int] = []  # forgotten here, but the other end does not know yet
 
     # For the encoder and the decoder, see `plain.Shared`
 
@@ -136,17 +136,22 @@ class Mirrors:
     # Before and after a message
 
     def unreachable(self) -> list[int]:
-        """Forget what nobody at this end can reach but this table, and what is too much; return the numbers that the
-        other end has to forget."""
+        """Forget containers that only this table refers to, and all of them if there are too many.
+
+        Returns:
+            The numbers that the other end has to forget.
+        """
         gone, live = self._gone, self._live
         while True:
             more = [number for number in live if sys.getrefcount(live[number].value) <= _ONLY_HERE]
             for number in more:
-                self._drop(number)  # and what it alone held can be reached by nobody now
+                self._drop(number)  # this can make its elements unreachable as well
             gone += more
             if not more:
                 break
-        if len(live) > MAX_KEPT:  # all of them: to forget a few would only tell what holds them anew each time
+        if (
+            len(live) > MAX_KEPT
+        ):  # all of them: after forgetting only a few, each message would send their owners' contents again
             gone += live
             for number in list(live):
                 self._drop(number)
@@ -178,7 +183,7 @@ class Mirrors:
         return now is before
 
     def went_out(self, changes: Iterable[Any]) -> None:
-        """Take what was sent for what the other end has now."""
+        """Record that the other end now has the sent contents."""
         self._remember([*self._written, *(number for number, _ in changes)])
         self._written.clear()
         self._gone = []
@@ -200,10 +205,10 @@ class Mirrors:
         mirror.snapshot = content
 
     def came_in(self, changes: Any, forgotten: Any) -> None:
-        """Change the containers here into what they are at the other end.
+        """Apply the other end's changes to the containers here.
 
         Raises:
-            Malformed: this is not what the other end of a wall sends.
+            Malformed: The data is not valid.
         """
         changed: list[int] = []
         for change in _list(changes):
@@ -223,7 +228,7 @@ class Mirrors:
             self._drop(number if type(number) is int else -1)
 
     def give_up_changed(self) -> None:
-        """Share no longer what has changed into something that cannot cross."""
+        """Stop sharing containers whose new contents cannot cross."""
         self.restart()
         for number, mirror in list(self._live.items()):
             if not self._is_same(mirror, _flat(mirror.value)):
@@ -238,7 +243,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def _references_of_the_table() -> int:
-    """Return the count of references to a container that is in the table and nowhere else, as `unreachable` sees it."""
+    """Return the reference count that `unreachable` sees for a container that only the table refers to."""
     live = {0: _Mirror([])}
     (count,) = [sys.getrefcount(live[number].value) for number in live]
     return count

@@ -1,7 +1,8 @@
-"""Objects of the tests in the hands of the submission: each use of one is a question to the tests.
+"""Objects of the tests that were passed to the submission: each use of one is a question to the tests.
 
-A class of the tests has a class here, so that `type(node)(value)`, `isinstance(x, Node)`, `copy.copy(node)` and
-`dataclasses.replace(p, x=1)` work; calling it makes an object there. A named tuple of the tests is a named tuple here.
+Each class of the tests has a corresponding class here, so that `type(node)(value)`, `isinstance(x, Node)`,
+`copy.copy(node)` and `dataclasses.replace(p, x=1)` work. Calling it creates an object in the tests' process. A named
+tuple of the tests is a named tuple here.
 """
 
 import builtins
@@ -12,12 +13,12 @@ from typing import Any, Protocol
 
 from sandboxes.harness.wall.vocabulary import SPECIALS
 
-# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+# This module's own copy of the builtins: a submission that patches `len` must not patch it here (see `protocol.plain`).
 __builtins__ = dict(vars(builtins))
 
 
 class Asks(Protocol):
-    """What has the conversation with the tests."""
+    """The end of the conversation with the tests."""
 
     def ask(self, number: int, operation: str, *arguments: Any) -> Any:
         """Ask the tests to do something with the object that has this number there."""
@@ -25,7 +26,7 @@ class Asks(Protocol):
 
 
 class OutsideClass(type):
-    """The class of classes that stand for those of the tests."""
+    """The metaclass of classes that represent the tests' classes."""
 
     _asks: Asks
     _class_number: int | None = None
@@ -89,7 +90,7 @@ def _ask(target: Outside, operation: str, *arguments: Any) -> Any:
 
 
 def instance(kind: type[Outside], asks: Asks, number: int, name: str, doc: str | None) -> Outside:
-    """Return what stands for an object of the tests."""
+    """Return the counterpart of an object of the tests."""
     made = object.__new__(kind)
     put = object.__setattr__
     put(made, "_asks", asks)
@@ -101,7 +102,7 @@ def instance(kind: type[Outside], asks: Asks, number: int, name: str, doc: str |
 
 
 def number_of(value: Any, kind: type) -> list[Any] | None:
-    """Return the handle with which an object of the tests comes home; None if `value` is none."""
+    """Return the handle that returns an object of the tests to them; None if `value` is not one."""
     if issubclass(kind, Outside):
         return ["t", object.__getattribute__(value, "_number")]
     if issubclass(kind, tuple) and (number := vars(kind).get("_number_of_tests")) is not None:
@@ -110,7 +111,7 @@ def number_of(value: Any, kind: type) -> list[Any] | None:
 
 
 def number_of_class(kind: type) -> list[Any] | None:
-    """Return the handle with which a class of the tests comes home; None if `kind` is none."""
+    """Return the handle that returns a class of the tests to them; None if `kind` is not one."""
     if isinstance(kind, OutsideClass) and kind._class_number is not None:
         return ["t", kind._class_number]
     number = vars(kind).get("_number_of_tests") if issubclass(kind, tuple) else None
@@ -140,7 +141,7 @@ def _next(self: Outside) -> Any:
 
 
 def _await(self: Outside) -> Iterator[Any]:
-    yield from ()  # it never waits: the tester runs the coroutine to its end
+    yield from ()  # never suspends: the tester runs the coroutine to its end
     return _ask(self, "run")
 
 
@@ -157,7 +158,7 @@ def _namespace(specials: frozenset[str]) -> dict[str, Any]:
 
 @functools.cache
 def class_of(specials: frozenset[str]) -> type[Outside]:
-    """Return a class for objects of the tests whose own class does not cross."""
+    """Return a class for objects of the tests whose own class cannot cross."""
     made: Any = OutsideClass("Outside", (Outside,), _namespace(specials))
     return made
 
@@ -171,7 +172,7 @@ def class_of_tests(
     bases: tuple[type[Outside], ...],
     fields: list[str] | None,
 ) -> type[Outside]:
-    """Return a class that stands for one of the tests."""
+    """Return the counterpart of a class of the tests."""
     namespace = _namespace(specials) | {"_asks": asks, "_class_number": number, "__doc__": doc, "__module__": "tests"}
     if fields is not None:
         import dataclasses
@@ -182,7 +183,7 @@ def class_of_tests(
 
 
 def named_tuple(number: int, name: str, fields: list[str]) -> Any:
-    """Return a named tuple that stands for one of the tests."""
+    """Return the counterpart of a named tuple of the tests."""
     made: Any = namedtuple(name, fields)  # type: ignore[misc]
     made._number_of_tests = number
     return made

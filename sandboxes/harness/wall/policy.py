@@ -1,21 +1,26 @@
-"""What the submission may decide. Everything else that it sends is an answer, to be compared by the tests themselves.
+"""The policy: what the submission may decide. Everything else that it sends is an answer that the tests compare.
 
-An operator of the submission's own class is asked about data of the tests in these cases only:
+The danger is an operator of the submission's own class. Asked whether its object equals the expected value, it could
+simply say yes. So such an operator is used on data of the tests in these cases only:
 
-1. *Who may decide.* An object that a constructor call in the tests' own text made, or that derives from one: it was
-   returned while such an object was used. `Money(5) == 5` may, `f(3) == 5` may not, whatever `f` returns: it is not
-   equal, and an order or a sum is refused.
+1. *Which objects.* An object may decide if a constructor call in the tests' own text created it, or if it derives from
+   such an object, that is, was returned while one was used. So `Money(5) == 5` is decided by the object. `f(3) == 5` is
+   not, whatever `f` returns: it is never equal, and an order or a sum is refused.
 2. *Equality with plain data: a line-up.* The object is never asked about the value alone. It is asked, in a forked
-   process, about at least sixteen values of the same type and shape, none of which stands out (see `lineups`), and is
-   believed if it affirms exactly the right one. Where there are no sixteen (`None`, `True`, `[]`) it may not decide.
-3. *Order and membership.* It is believed if it also denies, of a value far away.
-4. *Two of its objects.* It is believed if it also denies, of an object that was made with other arguments; and the test
-   has to fail when its literal is changed, if it has one (`Twin.IF_THERE_IS_ONE`).
-5. *Arithmetic with plain data.* `Vector(1, 2) * 3` is asked. When plain data comes of it, at once or later, the test
-   counts only if it fails with its literal changed (`Twin.ALWAYS`): `abs(f(2) - 12.5) < 1e-6` has shown it the value.
-6. *Leaving a `with` block.* It may swallow an exception only where no assertion could be swallowed with it.
+   process, about at least sixteen values of the same type and shape, none of which stands out (see `lineups`). It is
+   believed if it affirms exactly the right one. If there are no sixteen such values (`None`, `True`, `[]`), it may not
+   decide.
+3. *Order and membership.* The object is believed if it also denies the relation for a value far away.
+4. *Two of its objects.* The object is believed if it also denies the relation for an object that was created with
+   different arguments. In addition, if the test has a literal, it must fail when that literal is changed
+   (`Twin.IF_THERE_IS_ONE`).
+5. *Arithmetic with plain data.* `Vector(1, 2) * 3` is computed by the submission. If this leads to plain data, now or
+   later, the test counts only if it fails when its literal is changed (`Twin.ALWAYS`): an expression such as
+   `abs(f(2) - 12.5) < 1e-6` has shown the expected value to the submission.
+6. *Leaving a `with` block.* The object may swallow an exception only if it cannot swallow an assertion with it.
 
-Who affirms a value and others with it has lied: then nothing of the submission counts (`Policy.lied`).
+An object that affirms the right value together with others has lied. Then nothing of the submission counts
+(`Policy.lied`).
 """
 
 import itertools
@@ -33,20 +38,20 @@ from sandboxes.protocol.plain import Fields, Row
 
 MAX_ORIGINS = 8
 MAX_PROOFS = 20
-"""Comparisons of two objects of one class in one test that have to be proved; later ones are believed."""
+"""How many comparisons of two objects of one class have to be proved in a test. Later ones are believed."""
 MAX_OTHERS = 8
 _NUMBERS = (int, float, Fraction, Decimal)
 
 
 class Refused(AssertionError, TypeError):
-    """The submission's object would have had to decide about plain data of the tests."""
+    """An object of the submission would have to decide about plain data of the tests, but may not."""
 
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """Where an object of the submission comes from: the call in the tests that returned it, and what that was given.
+    """The origin of an object of the submission: the call in the tests that returned it, with its arguments.
 
-    `constructed` says whether a constructor was called in the tests' own text, for this object or one before it.
+    `constructed` says whether a constructor call in the tests' own text created this object or one it derives from.
     """
 
     maker: Any
@@ -56,7 +61,7 @@ class Origin:
     before: "Origin | None" = None
 
     def line(self) -> list["Origin"]:
-        """Return this origin and those before it, the last one first."""
+        """Return this origin and the earlier ones, the latest first."""
         found: list[Origin] = []
         origin: Origin | None = self
         while origin is not None and len(found) < MAX_ORIGINS:
@@ -73,11 +78,11 @@ class Asks(Protocol):
         ...
 
     def apply(self, target: object, name: str, arguments: Row) -> object:
-        """Apply an operator of the submission, and return what comes of it."""
+        """Apply an operator of the submission, and return the result."""
         ...
 
     def origin_of(self, value: object) -> Origin | None:
-        """Return where an object comes from, as far as that is known."""
+        """Return the origin of an object, if it is known."""
         ...
 
     def others_like(self, value: object, most: int) -> list[object]:
@@ -87,7 +92,7 @@ class Asks(Protocol):
 
 @dataclass
 class Policy:
-    """Decides what an object of the submission may decide, and remembers what that makes of the current test."""
+    """Decides what an object of the submission may decide, and remembers the consequences for the current test."""
 
     asks: Asks
     key: bytes = field(default_factory=lambda: os.urandom(16))
@@ -98,12 +103,12 @@ class Policy:
     _from_now_on: Twin = Twin.NO
 
     def begin_test(self) -> None:
-        """Begin a test. What was needed between tests (in a set-up statement, a module) every later test needs."""
+        """Begin a test. Needs that arose between tests, such as in a set-up statement, apply to every later test."""
         self._from_now_on = self.twin
         self._proofs.clear()
 
     def end_test(self) -> Twin:
-        """Return what the test needs, and forget it."""
+        """End a test. Return the proof that it needs, and forget it."""
         needed, self.twin = self.twin, self._from_now_on
         return needed
 
@@ -130,7 +135,7 @@ class Policy:
         return affirmed
 
     def orders(self, target: object, name: str, value: object) -> bool:
-        """Answer `target < value` and its like, for plain data of the tests."""
+        """Answer `target < value` and the like, for plain data of the tests."""
         if not self._may_decide(target):
             raise self._refusal(target, value)
         return self._also_denies(target, name, value)
@@ -142,7 +147,7 @@ class Policy:
         return self._also_denies(target, "__contains__", value)
 
     def _also_denies(self, target: object, name: str, value: object) -> bool:
-        if value != value:  # not a number: no order to ask about, and whoever affirms this affirms everything
+        if value != value:  # NaN has no order to ask about, and affirming a relation with it means affirming anything
             return bool(self.asks.trial(Row([_apply(target, name, value)]))[0])
         members = [value, *far_values(value, self.key)]
         order = list(range(len(members)))
@@ -166,19 +171,19 @@ class Policy:
         return bool(said[0])
 
     def calculates(self, target: object, name: str, value: object) -> object:
-        """Return what comes of arithmetic with plain data of the tests; see `saw` for what that means."""
+        """Return the result of arithmetic with plain data of the tests. See `saw` for the consequences."""
         if not self._may_decide(target):
             raise self._refusal(target, value)
         return self.asks.apply(target, name, Row([value]))
 
     def saw(self) -> None:
-        """Take note that plain data has come of an object that had met plain data of the tests in arithmetic."""
+        """Record that plain data came from an object that was combined with plain data of the tests in arithmetic."""
         self.twin = Twin.ALWAYS
 
     # Two objects
 
     def compares(self, target: object, name: str, other: object) -> object:
-        """Answer a comparison of two objects of the submission, or whether one holds the other."""
+        """Answer a comparison of two objects of the submission, or whether one contains the other."""
         key = (type(target), name)
         self._proofs[key] = self._proofs.get(key, 0) + 1
         if self._proofs[key] > MAX_PROOFS:
@@ -186,7 +191,7 @@ class Policy:
         affirmed = name != "__ne__"
         questions, are_changed = self._about_others(target, name, other)
         said, *of_others = self.asks.trial(Row([_apply(target, name, other), *questions]))
-        if said is None:  # it raises or does not know: the tests shall see that
+        if said is None:  # it raises or returns NotImplemented: let the tests see that
             found = self.asks.apply(target, name, Row([other]))
             return found if found is not affirmed else not affirmed
         if said is not affirmed:
@@ -199,15 +204,15 @@ class Policy:
             what = f"says the same of {name} with {len(questions)} others that were made in another way"
             self._lies(target, what)
             return not said
-        if name == "__contains__":  # whether it holds its own object: no data of the tests is in that
+        if name == "__contains__":  # whether it contains its own object does not involve data of the tests
             return said
         self.notes.append(f"nothing shows that {type(target).__name__}.{name} ever says no")
         return not said
 
     def _about_others(self, target: object, name: str, other: object) -> tuple[Row, bool]:
-        """Return questions that an honest object denies, and whether they are about objects made in another way."""
+        """Return questions that an honest object denies, and whether they are about objects created differently."""
         questions = self._with_other_arguments(target, name, other)
-        if name in _OPPOSITE:  # what comes before another does not come after it as well
+        if name in _OPPOSITE:  # if one object comes before another, it does not also come after it
             return Row([_apply(other, name, target), *questions]), True
         if questions:
             return questions, True
@@ -216,7 +221,7 @@ class Policy:
         return Row([*fresh, *(_apply(target, name, one) for one in known if one is not target)]), False
 
     def _with_other_arguments(self, target: object, name: str, other: object) -> Row:
-        """Return questions about objects made like one of these two, or what they come from, but with a change."""
+        """Return questions about objects created like one of these two, or its origins, but with a changed argument."""
         reflected = _REFLECTED.get(name)
         for side, partner, operator in ((other, target, name), (target, other, reflected)):
             for origin in self._makers(side) if operator else ():
@@ -259,7 +264,7 @@ _REFLECTED = {
     "__ge__": "__le__",
 }
 _OPPOSITE = {"__lt__": "__gt__", "__gt__": "__lt__", "__le__": "__gt__", "__ge__": "__lt__"}
-"""An order, and what cannot be said of the same two objects."""
+"""An order, and the one that cannot hold for the same two objects at the same time."""
 
 
 def _apply(target: object, name: str, value: object) -> Row:
@@ -280,6 +285,6 @@ def _short(value: object) -> str:
 
 
 def _flips_once(members: list[Any], said: dict[int, bool | None]) -> bool:
-    """Whether the answers to an order change at most once from the smallest number to the largest."""
+    """Return whether the answers to an order change at most once from the smallest number to the largest."""
     known = sorted((members[place], answer) for place, answer in said.items() if answer is not None)
     return sum(one[1] is not other[1] for one, other in itertools.pairwise(known)) <= 1

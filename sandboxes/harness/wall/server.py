@@ -1,7 +1,7 @@
-"""The submission's end of the wall: holds its objects that the tests know, and answers what is asked of them.
+"""The submission's end of the wall: holds the objects that the tests know, and answers questions about them.
 
-`serve` runs in the process of the submission and returns when the tests have hung up. Nothing that is decided here can
-be trusted, for the submission shares this process and may rewrite all of it: it can only answer.
+`serve` runs in the submission's process, and returns when the tests hang up. The submission shares this process and can
+rewrite all of it. So nothing that is decided here can be trusted, and this end can only send answers.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from sandboxes.harness.wall.vocabulary import DATA_TYPES, EXCEPTIONS, SPECIALS, 
 from sandboxes.protocol import plain
 from sandboxes.protocol.plain import Fields, Row
 
-# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+# This module's own copy of the builtins: a submission that patches `len` must not patch it here (see `protocol.plain`).
 __builtins__ = dict(vars(builtins))
 
 MAX_TEXT = 64 * 1024
@@ -51,7 +51,7 @@ _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 
 class Printed(io.RawIOBase):
-    """What the submission prints during one operation; beyond a cap it goes to the real descriptor, where it counts."""
+    """Collects the output of one operation. Beyond a cap, it goes to the real descriptor, where the limit applies."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -66,7 +66,7 @@ class Printed(io.RawIOBase):
         return self._descriptor
 
     def write(self, data: Any, /) -> int:
-        """Keep `data`, or pass it on when enough is kept."""
+        """Collect `data`, or pass it on if enough has been collected."""
         data = bytes(data)
         if len(self._kept) < MAX_PRINTED_CHARS:
             self._kept += data
@@ -82,7 +82,7 @@ class Printed(io.RawIOBase):
 
 
 class Server:
-    """Holds the submission's objects that the tests know, and runs what is asked of them."""
+    """Holds the submission's objects that the tests know, and runs operations on them."""
 
     def __init__(self, sock: socket.socket, module: types.ModuleType) -> None:
         self.module = module
@@ -105,7 +105,7 @@ class Server:
     # Conversation
 
     def prepare(self, load: Callable[[], object]) -> None:
-        """Take the streams and the warnings, and what runs the submission's top level."""
+        """Redirect streams and warnings, and remember how to run the submission's top level."""
         stdout: Any = self._stdout
         stderr: Any = self._stderr
         sys.stdout = io.TextIOWrapper(stdout, encoding="utf-8", errors="replace", write_through=True)
@@ -115,7 +115,7 @@ class Server:
         self._load = load
 
     def load(self) -> None:
-        """Run the submission's top level; a failure is told when the tests say hello."""
+        """Run the submission's top level. A failure is reported when the tests say hello."""
         self._loaded = True
         try:
             self._load()
@@ -129,7 +129,7 @@ class Server:
                 self._answer(self._conversation.receive())
 
     def ask(self, number: int, operation: str, *arguments: Any) -> Any:
-        """Ask the tests about one of their own objects: call it, or read it."""
+        """Ask the tests to do something with one of their own objects."""
         with self._lock:
             sys.setrecursionlimit(sys.getrecursionlimit() + FRAMES_OF_A_CALLBACK)
             try:
@@ -153,7 +153,7 @@ class Server:
         extra = Fields()
         status, value = self._carry_out(extra, message)
         number = message[0]
-        message.clear()  # what only the question held can be forgotten
+        message.clear()  # release containers that only the question referred to
         if os.getpid() != self._pid:
             os._exit(0)  # a child that the submission forked and forgot
         self._add_noise(extra)
@@ -161,7 +161,7 @@ class Server:
             self._conversation.send(Row([number, status, value, extra]))
         except HungUp:
             raise
-        except Exception as problem:  # also what properties of the submission's objects raise
+        except Exception as problem:  # including exceptions from properties of the submission's objects
             why = TypeError(f"the value cannot be handed to the tests: {problem}")
             self._conversation.send(Row([number, "raised", why, Fields()]))
 
@@ -195,7 +195,7 @@ class Server:
     # Handles
 
     def number_of(self, value: Any) -> int:
-        """Return the number under which the tester knows `value`, which is kept alive from now on."""
+        """Return the number by which the tester knows `value`, and keep `value` alive from now on."""
         number = self._numbers.get(id(value))
         if number is None:
             number = self._numbers[id(value)] = len(self._objects)
@@ -203,8 +203,10 @@ class Server:
         return number
 
     def token(self, value: Any) -> Any:
-        """Return what stands for `value` in a message; None for a subclass that crosses as its builtin base. The forms
-        are listed at the head of the package."""
+        """Return the handle of `value`; None for a subclass that crosses as its builtin base.
+
+        The package's docstring lists the forms of handles.
+        """
         kind = type(value)
         if kind is _Class:
             return ["c", self.number_of(value.kind)]
@@ -305,7 +307,7 @@ class Server:
         return tuple.__new__(self._outside[number], values)
 
     def _outside_exception(self, number: int, name: str, bases: list[str], arguments: tuple[Any, ...]) -> BaseException:
-        """Make an exception that stands for one that a callback raised in the tester."""
+        """Create an exception that represents one that a callback raised in the tester."""
         base = next((getattr(builtins, base) for base in bases if base in EXCEPTIONS), Exception)
         kind = base if name == base.__name__ else type(name, (base,), {})
         try:
@@ -315,14 +317,14 @@ class Server:
         error.__dict__["_outside_number"] = number
         return error
 
-    # Operations: each gets `extra`, to which it may add what has changed
+    # Operations: each gets `extra`, and can add changes to it
 
     def feed(self, extra: Fields, fed: dict[str, Any]) -> None:
-        """Take over what the tests have changed in their world."""
+        """Apply the tests' changes to their world."""
         self._world.take(fed)
 
     def hello(self, extra: Fields, wanted: list[str]) -> Any:
-        """Return the values of those of the wanted names that the module has; raise if it could not be loaded."""
+        """Return the values of those wanted names that the module has. Raise if it could not be loaded."""
         names = vars(self.module)
         return Fields({name: names[name] for name in wanted if name in names})
 
@@ -331,7 +333,7 @@ class Server:
         self._load()
 
     def public_names(self, extra: Fields) -> list[str]:
-        """Return what `from solution import *` brings."""
+        """Return the names for `from solution import *`."""
         names = vars(self.module)
         listed = names.get("__all__")
         found = [str(n) for n in listed] if listed is not None else [n for n in names if not n.startswith("_")]
@@ -342,13 +344,13 @@ class Server:
         return self._with_fresh(extra, target, lambda: getattr(target, name))
 
     def set(self, extra: Fields, target: Any, name: str, value: Any) -> None:
-        """Set an attribute; of modules and classes, what was there is kept."""
+        """Set an attribute. For modules and classes, remember the old value."""
         if isinstance(target, (types.ModuleType, type)) and name in vars(target):
             self._replaced.setdefault((id(target), name), vars(target)[name])
         self._with_fresh(extra, target, lambda: setattr(target, name, value))
 
     def delete(self, extra: Fields, target: Any, name: str) -> None:
-        """Delete an attribute, or undo its replacement: to the tests it looks as if it had not been there before."""
+        """Delete an attribute, or undo its replacement: the tests patched a stand-in that did not have it."""
         if (id(target), name) in self._replaced:
             setattr(target, name, self._replaced.pop((id(target), name)))
             return
@@ -378,7 +380,7 @@ class Server:
         return self._run(extra, target, bound(target, name), args, {})
 
     def pull(self, extra: Fields, target: Any, count: int) -> list[Any]:
-        """Return the next items of an iterator; what it raises is kept for the next question."""
+        """Return the next items of an iterator. An exception is kept for the next question."""
         items = Row()
         if id(target) in self._raised_early:
             raise self._raised_early.pop(id(target))
@@ -386,7 +388,7 @@ class Server:
             for _ in range(count):
                 items.append(type(target).__next__(target))
         except StopIteration:
-            pass  # asked once more, it says so again
+            pass  # the next question will raise it again
         except BaseException as error:
             self._raised_early[id(target)] = error
             if not items:
@@ -394,7 +396,7 @@ class Server:
         return items
 
     def describe(self, extra: Fields, kind: type) -> dict[str, Any]:
-        """Return what the tester needs to make a class that looks like `kind`."""
+        """Return what the tester needs to create a class that looks like `kind`."""
         own = vars(kind)
         fields = Row(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
         pattern = own.get("__match_args__")
@@ -442,14 +444,14 @@ class Server:
         return copy.deepcopy(target) if deep else copy.copy(target)
 
     def subclass(self, extra: Fields, name: str, bases: list[type], members: dict[str, Any]) -> type:
-        """Make the class that a class of the tests stands for: its methods call back."""
+        """Create the counterpart of a class of the tests that extends one of the submission. Its methods call back."""
         made: dict[str, Any] = {"__module__": "tests"}
         for member, (kind, *values) in members.items():
             made[member] = _MEMBERS[kind](*values)
         return types.new_class(name, tuple(bases), {}, lambda namespace: namespace.update(made))
 
     def await_(self, extra: Fields, target: Any, started: bool) -> Any:
-        """Start an awaitable as a task, or go on with one: return [True, result], or [False, task] if it waits."""
+        """Start an awaitable as a task, or continue one. Return [True, result], or [False, task] if it waits."""
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
         task = target if started else asyncio.ensure_future(_await(target), loop=self._loop)
@@ -474,7 +476,7 @@ class Server:
         return self._with_fresh(extra, target, lambda: action(*args, **kwargs))
 
     def trial(self, extra: Fields, questions: list[Any]) -> Any:
-        """Answer questions about operators in a process that is forked for it, so that nothing here changes."""
+        """Answer questions about operators in a forked process, so that nothing changes here."""
         return Row(trials.answers(questions))
 
     def _with_fresh(self, extra: Fields, target: Any, action: Callable[[], Any]) -> Any:
@@ -495,16 +497,16 @@ async def _await(target: Any) -> Any:
 
 
 class _StoppedAsync(Exception):
-    """An async iterator has come to its end; no task may raise StopAsyncIteration itself."""
+    """An async iterator has ended. A task cannot raise StopAsyncIteration itself."""
 
 
 def _function_kind(value: Any) -> int:
-    """1 for a coroutine function, 2 for an async generator function, 0 for the rest."""
+    """Return 1 for a coroutine function, 2 for an async generator function, and 0 otherwise."""
     return 1 if inspect.iscoroutinefunction(value) else 2 if inspect.isasyncgenfunction(value) else 0
 
 
 class _Class:
-    """Crosses as the handle of a class also where the class itself would cross by its name."""
+    """Crosses as the handle of a class, even if the class itself would cross by its name."""
 
     def __init__(self, kind: type) -> None:
         self.kind = kind
@@ -586,8 +588,11 @@ for _module, _names in STDLIB.items():
 
 
 def serve(sock: socket.socket, module: types.ModuleType, load: Callable[[], object] | None = None) -> None:
-    """Answer the tests over `sock` until they hang up; the submission's top level is run with `load()` at their first
-    question, and what it raises is told to them as the error of importing it."""
+    """Answer the tests over `sock` until they hang up.
+
+    At their first question, `load()` runs the submission's top level. An exception from it is reported to the tests as
+    the error of importing the submission.
+    """
     server = Server(sock, module)
     server.prepare(load or (lambda: None))
     server.serve()

@@ -1,6 +1,6 @@
-"""Stand-ins in the tests' process for functions, classes and instances of the submission.
+"""Stand-ins in the tests' process for the submission's functions, classes and instances.
 
-They look like the originals to ordinary test code, and turn each use into a question over the link.
+To ordinary test code they look like the originals. Each use of one becomes a question over the link.
 """
 
 import types
@@ -19,11 +19,11 @@ NEEDS_ONE_PROCESS = "is not seen from another process: tests that inspect it nee
 
 
 class SubmissionExit(RuntimeError):
-    """The submission raised what would have ended the tests, for instance SystemExit."""
+    """The submission raised an exception that would have ended the tests, such as SystemExit."""
 
 
 class Asks(Protocol):
-    """What stand-ins need of the link."""
+    """What stand-ins need from the link."""
 
     lost: str
 
@@ -57,7 +57,7 @@ class Asks(Protocol):
 
 
 class Number:
-    """A number that crosses as the handle of an object that has no stand-in yet."""
+    """A number that crosses as the handle of an object without a stand-in."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -132,11 +132,11 @@ class RemoteCoroutine(Coroutine[Any, Any, Any]):
         self._run = drive(link, self, ends)
 
     def send(self, value: Any, /) -> Any:
-        """Go on, as an event loop does."""
+        """Continue, as an event loop does."""
         return self._run.send(value)
 
     def throw(self, *error: Any) -> Any:
-        """Raise in the coroutine; it is cancelled."""
+        """Raise in the coroutine, which cancels it."""
         return self._run.throw(*error)
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class RemoteCoroutine(Coroutine[Any, Any, Any]):
 
 
 def drive(link: Asks, target: Any, ends: bool = False) -> Generator[Any, Any, Any]:
-    """Run an awaitable of the submission; `ends` if it is the next item of an async iterator."""
+    """Run an awaitable of the submission. `ends` says that it is the next item of an async iterator."""
     task, started = target, False
     try:
         while True:
@@ -166,7 +166,7 @@ def drive(link: Asks, target: Any, ends: bool = False) -> Generator[Any, Any, An
 
 
 class Guarded:
-    """Awaits what `__aexit__` returned, and swallows an exception only where that is harmless."""
+    """Awaits the result of `__aexit__`, and swallows an exception only if that is harmless."""
 
     def __init__(self, awaitable: Any, quiet: bool) -> None:
         self._awaitable = awaitable
@@ -278,14 +278,14 @@ class RemoteClass(type):
 
 
 class _HasDict:
-    """Gives stand-ins a dictionary of their own beside the `__dict__` that they show."""
+    """Gives stand-ins their own dictionary, in addition to the `__dict__` that they show."""
 
 
 _REAL_DICT: Any = _HasDict.__dict__["__dict__"]
 
 
 class RemoteObject(_HasDict, metaclass=RemoteClass):
-    """The root of all stand-ins for classes of the submission. What a class defines is in its own stand-in."""
+    """The base of all stand-ins for classes of the submission. A class's own members are in its stand-in."""
 
     _remote_class_ = -1
     __test__ = False
@@ -355,7 +355,7 @@ _MUTATORS: dict[type, str] = {
 
 
 def add_mutators(bases: list[type], namespace: dict[str, Any]) -> None:
-    """Let what changes the data of a class that extends a builtin type change the submission's object, not the copy."""
+    """For a class that extends a builtin type: make mutating methods change the submission's object, not the copy."""
     for builtin, names in _MUTATORS.items():
         if any(issubclass(base, builtin) for base in bases):
             for name in names.split():
@@ -365,7 +365,7 @@ def add_mutators(bases: list[type], namespace: dict[str, Any]) -> None:
 
 
 def _extend(made: type, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
-    """Make in the candidate the class that a class of the tests stands for, whose methods call back here."""
+    """Create the counterpart of a class of the tests in the submission's process. Its methods call back here."""
     link = _link(made)
     remote = [base for base in bases if isinstance(base, RemoteClass)]
     members = Fields()
@@ -445,7 +445,7 @@ def payload_base(kind: type) -> type | None:
 
 
 def refuse_private(name: str, but: tuple[str, ...]) -> None:
-    """Raise AttributeError for names that no stand-in has."""
+    """Raise AttributeError for private names, which stand-ins do not have."""
     if name.startswith(("_remote_", "_pytest", "_mock_", "_is_coroutine", "_submission_", "pytest")):
         raise AttributeError(name)
     if name.startswith("__") and name.endswith("__") and name not in but:
@@ -457,7 +457,7 @@ def _attribute(link: "Asks", target: Any, name: str) -> Any:
 
 
 def new_exception(kind: Any, args: tuple[Any, ...]) -> BaseException:
-    """Make an exception without running an `__init__` of the submission, which ran where it was raised."""
+    """Create an exception without calling `__init__` of the submission's class: it ran where it was raised."""
     if isinstance(kind, RemoteClass):
         return kind.__new__(kind, *args)
     try:
@@ -474,7 +474,7 @@ def dataclass_fields(names: list[Any]) -> Any:
 
 
 class _Annotation:
-    """An annotation of the submission, of which only the text has crossed."""
+    """An annotation of the submission, of which only the text is known here."""
 
     def __init__(self, text: str) -> None:
         self._text = str(text)

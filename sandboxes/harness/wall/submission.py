@@ -1,4 +1,4 @@
-"""The submission's module as the tests import it."""
+"""The stand-in for the submission's module, which the tests import."""
 
 import builtins
 import sys
@@ -38,7 +38,7 @@ class Submission(types.ModuleType):
         return value
 
     def _star(self) -> list[str]:
-        """Return what `from solution import *` brings: nothing that would replace what the tests rely on."""
+        """Return the names for `from solution import *`, without those that would replace what the tests rely on."""
         link: Link = vars(self)["_remote_link_"]
         taken = link.evidence.bound | sys.stdlib_module_names | sys.modules.keys() | vars(builtins).keys()
         names = [name for name in _names(link.request("public")) if name not in taken]
@@ -65,7 +65,7 @@ class Submission(types.ModuleType):
 
 
 class Importer(MetaPathFinder, Loader):
-    """Lets the tests import the submission anew after they have taken it out of `sys.modules`, and reload it."""
+    """Lets the tests import the submission again after removing it from `sys.modules`, and reload it."""
 
     def __init__(self, submission: Submission) -> None:
         self._submission = submission
@@ -75,7 +75,7 @@ class Importer(MetaPathFinder, Loader):
         return ModuleSpec(fullname, self) if fullname == self._submission.__name__ else None
 
     def create_module(self, spec: ModuleSpec) -> types.ModuleType:
-        """Return the one stand-in that there is."""
+        """Return the only stand-in."""
         return self._submission
 
     def exec_module(self, module: types.ModuleType) -> None:

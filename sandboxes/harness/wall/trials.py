@@ -1,4 +1,4 @@
-"""Questions about operators, answered in a forked process so that no counter or state of the submission changes.
+"""Answer questions about operators in a forked process, so that the submission's state does not change.
 
 A question is one of
 
@@ -6,7 +6,7 @@ A question is one of
     ["made", object, name, maker, [arguments], {keywords}]    with what `maker` makes of these arguments
     ["first", object, name, maker, [arguments], {keywords}]   likewise, with what is made on the left
 
-and its answer is True, False, or None where the operator raised or does not know.
+and its answer is True, False, or None if the operator raised or returned NotImplemented.
 """
 
 import builtins
@@ -17,14 +17,14 @@ from typing import Any
 from sandboxes.harness.wall.vocabulary import bound
 from sandboxes.protocol import plain
 
-# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+# This module's own copy of the builtins: a submission that patches `len` must not patch it here (see `protocol.plain`).
 __builtins__ = dict(vars(builtins))
 
 _fork, _pipe, _read, _write, _waitpid, _exit = os.fork, os.pipe, os.read, os.write, os.waitpid, os._exit
 
 
 def answers(questions: Sequence[Sequence[Any]]) -> list[Any]:
-    """Return the answers to all questions, in their order; None for those that were never answered."""
+    """Return the answers to all questions, in order; None for questions without an answer."""
     reading, writing = _pipe()
     child = _fork()
     if child == 0:

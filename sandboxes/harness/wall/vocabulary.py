@@ -1,9 +1,9 @@
-"""The names that both ends of the wall know: what crosses by name, and the operators of classes."""
+"""Names that both ends of the wall know: builtins and library functions that cross by name, and operators."""
 
 import builtins
 from typing import Any
 
-# A submission that patches `len` patches its own, not the one of this module: else it would wait for itself forever.
+# This module's own copy of the builtins: a submission that patches `len` must not patch it here (see `protocol.plain`).
 __builtins__ = dict(vars(builtins))
 
 DATA_TYPES = [
@@ -66,7 +66,7 @@ STDLIB: dict[str, tuple[str, ...]] = {
     "uuid": ("UUID",),
     "zlib": ("error",),
 }
-"""Names of the standard library that cross by name: pure, and no harm in the tester whatever they are called with."""
+"""Names of the standard library that cross by name. They are pure, and harmless in the tester for all arguments."""
 STDLIB_NAMES = frozenset(name for names in STDLIB.values() for name in names)
 
 COMPARE = frozenset(["__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"])
@@ -120,6 +120,6 @@ NEVER_IN_THE_TESTS = frozenset(
         "SystemExit",
     ]
 )
-"""Exceptions that would end or mislead the tests, and arrive as `SubmissionExit`."""
+"""Exceptions that would end or mislead the tests. They arrive as `SubmissionExit`."""
 IF_NAMED = frozenset({"KeyboardInterrupt", "SystemExit"})
-"""Those of them that arrive as themselves where the text of the tests names them."""
+"""Those of them that arrive unchanged if the text of the tests names them."""

@@ -1,8 +1,8 @@
-"""What the tests change in their own world and the submission shall see: `input`, stdin, seeds, patches and so on.
+"""Transfer the tests' changes to their own world to the submission: `input`, stdin, seeds, patches and so on.
 
-Each is a watch that tells what has changed since it was asked the last time; `inner_world` takes it over at the other
-end. A watch is only kept where the text of the tests names what it looks at, so that tests which change nothing pay
-nothing. None of it lets the submission decide: a function of the tests that is patched in is called here.
+Each kind of change has a watch, which returns what has changed since the last time. `inner_world` applies it at the
+other end. A watch is active only if the text of the tests mentions what it watches, so tests that change nothing pay
+nothing. This does not let the submission decide anything: a patched-in function of the tests is called here.
 """
 
 import builtins
@@ -22,16 +22,16 @@ from sandboxes.protocol.plain import Fields, Malformed, Row
 
 MAX_PATCHES = 2_000
 MAX_BLOCKS = 1_000
-"""How far ahead a generator may have been drawn, in blocks of 624 words."""
+"""How far ahead the submission can have drawn from a generator, in blocks of 624 words."""
 _INPUT = builtins.input
 _NOT_PATCHED = frozenset({"sys", "typing", "types", "gc", "importlib", "unittest", "pytest", "_pytest", "__main__"})
-"""Modules whose names are not watched: they have a watch of their own, or are the tests' own tools."""
+"""Modules whose names are not watched, because they have their own watch or are tools of the tests."""
 _WATCHED_APART = frozenset({("builtins", "input"), ("os", "environ")})
 _UNCHANGED = object()
 
 
 class World:
-    """Tells what the tests have changed, and takes what the submission has made of it."""
+    """Returns what the tests have changed, and applies what the submission has done with it."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._watches: list[tuple[str, Callable[[], Any]]] = [("input", _watch_input()), ("stdin", _watch_stdin())]
@@ -49,10 +49,10 @@ class World:
         return found
 
     def hear(self, extra: dict[str, Any]) -> None:
-        """Take what the submission has drawn and logged.
+        """Apply the submission's random draws and log records.
 
         Raises:
-            Malformed: it is not what the submission's end sends.
+            Malformed: The data is not valid.
         """
         if "random" in extra and self._has("random"):
             self._go_on(random.getstate()[1], _words(extra["random"], 1), lambda s: random.setstate((3, s, None)))
@@ -71,13 +71,15 @@ class World:
 
     @staticmethod
     def _go_on(now: tuple[int, ...], ahead: tuple[Any, ...], set_state: Callable[[Any], None]) -> None:
-        """Draw from where the submission has stopped. What is not ahead of the state here is not taken, or it could
-        choose what the tests draw."""
+        """Continue drawing where the submission has stopped.
+
+        Only a state ahead of the current one is accepted. Otherwise the submission could choose what the tests draw.
+        """
         if _is_ahead(now, ahead):
             set_state(ahead)
 
     def _begin_anew(self, name: str) -> None:
-        """Tell this the next time, whatever was told before."""
+        """Send this the next time, even if it was sent before."""
         self._watches = [(known, _GENERATORS[name]() if known == name else look) for known, look in self._watches]
 
     def _has(self, name: str) -> bool:
@@ -89,8 +91,10 @@ def _words(state: Any, place: int) -> tuple[Any, ...]:
 
 
 def _is_ahead(now: tuple[int, ...], later: tuple[Any, ...]) -> bool:
-    """Whether a generator in the state `now` (the 624 words of a Mersenne twister, and how many of them are drawn)
-    comes to the state `later`."""
+    """Return whether a generator in the state `now` can reach the state `later`.
+
+    A state is the 624 words of a Mersenne twister, and how many of them have been used.
+    """
     if len(later) != len(now) or not all(type(word) is int for word in later) or not 0 <= later[-1] < len(now):
         return False
     if later[:-1] == now[:-1]:
@@ -106,7 +110,7 @@ def _is_ahead(now: tuple[int, ...], later: tuple[Any, ...]) -> bool:
 
 
 def _log(record: Any) -> None:
-    """Handle here what was logged there."""
+    """Handle a log record of the submission here."""
     try:
         name, level, text, path, line, function = record
         if not (type(level) is int and type(line) is int and all(type(t) is str for t in (name, text, path, function))):
@@ -119,7 +123,7 @@ def _log(record: Any) -> None:
 
 
 def _watch(read: Callable[[], Any], before: Any) -> Callable[[], Any]:
-    """Return a watch that tells a value whenever it is another one than before."""
+    """Return a watch that returns a value whenever it differs from the previous one."""
 
     def look() -> Any:
         nonlocal before
@@ -241,7 +245,7 @@ def _watch_modules(evidence: Evidence) -> Callable[[], Any]:
 
 
 def _is_stub(value: Any) -> bool:
-    """Whether an entry of `sys.modules` was put there by hand."""
+    """Return whether an entry of `sys.modules` was put there by hand."""
     return value is None or not isinstance(value, types.ModuleType) or getattr(value, "__spec__", None) is None
 
 
