@@ -1,5 +1,6 @@
 """The page of the fields of a recipe: recipe-fields.md."""
 
+import typing
 from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel
@@ -28,23 +29,10 @@ from trainer.config import (
     VerifierOptions,
     Vllm,
 )
-from trainer.data.tasks.addition import Addition
-from trainer.data.tasks.dataset import KnownDataset
-from trainer.data.tasks.functions import Functions
-from trainer.data.tasks.gsm8k import Gsm8k
-from trainer.data.tasks.math import Math
-from trainer.data.tasks.mbpp import Mbpp
-from trainer.data.tasks.products import Products
-from trainer.data.tasks.rows import Rows
+from trainer.data.tasks import AnyTask
 from trainer.data.tasks.source import DatasetSource, Measuring, Source
-from trainer.rewards.components.correctness import Correctness
-from trainer.rewards.components.format import Format
+from trainer.rewards.components import AnyComponent
 from trainer.rewards.components.judged import ComponentOptions
-from trainer.rewards.components.long_wrong_answer import LongWrongAnswer
-from trainer.rewards.components.overlong import Overlong
-from trainer.rewards.components.partial_credit import PartialCredit
-from trainer.rewards.components.repetition import Repetition
-from trainer.rewards.components.verbosity import Verbosity
 from verifier_service.schema.described import Described
 
 PATTERNS = {r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "letters, digits, `.`, `_` and `-`"}
@@ -168,8 +156,8 @@ def _part(title: str, model: type[BaseModel], level: int = 2, **options: object)
     return Section(title, model, name, name, level=level, **options)  # pyright: ignore[reportArgumentType]
 
 
-TASKS = (Addition, Functions, Products, Gsm8k, Math, Mbpp, KnownDataset, Rows)
-COMPONENTS = (Correctness, PartialCredit, Format, LongWrongAnswer, Verbosity, Overlong, Repetition)
+TASKS: tuple[type[BaseModel], ...] = typing.get_args(typing.get_args(AnyTask)[0])
+COMPONENTS: tuple[type[BaseModel], ...] = typing.get_args(typing.get_args(AnyComponent)[0])
 SECTIONS: Sequence[Section] = (
     _part("The recipe", Recipe),
     _part("Verifier", VerifierOptions),

@@ -1,5 +1,6 @@
 """The pages of the wire types: requests.md and results.md."""
 
+import typing
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import cast
@@ -19,8 +20,6 @@ from verifier_service.schema import (
     CodeResult,
     CodeSubmission,
     CompileResult,
-    EqualChecker,
-    ExactChecker,
     ExtractionRule,
     FloatChecker,
     Form,
@@ -61,9 +60,6 @@ from verifier_service.schema import (
     SuiteDigest,
     TestExplanation,
     TestResult,
-    TokensChecker,
-    UnorderedChecker,
-    UnorderedLinesChecker,
     UnreadResult,
     Verdict,
     VerifyRequest,
@@ -71,7 +67,15 @@ from verifier_service.schema import (
 )
 from verifier_service.schema.described import Described
 from verifier_service.schema.limits import Limit
-from verifier_service.schema.requests import EntryPoint, FilePath, ModuleName, Sha256, TestFileName
+from verifier_service.schema.requests import (
+    EntryPoint,
+    FilePath,
+    ModuleName,
+    Sha256,
+    TestFileName,
+    TextChecker,
+    ValueChecker,
+)
 from verifier_service.schema.results import JudgedResult
 from verifier_service.schema.runs import Argument
 from verifier_service.schema.stored import CallbackUrl, Label
@@ -256,16 +260,19 @@ REQUESTS = (
         text="The body of `POST /v1/submissions/batch-get`. " + (StoredBatchGet.__doc__ or ""),
     ),
 )
-CHECKERS = {
-    TokensChecker: "stdio",
-    ExactChecker: "stdio",
-    UnorderedLinesChecker: "stdio",
-    EqualChecker: "call",
-    UnorderedChecker: "call",
-    FloatChecker: "stdio, call",
-    SpecialJudge: "stdio",
-}
+
+
+def _checkers_of(union: object) -> list[type[BaseModel]]:
+    """Return the models of a union of checkers, without the arm for bare names."""
+    arms = [typing.get_args(arm)[0] for arm in typing.get_args(typing.get_args(union)[0])]
+    return [arm for arm in arms if isinstance(arm, type)]
+
+
+CHECKERS: dict[type[BaseModel], str] = {}
 """Every checker, and the kinds of tests that take it."""
+for _kind, _union in (("stdio", TextChecker), ("call", ValueChecker)):
+    for _model in _checkers_of(_union):
+        CHECKERS[_model] = f"{CHECKERS[_model]}, {_kind}" if _model in CHECKERS else _kind
 CHECKER_LINKS = ("[checker](#checkers)", "[checkers](#checkers)")
 CHECKER_SECTION = "Float checkers"
 """Before this section stands the table of all checkers."""
