@@ -77,6 +77,6 @@ def read(path: Path) -> Report:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no report.
+        ValueError: it is not a report.
     """
     return Report.model_validate_json(path.read_text(encoding="utf-8"))

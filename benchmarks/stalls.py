@@ -116,7 +116,7 @@ def long_math(n: int) -> Submission:
 
 
 def nonsense() -> dict[str, bytes]:
-    """Return bodies that are no batches, or hold none but items that cannot be read."""
+    """Return bodies that are not batches, or whose items are all unreadable."""
     misspelt = {"kind": "math", "completion": "\\boxed{1}", "refrence": "1"}
     empty_lists = ",".join(["[]"] * 5_000_000)
     return {

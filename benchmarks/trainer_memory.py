@@ -74,7 +74,7 @@ def setting(case: str) -> Setting:
 
 def measure(case: str) -> int:
     """Run two steps of a case and return the bytes above what was resident before."""
-    from trl.trainer import dpo_trainer, grpo_trainer  # their code is no part of a training step
+    from trl.trainer import dpo_trainer, grpo_trainer  # their code is outside of a training step
 
     del dpo_trainer, grpo_trainer
     with tempfile.TemporaryDirectory() as folder:

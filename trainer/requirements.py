@@ -22,7 +22,7 @@ def missing_packages(recipe: Recipe) -> list[str]:
     if isinstance(recipe.model, Pretrained):
         if recipe.model.quantization is not None:
             needed["bitsandbytes"] = "model.quantization"
-        if "/" in recipe.model.attention:  # a missing flash attention is no problem: `attention_used` replaces it
+        if "/" in recipe.model.attention:  # `attention_used` replaces a missing flash attention
             needed["kernels"] = f"model.attention {recipe.model.attention}"
     return [
         f"{field} needs the package {name}, which is not installed here"

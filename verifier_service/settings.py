@@ -68,14 +68,16 @@ def _hosts(given: object) -> object:
     """Read addresses of daemons with commas between.
 
     Raises:
-        ValueError: one is no such address, or is there twice.
+        ValueError: one is not such an address, or occurs twice.
     """
     names = [one.strip() for one in given.split(",") if one.strip()] if isinstance(given, str) else given
     if not isinstance(names, list):
-        raise ValueError(f"{given!r} are no addresses with commas between")
+        raise ValueError(f"{given!r} is not a list of addresses with commas between")
     for name in names:
         if not isinstance(name, str) or not re.fullmatch(r"(unix:///|tcp://|ssh://)\S+", name):
-            raise ValueError(f"{name!r} is no daemon's address: unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST")
+            raise ValueError(
+                f"{name!r} is not the address of a Docker daemon: unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST"
+            )
         if names.count(name) > 1:
             raise ValueError(f"{name!r} is there twice")
     return names
@@ -87,7 +89,7 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(_usable)]
 def _not_empty(value: SecretStr | Path | None) -> SecretStr | Path | None:
     text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
     if value is not None and text.strip() in ("", "."):
-        raise ValueError("it is empty, and an empty key is no key: set one, or leave the setting out altogether")
+        raise ValueError("it is empty: set a key, or omit the setting")
     return value
 
 

@@ -385,7 +385,7 @@ RESULTS = (
                 id="c",
                 verdict=Verdict.JUDGE_ERROR,
                 score=None,
-                message="kind 'maths': its kind must be one of 'math', 'code'",
+                message="kind 'mathematics': its kind must be one of 'math', 'code'",
             )
         ),
     ),
@@ -495,7 +495,7 @@ RESULTS = (
         "errors",
         example=_sent(
             Problem(
-                title="The request asks for what cannot be had",
+                title="The request is not valid",
                 status=422,
                 detail="submissions 5000: at most 4096 in one request",
                 errors=[ProblemField(field="submissions", value="5000", allowed="at most 4096 in one request")],

@@ -180,7 +180,7 @@ def test_a_request_is_its_clients_in_the_log(service: Service) -> None:
 @pytest.mark.parametrize(
     ("env", "said"),
     [
-        ({"VERIFIER_API_KEY": ""}, "VERIFIER_API_KEY='': it is empty, and an empty key is no key"),
+        ({"VERIFIER_API_KEY": ""}, "VERIFIER_API_KEY='': it is empty: set a key, or omit the setting"),
         ({"VERIFIER_API_KEY": "  "}, "VERIFIER_API_KEY='...': it is empty"),
         ({"VERIFIER_API_KEY_FILE": ""}, "VERIFIER_API_KEY_FILE=''"),
         ({"VERIFIER_API_KEY_FILE": "/dev/null"}, "VERIFIER_API_KEY_FILE /dev/null: the file is empty"),

@@ -49,7 +49,7 @@ READERS = (
 
 @dataclass
 class _Words:
-    """Cuts a script into commands of words; a comment or a redirection is no word."""
+    """Cuts a script into commands of words; comments and redirections are dropped."""
 
     script: str
     commands: list[list[str]] = field(default_factory=lambda: [[]])

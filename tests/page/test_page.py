@@ -174,7 +174,7 @@ def test_a_thousand_tests_come_a_hundred_at_a_time_and_can_be_filtered(visit: Vi
 
 
 def test_values_are_sent_letter_for_letter(visit: Visit) -> None:
-    """An integer of twenty digits loses its last ones as a number of JavaScript, and NaN is no JSON to a browser."""
+    """An integer of twenty digits loses its last ones as a number of JavaScript, and a browser refuses NaN as JSON."""
     calls = [{"args": f"[{value}]", "expected": value} for value in ("12345678901234567891", "NaN", "[1, -Infinity]")]
     tests = {"kind": "call", "entry_point": "f", "checker": "float", "calls": calls}
     assert visit.fills(code("def f(x): return x", tests)).judge() == "accepted"

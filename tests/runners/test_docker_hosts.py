@@ -135,9 +135,9 @@ async def test_boxes_are_shared_out_among_daemons_and_one_that_hangs_or_dies_cos
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("tcp://a:2376,b", "'b' is no daemon's address"),
+        ("tcp://a:2376,b", "'b' is not the address of a Docker daemon"),
         ("tcp://a:2376, tcp://a:2376", "'tcp://a:2376' is there twice"),
-        ("http://a:2375", "'http://a:2375' is no daemon's address"),
+        ("http://a:2375", "'http://a:2375' is not the address of a Docker daemon"),
     ],
 )
 def test_addresses_of_daemons_are_refused_by_name(given: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:

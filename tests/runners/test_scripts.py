@@ -95,7 +95,7 @@ MAIN = {
     "a traceback of an exception group": "raise ExceptionGroup('g', [ValueError(1), KeyError(2)])",
     "warnings": "import warnings\nwarnings.warn('old', DeprecationWarning)\nwarnings.warn('u')",
     "carriage returns stay": "import sys\nprint(ascii(input()), ascii(sys.stdin.read()))",
-    "bytes that are no text": "import sys\nprint(ascii(sys.stdin.read()))\nprint('\\udcff')",
+    "bytes that are not text": "import sys\nprint(ascii(sys.stdin.read()))\nprint('\\udcff')",
     "the streams": "import sys\nprint(*((s.name, s.mode, s.encoding, s.errors, s.line_buffering, s.newlines, s.fileno(), s.isatty()) for s in (sys.stdin, sys.stdout, sys.stderr)))",
     "pickle of a class of __main__": "import pickle\nclass A: x = 1\nprint(pickle.loads(pickle.dumps(A())).x, A.__module__)",
     "dataclasses and type hints": "from __future__ import annotations\nfrom dataclasses import dataclass\nimport typing\n@dataclass\nclass P:\n    x: int\nprint(P(1), typing.get_type_hints(P))",

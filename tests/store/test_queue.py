@@ -140,7 +140,7 @@ async def test_a_row_that_cannot_be_read_is_set_aside_beside_its_neighbours(tmp_
         await queue.add(*["sleep 1"] * worker.MATH_PLACES)
         bad, good = await queue.add("ok", "ok")
         with sqlite3.connect(tmp_path / "submissions.sqlite") as file:
-            # CAST leaves bytes that are no UTF-8 in a text: to read them is an error of the driver.
+            # CAST leaves bytes that are not UTF-8 in a text: the driver fails to read them.
             file.execute(
                 f"UPDATE payloads SET submission = CAST({damage} AS TEXT) WHERE serial = "
                 "(SELECT serial FROM submissions WHERE id = ?)",

@@ -328,7 +328,7 @@ def test_a_run_with_an_interpreter_says_how_often_it_was_called(verifier_url: st
     rows = read_metrics(folder / "metrics.jsonl")
     assert rows[0]["interpreter/used_share"] > 0
     assert rows[0]["interpreter/lost_share"] == 0
-    assert rows[0]["tools/call_frequency"] >= rows[0]["interpreter/calls"], "TRL counts calls of what is no tool, too"
+    assert rows[0]["tools/call_frequency"] >= rows[0]["interpreter/calls"], "TRL counts calls of unknown tools, too"
     table = pd.read_parquet(sorted((folder / "completions").glob("*.parquet"))[0]).to_dict("records")
     caller = next(row for row in table if row["calls"])
     assert caller["completion"][0]["tool_calls"].startswith("python {'code': ")
