@@ -51,7 +51,7 @@ class Manual:
         """Answer with a file of the manual.
 
         Raises:
-            HTTPException: 404, there is no such file, or no manual at all.
+            HTTPException: 404 if there is no such file, or no manual at all.
         """
         if not self.is_built:
             raise HTTPException(404, NOT_BUILT)
