@@ -21,6 +21,7 @@ from trainer.rewards.components import AnyComponent
 from trainer.rewards.components.correctness import Correctness
 from trainer.trl import names as trl_names
 from verifier_service.client.options import Options, addresses
+from verifier_service.schema.problems import in_words
 
 RECIPES_DIR = Path(__file__).parent / "recipes"
 OUR_FIELDS = (
@@ -698,7 +699,7 @@ def _in_words(error: Any, values: dict[str, Any]) -> str:
         return f"{where}: is required but missing"
     given = error.get("input")
     shown = f" (it is {given!r:.100})" if not isinstance(given, dict | list | BaseModel) else ""
-    return f"{where}: {error['msg'].removeprefix('Value error, ')}{shown}"
+    return f"{where}: {in_words(error)}{shown}"
 
 
 def _nearest(loc: tuple[int | str, ...]) -> str:

@@ -93,7 +93,7 @@ BROKEN: list[tuple[dict[str, Any], str, str]] = [
     (code(limits={"time_limit": 1}), "judge_error", "limits.time_limit 1: there is no such field"),
     (code(limits={"time_limit_s": -1}), "judge_error", "limits.time_limit_s -1: it must be greater than 0"),
     (code(language="cobol"), "judge_error", "language 'cobol': it must be one of bash, c, cpp"),
-    (code(language="pyhton"), "judge_error", "or another name of one of them; the nearest is 'python'"),
+    (code(language="pyhton"), "judge_error", "or an alias of one of them; the nearest is 'python'"),
     (code(completion=7), "judge_error", "completion 7: it must be a valid string"),
     (code(completion="x" * 1_000_001), "no_answer", "(1000001 characters): it must have at most 1000000 characters"),
     (

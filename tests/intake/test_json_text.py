@@ -106,4 +106,4 @@ def test_two_megabytes_of_nested_nonsense_cost_little_and_what_stands_beside_the
     assert (read.value["b"], read.is_whole) == ("]]", False)
     problem = read.problem_of(read.value)
     assert problem is not None
-    assert problem.allowed == "it may be nested 200 deep"
+    assert problem.allowed == "it may be nested at most 200 deep"

@@ -79,7 +79,7 @@ def test_what_a_check_finds_above_the_tolerance_is_taken_back(verifier_url: str,
     small = recipe(tmp_path / "run", verifier_url)
     folder, said = started(small)
     done = json.loads((folder / "done.json").read_text(encoding="utf-8"))
-    assert "went back" in said[-1]
+    assert "overshot" in said[-1]
     assert ENOUGH <= done["accuracy"] <= ENOUGH + TOLERANCE
     assert ENOUGH - 0.1 < accuracy_of(small, folder) < ENOUGH + TOLERANCE + 0.1
 
@@ -113,7 +113,7 @@ def test_two_processes_end_the_cold_start_at_the_same_weights(verifier_url: str,
     assert done.returncode == 0, done.stdout + done.stderr
     reached = json.loads((tmp_path / "run" / "cold-start" / "done.json").read_text(encoding="utf-8"))
     assert ENOUGH <= reached["accuracy"] <= ENOUGH + TOLERANCE
-    assert done.stdout.count("went back") >= 2
+    assert done.stdout.count("overshot") >= 2
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])

@@ -70,7 +70,7 @@ def test_the_reference_recipe_is_as_published() -> None:
             {"data": [{"kind": "addition", "digts": 2}]},
             "data.0.addition.digts: there is no such field; the nearest is 'digits'",
         ),
-        ({"name": None}, "name: Input should be a valid string (it is None)"),
+        ({"name": None}, "name: it must be a valid string (it is None)"),
     ],
 )
 def test_a_wrong_field_is_named_with_the_nearest_right_one(change: dict[str, Any], said: str) -> None:

@@ -89,7 +89,7 @@ class Access:
         wait_s = allowance.take()
         if not wait_s:
             log.warning("key_wrong", peer=peer)
-            return _unauthorized("the key is not valid")
+            return _unauthorized("the key is unknown, expired or revoked")
         if not allowance.is_told:
             allowance.is_told = True
             log.warning("keys_guessed", peer=peer, wrong_in_a_minute=WRONG_MOST)

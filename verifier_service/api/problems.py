@@ -52,7 +52,7 @@ def document(status: int, detail: str, errors: Sequence[ProblemField] = ()) -> P
 
 
 def _fields_problem(status: int, fields: Sequence[ProblemField]) -> Response:
-    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    more = f" (and {len(fields) - 1} more wrong)" if len(fields) > 1 else ""
     return problem(status, f"{fields[0]}{more}", fields)
 
 

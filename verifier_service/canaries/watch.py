@@ -24,7 +24,7 @@ AGAIN_S, LATEST_AGAIN_S = 0.5, 5.0
 LIMIT_S = 120.0
 """How long a check can take on a busy machine before it counts as failed."""
 DEADLINE_S = 600.0  # far above any check, so that `LIMIT_S` decides
-NOT_YET = "it has not been tried yet"
+NOT_YET = "its self-check has not run yet"
 
 
 @dataclass(eq=False)
@@ -70,7 +70,7 @@ class Canaries:
     def troubles(self) -> dict[str, str]:
         """Return what is wrong with each watched way of judging, by the canary's name."""
         return {
-            name: f"its self-check failed: {one.trouble}"
+            name: NOT_YET if one.trouble == NOT_YET else f"its self-check failed: {one.trouble}"
             for name, one in self._watched.items()
             if one.task is not None and one.trouble is not None and (one.is_awaited or one.trouble != NOT_YET)
         }

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
 
+from verifier_service.schema.problems import in_words
 from verifier_service.settings import Settings, is_secret, variable_of
 
 err = Console(stderr=True, soft_wrap=True)
@@ -23,7 +24,7 @@ def read_settings() -> Settings:
             field, *within = map(str, one["loc"])
             name = "".join([variable_of(field), *(f"[{part}]" for part in within)])
             given = "..." if is_secret(field) and one["input"] else one["input"]
-            said = one["msg"].removeprefix("Value error, ")
+            said = in_words(one)
             err.print(f"[red]{escape(name)}={escape(repr(given))}: {escape(said)}[/]", highlight=False)
         raise typer.Exit(2) from error
 

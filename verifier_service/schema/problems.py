@@ -89,9 +89,13 @@ def nearest(wrong: str, known: Collection[str]) -> str:
 
     >>> nearest("refrence", ["reference", "rounding"])
     "; the nearest is 'reference'"
+    >>> nearest("expected", ["expected", "stdout"])  # known, but not where it was sent
+    ' here; objects of another kind have it'
     """
     if len(wrong) > MAX_MISSPELT_CHARS:
         return ""
+    if wrong in known:
+        return " here; objects of another kind have it"
     found = get_close_matches(wrong, sorted(known), n=1, cutoff=0.75)
     return f"; the nearest is {found[0]!r}" if found else ""
 
@@ -101,7 +105,7 @@ def _field(one: ErrorDetails, sent: object, known: Collection[str]) -> ProblemFi
     return ProblemField(
         field=_path(sent, one["loc"], missing=missing),
         value="" if missing else shown(one["input"]),
-        allowed=_allowed(one) + (nearest(str(one["loc"][-1]), known) if one["type"] == "extra_forbidden" else ""),
+        allowed=in_words(one) + (nearest(str(one["loc"][-1]), known) if one["type"] == "extra_forbidden" else ""),
     )
 
 
@@ -119,7 +123,12 @@ def _path(sent: object, location: Sequence[int | str], *, missing: bool) -> str:
     return ".".join(parts)
 
 
-def _allowed(one: ErrorDetails) -> str:
+def in_words(one: ErrorDetails) -> str:
+    """Return what is allowed where pydantic found an error, without the words of its types.
+
+    >>> in_words({"type": "int_parsing", "loc": (), "msg": "Input should be a valid integer, ...", "input": "many"})
+    'it must be a whole number'
+    """
     context = one.get("ctx", {})
     match one["type"]:
         case "missing":
@@ -127,11 +136,18 @@ def _allowed(one: ErrorDetails) -> str:
         case "extra_forbidden":
             return "there is no such field"
         case "union_tag_invalid":
-            return f"its kind must be one of {context['expected_tags']}"
+            kinds = re.findall(r"'([^']*)'", context["expected_tags"])
+            return f"its kind must be one of {context['expected_tags']}{nearest(str(context['tag']), kinds)}"
         case "union_tag_not_found":
             return "its kind is missing or not a string"
         case "value_error":
             return str(context["error"])
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "it must be an object"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "it must be a whole number"
+        case "float_parsing" | "float_type":
+            return "it must be a number"
         case "string_unicode":
             return "it contains a lone surrogate, which is not a character"
         case "string_pattern_mismatch" if "/" in str(context.get("pattern")):

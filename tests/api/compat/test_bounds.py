@@ -40,7 +40,7 @@ async def test_what_is_unpacked_may_be_as_large_as_a_body() -> None:
     row = code(ADD, packed=packed(pairs(2, 700_000)))
     assert (await told("/verify", row, max_body_mb=2))[0] == 200
     status, text = await told("/verify", row, max_body_mb=1)
-    assert (status, "unpacked it may have 1 MiB" in text) == (422, True)
+    assert (status, "unpacked it may have at most 1 MiB" in text) == (422, True)
 
 
 async def test_what_is_unpacked_counts_beside_the_bodies_of_others() -> None:
