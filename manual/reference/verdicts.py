@@ -14,7 +14,7 @@ The verdict of a code submission is that of its first test that was not accepted
 verdict is `judge_error`: [Why a judge_error has no score](../explanation/judge-error.md) says why that matters.
 """
 RULES_HEAD = """`extracted_by` of a math result names the rule that found its answer. The rules are tried in this order;
-the first that finds something decides. [Answers of mathematics](math.md) has the details."""
+the first that finds something decides. [Math answers](math.md) has the details."""
 SIGNALS_HEAD = """`signals` of a result names what the sandbox saw. Log it, or punish it in your reward: it is never a
 verdict by itself. The trainer logs the share of completions with each one as `verifier/signal/NAME`. Ignore signals
 that you do not know: later versions add some."""

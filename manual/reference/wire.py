@@ -168,7 +168,7 @@ REQUESTS = (
         "math submissions",
         example=_submission("a math answer"),
         words={"form": Form, "rounding": Rounding, "extract": ExtractionRule},
-        after="[Answers of mathematics](math.md) says what is read, and what is equal.",
+        after="[Math answers](math.md) says what is read, and what is equal.",
     ),
     Section(
         "Code submissions",

@@ -40,6 +40,7 @@ CONSTANTS = {
     "docs/reference/code.md": {"32 MiB", "4 times"},  # limits
     "docs/reference/compat.md": {"256 MiB", "10 MB"},  # limits
     "docs/reference/trainer.md": {"95 %"},  # which interval
+    "docs/questions.md": {"512 MiB"},  # the default limit
 }
 """Numbers that are not measured but follow from the code: limits, defaults, tolerances."""
 
