@@ -509,7 +509,7 @@ RESULTS = (
 REQUESTS_HEAD = """# Requests
 
 Every field that you can send to `/v1`, with its unit, its default and what is allowed. You need this page when you
-write a client, or when a request is refused. The service refuses fields that are not here: a misspelt limit is an
+write a client, or when a request is refused. The service refuses fields that are not here: a misspelled limit is an
 error, never a limit that is silently ignored.
 
 A dash stands for null, or for an empty string, list or object. [Endpoints](endpoints.md) has the paths, and

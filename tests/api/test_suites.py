@@ -50,7 +50,7 @@ def test_a_suite_that_is_not_kept_says_what_to_send(client: httpx.Client) -> Non
     [
         ("3" * 64, BODY, 409, f"the SHA-256 of the body as sent, {DIGEST}"),
         ("nonsense", BODY, 422, "sha256"),
-        (hashlib.sha256(b"{").hexdigest(), b"{", 400, "not JSON"),
+        (hashlib.sha256(b"{").hexdigest(), b"{", 400, "not valid JSON"),
         (hashlib.sha256(b"{}").hexdigest(), b"{}", 422, "kind"),
         (hashlib.sha256(b'{"kind": "call"}').hexdigest(), b'{"kind": "call"}', 422, "entry_point: this field is requi"),
     ],

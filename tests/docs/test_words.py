@@ -45,6 +45,7 @@ BRITISH = {
     r"\b[Ll]icence": "license",
     r"\b(?:[Rr]ecogn|[Oo]rgan|[Nn]ormal|[Oo]ptim|[Mm]inim|[Ss]erial)is(?:e|ed|es|ing)\b": "-ize",
     r"\b[Ll]abelled\b": "labeled",
+    r"\b[Mm]isspelt\b": "misspelled",
     r"\b[Mm]odelling\b": "modeling",
 }
 """The manual is written in American English."""

@@ -364,7 +364,7 @@ class MathSubmission(Asked):
     completion: Completion = Field(description="what the model wrote, unchanged")
     reference: Completion | Annotated[list[Completion], Field(min_length=1, max_length=100)] = Field(
         description="the correct answer: a bare value, or a text that states it as a completion would; "
-        "to equal one of a list is enough"
+        "to equal one of a list is enough; above 100,000 characters it is a `judge_error`"
     )
     extract: list[ExtractionRule] | None = Field(
         default=None, min_length=1, description="rules by which to look for the answer; all when omitted"
