@@ -193,7 +193,7 @@ async def test_a_database_that_vanishes_without_a_word_is_missed_and_survived(
     [
         ("postgresql+psycopg://nobody:secret@127.0.0.1:1/x", "refused"),
         ("mysql://root@localhost/x", "must be postgresql"),
-        ("what", "not a URL"),
+        ("what", "not a database URL"),
     ],
 )
 async def test_a_wrong_database_is_told_without_its_password(tmp_path: Path, url: str, reason: str) -> None:
