@@ -10,27 +10,22 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import socket
-import subprocess
 import sys
-import tempfile
-import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from benchmarks.service import running
+from tests.conftest import CHROMIUM
+from trainer.progress import read_metrics
+
 ROOT = Path(__file__).parent.parent
 PICTURES = ROOT / "docs" / "pictures"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 EXAMPLES = {"page-math": "Refuted", "page-code": "Standard input"}
 """Each picture of the page, and the example of the page that it shows."""
-READY_WITHIN_S = 180
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Runs = Annotated[Path, typer.Option(help="the folder that holds the runs")]
@@ -43,29 +38,17 @@ def page() -> None:
 
     if CHROMIUM is None:
         sys.exit("There is no Chromium on the PATH. Debian, Ubuntu: apt-get install chromium")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as state:
-        command = [sys.executable, "-m", "verifier_service", "serve", "--port", str(port)]
-        service = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"VERIFIER_STATE_DIR": state})
-        try:
-            _wait_until_ready(service, url)
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-                for name, example in EXAMPLES.items():
-                    tab = browser.new_page(viewport={"width": 1360, "height": 880}, color_scheme="light")
-                    tab.goto(url)
-                    tab.get_by_role("button", name=example, exact=True).click()
-                    tab.keyboard.press("Control+Enter")
-                    tab.locator("#result[aria-busy=false] .banner").wait_for()
-                    tab.evaluate("document.fonts.ready")
-                    tab.screenshot(path=PICTURES / f"{name}.png")
-                browser.close()
-        finally:
-            service.terminate()
-            service.wait(timeout=120)
+    with running() as service, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for name, example in EXAMPLES.items():
+            tab = browser.new_page(viewport={"width": 1360, "height": 880}, color_scheme="light")
+            tab.goto(service.url)
+            tab.get_by_role("button", name=example, exact=True).click()
+            tab.keyboard.press("Control+Enter")
+            tab.locator("#result[aria-busy=false] .banner").wait_for()
+            tab.evaluate("document.fonts.ready")
+            tab.screenshot(path=PICTURES / f"{name}.png")
+        browser.close()
 
 
 @app.command()
@@ -162,21 +145,7 @@ def _metrics(run: Path) -> list[dict[str, Any]]:
     path = run / "metrics.jsonl"
     if not path.is_file():
         sys.exit(f"{path} is missing. The head of {Path(__file__).name} says which run this picture is made from.")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _wait_until_ready(service: subprocess.Popen[bytes], url: str) -> None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < deadline:
-        if service.poll() is not None:
-            sys.exit(f"The service ended with status {service.returncode} before it was ready; its log is above.")
-        try:
-            with opener.open(f"{url}/readyz", timeout=5):
-                return
-        except OSError:  # refused, reset, timed out, or an HTTP status that is an error
-            time.sleep(0.5)
-    sys.exit(f"The service was not ready within {READY_WITHIN_S} s.")
+    return read_metrics(path)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Shared fixtures: a real service, started the way a user would start it."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -8,12 +9,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import httpx
 import pytest
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser  # pyright: ignore[reportMissingImports]
+
 WARM_UP_S = 600
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def pytest_configure() -> None:
@@ -123,3 +128,15 @@ def client(verifier_url: str) -> Iterator[httpx.Client]:
     """An HTTP client for the session's service."""
     with httpx.Client(base_url=verifier_url, timeout=600) as http:
         yield http
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A Chromium without a profile."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 from urllib.parse import urlsplit
 
 import httpx
@@ -113,15 +114,7 @@ class Folder:
         """Run a block of Bash or Python to its end."""
         out, err = self.path / "stdout", self.path / "stderr"
         with out.open("wb") as stdout, err.open("wb") as stderr:
-            process = subprocess.Popen(
-                ["bash", "-euo", "pipefail", "-c", self._script(block)],
-                cwd=self._root,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-            )
+            process = self._begin(self._script(block), stdout, stderr)
             try:
                 status = process.wait(timeout=timeout_s)
             except subprocess.TimeoutExpired:
@@ -134,6 +127,18 @@ class Folder:
             self._started.append(process)
         return Ran(status, out.read_text(errors="replace"), err.read_text(errors="replace"))
 
+    def _begin(self, script: str, stdout: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start a script in a process group of its own, by which it can be ended with all that it starts."""
+        return subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self._root,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+
     def serve(self, block: Block) -> Ran | None:
         """Start the service of a block; it answers the rest of the page. Return what it said if it ends."""
         port = free_port()
@@ -144,15 +149,7 @@ class Folder:
             state.write(f"export VERIFIER_PORT={port} VERIFIER_URL={self.url}\n")
         script = self._script(Block(block.page, block.line, "bash", body, ""))
         with log.open("wb") as said:
-            process = subprocess.Popen(
-                ["bash", "-euo", "pipefail", "-c", script],
-                cwd=self._root,
-                env=self.env,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                start_new_session=True,
-            )
+            process = self._begin(script, said, said)
         self._started.append(process)
         deadline = time.monotonic() + READY_WITHIN_S
         while time.monotonic() < deadline and process.poll() is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from tests.page.conftest import CHROMIUM
 from trainer.config import parse_recipe, recipe_text
 from trainer.report import page
 
@@ -20,17 +18,6 @@ if TYPE_CHECKING:
 
 QUIET = Console(quiet=True)
 GROUP = 4
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 def run_folder(folder: Path, completions: int = 8, same: float = 0.0) -> Path:

@@ -1,6 +1,7 @@
 """The manual at `/manual/`: the pages of `docs/` as `make docs` built them. Like the page at `/`, it needs no key."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
@@ -78,8 +79,12 @@ async def page(request: Request, name: str) -> Response:
     """Return a page of `static/`, without its link to the manual if there is none."""
     if _manual_of(request).is_built:
         return await assets.page(request, name)
-    text = (assets.FOLDER / name).read_text(encoding="utf-8")
-    return assets.kept(HTMLResponse(_LINK.sub("", text)))
+    return assets.kept(HTMLResponse(_without_link(name)))
+
+
+@cache
+def _without_link(name: str) -> str:
+    return _LINK.sub("", (assets.FOLDER / name).read_text(encoding="utf-8"))
 
 
 def _manual_of(request: Request) -> Manual:

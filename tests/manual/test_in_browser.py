@@ -11,7 +11,6 @@ import pytest
 import uvicorn
 
 from tests.conftest import free_port
-from tests.manual.conftest import ROOT, build
 from verifier_service.app import create_app
 from verifier_service.settings import Settings
 
@@ -23,15 +22,6 @@ expect.set_options(timeout=30_000)
 
 Scheme = Literal["light", "dark"]
 WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The manual of the repository."""
-    folder = tmp_path_factory.mktemp("manual")
-    done = build(ROOT, folder)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture(scope="module")
