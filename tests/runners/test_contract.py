@@ -316,12 +316,13 @@ async def test_each_limit_has_its_own_end_and_the_box_is_clean_afterwards(bench:
 @pytest.mark.parametrize("busy", [False, True])
 async def test_a_budget_ends_the_tests_that_come_after_it_is_used_up(bench: Bench, busy: bool) -> None:
     budget = Budget(base_s=0.6, per_test_s=0.0, most_s=10.0)
+    limits = replace(PATIENT, time_limit_s=10)
     source = "import time\nend = time.%s() + 0.35\nwhile time.%s() < end: pass" % (("process_time",) * 2)
     source = source if busy else "import time; time.sleep(0.35)"
-    facts = await bench.facts(source, runs=(Run(),) * 5, limits=PATIENT, budget=budget)
+    facts = await bench.facts(source, runs=(Run(),) * 5, limits=limits, budget=budget)
     assert [fact.end for fact in facts if isinstance(fact, TestFacts)] == [End.EXITED, End.BUDGET]
     function = "import time\ndef f():\n    " + source.replace("\n", "\n    ") + "\n    return 1"
-    told = await call(bench, function, "f", [], [], [], budget=budget)
+    told = await call(bench, function, "f", [], [], [], limits=limits, budget=budget)
     assert values(told) == [1, End.BUDGET]
     assert "together may take 0.6 s" in told[1].message
     assert 0.3 < told[0].counted_s < 0.6
@@ -485,7 +486,9 @@ async def test_the_end_of_a_tested_program_is_a_fact(bench: Bench, source: str, 
 
 
 async def test_the_time_limit_is_that_of_one_test(bench: Bench) -> None:
-    source = "import time\ndef add(a, b):\n    t = time.process_time()\n    while time.process_time() - t < .4: pass\n    return a + b"
+    # Five of them exceed the limit together. One of them stays far below it: a virtual machine whose host is busy stands
+    # still for a while, and its kernel counts that as CPU time.
+    source = "import time\ndef add(a, b):\n    t = time.process_time()\n    while time.process_time() - t < .15: pass\n    return a + b"
     fact = await judged(bench, source, "assert add(1, 2) == 3\n" * 5, limits=PATIENT)
     assert (fact.program_end, [test.outcome for test in fact.tests]) == (None, [TestOutcome.PASSED] * 5)
 
