@@ -87,9 +87,26 @@ async def test_an_unusable_reference_is_our_failure(judge: MathJudge, reference:
 
 async def test_words_formulas_and_whole_solutions_can_be_references(judge: MathJudge) -> None:
     """None of them is an unusable reference."""
-    references = ("42", "\\text{Navin}", "so #### 18", "\\frac{", "the answer is \\boxed{3}")
+    references = ("42", "\\text{Navin}", "so #### 18", "\\frac", "\\{1, 2\\}", "the answer is \\boxed{3}")
     results = await judge_all("math", judge, [submission("\\boxed{x}", reference) for reference in references])
     assert [result.verdict for result in results] == [Verdict.WRONG_ANSWER] * len(references)
+
+
+@pytest.mark.parametrize("reference", ["\\frac{1}{2", "\\text{Navin", "5}", "\\frac{1}{\\}"])
+async def test_a_reference_whose_braces_do_not_match_proves_no_answer_wrong(judge: MathJudge, reference: str) -> None:
+    """It has lost a part, so nothing is known of an answer that differs from it, and such an answer has no score."""
+    alone, beside, right = [
+        submission("\\boxed{8}", reference),
+        MathSubmission(kind="math", completion="\\boxed{8}", reference=[reference, "7"]),
+        MathSubmission(kind="math", completion="\\boxed{7}", reference=[reference, "7"]),
+    ]
+    results = await judge_all("math", judge, [alone, beside, right])
+    assert [(result.verdict.value, result.score) for result in results] == [
+        ("judge_error", None),
+        ("judge_error", None),
+        ("accepted", 1.0),
+    ]
+    assert "cannot be read as math: it opens" in results[0].message
 
 
 async def test_of_several_references_any_one_counts(judge: MathJudge) -> None:

@@ -5,6 +5,7 @@ unusable, and is reported as the stage `failed`, for the service's log: what was
 the shape of the input.
 """
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,10 +25,14 @@ from verifier_service.judges.math.reference import FAILED, READING_REFERENCE, wh
 from verifier_service.schema import ExtractionRule, Form, MathExplanation, Rounding, Verdict
 
 MAX_REPORTED_CHARS = 2_000  # how much of an extracted answer a result shows
+MAX_SHOWN_CHARS = 200  # how much of a reference a message shows
 MAX_REFERENCES = 256  # how many are kept, for the submissions of their groups
 
 MAX_OUTCOMES = 1024  # how many comparisons are kept
 MAX_REMEMBERED_CHARS = 2_000  # longer answers are not kept, to bound the memory
+
+# Braces that group, which no backslash makes signs of a set.
+_OPENED, _CLOSED = (rf"(?<!\\)(?:\\\\)*{re.escape(brace)}" for brace in "{}")
 
 Report = Callable[[str, Any], None]
 T = TypeVar("T")
@@ -63,7 +68,7 @@ def judge_item(item: dict[str, Any], report: Report) -> None:
         report: called with a stage and its value. The value of `result` is a list: verdict, extracted answer, rule,
             message, seconds, explanation (if `explain` is set).
 
-    The verdict is null if no reference can be used; the message says why. Around the first reading of a reference, the
+    The verdict is null if no reference can be used, or if one that might have been equal cannot; the message says why. Around the first reading of a reference, the
     stages `reading reference` and `reference read` are reported, so that a death between the two is charged to the
     reference and not to the completion.
     """
@@ -85,6 +90,7 @@ def judge_item(item: dict[str, Any], report: Report) -> None:
             unusable = unusable or reference
         else:
             references.append(reference)
+            unusable = unusable or _why_torn(reference) or ""
     if not references:
         conclude(None, None, unusable)
         return
@@ -152,6 +158,23 @@ def _remember(text: str, report: Report) -> Answer | str:
     reference = _attempt("reading the reference", work, report, lambda: _text_shape(text))
     _REFERENCES[text] = str(reference) if isinstance(reference, _Failure) else reference
     return _REFERENCES[text]
+
+
+def _why_torn(reference: Answer) -> str | None:
+    """Return why a reference must have lost a part, or None if it may be whole.
+
+    In TeX every brace has its partner. `\\frac{1}{2`, as left by a pattern that ends at the first closing brace, cannot be
+    read as math. Only the same text equals it, but any other answer may be the right one.
+    """
+    if reference.trees:
+        return None
+    opened, closed = (len(re.findall(pattern, reference.text)) for pattern in (_OPENED, _CLOSED))
+    if opened == closed:
+        return None
+    return (
+        f"the reference {reference.text[:MAX_SHOWN_CHARS]!r} cannot be read as math: "
+        f"it opens {opened} braces and closes {closed}"
+    )
 
 
 def _first_right(
