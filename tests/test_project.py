@@ -1,6 +1,7 @@
 """Rules of the project that no linter of ours knows."""
 
 import ast
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -9,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from sandboxes.protocol.constants import FOLDER, HARNESS_FOLDER, HARNESS_PARTS, TESTER_FOLDER
 from verifier_service.languages import SANDBOXES
@@ -104,6 +106,19 @@ def test_a_gpu_host_has_the_versions_that_the_tests_ran_with() -> None:
 
 def _canonical(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement.strip())[0]).lower()
+
+
+def test_the_oldest_python_that_is_promised_can_install_every_version() -> None:
+    """Debian 12 has 3.11.2, and the newest release of a package can need a newer one."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    oldest = declared.removeprefix(">=") + ".0"
+    too_new = {
+        f"{one.name} {one.version}": wanted
+        for one in importlib.metadata.distributions()
+        if (wanted := one.metadata["Requires-Python"]) and not SpecifierSet(wanted).contains(oldest)
+    }
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert not {name: wanted for name, wanted in too_new.items() if name.replace(" ", "==") in pinned}
 
 
 def test_every_script_can_be_executed() -> None:
