@@ -91,9 +91,9 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     ),
     "grpo-verifier sandboxes": ("parsed only: needs minutes to build images", "grpo-verifier sandboxes python cpp"),
     "grpo-verifier settings": ("", "grpo-verifier settings"),
-    "grpo-verifier keys add": ("", "grpo-verifier keys add trainer --file keys.json"),
-    "grpo-verifier keys list": ("", "grpo-verifier keys list --file keys.json"),
-    "grpo-verifier keys revoke": ("", "grpo-verifier keys revoke trainer --file keys.json"),
+    "grpo-verifier keys add": ("", "grpo-verifier keys add trainer --file keys.jsonl"),
+    "grpo-verifier keys list": ("", "grpo-verifier keys list --file keys.jsonl"),
+    "grpo-verifier keys revoke": ("", "grpo-verifier keys revoke trainer --file keys.jsonl"),
     "grpo-trainer recipes": ("", "grpo-trainer recipes"),
     "grpo-trainer train": ("parsed only: needs minutes to train", "grpo-trainer train demo --set grpo.max_steps=40"),
     "grpo-trainer evaluate": (
@@ -132,7 +132,7 @@ class Command:
             yield (
                 _spelt(name, info, is_flag),
                 _type(kind, info),
-                _default(parameter.default, is_flag),
+                _default(parameter.default, is_flag) if not info.envvar else f"`{info.envvar}`",
                 _range(info),
                 info.help or "",
             )

@@ -79,7 +79,7 @@ def test_what_each_stage_shards_over_64_devices(sharding: Sharding, gigabytes: l
 
 
 def test_an_optimizer_in_8_bits_keeps_a_byte_for_each_moment() -> None:
-    recipe = load_recipe("math-qwen2.5-7b-qlora")
+    recipe = load_recipe("gsm8k-qwen2.5-7b-qlora")
     assert "8bit" in recipe.grpo.optim
     shape = shape_of(KNOWN_CONFIGS["Qwen/Qwen2.5-7B-Instruct"])
     setting = setting_of(recipe, 24 * GIB, 1, "none")
