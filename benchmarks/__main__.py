@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def read_kept(parser: argparse.ArgumentParser, path: Path | None) -> Report | None:
-    """Read the earlier report before measuring anything, so that a wrong file is an error at once."""
+    """Read the earlier report before measuring anything, so that a wrong file fails at once."""
     if path is None:
         return None
     try:

@@ -3,7 +3,7 @@
     python -m benchmarks.cluster            # five minutes; needs the extra `ray`
     python -m benchmarks.cluster --try
 
-Measured are the throughput of programs that only wait, so that three nodes with four boxes fit on two cores, and the
+It measures the throughput of programs that only wait, so that three nodes with four boxes fit on two cores, and the
 CPU time that a submission costs the front and its HTTP proxy. The model uses only the front's cost. It is checked
 against the measured throughputs, and then shows where one front becomes the limit.
 """

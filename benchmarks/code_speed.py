@@ -121,7 +121,7 @@ def bare_pytest(python: str) -> Callable[[int], float]:
 
 
 def judged(service: Service, kind: Kind, verdict: str = "accepted") -> Callable[[int], float]:
-    """Return a function that has submissions of one kind judged in one batch."""
+    """Return a function that sends submissions of one kind in one batch."""
     return lambda count: service.seconds(fresh(kind, count), verdict)
 
 

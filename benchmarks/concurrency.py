@@ -36,25 +36,25 @@ from verifier_service.settings import Settings
 LEVELS = (1, 8, 64, 256)
 CONTAINERS_AT_A_TIME = 8
 CONTAINERS_EACH = 2
-"""How many containers each of those that run at a time is followed by in one turn, itself among them."""
+"""How many containers one turn starts for each that runs at a time."""
 WARM_UP = 8
 
 
 @dataclass(frozen=True)
 class Done:
-    """What one turn did: submissions a second, and the latency of each in seconds, where it was seen."""
+    """The outcome of one turn: submissions per second, and each one's latency in seconds if it was measured."""
 
     per_s: float
     latencies_s: list[float] = field(default_factory=list)
 
 
 Turn = Callable[[int, int], Done]
-"""Does so many submissions, so many at a time."""
+"""Runs a number of submissions (first argument), with a limit on how many run at a time (second argument)."""
 
 
 @dataclass
 class Way:
-    """A way to run programs; `turns` has what it did at each level, by rounds."""
+    """A way to run programs; `turns` has the outcomes at each level, by round."""
 
     key: str
     name: str
@@ -63,17 +63,17 @@ class Way:
     turns: dict[int, list[Done]] = field(default_factory=dict)
 
     def at(self, level: int) -> int:
-        """Return how many it runs at a time when so many are wanted."""
+        """Return how many it really runs at a time at this level."""
         return min(level, self.most_at_a_time or level)
 
     def go(self, level: int, count: int) -> None:
-        """Have one more turn at a level; what may not run many at a time is slow, and does few."""
+        """Take one more turn at a level. A way with a maximum is slow, so it gets fewer submissions."""
         few = max(4, CONTAINERS_EACH * level)
         wanted = few if self.most_at_a_time else max(count, 2 * level)
         self.turns.setdefault(level, []).append(self.turn(wanted, level))
 
     def rates(self, level: int) -> list[float]:
-        """Return submissions a second at a level, by rounds."""
+        """Return submissions per second at a level, by round."""
         return [one.per_s for one in self.turns[self.at(level)]]
 
 
@@ -83,7 +83,7 @@ def programs(count: int) -> list[str]:
 
 
 def service_turn(url: str) -> Turn:
-    """Return what has this service judge submissions with five calls."""
+    """Return the turn of this service: it judges submissions with five calls."""
 
     def turn(count: int, level: int) -> Done:
         bodies = [{"submissions": [one]} for one in fresh(workloads.call, count)]
@@ -93,7 +93,7 @@ def service_turn(url: str) -> Turn:
 
 
 def bare_turn(python: str) -> Turn:
-    """Return what starts a process for each program."""
+    """Return the turn that starts a process for each program."""
 
     def turn(count: int, level: int) -> Done:
         commands = [[python, "-c", program] for program in programs(count)]
@@ -103,7 +103,7 @@ def bare_turn(python: str) -> Turn:
 
 
 def docker_turn(image: str) -> Turn:
-    """Return what starts a container for each program, which comes on stdin."""
+    """Return the turn that starts a container for each program and sends it the program on stdin."""
     command = ["docker", "run", "--rm", "-i", "--network", "none", "--entrypoint", "python3", image, "-"]
 
     def turn(count: int, level: int) -> Done:
@@ -114,7 +114,7 @@ def docker_turn(image: str) -> Turn:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a kind of server is asked to run a program, and how its answer says that the program went well."""
+    """How to ask a kind of server to run a program, and how its answer shows that the program succeeded."""
 
     path: str
     body: Callable[[str], dict[str, Any]]
@@ -136,12 +136,12 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def spoken_at(url: str) -> tuple[str, str, Protocol]:
-    """Return the name of what a server speaks, the address to ask, and how.
+    """Return the name of a server's protocol, the address to ask, and the protocol.
 
-    `http://HOST:8080` is asked for both; `http://HOST:8080/api/v2/execute` only for what that path says.
+    `http://HOST:8080` is tried with both protocols; `http://HOST:8080/api/v2/execute` only with the one of that path.
 
     Raises:
-        SystemExit: it speaks neither, or does not answer.
+        SystemExit: The server speaks neither protocol, or does not answer.
     """
     named = {name: one for name, one in PROTOCOLS.items() if url.endswith(one.path)}
     seen = []
@@ -158,7 +158,7 @@ def spoken_at(url: str) -> tuple[str, str, Protocol]:
 
 
 def server_turn(address: str, protocol: Protocol) -> Turn:
-    """Return what has a server run each program."""
+    """Return the turn of another server, which runs each program."""
 
     def turn(count: int, level: int) -> Done:
         return _done(send(address, [protocol.body(one) for one in programs(count)], level, protocol.right))
@@ -175,7 +175,7 @@ def _done(load: Load) -> Done:
 
 
 def image_here() -> str | None:
-    """Return the sandbox image of Python, or nothing where Docker or the image is not there."""
+    """Return the sandbox image for Python, or None if Docker or the image is missing."""
     image = f"{Settings().image_prefix}/python"
     try:
         found = subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False)
@@ -185,7 +185,7 @@ def image_here() -> str | None:
 
 
 def ways(url: str, runner: str, options: argparse.Namespace) -> list[Way]:
-    """Return all ways that are compared, this service first."""
+    """Return all ways to compare, this service first."""
     found = [
         Way("call", f"this service, {runner}", service_turn(url)),
         Way("python3", f"{options.python} -c", bare_turn(options.python)),
@@ -193,7 +193,7 @@ def ways(url: str, runner: str, options: argparse.Namespace) -> list[Way]:
     if image := image_here():
         found.append(Way("docker_run", "docker run for each", docker_turn(image), CONTAINERS_AT_A_TIME))
     else:
-        console.print("left out: docker run: there is no Docker daemon, or no sandbox image of Python")
+        console.print("skipped: docker run: the Docker daemon or the sandbox image for Python is missing")
     if options.against:
         name, address, protocol = spoken_at(options.against)
         found.append(Way(slug(name), f"{name} at {options.against}", server_turn(address, protocol)))
@@ -201,7 +201,7 @@ def ways(url: str, runner: str, options: argparse.Namespace) -> list[Way]:
 
 
 def figures_of(found: list[Way], levels: list[int]) -> list[Figure]:
-    """Return what each way did at each level, and this service beside the others."""
+    """Return the figures of each way at each level, and the ratios of this service to the others."""
     service, *others = found
     figures = []
     for level, way in itertools.product(levels, found):
@@ -225,8 +225,8 @@ def quantile_ms(latencies_s: list[float], share: float) -> float:
 
 
 def table_of(found: list[Way], levels: list[int]) -> Table:
-    """Return submissions a second by way and level, and how many times that this service did."""
-    table = Table("Submissions a second, so many at a time", ["", *map(str, levels)])
+    """Return submissions per second by way and level, and how many times as many this service did."""
+    table = Table("Submissions per second, by how many run at a time", ["", *map(str, levels)])
     for way in found:
         cells = []
         for level in levels:
@@ -238,7 +238,7 @@ def table_of(found: list[Way], levels: list[int]) -> Table:
 
 
 def main() -> None:
-    """Measure, and print and write the results."""
+    """Measure, then print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="rounds for each way at each level (default 5)")
     parser.add_argument(

@@ -23,7 +23,7 @@ EVALUATIONS = ("before", "after", "control")
 
 
 def run(recipe: str, seed: int) -> tuple[Path, float]:
-    """Train with one seed; return the folder of the run and the seconds on the clock."""
+    """Train with one seed; return the run's folder and the wall time in seconds."""
     folder = ROOT / "runs" / f"{Path(recipe).stem}-seed-{seed}"
     began = time.monotonic()
     command = [str(ROOT / "scripts" / "demo"), "--seed", str(seed), "--output-dir", str(folder)]
@@ -53,7 +53,7 @@ def _interval(summary: dict[str, Any] | None) -> str:
 
 
 def figures_of(recipe: str, seed: int, folder: Path) -> list[Figure]:
-    """Return the greedy accuracies with their intervals; only that after training has a way to go."""
+    """Return the greedy accuracies with their intervals; only for the one after training is higher better."""
     held_out, name = read_held_out(folder), Path(recipe).stem
     return [
         Figure(
@@ -69,7 +69,7 @@ def figures_of(recipe: str, seed: int, folder: Path) -> list[Figure]:
 
 
 def main(recipe: str, seeds: list[int]) -> None:
-    """Train, print the table and write it."""
+    """Train, then print and write the table."""
     about, figures = machine(), list[Figure]()
     columns = ["seed", *EVALUATIONS, "reward, first 5 -> last 5 steps", "waiting", "wall time"]
     table = Table(f"{recipe}: greedy accuracy before, after, and of the control", columns)

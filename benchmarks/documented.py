@@ -1,14 +1,14 @@
-"""Puts the kept figures of docs/measured.json into the pages that name them: `make figures`.
+"""Put the kept figures of docs/measured.json into the pages that name them: `make figures`.
 
     python -m benchmarks.documented            # rewrites README.md and docs/
-    python -m benchmarks.documented --check    # ends with 1 and names each page that is not up to date
+    python -m benchmarks.documented --check    # exits with 1 and names each page that is out of date
 
-A page names a figure in a comment, and the text up to `<!--/-->` is written from it:
+A page names a figure in a comment, and this module writes the text up to `<!--/-->`:
 
     `call` judges <!--= code_speed/call/ratio_to_python3 -->1.70<!--/--> times as many
 
-After the id, a format of Python (`.1f`, `,.0f`, `.1%`) and one of `low`, `high` and `range` are allowed. Without a
-format a figure has three digits, and a share is a percentage. The page writes the unit itself.
+The id can be followed by a Python format (`.1f`, `,.0f`, `.1%`) and by one of `low`, `high` and `range`. Without a
+format, a figure has three digits and a share is a percentage. The page itself has to write the unit.
 """
 
 import argparse
@@ -31,30 +31,30 @@ ENDS = ("low", "high", "range")
 
 
 class WrongTag(Exception):
-    """A page names a figure that is not kept, or a format that is none."""
+    """A page names a figure that is not kept, or an invalid format."""
 
 
 def by_id(report: Report) -> dict[str, Figure]:
-    """Return every figure of a report and of the runs that are kept with it."""
+    """Return every figure of a report and of the runs kept with it, by id."""
     return {one.id: one for one in [*report.figures, *(one for run in report.runs for one in run.figures)]}
 
 
 def pages() -> list[Path]:
-    """Return the pages that may name figures."""
+    """Return the pages that can name figures."""
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def words(figure: Figure, options: Sequence[str]) -> str:
-    """Write a figure as a page wants it.
+    """Write a figure in the form that a page asks for.
 
     Raises:
-        WrongTag: there is no such option.
+        WrongTag: An option is unknown.
     """
     formats = [one for one in options if one not in ENDS]
     ends = [one for one in options if one in ENDS]
     if len(formats) > 1 or len(ends) > 1:
         raise WrongTag(
-            f"{figure.id}: {' '.join(options)} is more than one format, or more than one of {', '.join(ENDS)}"
+            f"{figure.id}: {' '.join(options)} has more than one format, or more than one of {', '.join(ENDS)}"
         )
     form = formats[0] if formats else ""
     if ends == ["range"]:
@@ -72,22 +72,22 @@ def _written(value: float, figure: Figure, form: str) -> str:
         return format(value, form).replace("%", " %")
     except ValueError:
         raise WrongTag(
-            f"{figure.id}: {form} is not a format; allowed are those of Python and {', '.join(ENDS)}"
+            f"{figure.id}: {form} is not a format; use a Python format such as .1f, or one of {', '.join(ENDS)}"
         ) from None
 
 
 def fill(text: str, figures: Mapping[str, Figure]) -> str:
-    """Return a page with its figures as they are kept.
+    """Return a page with all its figures updated.
 
     Raises:
-        WrongTag: it names a figure that is not kept, or a format that is none.
+        WrongTag: The page names a figure that is not kept, or an invalid format.
     """
 
     def write(found: re.Match[str]) -> str:
         if found["code"]:
             return found[0]
         if found["id"] not in figures:
-            raise WrongTag(f"{found['id']}: there is no such figure in docs/measured.json")
+            raise WrongTag(f"{found['id']}: docs/measured.json has no such figure")
         return f"{found['begin']}{words(figures[found['id']], found['options'].split())}<!--/-->"
 
     return TAG.sub(write, text)
@@ -99,9 +99,9 @@ def without_figures(text: str) -> str:
 
 
 def main() -> None:
-    """Write the figures into the pages, or say which pages are not up to date."""
+    """Write the figures into the pages, or name the pages that are out of date."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="change nothing, and end with 1 when a page would change")
+    parser.add_argument("--check", action="store_true", help="change nothing, and exit with 1 if a page would change")
     options = parser.parse_args()
     figures = by_id(read(KEPT))
     stale: list[str] = []
@@ -116,7 +116,7 @@ def main() -> None:
             if not options.check:
                 page.write_text(filled, encoding="utf-8")
     if stale:
-        print(f"{'not up to date' if options.check else 'written'}: {', '.join(stale)}")
+        print(f"{'out of date (run make figures)' if options.check else 'written'}: {', '.join(stale)}")
     sys.exit(bool(stale) and options.check)
 
 

@@ -36,7 +36,7 @@ BATCH = 12
 
 @dataclass
 class Book:
-    """What was accepted with the verdict that it must come to, and what was read of it."""
+    """The accepted submissions with their expected verdicts, and the results that were read early."""
 
     expected: dict[str, str] = field(default_factory=dict)
     early: dict[str, Any] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Book:
 
 
 def batch() -> list[tuple[dict[str, Any], str]]:
-    """Return submissions, each with its verdict."""
+    """Return submissions, each with its expected verdict."""
     made: list[tuple[dict[str, Any], str]] = []
     for number in range(BATCH):
         right = random.random() < 0.5
@@ -62,7 +62,7 @@ def batch() -> list[tuple[dict[str, Any], str]]:
 
 
 def send(urls: list[str], book: Book) -> None:
-    """Store batches until it is over, each until it is accepted."""
+    """Send batches until the run is over, repeating each one until it is accepted."""
     with httpx.Client(timeout=30) as http:
         while not book.over.is_set():
             pairs, key = batch(), uuid.uuid4().hex
@@ -89,7 +89,7 @@ def send(urls: list[str], book: Book) -> None:
 
 
 def results(url: str, book: Book, patience_s: float) -> dict[str, Any]:
-    """Return what was stored of everything that was accepted, by id, when all of it is finished."""
+    """Return all accepted submissions by id, once all of them are finished or patience runs out."""
     found: dict[str, Any] = {}
     deadline = time.monotonic() + patience_s
     while len(found) < len(book.expected) and time.monotonic() < deadline:
@@ -101,14 +101,14 @@ def results(url: str, book: Book, patience_s: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Kill, and count."""
+    """Kill the service again and again, and count what was lost, changed or judged twice."""
     parser = argparse.ArgumentParser(
         "python -m benchmarks.durable_kills",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--shared", action="store_true", help="on PostgreSQL, beside a service that is not killed")
+    parser.add_argument("--shared", action="store_true", help="on PostgreSQL, next to a service that is not killed")
     asked = parser.parse_args()
     book, about = Book(), machine()
     with ExitStack() as stack:

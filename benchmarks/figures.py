@@ -1,7 +1,7 @@
 """A figure: one number that a benchmark has measured, for the report and for comparison with later runs.
 
 Its id is `PART/WHAT/OF_WHAT`, for example `code_speed/call/ratio_to_python3`. Ids must never change; titles can. The
-unit decides whether figures of two machines are comparable, and how much they must differ to mean anything.
+unit decides whether figures from two machines are comparable, and how large a difference has to be to matter.
 """
 
 import re
@@ -15,16 +15,16 @@ DIGITS = 5
 
 
 class Better(StrEnum):
-    """Which way a figure should go."""
+    """Which direction is better."""
 
     HIGHER = "higher"
     LOWER = "lower"
     NEITHER = "neither"
-    """It is about something that this project is measured beside."""
+    """The figure is about something that this project is compared with."""
 
 
 class Unit(StrEnum):
-    """What a figure counts."""
+    """The unit of a figure."""
 
     TIMES = "times"
     EXPONENT = "exponent"
@@ -40,17 +40,18 @@ class Unit(StrEnum):
 
 
 TOLERANCES: dict[Unit, float] = {Unit.TIMES: 0.15, Unit.EXPONENT: 0.15, Unit.SHARE: 0.0, Unit.COUNT: 0.0}
-"""Units whose figures mean the same on every machine, and by which part of itself such a figure may differ.
+"""Units whose figures mean the same on every machine, and by what fraction such a figure may differ.
 
-Counts are of what must not happen, and shares of what is right: of these, one more is too much.
+Counts are of events that must not happen, and shares of answers that are right: one event more or one right answer
+less is already worse.
 """
 
 IN_PROPORTION = 1.15
-"""An exponent above this is more than repeats differ by on a quiet machine; what is below it is all as good."""
+"""An exponent above this exceeds the variation of repeats on a quiet machine; all below it count as linear."""
 
 
 class Figure(BaseModel):
-    """One number with its spread: the lowest and the highest of its repeats, both the value where there was one."""
+    """One number with its spread: the lowest and the highest repeat, both equal to the value if there was only one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,29 +66,29 @@ class Figure(BaseModel):
     @computed_field
     @property
     def comparable(self) -> bool:
-        """Whether it means the same on every machine; others belong to the machine that they were measured on."""
+        """Whether it means the same on every machine; other figures only hold for the machine that measured them."""
         return self.unit in TOLERANCES
 
     @property
     def topic(self) -> str:
-        """The part of the benchmarks that found it."""
+        """The part of the benchmarks that measured it."""
         return self.id.partition("/")[0]
 
 
 def figure(id_: str, title: str, found: float | Sequence[float], unit: Unit, better: Better) -> Figure:
-    """Return a figure: the median of what was found, from the lowest to the highest."""
+    """Return a figure: the median of the measured values, with the lowest and the highest as its spread."""
     every = [found] if isinstance(found, (int, float)) else list(found)
     value, low, high = (float(f"{one:.{DIGITS}g}") for one in (statistics.median(every), min(every), max(every)))
     return Figure(id=id_, title=title, value=value, low=low, high=high, unit=unit, better=better)
 
 
 def ratios(of: Sequence[float], beside: Sequence[float]) -> list[float]:
-    """Return how many times the other each was, round by round: a machine that slows down slows both."""
+    """Return the ratios round by round, because a machine that slows down slows both sides of a round."""
     return [one / other for one, other in zip(of, beside, strict=True)]
 
 
 def slug(words: str) -> str:
-    """Return words as a part of an id: `assert, 10 lines` is `assert_10_lines`."""
+    """Return words as a part of an id: `assert, 10 lines` becomes `assert_10_lines`."""
     return re.sub(r"[^a-z0-9.+]+", "_", words.lower()).strip("_")
 
 

@@ -43,12 +43,12 @@ from trainer.smoke import shrunk
 from trainer.train import Prepared, grpo_trainer
 
 WITHIN_S = 330
-"""No case begins later, so that the last one ends within six minutes."""
+"""No case starts later than this, so that the last one ends within six minutes."""
 COMPLETIONS = 16
-"""Of a step, in two groups. Where transformers generates, more cost no more time, and longer ones do."""
+"""Completions per step, in two groups. When transformers generates, more completions take no longer; longer ones do."""
 MEMORY_WITHIN = 0.15
 LOGP_WITHIN = {"bf16 and fp32": 0.05, "eager and sdpa": 0.05, "flash_attention_2 and sdpa": 0.05}
-"""Mean difference of log-probabilities, in nats a token, that rounding to 16 bits explains."""
+"""Mean difference of log-probabilities, in nats per token, that rounding to 16 bits explains."""
 HALF_BILLION = {
     **KNOWN_CONFIGS["Qwen/Qwen2.5-1.5B-Instruct"],
     "hidden_size": 896,
@@ -86,7 +86,7 @@ CASES = [
 
 @dataclass
 class Found:
-    """What a case came to; `not_run` says why it has no numbers."""
+    """The outcome of a case; `not_run` says why it has no numbers."""
 
     name: str
     not_run: str | None = None
@@ -95,11 +95,11 @@ class Found:
     wait_share: float = 0.0
     planned_gib: float = 0.0
     measured_gib: dict[str, float] = field(default_factory=dict)
-    """What is loaded, the peak until completions are written, and that of all; empty where there is no GPU."""
+    """After loading, the peak while writing completions, and the peak of the whole case; empty without a GPU."""
 
     @property
     def is_as_planned(self) -> bool:
-        """Whether the peak is the plan's, within 15 %; true where there is no GPU to measure it on."""
+        """Whether the peak is within 15 % of the plan; true if there is no GPU to measure it."""
         peak = self.measured_gib.get("peak")
         return peak is None or abs(peak / self.planned_gib - 1) <= MEMORY_WITHIN
 
@@ -107,7 +107,7 @@ class Found:
 def check(url: str, tiny: bool, folder: Path, keep: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """Run everything and return it: the card, versions, cases, and differences of log-probabilities.
 
-    `keep` gets what there is after each case, so that a check that is ended keeps what it measured.
+    `keep` gets the results so far after each case, so that an interrupted check keeps what it measured.
     """
     began = time.monotonic()
     has_gpu = torch.cuda.is_available()
@@ -139,7 +139,7 @@ def check(url: str, tiny: bool, folder: Path, keep: Callable[[dict[str, Any]], o
 
 
 def write(result: dict[str, Any]) -> Path:
-    """Write what was measured as JSON, named after the card."""
+    """Write the measurements as JSON, in a file named after the card."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"gpu-check-{re.sub(r'[^A-Za-z0-9]+', '-', result['card'])}.json"
     write_whole(path, json.dumps(result, indent=1))
@@ -147,7 +147,7 @@ def write(result: dict[str, Any]) -> Path:
 
 
 def _guarded(case: Case, url: str, tiny: bool, folder: Path) -> Found:
-    """Run a case; one that fails, of a full memory say, leaves the others to run."""
+    """Run a case. If it fails, for example because memory is full, the others still run."""
     try:
         return _run(case, url, tiny, folder / re.sub(r"\W+", "-", case.name))
     except Exception as problem:  # noqa: BLE001  # what fails on a GPU is what is looked for
@@ -189,7 +189,7 @@ def _run(case: Case, url: str, tiny: bool, folder: Path) -> Found:
 
 
 def _calls(owner: object, method: str) -> list[tuple[float, int]]:
-    """Return a list to which every call of a method adds its seconds, and the peak of the card's bytes until then."""
+    """Return a list to which every call of a method adds its seconds and the card's peak memory in bytes so far."""
     inner: Callable[..., object] = getattr(owner, method)
     calls: list[tuple[float, int]] = []
 
@@ -231,7 +231,7 @@ def _recipe(case: Case, url: str, tiny: bool, folder: Path) -> Recipe:
 
 
 def _save_random(config: dict[str, Any], tokenizer: Any, folder: Path) -> None:
-    """Write a random model of 16 bits where training reads it from; it is made on the GPU, which is fast."""
+    """Write a random 16-bit model for training to load. It is created on the GPU, because that is fast."""
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config), dtype=torch.bfloat16)
     ids = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
@@ -243,9 +243,9 @@ def _save_random(config: dict[str, Any], tokenizer: Any, folder: Path) -> None:
 
 @torch.no_grad()
 def log_probability_differences(tiny: bool) -> dict[str, float]:
-    """Compare one random model's log-probabilities in 16 and 32 bits, and by each attention that is here.
+    """Compare one random model's log-probabilities in 16 and 32 bits, and for each available attention.
 
-    Returns: mean absolute difference in nats a token, by what was compared.
+    Returns: mean absolute difference in nats per token, by comparison.
     """
     clear_device_cache(garbage_collection=True)
     has_gpu = torch.cuda.is_available()
@@ -288,7 +288,7 @@ def table(result: dict[str, Any]) -> Table:
 
 
 def main() -> None:
-    """Run it, write the JSON, and end with 1 where memory or log-probabilities are not what they should be."""
+    """Run the check, write the JSON, and exit with 1 if memory or log-probabilities are off."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--try", dest="tiny", action="store_true", help="tiny sizes, on any machine")
     tiny = parser.parse_args().tiny
@@ -307,7 +307,7 @@ def main() -> None:
 
 @contextmanager
 def _verifier() -> Iterator[str]:
-    """Give the address of VERIFIER_URL's verifier, or of one that is started for this."""
+    """Yield the address in VERIFIER_URL, or that of a verifier started for this check."""
     if os.environ.get("VERIFIER_URL"):
         yield os.environ["VERIFIER_URL"]
         return

@@ -36,22 +36,22 @@ OUTPUT_BYTES = (1_000, 4_000, 16_000, 64_000, 256_000, 1_000_000)
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CORES = os.cpu_count() or 1
 LONG_S = 8.0
-"""A request that takes longer is not repeated: its noise is small beside it."""
+"""A request that takes longer is not repeated, because its noise is relatively small."""
 
 Send = Callable[[int], float]
 """Sends one request of a size and returns the seconds until its answer."""
 
 
 class Measuring:
-    """How every curve is measured: which sizes, and how often."""
+    """How to measure every curve: which sizes, and how often."""
 
     def __init__(self, largest: int | None, repeats: int) -> None:
         self._largest, self._repeats = largest, repeats
 
     def curve(self, service: Service, name: str, send: Send, sizes: tuple[int, ...], look: tuple[int, int]) -> Curve:
-        """Return one curve; `look` is its colour and style."""
+        """Return one curve; `look` is its color and style."""
         chosen = [size for size in sizes if self._largest is None or size <= self._largest * sizes[0]]
-        with ThreadPoolExecutor(2 * CORES) as threads:  # what a box uses for the first time it has afterwards
+        with ThreadPoolExecutor(2 * CORES) as threads:  # boxes load some things on first use
             list(threads.map(send, [chosen[0]] * 4 * CORES))
         points = [self._point(service, send, size) for size in track(chosen, name)]
         return Curve(name, points, *look)
@@ -62,17 +62,17 @@ class Measuring:
             walls.append(send(size))
         after = cpu_parts(service.pid)
         cpu_s = sum(after[part] - before[part] for part in PARTS) / len(walls)
-        boxes_stay = service.info["isolation"] != "container"  # what they used is lost with them
+        boxes_stay = service.info["isolation"] != "container"  # otherwise their CPU time is lost with them
         return Point(size, statistics.median(walls), cpu_s if boxes_stay else 0.0, tuple(walls))
 
 
 def batches_of(service: Service, kind: Kind) -> Send:
-    """Return what sends `size` submissions of a kind in one request."""
+    """Return a function that sends `size` submissions of a kind in one request."""
     return lambda size: service.seconds(fresh(kind, size))
 
 
 def one_with(service: Service, kind: Callable[[int, int], Submission]) -> Send:
-    """Return what sends one submission of that size."""
+    """Return a function that sends one submission of that size."""
     return lambda size: service.seconds(fresh(lambda n: kind(n, size), 1))
 
 
@@ -178,7 +178,7 @@ def batches(measuring: Measuring) -> Chart:
 
 
 def cores(measuring: Measuring) -> Chart:
-    """The same on one core and on all: service, boxes and this client are held to them; the Docker daemon is not."""
+    """The same on one core and on all: service, boxes and client are limited to them, the Docker daemon is not."""
     kinds = {"call": workloads.call, "assert": workloads.asserted, "stdio": workloads.stdio, "math": workloads.math}
     curves = []
     for style, count in enumerate((1, CORES)):
@@ -193,7 +193,7 @@ def cores(measuring: Measuring) -> Chart:
 
 @contextmanager
 def held_to(count: int) -> Iterator[None]:
-    """Hold this process, and what it starts, to the first cores."""
+    """Limit this process, and everything it starts, to the first cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, range(count))
     try:
@@ -215,7 +215,7 @@ def runners(measuring: Measuring) -> Chart:
 
 
 def runners_here() -> dict[str, dict[str, str]]:
-    """Return the settings of each runner that works here; what does not is named on the screen."""
+    """Return the settings of each runner that works here, and print why the others do not."""
     wanted = {
         "docker": {"runner": "docker"},
         "docker, a container for each": {"runner": "docker", "isolation": "container"},
@@ -226,12 +226,12 @@ def runners_here() -> dict[str, dict[str, str]]:
     problems = {name: _problem(settings) for name, settings in wanted.items()}
     for name, problem in problems.items():
         if problem:
-            console.print(f"left out: {name}: {problem}")
+            console.print(f"skipped: {name}: {problem}")
     return {name: settings for name, settings in wanted.items() if not problems[name]}
 
 
 def _problem(settings: dict[str, str]) -> str | None:
-    """Return why a runner cannot be used here, if so."""
+    """Return why a runner cannot be used here, or None if it can."""
     if "docker_runtime" in settings:
         known = subprocess.run(
             ["docker", "info", "-f", "{{json .Runtimes}}"], capture_output=True, text=True, check=False
@@ -260,7 +260,7 @@ CHARTS: dict[str, Callable[[Measuring], Chart]] = {
 
 
 def main() -> None:
-    """Measure, draw and write."""
+    """Measure, then draw the plots and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=CHARTS, default=list(CHARTS), help="which plots (default: all)")
     parser.add_argument("--repeats", type=int, default=5, help="requests of each size (default 5)")

@@ -15,18 +15,18 @@ from matplotlib.figure import Figure as Drawing
 from benchmarks.figures import IN_PROPORTION, Better, Figure, Unit, figure, slug
 
 INK, GREY = "#1f2933", "#7b8794"
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")  # Okabe and Ito: told apart by every eye
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")  # Okabe and Ito: safe for color blindness
 MARKERS = "osD^v"
 STYLES = ("-", "--")
 STEP = 4
-"""Sizes that are compared differ by at least this factor: between near ones, noise looks like growth."""
+"""The minimum ratio of two compared sizes: between close sizes, noise looks like growth."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """What one request of a size took: on the clock, and of the CPUs of service and boxes (0: it cannot be told).
+    """The cost of one request of a size: wall time, and CPU time of the service and its boxes (0 if unknown).
 
-    `walls_s` has each repeat, of which `wall_s` is the median.
+    `wall_s` is the median of the repeats in `walls_s`.
     """
 
     size: int
@@ -45,7 +45,7 @@ class Curve:
     style: int = 0
 
     def steepest(self, costs: list[float]) -> tuple[float, int]:
-        """Return the greatest exponent over a step of at least `STEP`, and the size where that step ends."""
+        """Return the largest exponent over a step of at least `STEP`, and the size at the end of that step."""
         by_size = list(zip((point.size for point in self.points), costs, strict=True))
         exponents = [
             (math.log(later / cost) / math.log(largest / size), largest)
@@ -56,7 +56,7 @@ class Curve:
         return max(exponents, default=(0.0, 0))
 
     def exponents(self) -> list[float]:
-        """Return the steepest step of the medians, then of each repeat that every size has."""
+        """Return the steepest step of the medians, then that of each repeat that every size has."""
         costs = [[point.wall_s for point in self.points]]
         repeats = min(len(point.walls_s) for point in self.points)
         costs += [[point.walls_s[n] for point in self.points] for n in range(repeats)]
@@ -70,7 +70,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Chart:
-    """One plot: what grows along x, and what a request costs."""
+    """One plot: the size along x, and the cost of a request along y."""
 
     name: str
     title: str
@@ -82,7 +82,7 @@ class Chart:
         return asdict(self)
 
     def rows(self) -> list[list[str]]:
-        """Return a row for each curve: smallest, largest, what each more costs, and the steepest step."""
+        """Return a row for each curve: smallest, largest, the cost of each further unit, and the steepest step."""
         return [
             [
                 f"{self.name}: {curve.name}",
@@ -97,7 +97,7 @@ class Chart:
 
 
 def figures_of(chart: Chart) -> list[Figure]:
-    """Return the steepest step of each curve, and what its smallest and its largest request took."""
+    """Return the steepest step of each curve, and the times of its smallest and its largest request."""
     found = []
     for curve in chart.curves:
         at, first, last = f"growth/{chart.name}/{slug(curve.name)}", curve.points[0], curve.points[-1]
@@ -118,7 +118,7 @@ def _step(exponent: float, size: int) -> str:
 
 
 def draw(chart: Chart, path: Path) -> None:
-    """Write the plot as SVG; the same numbers make the same file."""
+    """Write the plot as SVG. The same numbers give the same file."""
     with mpl.rc_context({"svg.hashsalt": "grpo-verifier", "font.family": "DejaVu Sans"}):
         drawing = Drawing(figsize=(7.4, 3.8), layout="constrained")
         axes = drawing.add_subplot()
@@ -139,7 +139,7 @@ def draw(chart: Chart, path: Path) -> None:
 
 
 def _draw_slope(axes: Axes, chart: Chart) -> None:
-    """Draw a faint line of slope 1 from the cheapest point on, as a ruler; the axis keeps to the curves."""
+    """Draw a faint line of slope 1 from the cheapest point, as a ruler. The axis still fits the curves only."""
     points = [point for curve in chart.curves for point in curve.points]
     smallest, largest = min(one.size for one in points), max(one.size for one in points)
     lowest, highest = min(one.wall_s for one in points), max(one.wall_s for one in points)

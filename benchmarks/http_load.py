@@ -1,6 +1,6 @@
-"""A lean HTTP client for load: what it costs is told apart from what it measures.
+"""A lean HTTP client for load tests, which measures its own cost separately.
 
-It keeps connections open and sends requests that were made before, so it takes a fraction of what a full client does.
+It keeps connections open and sends prepared requests, so it costs a fraction of what a full client does.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ Check = Callable[[dict[str, Any]], bool]
 
 @dataclass(frozen=True)
 class Load:
-    """What a load took: the clock, the client's own CPU, and each request's latency."""
+    """The cost of a load: wall time, the client's own CPU time, and each request's latency."""
 
     wall_s: float
     client_cpu_s: float
@@ -35,10 +35,10 @@ def request_bytes(url: str, body: dict[str, Any]) -> bytes:
 
 
 def send(url: str, bodies: list[dict[str, Any]], concurrency: int, right: Check) -> Load:
-    """Send each body in a request of its own, `concurrency` at a time; answers are read when all have come.
+    """Send each body in its own request, `concurrency` at a time. Answers are parsed after all have arrived.
 
     Raises:
-        SystemExit: an answer is not what it should be.
+        SystemExit: An answer is wrong.
     """
     requests = [request_bytes(url, body) for body in bodies]
     latencies: list[float] = []
@@ -66,7 +66,7 @@ def send(url: str, bodies: list[dict[str, Any]], concurrency: int, right: Check)
     wall_s, client_cpu_s = asyncio.run(everything())
     wrong = [answer for answer in answers if not right(json.loads(answer))]
     if wrong:
-        raise SystemExit(f"{len(wrong)} of {len(answers)} answers are not right: {wrong[0][:1000]!r}")
+        raise SystemExit(f"{len(wrong)} of {len(answers)} answers are wrong: {wrong[0][:1000]!r}")
     return Load(wall_s, client_cpu_s, latencies)
 
 
@@ -74,7 +74,7 @@ async def read_body(reader: asyncio.StreamReader) -> bytes:
     """Return the body of one answer.
 
     Raises:
-        SystemExit: the status is not 200.
+        SystemExit: The status is not 200.
     """
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.decode("latin-1").lower().split("\r\n")

@@ -1,11 +1,11 @@
-"""Keeps what was measured in docs/measured.json, from which the figures of the manual come.
+"""Keep measurements in docs/measured.json, the source of the manual's figures.
 
     python -m benchmarks.keep runs/benchmarks/report.json
     python -m benchmarks.keep runs/benchmarks/soak.json --as soak --command "python -m benchmarks.soak --count 20160"
 
-The first replaces the kept report of `make bench`. The second keeps a longer run of one part beside the report: the
-ids of its figures begin with `kept/`, here `kept/soak/`, and it replaces the run of that name. `make figures` then
-writes all of them into the pages.
+The first command replaces the kept report of `make bench`. The second keeps a longer run of one part alongside the
+report: the ids of its figures begin with `kept/`, here `kept/soak/`, and it replaces the earlier run of that name.
+`make figures` then writes all of them into the pages.
 """
 
 import argparse
@@ -18,21 +18,21 @@ from benchmarks.report import KeptRun, Report, read, write
 
 
 def with_report(kept: Report, new: Report) -> Report:
-    """Put a report in the place of the kept one; the longer runs stay."""
+    """Replace the kept report by this one. The longer runs stay."""
     return new.model_copy(update={"runs": kept.runs})
 
 
 def with_run(kept: Report, run: KeptRun) -> Report:
-    """Keep a longer run, in the place of the one of that name."""
+    """Keep a longer run, replacing the one of that name."""
     others = [one for one in kept.runs if one.part != run.part]
     return kept.model_copy(update={"runs": sorted([*others, run], key=lambda one: one.part)})
 
 
 def run_of(part: str, command: str, left: str) -> KeptRun:
-    """Read what a part of the benchmarks left behind.
+    """Read the results of one part of the benchmarks.
 
     Raises:
-        ValueError: it is not the JSON of a part.
+        ValueError: The file is not the JSON of a part.
     """
     content = json.loads(left)
     found = [Figure.model_validate(one) for one in content["figures"]]

@@ -41,7 +41,7 @@ app = typer.Typer(add_completion=False)
 
 @dataclass
 class Tally:
-    """What one grader made of the cases of one kind."""
+    """The outcomes of one grader for the cases of one kind."""
 
     cases: int = 0
     false_accepts: int = 0
@@ -74,17 +74,17 @@ _CRASH_WORDS = ("ended two workers", " failed with ")
 
 
 def part_of(kind: str) -> str:
-    """Tell the part that a kind of case belongs to."""
+    """Return the part that a kind of case belongs to."""
     return "hostile" if kind == "hostile" else "variant" if kind.startswith("variant") else "public"
 
 
 def crashed(result: MathResult) -> bool:
-    """Tell whether the judge had a result only because something broke or reached a limit."""
+    """Return whether the result only says that something broke or reached a limit."""
     return result.verdict in _CRASHES or any(words in (result.message or "") for words in _CRASH_WORDS)
 
 
 async def judge_cases(rows: list[dict[str, Any]], workers: int) -> tuple[list[MathResult], float]:
-    """Judge all cases with the service's own judge; returns the results and the seconds it took."""
+    """Judge all cases with the service's own judge; return the results and the seconds."""
     judge = MathJudge(Settings(math_workers=workers))
     await judge.start()
     submissions = [
@@ -125,7 +125,7 @@ def load_peer() -> Callable[[str, str], bool]:
 
 
 def read_cases(files: list[Path], sample: int | None) -> list[dict[str, Any]]:
-    """Read labelled cases, or some of them: always the same ones of the same files."""
+    """Read labelled cases, or a sample of them, which is always the same for the same files."""
     rows = [
         {"id": f"{path.stem}-{number}", "kind": path.stem, **json.loads(line)}
         for path in files or sorted(OWN_CASES.glob("*.jsonl"))
@@ -141,10 +141,10 @@ def main(
     peer: Annotated[bool, typer.Option(help="also run Math-Verify")] = True,
     misses: Annotated[bool, typer.Option(help="list every case that was judged wrongly")] = False,
     workers: int = 2,
-    sample: Annotated[int | None, typer.Option(help="take so many of the cases")] = None,
-    name: Annotated[str, typer.Option(help="what the written files are called")] = "math_accuracy",
+    sample: Annotated[int | None, typer.Option(help="use only this many of the cases")] = None,
+    name: Annotated[str, typer.Option(help="name of the written files")] = "math_accuracy",
 ) -> None:
-    """Judge the cases of one or more JSONL files, print the table and write it down."""
+    """Judge the cases of one or more JSONL files, then print and write the table."""
     about, rows = machine(), read_cases(files or [], sample)
     results, seconds = asyncio.run(judge_cases(rows, workers))
     ours: Tallies = defaultdict(Tally)
@@ -170,7 +170,7 @@ def main(
 
 
 def figures_of(name: str, ours: Tallies, theirs: Tallies) -> list[Figure]:
-    """Return what was made of each part as a whole."""
+    """Return the figures of each part as a whole."""
     found = []
     for part in (one for one in PARTS if (one, ALL) in ours):
         tally, at, of = ours[part, ALL], f"{name}/{part}", f"of {ours[part, ALL].cases} {part} cases"
@@ -194,7 +194,7 @@ def figures_of(name: str, ours: Tallies, theirs: Tallies) -> list[Figure]:
 
 
 def run_peer(rows: list[dict[str, Any]], tallies: Tallies) -> list[float]:
-    """Judge the cases with Math-Verify, one after the other; returns the sorted seconds that each took."""
+    """Judge the cases with Math-Verify, one by one; return the seconds of each, sorted."""
     accepts = load_peer()
     times_s = []
     for row in rows:
@@ -210,7 +210,7 @@ def run_peer(rows: list[dict[str, Any]], tallies: Tallies) -> list[float]:
 
 
 def table(ours: Tallies, theirs: Tallies | None) -> Table:
-    """Lay out one line per kind, part by part, each part's sum last."""
+    """Return a table with one line per kind, part by part, with each part's sum last."""
     peer = ["Math-Verify: right, FA, FR, crashes"] if theirs is not None else []
     made = Table("Right, false accepts, false rejects", ["kind", "cases", "this judge: right, FA, FR, crashes", *peer])
     for part in PARTS:

@@ -40,7 +40,7 @@ Item = tuple[str, str]
 
 
 def load(files: list[Path]) -> list[dict[str, Any]]:
-    """Read cases; hostile ones are left out, because the peer would not finish them."""
+    """Read cases, except hostile ones, which Math-Verify would not finish."""
     paths = files or [path for path in sorted(OWN_CASES.glob("*.jsonl")) if path.stem != "hostile"]
     return [
         json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
@@ -48,7 +48,7 @@ def load(files: list[Path]) -> list[dict[str, Any]]:
 
 
 def make_groups(rows: list[dict[str, Any]], limit: int) -> list[Item]:
-    """Make groups of 8 for one reference each: 4 times its own response, twice another of its kind, twice any other."""
+    """Make groups of 8 with one reference each: its own response 4 times, 2 of the same kind, and 2 of any kind."""
     source = random.Random(0)
     items: list[Item] = []
     for row in source.sample(rows, min(limit, len(rows))):
@@ -61,13 +61,13 @@ def make_groups(rows: list[dict[str, Any]], limit: int) -> list[Item]:
 
 
 def make_singles(rows: list[dict[str, Any]], limit: int) -> list[Item]:
-    """Make unrelated items, each with a reference of its own as far as the cases have them."""
+    """Make unrelated items, each with a different reference if there are enough cases."""
     chosen = random.Random(1).sample(rows, min(limit, len(rows)))
     return [(row["gold"], f"{FILLER}\n\n{row['response']}") for row in chosen]
 
 
 async def ours(items: list[Item], processes: int) -> tuple[float, float]:
-    """Judge all items; returns the seconds it took and the seconds from a cold start to the first answer."""
+    """Judge all items; return the seconds, and those from a cold start to the first answer."""
     submissions = [MathSubmission(kind="math", reference=gold, completion=completion) for gold, completion in items]
     begin = time.perf_counter()
     judge = MathJudge(Settings(math_workers=processes))
@@ -98,7 +98,7 @@ def _peer(item: Item) -> bool:
 
 
 def theirs(items: list[Item], processes: int) -> float:
-    """Judge all items with Math-Verify in as many warm processes; returns the seconds it took."""
+    """Judge all items with Math-Verify in the same number of warm processes; return the seconds."""
     with ProcessPoolExecutor(processes, initializer=_peer_start) as pool:
         list(pool.map(_peer, [("1", "\\boxed{1}")] * processes * 4))
         begin = time.perf_counter()
@@ -107,7 +107,7 @@ def theirs(items: list[Item], processes: int) -> float:
 
 
 def breakdown(name: str, items: list[Item], wall_s: float, processes: int) -> Table:
-    """Say what the judge's time goes to, by doing the same steps in this process, one reference once."""
+    """Report where the judge's time goes, by doing the same steps in this process, each reference once."""
     steps = ["extract the answer", "read the answer", "read the reference", "compare"]
     spent: dict[str, float] = dict.fromkeys(steps, 0.0)
     references: dict[str, Any] = {}
@@ -139,7 +139,7 @@ def breakdown(name: str, items: list[Item], wall_s: float, processes: int) -> Ta
 
 @dataclass
 class Race:
-    """A workload that both graders do in turns: seconds by round, and of this judge those to the first answer."""
+    """A workload for both graders in turns: seconds by round, and this judge's seconds to the first answer."""
 
     name: str
     items: list[Item]
@@ -148,14 +148,14 @@ class Race:
     first_s: list[float] = field(default_factory=list)
 
     def turn(self, processes: int) -> None:
-        """Let each judge everything once more."""
+        """Let each grader judge everything once more."""
         seconds, first_s = asyncio.run(ours(self.items, processes))
         self.ours_s.append(seconds)
         self.first_s.append(first_s)
         self.theirs_s.append(theirs(self.items, processes))
 
     def rates(self, all_s: list[float]) -> list[float]:
-        """Return items a second by round."""
+        """Return items per second, by round."""
         return [len(self.items) / seconds for seconds in all_s]
 
     def figures(self) -> list[Figure]:
@@ -180,7 +180,7 @@ def main(
     singles: int = 400,
     rounds: int = 3,
 ) -> None:
-    """Run both workloads with both graders in turns, print the ratios and write them down."""
+    """Run both workloads with both graders in turns, then print and write the ratios."""
     about, rows = machine(), load(files or [])
     races = [Race("groups of 8", make_groups(rows, groups)), Race("unrelated items", make_singles(rows, singles))]
     for race in track(races * rounds, "in turns"):

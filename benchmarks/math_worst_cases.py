@@ -25,7 +25,7 @@ SHOWN = 5
 
 
 async def hostile() -> list[tuple[float, str, str]]:
-    """Return seconds on the clock, verdict and text of each hostile completion, the slowest first."""
+    """Return wall seconds, verdict and text of each hostile completion, the slowest first."""
     judge = MathJudge(Settings(math_workers=1))
     await judge.start()
     rows = []
@@ -39,7 +39,7 @@ async def hostile() -> list[tuple[float, str, str]]:
 
 
 def long_texts(do: Callable[[str], object], chars: int) -> list[tuple[float, float, str]]:
-    """Return CPU seconds of each repeated piece, how many times those of half its length they are, and the piece."""
+    """Return for each repeated piece: CPU seconds, their ratio to those of half the length, and the piece."""
     rows = []
     for piece in PIECES:
         half, whole = (_cpu_s(do, piece * (length // len(piece))) for length in (chars // 2, chars))
@@ -59,7 +59,7 @@ def _extract(text: str) -> None:
 
 
 def main() -> None:
-    """Print the slowest of each, and write them down."""
+    """Print and write the slowest of each."""
     about = machine()
     rows = asyncio.run(hostile())[:SHOWN]
     slowest = Table("Hostile completions, the slowest", ["seconds", "verdict", "text"])

@@ -24,7 +24,7 @@ HEADLINES = (
     "code_under_load/eightfold/changed",
     "code_correctness/human_eval/references_refused",
 )
-"""Ids of the figures at the head of the page, where they were measured."""
+"""Ids of the figures at the top of the page, if they were measured."""
 
 
 def page(report: Report, folder: Path, judged: list[Row]) -> str:
@@ -63,21 +63,21 @@ class Bar:
 
 @dataclass(frozen=True)
 class Topic:
-    """What one part found, as the page shows it."""
+    """The figures of one part, as the page shows them."""
 
     name: str
     title: str
     about: str
     figures: list[Figure]
     bars: list[tuple[str, list[Bar]]]
-    """By what is better, with words for it; on one axis."""
+    """Grouped by the direction that is better, with words for it, on one axis."""
     one_at: float
     plots: list[str]
     failed: bool
 
 
 def topic_of(name: str, report: Report, folder: Path) -> Topic | None:
-    """Return what a part found, or nothing if it was not run."""
+    """Return the topic of a part, or None if it was not run."""
     outcome = next((one for one in report.parts if one.name == name), None)
     if outcome is None:
         return None
@@ -109,23 +109,23 @@ def _as_drawn(path: Path) -> float:
 
 @dataclass(frozen=True)
 class Axis:
-    """A logarithmic axis; places on it are hundredths of its width."""
+    """A logarithmic axis. Positions on it are hundredths of its width."""
 
     low: float
     high: float
 
     @classmethod
     def around(cls, figures: list[Figure]) -> "Axis":
-        """Return an axis that holds 1 and every spread."""
+        """Return an axis that contains 1 and every spread."""
         ends = [1.0, *(one.low for one in figures), *(one.high for one in figures)]
         return cls(min(ends) / 1.1, max(ends) * 1.1)
 
     def at(self, value: float) -> float:
-        """Return the place of a value."""
+        """Return the position of a value."""
         return round(100 * math.log(value / self.low) / math.log(self.high / self.low), 2)
 
     def bar(self, figure: Figure) -> Bar:
-        """Return a figure's bar; its tone says on which side of 1 it should be."""
+        """Return a figure's bar. Its tone says whether it is on the better side of 1."""
         one, value, low, high = map(self.at, (1, figure.value, figure.low, figure.high))
         good = (figure.value >= 1) == (figure.better is Better.HIGHER)
         tone = "plain" if figure.better is Better.NEITHER else "good" if good else "bad"

@@ -34,7 +34,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a service holds: MiB (PSS: a shared page is divided among those who share it) and counts."""
+    """The resources of a service: MiB (PSS, which divides a page among the processes that share it) and counts."""
 
     service_mb: float
     math_workers_mb: float
@@ -46,7 +46,7 @@ class Footprint:
 
 @dataclass(frozen=True)
 class _Boxes:
-    """The boxes of one service: containers by id, and each process that lives in a box."""
+    """The boxes of one service: ids of containers, and all processes in boxes."""
 
     containers: list[str] = field(default_factory=list)
     pids: set[int] = field(default_factory=set)
@@ -54,7 +54,7 @@ class _Boxes:
 
 
 def parse_stat(text: str, command: str = "") -> Process:
-    """Read a line of /proc/PID/stat; a name may hold spaces and brackets."""
+    """Read a line of /proc/PID/stat, whose name can contain spaces and brackets."""
     pid, _, rest = text.partition(" (")
     name, _, numbers = rest.rpartition(")")
     fields = numbers.split()
@@ -63,18 +63,18 @@ def parse_stat(text: str, command: str = "") -> Process:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU seconds of a living process to the nanosecond; /proc/PID/stat knows hundredths only.
+    """Return the CPU seconds of a living process to the nanosecond; /proc/PID/stat only has hundredths.
 
     The clock of a process is numbered as `clock_getcpuclockid` of the C library numbers it.
 
     Raises:
-        OSError: there is no such process.
+        OSError: There is no such process.
     """
     return time.clock_gettime((~pid << 3) | CPU_CLOCK)
 
 
 def all_processes() -> dict[int, Process]:
-    """Return every process there is now."""
+    """Return all current processes."""
     found = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -89,7 +89,7 @@ def all_processes() -> dict[int, Process]:
 
 
 def below(root: int, table: dict[int, Process]) -> list[int]:
-    """Return `root` and all that descend from it."""
+    """Return `root` and all its descendants."""
     children: dict[int, list[int]] = {}
     for process in table.values():
         children.setdefault(process.parent, []).append(process.pid)
@@ -111,7 +111,7 @@ def containers_of(service_pid: int) -> list[str]:
 
 
 def cpu_parts(service_pid: int) -> dict[str, float]:
-    """Return the CPU seconds that each of `PARTS` has used so far, and `machine`: what all cores were busy."""
+    """Return the CPU seconds that each of `PARTS` has used so far, and in `machine` the busy time of all cores."""
     table = all_processes()
     tree = below(service_pid, table)
     boxes = _boxes(tree, table, service_pid)
@@ -141,7 +141,7 @@ def tree_cpu_s(root: int) -> dict[str, float]:
 
 
 def footprint(service_pid: int) -> Footprint:
-    """Return what a service holds now."""
+    """Return the current resources of a service."""
     table = all_processes()
     tree = below(service_pid, table)
     boxes = _boxes(tree, table, service_pid)
@@ -157,7 +157,7 @@ def footprint(service_pid: int) -> Footprint:
 
 
 def hold_to_cores(service_pid: int, cores: Iterable[int]) -> None:
-    """Let a service and its boxes run on these cores only."""
+    """Limit a service and its boxes to these cores."""
     table, wanted = all_processes(), set(cores)
     boxes = _boxes(below(service_pid, table), table, service_pid)
     for pid in {*below(service_pid, table), *boxes.pids}:
@@ -169,7 +169,7 @@ def hold_to_cores(service_pid: int, cores: Iterable[int]) -> None:
 
 
 def _boxes(tree: list[int], table: dict[int, Process], service_pid: int) -> _Boxes:
-    """Find a service's boxes: its containers, or below it the processes that run the harness."""
+    """Find a service's boxes: its containers, or those of its descendants that run the harness."""
     containers = containers_of(service_pid)
     if containers:
         command = ["docker", "inspect", "-f", "{{.State.Pid}}", *containers]
@@ -193,7 +193,7 @@ def _cgroup_folder(pid: int) -> Path | None:
 
 
 def _cgroup_cpu_s(pid: int) -> float:
-    """Return the CPU seconds of a control group, also of its processes that are gone."""
+    """Return the CPU seconds of a control group, including processes that have ended."""
     try:
         folder = _cgroup_folder(pid)
         if folder is None:
@@ -215,7 +215,7 @@ def _cgroup_pids(pid: int) -> list[int]:
 
 
 def _carries(process: Process, containers: list[str]) -> bool:
-    """Tell whether a process carries bytes between service and boxes: the daemon, or the shim of one of the boxes."""
+    """Return whether a process carries bytes between service and boxes: the daemon, or the shim of a box."""
     if not containers:
         return False
     words = process.command.split()
@@ -225,7 +225,7 @@ def _carries(process: Process, containers: list[str]) -> bool:
 
 
 def _machine_busy_s() -> float:
-    """Return the seconds that all cores together have not been idle."""
+    """Return the busy seconds of all cores together."""
     user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
     return (user + nice + system + irq + softirq) / TICKS_PER_S
 

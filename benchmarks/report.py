@@ -28,7 +28,7 @@ class KeptRun(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     part: str
-    """What was measured; the ids of its figures begin with `kept/` and this."""
+    """The name of the measurement; the ids of its figures begin with `kept/` and this name."""
     command: str
     machine: str
     date: str
@@ -36,7 +36,7 @@ class KeptRun(BaseModel):
 
 
 class Report(BaseModel):
-    """Everything that one run found."""
+    """All results of one run."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,7 +45,7 @@ class Report(BaseModel):
     parts: list[Outcome]
     figures: list[Figure]
     runs: list[KeptRun] = []
-    """Longer runs, kept beside the report in docs/measured.json."""
+    """Longer runs, kept alongside the report in docs/measured.json."""
 
     @property
     def failed(self) -> list[str]:
@@ -59,7 +59,7 @@ class Report(BaseModel):
 
 
 def figures_in(folder: Path, name: str) -> list[Figure]:
-    """Return the figures that a part left behind; none where it did not come so far."""
+    """Return the figures that a part wrote; none if it failed before that."""
     path = folder / f"{name}.json"
     if not path.is_file():
         return []
@@ -76,7 +76,7 @@ def read(path: Path) -> Report:
     """Read a report.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is not a report.
+        OSError: The file cannot be read.
+        ValueError: The file is not a report.
     """
     return Report.model_validate_json(path.read_text(encoding="utf-8"))

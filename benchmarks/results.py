@@ -21,13 +21,13 @@ FOLDER = Path("runs/benchmarks")
 Item = TypeVar("Item")
 BUSY_LOAD = 0.5
 WITHIN_A_RUN = "BENCHMARKS_WITHIN_A_RUN"
-"""Set for the parts of a run of all of them: each would be told that the one before kept the machine busy."""
+"""Set for parts that run one after another: the previous part would make each of them warn of a busy machine."""
 console = Console(width=None if sys.stdout.isatty() else 150)
 
 
 @dataclass
 class Table:
-    """Rows of words under a title."""
+    """A table of texts with a title."""
 
     title: str
     columns: list[str]
@@ -38,12 +38,12 @@ class Table:
         self.rows.append(list(cells))
 
     def markdown(self) -> str:
-        """Return it as Markdown."""
+        """Return the table as Markdown."""
         lines = [self.columns, ["---"] * len(self.columns), *self.rows]
         return f"**{self.title}**\n\n" + "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
     def show(self) -> None:
-        """Print it."""
+        """Print the table."""
         table = ScreenTable(*self.columns, title=self.title)
         for row in self.rows:
             table.add_row(*row)
@@ -51,7 +51,7 @@ class Table:
 
 
 def track(items: Sequence[Item], description: str) -> Iterator[Item]:
-    """Pass items on and show how many are done: a bar on a terminal, else a line at each tenth."""
+    """Yield the items and show how many are done: a bar on a terminal, otherwise a line for each tenth."""
     if console.is_terminal:
         yield from progress.track(items, description, console=console)
         return
@@ -64,7 +64,7 @@ def track(items: Sequence[Item], description: str) -> Iterator[Item]:
 
 
 def machine() -> dict[str, Any]:
-    """Describe this machine, and how busy it was before: seconds of a busy machine are worth nothing."""
+    """Describe this machine and its load so far, since times measured on a busy machine are worthless."""
     model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     load = os.getloadavg()[0]
     if load > BUSY_LOAD and WITHIN_A_RUN not in os.environ:

@@ -38,7 +38,7 @@ START_LIMIT_S = 60
 
 @dataclass
 class Contestant:
-    """A service that is measured: `spent` tells the CPU seconds of its parts so far."""
+    """A service to measure; `spent` returns the CPU seconds of its parts so far."""
 
     name: str
     url: str
@@ -58,17 +58,17 @@ class Contestant:
 
     @property
     def done(self) -> int:
-        """Programs that were run."""
+        """The number of programs that were run."""
         return sum(len(load.latencies_s) for load in self.loads)
 
     @property
     def rates(self) -> list[float]:
-        """Programs a second, by round."""
+        """Programs per second, by round."""
         return [len(load.latencies_s) / load.wall_s for load in self.loads]
 
     @property
     def rates_less_client(self) -> list[float]:
-        """Programs a second if the client were on another machine: its share of the cores' time is taken off."""
+        """Programs per second without the client's share of the cores, as if it ran on another machine."""
         return [len(load.latencies_s) / (load.wall_s - load.client_cpu_s / CORES) for load in self.loads]
 
     def latency_ms(self, share: float) -> float:
@@ -77,7 +77,7 @@ class Contestant:
         return 1000 * every[min(len(every) - 1, int(share * len(every)))]
 
     def summary(self) -> dict[str, Any]:
-        """Return all that was found, for the JSON."""
+        """Return all results, for the JSON."""
         return {
             "programs_per_s": self.rates,
             "programs_per_s_less_client": self.rates_less_client,
@@ -125,7 +125,7 @@ def _ran_bare(answer: dict[str, Any]) -> bool:
 def table_of(contestants: list[Contestant], title: str) -> Table:
     """Return the table; ratios are to the first contestant."""
     columns = ["", "programs/s (lowest - highest)", "less the client", "ratio", "p50 / p95, ms"]
-    table = Table(title, [*columns, "CPU ms a program", "client's"])
+    table = Table(title, [*columns, "CPU ms per program", "client's"])
     for one in contestants:
         less_client = statistics.median(one.rates_less_client)
         found = one.summary()
@@ -144,7 +144,7 @@ def table_of(contestants: list[Contestant], title: str) -> Table:
 
 
 def figures_of(bare: Contestant, service: Contestant) -> list[Figure]:
-    """Return what both did, and the ratio without what the client took."""
+    """Return the figures of both, and the ratio without the client's share."""
     times = ratios(service.rates_less_client, bare.rates_less_client)
     beside = f"{service.name}: programs/s, of {bare.name}"
     return [
@@ -157,13 +157,13 @@ def figures_of(bare: Contestant, service: Contestant) -> list[Figure]:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, then print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="turns of each service (default 5)")
     parser.add_argument("--count", type=int, default=512, help="programs in one turn (default 512)")
     parser.add_argument("--concurrency", type=int, default=32, help="requests at a time (default 32)")
     default = SYSTEM_PYTHON if Path(SYSTEM_PYTHON).exists() else sys.executable
-    parser.add_argument("--python", default=default, help=f"what runs without a sandbox (default {default})")
+    parser.add_argument("--python", default=default, help=f"the interpreter without a sandbox (default {default})")
     options = parser.parse_args()
     about = machine()
     with running() as service, unsandboxed(options.python) as (bare_pid, bare_url):

@@ -26,7 +26,7 @@ class Service:
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """What the service says about itself."""
+        """The service's answer to `GET /v1/info`."""
         return self.client.get("/v1/info").json()
 
     @property
@@ -41,10 +41,10 @@ class Service:
         return response.json()["results"]
 
     def seconds(self, submissions: list[Submission], verdict: str = "accepted", **envelope: Any) -> float:
-        """Return the seconds until a batch came back.
+        """Return the seconds until the results of a batch arrived.
 
         Raises:
-            SystemExit: not every result has the verdict: what was measured is not what was meant.
+            SystemExit: Some result has another verdict, so the time means nothing.
         """
         started = time.perf_counter()
         results = self.verify(submissions, **envelope)
@@ -58,7 +58,7 @@ class Service:
 
 @contextmanager
 def running(**settings: str) -> Iterator[Service]:
-    """Start a service that is ready, with `VERIFIER_*` settings by their names, and end it afterwards."""
+    """Yield a service that is ready, with these `VERIFIER_*` settings, and stop it afterwards."""
     env = {f"VERIFIER_{name.upper()}": value for name, value in settings.items()}
     with tempfile.TemporaryDirectory() as folder:
         process = ServiceProcess(Path(folder) / "service.log", env)

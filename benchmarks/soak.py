@@ -28,9 +28,9 @@ SAMPLES = 20
 SETTLE_S = 2.0
 MORE_MEMORY = 1.1
 MORE_THINGS = 5
-"""What the end may hold above the warm-up: a tenth of the memory, and a few of what is counted."""
+"""The growth allowed after the warm-up: a tenth of the memory, and a few of everything that is counted."""
 OF_A_BOX = {"processes": 8, "descriptors": 32}
-"""What comes and goes when a box is replaced: a fresh one has not all of its processes yet."""
+"""Fluctuations while a box is replaced: a new one does not have all of its processes yet."""
 LIMITS = {"time_limit_s": 0.5, "memory_limit_mb": 64, "output_limit_kb": 64}
 HOSTILE: tuple[tuple[str, str], ...] = (
     ("import subprocess; subprocess.Popen(['sleep', '60'])", "accepted"),
@@ -44,9 +44,9 @@ HOSTILE: tuple[tuple[str, str], ...] = (
     ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "runtime_error"),
     ("import os; os._exit(3)", "runtime_error"),
 )
-"""Programs that try to break or to outlive their box, with what they come to where nothing is to be printed."""
+"""Programs that try to break or outlive their box, with their verdicts if no output is expected."""
 OTHERWISE = {"time_limit_exceeded": {"memory_limit_exceeded"}}
-"""What else is right: which of two limits a fork bomb breaks first is a matter of luck."""
+"""Other verdicts that are right: it is a matter of luck which of two limits a fork bomb exceeds first."""
 SHARES: tuple[tuple[Kind, int, str], ...] = (
     (workloads.call, 80, "accepted"),
     (workloads.stdio, 60, "accepted"),
@@ -60,17 +60,17 @@ ROUNDS_OF_HOSTILE = 3
 
 
 def mixed_batch() -> tuple[list[Submission], list[str]]:
-    """Return one batch of every kind, about a tenth of it hostile, and the verdict of each."""
+    """Return one batch of every kind, about a tenth of it hostile, and the expected verdicts."""
     batch = [(one, verdict) for kind, count, verdict in SHARES for one in fresh(kind, count)]
     hostile = [(workloads.program(text, "", **LIMITS), verdict) for text, verdict in HOSTILE * ROUNDS_OF_HOSTILE]
     for n, (one, _) in enumerate(hostile):
-        one["completion"] += f"\n# {n}"  # programs that are the same are run once
+        one["completion"] += f"\n# {n}"  # identical programs would run only once
     submissions, verdicts = zip(*batch, *hostile, strict=True)
     return list(submissions), list(verdicts)
 
 
 def boxes_alone() -> dict[str, Footprint]:
-    """Return what a service with a single box holds, idle and after its first job of each kind, one after the other."""
+    """Return the resources of a service with a single box, idle and after its first job of each kind in turn."""
     kinds = {
         "call": workloads.call,
         "stdio": workloads.stdio,
@@ -88,10 +88,10 @@ def boxes_alone() -> dict[str, Footprint]:
 
 
 def soak(service: Service, batches: int) -> list[tuple[int, Footprint, float]]:
-    """Send so many batches; return samples: submissions so far, what is held, and median seconds of a batch.
+    """Send this many batches; return samples: submissions so far, resources, and median seconds per batch.
 
     Raises:
-        SystemExit: a submission is lost, or its verdict is another one than it should be.
+        SystemExit: A submission is lost, or its verdict is wrong.
     """
     samples, seconds = [], []
     every = max(1, batches // SAMPLES)
@@ -113,7 +113,7 @@ def soak(service: Service, batches: int) -> list[tuple[int, Footprint, float]]:
 
 
 def grown(warm: Sequence[Footprint], end: Footprint) -> list[str]:
-    """Name what the end holds more of than the most of the warm-up allows."""
+    """Name the resources that exceed, at the end, what the maximum during the warm-up allows."""
     before, after = {name: max(getattr(one, name) for one in warm) for name in asdict(end)}, asdict(end)
     allowed = {
         name: value * MORE_MEMORY + MORE_THINGS if name.endswith("_mb") else value + OF_A_BOX.get(name, MORE_THINGS)
@@ -124,7 +124,7 @@ def grown(warm: Sequence[Footprint], end: Footprint) -> list[str]:
 
 
 def row_of(name: str, held: Footprint) -> list[str]:
-    """Return a table's row."""
+    """Return one row of the table."""
     counts = [held.descriptors, held.processes, held.containers]
     return [name, f"{held.service_mb:.1f}", f"{held.math_workers_mb:.1f}", f"{held.boxes_mb:.1f}", *map(str, counts)]
 
@@ -132,7 +132,7 @@ def row_of(name: str, held: Footprint) -> list[str]:
 def figures_of(
     alone: dict[str, Footprint], warm: Sequence[Footprint], end: Footprint, grown_names: list[str]
 ) -> list[Figure]:
-    """Return what a box holds, what the service holds, and whether that grew."""
+    """Return the resources of a box and of the service, and how many of them grew."""
     found = [
         figure(f"soak/one_box/{slug(name)}_mib", f"one box, {name}", held.boxes_mb, Unit.MIB, Better.LOWER)
         for name, held in alone.items()
@@ -150,7 +150,7 @@ def figures_of(
 
 
 def main() -> None:
-    """Measure, print and write; the exit code tells whether it holds."""
+    """Measure, then print and write the results. The exit code is 1 if anything has grown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=20_000, help="submissions (default 20,000)")
     options = parser.parse_args()
@@ -163,7 +163,7 @@ def main() -> None:
         samples = soak(service, max(3, -(-options.count // size)))
     warm, end = [started, *(held for _, held, _ in samples[: max(1, len(samples) // 2)])], samples[-1][1]
     box = Table("One box", ["", *columns], [row_of(name, held) for name, held in alone.items()])
-    long = Table(f"{samples[-1][0]} mixed submissions", ["after", *columns, "seconds a batch"])
+    long = Table(f"{samples[-1][0]} mixed submissions", ["after", *columns, "seconds per batch"])
     long.add(*row_of("the start", started), "")
     for done, held, batch_s in samples:
         long.add(*row_of(f"{done}", held), f"{batch_s:.2f}")

@@ -2,12 +2,12 @@
 
     python -m benchmarks.stalls                # writes runs/benchmarks/stalls.json and .md
     python -m benchmarks.stalls --mb 8         # a smaller batch
-    python -m benchmarks.stalls --only cases   # those whose name holds this word
+    python -m benchmarks.stalls --only cases   # requests whose name contains this word
 
-A process asks /healthz again and again, first of an idle service, then beside each large request, and its waits are
-told: that long something held the event loop, or the machine had no core to spare. Some of the requests are nonsense,
-and refused or answered item by item. It is asked until 3 s after each, when the memory of the service's process is
-looked at.
+A process requests /healthz again and again, first from an idle service, then during each large request. A long wait
+means that something blocked the event loop, or that no core was free. Some of the requests are nonsense, and are
+refused or answered item by item. The process continues for 3 s after each request; then the memory of the service's
+process is measured.
 """
 
 import argparse
@@ -34,15 +34,15 @@ MB = 1_000_000
 
 @dataclass
 class Seen:
-    """What was seen beside one request."""
+    """The measurements during one request."""
 
     waits_ms: list[float] = field(default_factory=list)
     status: int = 0
     seconds: float = 0.0
     cpu_s: float = 0.0
-    """Of the service's process, without its workers."""
+    """Used by the service's process, without its workers."""
     memory_mb: tuple[int, int] = 0, 0
-    """Before, and 3 s after."""
+    """Before the request, and 3 s after it."""
 
     def times_ms(self) -> tuple[float, float, float]:
         """Return the median, the 99th percentile and the longest of the waits."""
@@ -62,7 +62,7 @@ def _ask(url: str, done: Event, waits: Any) -> None:
 
 
 def beside(service: Service, work: Callable[[], int]) -> Seen:
-    """Return what was seen while `work` was done, which returns a status."""
+    """Measure while `work` runs, which returns a status."""
     spawn = multiprocessing.get_context("spawn")
     done, waits = spawn.Event(), spawn.Queue()
     asking = spawn.Process(target=_ask, args=(service.url, done, waits))
@@ -92,7 +92,7 @@ def _cpu_s(pid: int) -> float:
 
 
 def large_requests(mb: float) -> dict[str, list[Submission]]:
-    """Return batches of that size, each large in another way."""
+    """Return batches of that size, each large in a different way."""
     text = "x" * 99 + "\n"
     lines = int(mb * MB / 100 / 16)
     printing = code(f"print({text!r} * {lines}, end='')", {"kind": "stdio", "cases": [{"stdout": text * lines}]})
@@ -110,7 +110,7 @@ def large_argument(n: int) -> Submission:
 
 
 def long_math(n: int) -> Submission:
-    """Return a math answer after 100 kB of words."""
+    """Return a math answer after 100 kB of text."""
     answer = workloads.math(n)
     return answer | {"completion": "so " * 33_000 + answer["completion"]}
 
@@ -131,7 +131,7 @@ def nonsense() -> dict[str, bytes]:
 
 
 def many_cases(items: int, cases: int) -> bytes:
-    """Return a batch of different programs of many cases each: 42 MB of 4096 times 250."""
+    """Return a batch of different programs with many cases each: 4096 times 250 are 42 MB."""
     rows = [
         code(
             f"def f(x):\n    return x + {n}\n",
@@ -147,14 +147,14 @@ def many_cases(items: int, cases: int) -> bytes:
 
 
 def bodies(mb: float) -> dict[str, bytes]:
-    """Return every body by its name."""
+    """Return every body by name."""
     found = {name: json.dumps({"submissions": rows}).encode() for name, rows in large_requests(mb).items()}
     items = max(1, int(4096 * mb / 60))
     return {**found, f"{items} programs x 250 cases, within 20 s": many_cases(items, 250), **nonsense()}
 
 
 def measure(service: Service, mb: float, only: str) -> dict[str, Seen]:
-    """Return what was seen beside each request."""
+    """Return the measurements during each request."""
     work: dict[str, Callable[[], int]] = {}
     for name, body in bodies(mb).items():
         work[name] = lambda body=body: send(service, body)
@@ -167,7 +167,7 @@ def measure(service: Service, mb: float, only: str) -> dict[str, Seen]:
 
 
 def send(service: Service, body: bytes) -> int:
-    """Send a request and return the status of its answer, which is not read into objects."""
+    """Send a request and return the status of its answer without parsing the body."""
     headers = {"content-type": "application/json"}
     return service.client.post("/v1/verify", content=body, headers=headers).status_code
 
@@ -183,10 +183,10 @@ def store(service: Service, rows: list[Submission]) -> int:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, then print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mb", type=float, default=60, help="megabytes of one request (default 60; 64 are allowed)")
-    parser.add_argument("--only", default="", help="only the requests whose name holds this")
+    parser.add_argument("--only", default="", help="only the requests whose name contains this")
     options = parser.parse_args()
     about = machine()
     with running() as service:

@@ -1,10 +1,10 @@
-"""Measure the peak memory of one training step on the CPU, and print it beside what `trainer.memory.plan` predicts.
+"""Measure the peak memory of one training step on the CPU, and print it next to that of `trainer.memory.plan`.
 
     python benchmarks/trainer_memory.py grpo|grpo-kl|grpo-lora|dpo|ppo
 
-GRPO and DPO are TRL's own trainers. TRL 1.16 has no PPO trainer any more, so its step is written out here: actor and
+GRPO and DPO are TRL's own trainers. TRL 1.16 no longer has a PPO trainer, so its step is written out here: actor and
 critic trained together, reference and reward model frozen, as in the trainer that TRL had.
-The peak is the kernel's: VmHWM of the process, less what was resident before the models were made.
+The peak is the kernel's VmHWM of the process, minus the resident memory before the models were created.
 """
 
 import json
@@ -54,7 +54,7 @@ COMMON: dict[str, Any] = {
 
 
 def setting(case: str) -> Setting:
-    """Say what a case is to `trainer.memory.plan`."""
+    """Return the setting of a case for `trainer.memory.plan`."""
     return Setting(
         algorithm=Algorithm(case.partition("-")[0]),
         method=Method.LORA if case.endswith("lora") else Method.FULL,
@@ -73,8 +73,8 @@ def setting(case: str) -> Setting:
 
 
 def measure(case: str) -> int:
-    """Run two steps of a case and return the bytes above what was resident before."""
-    from trl.trainer import dpo_trainer, grpo_trainer  # their code is outside of a training step
+    """Run two steps of a case and return the peak in bytes, minus the resident memory before."""
+    from trl.trainer import dpo_trainer, grpo_trainer  # loaded first: its memory is not part of a step
 
     del dpo_trainer, grpo_trainer
     with tempfile.TemporaryDirectory() as folder:

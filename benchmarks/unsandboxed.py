@@ -1,7 +1,7 @@
-"""A service that runs programs without any sandbox: the least that any such service does for a run.
+"""A service that runs programs without any sandbox: the minimum that any such service does for a run.
 
-It is what benchmarks.run_speed measures beside this project's service, and only runs what that sends. For each request
-it writes the program into a temporary folder, runs `python3` on it in a process of its own, and returns what it wrote.
+benchmarks.run_speed compares this project's service with it, and is the only sender of programs. For each request, it
+writes the program into a temporary folder, runs `python3` on it in a separate process, and returns the output.
 """
 
 import argparse
@@ -15,14 +15,14 @@ from pydantic import BaseModel
 
 
 class Program(BaseModel):
-    """What is asked."""
+    """A request."""
 
     code: str
     run_timeout: float = 10.0
 
 
 class Answer(BaseModel):
-    """What happened."""
+    """The outcome of a run."""
 
     exit_code: int | None
     stdout: str
@@ -30,7 +30,7 @@ class Answer(BaseModel):
 
 
 def create_app(python: str) -> FastAPI:
-    """Return the service, which runs programs with this interpreter."""
+    """Return a service that runs programs with this interpreter."""
     app = FastAPI()
 
     @app.get("/healthz")
@@ -57,7 +57,7 @@ def main() -> None:
     """Serve on the loopback address."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--python", default="/usr/bin/python3", help="what programs are run with")
+    parser.add_argument("--python", default="/usr/bin/python3", help="the interpreter that runs the programs")
     options = parser.parse_args()
     uvicorn.run(create_app(options.python), host="127.0.0.1", port=options.port, log_level="warning")
 

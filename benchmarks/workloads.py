@@ -56,19 +56,19 @@ def call(n: int, cases: int = 5) -> Submission:
 
 
 def asserted(n: int, lines: int = 5) -> Submission:
-    """Return the same function with assert statements, which are made as calls."""
+    """Return the same function with assert statements, which the service runs as calls."""
     return code(FUNCTION.format(n=n), assert_tests(lines))
 
 
 def through_tester(n: int, wrong: bool = False) -> Submission:
-    """Return the same function with five asserts that only a tester can make: each is about a variable."""
+    """Return the same function with five asserts that need a tester: each is about a variable."""
     lines = "\n".join(f"found = add({i}, 1)\nassert found == {i + 1}" for i in range(5))
     function = FUNCTION.replace("a + b", "a - b") if wrong else FUNCTION
     return code(function.format(n=n), {"kind": "assert", "code": lines})
 
 
 def with_fixture(n: int) -> Submission:
-    """Return the same function with one file of five tests that only pytest can run: they take a fixture."""
+    """Return the same function with one file of five tests that need pytest: they use a fixture."""
     tests = "\n\n".join(f"def test_{i}(one):\n    assert add({i}, one) == {i + 1}" for i in range(5))
     head = "import pytest\nfrom solution import add\n\n\n@pytest.fixture\ndef one():\n    return 1\n\n"
     return code(FUNCTION.format(n=n), {"kind": "pytest", "files": {"test_add.py": f"{head}\n{tests}\n"}})
@@ -95,10 +95,10 @@ def cpp(n: int, cases: int = 1) -> Submission:
 
 
 def math(n: int) -> Submission:
-    """Return a math answer that is right."""
+    """Return a correct math answer."""
     return {"kind": "math", "completion": f"So it is \\boxed{{{n}/2}}.", "reference": f"{n / 2}"}
 
 
 def program(text: str, stdout: str, **limits: float) -> Submission:
-    """Return a program with one run and limits of its own."""
+    """Return a program with one run and its own limits."""
     return code(text, {"kind": "stdio", "cases": [{"stdout": stdout}]}, limits=limits)

@@ -137,7 +137,7 @@ def test_the_load_client_reads_answers_in_chunks(echo: str) -> None:
 
 
 def test_the_load_client_accepts_no_wrong_answer(echo: str) -> None:
-    with pytest.raises(SystemExit, match="1 of 3 answers are not right"):
+    with pytest.raises(SystemExit, match="1 of 3 answers are wrong"):
         send(f"{echo}/echo", [{"n": n} for n in range(3)], 2, lambda answer: answer["n"] != 1)
 
 
@@ -301,7 +301,7 @@ def test_this_service_speaks_both_protocols_that_others_are_asked_in(verifier_ur
     assert spoken_at(verifier_url)[:2] == ("SandboxFusion", f"{verifier_url}/run_code")
     assert spoken_at(f"{verifier_url}/api/v2/execute")[:2] == ("Piston", f"{verifier_url}/api/v2/execute")
     name, address, protocol = spoken_at(f"{verifier_url}/api/v2/execute")
-    with pytest.raises(SystemExit, match="1 of 1 answers are not right"):
+    with pytest.raises(SystemExit, match="1 of 1 answers are wrong"):
         send(address, [protocol.body("raise SystemExit(3)")], 1, protocol.right)
     assert name == "Piston"
 
