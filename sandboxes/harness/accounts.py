@@ -104,7 +104,7 @@ class Accounts:
         self._jobs_since_noted = 0
 
     def cpu_s(self, own_pids: Collection[int]) -> float | None:
-        """Return the CPU seconds of everything in the box except `own_pids`, since some moment in the past."""
+        """Return the CPU seconds of everything in the box except `own_pids`, since an arbitrary moment in the past."""
         if self._cpu is None:
             return None
         own = sum(time.process_time() if pid == os.getpid() else cpu_clock_s(pid) or 0.0 for pid in own_pids)

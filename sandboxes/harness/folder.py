@@ -96,7 +96,7 @@ class ProgramFolder:
         if any(self.is_shared(run.files, run.fetch) for run in self._job.runs):
             self._made_here = self.built(build_uid, FOLDER_BYTES)
             if self._made_here is None:
-                raise JobRefused("the compiler made more than files, which cannot be kept for runs with files")
+                raise JobRefused("the compiler's files cannot be kept for runs with files: too large or not regular")
 
     def restore(self) -> None:
         """Rebuild the folder after a program has used it directly."""

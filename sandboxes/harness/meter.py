@@ -106,7 +106,7 @@ class Meter:
         return usage
 
     def _look_at_lines(self, usage: Usage) -> None:
-        """Add up, from look to look, how long other processes have kept these from running."""
+        """Add up over the looks how long other processes have kept these from running."""
         before, before_s = self._in_line, self._in_line_at_s
         self._in_line = in_line(pid for pid in usage.processes if pid not in self._yielding)
         self._in_line_at_s = self.test_s()

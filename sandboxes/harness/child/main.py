@@ -300,7 +300,7 @@ def _answer_calls(orders: Orders) -> None:
 def _refuse(value: object) -> None:
     from sandboxes.protocol import plain
 
-    raise plain.NotPlain(f"a {type(value).__name__} is of no builtin type")
+    raise plain.NotPlain(f"{type(value).__name__} is not a builtin type")
 
 
 def _guarded(action: Callable[[], None]) -> bool:

@@ -45,10 +45,10 @@ LAST_WORDS_S = 10.0
 CLOSER_LOOK_S = 0.05
 DECIDED = "an operator of the submission's own class decided this test"
 PASSED_A_TWIN = f"{DECIDED}, and a copy of the test that expects something else passed too"
-TWIN_LOST = f"{DECIDED}, and its process did not live through a copy of the test that expects something else"
+TWIN_LOST = f"{DECIDED}, and its process did not survive a copy of the test that expects something else"
 NO_TWIN = (
-    f"{DECIDED}, and the test holds no literal that could be changed to see whether it ever denies; with "
-    "`process: shared` it counts by plain Python alone"
+    f"{DECIDED}, and the test has no literal to change, so nothing shows that the operator ever denies; with "
+    "`process: shared`, plain Python alone decides"
 )
 _EXECUTES = re.compile(r"(?<![\w.])(?:eval|exec|compile)\(|\b(?:pickle|marshal|runpy|dill)\b")
 """Test code that might execute text from the submission. Its tests then count only if a changed copy fails."""
@@ -339,7 +339,7 @@ class _WallRun:
             limit = program.broken_limit(0.0)
             return limit or End.LOST, f"{self._finished.lost} {program.message()[-500:]}".strip()
         if self._finished is None and not self._unusable:
-            return tester.killed_for or End.LOST, f"the tests came to no end. {tester.message()[-1000:]}".strip()
+            return tester.killed_for or End.LOST, f"the tests did not finish. {tester.message()[-1000:]}".strip()
         return None, ""
 
 

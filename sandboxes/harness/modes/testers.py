@@ -87,7 +87,7 @@ def list_tests(processes: Processes) -> Listing:
             if kind == Answer.REPORT:
                 _take(listing, from_payload(payload))
         if not listing.ids and not listing.unusable:
-            listing.unusable = f"it cannot be found out which tests there are. {process.message()[-500:]}".strip()
+            listing.unusable = f"the tests cannot be listed. {process.message()[-500:]}".strip()
     finally:
         process.close()
     return listing

@@ -2,7 +2,7 @@
 
 These count as tests:
 
-1. each top-level statement that depends on the submission and judges it: it asserts, raises, or calls what does;
+1. each top-level statement that depends on the submission and judges it: it asserts, raises, or calls code that does;
 2. `check(candidate)` with an `entry_point`;
 3. each function `test*` without required arguments that the tests do not call themselves, if it depends on the
    submission, and each method `test*` of each `unittest.TestCase`;

@@ -28,11 +28,11 @@ class Written:
     independent: set[str] = field(default_factory=set)
     """Functions without parameters in which nothing comes from the submission."""
     doubtful: set[str] = field(default_factory=set)
-    """Tests whose marks, or the conditions of these, can come from the submission."""
+    """Tests whose marks, or conditions of marks, can come from the submission."""
     missing: dict[str, str] = field(default_factory=dict)
     """Tests that require a module which is not installed, with its name."""
     marked: set[str] = field(default_factory=set)
-    """Tests with a mark, or that are skipped where a module is missing."""
+    """Tests with a mark, or that are skipped if a module is missing."""
     rows: dict[str, int] = field(default_factory=dict)
     """The number of tests of a function, if its parameters are written out."""
     skips_itself: bool = False

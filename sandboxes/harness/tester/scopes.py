@@ -13,7 +13,7 @@ SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def parts_at_once(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Yield the parts of statements that are carried out with them; functions are yielded, and not entered."""
+    """Yield the parts that run when the statements run. A function is yielded, but its body is not entered."""
     waiting = list(nodes)
     while waiting:
         part = waiting.pop()
@@ -26,7 +26,7 @@ def parts_at_once(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 
 def body_of(function: Function) -> list[ast.AST]:
-    """Return what runs when the function is called."""
+    """Return the nodes that run when the function is called."""
     return [function.body] if isinstance(function, ast.Lambda) else list(function.body)
 
 
@@ -80,12 +80,12 @@ def from_outside(function: Function) -> set[str]:
 
 
 def loaded_at_once(node: ast.AST) -> set[str]:
-    """Return the names that a statement at the top reads when it is carried out."""
+    """Return the names that a top-level statement reads when it runs."""
     return {part.id for part in parts_at_once([node]) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
 
 
 def bound_at_top(node: ast.stmt) -> set[str]:
-    """Return the names that a statement at the top binds there: not those that a class or comprehension has."""
+    """Return the names that a top-level statement binds at the top, not those inside a class or comprehension."""
     found: set[str] = set()
     waiting: list[ast.AST] = [node]
     while waiting:
@@ -101,9 +101,9 @@ def bound_at_top(node: ast.stmt) -> set[str]:
 
 
 def free_names(tree: ast.Module) -> set[str]:
-    """Return the names that the text uses and that only its surroundings can provide: builtins among them.
+    """Return the names that the text uses but only its surroundings can provide, including builtins.
 
-    A name that is read before the text binds it is one of them: `total = total(1, 2)`.
+    This includes a name that is read before the text binds it: `total = total(1, 2)`.
     """
     bound: set[str] = set()
     early: set[str] = set()
@@ -126,5 +126,5 @@ def _made_global(node: ast.stmt) -> set[str]:
 
 
 def _reads_what_it_binds(node: ast.stmt) -> bool:
-    """Whether the parts of a statement read what it has bound itself: in a loop they do, in `x = x(1)` they do not."""
+    """Whether a statement can read the names that it binds: a loop can, `x = x(1)` cannot."""
     return not isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign))

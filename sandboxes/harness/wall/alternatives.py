@@ -312,12 +312,12 @@ def _bytearrays(value: bytearray, want: int, salt: bytes) -> list[bytearray]:
 
 
 def _texts(text: str, want: int, salt: bytes, reach: int) -> list[str]:
-    """Return texts with other characters of the same kinds, among the first `reach` characters that can change.
+    """Return texts in which some of the first `reach` changeable characters are replaced by others of the same kind.
 
-    Equal characters change together, if that gives enough texts and there are not so many different ones that they
-    get in each other's way; else each changes for itself; else to other kinds too. A later way keeps to texts for which
-    it would be taken as well, or it would show which one the others come from; if they are too few, it takes all:
-    `111`, where all digits are equal, stands out among 117 and 714.
+    There are three ways, tried in order: equal characters change together (unless there are too many different ones
+    for that); each character changes on its own; or characters also change to other kinds. A later way only keeps texts
+    that would use the same way, because any other text would reveal that it is not the original. If too few are left,
+    all are kept, and the original can stand out: `111` with its equal digits among 117 and 714.
     """
     number = _way_of(text, reach)
     found = _changed(text, want, salt + bytes([number]), reach, *_way(text, number))
@@ -328,7 +328,7 @@ def _texts(text: str, want: int, salt: bytes, reach: int) -> list[str]:
 
 
 def _way_of(text: str, reach: int) -> int:
-    """Return the first way that gives enough texts: a matter of how many characters of which kinds there are."""
+    """Return the number of the first way that gives enough texts. Only the counts of characters by kind matter."""
     for number in range(len(_WAYS) - 1):
         together, kinds = _way(text, number)
         pools = Counter(kinds(char) for char in _changing(text, reach, together, kinds).values())
@@ -347,7 +347,7 @@ def _way(text: str, number: int) -> tuple[bool, Callable[[str], str]]:
 
 
 def _changing(text: str, reach: int, together: bool, kinds: Callable[[str], str]) -> dict[int, str]:
-    """Return the characters that change, as small letters, each with where it stands first."""
+    """Return the characters that change, in lower case, by the index of their first occurrence."""
     found: dict[int, str] = {}
     for index, char in enumerate(text[: 4 * reach]):
         small = char.lower() if char in ascii_uppercase else char
@@ -372,7 +372,7 @@ def _changed(text: str, want: int, salt: bytes, reach: int, together: bool, kind
 
 
 def _table(chars: Sequence[str], choice: Mapping[int, object]) -> dict[int, str]:
-    """Return what `str.translate` takes to change the characters, and the capitals of letters, as `choice` says."""
+    """Return the table with which `str.translate` changes the characters, and their capitals, according to `choice`."""
     table: dict[int, str] = {}
     for place, other in choice.items():
         table[ord(chars[place])] = str(other)
@@ -389,7 +389,7 @@ def _written(text: str, spots: Sequence[int], choice: Mapping[int, object]) -> s
 
 
 def _kind(char: str) -> str:
-    """Return the characters that look like `char`, a small letter if it is one of ASCII; `char` alone: it stays."""
+    """Return the characters of the same kind as `char` (ASCII letters in lower case); only `char` if it must stay."""
     for pool in (_VOWELS, _CONSONANTS, _DIGITS):
         if char in pool:
             return pool
@@ -442,7 +442,7 @@ def _day_pools(day: date) -> list[Sequence[int]]:
 
 
 def _clock_pools(clock: time | datetime) -> list[Sequence[int]]:
-    """Return what hour, minute, second and microsecond may become: what is 0 stays 0, what is round stays round."""
+    """Return the alternatives for hour, minute, second and microsecond: 0 stays 0, and round numbers stay round."""
     pools: list[Sequence[int]] = [range(1, 24) if clock.hour else [0]]
     for part in (clock.minute, clock.second):
         pools.append([n for n in range(1, 60) if (n % 5 == 0) == (part % 5 == 0)] if part else [0])
@@ -492,7 +492,7 @@ _UNITS = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta
 
 
 def _ranges(value: range, want: int, salt: bytes) -> list[range]:
-    """Change the length, and the start if it is not 0: the sequence differs, however it is written."""
+    """Change the length, and the start if it is not 0, so that the members differ as sequences."""
     if not value:
         return [value]
     parts = [len(value), value.start]

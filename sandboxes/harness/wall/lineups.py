@@ -86,7 +86,7 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
 # Containers
 @dataclass(frozen=True)
 class _Node:
-    """A container, where its leaves stand among all leaves, and its children, in which None is a leaf."""
+    """A container, the range of its leaves among all leaves, and its children, where None means a leaf."""
 
     value: Any
     start: int
@@ -95,7 +95,7 @@ class _Node:
 
 
 class _Shape:
-    """A container taken apart: its leaves in one list, and how to put it together again with some of them changed."""
+    """A container taken apart: its leaves in one list, and its structure for building it again with changed leaves."""
 
     def __init__(self, value: object) -> None:
         self.leaves: list[Any] = []
@@ -127,7 +127,7 @@ class _Shape:
         return start
 
     def _unlike(self, parts: Sequence["_Part"], choices: list[dict[int, object]]) -> list[dict[int, object]]:
-        """Leave out choices that make the same set of a set: `{1, 2}` with both numbers exchanged."""
+        """Omit choices that turn a set into the same set, such as exchanging both numbers of `{1, 2}`."""
         if not self.in_sets or {} not in choices:
             return choices
         found: dict[object, dict[int, object]] = {frozenset(): {}}
@@ -140,11 +140,11 @@ class _Shape:
         return list(found.values())
 
     def with_changes(self, changes: Mapping[int, object]) -> Any:
-        """Return the value with the leaves at these indices changed; parts in which nothing changes are shared."""
+        """Return the value with the leaves at these indices changed. Unchanged parts are shared."""
         return None if self.root is None else _rebuilt(self.root, changes, sorted(changes))
 
     def members(self, salt: bytes, most: int, chance: Random) -> list[object]:
-        """Return the members of a line-up, `most` at most; none if there are too few."""
+        """Return at most `most` members of a line-up; none if there are too few."""
         most = most if len(self.leaves) <= _MANY_LEAVES else LEAST
         values = [index for index in range(len(self.leaves)) if index not in self.keys]
         for parts in _ways(self.leaves, values, self.in_sets):
@@ -184,7 +184,7 @@ def _rebuilt(node: _Node, changes: Mapping[int, object], order: Sequence[int]) -
 
 
 def _filled(container: Any, items: list[Any]) -> Any:
-    """Return a container like `container` with these items; None if two of them fell together."""
+    """Return a container like `container` with these items; None if two of them became equal."""
     kind = type(container)
     if kind is deque:
         return deque(items, container.maxlen)
@@ -196,9 +196,9 @@ def _filled(container: Any, items: list[Any]) -> Any:
 # What may vary in a container
 @dataclass(frozen=True)
 class _Part:
-    """Places that vary together: which choices keep the look of the value, and what a choice makes of the leaves.
+    """Places that vary together: which choices preserve the look of the value, and how a choice changes the leaves.
 
-    A choice holds what changes only: the index of the place, and what is put there.
+    A choice contains only changes: the index of each changed place, and its new content.
     """
 
     places: Sequence[Place]
@@ -209,7 +209,7 @@ class _Part:
 
 
 def _ways(leaves: Sequence[Any], values: Sequence[int], in_sets: set[int]) -> Iterator[list[_Part]]:
-    """Yield what may vary, the best way first: the later ones show more, for values that leave no other way."""
+    """Yield ways to vary the leaves, the best first. The later ones reveal more, and are for values without another."""
     everything = range(len(leaves))
     ints = [index for index in values if type(leaves[index]) is int]
     for blanks in (False, True):
@@ -224,7 +224,7 @@ def _ways(leaves: Sequence[Any], values: Sequence[int], in_sets: set[int]) -> It
 
 
 def _choices(parts: Sequence[_Part], want: int, salt: bytes) -> list[dict[int, object]]:
-    """Return the choices of places of all parts, in one numbering, that fit; {} is the value as it is."""
+    """Return the choices that fit, with the places of all parts numbered in one sequence; {} is the unchanged value."""
     places = [place for part in parts for place in part.places]
     found = []
     for combination in combinations(places, want, salt) if places else ():
@@ -288,7 +288,7 @@ def _distinct(leaves: Sequence[Any], indices: Sequence[int], in_sets: set[int], 
 
 
 def _name(leaf: object, index: int) -> object:
-    """Return what equal leaves have in common; truth values are each on their own."""
+    """Return a key that equal leaves share. Each truth value gets its own."""
     if type(leaf) is bool:
         return index
     return type(leaf), repr(leaf) if isinstance(leaf, float | complex | Decimal) else _hashable(leaf)
@@ -299,7 +299,7 @@ def _hashable(leaf: Any) -> object:
 
 
 def _order(values: Sequence[Any]) -> str | None:
-    """Return the order that one sees at a glance: of texts, floats, or the integers among the values."""
+    """Return the visible order of the texts, the floats, or the integers among the values."""
     kinds = set(map(type, values))
     if kinds not in ({str}, {float}):
         values = [value for value in values if type(value) is int]
@@ -324,7 +324,7 @@ def _each(leaves: Sequence[Any], indices: Sequence[int]) -> _Part:
 
 
 def _steps(leaves: Sequence[Any], ints: Sequence[int], blanks: bool) -> _Part | None:
-    """Return a part for integers that rise or fall: the first one varies, and the steps, equal steps together."""
+    """Return a part for rising or falling integers: the first one varies, and so do the steps, equal ones together."""
     values = [leaves[index] for index in ints]
     gaps = [after - before for before, after in pairwise(values)]
     if not any(gaps) or (min(gaps) < 0 < max(gaps)):
@@ -350,7 +350,7 @@ def _steps(leaves: Sequence[Any], ints: Sequence[int], blanks: bool) -> _Part | 
 
 
 def _permutation(leaves: Sequence[Any], ints: Sequence[int], blanks: bool) -> _Part | None:
-    """Return a part for neighbouring integers in disorder: four change their order, and all of them the start."""
+    """Return a part for consecutive integers in any order: four of them swap places, and all of them shift together."""
     values = [leaves[index] for index in ints]
     if not values or not _is_permutation(values):
         return None
@@ -599,7 +599,7 @@ def _others(value: Any, key: bytes) -> list[Any]:
 
 
 def _canonical(value: object) -> bytes:
-    """Return bytes that are the same for the same value and, as far as a digest tells, for no other."""
+    """Return a digest of the value: equal for equal values, and in practice for no others."""
     digest = sha256()
     _feed(value, digest.update)
     return digest.digest()

@@ -130,7 +130,7 @@ class Link:
         """
         found = self.request("hello", Row(wanted))
         if type(found) is not dict or not found.keys() <= set(wanted):
-            self._lose("it answered what it was not asked")
+            self._lose("it answered a question that was not asked")
         return found
 
     def request(self, operation: str, *arguments: Any) -> Any:
@@ -155,12 +155,12 @@ class Link:
         while True:
             message = self._receive()
             if type(message) is not list or len(message) < 3:
-                self._lose("it sent what is not a message")
+                self._lose("it sent something other than a message")
             if message[0] == 0 and message[1] == "ask":
                 self._answer_callback(message[2:])
                 continue
             if message[0] != number or len(message) != 4 or type(message[3]) is not dict:
-                self._lose("it answered what it was not asked")
+                self._lose("it answered a question that was not asked")
             return self._conclude(message, operation, arguments)
 
     def _conclude(self, message: list[Any], operation: str, arguments: tuple[Any, ...]) -> Any:
@@ -168,7 +168,7 @@ class Link:
         try:
             self._replay(extra)
         except (Malformed, TypeError, ValueError) as problem:
-            self._lose(f"it sent what is not an answer: {problem}")
+            self._lose(f"it sent something other than an answer: {problem}")
         if status == "ok":
             return value
         if status == "stop":
@@ -177,7 +177,7 @@ class Link:
             raise SubmissionExit("the submission raised StopIteration out of place")
         if status == "raised" and isinstance(value, Exception | SystemExit | KeyboardInterrupt):
             raise value
-        return self._lose("it sent what is not an answer")
+        return self._lose("it sent something other than an answer")
 
     def _replay(self, extra: dict[str, Any]) -> None:
         """Repeat the submission's output, warnings, log records and random draws here, for capsys, caplog and so on."""
@@ -221,7 +221,7 @@ class Link:
         """Let `stand_in` stand for the object with this number."""
         self._known[number] = stand_in
 
-    # What stand-ins ask, with where the answers come from
+    # Requests of stand-ins, with the origin of the answers
 
     def call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call an object of the submission."""
@@ -251,7 +251,7 @@ class Link:
         return Origin(maker, args, kwargs, constructed, before)
 
     def _from(self, origin: Origin | None, used: tuple[Any, ...], operation: str, *arguments: Any) -> Any:
-        """Ask, and let the objects in the answer come from there."""
+        """Send a request, and record `origin` as the origin of the objects in the answer."""
         tainted = any(isinstance(value, RemoteObject) and "_remote_saw_" in vars_of(value) for value in used)
         self._origins.append(origin)
         self._is_tainted.append(tainted)
@@ -346,7 +346,7 @@ class Link:
         """See `policy.Asks`."""
         answers = self.request("trial", questions)
         if type(answers) is not list or len(answers) != len(questions):
-            self._lose("it answered what it was not asked")
+            self._lose("it answered a question that was not asked")
         return [answer if type(answer) is bool else None for answer in answers]
 
     def origin_of(self, value: Any) -> Origin | None:
@@ -451,11 +451,11 @@ class Link:
 
     def _resolve(self, token: Any) -> Any:
         if type(token) is not list or not token or type(token[0]) is not str or token[0] not in _RESOLVE:
-            raise Malformed("a handle of no known form")
+            raise Malformed("a handle of unknown form")
         try:
             return _RESOLVE[token[0]](self, *token[1:])
         except (TypeError, ValueError, LookupError, AttributeError, ImportError, RecursionError) as problem:
-            raise Malformed(f"a handle that cannot be: {problem}") from None
+            raise Malformed(f"an impossible handle: {problem}") from None
 
     def _outside(self, number: Any) -> Any:
         return self._exported[_index(number)]
@@ -463,7 +463,7 @@ class Link:
     def _named_tuple(self, number: Any, values: Any) -> Any:
         kind = self._exported[_index(number)]
         if not (isinstance(kind, type) and issubclass(kind, tuple) and type(values) is tuple):
-            raise Malformed("a named tuple that is none")
+            raise Malformed("not a named tuple")
         if len(values) != len(kind._fields):  # type: ignore[attr-defined]
             raise Malformed("a named tuple of another length")
         return tuple.__new__(kind, values)
@@ -532,7 +532,7 @@ class Link:
         return _instance(self._known[number], RemoteObject)
 
     def _mark(self, made: Any) -> None:
-        """Note of a new stand-in what was used when it came."""
+        """Record which object was in use when a new stand-in arrived."""
         own = vars_of(made)
         if self._origins and self._origins[-1] is not None:
             own["_remote_origin_"] = self._origins[-1]
@@ -561,7 +561,7 @@ class Link:
         if number in self._known:
             return _instance(self._known[number], BaseException)
         if not isinstance(kind, type) or not issubclass(kind, BaseException) or type(args) is not tuple:
-            raise Malformed("an exception that is none")
+            raise Malformed("not an exception")
         if self._is_dangerous(kind):
             args = (f"the submission raised {kind.__name__}{args!r}"[:500],)
             kind = SubmissionExit

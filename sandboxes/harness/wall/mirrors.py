@@ -213,14 +213,14 @@ class Mirrors:
         changed: list[int] = []
         for change in _list(changes):
             if len(_list(change)) != 2:
-                raise Malformed("a change that is none")
+                raise Malformed("not a change")
             number, content = change
             if type(content) is not tuple or type(number) is not int:
-                raise Malformed("a change that is none")
+                raise Malformed("not a change")
             try:
                 _fill(self.known(number), content)
             except (TypeError, ValueError, IndexError) as problem:
-                raise Malformed(f"a change that cannot be: {problem}") from None
+                raise Malformed(f"an impossible change: {problem}") from None
             changed.append(number)
         self._remember([*self._read, *changed])
         self._read.clear()

@@ -3,8 +3,8 @@
 A question is one of
 
     ["apply", object, name, [argument]]                       an operator with an object or plain data
-    ["made", object, name, maker, [arguments], {keywords}]    with what `maker` makes of these arguments
-    ["first", object, name, maker, [arguments], {keywords}]   likewise, with what is made on the left
+    ["made", object, name, maker, [arguments], {keywords}]    with the result of `maker` for these arguments
+    ["first", object, name, maker, [arguments], {keywords}]   likewise, with that result on the left
 
 and its answer is True, False, or None if the operator raised or returned NotImplemented.
 """

@@ -79,7 +79,7 @@ class World:
             set_state(ahead)
 
     def _begin_anew(self, name: str) -> None:
-        """Send this the next time, even if it was sent before."""
+        """Send the state of this generator the next time, even if it was sent before."""
         self._watches = [(known, _GENERATORS[name]() if known == name else look) for known, look in self._watches]
 
     def _has(self, name: str) -> bool:
@@ -163,7 +163,7 @@ def _watch_stdin() -> Callable[[], Any]:
 
 
 def _watch_environment(evidence: Evidence) -> Callable[[], Any]:
-    """Tell [value, whether that is what it was at first] of each variable: there it may have been another one."""
+    """Watch [value, whether it is the original one] of each variable: the originals of both sides can differ."""
     first = before = dict(os.environ)
 
     def look() -> Any:
@@ -302,5 +302,5 @@ _WATCHES: tuple[tuple[str, tuple[str, ...], Callable[[Evidence], Callable[[], An
     ("modules", ("modules",), _watch_modules),
     ("patches", ("patch", "setattr", "mock", "Mock", "MagicMock"), _watch_patches),
 )
-"""Each with the words in the tests without which it is not needed."""
+"""Each is needed only if the tests contain one of its words."""
 _GENERATORS = {"random": _watch_random, "numpy": _watch_numpy}
