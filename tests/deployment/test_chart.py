@@ -149,18 +149,18 @@ def test_a_number_of_pods_is_left_to_who_scales_them() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({}, "auth: nobody could ask"),
+        ({}, "auth: no client would have access"),
         ({"auth": {"insecure": True}, "replicaCont": 3}, "replicaCont"),
         (KEY | {"replicaCount": 0}, "replicaCount"),
         (KEY | {"settings": {"VERIFIER_BOXES": "4"}}, "settings.VERIFIER_BOXES: the chart sets it"),
         (KEY | {"settings": {"MAX_BATCH": "4"}}, "MAX_BATCH"),
         (KEY | {"settings": {"VERIFIER_MAX_BATCH": 4}}, "VERIFIER_MAX_BATCH"),
-        (KEY | {"persistence": {"enabled": True}}, "persistence.enabled: a file is for one pod"),
+        (KEY | {"persistence": {"enabled": True}}, "persistence.enabled: only one pod can use the database file"),
         (KEY | {"database": {"existingSecret": "postgres"}}, "networkPolicy.egress: it is empty"),
         (KEY | {"terminationGracePeriodSeconds": 20}, "20 is not longer than VERIFIER_DRAIN_S, 30"),
         (KEY | {"ingress": {"enabled": True}}, "ingress.host: it is empty"),
         (KEY | {"autoscaling": {"enabled": True, "maxReplicas": 1}}, "1 is less than minReplicas, 2"),
-        (KEY | {"autoscaling": {"enabled": True, "submissionsInHand": 0}}, "there is nothing to go by"),
+        (KEY | {"autoscaling": {"enabled": True, "submissionsInHand": 0}}, "cpuPercent are both 0"),
         (KEY | {"resources": {"limits": {"cpu": None}}}, "resources.limits"),
     ],
 )

@@ -16,33 +16,33 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ include "verifier.selector" . }}
 {{- end -}}
 
-{{- /* Values that would not do together, each in a sentence. */ -}}
+{{- /* Refuse values that do not work together, each with a sentence. */ -}}
 {{- define "verifier.refuse" -}}
 {{- $several := or (gt (int .Values.replicaCount) 1) .Values.autoscaling.enabled -}}
 {{- if not (or .Values.auth.existingSecret .Values.auth.keysSecret .Values.auth.insecure) -}}
-{{- fail "auth: nobody could ask. Name a secret in auth.existingSecret or auth.keysSecret, or set auth.insecure=true" -}}
+{{- fail "auth: no client would have access. Name a secret in auth.existingSecret or auth.keysSecret, or set auth.insecure=true" -}}
 {{- end -}}
 {{- if and .Values.persistence.enabled $several -}}
-{{- fail "persistence.enabled: a file is for one pod. Set replicaCount=1 and autoscaling.enabled=false, or name a PostgreSQL in database.existingSecret" -}}
+{{- fail "persistence.enabled: only one pod can use the database file. Set replicaCount=1 and autoscaling.enabled=false, or name a PostgreSQL in database.existingSecret" -}}
 {{- end -}}
 {{- if and .Values.persistence.enabled .Values.database.existingSecret -}}
-{{- fail "persistence.enabled: database.existingSecret is given, and nothing would be in the file" -}}
+{{- fail "persistence.enabled: the file would stay empty, because database.existingSecret is set. Unset one of the two" -}}
 {{- end -}}
 {{- if and .Values.database.existingSecret .Values.networkPolicy.enabled (not .Values.networkPolicy.egress) -}}
-{{- fail "networkPolicy.egress: it is empty, so PostgreSQL of database.existingSecret could not be reached; list it and the cluster's DNS" -}}
+{{- fail "networkPolicy.egress: it is empty, so pods could not reach the PostgreSQL in database.existingSecret. List it and the cluster's DNS" -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (not .Values.autoscaling.submissionsInHand) (not .Values.autoscaling.cpuPercent) -}}
-{{- fail "autoscaling: set submissionsInHand or cpuPercent; with both 0 there is nothing to go by" -}}
+{{- fail "autoscaling: submissionsInHand and cpuPercent are both 0. Set at least one of them" -}}
 {{- end -}}
 {{- if lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas) -}}
 {{- fail (printf "autoscaling.maxReplicas: %v is less than minReplicas, %v" .Values.autoscaling.maxReplicas .Values.autoscaling.minReplicas) -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
-{{- fail "ingress.host: it is empty; it is the name under which clients ask" -}}
+{{- fail "ingress.host: it is empty. Set it to the host name that clients use" -}}
 {{- end -}}
 {{- $drain := .Values.settings.VERIFIER_DRAIN_S | default 30 -}}
 {{- if le (int .Values.terminationGracePeriodSeconds) (int $drain) -}}
-{{- fail (printf "terminationGracePeriodSeconds: %v is not longer than VERIFIER_DRAIN_S, %v: requests under way would be cut off" .Values.terminationGracePeriodSeconds $drain) -}}
+{{- fail (printf "terminationGracePeriodSeconds: %v is not longer than VERIFIER_DRAIN_S, %v: requests in flight would be cut off" .Values.terminationGracePeriodSeconds $drain) -}}
 {{- end -}}
 {{- range $name, $_ := .Values.settings -}}
 {{- if has $name (list "VERIFIER_HOST" "VERIFIER_PORT" "VERIFIER_RUNNER" "VERIFIER_BOXES" "VERIFIER_MATH_WORKERS" "VERIFIER_STATE_DIR" "VERIFIER_ALLOWED_HOSTS" "VERIFIER_DATABASE_URL" "VERIFIER_API_KEY" "VERIFIER_API_KEY_FILE" "VERIFIER_KEYS_FILE" "VERIFIER_INSECURE") -}}
@@ -51,7 +51,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{- /* The names under which the service is asked. */ -}}
+{{- /* The host names that clients can use. */ -}}
 {{- define "verifier.hosts" -}}
 {{- $name := include "verifier.fullname" . -}}
 {{- $hosts := list $name (printf "%s.%s" $name .Release.Namespace) (printf "%s.%s.svc" $name .Release.Namespace) (printf "%s.%s.svc.cluster.local" $name .Release.Namespace) -}}
