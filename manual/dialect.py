@@ -1,4 +1,4 @@
-"""What GitHub and Python-Markdown read differently: anchors and tables become GitHub's, the rest is a warning."""
+"""Differences between GitHub and Python-Markdown: anchors and tables follow GitHub, all others are warnings."""
 
 import logging
 import re
@@ -22,7 +22,7 @@ class GitHubTables(Extension):
 
     def extendMarkdown(self, md: Markdown) -> None:
         """Register with a Markdown parser."""
-        md.treeprocessors.register(_Cells(md), "github_tables", 10)  # below what makes elements of code (20)
+        md.treeprocessors.register(_Cells(md), "github_tables", 10)  # after code elements are created (20)
 
 
 class _Cells(Treeprocessor):
@@ -63,7 +63,7 @@ def check(markdown: str, page: str) -> None:
 
 
 def _in_paragraph(markdown: str, rule_number: int) -> bool:
-    """Say whether the header of a table, whose rule is on this line, follows text directly."""
+    """Return whether the header of a table, whose rule is on this line, directly follows text."""
     lines = markdown.splitlines()
     return rule_number >= 3 and bool(lines[rule_number - 3].strip())
 

@@ -1,4 +1,4 @@
-"""What MkDocs calls while it builds the manual; mkdocs.yml names this file.
+"""The functions that MkDocs calls while it builds the manual; mkdocs.yml names this file.
 
 The built site loads nothing from another host and holds no inline script, so that the service can serve it under a
 strict Content-Security-Policy and a browser can open it from the disk.
@@ -19,11 +19,11 @@ from manual.links import PROJECT_PAGES, ROOT, RepositoryLinks
 
 ASSETS = Path(__file__).parent / "assets"
 STATIC = ROOT / "verifier_service/api/static"
-"""What the page at `/` is made of. The manual has the same KaTeX and the same icon."""
+"""The files of the page at `/`. The manual uses the same KaTeX and the same icon."""
 EQUATION = 'class="arithmatex"'
 INLINE_SCRIPT = re.compile(r"<script>(.+?)</script>", re.DOTALL)
 UNREAD = re.compile(r"^assets/javascripts/lunr/|\.(?:css|js)\.map$")
-"""Half of the theme's size: how to search texts in other languages than English, and source maps."""
+"""Half of the theme's size: search support for languages other than English, and source maps."""
 WITHOUT_A_USE = frozenset({"404.html", "sitemap.xml"})
 """Templates of the theme that need the site's address, which depends on where the service runs."""
 
@@ -31,7 +31,7 @@ _links = RepositoryLinks()
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Read Markdown as GitHub does, as far as the two differ."""
+    """Add extensions that make Python-Markdown read pages like GitHub."""
     config.mdx_configs.setdefault("toc", {})["slugify"] = dialect.slug
     more = [_links, dialect.GitHubTables()]
     config.markdown_extensions.extend(more)  # pyright: ignore[reportArgumentType]  # instances are accepted too
@@ -39,7 +39,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the project's own pages, KaTeX and the manual's assets to the site, and omit what nothing reads."""
+    """Add the project's own pages, KaTeX and the manual's assets to the site, and omit files that are never read."""
     for file in list(files):
         if UNREAD.search(file.src_uri):
             files.remove(file)
@@ -56,7 +56,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Check a page before it is rendered; its links come next."""
+    """Check a page before it is rendered, and note it for the links, which are rewritten next."""
     del config, files
     _links.page = page.file.src_uri
     dialect.check(markdown, page.file.src_uri)
@@ -82,6 +82,6 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
 
 
 def on_post_template(output_content: str, template_name: str, config: MkDocsConfig) -> str:
-    """Omit templates that have no use here: MkDocs writes no file for an empty one."""
+    """Omit useless templates: MkDocs does not write a file for an empty one."""
     del config
     return "" if template_name in WITHOUT_A_USE else output_content

@@ -24,11 +24,11 @@ PROJECT_PAGES = {
 }
 """Pages outside of docs/ that the manual has too, and where: see `nav` in mkdocs.yml."""
 AFTER_INLINE = 10
-"""Below the priority of what makes elements of links (20), above that of MkDocs' own check of links (0)."""
+"""Run after link elements are created (20), but before MkDocs' own check of links (0)."""
 
 
 class RepositoryLinks(Extension):
-    """Rewrites the links of the page that is rendered next. A link that leads nowhere is a warning.
+    """Rewrites the links of the page that is rendered next, and warns of broken ones.
 
     A link to another page of the manual leads there. A link to any other file becomes the file's path as code, because
     the manual does not have that file: `[the rules](../../docker/filter/haproxy.cfg)` becomes
@@ -39,7 +39,7 @@ class RepositoryLinks(Extension):
     """The page's path in the site's sources, such as `how-to/secure.md`."""
 
     def extendMarkdown(self, md: Markdown) -> None:
-        """Register with a Markdown parser, which is made for each page."""
+        """Register with a Markdown parser. Each page gets a new one."""
         md.treeprocessors.register(_Links(md, self.page), "repository_links", AFTER_INLINE)
 
 
@@ -84,7 +84,7 @@ class _Links(Treeprocessor):
 
 
 def _page_of(path: str) -> str | None:
-    """Return where the site has a file of the repository, if it has."""
+    """Return the site's page for a file of the repository, or None."""
     if path.startswith(DOCS) and (ROOT / path).is_file():
         return path.removeprefix(DOCS)
     return PROJECT_PAGES.get(path)

@@ -33,7 +33,7 @@ Runs = Annotated[Path, typer.Option(help="the folder that holds the runs")]
 
 @app.command()
 def page() -> None:
-    """Photograph the page at / with two of its examples judged."""
+    """Take screenshots of the page at / after two of its examples were judged."""
     from playwright.sync_api import sync_playwright
 
     if CHROMIUM is None:
@@ -82,7 +82,7 @@ def demo(runs: Runs = ROOT / "runs") -> None:
 
 @app.command()
 def turns(runs: Runs = ROOT / "runs") -> None:
-    """Draw what the two demonstrations in turns learn."""
+    """Draw what the two demos in turns learn."""
     from trainer.report import charts
 
     figure, (left, right) = _two_panels()
@@ -144,7 +144,7 @@ def _curve(
 def _metrics(run: Path) -> list[dict[str, Any]]:
     path = run / "metrics.jsonl"
     if not path.is_file():
-        sys.exit(f"{path} is missing. The head of {Path(__file__).name} says which run this picture is made from.")
+        sys.exit(f"{path} is missing. The docstring of {Path(__file__).name} says which run makes it.")
     return read_metrics(path)
 
 

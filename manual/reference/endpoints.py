@@ -62,7 +62,7 @@ class Operation:
 
     @property
     def stack(self) -> str:
-        """The stack whose format it speaks; empty for our own."""
+        """The stack whose format it uses; empty for our own."""
         return next((tag.removeprefix(TAG) for tag in self.document.get("tags", ())), "")
 
     @property

@@ -1,4 +1,4 @@
-"""Markdown as the generated pages have it: tables, JSON, sentences."""
+"""The Markdown of the generated pages: tables, JSON, sentences."""
 
 import inspect
 import json
@@ -28,12 +28,12 @@ def prose(text: str) -> str:
 
 
 def json_block(value: object, model: str) -> str:
-    """Return a fenced block of JSON, with the comment by which a test reads it as this type of the wire."""
+    """Return a fenced block of JSON, with the comment that makes a test read it as this wire type."""
     return f"<!-- test: type: {model} -->\n```json\n{json_text(value)}\n```\n"
 
 
 def json_text(value: object, indent: int = 0, before: int = 0) -> str:
-    """Return JSON with short objects and lists on one line; `before` is the length of what precedes on the line."""
+    """Return JSON with short objects and lists on one line; `before` is the length of the preceding text on the line."""
     one_line = json.dumps(value, ensure_ascii=False)
     if indent + before + len(one_line) < WIDTH - 20 or not isinstance(value, (dict, list)) or not value:
         return one_line
@@ -48,7 +48,7 @@ def json_text(value: object, indent: int = 0, before: int = 0) -> str:
 
 
 def anchor(title: str) -> str:
-    """Return the anchor of a heading, as GitHub and the site make it."""
+    """Return the anchor of a heading, as GitHub and the site generate it."""
     return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip())
 
 

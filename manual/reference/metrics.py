@@ -1,4 +1,4 @@
-"""The page of the metrics: metrics.md, those of the service from its registry, and those that the trainer logs."""
+"""The page of the metrics: metrics.md, with the service's metrics from its registry, and those of the trainer."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""Which pages there are, and how they are written and compared with what is committed."""
+"""The list of generated pages, and how they are written and compared with the committed ones."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -26,10 +26,10 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "reference/settings.md": settings_command.page,
     "reference/recipe-fields.md": recipe.fields,
 }
-"""What is written from the code, by its place under docs/."""
+"""The generated files, by their paths under docs/."""
 
 
 def write() -> None:
-    """Write all of them."""
+    """Write all generated files."""
     for place, page in PAGES.items():
         (DOCS / place).write_text(page(), encoding="utf-8")

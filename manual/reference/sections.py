@@ -1,4 +1,4 @@
-"""A page about models: a section for each, with what it is for, its fields, its words and an example."""
+"""A page about models: a section for each, with its purpose, its fields, its words and an example."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ from verifier_service.schema.described import Titles, describe
 class Section:
     """The section of one model.
 
-    `several` is how a list speaks of it ("list of math submissions"); `words` are the enumerations that its fields
-    take. `text` and `fields` are there in place of the docstring and of the table of fields; `after` ends the section.
+    `several` is its name in a list ("list of math submissions"); `words` are the enumerations of its fields. `text` and
+    `fields` replace the docstring and the table of fields; `after` ends the section.
     """
 
     title: str
@@ -46,10 +46,9 @@ def titles_of(
     together: Mapping[type[BaseModel], tuple[str, str]] | None = None,
     words: Mapping[str, str] | None = None,
 ) -> Titles:
-    """Return how a page speaks of models: as links to their sections.
+    """Return the names of models on a page, which are links to their sections.
 
-    `together` has what to say of models that are spoken of by one word, such as "[source](#every-source)": of one of
-    them, and of several.
+    `together` has the singular and the plural for models that share a name, such as "[source](#every-source)".
     """
     one = {section.name: section.link(section.one) for section in sections}
     many = {section.name: section.link(section.several) for section in sections}

@@ -1,4 +1,4 @@
-"""The page of the words for what was concluded: verdicts.md."""
+"""The page of verdicts, signals and causes: verdicts.md."""
 
 from manual.reference.markdown import join, prose, table
 from verifier_service.errors import Cause

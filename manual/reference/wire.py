@@ -138,7 +138,7 @@ def _submission(example: str) -> Mapping[str, object]:
 
 
 def _limits() -> str:
-    """Return the table of limits: what they are when nobody changes the settings, and which settings change them."""
+    """Return the table of limits: their default values, and the settings that change them."""
     rows = ((f"`{one.name}`", one.unit, _default(one), f"{one.maximum:g}", _settings(one), one.what) for one in LIMITS)
     return table(("limit", "unit", "default", "maximum", "settings", "meaning"), rows)
 
@@ -275,7 +275,7 @@ for _kind, _union in (("stdio", TextChecker), ("call", ValueChecker)):
         CHECKERS[_model] = f"{CHECKERS[_model]}, {_kind}" if _model in CHECKERS else _kind
 CHECKER_LINKS = ("[checker](#checkers)", "[checkers](#checkers)")
 CHECKER_SECTION = "Float checkers"
-"""Before this section stands the table of all checkers."""
+"""The section that follows the table of all checkers."""
 
 MADE_BY = MadeBy(verifier="0.1.0+3f0c9a1b2c4d", image="sha256:096be02ca0ea")
 MATH_RESULT = MathResult(
