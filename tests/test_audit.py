@@ -108,7 +108,7 @@ def test_an_audit_that_was_ended_goes_on_where_it_was(audited: tuple[Path, str, 
 
 
 def judged_by(judge: ScriptedJudge, folder: Path) -> Service:
-    """Return what an audit needs of a service, whose queue takes two."""
+    """Return what an audit needs from a service with two places in its queue."""
     settings = Settings(state_dir=folder, max_queued=2)
     dispatcher = Dispatcher(settings, {"math": judge, "code": judge}, Metrics())
     return cast("Service", SimpleNamespace(settings=settings, dispatcher=dispatcher))

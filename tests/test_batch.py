@@ -1,4 +1,4 @@
-"""Batches as they are sent: every item is read by itself, and only what is not a batch at all is refused."""
+"""Batches as they are sent: every item is read by itself, and only a body that is not a batch is refused."""
 
 import json
 from itertools import islice

@@ -1,4 +1,4 @@
-"""What the benchmarks count with, and how they report and compare. What they find is not tested."""
+"""The arithmetic, reports and comparisons of the benchmarks, but not their results."""
 
 import importlib.util
 import json
@@ -94,7 +94,7 @@ def test_what_has_grown_is_named() -> None:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Answers with the body that it was sent."""
+    """Answers with the body of the request."""
 
     protocol_version = "HTTP/1.1"
 
@@ -116,7 +116,7 @@ class Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def echo() -> Iterator[str]:
-    """The address of a server that answers with what it was sent."""
+    """The address of a server that answers with the body of the request."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -194,7 +194,7 @@ def kept_and_now(
         ((1.9, 2.0, 2.5), (2.4, 2.5, 2.6), Unit.TIMES, Better.LOWER, "same"),
         ((1.99, 2.0, 2.01), (2.19, 2.2, 2.21), Unit.TIMES, Better.LOWER, "same"),
         ((1.9, 2.0, 2.1), (0.1, 0.2, 0.3), Unit.TIMES, Better.NEITHER, "same"),
-        ((0.2, 0.2, 0.2), (0.5, 0.6, 0.7), Unit.EXPONENT, Better.LOWER, "same"),  # both are in proportion
+        ((0.2, 0.2, 0.2), (0.5, 0.6, 0.7), Unit.EXPONENT, Better.LOWER, "same"),  # both count as linear
         ((0.9, 1.0, 1.1), (1.3, 1.4, 1.5), Unit.EXPONENT, Better.LOWER, "worse"),
         ((1.3, 1.4, 1.5), (0.9, 1.0, 1.1), Unit.EXPONENT, Better.LOWER, "better"),
         ((0, 0, 0), (1, 1, 1), Unit.COUNT, Better.LOWER, "worse"),  # one is too many
@@ -222,7 +222,7 @@ def test_what_is_gone_or_in_another_unit_is_named_and_what_belongs_to_a_machine_
 
 
 def a_report(figures: list[Figure]) -> Report:
-    """A report of two parts, of which one failed."""
+    """A report of two parts, one of which failed."""
     machine = {"cpu": "a <b>CPU</b>", "load before": 3.0, "date": "today"}
     parts = [Outcome(name="code_speed", seconds=1, exit_code=0), Outcome(name="growth", seconds=2, exit_code=1)]
     return Report(form=Form.QUICK, machine=machine, parts=parts, figures=figures)
@@ -321,7 +321,7 @@ def run_benchmarks(folder: Path, *arguments: str) -> subprocess.CompletedProcess
 
 
 def test_a_try_leaves_a_report_also_when_a_part_fails(tmp_path: Path, verifier_url: str) -> None:
-    """Code beside a server, math, and a labelled file that is none."""
+    """Code compared with a server, math, and a file of labeled cases that is invalid."""
     (tmp_path / "bad.jsonl").write_text('{"gold": "1"}\n')
     only = ["--only", "concurrency", "math_accuracy", "math_labelled"]
     ran = run_benchmarks(

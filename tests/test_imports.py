@@ -8,7 +8,7 @@ PACKAGES = ("sandboxes", "verifier_service", "trainer")
 
 @pytest.fixture(scope="module")
 def imports() -> dict[str, set[str]]:
-    """What each module of ours imports of our own."""
+    """Return the imports between our own modules."""
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     return {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
 

@@ -1,6 +1,6 @@
-"""Every program under `cases/languages/` gets the verdict that its folder is called, from a real service.
+"""Every program under `cases/languages/` gets the verdict that its folder is named after, from a real service.
 
-All of them are asked to read whole numbers and to write their sum.
+The task of all of them is to read integers and to write their sum.
 """
 
 import re
@@ -32,7 +32,7 @@ TESTS = {
         {"stdin": "4000000000 6000000000\n-1\n", "stdout": "9999999999\n"},
     ],
 }
-# A wall limit far above the CPU limit: what is judged here must not depend on what else this machine does.
+# A wall limit far above the CPU limit: the verdicts must not depend on the machine's other work.
 LIMITS = {"time_limit_s": 2, "wall_limit_s": 60, "memory_limit_mb": 256, "output_limit_kb": 256}
 
 
@@ -59,7 +59,7 @@ def _judge(client: httpx.Client, path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def available(client: httpx.Client) -> dict[str, tuple[int, ...]]:
-    """The languages that the service can judge here, as it says itself, each with its version."""
+    """The languages that the service reports as available, with their versions."""
     known = client.get("/v1/info").json()["languages"]
     return {one["name"]: _version(one["version"]) for one in known if one["available"]}
 

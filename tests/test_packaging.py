@@ -1,7 +1,7 @@
-"""What is installed from a wheel works away from the repository: the commands, their completion, and judging.
+"""An installed wheel works away from the repository: the commands, their completion, and judging.
 
-The wheel is made of what an sdist holds, so that both are whole. Its environment is a fresh one that borrows the
-dependencies of this one, and programs run under bubblewrap with nothing prepared.
+The wheel is built from an sdist, so both must be complete. Its environment is fresh, but borrows the dependencies of
+this one, and programs run in bubblewrap without any preparation.
 """
 
 import json
@@ -36,7 +36,7 @@ VERDICTS = ["accepted", "accepted", "wrong_answer"]
 
 
 class Installed:
-    """An environment with nothing of ours but the wheel, and a folder to work in."""
+    """An environment in which only the wheel is ours, and a folder to work in."""
 
     def __init__(self, folder: Path) -> None:
         self.bin = folder / "venv" / "bin"
@@ -60,7 +60,7 @@ class Installed:
 
 
 def build(what: str, source: Path, output: Path) -> Path:
-    """Have the build backend make an sdist or a wheel."""
+    """Build an sdist or a wheel with the build backend."""
     command = [sys.executable, "-c", BUILD, f"build_{what}", str(output)]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
@@ -69,7 +69,7 @@ def build(what: str, source: Path, output: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel that was made of an sdist, as installers do where there is no wheel."""
+    """A wheel built from an sdist, as installers do if there is no wheel."""
     folder = tmp_path_factory.mktemp("built")
     source = folder / "source"
     source.mkdir()
@@ -97,7 +97,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-index", "--no-deps"]
     subprocess.run([*pip, "--disable-pip-version-check", str(wheel)], check=True, timeout=300)
     (packages,) = (folder / "venv" / "lib").glob("python*/site-packages")
-    # After what was installed here, and without the editable project: what a .pth names, has no .pth read.
+    # Searched after the fresh environment, and without the editable project: Python reads no .pth in such a folder.
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     return Installed(folder)
 
@@ -167,7 +167,7 @@ def test_it_judges_math_and_code_where_nothing_was_prepared(installed: Installed
 
 
 def _served(installed: Installed) -> list[dict[str, object]]:
-    """Start the service, look at what it shows, and have it judge."""
+    """Start the service, look at its pages, and let it judge."""
     port = free_port()
     log = installed.folder.parent / "serve.log"
     with log.open("wb") as written:

@@ -1,4 +1,4 @@
-"""Rules of the project that no linter of ours knows."""
+"""Rules of the project that our linters cannot check."""
 
 import ast
 import importlib.metadata
@@ -24,11 +24,11 @@ THERE_ONLY_WHEN_ASKED_FOR = {
     "extras.py": {"numpy"},
     "inner_world.py": {"numpy"},
 }
-"""What is imported only where a test file or a value is there that cannot be without it."""
+"""Modules that are imported only if a test file or a value needs them."""
 
 
 def _imports(path: Path) -> set[str]:
-    """The modules that a file imports, anywhere in it, by their full name."""
+    """Return the full names of the modules that a file imports anywhere."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -83,7 +83,7 @@ def test_a_command_line_starts_without_the_libraries_of_the_other_side(package: 
 
 
 def test_the_constraints_hold_what_the_project_requires() -> None:
-    """An environment made with them has the versions that the tests ran with, for every direct requirement."""
+    """An environment built with them has the tested version of every direct requirement."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     files = {"constraints.txt": extras.keys() - GPU_EXTRAS, "constraints-gpu.txt": GPU_EXTRAS | {"trainer"}}
@@ -94,7 +94,7 @@ def test_the_constraints_hold_what_the_project_requires() -> None:
 
 
 def test_a_gpu_host_has_the_versions_that_the_tests_ran_with() -> None:
-    """But for two packages, of which vLLM asks for others."""
+    """Except for two packages, of which vLLM requires other versions."""
     tested, gpu = (
         dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE))
         for file in ("constraints.txt", "constraints-gpu.txt")
@@ -134,7 +134,7 @@ def test_every_script_is_valid_bash() -> None:
 
 
 def test_the_package_carries_what_it_reads_when_it_runs() -> None:
-    """Recipes, sandboxes and pages are data: a wheel without them would work in the repository only."""
+    """Recipes, sandboxes and pages are data: a wheel without them would only work in the repository."""
     data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
     for package in OWN_PACKAGES:
         held = {path for pattern in data[package] for path in (ROOT / package).glob(pattern)}

@@ -1,4 +1,4 @@
-"""The server broken for real: clients that send slowly or never, hundreds of connections, a box that hangs, SIGTERM."""
+"""Real disturbances of the server: clients that send slowly or never, hundreds of connections, a stuck box, SIGTERM."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ def connect(service: ServiceProcess, sent: bytes = b"") -> socket.socket:
 
 
 def answer(connection: socket.socket) -> bytes:
-    """Return all that comes until the other end hangs up."""
+    """Return everything that arrives until the other end hangs up."""
     parts = []
     try:
         while part := connection.recv(65536):
@@ -143,7 +143,7 @@ def test_the_deadline_counts_from_the_head_of_the_request(service: ServiceProces
             time.sleep(0.125)
         sent = time.monotonic() - began
         assert answer(connection).startswith(b"HTTP/1.1 200")
-        assert time.monotonic() - began < sent + 2.8  # it would be 3 s more if the body's time were given on top
+        assert time.monotonic() - began < sent + 2.8  # it would take 3 s more if the time for the body were added
 
 
 @pytest.mark.docker
@@ -171,7 +171,7 @@ def test_a_box_that_hangs_keeps_nobody_beyond_the_deadline(service: ServiceProce
                 one.unpause()
     assert [one["score"] for one in response.json()["results"]] == [None] * 4 + [1.0]
     assert all(one["retryable"] for one in response.json()["results"][:4])
-    assert seconds < 15  # the box is waited for during 20 s and more
+    assert seconds < 15  # waiting for the box takes 20 s and more
 
 
 def test_a_port_that_is_taken_is_told_before_anything_is_started(service: ServiceProcess) -> None:
@@ -248,7 +248,7 @@ while True:
 
 @pytest.fixture
 def stopped_daemon(tmp_path: Path) -> Iterator[tuple[ServiceProcess, subprocess.Popen[bytes]]]:
-    """A service that knows Docker through a proxy, and the proxy, which a test may stop."""
+    """A service that reaches Docker through a proxy, and the proxy, which a test can stop."""
     try:
         docker.from_env().ping()
     except DockerException as reason:
@@ -265,7 +265,7 @@ def stopped_daemon(tmp_path: Path) -> Iterator[tuple[ServiceProcess, subprocess.
         finally:
             proxy.send_signal(signal.SIGCONT)
             service.stop()
-            time.sleep(5)  # boxes whose service is gone end by themselves
+            time.sleep(5)  # boxes end by themselves when their service is gone
             proxy.kill()
 
 

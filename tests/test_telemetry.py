@@ -34,7 +34,7 @@ ADD = {"kind": "call", "entry_point": "f", "cases": [{"args": [1], "expected": 1
 
 
 class Collector:
-    """What listens where OTEL_EXPORTER_OTLP_ENDPOINT says."""
+    """Listens at the address in OTEL_EXPORTER_OTLP_ENDPOINT."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
@@ -66,7 +66,7 @@ class Collector:
                 self.spans.extend(scope.spans)
 
     def of(self, trace_id: str, count: int) -> dict[str, Span]:
-        """The spans of a trace by their names, as soon as there are so many."""
+        """Wait for this many spans of a trace, and return them by name."""
         deadline_s = time.monotonic() + RECEIVED_WITHIN_S
         while len(found := [span for span in self.spans if span.trace_id.hex() == trace_id]) < count:
             assert time.monotonic() < deadline_s, found
@@ -86,7 +86,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def traced(log: Path) -> Iterator[tuple[Collector, httpx.Client]]:
-    """A collector and a client of a service that sends its spans there."""
+    """A collector, and a client of a service that sends its spans to it."""
     collector = Collector()
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200", "NO_PROXY": "*"}
     service = ServiceProcess(log, env)

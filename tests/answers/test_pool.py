@@ -64,7 +64,7 @@ async def test_an_item_that_allocates_too_much_exceeds_the_memory_limit(pool: Po
 
 @pytest.mark.parametrize("deed", ["die", "raise"])
 async def test_an_item_under_which_workers_die_while_harmless_ones_live_is_reported_once(pool: Pool, deed: str) -> None:
-    """A worker's death is tried again, because it can be bad luck."""
+    """After a worker's death, the item is tried again, because the death can be bad luck."""
     results = await run(pool, {"do": deed}, ECHO)
     assert results == [(Ended.CRASH, None), ("result", 7)]
 
@@ -136,7 +136,7 @@ def ran_s(pid: int) -> float:
 
 @pytest.mark.parametrize("every_s", [0.02, 0.2])
 async def test_whoever_kills_workers_from_outside_is_charged_to_no_item(every_s: float) -> None:
-    """Each item takes longer than a worker lives. None is reported as a crash, and in the end all are answered."""
+    """Each item takes longer than a worker lives. No crash is reported, and in the end all items are answered."""
     pool = Pool(HANDLER, 2, Limits(cpu_limit_s=5, memory_limit_mb=200), ECHO)
     await pool.start()
 

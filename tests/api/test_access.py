@@ -1,4 +1,4 @@
-"""Who may ask: keys are made, changed and taken back while a real service runs, and no answer or log line tells one."""
+"""Access by key: keys are added, changed and revoked while a real service runs, and no answer or log line has one."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ def made(file: Path, name: str, *options: str) -> str:
 
 
 class Service:
-    """A service that asks for keys, with its file of keys and its log."""
+    """A service that requires keys, with its file of keys and its log."""
 
     def __init__(self, folder: Path) -> None:
         self.file, self.log = folder / "keys" / "keys.jsonl", folder / "log"
@@ -65,7 +65,7 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One service for all tests here; each uses keys of its own."""
+    """One service for all tests here; each test uses its own keys."""
     made = Service(tmp_path_factory.mktemp("keys"))
     yield made
     made.http.close()
@@ -136,7 +136,7 @@ def test_a_key_may_send_so_many_requests_a_minute(service: Service) -> None:
 
 
 def test_who_guesses_is_held_off_and_shuts_out_nobody(service: Service) -> None:
-    """A right key is let in from the very address from which wrong ones came, and the log has none of them."""
+    """A valid key still works from the address that guesses keys, and the log contains none of the guesses."""
     guesses = [f"gvk_guess-{n:03}" for n in range(3 * WRONG_MOST)]
     statuses = [service.status(f"Bearer {guess}") for guess in guesses]
     assert statuses[-1] == 429
@@ -174,7 +174,7 @@ def test_a_request_is_its_clients_in_the_log(service: Service) -> None:
     assert [(line["event"], line["client"], line["items"]) for line in lines] == [("request", "alice", 1)]
 
 
-# What ends a start
+# Reasons for the service not to start
 
 
 @pytest.mark.parametrize(

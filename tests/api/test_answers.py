@@ -1,4 +1,4 @@
-"""What becomes of a batch whose client hangs up: its work is ended, and what was sent is let go of."""
+"""When the client of a batch hangs up, its work is cancelled and its data is released."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ SEEN_WITHIN_S = 30
 
 
 class JudgesOne:
-    """Judges the first submission of a batch, and the others never."""
+    """Judges only the first submission of a batch; the others never finish."""
 
     def __init__(self) -> None:
         self.taken: list[CodeSubmission] = []

@@ -1,4 +1,4 @@
-"""What a connection may cost, and what is left behind by those that are refused: a real service and hostile clients."""
+"""The cost of a connection is limited, and refused ones leave nothing behind: a real service and hostile clients."""
 
 import json
 import os
@@ -36,7 +36,7 @@ LIMITS = {
 
 
 class Fragile:
-    """A service that allows little, with what it says and counts."""
+    """A service with tight limits, its log and its metrics."""
 
     def __init__(self, folder: Path) -> None:
         self.log = folder / "log"
@@ -49,7 +49,7 @@ class Fragile:
         return made
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """Ask on a connection of its own."""
+        """Send a request on its own connection."""
         return httpx.request(method, self.process.url + path, timeout=60, **more)
 
     def lines(self, event: str) -> list[dict[str, Any]]:
@@ -77,14 +77,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fragile]:
 
 
 def post(batch: object, *headers: str, length: int | None = None) -> bytes:
-    """A request, of whose body more may be announced than is there."""
+    """Return a request whose announced length can exceed its body."""
     body = json.dumps(batch).encode()
     lines = ["POST /v1/verify HTTP/1.1", "Host: localhost", f"Content-Length: {length or len(body)}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def told(connection: socket.socket) -> tuple[int, dict[str, str], dict[str, Any]]:
-    """The status, the headers and the document of what is read until the other end hangs up."""
+    """Return status, headers and document of all that arrives until the other end hangs up."""
     parts = []
     with suppress(ConnectionResetError):
         while part := connection.recv(65536):

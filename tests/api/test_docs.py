@@ -1,4 +1,4 @@
-"""`/docs`: it asks no other host, and what it fills in can be sent."""
+"""`/docs` loads nothing from other hosts, and its prefilled bodies can be sent."""
 
 import json
 import re
@@ -33,7 +33,7 @@ SOLVED = {
 
 
 def operations() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every path that takes a body, with the bodies that `/docs` fills in."""
+    """Every path that takes a body, with the bodies that `/docs` prefills."""
     for path, methods in create_app(Settings()).openapi()["paths"].items():
         for method, operation in methods.items():
             if "requestBody" in operation:
@@ -62,7 +62,7 @@ def test_the_page_is_made_of_what_the_service_has(client: httpx.Client) -> None:
     page = client.get("/docs")
     assert page.headers["Content-Type"].startswith("text/html")
     named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert len([one for one in named if one != "manual/"]) == 5  # the manual is linked to where it was built
+    assert len([one for one in named if one != "manual/"]) == 5  # the manual is linked to if it was built
     for address in named:
         assert not address.startswith(("/", "http")), "relative, so that a prefix of a proxy does no harm"
         assert client.get(f"/{address}").status_code == 200, address

@@ -1,4 +1,4 @@
-"""What every request passes: ids, headers, what browsers may not do. Real requests to a real service."""
+"""What applies to every request: ids, headers, protection from browsers. Real requests to a real service."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""The OpenAPI document: it is whole, it is committed, and what the service answers is what it says."""
+"""The OpenAPI document is complete, is committed, and describes what the service really answers."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ EXAMPLES_OF_FOREIGN = 8
 
 
 def is_foreign(operation: dict[str, Any]) -> bool:
-    """Tell whether a route speaks the format of another stack, in which what cannot be had is an error."""
+    """Return whether a route speaks the format of another stack, which reports failures in its own way."""
     return any(tag.startswith(TAG) for tag in operation.get("tags", ()))
 
 
@@ -92,7 +92,7 @@ OPERATIONS = {
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_what_the_service_answers_is_what_the_document_says(verifier_url: str, label: str) -> None:
-    """Requests made from the document, most of them strange, are answered as it says and never with a server error."""
+    """Requests generated from the document, most of them strange, are answered as it says, without server errors."""
 
     foreign = is_foreign(OPERATIONS[label].definition.raw)
 
@@ -106,7 +106,7 @@ def test_what_the_service_answers_is_what_the_document_says(verifier_url: str, l
     @given(case=OPERATIONS[label].as_strategy())
     def ask(case: Any) -> None:
         checks = list(CHECKS)
-        # Which hosts may be called is for the operator to say, and a key may have come before, with another body.
+        # The operator decides which hosts may be called, and an idempotency key can have been used with another body.
         callback = case.body.get("callback_url") if isinstance(case.body, dict) else None
         if foreign or callback is not None or "idempotency-key" in (case.headers or {}):
             checks.remove(positive_data_acceptance)

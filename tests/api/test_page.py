@@ -28,7 +28,7 @@ def test_the_page_may_load_what_is_the_services_own_and_runs_no_script_that_stan
 
 
 def test_all_that_the_page_is_made_of_is_there_and_is_named_relative_to_it(client: httpx.Client) -> None:
-    """So it works behind a prefix, and asks no other host."""
+    """So it works behind a prefix, and loads nothing from other hosts."""
     named = re.findall(r'(?:src|href)="(static/[^"]+)"', client.get("/").text)
     modules = sorted((FOLDER / "page").glob("*.js"))
     imported = {name for one in modules for name in re.findall(r'from "\./([\w-]+\.js)"', one.read_text("utf-8"))}
@@ -41,7 +41,7 @@ def test_all_that_the_page_is_made_of_is_there_and_is_named_relative_to_it(clien
 
 
 def test_no_text_of_the_page_becomes_html() -> None:
-    """Trusted Types would stop it in browsers that know them; this stops it in all."""
+    """Trusted Types prevent it in browsers that support them; this test covers the others."""
     for one in (FOLDER / "page").glob("*.js"):
         found = re.findall(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", one.read_text("utf-8")

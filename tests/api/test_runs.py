@@ -1,4 +1,4 @@
-"""POST /v1/run as a stranger would use it: what happened to a program, and nothing about right or wrong."""
+"""POST /v1/run as a stranger would use it: it reports how a program ran, without judging it."""
 
 import base64
 from typing import Any

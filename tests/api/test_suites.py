@@ -88,7 +88,7 @@ async def test_the_store_is_bounded_and_what_was_not_used_for_longest_goes(tmp_p
 async def test_suites_that_leave_memory_while_a_batch_is_admitted_are_not_mixed_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The judge remembers prepared tests by identity: that of tests which were dropped may be given to others."""
+    """The judge remembers prepared tests by identity, and Python can reuse the identity of tests that were dropped."""
     monkeypatch.setattr(suites_module, "MAX_READ", 1)
     settings = Settings(state_dir=tmp_path)
     store = SuiteStore(settings)

@@ -112,7 +112,7 @@ BROKEN: list[tuple[dict[str, Any], str, str]] = [
     (
         code(language="cpp", tests={"kind": "stdio", "prelude": "contest", "cases": [{"stdout": ""}]}),
         "judge_error",
-        "cpp",  # its sandbox is not built, or the preset is for python
+        "cpp",  # its sandbox is not built, or the preset is for Python
     ),
     (
         code(tests={"kind": "stdio", "cases": [{"stdout": "", "files": {"solution.py": ""}}]}),

@@ -134,7 +134,7 @@ class Proxy:
 
 
 def test_while_the_daemon_is_away_it_is_not_ready_and_what_comes_waits(tmp_path: Path) -> None:
-    """Nothing is lost: what came in meanwhile is judged when it is back, and the service is ready again by itself."""
+    """Nothing is lost: submissions sent meanwhile are judged when it is back, and the service recovers by itself."""
     daemon()
     proxy = Proxy(tmp_path / "docker.sock", "/var/run/docker.sock")
     proxy.open()
@@ -180,7 +180,7 @@ def _pytest_of(client: docker.DockerClient) -> list[str]:
 
 
 def test_an_image_that_misjudges_what_is_right_judges_nothing_of_that_kind(tmp_path: Path, broken_image: str) -> None:
-    """Without pytest a right program would fail. Other kinds of test go on."""
+    """Without pytest, right programs would fail. Other kinds of tests are still judged."""
     env = {"VERIFIER_RUNNER": "docker", "VERIFIER_IMAGE_PREFIX": broken_image, "VERIFIER_BOXES": "1"}
     service = ServiceProcess(tmp_path / "log", env)
     service.launch()

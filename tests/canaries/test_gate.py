@@ -1,4 +1,4 @@
-"""What waits at the gate, for whom, and what is reported about it. The judges do as they are instructed."""
+"""Which submissions wait at the gate, for which canary, and how that is reported. The judges follow a script."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +13,7 @@ from verifier_service.schema import MathResult, Verdict
 
 
 class ToldJudge:
-    """A judge whose items are names of canaries with their fate: `right`, `away` for ever, or `away once`."""
+    """A judge whose items are names of canaries with their outcome: `right`, `away` forever, or `away once`."""
 
     def __init__(self) -> None:
         self.fit = {"good": True, "bad": False}
@@ -60,7 +60,7 @@ def _result(is_right: bool) -> MathResult:
 
 
 class Gate:
-    """A judge behind its canaries, and what it reported."""
+    """A judge behind its canaries, and its reports."""
 
     def __init__(self) -> None:
         self.judge = ToldJudge()
@@ -86,7 +86,7 @@ class Gate:
 
 async def test_what_meets_with_trouble_is_tried_again_whoever_else_is_still_waiting() -> None:
     gate = Gate()
-    await gate.begin("good right")  # now it is known to be fit
+    await gate.begin("good right")  # now its canary has passed
     gate.told.clear()
     judging = gate.begin("bad right", "good away once", "good right", "good refused")
     await gate.becomes(lambda: len(gate.told) == 3)

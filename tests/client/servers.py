@@ -1,4 +1,4 @@
-"""Small real HTTP servers that fail in ways a healthy verifier never does; what they let through is the verifier's."""
+"""Small real HTTP servers that fail in ways a healthy verifier never does, some of them in front of a real one."""
 
 import json
 import socket
@@ -34,7 +34,7 @@ INFO = (
 
 
 class FaultServer:
-    """Counts requests and answers as its script says; `info` is what it tells of itself."""
+    """Counts requests and answers according to its script; `info` is its answer to `GET /v1/info`."""
 
     def __init__(self, script: Callable[[int, bytes], Answer], info: bytes = INFO) -> None:
         self.bodies: list[bytes] = []
@@ -77,7 +77,7 @@ class FaultServer:
 
 
 class DrippingServer:
-    """Answers every request a byte at a time, from the head or only from the body on, and never comes to an end."""
+    """Answers every request byte by byte, from the head or only from the body on, and never finishes."""
 
     def __init__(self, drips: Literal["head", "body"], every_s: float) -> None:
         self._drips = drips
@@ -120,7 +120,7 @@ class DrippingServer:
 
 @contextmanager
 def losing_results(verifier_url: str, every: int) -> Iterator[FaultServer]:
-    """Stand before a real verifier and turn every n-th result into a `judge_error`, as a broken sandbox would."""
+    """Run in front of a real verifier and turn every n-th result into a `judge_error`, as a broken sandbox would."""
     count = 0
 
     def answer(_: int, body: bytes) -> Answer:

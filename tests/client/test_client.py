@@ -1,4 +1,4 @@
-"""The verifier over HTTP: what comes back was said by the verifier, in order, whatever the network did meanwhile."""
+"""The client returns exactly the verifier's results, in order, whatever the network does meanwhile."""
 
 import json
 import time
@@ -29,7 +29,7 @@ def accepted(_: int, body: bytes) -> Answer:
 
 
 def test_results_come_in_the_order_of_the_submissions(verifier_url: str) -> None:
-    """Many chunks, sent side by side, one answer in three right."""
+    """Many chunks in parallel, with one answer in three right."""
     submissions = [math(n, n if n % 3 == 0 else n + 1) for n in range(200)]
     with client_of(verifier_url, chunk=7, patience_s=600) as client:
         traffic = Traffic()
@@ -49,7 +49,7 @@ def test_tests_that_are_shared_travel_once() -> None:
 
 
 def test_no_completion_makes_the_verifier_refuse_its_neighbours(verifier_url: str) -> None:
-    """Half a surrogate pair, and more text than the contract takes: both are judged, and so is what stands beside."""
+    """Half a surrogate pair, and more text than the API accepts: both are judged, and so are their neighbors."""
     long = {"kind": "math", "completion": "x" * MAX_COMPLETION_CHARS + "\\boxed{4}", "reference": "4"}
     broken = {"kind": "math", "completion": "\ud800 \\boxed{4}", "reference": "4"}
     with client_of(verifier_url, patience_s=600) as client:

@@ -1,4 +1,4 @@
-"""Several verifiers behind one client: the work goes to those that are well, whatever becomes of the others."""
+"""Several verifiers behind one client: the work goes to the healthy ones, whatever happens to the others."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from verifier_service.schema import MathSubmission, Verdict
 
 @contextmanager
 def hanging() -> Iterator[str]:
-    """A server whose connections are accepted by the kernel and answered by nobody."""
+    """A server whose connections the kernel accepts, but which never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 

@@ -35,7 +35,7 @@ ENV = {
 
 
 def status() -> str:
-    """Say what Ray Serve says of every deployment."""
+    """Return Ray Serve's status of every deployment."""
     lines = [
         f"{name}: {one.status.value} {dict(one.replica_states)} {one.message}"
         for name, one in serve.status().applications[APP].deployments.items()
@@ -47,7 +47,7 @@ class LocalCluster:
     """A head with the front and math, and nodes that judge code."""
 
     def __init__(self, folder: Path, nodes: int, settings: Mapping[str, str]) -> None:
-        """`settings` are those of every process, by the names of their variables."""
+        """Prepare a cluster; `settings` are the environment variables of every process."""
         path = os.pathsep.join([str(TOP), *filter(None, [os.environ.get("PYTHONPATH")])])
         own = {"VERIFIER_STATE_DIR": str(folder / "state"), "VERIFIER_MATH_WORKERS": "1", "VERIFIER_LOG_FORMAT": "json"}
         self._env = {**ENV, **own, **settings, "PYTHONPATH": path}
@@ -62,11 +62,11 @@ class LocalCluster:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def add_node(self, **env: str) -> Any:
-        """Start a node that takes a replica of `Code`, with variables of its own."""
+        """Start a node for a replica of `Code`, with its own environment variables."""
         return self.cluster.add_node(wait=True, resources={"judge": 1}, env_vars=env, **NODE)
 
     def deploy(self, code: Mapping[str, Any], wait: bool = True, fronts: int = 1) -> None:
-        """Deploy, or deploy anew, with something else said of the deployment `Code` than in the YAML."""
+        """Deploy, or deploy again, with options of the deployment `Code` that differ from the YAML."""
         config = yaml.safe_load(YAML.read_text())
         config["http_options"]["port"] = self.port
         config["proxy_location"] = "HeadOnly"
@@ -87,7 +87,7 @@ class LocalCluster:
             until(self.is_running, "deployed", status)
 
     def is_running(self) -> bool:
-        """Tell whether everything is as it should be."""
+        """Return whether every deployment is healthy."""
         app = serve.status().applications.get(APP)
         return app is not None and app.status.value == "RUNNING"
 
@@ -97,7 +97,7 @@ class LocalCluster:
         return {str(getattr(state, "value", state)): count for state, count in states.items()}.get("RUNNING", 0)
 
     def replicas(self, deployment: str = "Code") -> list[ActorHandle]:
-        """Return the actors of a deployment that are there."""
+        """Return the living actors of a deployment."""
         named = cast(list[dict[str, str]], ray.util.list_named_actors(all_namespaces=True))
         names = [one["name"] for one in named]
         return [ray.get_actor(name, namespace="serve") for name in names if f"#{deployment}#" in name]
@@ -107,15 +107,15 @@ class LocalCluster:
         ray.kill(self.replicas(deployment)[0], no_restart=True)
 
     def kill_node(self) -> None:
-        """Kill a raylet, and all that runs under it."""
+        """Kill a raylet with all its processes."""
         self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
 
     def messages(self) -> str:
-        """Return what Ray Serve says of `Code`."""
+        """Return Ray Serve's message about `Code`."""
         return serve.status().applications[APP].deployments["Code"].message
 
     def close(self) -> None:
-        """End all of it."""
+        """Stop the whole cluster."""
         serve.shutdown()
         ray.shutdown()
         self.cluster.shutdown()

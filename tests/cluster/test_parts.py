@@ -1,4 +1,4 @@
-"""How a batch is cut. Nothing runs."""
+"""How a batch is cut into parts. Nothing runs."""
 
 import pytest
 from hypothesis import given

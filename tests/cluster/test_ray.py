@@ -1,4 +1,4 @@
-"""A real cluster of several raylets: it judges as one machine does, and what dies costs no verdict."""
+"""A real cluster of several raylets judges like a single machine, and a death in it costs no verdict."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def call(program: str, expected: object, **more: Any) -> dict[str, Any]:
 
 
 def sleepers(count: int, seconds: float, mark: str) -> list[dict[str, Any]]:
-    """Return programs that wait, of which every third is wrong; none is in a cache."""
+    """Return programs that wait; every third is wrong, and none is in a cache."""
     return [
         call(f"import time\ndef f(x):\n    time.sleep({seconds})\n    return x + {n}  # {mark}", 1 + n + (n % 3 == 0))
         for n in range(count)
@@ -47,7 +47,7 @@ def sleepers(count: int, seconds: float, mark: str) -> list[dict[str, Any]]:
 
 
 def of_sleepers(count: int) -> list[str]:
-    """Return the verdicts of as many sleepers."""
+    """Return the expected verdicts of this many sleepers."""
     return ["wrong_answer" if n % 3 == 0 else "accepted" for n in range(count)]
 
 
@@ -62,7 +62,7 @@ def verdicts(answer: httpx.Response) -> list[str]:
 
 @contextmanager
 def sent(http: httpx.Client, submissions: list[dict[str, Any]], **more: Any) -> Iterator[Future[httpx.Response]]:
-    """Send a batch, and go on when the first of its results is there."""
+    """Send a batch, and continue when its first result has arrived."""
     with ThreadPoolExecutor(1) as pool:
         before = judged(http)
         answer = pool.submit(http.post, "/v1/verify", json={"submissions": submissions, **more})
@@ -106,7 +106,7 @@ LARGE = {"kind": "stdio", "cases": [{"stdin": str(n) + " " * 40_000, "stdout": s
 
 
 def told(result: dict[str, Any]) -> dict[str, Any]:
-    """Return what a result says, without what is measured."""
+    """Return a result without its measurements."""
     measured = {"queue_s", "start_s", "run_s", "judge_s", "made_by"}
     kept = {name: value for name, value in result.items() if name not in measured}
     tests = [{name: test[name] for name in ("verdict", "score", "message")} for test in kept.pop("tests", [])]
@@ -166,10 +166,11 @@ def test_what_is_there_at_the_deadline_is_told(http: httpx.Client) -> None:
     answer = http.post("/v1/verify", json={"submissions": [*quick, *sleepers(40, 2.0, "slow")], "deadline_s": 20})
     found = answer.json()["results"]
     assert found[0]["verdict"] == "accepted"
+    # After the deadline, a program gets an error, or a verdict if it had its fair share of the time.
     in_time = [
         (one["verdict"], right)
         for one, right in zip(found[1:], of_sleepers(40), strict=True)
-        if "the deadline passed" not in one["message"]  # an error, or of what had its fair share of the time a verdict
+        if "the deadline passed" not in one["message"]
     ]
     assert 0 < len(in_time) < 40
     assert [verdict for verdict, _ in in_time] == [right for _, right in in_time]

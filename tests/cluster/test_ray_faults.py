@@ -1,4 +1,4 @@
-"""Two fronts on one PostgreSQL, and a node whose daemon goes away: nothing is lost, and nothing charged."""
+"""Two fronts on one PostgreSQL, and a node that loses its daemon: nothing is lost, and no submission is blamed."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.long, pytest.mark.alone, pytest.mark.docker]
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The way by which one of the nodes finds the Docker daemon: a link, so that it can be cut."""
+    """A link through which one of the nodes finds the Docker daemon, so that it can be cut."""
     link = tmp_path_factory.mktemp("daemon") / "docker.sock"
     link.symlink_to("/var/run/docker.sock")
     if not link.exists():
@@ -33,7 +33,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, daemon: Path) -> Iterator["LocalCluster"]:
-    """A head and two nodes with one box each, the second of which has a daemon that can be taken from it."""
+    """A head and two nodes with one box each. The second node's daemon can be taken away."""
     pytest.importorskip("ray", reason="needs the extra `ray`")
     from tests.cluster.local import LocalCluster
 
@@ -57,13 +57,13 @@ def http(cluster: "LocalCluster") -> Iterator[httpx.Client]:
 
 
 def stored(http: httpx.Client, batch_id: str) -> dict[str, Any]:
-    """Return what any front says of a batch; one that is just lost says nothing."""
+    """Return a batch as any front reports it. A front that was just lost does not answer."""
     answer = http.get(f"/v1/batches/{batch_id}")
     return answer.json() if answer.status_code == 200 else {"counts": {}}
 
 
 def kill_boxes() -> None:
-    """Kill the boxes of all nodes: whoever has a daemon starts others."""
+    """Kill the boxes of all nodes. Nodes with a daemon start new ones."""
     ours = {str(process.pid) for process in psutil.Process().children(recursive=True)}
     killed = 0
     for box in docker.from_env().containers.list(filters={"label": OWNER_LABEL}, ignore_removed=True):

@@ -23,7 +23,7 @@ POISON = "poison"
 
 
 class InProcess:
-    """Nodes of which one is lost with each part that holds `poison`, and with the first `losses` others."""
+    """Loses a node with each part that contains `poison`, and with the first `losses` other parts."""
 
     def __init__(self, node: Node | None, losses: int = 0) -> None:
         self._node = node
@@ -37,7 +37,7 @@ class InProcess:
         return Hello("here", 2)
 
     async def judge(self, part: Part) -> AsyncGenerator[Told, None]:
-        """See `Nodes.judge`. What travels is written and read, as it is between machines."""
+        """See `Nodes.judge`. Everything is serialized, as it is between machines."""
         if self.refuses is not None:
             raise RunnerUnavailable(self.refuses)
         self.parts.append(part)
@@ -73,7 +73,7 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Node]:
 
 
 def judge_of(nodes: InProcess, kind: str = "math") -> RemoteJudge:
-    """Return a judge that has these nodes judge."""
+    """Return a judge that uses these nodes."""
 
     async def kept_tests(digest: str) -> Any:
         raise BadItem("tests.sha256", digest, "it is not kept here")
@@ -82,7 +82,7 @@ def judge_of(nodes: InProcess, kind: str = "math") -> RemoteJudge:
 
 
 def answers(count: int) -> list[MathSubmission]:
-    """Return as many submissions, each with a reference of its own; every third is wrong."""
+    """Return this many submissions, each with its own reference; every third is wrong."""
     return [
         MathSubmission(kind="math", id=str(n), completion=rf"\boxed{{{n + (n % 3 == 0)}}}", reference=str(n))
         for n in range(count)
@@ -90,7 +90,7 @@ def answers(count: int) -> list[MathSubmission]:
 
 
 async def judged(judge: RemoteJudge, items: Sequence[Any], deadline_s: float = 60.0) -> list[Any]:
-    """Return what each came to; nothing may be told twice."""
+    """Return the result of each, and check that none is reported twice."""
     admit = judge.admission(deadline_s)
     found: dict[int, Any] = {}
 
@@ -103,12 +103,12 @@ async def judged(judge: RemoteJudge, items: Sequence[Any], deadline_s: float = 6
 
 
 def words(outcomes: Sequence[Any]) -> list[str]:
-    """Return verdicts, and causes of judge errors."""
+    """Return the verdicts, and the causes of judge errors."""
     return [one.cause.value if isinstance(one, JudgeError) else one.verdict.value for one in outcomes]
 
 
 def expected(count: int) -> list[str]:
-    """Return what `answers` come to."""
+    """Return the expected verdicts of `answers`."""
     return ["wrong_answer" if n % 3 == 0 else "accepted" for n in range(count)]
 
 
@@ -155,7 +155,7 @@ async def test_after_its_time_a_node_is_not_asked(node: Node) -> None:
 
 
 class Listening(InProcess):
-    """Nodes that take parts and judge nothing."""
+    """Nodes that accept parts but never judge them."""
 
     async def judge(self, part: Part) -> AsyncGenerator[Told, None]:
         """See `Nodes.judge`."""

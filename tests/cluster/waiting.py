@@ -1,4 +1,4 @@
-"""Wait for what a cluster does in its own time."""
+"""Wait for events in a cluster."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ WAIT_S = 600
 
 
 def until(what: Callable[[], Any], why: str, say: Callable[[], str] = str) -> Any:
-    """Wait until `what` returns something, and return it; `say` tells what was there instead."""
+    """Wait until `what` returns a true value, and return it. On a timeout, `say` describes the state."""
     ends_s = time.monotonic() + WAIT_S
     while not (found := what()):
         assert time.monotonic() < ends_s, f"{why}: not within {WAIT_S} s\n{say()}"

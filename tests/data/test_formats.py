@@ -1,4 +1,4 @@
-"""Every format: rows with the columns of the real sets become what their case says, or are refused by name."""
+"""Every format: rows with the columns of the real data sets are read as their case says, or refused by name."""
 
 import json
 from pathlib import Path

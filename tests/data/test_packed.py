@@ -1,4 +1,4 @@
-"""Packed tests: one text is read, and nothing that a pickle says is ever done."""
+"""Packed tests: only a single text is read, and no instruction of a pickle is executed."""
 
 import base64
 import pickle
@@ -12,7 +12,7 @@ from verifier_service.data.row import Fault, Row
 
 
 class Runs:
-    """What unpickling would call."""
+    """Would be called by unpickling."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return (pytest.fail, ("a pickle was run",))

@@ -1,4 +1,4 @@
-"""Where rows come from: files of every kind are read alike, and what is wrong with one is said."""
+"""Sources of rows: files of every kind are read alike, and problems are reported."""
 
 import gzip
 import json

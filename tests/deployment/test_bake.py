@@ -1,4 +1,4 @@
-"""docker-bake.json makes what `sandboxes/build` and compose make: the same images, of the same files and arguments."""
+"""docker-bake.json builds the same images as `sandboxes/build` and compose, from the same files and arguments."""
 
 import json
 import re
@@ -18,12 +18,12 @@ OCI = {"title", "description", "version", "revision", "licenses", "vendor"}
 
 
 def _filled(text: str, more: dict[str, str]) -> str:
-    """Put in variables, as bake does."""
+    """Insert variables, as bake does."""
     return re.sub(r"\$\{(\w+)\}", lambda found: (DEFAULTS | more)[found[1]], text)
 
 
 def _targets() -> Iterator[tuple[str, dict[str, Any], dict[str, str]]]:
-    """Yield every target by its name, with what its matrix puts in."""
+    """Yield every target by name, with the values of its matrix inserted."""
     for name, target in BAKE["target"].items():
         if "matrix" not in target:
             yield name, target, {}
@@ -63,7 +63,7 @@ def test_every_file_and_argument_that_is_named_is_there() -> None:
 
 
 def test_a_language_is_made_in_the_steps_of_the_script() -> None:
-    """The base, the tools on it, and the harness on the tools: an argument names what a context puts in its place."""
+    """The base, the tools on it, and the harness on the tools: each argument names an image that a context replaces."""
     script = (ROOT / "sandboxes" / "build").read_text(encoding="utf-8")
     assert 'image "$prefix/base" base/Dockerfile "BASE_IMAGE=$base_image"' in script
     assert 'image "$tools" "$language/Dockerfile" "BASE_IMAGE=$prefix/base"' in script

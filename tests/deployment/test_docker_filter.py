@@ -1,4 +1,4 @@
-"""The filter before the Docker socket: a service works through it, and what makes one root of the machine does not.
+"""The filter in front of the Docker socket: a service works through it, but requests that would grant root do not.
 
 The real daemon, and the real filter in the image that compose builds.
 """
@@ -62,7 +62,7 @@ def address() -> Iterator[str]:
 
 
 def _status(address: str, method: str, path: str, body: bytes | None = None, **headers: str) -> int:
-    """Send exactly this and return the status; 0 if nobody listens."""
+    """Send exactly this and return the status; 0 if the filter does not listen."""
     connection = http.client.HTTPConnection(address, timeout=60)
     try:
         connection.putrequest(method, path, skip_accept_encoding=True)
@@ -139,12 +139,12 @@ def test_a_start_carries_nothing(address: str) -> None:
     assert _status(address, "POST", start, b"2\r\n{}\r\n0\r\n\r\n", Transfer_Encoding="chunked") == 403
 
 
-# What makes a container
+# Creating containers
 
 
 @pytest.fixture(scope="module")
 def ordinary() -> dict[str, Any]:
-    """What the runner itself sends, of an image that is not there: the daemon answers 404 if it is let through."""
+    """The runner's own request, for a missing image: the daemon answers 404 if the filter lets it through."""
     sent: list[dict[str, Any]] = []
     runner = DockerRunner(Settings(), load_languages())
     client = runner._connected()

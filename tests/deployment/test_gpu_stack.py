@@ -1,4 +1,4 @@
-"""What a machine with GPUs installs: versions that fit by their own metadata, and an image whose user can write."""
+"""The packages for machines with GPUs: versions that fit by their metadata, and an image whose user can write."""
 
 import os
 import re
@@ -20,7 +20,7 @@ INDEX_S = 120
 
 @pytest.fixture
 def uv(tmp_path: Path) -> list[str]:
-    """uv, which resolves from metadata alone; of the environment or, for this test, from the package index."""
+    """uv, which resolves from metadata alone; from the environment or, only for this test, from the package index."""
     if found := shutil.which("uv"):
         return [found]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(tmp_path / "uv"), "uv"]
@@ -35,7 +35,7 @@ def uv(tmp_path: Path) -> list[str]:
 
 @pytest.mark.long
 def test_the_gpu_stack_fits_by_the_packages_own_metadata(uv: list[str]) -> None:
-    """Nothing but metadata is downloaded. What is resolved under the pins is the pins."""
+    """Only metadata is downloaded. Under the pins, the resolved versions are exactly the pins."""
     extras = [word for name in EXTRAS for word in ("--extra", name)]
     command = [*uv, "pip", "compile", "pyproject.toml", *extras, "--constraint", "constraints-gpu.txt", "--no-header"]
     command += ["--no-annotate", "--no-config", "--python-version", "3.12"]
@@ -49,7 +49,7 @@ def test_the_gpu_stack_fits_by_the_packages_own_metadata(uv: list[str]) -> None:
 
 
 def test_trl_takes_the_vllm_that_is_pinned() -> None:
-    """TRL warns, and may break, outside of the versions that it names in its own extra."""
+    """TRL warns, and can break, with versions outside the range in its own extra."""
     from importlib.metadata import requires
 
     from packaging.requirements import Requirement
@@ -76,7 +76,7 @@ def test_compose_reads_its_file_with_every_profile() -> None:
 
 @pytest.mark.parametrize("name", ["trainer-demo", "trainer-gpu"])
 def test_volumes_of_the_trainer_are_folders_that_its_user_owns(name: str) -> None:
-    """Docker gives a new volume the owner of the image's folder, and root where the image has none."""
+    """Docker gives a new volume the owner of the image's folder, or root if the image does not have the folder."""
     mounted = {volume.split(":")[1] for volume in COMPOSE["services"][name]["volumes"]}
     made = re.search(r"mkdir -p (.+) && chown -R trainer (.+)", DOCKERFILE)
     assert made is not None

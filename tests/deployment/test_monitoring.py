@@ -1,4 +1,4 @@
-"""The dashboard and the alerts speak of what the service counts, and Prometheus can read them."""
+"""The dashboard and the alerts only use metrics that the service exports, and Prometheus can read them."""
 
 import json
 import re
@@ -24,7 +24,7 @@ PROMTOOL = shutil.which("promtool")
 
 
 def _counted() -> dict[str, set[str]]:
-    """The labels of every series of the service, by its name."""
+    """Return the labels of every series of the service, by name."""
     found: dict[str, set[str]] = {}
     collectors = vars(Metrics()).values()
     labels = {
@@ -61,7 +61,7 @@ def test_what_is_counted_is_shown() -> None:
 
 
 def test_the_dashboard_is_one_that_grafana_takes() -> None:
-    """Grafana itself cannot be had here; this is what it insists on."""
+    """Grafana is not available here; this checks the fields that it requires."""
     numbers = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(numbers) == len(set(numbers))
     taken: set[tuple[int, int]] = set()

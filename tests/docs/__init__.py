@@ -10,7 +10,7 @@ Theory of operation:
    a service itself gets a free port, and the rest of its page uses that service.
 4. What a block shows is compared with what the block before it printed: JSON by `answers.py`, text by `folder.py`.
 5. A block that cannot run here is parsed: `commands.py` gives each of our command lines to the real parser of that
-   command, and `bodies.py` gives JSON, YAML and TOML to whatever reads it in earnest.
+   command, and `bodies.py` gives JSON, YAML and TOML to the code that really reads it.
 
-`test_blocks.py` holds the tests of the pages, `test_mechanism.py` those of this mechanism: each error must be found.
+`test_blocks.py` tests the pages. `test_mechanism.py` tests this mechanism: it must find each kind of error.
 """

@@ -1,10 +1,10 @@
 """Whether a printed JSON answer is what a page shows.
 
-A page may leave out what differs from run to run, and what would be too long:
+A page can omit parts that differ from run to run, and parts that would be too long:
 
 - a key or an item `"..."` means that there are more;
 - a string that ends in `...` is the beginning of the real one;
-- what is measured or drawn at random is compared by its type alone: see `VOLATILE`.
+- measured and random values are compared by type only: see `VOLATILE`.
 """
 
 import json
@@ -21,14 +21,14 @@ VOLATILE = re.compile(
 
 
 class NotJson(Exception):
-    """What was printed is not a sequence of JSON texts."""
+    """The output is not a sequence of JSON texts."""
 
 
 def texts(printed: str) -> list[Json]:
-    """Read JSON texts that follow one another, with white space between them or nothing.
+    """Read consecutive JSON texts, with or without white space between them.
 
     Raises:
-        NotJson: something else is printed as well.
+        NotJson: The output has something else as well.
     """
     found: list[Json] = []
     rest = printed.strip()
@@ -43,7 +43,7 @@ def texts(printed: str) -> list[Json]:
 
 
 def difference(shown: Json, real: Json, where: str = "", volatile: bool = False) -> str | None:
-    """Return the first thing that a page shows otherwise than it is, or None."""
+    """Return the first difference between the page and the real answer, or None."""
     here = where or "the answer"
     if isinstance(shown, dict) and isinstance(real, dict):
         return _between_objects(shown, real, here, volatile)

@@ -41,7 +41,7 @@ WITHOUT_ARGUMENT = (Mode.PLAIN, Mode.OUTPUT, Mode.SERVES, Mode.LONG)
 
 
 class WrongComment(Exception):
-    """A comment that is not one of those in CONTRIBUTING.md."""
+    """A comment that CONTRIBUTING.md does not list."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Block:
         """How it is tested.
 
         Raises:
-            WrongComment: the comment is not known, or lacks its argument.
+            WrongComment: The comment is unknown, or its argument is missing.
         """
         said = SAID.fullmatch(self.comment)
         if said is None:

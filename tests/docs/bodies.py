@@ -1,4 +1,4 @@
-"""Blocks that are not run: each is given to whatever reads such a thing in earnest."""
+"""Blocks that are not run: each is given to the code that really reads such a text."""
 
 import ast
 import configparser
@@ -28,9 +28,9 @@ KUBERNETES = "1.33"
 
 
 def complaints(block: Block) -> list[str]:
-    """Return what is wrong with a block by itself, before anything is run.
+    """Return the problems of a block by itself, before anything is run.
 
-    Imports of Python are looked up, except in a block that is saved as a file: it may need files of other blocks.
+    Python imports are looked up, except in a block that is saved as a file, because it can need files of other blocks.
     """
     reader = READERS.get(block.language)
     if reader is None:
@@ -119,7 +119,7 @@ READERS: dict[str, Callable[[str], list[str]]] = {
 
 
 def complaints_of_type(block: Block) -> list[str]:
-    """Return what is wrong with a block of the type that its comment names: one of the wire, or a tool's file."""
+    """Return the problems of a block of the type in its comment: a wire type, or a tool's file."""
     tool = TOOLS.get(block.argument)
     if tool is not None:
         return tool(block.body)
@@ -146,14 +146,14 @@ def _without_cuts(value: answers.Json) -> answers.Json:
 
 
 def _cut(value: answers.Json) -> answers.Json:
-    """Let a request leave out the fields that have defaults."""
+    """Allow a request to omit fields with defaults."""
     if isinstance(value, dict):
         return {key: _cut(one) for key, one in value.items()} | {answers.CUT: answers.CUT}
     return [_cut(one) for one in value] if isinstance(value, list) else value
 
 
 def recipe(body: str) -> list[str]:
-    """Return what is wrong with a recipe, or with a part of one: a part is put into the packaged recipe `demo`."""
+    """Return the problems of a recipe or a part of one. A part is inserted into the packaged recipe `demo`."""
     part = yaml.safe_load(body)
     if not isinstance(part, dict):
         return ["a recipe is a mapping of fields"]
@@ -175,7 +175,7 @@ def _tool(name: str, *words: str) -> Callable[[str], list[str]]:
     def check(body: str) -> list[str]:
         program = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
         if program is None:
-            return []  # what has no such program checks nothing else with it either
+            return []  # a machine without this program cannot check more
         ran = subprocess.run([program, *words], input=body, capture_output=True, text=True, timeout=120, check=False)
         return [] if ran.returncode == 0 else [ran.stdout + ran.stderr]
 

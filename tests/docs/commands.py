@@ -1,4 +1,4 @@
-"""What can be said of a shell script without running it: its command lines of ours are given to their real parsers."""
+"""Check a shell script without running it: our own command lines in it are given to their real parsers."""
 
 import importlib.util
 import re
@@ -58,7 +58,7 @@ class _Words:
     skip: bool = False
 
     def end_word(self) -> None:
-        """Put the word that was read where it belongs."""
+        """Add the finished word to the current command, unless it belongs to a redirection."""
         if self.word is not None and not self.skip:
             self.commands[-1].append(self.word)
         if self.word is not None:
@@ -83,7 +83,7 @@ class _Words:
         return found
 
     def nested(self) -> str:
-        """Read `$(...)` or `${...}` as it stands."""
+        """Read `$(...)` or `${...}` unchanged."""
         closing = {"(": ")", "{": "}"}[self.script[self.at + 1]]
         opening, depth, start = self.script[self.at + 1], 0, self.at
         while self.at < len(self.script):
@@ -94,7 +94,7 @@ class _Words:
         return self.script[start : self.at + 1]
 
     def step(self) -> None:
-        """Read what comes next."""
+        """Read the next token."""
         sign = self.script[self.at]
         if sign in "'\"":
             self.word = (self.word or "") + self.quoted(sign)
@@ -120,7 +120,7 @@ class _Words:
 
 
 def commands_of(script: str) -> list[list[str]]:
-    """Return the commands of a script, each as its words without quotes; the bodies of here-documents are left out."""
+    """Return the commands of a script, each as its words without quotes; here-documents are omitted."""
     words = _Words(_without_here_documents(script))
     while words.at < len(words.script):
         words.step()
@@ -142,7 +142,7 @@ def _without_here_documents(script: str) -> str:
 
 
 def complaints(script: str) -> list[str]:
-    """Return what is wrong with a script by itself: its syntax, our command lines in it, names of settings."""
+    """Return the problems of a script by itself: its syntax, our command lines in it, names of settings."""
     read = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False)
     found = [read.stderr.strip()] if read.returncode else []
     for words in commands_of(script):
@@ -151,7 +151,7 @@ def complaints(script: str) -> list[str]:
 
 
 def forbidden(script: str) -> list[str]:
-    """Return what a test must not run, since it changes the machine or the environment that the tests run in."""
+    """Return the commands that a test must not run, because they change the machine or the tests' environment."""
     found: list[str] = []
     for words in commands_of(script):
         first = next((n for n, word in enumerate(words) if not ASSIGNMENT.match(word)), len(words))
@@ -234,7 +234,7 @@ def unknown_settings(text: str) -> list[str]:
 
 
 def missing_paths(script: str) -> list[str]:
-    """Return a complaint for each file of the repository that a script names and that is not there."""
+    """Return a complaint for each missing file of the repository that a script names."""
     return [f"{path}: there is no such file" for path in _paths(script) if not list(ROOT.glob(path.rstrip("/")))]
 
 

@@ -1,4 +1,4 @@
-"""After the tests of the pages: what could not be run here, by reason."""
+"""After the tests of the pages, list the blocks that could not be run here, by reason."""
 
 from collections import defaultdict
 

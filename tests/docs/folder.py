@@ -36,7 +36,7 @@ trap '{ export -p; printf "cd %q\\n" "$PWD"; } > "$BLOCKS_STATE"' EXIT
 
 @dataclass(frozen=True)
 class Ran:
-    """What became of a block."""
+    """The outcome of a block."""
 
     status: int
     stdout: str
@@ -44,7 +44,7 @@ class Ran:
 
     @property
     def shown(self) -> str:
-        """What it printed, for a person."""
+        """Its output, for people."""
         return f"status {self.status}\n--- stdout\n{self.stdout[-4000:]}\n--- stderr\n{self.stderr[-4000:]}"
 
 
@@ -70,11 +70,11 @@ class Folder:
             (self.path / name).mkdir()
 
     def __enter__(self) -> "Folder":
-        """Be a context: services and whatever else blocks left in the background end with it."""
+        """Enter a context. At its end, services and other background processes of the blocks are stopped."""
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Stop what the page started."""
+        """Stop everything that the page started."""
         for process in self._started:
             with suppress(ProcessLookupError):  # it has ended by itself
                 os.killpg(process.pid, signal.SIGTERM)
@@ -83,7 +83,7 @@ class Folder:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment of a block: nothing of whoever runs the tests, and the page's own folders."""
+        """The environment of a block: that of the tests, but with the page's own folders and service."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("VERIFIER_E2E", "PYTEST"))}
         state = str(self.path / "state")
         own = {
@@ -128,7 +128,7 @@ class Folder:
         return Ran(status, out.read_text(errors="replace"), err.read_text(errors="replace"))
 
     def _begin(self, script: str, stdout: IO[bytes], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start a script in a process group of its own, by which it can be ended with all that it starts."""
+        """Start a script in its own process group, so that it can be ended with everything that it starts."""
         return subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=self._root,
@@ -140,7 +140,7 @@ class Folder:
         )
 
     def serve(self, block: Block) -> Ran | None:
-        """Start the service of a block; it answers the rest of the page. Return what it said if it ends."""
+        """Start the service of a block, which answers the rest of the page. If it ends, return its output."""
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         log = self.path / f"service-{port}"
@@ -171,7 +171,7 @@ class Folder:
 
 
 def shows(shown: str, printed: str) -> bool:
-    """Say whether printed text is what a page shows: `...` is anything, alone on a line any number of lines."""
+    """Return whether a page shows the printed text. `...` matches anything; alone on a line, any number of lines."""
     pattern = ""
     for line in shown.strip("\n").splitlines():
         if line.strip() == "...":

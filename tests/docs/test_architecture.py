@@ -1,4 +1,4 @@
-"""docs/architecture.md names files that are there, and every room of the three packages."""
+"""docs/architecture.md names only existing files, and every room of the three packages."""
 
 import re
 import subprocess

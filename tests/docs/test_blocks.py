@@ -29,13 +29,13 @@ class Pages:
         self._printed: Ran | None = None
 
     def close(self) -> None:
-        """Leave the page that was worked on."""
+        """Leave the current page."""
         if self._folder is not None:
             self._folder.__exit__()
         self._folder = None
 
     def problem_of(self, block: Block, long: bool) -> str | None:
-        """Return what is wrong with a block, or None; `long` runs what takes minutes."""
+        """Return the problem of a block, or None; `long` also runs blocks that take minutes."""
         folder = self._turn_to(block.page)
         for one in blocks_of(block.page):
             if one not in self._done and (one.mode is not Mode.LONG or (one == block and long)):
@@ -104,7 +104,7 @@ class Pages:
 
 
 def elsewhere(block: Block) -> str | None:
-    """Return what is wrong with a block that another file is said to run: each of its commands stands in that file."""
+    """Return the problem of a block that another file runs: each of its commands must be in that file."""
     path = ROOT / block.argument
     if not path.is_file():
         return f"{block.argument}: there is no such file"
@@ -115,7 +115,7 @@ def elsewhere(block: Block) -> str | None:
 
 
 def same_as(block: Block) -> str | None:
-    """Return what is wrong with a block that shows a file of the repository: it has to be the whole file."""
+    """Return the problem of a block that shows a file of the repository: it has to be the whole file."""
     path = ROOT / block.argument
     if not path.is_file():
         return f"{block.argument}: there is no such file"
@@ -137,7 +137,7 @@ BLOCKS = [
 
 @pytest.fixture(scope="session")
 def pages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    """The pages that are worked on, one at a time, and the service that answers them."""
+    """The pages, one at a time, and the service that answers them."""
     url = os.environ.get("VERIFIER_E2E_URL") or request.getfixturevalue("verifier_url")
     found = Pages(url, tmp_path_factory)
     yield found

@@ -46,7 +46,7 @@ CONSTANTS = {
 
 
 def typed_figures(text: str) -> set[str]:
-    """Return what looks like a measured figure that was typed by hand."""
+    """Return everything that looks like a measured figure typed by hand."""
     links = re.sub(r"\]\([^)]*\)", "]", without_figures(text))
     return {found[0].strip() for found in TYPED.finditer(links)}
 

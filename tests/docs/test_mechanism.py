@@ -53,7 +53,7 @@ no language
 
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
-    """A page with one block of each sort."""
+    """A page with one block of each kind."""
     path = tmp_path / "page.md"
     path.write_text(PAGE.replace("exits 1", "exits: 1"))
     return path
@@ -61,14 +61,14 @@ def page(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    """What runs the blocks, with a service of which only the address is seen."""
+    """The runner of the blocks, with a service that needs no more than an address."""
     found = Pages("http://127.0.0.1:4711", tmp_path_factory)
     yield found
     found.close()
 
 
 def block(body: str, language: str = "bash", comment: str = "") -> Block:
-    """A block of a page that is nowhere."""
+    """A block of a page that does not exist."""
     return Block(Path("/page.md"), 1, language, body, comment)
 
 
@@ -142,7 +142,7 @@ echo it is over; exit 3
 
 
 def runs(pid: int) -> bool:
-    """Say whether a process is there, and not only waiting to be reaped by whoever adopted it."""
+    """Return whether a process is running, and not just waiting to be reaped by its new parent."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):

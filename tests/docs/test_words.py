@@ -1,7 +1,7 @@
-"""The words of the project: one term for each thing, and none of the turns of phrase that strangers stumble over.
+"""The words of the project: one term for each thing, and none of the phrases that strangers stumble over.
 
-`docs/glossary.md` decides about terms. What is read: the Markdown files, and in Python the docstrings, comments and
-strings that hold a sentence.
+`docs/glossary.md` decides about terms. The tests read the Markdown files, and in Python the docstrings, comments and
+strings that contain a sentence.
 """
 
 import ast
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 GLOSSARY = ROOT / "docs" / "glossary.md"
 SELF = Path(__file__).relative_to(ROOT).as_posix()
 WITHOUT_WORDS = ("tests/cases/", "CHANGELOG.md", "verifier_service/api/static/swagger-ui", "docs/glossary.md", SELF)
-"""Data, what was said at a time, other people's files, and the two that have to name what is not said."""
+"""Data, history, other people's files, and the two files that have to name the refused words."""
 ODD = {
     r"\bmaths\b": "math",
     r"(?<!\b[Tt]here )\bis no (?!longer|more|better|worse|less|different|need)\w+": "is not a ...",
@@ -34,7 +34,7 @@ ODD = {
     r"\bof (its|their|his) own accord\b": "by itself",
     r"\bmakes? of it\b": "does with it",
 }
-"""Regular expressions of what is not written, and what is written in its place."""
+"""Regular expressions of refused phrases, with what to write instead."""
 BRITISH = {
     r"\b[Nn]eighbour": "neighbor",
     r"\b[Bb]ehaviour": "behavior",

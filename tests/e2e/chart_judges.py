@@ -1,4 +1,4 @@
-"""Print the program with which `helm test` judges something, for a service in the same container."""
+"""Print the program that `helm test` runs, changed for a service in the same container."""
 
 from pathlib import Path
 

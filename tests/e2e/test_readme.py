@@ -28,7 +28,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 def test_the_first_command_waits_for_a_service_that_does_not_listen_yet(url: str) -> None:
-    """Docker's proxy takes a connection before the service listens, and hangs up: no refusal, and no answer."""
+    """Docker's proxy accepts connections before the service listens, and hangs up without an answer."""
     _, _, service = url.partition("//")
     with _Proxy(service, hangs_up=2) as proxy:
         words = [word.replace(DOCUMENTED_URL, proxy.url) for word in COMMANDS[0]]
@@ -40,7 +40,7 @@ def test_the_first_command_waits_for_a_service_that_does_not_listen_yet(url: str
 
 
 class _Proxy:
-    """Takes connections, hangs up on the first of them, and hands the others on to a service."""
+    """Accepts connections, hangs up on the first one, and forwards the others to a service."""
 
     def __init__(self, service: str, hangs_up: int) -> None:
         host, _, port = service.partition(":")

@@ -1,4 +1,4 @@
-"""The rewards for other trainers, called as those call them, against a real verifier."""
+"""The rewards for other trainers, called as those trainers do, with a real verifier."""
 
 import asyncio
 import importlib.util
@@ -76,7 +76,7 @@ def test_verl(load: Load) -> None:
 
     results = asyncio.run(together())
     assert [one["score"] for one in results] == [1.0, 0.0, 1.0, 1.0]
-    assert len({tuple(one) for one in results}) == 1  # verl looks up the keys of the first in all
+    assert len({tuple(one) for one in results}) == 1  # verl looks up the keys of the first result in all results
     with pytest.raises(RuntimeError, match="cobol"):
         asyncio.run(compute_score("set", "", BROKEN))
 
@@ -106,7 +106,7 @@ def test_areal(load: Load) -> None:
 
 
 def test_rllm(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its package is not here: the three fields of its RewardOutput are."""
+    """Its package is not installed here, so the test has the three fields of its RewardOutput."""
     stand_in = ModuleType("rllm.rewards")
     stand_in.__dict__["RewardOutput"] = lambda reward, is_correct, metadata: (reward, is_correct, metadata)
     monkeypatch.setitem(sys.modules, "rllm", ModuleType("rllm"))
@@ -117,7 +117,7 @@ def test_rllm(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_skyrl(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its package is not here: a base class and the four fields of its answer are."""
+    """Its package is not installed here, so the test has a base class and the four fields of its answer."""
     stand_in = ModuleType("skyrl_gym.envs.base_text_env")
     stand_in.__dict__["BaseTextEnv"] = object
     stand_in.__dict__["BaseTextEnvStepOutput"] = lambda **fields: fields
@@ -129,7 +129,7 @@ def test_skyrl(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unsloth(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its package needs a GPU to be imported: what is tested is that its rows go with TRL's reward."""
+    """Its package cannot be imported without a GPU, so the test checks that its rows fit TRL's reward."""
     stand_in = ModuleType("unsloth")
     stand_in.__dict__["FastLanguageModel"] = object
     monkeypatch.setitem(sys.modules, "unsloth", stand_in)

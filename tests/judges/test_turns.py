@@ -42,7 +42,7 @@ async def test_a_turn_ends_when_it_has_lasted_its_time_and_others_wait() -> None
     turns.put_back(one, done=False)
     assert turns.next() is other
     async with asyncio.timeout(None) as timeout, turns.turn(other, timeout):
-        assert not turns.others_wait(other)  # the other one has had one turn more
+        assert not turns.others_wait(other)  # the other one has had one more turn
         await asyncio.sleep(0.2)
     assert not timeout.expired()
 

@@ -1,4 +1,4 @@
-"""The manual as `make docs` builds it, from the repository or from a copy of its pages that a test may break."""
+"""The manual as `make docs` builds it, from the repository or from a copy that a test can break."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ def build(source: Path, site: Path) -> subprocess.CompletedProcess[str]:
 
 
 def copy(folder: Path) -> Path:
-    """Return a copy of the repository with pages of its own."""
+    """Return a copy of the repository with its own pages."""
     for path in ROOT.iterdir():
         if path.name not in COPIED:
             (folder / path.name).symlink_to(path)

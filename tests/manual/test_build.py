@@ -1,4 +1,4 @@
-"""`make docs`: what breaks the build, what becomes of links, and that a built page asks no other host."""
+"""`make docs`: problems that break the build, rewritten links, and pages that load nothing from other hosts."""
 
 import re
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ $$
 
 
 class Page(HTMLParser):
-    """What a page loads, where its links lead, and its anchors."""
+    """The resources that a page loads, its links, and its anchors."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def pages(site: Path) -> dict[Path, Page]:
 
 @pytest.fixture(scope="module")
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the build says of a page with all that is broken."""
+    """The build's complaints about a page with every kind of mistake."""
     broken = copy(tmp_path_factory.mktemp("broken"))
     (broken / "docs" / "tutorial.md").write_text("# Broken\n\n" + "\n\nNext\n\n".join(BROKEN), encoding="utf-8")
     (broken / "docs" / "orphan.md").write_text("# Not in the nav\n", encoding="utf-8")
@@ -141,7 +141,7 @@ def test_pages_load_only_files_of_the_site_and_hold_no_inline_script_or_style(
 
 
 def test_links_lead_to_anchors_of_pages_or_to_well_formed_addresses(pages: dict[Path, Page]) -> None:
-    """Links that pages write in HTML too, which MkDocs does not look at."""
+    """This includes links in HTML, which MkDocs does not check."""
     for path, address in _links(pages):
         url = urlsplit(address)
         if url.scheme:

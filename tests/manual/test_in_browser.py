@@ -1,4 +1,4 @@
-"""The manual in a browser, served under its policy and opened from the disk, without another host."""
+"""The manual in a browser, served under its policy and opened from the disk, without any other host."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWi
 
 @pytest.fixture(scope="module")
 def served(site: Path) -> Iterator[str]:
-    """The address of a service that has it. Its lifespan does not run: the manual needs no sandbox."""
+    """The address of a service with the manual. Its lifespan does not run, because the manual needs no sandbox."""
     port = free_port()
     app = create_app(Settings(), manual_folder=site)
     server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan="off", log_level="error"))
@@ -40,7 +40,7 @@ def served(site: Path) -> Iterator[str]:
 
 
 class Reader:
-    """A tab that notes what it was refused and what it asked for."""
+    """A tab that records its requests and those that were refused."""
 
     def __init__(self, browser: Browser, width: int = 1400, scheme: Scheme = "light") -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)

@@ -1,4 +1,4 @@
-"""The generated pages of the manual: they are those of the code, and leave nothing out."""
+"""The generated pages of the manual are up to date with the code, and complete."""
 
 import re
 import typing
@@ -81,7 +81,7 @@ def test_every_field_has_a_description(model: type[BaseModel]) -> None:
 
 @pytest.mark.parametrize("model", UNITS, ids=lambda one: one.__name__)
 def test_every_number_has_a_unit_or_is_a_plain_number(model: type[BaseModel]) -> None:
-    """A name that neither ends with a unit nor is in the table of units is a number of nobody knows what."""
+    """A reader cannot interpret a number whose name has no unit and is missing from the table of units."""
     known = UNITS[model]
     without = [
         name
@@ -116,7 +116,7 @@ def test_every_label_of_a_metric_has_its_values() -> None:
 
 
 def test_every_metric_of_the_trainer_is_on_the_page() -> None:
-    """What the trainer logs is written as a text with a slash; what is within braces is a name on the page."""
+    """The trainer's metrics are strings with a slash in its code. Parts in braces are names on the page."""
     text = "".join(path.read_text(encoding="utf-8") for path in (DOCS.parent / "trainer").rglob("*.py"))
     logged = set(re.findall(r'log_metric\(\s*f?"([^"]+)"', text))
     logged |= {f"dynamic_sampling/{name}" for name in re.findall(r'^ {12}"(\w+)": ', _text_of("_report"), re.MULTILINE)}
@@ -172,7 +172,7 @@ def test_an_example_is_valid_and_whole(section: Section) -> None:
 
 
 class Sample(BaseModel):
-    """A model with a field of each type that the pages have words for."""
+    """A model with a field of each type that the pages can describe."""
 
     at_once: int = 3
     share: float | None = None

@@ -13,7 +13,7 @@ from verifier_service.settings import Settings
 
 
 def client_of(folder: Path) -> TestClient:
-    """Return a client of a service that asks for a key and has its manual in this folder."""
+    """Return a client of a service that requires a key and has its manual in this folder."""
     app = create_app(Settings(api_key=SecretStr("k" * 40)), manual_folder=folder)
     return TestClient(app, base_url="http://localhost", follow_redirects=False)
 

@@ -1,4 +1,4 @@
-"""What an operator sees of a real service: every line and number here comes from one that was really troubled."""
+"""What an operator sees of a real service: every line and number here comes from a real disturbance."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def code(completion: str = "def f(x): return x", **fields: Any) -> dict[str, Any
 
 
 class Watched:
-    """A service with what it says and counts."""
+    """A service with its log and its metrics."""
 
     def __init__(self, folder: Path, **env: str) -> None:
         self.log = folder / "log"
@@ -52,7 +52,7 @@ class Watched:
         return answer.json()["results"]
 
     def count(self, name: str, **labels: str) -> float:
-        """The sum of all series of this name that have these labels."""
+        """Return the sum of all series with this name and these labels."""
         total = 0.0
         for series, value in re.findall(rf"^{name}(\{{.*\}})? (\S+)$", self.http.get("/metrics").text, re.MULTILINE):
             if all(f'{label}="{wanted}"' in series for label, wanted in labels.items()):
@@ -69,7 +69,7 @@ class Watched:
             time.sleep(0.1)
 
     def children(self) -> list[int]:
-        """The processes below the service, as far down as they go."""
+        """Return all descendants of the service's process."""
         listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
         parents = {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
         found = [self.process.pid]
@@ -106,7 +106,7 @@ QUOTING = [
 
 
 def trouble(service: Watched) -> None:
-    """Have everything quoted that might be, in results and in errors."""
+    """Provoke every message that could quote a submission, in results and in errors."""
     for _ in range(2):
         answer = service.http.post("/v1/verify", json={"submissions": QUOTING})
         assert answer.status_code == 200
@@ -295,7 +295,7 @@ def _destroyed(service: Watched, cause: str) -> float:
 
 
 def _end_all_boxes(service: Watched) -> None:
-    """End the boxes of this service from outside, whatever they run in."""
+    """End the boxes of this service from outside, with any runner."""
     if service.http.get("/v1/info").json()["runner"] == "docker":
         label = f"label=grpo-verifier.owner={_owner(service.process.pid)}"
         boxes = subprocess.run(["docker", "ps", "-q", "--filter", label], capture_output=True, text=True, check=True)
@@ -336,7 +336,7 @@ def _workers_died(service: Watched) -> float:
 
 
 def _math_workers(service: Watched) -> list[int]:
-    """The children of the fork server."""
+    """Return the children of the fork server."""
     servers = [pid for pid in service.children() if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(servers[0])], capture_output=True, text=True, check=True)
     return [int(pid) for pid in listed.stdout.split()]
@@ -366,7 +366,7 @@ def test_the_process_and_the_build_are_told(service: Watched) -> None:
 @pytest.mark.skipif(not hasattr(StoredQueue, "depth"), reason="the store does not tell how much it holds")
 def test_what_is_stored_and_not_done_is_counted_with_its_age(service: Watched) -> None:
     slow = code("import time\ntime.sleep(1)", limits={"wall_limit_s": 9})
-    service.http.post("/v1/submissions", json={"submissions": [slow] * 24})  # more than are in hand at once
+    service.http.post("/v1/submissions", json={"submissions": [slow] * 24})  # more than are in flight at once
     service.becomes(lambda: service.count("verifier_durable_submissions") > 0)
     service.becomes(lambda: service.count("verifier_durable_oldest_seconds") > 0)
     service.becomes(lambda: service.count("verifier_durable_submissions") == 0)

@@ -1,4 +1,4 @@
-"""A browser as people have it, and the page of a real service in it."""
+"""An ordinary browser with the page of a real service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Visit:
-    """A tab with the page, and what its console complained of."""
+    """A tab with the page, and the complaints on its console."""
 
     def __init__(self, profile: BrowserContext, url: str) -> None:
         self.url = url
@@ -31,23 +31,23 @@ class Visit:
         self.tab.close()
 
     def example(self, name: str) -> Visit:
-        """Take an example."""
+        """Choose an example."""
         self.tab.get_by_role("button", name=name, exact=True).click()
         return self
 
     def judge(self) -> str:
-        """Have judged what stands in the form, and return the verdict, or the status where there is none."""
+        """Judge the contents of the form, and return the verdict, or the status if there is none."""
         self.tab.keyboard.press("Control+Enter")
         banner = self.tab.locator("#result[aria-busy=false] .banner")
         banner.wait_for()
         return banner.get_attribute("data-verdict") or banner.get_attribute("data-status") or ""
 
     def result(self) -> str:
-        """Return what the result says, as it can be read."""
+        """Return the visible text of the result."""
         return self.tab.locator("#result").inner_text()
 
     def fills(self, form: dict[str, object]) -> Visit:
-        """Have a form stand there, by way of a link to it."""
+        """Fill the form through a link."""
         self.tab.evaluate(
             """async (form) => {
                 const { fitted } = await import(new URL("static/page/state.js", document.baseURI));

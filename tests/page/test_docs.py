@@ -1,4 +1,4 @@
-"""`/docs` in a browser: it is there without another host, and a path can be tried with what is filled in."""
+"""`/docs` in a browser: it loads without other hosts, and its prefilled requests work."""
 
 from __future__ import annotations
 

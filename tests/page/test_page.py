@@ -1,4 +1,4 @@
-"""The page as a person uses it: a browser, a real service, and what strangers may send through both."""
+"""The page as a person uses it: a browser, a real service, and hostile contents in both."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def test_a_link_holds_the_submission_and_sends_it_nowhere(visit: Visit) -> None:
     tab.goto("about:blank")
     tab.goto(link)
     expect(tab.locator("#call-0-expected")).to_have_value("[5, é]")
-    expect(tab.locator("#result")).to_contain_text("press Judge")  # it judges nothing by itself
+    expect(tab.locator("#result")).to_contain_text("press Judge")  # it never judges by itself
     assert not any("s=" in url.partition("#")[0] for url in visit.asked)
     tab.goto("about:blank")
     tab.goto(link[:-9])
@@ -280,7 +280,7 @@ def test_a_link_holds_the_submission_and_sends_it_nowhere(visit: Visit) -> None:
 
 
 def test_a_link_of_something_else_does_no_harm(visit: Visit) -> None:
-    """What is in it may be of any type; what does not fit is as in an empty form."""
+    """A link can contain values of any type. Those that do not fit are treated as in an empty form."""
     odd = {
         "kind": "evil",
         "completion": 7,
@@ -373,7 +373,7 @@ def test_light_and_dark_are_chosen_and_remembered(visit: Visit) -> None:
     assert dark != light
     tab.reload()
     assert tab.evaluate(back) == dark
-    tab.get_by_role("button", name="Theme: dark").click()  # back to the system's own
+    tab.get_by_role("button", name="Theme: dark").click()  # back to the system's own setting
 
 
 def test_all_that_can_be_used_has_a_name_and_shows_its_focus(visit: Visit) -> None:
@@ -391,7 +391,7 @@ def test_all_that_can_be_used_has_a_name_and_shows_its_focus(visit: Visit) -> No
 
 
 def test_the_page_works_behind_a_prefix(visit: Visit) -> None:
-    """As behind a proxy that serves it at /a/b/ and takes that away."""
+    """As behind a proxy that serves it at /a/b/ and removes this prefix."""
 
     def pass_on(route: Route) -> None:
         answer = route.fetch(url=route.request.url.replace("/a/b/", "/"))

@@ -21,7 +21,7 @@ LIMITS = Limits(time_limit_s=0.5, wall_limit_s=4.0, memory_limit_mb=128, output_
     params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in RUNNERS],
 )
 async def runner(request: pytest.FixtureRequest) -> AsyncIterator[Runner]:
-    """Each runner; one that cannot be used here is skipped with its reason, but in CI Docker must be there."""
+    """Each runner; one that cannot be used here is skipped with its reason, but CI must have Docker."""
     found = RUNNERS[request.param](Settings(), load_languages())
     problem = await found.available()
     if problem:

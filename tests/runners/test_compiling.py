@@ -1,4 +1,4 @@
-"""What a compiler says and makes is told, and what it made runs again without it."""
+"""A compiler's messages and files are reported, and its files run again without compiling."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -27,7 +27,7 @@ SUM = Run(stdin=b"4000000000 6000000000\n-1\n")
 
 @pytest.fixture(scope="session", params=COMPILED)
 async def box(request: pytest.FixtureRequest, runner: Runner) -> AsyncIterator[Box]:
-    """A box of each language that this runner has here."""
+    """A box for each language that this runner has here."""
     if request.param not in await runner.languages():
         pytest.skip(f"the {runner.name} runner has no {request.param} here")
     made = await runner.start_box(runner.known_languages[request.param])
@@ -42,7 +42,7 @@ async def facts_of(box: Box, source: bytes, *runs: Run, **more: Any) -> list[Fac
 
 
 def programs(box: Box, verdict: str) -> list[bytes]:
-    """Return the programs of the cases that earn this verdict."""
+    """Return the programs of the cases with this verdict."""
     return [path.read_bytes() for path in sorted((CASES / box.language.name / verdict).iterdir())]
 
 
@@ -96,7 +96,7 @@ async def test_compiled_programs_take_files_and_arguments_too(box: Box) -> None:
 
 @pytest.fixture(scope="session")
 async def shell(runner: Runner) -> AsyncIterator[Box]:
-    """A box in which the compiler is any command: that for C, with other orders."""
+    """A box for C in which any command can act as the compiler."""
     if "c" not in await runner.languages():
         pytest.skip(f"the {runner.name} runner has no C compiler here")
     made = await runner.start_box(runner.known_languages["c"])
@@ -105,7 +105,7 @@ async def shell(runner: Runner) -> AsyncIterator[Box]:
 
 
 async def compiled_by(box: Box, command: str, *runs: Run, **more: Any) -> list[Fact]:
-    """Take `command` for the compiler; the program that is run is what it made, `./made`."""
+    """Use `command` as the compiler, and run its result, `./made`."""
     toolchain = replace(box.language.toolchain, compile=("bash", "-c", command), run=("./made",))
     more.setdefault("keep_build", True)
     return await facts_of(box, b"", *runs, toolchain=toolchain, **more)
@@ -178,14 +178,14 @@ async def test_what_was_built_is_gone_with_its_job(shell: Box) -> None:
     assert fact.stdout.split() == [b".:", b"made", b"solution.c", b"/tmp:"]
 
 
-# What makes compilers fast in an image
+# Precompiled parts that make compilers fast in an image
 
 FIRST_INCLUDES = ("bits/stdc++.h", "iostream")
 EVERYTHING = b"#include <bits/stdc++.h>\n"
 
 
 async def told_by(box: Box, source: bytes, *options: str) -> CompileFacts:
-    """Return what the language's own compiler says with more options."""
+    """Return the output of the language's own compiler with additional options."""
     toolchain = replace(box.language.toolchain, compile=(*box.language.toolchain.compile, *options))
     fact, *_ = await facts_of(box, source, toolchain=toolchain)
     assert isinstance(fact, CompileFacts)
@@ -194,7 +194,7 @@ async def told_by(box: Box, source: bytes, *options: str) -> CompileFacts:
 
 @pytest.fixture(scope="session")
 async def cpp(runner: Runner) -> AsyncIterator[Box]:
-    """A box for C++ from an image of this project: other machines' compilers have nothing precompiled."""
+    """A box for C++ from an image of this project, because other compilers have nothing precompiled."""
     if runner.name != "docker" or "cpp" not in await runner.languages():
         pytest.skip(f"the {runner.name} runner has no image for C++ here")
     made = await runner.start_box(runner.known_languages["cpp"])

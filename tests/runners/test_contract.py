@@ -1,4 +1,4 @@
-"""What every runner must do, tried in real boxes: how programs run, limits, isolation, reset, the end of boxes."""
+"""The contract of every runner, tested in real boxes: running programs, limits, isolation, reset, the end of boxes."""
 
 # ruff: noqa: E501  # programs are data here, and easier to read on one line
 
@@ -42,7 +42,7 @@ def values(facts: list[TestFacts]) -> list[Any]:
 
 
 def nothing_left(fact: TestFacts) -> dict[str, Any]:
-    """What `LOOK_AROUND` must find in a clean box."""
+    """Return what `LOOK_AROUND` must find in a clean box."""
     return {
         "files": ["solution.py"],
         "tmp": [],
@@ -69,7 +69,7 @@ print(json.dumps({"files": listed("."), "tmp": listed("/tmp"), "shm": listed("/d
 
 
 async def assert_clean(bench: Bench) -> None:
-    """Claim that the next program finds nothing of the one before."""
+    """Check that the next program finds nothing of the previous one."""
     fact = await run(bench, LOOK_AROUND)
     assert json.loads(fact.stdout or b"{}") == nothing_left(fact)
 
@@ -174,7 +174,7 @@ async def test_side_files_and_arguments_reach_the_program_and_cannot_be_changed(
 
 
 async def is_by_uids(bench: Bench) -> bool:
-    """Tell whether programs get uids of their own here, and not namespaces."""
+    """Return whether programs are isolated by their own uids here, and not by namespaces."""
     fact = await run(bench, "import os; print(os.getpid())")
     return int(fact.stdout) != 2
 
@@ -494,7 +494,7 @@ async def test_the_time_limit_is_that_of_one_test(bench: Bench) -> None:
 
 
 async def test_a_program_sees_its_tests_only_where_it_can_lose_by_it(bench: Bench) -> None:
-    """Across the wall the marker is nowhere, so the test passes; in plain Python it is, so the test fails there."""
+    """Across the wall the marker does not exist, so the test passes; in plain Python it does, so the test fails."""
     source = """
 import os
 def add(a, b):
@@ -589,7 +589,7 @@ async def test_a_box_that_dies_under_a_job_raises(bench: Bench) -> None:
 
 async def test_a_process_that_cannot_be_confined_is_our_failure_and_not_the_programs(bench: Bench) -> None:
     box = await bench.runner.start_box(bench.languages["python"])
-    job = bench.job("print(1)", limits=replace(LIMITS, memory_limit_mb=1 << 70))  # no kernel takes such a limit
+    job = bench.job("print(1)", limits=replace(LIMITS, memory_limit_mb=1 << 70))  # no kernel accepts such a limit
     with pytest.raises(BoxDied, match="confined"):
         [fact async for fact in box.run(job)]
     assert not box.healthy

@@ -1,4 +1,4 @@
-"""The Docker runner where this machine fails it."""
+"""The Docker runner on a machine that lacks resources."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Boxes on two Docker daemons, of which the second hangs, comes back and ends."""
+"""Boxes on two Docker daemons. The second one hangs, comes back and ends."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ class Daemon:
 
     @property
     def boxes(self) -> int:
-        """How many boxes it has."""
+        """The number of its boxes."""
         return len(self.client.containers.list(filters={"label": OWNER_LABEL}, ignore_removed=True))
 
 
@@ -85,7 +85,7 @@ def second(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 
 def submissions(count: int, seconds: float, batch: str) -> list[CodeSubmission]:
-    """Return right programs that each take some seconds, and are in no cache."""
+    """Return right programs that take a few seconds each and are in no cache."""
     return [
         submission(
             f"import time\ndef f(x):\n    time.sleep({seconds})\n    return x + {n}  # {batch}",

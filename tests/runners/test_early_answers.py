@@ -1,4 +1,4 @@
-"""An answer leaves before the reset, and no job begins before that is proved, however soon it was sent."""
+"""An answer leaves before the reset, but no job begins before the reset is proved, however early it was sent."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Nothing escapes its limit, and nothing that a program moved is there for the next one, tried in real boxes."""
+"""No program escapes its limits or leaves a trace for the next one, tested in real boxes."""
 
 # ruff: noqa: E501  # programs are data here, and easier to read on one line
 

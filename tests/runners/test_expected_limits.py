@@ -1,4 +1,4 @@
-"""What people expect of limits: a stack as large as the memory, many threads, room that is reserved and never touched."""
+"""Limits as people expect them: a stack as large as the memory, many threads, and reserved memory that is never touched."""
 
 # ruff: noqa: E501  # programs are data here, and easier to read on one line
 

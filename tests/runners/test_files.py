@@ -1,4 +1,4 @@
-"""Files of a run: placed before, fetched afterwards, and nothing else is touched; on every runner that works here."""
+"""Files of a run are placed before and fetched afterwards, without touching anything else, with every runner."""
 
 # ruff: noqa: E501  # programs are data here, and easier to read on one line
 
@@ -16,7 +16,7 @@ from verifier_service.errors import ReferenceUnusable
 
 
 async def results(bench: Bench, source: str, *runs: Run, **more: Any) -> list[TestFacts]:
-    """Run a program, once for each of `runs`, and return what was seen."""
+    """Run a program once for each of `runs`, and return the facts."""
     more.setdefault("limits", PATIENT)
     facts = await bench.facts(source, runs=runs, **more)
     return [fact for fact in facts if isinstance(fact, TestFacts)]
@@ -196,7 +196,7 @@ async def test_a_program_cannot_change_itself_between_two_runs(bench: Bench) -> 
     ]
 
 
-# What is told
+# Reports
 
 
 async def test_the_whole_stderr_is_told_if_the_job_asks_for_it(bench: Bench) -> None:

@@ -1,6 +1,6 @@
-"""gVisor's kernel between programs and the machine's, where the Docker daemon has the runtime `runsc`.
+"""gVisor's kernel between programs and the machine's kernel, if the Docker daemon has the runtime `runsc`.
 
-The service gets ready only where that runtime starts threads: docs/how-to/gvisor.md says with which options.
+The service only becomes ready if that runtime starts threads: docs/how-to/gvisor.md has the options.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ SMALL = {"time_limit_s": 1.0, "wall_limit_s": 20.0, "memory_limit_mb": 128, "out
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of a service with one box, which is ready when the known submissions of every kind have passed."""
+    """A client of a service with one box. It is ready after the known submissions of every kind have passed."""
     try:
         if "runsc" not in docker.from_env().info()["Runtimes"]:
             pytest.skip("the Docker daemon has no runtime `runsc`")
@@ -34,7 +34,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 def told(client: httpx.Client, *submissions: dict[str, Any]) -> list[str]:
-    """Return the verdicts, in order, each with its message where it is nobody's."""
+    """Return the verdicts in order; for a judge_error, with its message."""
     body = {"submissions": [{"kind": "code", "limits": SMALL, **one} for one in submissions], "deadline_s": 500}
     results = client.post("/v1/verify", json=body).json()["results"]
     return [one["message"] if one["verdict"] == "judge_error" else one["verdict"] for one in results]

@@ -1,4 +1,4 @@
-"""What Python programs may import: exactly what `sandboxes/python/requirements.txt` says, whatever the runner."""
+"""Python programs can import exactly the packages of `sandboxes/python/requirements.txt`, with every runner."""
 
 # ruff: noqa: E501  # programs are data here, and easier to read on one line
 
@@ -65,7 +65,7 @@ async def test_the_libraries_work_under_the_default_limits(bench: Bench, source:
 
 @pytest.mark.bubblewrap
 async def test_where_nothing_was_prepared_programs_have_the_standard_library_alone() -> None:
-    """Not what happens to be installed there, and no tests that need pytest."""
+    """They do not get what happens to be installed, and tests that need pytest are refused."""
     runner = BubblewrapRunner(Settings(libraries="none"), load_languages())
     if problem := await runner.available():
         pytest.skip(problem)

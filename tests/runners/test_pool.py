@@ -1,4 +1,4 @@
-"""The pool lends real boxes: never too many, in order, clean ones only, and leaves nothing."""
+"""The pool lends real boxes: never too many, in order, only clean ones, and it leaves nothing behind."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -148,7 +148,7 @@ async def test_a_box_that_comes_when_its_place_is_taken_makes_another_one_go(
     async with lend(pool, PYTHON) as first, lend(pool, PYTHON) as second:
         monkeypatch.setattr(pool.runner, "start_box", held_back)
         await run(first, "import socket; socket.socket().connect_ex(('127.0.0.1', 1))")
-    async with lend(pool, replace(PYTHON, name="other")):  # in the place of the one that is on its way
+    async with lend(pool, replace(PYTHON, name="other")):  # in place of the one that is starting
         may_come.set()
         async with asyncio.timeout(60):
             while len(came) < 2 or sum(box.healthy for box in (first, second, *came)) > 2:
@@ -202,7 +202,7 @@ async def test_a_start_that_nobody_waits_for_gives_its_uids_back() -> None:
     runner = DockerRunner(Settings(), load_languages())
     if (problem := await runner.available()) is not None:
         pytest.skip(problem)
-    for wait_s in (0.0, 0.05, 0.3):  # before the container is there, and while it is being made
+    for wait_s in (0.0, 0.05, 0.3):  # before the container exists, and while it is created
         start = asyncio.create_task(runner.start_box(PYTHON))
         await asyncio.sleep(wait_s)
         start.cancel()

@@ -1,7 +1,6 @@
 """A program that is forked from the warm interpreter does what `python3 solution.py` does, in the same box.
 
-Every program here runs both ways, and what it writes and how it ends must be the same: there is no expectation that
-could be wrong.
+Every program here runs both ways, and its output and its end must be the same. So no expectation can be wrong.
 """
 
 # ruff: noqa: E501  # programs are data here, and easier to read on one line
@@ -107,13 +106,13 @@ PROGRAMS = {**ENDS, **MAIN}
 
 
 async def outcome(bench: Bench, source: str, *run: str) -> tuple[object, int, int, str, str]:
-    """Run the source, by the program `run` if it is named; return all that can be seen of it."""
+    """Run the source, with the command `run` if there is one, and return everything observable."""
     box = await bench.get()
     job = bench.job(source, runs=(Run(stdin=b"a\rb\r\nc\xff\n"),), limits=PATIENT)
     job = replace(job, toolchain=replace(job.toolchain, run=run))
     (fact,) = [fact async for fact in box.run(job)]
     assert isinstance(fact, TestFacts)
-    passing = re.compile(r"(?<=0x)[0-9a-f]{8,}|^ +[~^]+\n", re.MULTILINE)  # addresses, and what points into a line
+    passing = re.compile(r"(?<=0x)[0-9a-f]{8,}|^ +[~^]+\n", re.MULTILINE)  # addresses, and markers below a line
     stdout, message = (passing.sub("", text) for text in (fact.stdout.decode("utf-8", "replace"), fact.message))
     return fact.end, fact.exit_code, fact.signal, stdout, message
 

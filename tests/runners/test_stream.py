@@ -1,4 +1,4 @@
-"""What a service makes of a box that says what no box of ours would say."""
+"""How a service handles a box that sends messages that none of our boxes would send."""
 
 import asyncio
 import socket
@@ -47,7 +47,7 @@ class Peer:
 
 @asynccontextmanager
 async def peer_and_box() -> AsyncIterator[tuple[Peer, StreamBox]]:
-    """Give a box and who plays its inside."""
+    """Yield a box, and the peer that plays its inside."""
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setblocking(False)

@@ -1,4 +1,4 @@
-"""Whose turn it is to borrow a box: each request has its share, however much the others ask for."""
+"""Turns for borrowing a box: each request gets its share, however much the others want."""
 
 import asyncio
 
@@ -57,7 +57,7 @@ async def test_a_turn_that_ends_while_others_are_being_cancelled_goes_to_one_who
     given_up = [asyncio.create_task(take(turns, share, "never", served)) for _ in range(5)]
     waits = asyncio.create_task(take(turns, share, "waits", served))
     await asyncio.sleep(0)
-    for task in (*holding, *given_up):  # whoever holds a turn hears of it first, and hands it on
+    for task in (*holding, *given_up):  # the holder of a turn is notified first, and passes it on
         task.cancel()
     outcomes = await asyncio.gather(*holding, *given_up, return_exceptions=True)
     assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)

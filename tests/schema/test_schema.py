@@ -1,4 +1,4 @@
-"""The wire types: what they refuse, what they ignore, and that tables and literals say the same."""
+"""The wire types: what they refuse, what they ignore, and that tables and literals agree."""
 
 import typing
 from typing import Any

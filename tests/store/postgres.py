@@ -1,4 +1,4 @@
-"""A real PostgreSQL from the machine's packages, in a folder of its own, started and ended by the tests."""
+"""A real PostgreSQL from the machine's packages, in its own folder, started and stopped by the tests."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ OWNER = "postgres"
 
 
 def programs() -> Path | None:
-    """Return the folder of the newest PostgreSQL that is installed."""
+    """Return the folder of the newest installed PostgreSQL."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if found:
         return found[-1]
@@ -27,7 +27,7 @@ def programs() -> Path | None:
 
 
 class PostgresServer:
-    """A server on a port of the loopback address; whoever connects is trusted."""
+    """A server on a port of the loopback address that trusts every connection."""
 
     def __init__(self, bin_folder: Path, folder: Path) -> None:
         self._bin = bin_folder
@@ -52,11 +52,11 @@ class PostgresServer:
         self._run("pg_ctl", "-D", str(self._data), "-l", str(self._folder / "log"), "-w", "-o", options, "start")
 
     def stop(self, mode: str = "immediate") -> None:
-        """End it; `immediate` is as a crash."""
+        """Stop it; `immediate` resembles a crash."""
         self._run("pg_ctl", "-D", str(self._data), "-m", mode, "-w", "stop")
 
     def sql(self, statement: str) -> list[tuple[object, ...]]:
-        """Run a statement beside the services."""
+        """Run a statement alongside the services."""
         import psycopg
 
         with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
@@ -66,7 +66,7 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
-    """Run a server for as long as the block lasts."""
+    """Run a server during the block."""
     bin_folder = programs()
     if bin_folder is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
@@ -81,7 +81,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 class Relay:
-    """A network that can be lost: from then on connections stay open, and nothing comes through them."""
+    """A network that can fail: from then on, connections stay open but carry nothing."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -91,20 +91,20 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def lose(self) -> None:
-        """Let nothing through any more."""
+        """Block all traffic from now on."""
         self._is_there.clear()
 
     def find(self) -> None:
-        """Let new connections through; those of before are as lost as they were."""
+        """Let new connections through; the earlier ones stay lost."""
         self._open = set()
         self._is_there.set()
 
     def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection from now on."""
+        """Carry one connection."""
         self._tasks.add(asyncio.create_task(self._carry_both(reader, writer)))
 
     async def close(self) -> None:
-        """End all of them."""
+        """Close all connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -127,7 +127,7 @@ class Relay:
 
 @asynccontextmanager
 async def relay_to(port: int) -> AsyncIterator[tuple[Relay, int]]:
-    """Run a relay in front of a port; yields it and its own port."""
+    """Run a relay in front of a port; yield it and its own port."""
     relay = Relay(port)
     server = await asyncio.start_server(relay.take, "127.0.0.1", 0)
     try:

@@ -1,6 +1,6 @@
-"""A queue in this process, with a judge that does what the completion says. Run as a program it is a service that dies.
+"""A queue in this process, whose judge does what the completion says. As a program, it is a service that dies.
 
-python -m tests.store.scripted STATE_DIR     judges what is stored there, until nothing is left
+python -m tests.store.scripted STATE_DIR     judges the submissions stored there until none is left
 """
 
 import asyncio
@@ -28,15 +28,15 @@ from verifier_service.store.suites import SuiteStore
 
 OURS = Request(ANYBODY)
 CANARIES = ("left", "right")
-"""The words that have canaries; the others are taken to be well."""
+"""The words with canaries; all others count as healthy."""
 
 
 class ScriptedJudge:
-    """Judges as the first word of the completion says: ok, sleep S, unavailable N, refuse, broken, die, left, right."""
+    """Judges by the first word of the completion: ok, sleep S, unavailable N, refuse, broken, die, left, right."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        """What its results have for a message."""
+        """The message of its results."""
         self.judged: Counter[str] = Counter()
         self.cancelled: list[str] = []
         self.at_once = 0
@@ -95,12 +95,12 @@ class ScriptedJudge:
 
 
 def asked(completion: str) -> MathSubmission:
-    """Return what says how it is to be judged."""
+    """Return a submission that is judged as its completion says."""
     return MathSubmission(kind="math", id=completion[:200], completion=completion, reference="1")
 
 
 def word_of(item: Item) -> str:
-    """Return the first word, which tells how an item is judged; each has a canary of its own, if any."""
+    """Return the first word, which says how to judge an item. Each word has its own canary, if any."""
     return item.completion.partition(" ")[0].strip("\0") if isinstance(item, MathSubmission) else ""
 
 
@@ -110,7 +110,7 @@ def _canary(word: str) -> Canary:
 
 
 class Queue:
-    """A queue that runs, its judge, and what tests do with them."""
+    """A running queue, its judge, and the actions of tests."""
 
     def __init__(self, settings: Settings) -> None:
         self.judge = ScriptedJudge(settings.state_dir.name)
@@ -126,18 +126,18 @@ class Queue:
         return (await self.stored.add(Batch(items, deadline_s), request))[0].ids
 
     def counted(self, name: str, **labels: str) -> float:
-        """Return what the counters of this name come to, of those with these labels."""
+        """Return the sum of the counters with this name and these labels."""
         samples = [one for family in self._metrics.registry.collect() for one in family.samples if one.name == name]
         return sum(one.value for one in samples if labels.items() <= one.labels.items())
 
     async def get(self, submission_id: str, wait_s: float = 0.0) -> StoredSubmission:
-        """Return a submission, which must be there."""
+        """Return a submission, which must exist."""
         found = await self.stored.get(ANYBODY, submission_id, wait_s)
         assert found is not None
         return found
 
     async def finished(self, submission_id: str, patience_s: float = 60.0) -> StoredSubmission:
-        """Return a submission when it is finished."""
+        """Wait until a submission is finished, and return it."""
         found = await self.get(submission_id, patience_s)
         assert found.finished_at is not None, found
         return found
@@ -145,7 +145,7 @@ class Queue:
 
 @asynccontextmanager
 async def running(state_dir: Path, ill: Collection[str] = (), **settings: Any) -> AsyncIterator[Queue]:
-    """Run a queue on this folder; words that are `ill` cannot be judged at first."""
+    """Run a queue on this folder; the `ill` words cannot be judged at first."""
     given = {"state_dir": state_dir, "boxes": 1, "math_workers": 2} | settings
     queue = Queue(Settings(**given))
     queue.judge.ill.update(ill)
@@ -158,7 +158,7 @@ async def running(state_dir: Path, ill: Collection[str] = (), **settings: Any) -
 
 
 async def judge_all(state_dir: Path) -> None:
-    """Judge until nothing is open."""
+    """Judge until nothing is pending."""
     async with running(state_dir) as queue:
         while any((await queue.stored.depth()).by_state.values()):
             await asyncio.sleep(0.05)

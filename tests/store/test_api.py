@@ -198,7 +198,7 @@ async def test_a_client_sees_its_own_and_no_others(tmp_path: Path) -> None:
         (hers,) = await queue.add("ok", request=Request(alice, **same))
         (his,) = await queue.add("ok", request=Request(bob, **same))
         (nobodys,) = await queue.add("ok")
-        assert await queue.stored.get(bob, nobodys) is not None  # stored while there were no keys
+        assert await queue.stored.get(bob, nobodys) is not None  # stored before there were keys
         assert hers != his
         seen = await queue.stored.get(alice, hers)
         assert seen is not None

@@ -1,4 +1,4 @@
-"""Durable submissions survive the service that took them."""
+"""Durable submissions survive the service that accepted them."""
 
 import hashlib
 import time

@@ -1,4 +1,4 @@
-"""Whatever happens to the database, nothing that was accepted is lost, and all goes on by itself afterwards."""
+"""Whatever happens to the database, no accepted submission is lost, and the service recovers by itself."""
 
 import asyncio
 import os
@@ -57,7 +57,7 @@ async def test_a_full_disk_refuses_what_is_new_keeps_what_is_old_and_is_survived
         filler = fill(small_disk)
         with pytest.raises(NoRoom, match="database or disk is full"):
             await queue.add(*(["x" * 100_000] * 10))
-        await asyncio.sleep(2.5)  # what was in hand is judged meanwhile, and cannot be stored
+        await asyncio.sleep(2.5)  # submissions in flight are judged meanwhile, but cannot be stored
         assert queue.stored.trouble() is not None
         assert "full" in queue.stored.trouble().__str__()
         assert (await queue.get(old[0])).state is StoredState.DONE
@@ -166,7 +166,7 @@ async def test_damaged_pages_cost_what_lies_there_and_are_no_server_error(tmp_pa
 
 
 def break_rows(tmp_path: Path, serials: Sequence[int], when: str) -> None:
-    """Have the database refuse results of these rows, as it refuses what breaks a constraint."""
+    """Make the database refuse results of these rows, as it does when a constraint is violated."""
     with sqlite3.connect(tmp_path / NAME) as file:
         file.execute(
             f"CREATE TRIGGER refuse BEFORE INSERT ON results WHEN NEW.serial IN ({','.join(map(str, serials))}) "
@@ -204,9 +204,9 @@ async def test_a_row_of_which_nothing_can_be_stored_holds_up_nothing(
         again, last = await queue.add("unavailable 1", "ok 2")
         for one in (again, last):
             assert (await queue.finished(one)).state is StoredState.DONE
-        while queue.judge.judged["ok"] < 2:  # its lease has ended, and it was judged once more
+        while queue.judge.judged["ok"] < 2:  # its lease has expired, and it was judged again
             await asyncio.sleep(0.05)
-        await asyncio.sleep(3.5)  # the deadline of the second has passed, and it cannot be told
+        await asyncio.sleep(3.5)  # the second one's deadline passes, but cannot be recorded
         (due,) = await queue.add("sleep 60", deadline_s=0.3)
         assert "deadline" in str((await queue.finished(due)).result)
         assert [(await queue.get(one)).result for one in (refused, late)] == [None, None]
@@ -282,7 +282,7 @@ async def test_a_short_absence_of_the_database_is_held_against_no_row(
         worker_of._outcomes += [Done(worker_of._in_hand[n].row, "{}") for n in range(1, 5)]
         monkeypatch.setattr(claims, "store", store)
         trouble = engine.DatabaseTrouble("one of them is refused")
-        await worker_of._store_each(worker_of._outcomes[:2], trouble)  # the first is refused, and once more stored
+        await worker_of._store_each(worker_of._outcomes[:2], trouble)  # the first is refused, and stored again
         with pytest.raises(engine.DatabaseTrouble, match="it is away"):
             await worker_of._store_each(worker_of._outcomes[:2], trouble)
         assert [one.row.serial for one in worker_of._outcomes] == [4]

@@ -1,4 +1,4 @@
-"""The file of the first services is taken over with its rows, and gives its room back from then on."""
+"""The file of the first services is migrated with its rows, and releases disk space from then on."""
 
 import asyncio
 import json
@@ -94,7 +94,7 @@ async def test_rows_that_name_no_canary_yet_are_judged(tmp_path: Path) -> None:
         )
     file.close()
     async with running(tmp_path, ill=["right"]) as queue:
-        while not (await queue.get(one)).attempts:  # it is taken, and does not wait in its place
+        while not (await queue.get(one)).attempts:  # it is tried, instead of waiting in the queue
             await asyncio.sleep(0.02)
         queue.judge.ill.clear()
         assert (await queue.finished(one)).state is StoredState.DONE

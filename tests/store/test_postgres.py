@@ -37,7 +37,7 @@ def server() -> Iterator[PostgresServer]:
 
 @pytest.fixture
 def database(server: PostgresServer) -> Iterator[str]:
-    """The URL of a database that nobody has used."""
+    """The URL of an unused database."""
     name = f"db_{time.monotonic_ns()}"
     server.sql(f"CREATE DATABASE {name}")
     yield server.url.removesuffix("postgres") + name
@@ -79,7 +79,7 @@ async def test_two_services_share_the_work_and_judge_nothing_twice(tmp_path: Pat
         for one in ids:
             assert (await b.finished(one)).state is StoredState.DONE
         assert set((a.judge.judged + b.judge.judged).values()) == {1}
-        assert min(a.judge.judged.total(), b.judge.judged.total()) >= 10  # how evenly is the machine's business
+        assert min(a.judge.judged.total(), b.judge.judged.total()) >= 10  # how evenly depends on the machine
 
 
 async def test_what_a_service_lacks_it_leaves_to_the_others(tmp_path: Path, database: str) -> None:
@@ -122,7 +122,7 @@ async def test_who_is_silent_loses_its_lease_and_its_late_result_is_dropped(tmp_
         (one,) = await a.add("sleep 5")
         while (await a.get(one)).state is not StoredState.RUNNING:
             await asyncio.sleep(0.02)
-        for duty in a.stored._worker.duties[2:]:  # it renews nothing any more, and does not hear that it lost
+        for duty in a.stored._worker.duties[2:]:  # it renews no lease anymore, and is not notified that it lost them
             await duty.stop()
         async with running(tmp_path / "b", **shared(database, lease_s=1)) as b:
             found = await b.finished(one)
@@ -217,7 +217,7 @@ async def test_services_that_start_together_migrate_once(tmp_path: Path, databas
 def test_a_service_that_is_killed_loses_nothing_and_nothing_is_judged_twice(
     tmp_path: Path, server: PostgresServer, database: str
 ) -> None:
-    """Two real services on one real PostgreSQL; one is killed with work in hand, twice, and comes back once."""
+    """Two real services on one real PostgreSQL. One is killed twice with work in flight, and restarted once."""
     services = []
     for name in "ab":
         (tmp_path / name).mkdir()
@@ -255,11 +255,11 @@ def test_a_service_that_is_killed_loses_nothing_and_nothing_is_judged_twice(
     rows = ServerView(server, name)
     assert rows.count("results") == rows.count("submissions") == len(accepted)
     assert rows.count("payloads") == 0
-    assert rows.count("attempts") > 0  # something was in hand when it was killed
+    assert rows.count("attempts") > 0  # something was in flight when it was killed
 
 
 class ServerView:
-    """What lies in a database, seen beside the services."""
+    """The contents of a database, read alongside the services."""
 
     def __init__(self, server: PostgresServer, name: str) -> None:
         self._url = server.url.replace("+psycopg", "").removesuffix("postgres") + name

@@ -1,4 +1,4 @@
-"""What is stored is judged, each by itself; our failures are tried again, and what nobody can judge is set aside."""
+"""Stored submissions are judged one by one. Our failures are retried, and rows that cannot be judged are set aside."""
 
 import asyncio
 import sqlite3
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait less between attempts than a service does."""
+    """Wait less between attempts than a service."""
     monkeypatch.setattr(worker, "FIRST_RETRY_S", 0.1)
     monkeypatch.setattr(worker, "SWEEP_S", 0.1)
 
@@ -155,7 +155,7 @@ async def test_a_row_that_cannot_be_read_is_set_aside_beside_its_neighbours(tmp_
 
 async def test_what_services_die_under_is_set_aside_and_its_neighbours_are_judged(tmp_path: Path) -> None:
     async with running(tmp_path, math_workers=1) as queue:
-        await queue.add(*ALL_PLACES)  # what follows stays in line
+        await queue.add(*ALL_PLACES)  # the next ones stay in the queue
         ids = await queue.add("ok", "die", *(f"sleep 0.{n}" for n in range(3)))
     with sqlite3.connect(tmp_path / "submissions.sqlite") as file:
         file.execute("DELETE FROM payloads WHERE submission LIKE '%sleep 60%'")
@@ -178,7 +178,7 @@ async def test_what_services_die_under_is_set_aside_and_its_neighbours_are_judge
 
 
 async def test_cancelled_while_it_is_judged_it_is_judged_no_longer(tmp_path: Path) -> None:
-    async with running(tmp_path, math_workers=1, lease_s=3600) as queue:  # no renewal tells it of the cancellation
+    async with running(tmp_path, math_workers=1, lease_s=3600) as queue:  # no renewal notifies it of the cancellation
         running_one, other, *_ = await queue.add("sleep 61", "sleep 62", *ALL_PLACES[2:])
         waiting = (await queue.add("ok"))[0]
         while (await queue.get(other)).state is not StoredState.RUNNING:
@@ -213,7 +213,7 @@ async def test_who_ends_in_order_leaves_what_it_judged_as_if_it_had_not_begun(tm
 
 
 async def test_clients_share_the_places(tmp_path: Path) -> None:
-    """Two that came after a crowd are done long before the crowd is."""
+    """Two submissions that come after a crowd are done long before it."""
     async with running(tmp_path, math_workers=1) as queue:
         crowd = await queue.add(*(f"sleep 0.2{n}" for n in range(100, 200)), request=Request(Client("a crowd")))
         few = [await queue.add(f"sleep 0.2{name}", request=Request(Client(f"alone {name}"))) for name in range(2)]
@@ -237,7 +237,7 @@ async def test_a_client_may_have_so_many_in_hand(tmp_path: Path) -> None:
 
 
 async def test_who_fills_the_queue_shuts_nobody_out(tmp_path: Path) -> None:
-    """A client stores as much as there is room for, in requests at once; others have their share all the same."""
+    """A client fills all free places with simultaneous requests, but other clients still get their share."""
     async with running(tmp_path, math_workers=1, max_queued=40) as queue:
         crowd, alone, third = (Request(Client(name)) for name in ("a crowd", "alone", "third"))
         requests = (queue.add(*["sleep 60"] * 10, request=crowd) for _ in range(8))
@@ -281,7 +281,7 @@ async def test_who_waits_is_woken_and_looks_no_sooner(tmp_path: Path, monkeypatc
         batch_id = (await queue.get(ends)).batch_id
         waiting = asyncio.create_task(queue.stored.batch(ANYBODY, batch_id, 60))
         await queue.finished(ends)
-        await queue.stored.cancel(Which("", submission_id=cancelled))  # of the batch nothing is said
+        await queue.stored.cancel(Which("", submission_id=cancelled))  # nothing is reported about the batch
         async with asyncio.timeout(20):
             found = await waiting
         assert found is not None
@@ -300,7 +300,7 @@ async def test_above_what_may_wait_a_batch_is_refused_as_a_whole(tmp_path: Path)
 
 
 async def test_what_cannot_be_judged_now_takes_no_place_and_is_judged_when_it_can_be(tmp_path: Path) -> None:
-    """There are far more of them than places, and they came first: what comes after them is judged beside them."""
+    """There are far more of them than places, and they came first. Later submissions are judged all the same."""
     async with running(tmp_path, math_workers=1) as queue:
         queue.judge.ill = {"left"}
         ill = await queue.add(*(f"left {n}" for n in range(1, 40)))

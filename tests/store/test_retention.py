@@ -1,4 +1,4 @@
-"""Finished submissions are kept as long as the settings say, by age and by size, and their room is given back."""
+"""Finished submissions are kept within the limits on age and size, and their disk space is released."""
 
 import asyncio
 import sqlite3

@@ -28,7 +28,7 @@ SECRET = "whsec_" + base64.b64encode(KEY).decode()
 
 
 class Receiver:
-    """A real server that keeps what it is sent, and answers with the statuses it is given, then with 204."""
+    """A real server that keeps all requests, and answers with the given statuses, then with 204."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[dict[str, str], bytes]] = []
@@ -72,7 +72,7 @@ def settings(**more: Any) -> dict[str, Any]:
 
 
 async def called(queue: Queue, batch_id: str, client: Client = ANYBODY) -> StoredBatch:
-    """Return the batch when its callback was taken."""
+    """Wait until the callback of a batch was accepted, and return the batch."""
     batch: StoredBatch | None = None
     for _ in range(400):
         batch = await queue.stored.batch(client, batch_id)

@@ -64,7 +64,7 @@ def dr_grpo(lp: torch.Tensor, old: torch.Tensor, _: torch.Tensor, mask: torch.Te
 
 
 def dapo(lp: torch.Tensor, old: torch.Tensor, _: torch.Tensor, mask: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-    """Equation 8: all tokens of the batch alike, and a higher clip."""
+    """Equation 8: all tokens of the batch have the same weight, and the upper clip is higher."""
     return -(surrogate((lp - old).exp(), a, 0.2, 0.28) * mask).sum() / mask.sum()
 
 

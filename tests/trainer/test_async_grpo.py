@@ -211,7 +211,7 @@ def attention(
 def test_it_trains_on_what_a_server_wrote_and_the_verifier_judged(
     verifier_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two steps: rollouts over vLLM's protocol, rewards by the real verifier, a loss, and weights sent back."""
+    """Two steps: rollouts over vLLM's protocol, rewards from the real verifier, a loss, and weights sent back."""
     from trl.experimental.async_grpo import async_grpo_trainer as trls
 
     monkeypatch.setattr(trls, "get_peak_flops_per_device", lambda *_: None)  # it asks CUDA for the card's name

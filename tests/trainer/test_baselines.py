@@ -1,4 +1,4 @@
-"""Baselines with the same start, verifier and budget: what each spends, what is kept, and PPO's arithmetic."""
+"""Baselines with the same start, verifier and budget: spending, records, and PPO's arithmetic."""
 
 import json
 import math
@@ -62,7 +62,7 @@ def recipe(folder: Path, url: str, **changes: Any) -> Recipe:
 
 
 def test_every_method_spends_the_same_budget_from_the_same_start(verifier_url: str, tmp_path: Path) -> None:
-    """The short form: two batches each. Starts are equal, the points are at the same places, the picture is there."""
+    """The short form with two batches each: equal starts, points at the same budgets, and a picture."""
     small = recipe(tmp_path, verifier_url)
     kept = compare(small, list(METHODS), True, QUIET)
     assert [one["method"] for one in kept] == list(METHODS)
@@ -198,7 +198,7 @@ def test_rloo_writes_as_the_recipe_writes(verifier_url: str, tmp_path: Path) -> 
 def test_what_dynamic_sampling_drops_is_of_the_budget(
     verifier_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An untrained policy has every group judged in vain: a budget of two batches ends in the first step."""
+    """With an untrained policy, judging every group is in vain: a budget of two batches ends in the first step."""
     small = recipe(tmp_path, verifier_url, **QUICK, dynamic_sampling={"max_rounds": 4})
     with setting_of(small, tmp_path) as setting:
         asked, judged, steps = counted(setting, "grpo", monkeypatch)

@@ -1,4 +1,4 @@
-"""`check` finds what would spoil a run, in the data, the model's sizes, and the verifier."""
+"""`check` finds problems that would spoil a run: in the data, the model's sizes, and the verifier."""
 
 import json
 from pathlib import Path
@@ -163,7 +163,7 @@ def test_held_out_questions_that_are_trained_on_are_found_whatever_their_ids(tmp
 
 
 def test_two_problems_of_one_id_are_refused(tmp_path: Path) -> None:
-    """An evaluation would take the second for done, and a comparison would count one of them."""
+    """An evaluation would treat the second one as done, and a comparison would only count one of them."""
     recipe = parse_recipe(values(tmp_path, *[MATH_ROW | {"id": "a"}] * 2))
     place = f"{tmp_path / 'rows.jsonl'} [train]"
     assert problems(check(recipe, offline=True)) == [
@@ -265,7 +265,7 @@ def test_settings_that_spoil_a_run_without_an_error_are_said(
 
 @pytest.mark.parametrize(("every", "is_inside"), [(3, True), (4, False)])
 def test_an_evaluation_inside_a_generation_batch_is_a_problem(every: int, is_inside: bool, tmp_path: Path) -> None:
-    """A run that the verifier's absence stops there would be resumed with other prompts."""
+    """If a run stops there because the verifier is away, it would resume with other prompts."""
     changed = values(tmp_path, *[MATH_ROW] * 4, evaluation={"every_steps": every})
     grpo = changed["grpo"] | {"save_steps": 4, "steps_per_generation": 2}
     texts = [text for what, text in problems(check(parse_recipe(changed | {"grpo": grpo}), offline=True))]

@@ -23,7 +23,7 @@ ENOUGH, TOLERANCE = 0.3, 0.1
 
 
 def recipe(folder: Path, url: str, **options: Any) -> Recipe:
-    """One-digit sums, learnt in a few hundred steps; checked so seldom that the first check finds far too much."""
+    """One-digit sums, learned in a few hundred steps. The first check comes late, when accuracy is far too high."""
     return parse_recipe(
         {
             "name": "start",
@@ -75,7 +75,7 @@ def accuracy_of(small: Recipe, folder: Path) -> float:
 
 
 def test_what_a_check_finds_above_the_tolerance_is_taken_back(verifier_url: str, tmp_path: Path) -> None:
-    """Two hundred steps at once go far past the wanted accuracy; the model that is saved does not."""
+    """Two hundred steps at once go far beyond the wanted accuracy, but the saved model does not."""
     small = recipe(tmp_path / "run", verifier_url)
     folder, said = started(small)
     done = json.loads((folder / "done.json").read_text(encoding="utf-8"))
@@ -93,7 +93,7 @@ def test_a_start_that_is_done_is_not_done_again(verifier_url: str, tmp_path: Pat
 
 
 def test_what_the_template_takes_is_given_to_it_here_too(verifier_url: str, tmp_path: Path) -> None:
-    """TRL's supervised trainer reads it from a column; GRPO's from its arguments."""
+    """TRL's supervised trainer reads the arguments from a column, and GRPO's from its configuration."""
     small = recipe(tmp_path / "run", verifier_url)
     asked = {"enable_thinking": False}
     chatty = small.model_copy(update={"prompt": small.prompt.model_copy(update={"chat_template_kwargs": asked})})
@@ -103,7 +103,7 @@ def test_what_the_template_takes_is_given_to_it_here_too(verifier_url: str, tmp_
 
 
 def test_two_processes_end_the_cold_start_at_the_same_weights(verifier_url: str, tmp_path: Path) -> None:
-    """Each goes back as far as the other: the GRPO step that follows finds the model whole, and the run ends."""
+    """Both go back equally far, so the next GRPO step finds a consistent model, and the run finishes."""
     small = recipe(tmp_path / "run", verifier_url)
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(small.model_dump(mode="json")), encoding="utf-8")

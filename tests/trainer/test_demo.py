@@ -37,7 +37,7 @@ def claimed() -> tuple[float, ...]:
 def test_the_demo_starts_as_one_who_estimates_and_learns_in_a_third_of_its_steps(
     verifier_url: str, tmp_path: Path
 ) -> None:
-    """The likeliest answers are nearly all wrong while one sampled answer in four is right; then most are right."""
+    """At first, nearly all greedy answers are wrong and one sampled answer in four is right; later most are right."""
     changes = {"grpo.max_steps": 50, "evaluation.samples": 2, "control": None}
     found = demo(verifier_url, tmp_path / "run", **changes)
     assert found["before"]["greedy"]["value"] <= claimed()[0]

@@ -41,13 +41,13 @@ def run(folder: Path, url: str, every_steps: int | None) -> Recipe:
 
 @pytest.fixture(scope="module")
 def measured(verifier_url: str, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
-    """A run of three steps that was measured after the first and the second."""
+    """A run of three steps that was evaluated after the first and the second."""
     return run(tmp_path_factory.mktemp("measured") / "with", verifier_url, 1)
 
 
 @pytest.fixture
 def again(measured: Recipe, tmp_path: Path) -> Iterator[tuple[Recipe, EvaluationDuring]]:
-    """A copy of it, and the callback of a run that goes on in it; nothing is generated where records are there."""
+    """A copy of it, and the callback of a run that continues there; existing records are not generated again."""
     folder = tmp_path / "run"
     shutil.copytree(measured.run_dir / "evaluations", folder / "evaluations")
     small = measured.model_copy(update={"output_dir": folder})
@@ -57,7 +57,7 @@ def again(measured: Recipe, tmp_path: Path) -> Iterator[tuple[Recipe, Evaluation
 
 
 def _save(folder: Path) -> None:
-    """Stand in for the trainer's saving: a folder that was there before would be half another model's."""
+    """Save like the trainer. The folder must be new, or it would be half another model's."""
     folder.mkdir()
     assert not (folder.parent / "best.json").exists(), "the number is written after the model"
 
@@ -69,7 +69,7 @@ def after_step(callback: EvaluationDuring, small: Recipe, step: int) -> None:
 
 def test_a_model_is_kept_before_its_number_is(again: tuple[Recipe, EvaluationDuring]) -> None:
     small, callback = again
-    (small.run_dir / "best.new").mkdir()  # of a run that was killed while it saved
+    (small.run_dir / "best.new").mkdir()  # from a run that was killed while saving
     after_step(callback, small, 1)
     assert json.loads((small.run_dir / "best.json").read_text())["step"] == 1
     assert (small.run_dir / "best").is_dir()
@@ -86,7 +86,7 @@ def test_an_evaluation_that_could_not_be_judged_is_no_accuracy_of_0(again: tuple
 
 
 def test_what_stops_an_evaluation_is_told_by_its_own_name(again: tuple[Recipe, EvaluationDuring]) -> None:
-    """Only a verifier that is away ends the run with 75, which asks for another try."""
+    """Only if the verifier is away, the run ends with 75, which means that it can be tried again."""
     small, callback = again
     settings = small.run_dir / "evaluations" / "step-1" / "settings.json"
     settings.write_text(json.dumps(json.loads(settings.read_text()) | {"samples": 7}))
@@ -109,7 +109,7 @@ def test_a_resumed_run_measures_its_step_and_leaves_later_ones(again: tuple[Reci
 def test_records_are_never_cut_while_they_are_read_again(again: tuple[Recipe, EvaluationDuring]) -> None:
     small, callback = again
     records = small.run_dir / "evaluations" / "step-1" / "records.jsonl"
-    witness = small.run_dir / "witness"  # another name of the same file: what a crash would leave
+    witness = small.run_dir / "witness"  # another name of the same file, as a crash would leave it
     witness.hardlink_to(records)
     before = records.read_text() + '{"cut'
     records.write_text(before)

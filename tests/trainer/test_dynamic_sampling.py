@@ -33,7 +33,7 @@ def sampled(folder: Path, url: str, max_rounds: int, **grpo: Any) -> Recipe:
 
 
 def tables(folder: Path) -> dict[int, list[list[dict[str, Any]]]]:
-    """The groups of each step, as TRL's tables have them."""
+    """Return the groups of each step, from TRL's tables."""
     found = {}
     for path in sorted((folder / "completions").glob("*.parquet")):
         rows = pd.read_parquet(path).to_dict("records")
@@ -43,7 +43,7 @@ def tables(folder: Path) -> dict[int, list[list[dict[str, Any]]]]:
 
 
 def check_groups(groups: list[list[dict[str, Any]]]) -> None:
-    """Each group answers one problem, and no other group of the batch does; verdicts differ unless it is masked."""
+    """Check that each group answers a different problem, and that its verdicts differ unless it is masked."""
     questions = [{row["prompt"][0]["content"] for row in group} for group in groups]
     assert [len(asked) for asked in questions] == [1] * len(groups)
     assert len(set.union(*questions)) == len(groups)
@@ -95,7 +95,7 @@ def test_a_batch_is_filled_with_groups_that_differ_in_their_verdicts_and_resume_
 def test_a_dropped_group_that_nothing_replaced_has_no_gradient(
     verifier_url: str, started: Path, tmp_path: Path
 ) -> None:
-    """The gradient of the batch is that of its kept groups alone, though shaping set the others' rewards apart."""
+    """The gradient of the batch is that of its kept groups, although shaping made the others' rewards differ."""
     folder = tmp_path / "run"
     from_start(started, folder)
     small = sampled(folder, verifier_url, 1, max_steps=1)
@@ -133,7 +133,7 @@ def test_what_another_process_had_judged_is_not_judged_again(verifier_url: str, 
 
 
 def gradient(trainer: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-    """The gradient of TRL's loss by all weights."""
+    """Return the gradient of TRL's loss with respect to all weights."""
     trainer.model.zero_grad()
     trainer._compute_loss(trainer.model, inputs).backward()
     return torch.cat([p.grad.flatten() for p in trainer.model.parameters() if p.grad is not None])

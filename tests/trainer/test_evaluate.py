@@ -148,7 +148,7 @@ def test_sources_are_asked_as_each_of_them_says(recipe_path: Path, tmp_path: Pat
 
 
 def test_differences_are_those_of_the_same_problems(tmp_path: Path) -> None:
-    """Of three samples each, of which one problem's cannot be judged in the second evaluation."""
+    """Three samples for each problem. Those of one problem cannot be judged in the second evaluation."""
     first = [measured("A", None, "wrong_answer", "accepted"), measured("B", "wrong_answer")]
     second = [measured("A", None, "accepted", "accepted"), measured("B", "accepted")]
     for name, records in (("first", first), ("second", second)):

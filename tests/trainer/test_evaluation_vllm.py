@@ -199,7 +199,7 @@ def test_an_engine_that_sleeps_is_sent_the_weights_before_each_call(
         assert [path.name for path in saved] == ["best.new"]
         records = read_records(folder)
         assert len(records) == 6
-        for record in records:  # from here all samples of the one source are right, and nothing of the other
+        for record in records:  # from here on, all samples of one source are right, and none of the other
             record["greedy"] = record["greedy"] and record["greedy"] | {"verdict": "wrong_answer"}
             record["samples"] = [sample | {"verdict": "accepted"} for sample in record["samples"]]
         (folder / "records.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")

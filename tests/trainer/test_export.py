@@ -37,7 +37,7 @@ def test_a_merged_model_computes_what_the_adapter_did(adapter: Adapter, tmp_path
     chance = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.requires_grad:  # an adapter is nothing until it is trained
+            if parameter.requires_grad:  # an untrained adapter changes nothing
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=chance))
     model.save_pretrained(str(tmp_path / "final"))
     merge(small, tmp_path / "final", tmp_path / "merged", None, QUIET)
@@ -99,7 +99,7 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A hub at a port of this machine, in the place of the real one."""
+    """A hub on a port of this machine, in place of the real one."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"

@@ -186,7 +186,7 @@ def test_half_a_checkpoint_is_set_aside_and_the_one_before_it_taken(tmp_path: Pa
 def test_what_is_missing_is_said_before_an_older_run_is_moved(
     changes: dict[str, object], said: str, verifier_url: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # there may be no hub, and none is needed
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # there might be no hub, and none is needed
     with pytest.raises(TrainerError) as raised:
         train(recipe(place / "run", verifier_url, changes=changes), QUIET)
     problems = raised.value.problems if isinstance(raised.value, RecipeError) else [str(raised.value)]

@@ -30,7 +30,7 @@ print(stop.is_asked_anywhere(), flush=True)
 
 
 def test_a_control_goes_on_and_a_model_that_is_saved_is_not_set_aside(verifier_url: str, tmp_path: Path) -> None:
-    """Of a run that was stopped in the control's evaluation."""
+    """The run was stopped during the evaluation of its control."""
     values: dict[str, Any] = recipe(tmp_path / "run", "dr_grpo").model_dump(mode="json")
     held_out = {"kind": "addition", "digits": 1, "working": False, "split": "held_out", "limit": 2}
     values |= {"verifier": {"url": verifier_url}, "control": {"steps": 1}}
@@ -49,7 +49,7 @@ def test_a_control_goes_on_and_a_model_that_is_saved_is_not_set_aside(verifier_u
     assert (control / "metrics.jsonl").read_text() == rows
     assert list(small.run_dir.glob("final.[0-9]*")) == []
     kept = small.run_dir / "final.json"
-    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"step": 0}))  # as of a run that goes on for longer
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"step": 0}))  # as for a run with more steps
     assert train(small, QUIET, resume=True) is Exit.DONE
     assert (small.run_dir / "final.1").is_dir()
 

@@ -30,7 +30,7 @@ def recipe(verifier_url: str, tmp_path: Path) -> Recipe:
 
 
 def test_a_seed_is_run_once_and_the_report_has_all_of_them(recipe: Recipe) -> None:
-    """One real run; a second seed is a copy of it, with another accuracy and done as well."""
+    """The first seed is a real run. The second is a finished copy of it with another accuracy."""
     said = io.StringIO()
     console = Console(file=said, width=200)
     folder = recipe.run_dir

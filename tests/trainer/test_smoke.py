@@ -58,7 +58,7 @@ def smoked(recipe: Recipe) -> tuple[bool, str]:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_packaged_recipe_goes_its_whole_way(name: str, verifier_url: str, tmp_path: Path) -> None:
-    """Load, generate, judge, step, save, reload, evaluate: all but CUDA, vLLM and four bits, of two steps."""
+    """Load, generate, judge, step, save, reload, evaluate: two steps of everything but CUDA, vLLM and four bits."""
     recipe = load_recipe(name, {"output_dir": str(tmp_path / "run"), "verifier.url": verifier_url})
     went_well, said = smoked(recipe)
     assert went_well, said
@@ -88,7 +88,7 @@ def test_stand_ins_are_mixed_and_judged_as_the_sources_are() -> None:
 
 
 def test_two_processes_of_which_one_writes(tmp_path: Path) -> None:
-    """Both begin in the folder that the first one made, and both refuse one that is another's."""
+    """Both start in the folder that the first one created, and both refuse the folder of another run."""
     program = tmp_path / "program.py"
     program.write_text(ROOM.format(folder=tmp_path), encoding="utf-8")
     shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}

@@ -128,7 +128,7 @@ def rewards_by_step(folder: Path) -> dict[int, list[tuple[str, str, float]]]:
 
 
 def expected_prompts(small: Recipe, processes: int = 1) -> dict[int, list[str]]:
-    """Return the same as laid out before the run."""
+    """Return the questions that the plan before the run has for each step."""
     data = in_training_order(load_problems(small.data, small.seed), small, processes)
     size = small.generation_batch_per_device * processes // small.grpo.num_generations
     span = small.grpo.steps_per_generation or 1
@@ -196,7 +196,7 @@ def test_the_verdicts_reward_alone_raises_the_reward(verifier_url: str, started:
 
 
 def run_here(small: Recipe) -> Exit:
-    """Train from a folder that holds the start already."""
+    """Train in a folder that already contains the start."""
     return train(small, QUIET, from_start=True)
 
 
@@ -337,7 +337,7 @@ def test_a_signal_saves_the_run_and_resume_goes_on_in_order(
 
 
 def test_the_verifier_judges_while_the_reference_computes(verifier_url: str, started: Path, tmp_path: Path) -> None:
-    """The steps wait for less than judging took: completions were on their way before the reward was called."""
+    """The steps wait for less time than judging took, because completions were sent before the reward was called."""
     folder = tmp_path / "run"
     small = recipe(folder, verifier_url, max_steps=4, beta=0.04)
     from_start(started, folder)

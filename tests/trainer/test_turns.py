@@ -241,7 +241,7 @@ def one_batch(small: Recipe) -> tuple[Any, dict[str, torch.Tensor]]:
 
 
 def loss_gradients(trainer: Any, scored: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Return the gradient of the loss by the log-probability of each token of the completions."""
+    """Return the gradient of the loss with respect to the log-probability of each token of the completions."""
     kept = []
     inner = trainer._get_per_token_logps_and_entropies
 

@@ -1,4 +1,4 @@
-"""What one foreign request may make of the service: it is bounded before anything is done."""
+"""The work that one foreign request can cause is limited before any of it begins."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ from verifier_service.schema.requests import MAX_CASES
 
 
 async def told(path: str, sent: Any, **settings: Any) -> tuple[int, str]:
-    """Return the status and the text that a service answers whose judges are down."""
+    """Return the status and the text of an answer from a service whose judges are down."""
     async with client_of(Cause.BOX_DIED, **settings) as client:
         answer = await client.post(path, json=sent)
     return answer.status_code, answer.text
@@ -112,7 +112,7 @@ async def test_a_list_of_any_stack_has_an_end(stack: str) -> None:
     [([{"content": "x"}] * (MAX_OUTPUT + 1), MAX_OUTPUT), ([{"content": [{}] * (MAX_PARTS + 1)}], MAX_PARTS)],
 )
 async def test_the_messages_of_a_response_are_bounded(output: list[dict[str, object]], most: int) -> None:
-    """They are read in one step."""
+    """They are parsed in one step, so their number must be limited."""
     status, text = await told("/verify", code(ADD) | {"response": {"output": output}})
     assert (status, f"at most {most}" in text) == (422, True)
 

@@ -1,4 +1,4 @@
-"""Our own failure, as each stack hears it: never as a wrong answer, where its format has any other word."""
+"""How each stack is told of our own failure: never as a wrong answer, if its format can say anything else."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +20,7 @@ from verifier_service.settings import Settings, Stack
 
 
 class Down:
-    """A judge that admits everything and can judge nothing."""
+    """A judge that admits everything but cannot judge anything."""
 
     def __init__(self, cause: Cause | None) -> None:
         self._cause = cause
@@ -44,7 +44,7 @@ class Down:
     async def judge(
         self, admitted: Sequence[Item], on_result: Callable[[int, ItemResult | JudgeError], None], /
     ) -> None:
-        """Report that it failed with its cause, or hang where it has none."""
+        """Fail with the given cause, or hang if there is none."""
         self.seen += admitted
         if self._cause is None:
             await asyncio.Event().wait()
@@ -133,7 +133,7 @@ async def test_a_service_that_ends_tells_sandbox_fusion_504() -> None:
 
 
 async def test_a_full_queue_is_waited_for() -> None:
-    """Of two requests one finds no place; it goes on asking until there is one, and is judged."""
+    """One of two requests finds the queue full. The endpoint tries again until there is room, and it is judged."""
     async with client_of(Cause.BOX_DIED, max_queued=1, queue_wait_s=0.0) as client:
         both = await asyncio.gather(*(client.post("/verify", json=MATH) for _ in range(2)))
     assert [one.json()["failure_reason"] for one in both] == ["it is down", "it is down"]

@@ -1,4 +1,4 @@
-"""NeMo-Gym's callers: rows as they send them, and what they read in the answers."""
+"""NeMo-Gym's callers: rows as they send them, and the fields that they read in the answers."""
 
 import base64
 import json

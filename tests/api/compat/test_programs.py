@@ -1,4 +1,4 @@
-"""Stacks that have programs run: open-instruct, Piston, open-r1, code-judge and NeMo-Skills."""
+"""Stacks that send programs to run: open-instruct, Piston, open-r1, code-judge and NeMo-Skills."""
 
 import base64
 import json
