@@ -125,7 +125,7 @@ def load_peer() -> Callable[[str, str], bool]:
 
 
 def read_cases(files: list[Path], sample: int | None) -> list[dict[str, Any]]:
-    """Read labelled cases, or a sample of them, which is always the same for the same files."""
+    """Read labeled cases, or a sample of them, which is always the same for the same files."""
     rows = [
         {"id": f"{path.stem}-{number}", "kind": path.stem, **json.loads(line)}
         for path in files or sorted(OWN_CASES.glob("*.jsonl"))

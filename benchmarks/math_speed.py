@@ -2,7 +2,7 @@
 
     python -m benchmarks.math_speed [CASES.jsonl...] [--processes N]   # runs/benchmarks/math_speed.json and .md
 
-It builds two workloads from the given cases (JSON lines with `gold` and `response`; by default this project's labelled
+It builds two workloads from the given cases (JSON lines with `gold` and `response`; by default this project's labeled
 cases): groups of 8 completions that share a reference, as in GRPO, and unrelated single items. The completions of a
 group are different texts, but half of them give the same answer, as is typical of groups. It also reports where the
 judge's time goes, and how long the first answer takes after a cold start.

@@ -29,7 +29,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Asked:
-    """The additional inputs of a run: another server, labelled cases, MBPP."""
+    """The additional inputs of a run: another server, labeled cases, MBPP."""
 
     against: str | None = None
     labelled: Path | None = None

@@ -11,7 +11,7 @@ from verifier_service.schema import CodeResult, Verdict
 
 @pytest.fixture(scope="session")
 async def results() -> AsyncIterator[dict[Path, CodeResult]]:
-    """All cases, judged as one batch: bombs and honest programs are neighbours."""
+    """All cases, judged as one batch: bombs and honest programs are neighbors."""
     async with open_service() as service:
         there = service.languages.versions.keys()
         paths = [path for path in PATHS if languages_of(load_case(path)) <= there]

@@ -33,7 +33,7 @@ def json_block(value: object, model: str) -> str:
 
 
 def json_text(value: object, indent: int = 0, before: int = 0) -> str:
-    """Return JSON with short objects and lists on one line; `before` is the length of the preceding text on the line."""
+    """Return JSON with short objects and lists on one line; `before` is the length of the text before it."""
     one_line = json.dumps(value, ensure_ascii=False)
     if indent + before + len(one_line) < WIDTH - 20 or not isinstance(value, (dict, list)) or not value:
         return one_line

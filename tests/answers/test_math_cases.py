@@ -1,4 +1,4 @@
-"""Every labelled case under `tests/cases/math` is judged by the real judge, with its worker processes."""
+"""Every labeled case under `tests/cases/math` is judged by the real judge, with its worker processes."""
 
 import json
 from collections.abc import AsyncIterator
@@ -59,7 +59,7 @@ async def test_every_case_of_a_kind_gets_the_verdict_of_its_label(judge: MathJud
 
 @pytest.mark.parametrize("kind", [name for name in FILES if name != "hostile"])
 def test_swapping_answer_and_reference_never_changes_the_outcome(kind: str) -> None:
-    """The comparison is symmetric for every labelled case."""
+    """The comparison is symmetric for every labeled case."""
     lopsided = []
     for row in load(kind):
         extracted = extract_answer(row["response"], None)

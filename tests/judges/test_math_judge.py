@@ -78,7 +78,7 @@ async def test_results_of_a_mixed_batch_keep_their_places(judge: MathJudge) -> N
 
 @pytest.mark.parametrize("reference", ["", "   ", "\\boxed{}", "9" * 100_001])
 async def test_an_unusable_reference_is_our_failure(judge: MathJudge, reference: str) -> None:
-    """In a batch it is a judge_error with the reason and no score. Its neighbour is judged."""
+    """In a batch it is a judge_error with the reason and no score. Its neighbor is judged."""
     bad, good = await judge_all("math", judge, [submission("\\boxed{42}", reference), submission("\\boxed{42}")])
     assert (bad.verdict, bad.score) == (Verdict.JUDGE_ERROR, None)
     assert bad.message
@@ -165,7 +165,7 @@ HOSTILE = [
 
 
 async def test_hostile_completions_are_rejected_and_nothing_is_executed(judge: MathJudge) -> None:
-    """One after the other, boxed and bare. The neighbour of each is accepted. How long each takes is benchmarked."""
+    """One after the other, boxed and bare. The neighbor of each is accepted. How long each takes is benchmarked."""
     EXECUTED.unlink(missing_ok=True)
     for text in HOSTILE:
         for completion in (f"\\boxed{{{text}}}", text):
