@@ -68,9 +68,9 @@ def judge_item(item: dict[str, Any], report: Report) -> None:
         report: called with a stage and its value. The value of `result` is a list: verdict, extracted answer, rule,
             message, seconds, explanation (if `explain` is set).
 
-    The verdict is null if no reference can be used, or if one that might have been equal cannot; the message says why. Around the first reading of a reference, the
-    stages `reading reference` and `reference read` are reported, so that a death between the two is charged to the
-    reference and not to the completion.
+    The verdict is null if no reference can be used, or if one that might have been equal cannot; the message says why.
+    Around the first reading of a reference, the stages `reading reference` and `reference read` are reported, so that a
+    death between the two is charged to the reference and not to the completion.
     """
     began_s = time.perf_counter()
     if "secret" in item:
@@ -163,8 +163,8 @@ def _remember(text: str, report: Report) -> Answer | str:
 def _why_torn(reference: Answer) -> str | None:
     """Return why a reference must have lost a part, or None if it may be whole.
 
-    In TeX every brace has its partner. `\\frac{1}{2`, as left by a pattern that ends at the first closing brace, cannot be
-    read as math. Only the same text equals it, but any other answer may be the right one.
+    In TeX every brace has its partner. `\\frac{1}{2`, as left by a pattern that ends at the first closing brace, cannot
+    be read as math. Only the same text equals it, but any other answer may be the right one.
     """
     if reference.trees:
         return None
