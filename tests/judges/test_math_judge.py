@@ -94,7 +94,7 @@ async def test_words_formulas_and_whole_solutions_can_be_references(judge: MathJ
 
 @pytest.mark.parametrize("reference", ["\\frac{1}{2", "\\text{Navin", "5}", "\\frac{1}{\\}"])
 async def test_a_reference_whose_braces_do_not_match_proves_no_answer_wrong(judge: MathJudge, reference: str) -> None:
-    """It has lost a part, so nothing is known of an answer that differs from it, and such an answer has no score."""
+    """It is truncated, so nothing is known of an answer that differs from it, and such an answer has no score."""
     alone, beside, right = [
         submission("\\boxed{8}", reference),
         MathSubmission(kind="math", completion="\\boxed{8}", reference=[reference, "7"]),

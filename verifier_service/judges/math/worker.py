@@ -90,7 +90,7 @@ def judge_item(item: dict[str, Any], report: Report) -> None:
             unusable = unusable or reference
         else:
             references.append(reference)
-            unusable = unusable or _why_torn(reference) or ""
+            unusable = unusable or _why_truncated(reference) or ""
     if not references:
         conclude(None, None, unusable)
         return
@@ -160,11 +160,11 @@ def _remember(text: str, report: Report) -> Answer | str:
     return _REFERENCES[text]
 
 
-def _why_torn(reference: Answer) -> str | None:
-    """Return why a reference must have lost a part, or None if it may be whole.
+def _why_truncated(reference: Answer) -> str | None:
+    """Return why a reference must be truncated, or None if it may be whole.
 
-    In TeX every brace has its partner. `\\frac{1}{2`, as left by a pattern that ends at the first closing brace, cannot
-    be read as math. Only the same text equals it, but any other answer may be the right one.
+    Unbalanced braces give it away. `\\frac{1}{2`, as left by a pattern that ends at the first closing brace, cannot be
+    read as math. Only the same text equals it, but any other answer might be the right one.
     """
     if reference.trees:
         return None
