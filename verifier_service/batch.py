@@ -167,7 +167,7 @@ def _taken(listed: list[Any]) -> Iterator[Any]:
 
 
 def ids_in_steps(body: bytes) -> Steps[list[str]]:
-    """Read the body of a request for stored submissions. Raises like `submissions_in_steps`."""
+    """Read the body of a request for durable submissions. Raises like `submissions_in_steps`."""
     sent = (yield from read_json(body)).value
     try:
         return StoredBatchGet.model_validate(sent).ids

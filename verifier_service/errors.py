@@ -10,8 +10,8 @@ VerifierError
 ├── NoRoom            the disk is full: 507
 └── JudgeError        our fault, or the item's: becomes a `judge_error` result, never a score
     ├── BadItem       the item asks for something that this service does not offer
-    ├── BoxDied       the sandbox broke while it ran a submission
-    ├── RunnerUnavailable  no sandbox can be started at all
+    ├── BoxDied       the box broke while it ran a submission
+    ├── RunnerUnavailable  no box can be started at all
     ├── WorkerDied    math workers cannot be started, or die on any input
     ├── NodeLost      in a cluster: one node after another was lost while it judged the item
     └── ReferenceUnusable  the reference or the tests cannot be used
@@ -68,10 +68,10 @@ class Overloaded(VerifierError):
 
 
 class Cause(Worded):
-    """Why a submission is a `judge_error`, in the few words that metrics count and alarms watch."""
+    """Why a submission is a `judge_error`, in the few words that metrics count and alerts watch."""
 
-    RUNNER_UNAVAILABLE = "runner_unavailable", "No sandbox can be started."
-    BOX_DIED = "box_died", "Sandboxes die, under harmless programs too."
+    RUNNER_UNAVAILABLE = "runner_unavailable", "No box can be started."
+    BOX_DIED = "box_died", "Boxes die, under harmless programs too."
     WORKER_DIED = "worker_died", "Math workers die, under harmless items too."
     NODE_LOST = "node_lost", "In a cluster: nodes are lost one after another."
     DEADLINE = "deadline", "It was not judged before its deadline."
@@ -114,7 +114,7 @@ class JudgeError(VerifierError):
 
     @property
     def may_pass(self) -> bool:
-        """Whether a retry within moments is likely to succeed: only a sandbox or worker failed."""
+        """Whether a retry within moments is likely to succeed: only a box or worker failed."""
         return self.cause.may_pass
 
     @property
@@ -133,13 +133,13 @@ class BadItem(JudgeError):
 
 
 class BoxDied(JudgeError):
-    """A sandbox died or broke the protocol while it ran a submission; a fresh one may succeed."""
+    """A box died or broke the protocol while it ran a submission; a fresh one may succeed."""
 
     cause = Cause.BOX_DIED
 
 
 class RunnerUnavailable(JudgeError):
-    """No sandbox can be started for this language on this machine; the message says what to do."""
+    """No box can be started for this language on this machine; the message says what to do."""
 
     cause = Cause.RUNNER_UNAVAILABLE
 

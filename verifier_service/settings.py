@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     )
 
     runner: RunnerChoice = Field(
-        default=RunnerChoice.AUTO, description="what starts sandboxes; `auto` takes the first that works here"
+        default=RunnerChoice.AUTO, description="what starts boxes; `auto` takes the first that works here"
     )
     isolation: Literal["submission", "container"] = Field(
         default="submission", description="when a box is replaced: `container` uses each one for a single submission"
@@ -206,7 +206,7 @@ class Settings(BaseSettings):
         default=1024, ge=8, description="most open connections; at most half of the process's file descriptors"
     )
     header_time_s: float = Field(
-        default=10.0, gt=0, description="longest time for a client to send the head of a request"
+        default=10.0, gt=0, description="longest time for a client to send the request headers"
     )
     body_time_s: float = Field(
         default=20.0,
@@ -261,7 +261,7 @@ class Settings(BaseSettings):
 
     state_dir: Path = Field(
         default_factory=_user_state_dir,
-        description="folder of kept suites, the math secret and, without `VERIFIER_DATABASE_URL`, stored submissions: "
+        description="folder of kept suites, the math secret and, without `VERIFIER_DATABASE_URL`, durable submissions: "
         "`$XDG_STATE_HOME/grpo-verifier`, else `~/.local/state/grpo-verifier`",
     )
     database_url: SecretStr | None = Field(

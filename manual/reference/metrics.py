@@ -8,7 +8,7 @@ from verifier_service.observability.metrics import Metrics, Series
 HEAD = """# Metrics
 
 Every metric that the service exports at `GET /metrics` for Prometheus, and every metric that the trainer logs. You need
-this page when you build dashboards and alarms; [Monitor a service](../how-to/monitor.md) has ready ones, and says what
+this page when you build dashboards and alerts; [Monitor a service](../how-to/monitor.md) has ready ones, and says what
 to look at when. This page is generated from the code.
 """
 PROCESS = """The usual `process_*` and `python_*` metrics of the Prometheus client for Python are there as well. A
@@ -22,7 +22,7 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "kind": "`math`, `code`, `run`; `unknown` for what could not be read",
         "language": "name of the language; empty for math",
         "method": "HTTP method",
-        "phase": "`queue` (waiting for its turn), `start` (waiting for its sandbox), `run`, `judge`",
+        "phase": "`queue` (waiting for its turn), `start` (waiting for its box), `run`, `judge`",
         "reason": "`missing`, `wrong`, `expired`",
         "route": "path as the service declares it, for example `/v1/suites/{sha256}`",
         "runner": "`docker` or `bubblewrap`",

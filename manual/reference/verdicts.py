@@ -19,7 +19,7 @@ SIGNALS_HEAD = """`signals` of a result names what the sandbox saw. Log it, or p
 verdict by itself. The trainer logs the share of completions with each one as `verifier/signal/NAME`. Ignore signals
 that you do not know: later versions add some."""
 CAUSES_HEAD = """The cause of a `judge_error` is in the service's log, in the metric `verifier_judge_errors_total`, and
-in `attempts` of a stored submission. `retryable` in the result says that the service failed, so you can send the same
+in `attempts` of a durable submission. `retryable` in the result says that the service failed, so you can send the same
 submission again; the [Python client](client.md) does that once by itself."""
 
 

@@ -85,7 +85,7 @@ class Drain:
 
 
 def arrived_s(request: Request) -> float:
-    """Return when the head of a request was complete, on the monotonic clock."""
+    """Return when the request headers were complete, on the monotonic clock."""
     return getattr(request.state, ARRIVED, None) or time.monotonic()
 
 

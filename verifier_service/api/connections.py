@@ -1,6 +1,6 @@
 """One connection, and limits on what it may cost.
 
-- The head of a request must arrive within a fixed time.
+- The request headers must arrive within a fixed time.
 - A body must arrive, and an answer must be read, at a minimum pace.
 - The rest of a body whose request is already answered may arrive for a moment longer.
 - The number of connections is limited. A new one replaces an idle one: of the client with the most idle connections,
@@ -49,7 +49,7 @@ class Phase(Enum):
     """What a connection's client is expected to do next."""
 
     IDLE = "send nothing, or another request"
-    HEAD = "send the head of a request"
+    HEAD = "send request headers"
     BODY = "send a body"
     ANSWER = "wait for the answer, and read it"
     REST = "send what is left of a body whose request is answered"
@@ -127,7 +127,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(400, "the body's chunk headers or trailers are too large")
         if self._phase_bytes > MAX_HEAD_BYTES:
             if self._phase is Phase.HEAD:
-                self._refuse(431, f"the head of the request is too large; the maximum is {MAX_HEAD_BYTES} bytes")
+                self._refuse(431, f"the request headers are too large; the maximum is {MAX_HEAD_BYTES} bytes")
             elif self._phase is Phase.ANSWER:  # pipelined requests; reading resumes when it is their turn
                 self.flow.pause_reading()
 
@@ -253,7 +253,7 @@ class Connection(HttpToolsProtocol):
             )
             self.cycle.message_event.set()
         elif self._phase is Phase.HEAD and self._phase_bytes:
-            self._refuse(408, f"the head of the request took more than {self._limits.header_time_s:g} s")
+            self._refuse(408, f"the request headers took more than {self._limits.header_time_s:g} s")
         else:
             self.transport.close()
 

@@ -28,7 +28,7 @@ TITLES = {
     415: "The body has the wrong type",
     421: "The Host header does not name this service",
     422: "The request is not valid",
-    431: "The head of the request is too large",
+    431: "The request headers are too large",
     429: "Too many requests",
     500: "The service failed",
     503: "The service cannot accept this now",

@@ -106,7 +106,7 @@ async def list_submissions(
     cursor: Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the previous page")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="most submissions on a page")] = 100,
 ) -> Response:
-    """List stored submissions with their results, newest first, one page at a time."""
+    """List durable submissions with their results, newest first, one page at a time."""
     wanted = Filter(state, kind, batch_id, label, _seconds(since, "since"), _seconds(until, "until"))
     page = await _stored(request).page(client_of(request), wanted, cursor, limit)
     return await written_with(page.model_copy(update={"submissions": []}), "submissions", page.submissions)
@@ -119,7 +119,7 @@ async def list_submissions(
     openapi_extra=openapi.body(StoredBatchGet),
 )
 async def get_many(request: Request) -> Response:
-    """Return several stored submissions, in the order of the request."""
+    """Return several durable submissions, in the order of the request."""
     ids = await in_slices(ids_in_steps(await read_body(request)))
     found = await _stored(request).get_many(client_of(request), ids)
     answer = StoredFound(submissions=[], missing=[one for one in ids if one not in found])
@@ -128,7 +128,7 @@ async def get_many(request: Request) -> Response:
 
 @router.get("/submissions/{submission_id}", responses=openapi.problems(401, 404, 422, 503))
 async def look_up(request: Request, submission_id: Id, wait_s: WaitS = 0.0) -> StoredSubmission:
-    """Return the state of a stored submission (queued, running, done, cancelled), and its result once it is done."""
+    """Return the state of a durable submission (queued, running, done, cancelled), and its result once it is done."""
     stored = await _stored(request).get(client_of(request), submission_id, wait_s)
     if stored is None:
         raise _no_submission(submission_id)

@@ -80,7 +80,7 @@ class Metrics:
             "verifier_build_info", "Always 1; the labels say which version and runner", "version", "runner"
         )
         self._images = gauge(
-            "verifier_image_info", "Always 1; the image that sandboxes were last started from", "language", "image"
+            "verifier_image_info", "Always 1; the image that boxes were last started from", "language", "image"
         )
         self.ready = gauge("verifier_ready", "1 when verdicts can be trusted, else 0")
         self.loop_lag = histogram(
@@ -97,7 +97,7 @@ class Metrics:
         )
         self._request_seconds = histogram(
             "verifier_http_request_seconds",
-            "Time from the head of a request to the end of its answer",
+            "Time from the request headers to the end of the answer",
             "method",
             "route",
         )
@@ -125,28 +125,26 @@ class Metrics:
         )
         self._signals = counter("verifier_signals_total", "Results with a signal", "kind", "signal")
 
-        self._boxes = gauge("verifier_boxes", "Sandboxes that exist", "state")
-        self._turns = gauge("verifier_turns_waiting", "Programs that wait for a sandbox")
-        self._boxes_started = counter("verifier_boxes_started_total", "Sandboxes that were started", "language")
-        self.boxes_not_started = counter(
-            "verifier_boxes_not_started_total", "Starts of sandboxes that failed", "language"
-        )
-        self.boxes_reset = counter("verifier_boxes_reset_total", "Sandboxes that were reset and used again", "language")
+        self._boxes = gauge("verifier_boxes", "Boxes that exist", "state")
+        self._turns = gauge("verifier_turns_waiting", "Programs that wait for a box")
+        self._boxes_started = counter("verifier_boxes_started_total", "Boxes that were started", "language")
+        self.boxes_not_started = counter("verifier_boxes_not_started_total", "Starts of boxes that failed", "language")
+        self.boxes_reset = counter("verifier_boxes_reset_total", "Boxes that were reset and used again", "language")
         self.boxes_destroyed = counter(
-            "verifier_boxes_destroyed_total", "Sandboxes that were destroyed", "language", "cause"
+            "verifier_boxes_destroyed_total", "Boxes that were destroyed", "language", "cause"
         )
         self.workers_started = counter("verifier_math_workers_started_total", "Math workers that were started")
         self.workers_ended = counter("verifier_math_workers_ended_total", "Math workers that died at work", "cause")
 
-        self.durable = gauge("verifier_durable_submissions", "Stored submissions that are not finished", "state")
+        self.durable = gauge("verifier_durable_submissions", "Durable submissions that are not finished", "state")
         self._tried_again = counter(
             "verifier_durable_attempts_failed_total",
-            "Attempts at stored submissions that failed and are repeated",
+            "Attempts at durable submissions that failed and are repeated",
             "kind",
             "cause",
         )
         self.durable_age = gauge(
-            "verifier_durable_oldest_seconds", "Age of the oldest stored submission that is not finished"
+            "verifier_durable_oldest_seconds", "Age of the oldest durable submission that is not finished"
         )
 
         self._languages: Mapping[str, str] = {}
@@ -168,13 +166,13 @@ class Metrics:
             self.boxes_not_started.labels(name)
 
     def watch_boxes(self, busy: Callable[[], int], idle: Callable[[], int], waiting: Callable[[], int]) -> None:
-        """Set the functions that return the numbers of busy and idle sandboxes and of waiting programs."""
+        """Set the functions that return the numbers of busy and idle boxes and of waiting programs."""
         self._boxes.labels("busy").set_function(busy)
         self._boxes.labels("idle").set_function(idle)
         self._turns.set_function(waiting)
 
     def box_started(self, language: str, image: str) -> None:
-        """Count a started sandbox, and note its image."""
+        """Count a started box, and note its image."""
         self._boxes_started.labels(language).inc()
         before = self._image_of.get(language)
         if before != image:
@@ -220,7 +218,7 @@ class Metrics:
                 phase.observe(spent_s)
 
     def given_up(self, kind: str, cause: Cause) -> None:
-        """Count a stored submission that became a judge error without a judge."""
+        """Count a durable submission that became a judge error without a judge."""
         self.failed(kind, cause)
         self._verdicts.labels(kind, Verdict.JUDGE_ERROR.value).inc()
 

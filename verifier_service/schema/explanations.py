@@ -38,7 +38,7 @@ class MathExplanation(Answered):
         "not math",
     )
     point: dict[str, str] = Field(
-        default_factory=dict, description="a value for each letter at which the two differ; empty without letters"
+        default_factory=dict, description="a value for each variable at which the two differ; empty without variables"
     )
     answer_value: str | None = Field(default=None, description="value of the answer at `point`")
     reference_value: str | None = Field(default=None, description="value of the reference at `point`")

@@ -13,7 +13,7 @@ class LanguageInfo(Answered):
     name: str = Field(description="its name in requests")
     title: str = Field(description="its name for people")
     aliases: list[str] = Field(default_factory=list, description="other names that requests can use")
-    available: bool = Field(description="its sandbox can be started here")
+    available: bool = Field(description="a box for it can be started here")
     version: str | None = Field(description="version of its compiler or interpreter; null if it is not available")
     tests: list[str] = Field(description="kinds of tests that it can run")
     hint: str | None = Field(default=None, description="how to make it available; null if it is")
@@ -49,7 +49,7 @@ class Info(Answered):
 
     version: str = Field(description="its release")
     build: str | None = Field(default=None, description="release and digest, as in `made_by.verifier` of results")
-    runner: str = Field(description="what starts its sandboxes: `docker` or `bubblewrap`")
+    runner: str = Field(description="what starts its boxes: `docker` or `bubblewrap`")
     isolation: Literal["submission", "container"] = Field(
         description="`container` if each box is used for one submission only"
     )

@@ -115,17 +115,17 @@ class Protocol(Worded):
     )
     EXIT_CODE = (
         "exit_code",
-        "Arguments: paths of stdin, expected, actual. Ends with 0 (accepted) or 1 (wrong); its output is the message.",
+        "Arguments: paths of stdin, expected, actual. Exits with 0 (accepted) or 1 (wrong); its output is the message.",
     )
     TESTLIB = (
         "testlib",
-        "Arguments: stdin, actual, expected. Ends with 0 (accepted), 1, 2, 4 or 8 (wrong), 7 (points from 0 to 1) or 3 "
-        "(the judge failed).",
+        "Arguments: stdin, actual, expected. Exits with 0 (accepted), 1, 2, 4 or 8 (wrong), 7 (points from 0 to 1) or "
+        "3 (the judge failed).",
     )
     KATTIS = (
         "kattis",
         "Arguments: stdin, expected, a folder for feedback; the actual output on standard input. "
-        "Ends with 42 (accepted) or 43 (wrong).",
+        "Exits with 42 (accepted) or 43 (wrong).",
     )
     SCORE = "score", "Arguments: stdin, expected, actual. Prints the share from 0 to 1 on its first line."
 

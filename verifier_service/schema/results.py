@@ -64,7 +64,7 @@ class JudgedResult(Answered):
         default_factory=list, description="what the sandbox saw that is worth a look; never a verdict by itself"
     )
     queue_s: Seconds = Field(default=0.0, description="seconds that it waited for its turn")
-    start_s: Seconds = Field(default=0.0, description="seconds that its sandbox took to start; 0 for a warm one")
+    start_s: Seconds = Field(default=0.0, description="seconds that its box took to start; 0 for a warm one")
     run_s: Seconds = Field(default=0.0, description="seconds that it ran, compiling included")
     judge_s: Seconds = Field(default=0.0, description="seconds that comparing its answers took")
     made_by: MadeBy | None = Field(

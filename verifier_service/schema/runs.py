@@ -136,7 +136,7 @@ class RunResult(Answered):
         description="for a `judge_error`: the failure was the service's, so the same run can be sent again",
     )
     queue_s: Seconds = Field(default=0.0, description="seconds that it waited for its turn")
-    start_s: Seconds = Field(default=0.0, description="seconds that its sandbox took to start; 0 for a warm one")
+    start_s: Seconds = Field(default=0.0, description="seconds that its box took to start; 0 for a warm one")
     made_by: MadeBy | None = Field(
         default=None, description="which service and which image made the result; null from services of old versions"
     )

@@ -41,7 +41,7 @@ class StoredIds(Answered):
 
 
 class StoredState(Worded):
-    """How far a stored submission is."""
+    """How far a durable submission is."""
 
     QUEUED = "queued", "It waits for its turn."
     RUNNING = "running", "It is being judged."
@@ -60,7 +60,7 @@ class StoredAttempt(Answered):
 
 
 class StoredSubmission(Answered):
-    """A stored submission."""
+    """A durable submission."""
 
     id: str = Field(description="its id at the service")
     state: StoredState = Field(description="how far it is")
@@ -85,14 +85,14 @@ class StoredSubmission(Answered):
 
 
 class StoredPage(Answered):
-    """A page of stored submissions, newest first."""
+    """A page of durable submissions, newest first."""
 
     submissions: list[StoredSubmission] = Field(description="the submissions of this page")
     next_cursor: str | None = Field(description="the `cursor` of the next page; null on the last one")
 
 
 class StoredBatchGet(Asked):
-    """Ids of stored submissions to look up at once."""
+    """Ids of durable submissions to look up at once."""
 
     ids: list[Annotated[str, Field(max_length=200)]] = Field(
         min_length=1, max_length=MAX_IDS, description="ids that the service returned"
@@ -100,14 +100,14 @@ class StoredBatchGet(Asked):
 
 
 class StoredFound(Answered):
-    """The stored submissions that were looked up by their ids."""
+    """The durable submissions that were looked up by their ids."""
 
     submissions: list[StoredSubmission] = Field(description="those that were found, in the order of the ids")
     missing: list[str] = Field(description="the ids that this service does not have")
 
 
 class StoredBatch(Answered):
-    """A stored batch."""
+    """A batch of durable submissions."""
 
     id: str = Field(description="its id at the service")
     label: str | None = Field(default=None, description="the label that it was sent with")

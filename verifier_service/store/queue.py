@@ -79,7 +79,7 @@ class Depth:
 
 
 class StoredQueue:
-    """The stored submissions of one service, and the workers that judge them."""
+    """The durable submissions of one service, and the workers that judge them."""
 
     def __init__(
         self,
@@ -260,7 +260,7 @@ class StoredQueue:
         return NewRow(one_id, item_id, item.kind, None, written_result(self._dispatcher.unread(item)))
 
     async def get(self, client: Client, submission_id: str, wait_s: float = 0.0) -> StoredSubmission | None:
-        """Return a stored submission, waiting up to `wait_s` until it is finished; None if there is no such id."""
+        """Return a durable submission, waiting up to `wait_s` until it is finished; None if there is no such id."""
 
         async def look() -> tuple[StoredSubmission | None, bool]:
             async with self._reading() as connection:

@@ -27,7 +27,7 @@ def written_submission(submission: MathSubmission | CodeSubmission | Run) -> str
 
 
 def read_submission(text: str) -> Item:
-    """Read a stored submission. If another version stored it in a format that this one rejects, it is `Unread`."""
+    """Read a durable submission. If another version stored it in a format that this one rejects, it is `Unread`."""
     return read_line(text.encode(), "submission")
 
 

@@ -1,4 +1,4 @@
-"""Judge stored submissions: take rows as places become free, judge each on its own, and store the results.
+"""Judge durable submissions: take rows as places become free, judge each on its own, and store the results.
 
 Each kind has its own places, which clients share, so that slow math does not delay code. One more place is for
 suspects, rows during which a service ended. They are judged one at a time, so that the row that kills services is found

@@ -77,10 +77,10 @@ function show(place, ready, counts) {
   fill(
     place,
     status,
-    item("boxes", `${counts.busy}/${boxes}`, "Busy sandboxes / all sandboxes"),
-    item("waiting", counts.waiting, "Programs waiting for a sandbox"),
+    item("boxes", `${counts.busy}/${boxes}`, "Busy boxes / all boxes"),
+    item("waiting", counts.waiting, "Programs waiting for a box"),
     item("in flight", counts.inHand, "Submissions waiting or running"),
-    counts.stored ? item("stored", counts.stored, "Stored submissions that are not done") : null,
+    counts.stored ? item("stored", counts.stored, "Durable submissions that are not done") : null,
   );
 }
 

@@ -1,4 +1,4 @@
-// Stored submissions and their results, newest first.
+// Durable submissions and their results, newest first.
 
 import { el, fill } from "./dom.js";
 import { get } from "./api.js";

@@ -73,7 +73,7 @@ export const GUARDS = {
 /** The phases of a submission's time. */
 export const PHASES = {
   queue_s: "waiting in the queue",
-  start_s: "starting the sandbox",
+  start_s: "starting the box",
   run_s: "running",
   judge_s: "comparing results",
 };
