@@ -8,7 +8,7 @@
 #   PYTEST_ARGS=..., TEST_PROCESSES=3   arguments for pytest, and how many tests run in parallel
 #   TORCH=cpu|default                   the build of PyTorch (default: cpu without an NVIDIA GPU)
 #   FULL=1, CHECK=REPORT, AGAINST=URL   for `make bench`: measure more, compare with a report or another verifier;
-#   LABELLED=FILE, MBPP=FILE            your own labelled math, an MBPP file; BENCH_ARGS=... goes to benchmarks
+#   LABELLED=FILE, MBPP=FILE            your own labeled math, an MBPP file; BENCH_ARGS=... goes to benchmarks
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

@@ -1,4 +1,4 @@
-"""docs/architecture.md names only existing files, and every room of the three packages."""
+"""docs/architecture.md names only existing files, and every package in the three folders."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ def test_every_path_that_the_page_names_is_there() -> None:
     assert [path for path in sorted(PATHS) if not (ROOT / path).exists()] == []
 
 
-def test_every_room_is_named() -> None:
+def test_every_package_is_named() -> None:
     tracked = subprocess.run(["git", "ls-files", *PACKAGES], cwd=ROOT, capture_output=True, text=True, check=True)
-    rooms = {"/".join(path.split("/")[:2]) + "/" for path in tracked.stdout.splitlines() if path.count("/") > 1}
-    assert sorted(rooms - PATHS) == []
+    packages = {"/".join(path.split("/")[:2]) + "/" for path in tracked.stdout.splitlines() if path.count("/") > 1}
+    assert sorted(packages - PATHS) == []
