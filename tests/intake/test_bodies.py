@@ -44,7 +44,7 @@ def test_a_client_gets_as_much_as_it_leaves_free_and_the_next_one_half_of_that()
 def test_one_alone_is_taken_whatever_its_size() -> None:
     room, _ = bodies(8)
     assert len(taken(room, "a", 64)) == 1
-    with pytest.raises(Overloaded, match=r"bodies of 64 MiB are in hand, 0 of them of this client") as raised:
+    with pytest.raises(Overloaded, match=r"bodies of 64 MiB are in flight, 0 of them of this client") as raised:
         room.hold(Client("b")).grow_to(1 * MB)
     assert raised.value.retry_after_s >= 1
 

@@ -229,7 +229,7 @@ async def test_a_client_may_have_so_many_in_hand(tmp_path: Path) -> None:
     async with running(tmp_path, math_workers=1) as queue:
         request = Request(Client("small", max_in_hand=3))
         await queue.add("sleep 60", "sleep 60", request=request)
-        with pytest.raises(Overloaded, match="the key 'small' has 2 stored submissions waiting; the maximum is 3"):
+        with pytest.raises(Overloaded, match="the key 'small' has 2 durable submissions waiting; the maximum is 3"):
             await queue.add("ok", "ok", request=request)
         await queue.add("ok", request=request)
         with pytest.raises(BadRequest, match="4 items: the key 'small' may have at most 3 submissions in flight"):
@@ -244,10 +244,10 @@ async def test_who_fills_the_queue_shuts_nobody_out(tmp_path: Path) -> None:
         stored = [one for one in await asyncio.gather(*requests, return_exceptions=True) if isinstance(one, list)]
         assert len(stored) == 4
         await queue.add(*["sleep 60"] * 20, request=alone)  # half of the places
-        with pytest.raises(Overloaded, match="60 stored submissions are waiting; the maximum is 40"):
+        with pytest.raises(Overloaded, match="60 durable submissions are waiting; the maximum is 40"):
             await queue.add("ok", request=alone)
         await queue.add(*["sleep 60"] * 13, request=third)
-        with pytest.raises(Overloaded, match="73 stored submissions are waiting; the maximum is 40"):
+        with pytest.raises(Overloaded, match="73 durable submissions are waiting; the maximum is 40"):
             await queue.add("ok", request=third)
 
 
@@ -292,7 +292,7 @@ async def test_who_waits_is_woken_and_looks_no_sooner(tmp_path: Path, monkeypatc
 async def test_above_what_may_wait_a_batch_is_refused_as_a_whole(tmp_path: Path) -> None:
     async with running(tmp_path, math_workers=1, max_queued=5) as queue:
         await queue.add(*["sleep 60"] * 4)
-        with pytest.raises(Overloaded, match="4 stored submissions are waiting; the maximum is 5"):
+        with pytest.raises(Overloaded, match="4 durable submissions are waiting; the maximum is 5"):
             await queue.add("ok", "ok")
         depth = await queue.stored.depth()
         assert sum(depth.by_state.values()) == 4

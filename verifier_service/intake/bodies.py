@@ -70,7 +70,7 @@ class Bodies:
         total, own = self._in_hand.total(), self._in_hand[client]
         if total > 0 and own + size > self._most - total - size:
             raise Overloaded(
-                f"bodies of {total / MB:.0f} MiB are in hand, {own / MB:.0f} of them of this client, and one of "
+                f"bodies of {total / MB:.0f} MiB are in flight, {own / MB:.0f} of them of this client, and one of "
                 f"{size / MB:.1f} more does not fit: all together may have {self._most // MB}, and a client as much "
                 "as it leaves free",
                 RETRY_AFTER_S,

@@ -149,7 +149,7 @@ class StoredQueue:
         Items that cannot be read are finished at once. A request repeated with its idempotency key is not stored again.
 
         Raises:
-            Overloaded: too many stored submissions are waiting, or nothing can be stored here; nothing was stored.
+            Overloaded: too many durable submissions are waiting, or nothing can be stored here; nothing was stored.
             BadRequest: the idempotency key came with another body before, or the callback URL is not allowed.
         """
         known = await self._known(request)
@@ -221,13 +221,13 @@ class StoredQueue:
         most = self._settings.max_queued
         if client.max_in_hand is not None and there[client.name] + count > client.max_in_hand:
             raise TooManyInHand(
-                f"the key {client.name!r} has {there[client.name]} stored submissions waiting; the maximum is "
+                f"the key {client.name!r} has {there[client.name]} durable submissions waiting; the maximum is "
                 f"{client.max_in_hand}",
                 FULL_RETRY_AFTER_S,
             )
         if not has_room(there, client.name, count, most):
             raise Overloaded(
-                f"{there.total()} stored submissions are waiting; the maximum is {most}", FULL_RETRY_AFTER_S
+                f"{there.total()} durable submissions are waiting; the maximum is {most}", FULL_RETRY_AFTER_S
             )
         self._coming[client.name] += count
         try:
