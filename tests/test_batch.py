@@ -33,33 +33,48 @@ def reason(item: Any, **envelope: Any) -> str:
     [
         (MATH | {"formm": "final"}, "formm 'final': there is no such field; the nearest is 'form'"),
         ({"kind": "math", "completion": "1"}, "reference: this field is required"),
-        (MATH | {"reference": 7}, "reference 7: it must be a valid string"),
-        (MATH | {"id": 7}, "id 7: it must be a valid string"),
+        (MATH | {"reference": 7}, "reference 7: it must be a string or a list of strings"),
+        (MATH | {"reference": ["1", 7]}, "reference.1 7: it must be a string"),
+        (MATH | {"reference": []}, "reference an empty list: it must have at least 1 item"),
+        (MATH | {"id": 7}, "id 7: it must be a string"),
         (
             CODE | {"limits": {"time_limit": 1}},
             "limits.time_limit 1: there is no such field; the nearest is 'time_limit_s'",
         ),
         (CODE | {"limits": {"time_limit_s": -1}}, "limits.time_limit_s -1: it must be greater than 0"),
-        (CODE | {"tests": {"kind": "guess"}}, "its kind must be one of 'stdio', 'call', 'assert', 'pytest'"),
-        (CODE | {"tests": CALL | {"kind": {}}}, "its kind"),
-        (CODE | {"tests": CALL | {"cases": []}}, "tests.cases empty list: it must have at least 1 item"),
+        (CODE | {"tests": {"kind": "guess"}}, "tests.kind 'guess': it must be 'stdio', 'call', 'assert' or 'pytest'"),
+        (CODE | {"tests": CALL | {"kind": {}}}, "tests.kind an empty object: it must be 'stdio', 'call'"),
+        (CODE | {"tests": {"sha256": "ab"}}, "tests.sha256 'ab': it must be 64 hexadecimal digits"),
+        (CODE | {"tests": CALL | {"cases": []}}, "tests.cases an empty list: it must have at least 1 case"),
         (
             CODE | {"tests": CALL | {"checker": "guess"}},
             "tests.checker 'guess': it must be 'equal', 'float' or 'unordered'",
         ),
+        (
+            CODE | {"tests": CALL | {"checker": {"kind": "fload"}}},
+            "tests.checker.kind 'fload': it must be 'equal', 'float' or 'unordered'; the nearest is 'float'",
+        ),
+        (CODE | {"tests": CALL | {"checker": 7}}, "tests.checker 7: it must be a string or an object"),
         (CODE | {"tests": CALL | {"abs_tol": 1}}, "abs_tol is an option of the checker `float`"),
-        (CODE | {"tests": "p9"}, "tests 'p9': it must name a suite of this request: 'p1'"),
+        (CODE | {"tests": "p9"}, "tests 'p9': there is no such suite in this request; it must be 'p1' or 'broken'"),
+        (CODE | {"tests": "brokn"}, "it must be 'p1' or 'broken'; the nearest is 'broken'"),
         (CODE | {"tests": "broken"}, "suites.broken: entry_point: this field is required"),
-        ({"kind": "poem"}, "its kind must be one of 'math', 'code'"),
-        ({}, "its kind is missing"),
+        ({"kind": "poem"}, "kind 'poem': it must be 'math' or 'code'"),
+        ({"kind": "maths"}, "kind 'maths': it must be 'math' or 'code'; the nearest is 'math'"),
+        ({}, "kind: this field is required"),
         (None, "None: "),
-        ([], "empty list: "),
+        ([], "an empty list: "),
         ("math", "'math': "),
     ],
 )
 def test_a_bad_item_has_a_reason_that_names_field_value_and_what_is_allowed(item: Any, said: str) -> None:
     suites = {"p1": CALL, "broken": {"kind": "call", "cases": [{"expected": 1}]}}
     assert said in reason(item, suites=suites)
+
+
+def test_a_suite_of_a_request_without_suites_says_where_to_put_it() -> None:
+    said = """tests 'p9': the request defines no suites; add "suites": {"p9": ...} or give the tests inline"""
+    assert reason(CODE | {"tests": "p9"}) == said
 
 
 def test_a_broken_suite_touches_those_who_name_it_only() -> None:
@@ -148,13 +163,33 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "expected a value at byte 0, found the end of the text"),
+        (b"hello", "expected a value at byte 0, found 'hello'"),
+        (b"{", "expected a field name in quotes at byte 1, found the end of the text"),
+        (b"{a: 1}", "expected a field name in quotes at byte 1, found 'a'"),
+        (b'{"a" 1}', "expected `:` at byte 5, found '1'"),
+        (b'{"a": 1, "b": [2 3]}', "expected `,` or `]` at byte 17, found '3'"),
+        (b'{"a": 1]', "expected `,` or `}` at byte 7, found ']'"),
+        (b"{} {}", "expected the end of the text at byte 3, found '{'"),
+        (b'{"a": "b', "the string that begins at byte 6 does not end"),
+    ],
+)
+def test_an_error_of_syntax_says_what_was_expected_and_what_was_found(body: bytes, said: str) -> None:
+    with pytest.raises(NotJson) as refused:
+        read_submissions(body, 10)
+    assert str(refused.value) == f"it is not valid JSON: {said}"
+
+
+@pytest.mark.parametrize(
     ("envelope", "said"),
     [
         ([], "the body must be an object with `submissions`"),
         ("text", "the body must be an object with `submissions`"),
         ({}, "submissions: this field is required"),
-        ({"submissions": []}, "submissions empty list: it must be a list of at least one item"),
-        ({"submissions": {}}, "submissions empty object: it must be a list of at least one item"),
+        ({"submissions": []}, "submissions an empty list: it must be a list of at least one item"),
+        ({"submissions": {}}, "submissions an empty object: it must be a list of at least one item"),
         ({"submissions": [MATH] * 11}, "submissions 11: at most 10 in one request"),
         (
             {"submissions": [MATH], "deadline": 1},
@@ -162,7 +197,7 @@ def test_what_is_not_json_is_refused(body: bytes) -> None:
         ),
         ({"submissions": [MATH], "deadline_s": 0}, "deadline_s 0: it must be greater than 0"),
         ({"submissions": [MATH], "deadline_s": "soon"}, "deadline_s 'soon': it must be a number"),
-        ({"submissions": [MATH], "suites": []}, "suites empty list: it must be an object that maps names to tests"),
+        ({"submissions": [MATH], "suites": []}, "suites an empty list: it must be an object that maps names to tests"),
     ],
 )
 def test_what_is_not_a_batch_is_refused_by_field(envelope: Any, said: str) -> None:
@@ -211,7 +246,7 @@ def test_what_is_too_much_is_refused_before_it_is_read() -> None:
     ("item", "said"),
     [
         (MATH | {f"field{n}": 1 for n in range(200_000)}, "an object of more than 1000 fields: at most 1000 fields"),
-        (MATH | {"extract": ["x"] * 200_000}, "extract list of 200000: it may have at most 10000 parts"),
+        (MATH | {"extract": ["x"] * 200_000}, "extract a list of 200000 items: it may have at most 10000 parts"),
         (CODE | {"tests": CALL | {"cases": [{"x": 1, "y": 2}] * 9000}}, "tests.cases.0.expected: this field is req"),
         (CODE | {"tests": CALL | {"cases": [1] * 200_000}}, "tests.cases"),
         (CODE | {"tests": CALL | {"cases": [{"expected": 1}] * 5000 + [7]}}, "tests.cases.5000 7: "),

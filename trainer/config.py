@@ -21,7 +21,8 @@ from trainer.rewards.components import AnyComponent
 from trainer.rewards.components.correctness import Correctness
 from trainer.trl import names as trl_names
 from verifier_service.client.options import Options, addresses
-from verifier_service.schema.problems import in_words
+from verifier_service.schema.patterns import RUN_NAME
+from verifier_service.schema.problems import Wrong, shown, wrongs
 
 RECIPES_DIR = Path(__file__).parent / "recipes"
 OUR_FIELDS = (
@@ -473,7 +474,7 @@ class Compare(Part):
 class Recipe(Part):
     """One training run."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the run")
+    name: str = Field(pattern=RUN_NAME, description="name of the run")
     seed: int = Field(default=0, ge=0, description="seed of sampling, shuffling and random weights")
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(
         default_factory=list, description="seeds of several runs, each in OUTPUT_DIR/seed-N"
@@ -597,9 +598,9 @@ def load_recipe(source: str | Path, overrides: dict[str, Any] | None = None) -> 
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_OneValueEach)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
-        raise RecipeError(str(path), [f"cannot be read: {problem}"]) from problem
+        raise RecipeError("recipe", [f"{path}: it cannot be read: {problem}"]) from problem
     if not isinstance(values, dict):
-        raise RecipeError(str(path), ["the file must contain a mapping of fields"])
+        raise RecipeError("recipe", [f"{path}: the file must contain a mapping of fields"])
     from_environment = {"verifier.url": os.environ["VERIFIER_URL"]} if os.environ.get("VERIFIER_URL") else {}
     for dotted, value in {**from_environment, **(overrides or {})}.items():
         values = changed(values, dotted.split("."), value)
@@ -623,7 +624,8 @@ def find_recipe(source: str | Path) -> Path:
     if len(path.parts) == 1 and name in packaged:
         return packaged[name]
     raise RecipeError(
-        str(source), [f"there is no such file or packaged recipe; the packaged recipes are {', '.join(packaged)}"]
+        "recipe",
+        [f"{source}: there is no such file or packaged recipe; the packaged recipes are {', '.join(packaged)}"],
     )
 
 
@@ -641,7 +643,7 @@ def parse_recipe(values: dict[str, Any], source: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as problem:
-        raise RecipeError(source, [_in_words(error, values) for error in problem.errors()]) from problem
+        raise RecipeError(source, [_in_words(one) for one in wrongs(problem.errors(), values)]) from problem
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -690,16 +692,18 @@ def changed(values: object, path: Sequence[str], value: object) -> Any:
     return {**fields, name: changed(fields.get(name), rest, value)}
 
 
-def _in_words(error: Any, values: dict[str, Any]) -> str:
-    path = [str(part) for part in error["loc"]]
-    where = ".".join(path) or "recipe"
-    if error["type"] == "extra_forbidden":
-        return f"{where}: there is no such field{_nearest(error['loc'])}"
-    if error["type"] == "missing":
-        return f"{where}: is required but missing"
-    given = error.get("input")
-    shown = f" (it is {given!r:.100})" if not isinstance(given, dict | list | BaseModel) else ""
-    return f"{where}: {in_words(error)}{shown}"
+def _in_words(wrong: Wrong) -> str:
+    where = wrong.path or "recipe"
+    location, given = wrong.error["loc"], wrong.error["input"]
+    match wrong.error["type"]:
+        case "extra_forbidden":
+            return f"{where}: {wrong.allowed}{_nearest(location)}"
+        case "missing":
+            return f"{where}: is required but missing"
+        case "value_error" if isinstance(given, dict | list | BaseModel):  # its sentence names the part of them
+            return f"{where}: {wrong.allowed}"
+        case _:
+            return f"{where}: {wrong.allowed} (it is {shown(given):.100})"
 
 
 def _nearest(loc: tuple[int | str, ...]) -> str:

@@ -4,6 +4,7 @@ A request is refused as a whole only if it is not a batch: not JSON, an unknown 
 """
 
 import codecs
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,8 @@ from verifier_service.errors import BadRequest, NotJson
 from verifier_service.intake.json_text import MAX_FIELDS, Read, Unwanted, read_json
 from verifier_service.intake.slices import Steps, at_once, stepwise
 from verifier_service.schema import CodeSubmission, MathSubmission, ProblemField, Run, StoredBatchGet, Submission, Tests
-from verifier_service.schema.problems import problem_fields, shown
+from verifier_service.schema.base import either
+from verifier_service.schema.problems import nearest, problem_fields, shown
 from verifier_service.schema.requests import MAX_CASES, CallCase, Deadline, StdioCase
 from verifier_service.schema.stored import CallbackUrl, Label
 
@@ -79,8 +81,11 @@ class _Suites:
     def find(self, name: str) -> Steps[Tests | str]:
         """Return the tests of a suite, or the reason why there are none."""
         if name not in self.sent:
-            names = ", ".join(map(shown, list(self.sent)[:10])) or "it has none"
-            return f"tests {shown(name)}: it must name a suite of this request: {names}"
+            if not self.sent:
+                add = f'add "suites": {{{json.dumps(name[:100])}: ...}} or give the tests inline'
+                return f"tests {shown(name)}: the request defines no suites; {add}"
+            allowed = f"it must be {either(map(shown, list(self.sent)[:10]))}{nearest(name, self.sent)}"
+            return f"tests {shown(name)}: there is no such suite in this request; {allowed}"
         if name not in self.read and (problem := self.body.problem_of(self.sent[name])):
             self.read[name] = f"suites.{name[:100]}: {problem}"
         if name not in self.read:
@@ -216,7 +221,7 @@ def _envelope(body: bytes, items: str, more: tuple[str, ...], max_items: int) ->
         if error.field not in known:
             field_name = str(shown(error.field))
             raise BadRequest([ProblemField(field=field_name, value="", allowed=no_field)]) from error
-        allowed = "it must be a valid number" if error.field == "deadline_s" else too_many
+        allowed = "it must be a number" if error.field == "deadline_s" else too_many
         value = f"more than {error.most}"
         raise BadRequest([ProblemField(field=error.field, value=value, allowed=allowed)]) from error
     sent = read.value

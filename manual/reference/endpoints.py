@@ -13,6 +13,7 @@ from verifier_service.api.compat import ENDPOINTS
 from verifier_service.api.compat.endpoint import TAG
 from verifier_service.app import create_app
 from verifier_service.schema.described import Titles, described_type, shown_default
+from verifier_service.schema.patterns import PATTERN_WORDS
 from verifier_service.settings import Settings
 
 HEAD = """# Endpoints
@@ -38,7 +39,6 @@ FOR_PEOPLE = (
     ("GET /openapi.json", "the OpenAPI document", "yes"),
     ("GET /manual/", "this manual", "no"),
 )
-PATTERNS = {**wire.PATTERNS, r"^s[0-9]{1,18}$": "as returned", r"^[!-~]+$": "ASCII without spaces"}
 WITH_BODIES = ("PUT", "POST")
 
 
@@ -124,7 +124,7 @@ def _type(schema: JsonSchemaValue, media: str = "application/json") -> str:
 
 def _parameters(operation: Operation) -> str:
     described = document()["components"]["schemas"]
-    titles = Titles({}, {}, PATTERNS)
+    titles = Titles({}, {}, PATTERN_WORDS)
     rows: list[tuple[str, ...]] = []
     for one in operation.document.get("parameters", []):
         kind, allowed = described_type(one["schema"], described, titles)

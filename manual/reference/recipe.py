@@ -34,8 +34,8 @@ from trainer.data.tasks.source import DatasetSource, Measuring, Source
 from trainer.rewards.components import AnyComponent
 from trainer.rewards.components.judged import ComponentOptions
 from verifier_service.schema.described import Described
+from verifier_service.schema.patterns import PATTERN_WORDS
 
-PATTERNS = {r"^[A-Za-z0-9][A-Za-z0-9._-]*$": "letters, digits, `.`, `_` and `-`"}
 UNITS = {
     "accuracy_tolerance": "",
     "adam_beta2": "",
@@ -220,5 +220,5 @@ def fields() -> str:
     """Return recipe-fields.md."""
     sources = dict.fromkeys(TASKS, ("[source](#every-source)", "[sources](#every-source)"))
     components = dict.fromkeys(COMPONENTS, ("[component](#every-component)", "[components](#every-component)"))
-    titles = titles_of(SECTIONS, PATTERNS, {**sources, **components})
+    titles = titles_of(SECTIONS, PATTERN_WORDS, {**sources, **components})
     return join(HEAD, *(written(section, titles, UNITS, _fields) for section in SECTIONS))

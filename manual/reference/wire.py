@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import cast
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from manual.reference.markdown import join, json_block, table
 from manual.reference.sections import Section, titles_of, written
@@ -67,33 +67,11 @@ from verifier_service.schema import (
 )
 from verifier_service.schema.described import Described
 from verifier_service.schema.limits import Limit
-from verifier_service.schema.requests import (
-    EntryPoint,
-    FilePath,
-    ModuleName,
-    Sha256,
-    TestFileName,
-    TextChecker,
-    ValueChecker,
-)
+from verifier_service.schema.patterns import PATTERN_WORDS
+from verifier_service.schema.requests import TextChecker, ValueChecker
 from verifier_service.schema.results import JudgedResult
-from verifier_service.schema.runs import Argument
-from verifier_service.schema.stored import CallbackUrl, Label
 from verifier_service.settings import variable_of
 
-PATTERNS = {
-    TypeAdapter(cast("type[str]", of)).json_schema()["pattern"]: words
-    for of, words in (
-        (EntryPoint, "a name, or `Class.method`"),
-        (ModuleName, "a Python name"),
-        (TestFileName, "a relative path of letters, digits, `_` and `-`, with a suffix"),
-        (FilePath, "a relative path without `..`"),
-        (Sha256, "64 hexadecimal digits"),
-        (Argument, "without NUL characters"),
-        (Label, "printable ASCII"),
-        (CallbackUrl, "an `http` or `https` address"),
-    )
-}
 UNITS = {
     "weight": "",
     "passed": "tests",
@@ -385,7 +363,7 @@ RESULTS = (
                 id="c",
                 verdict=Verdict.JUDGE_ERROR,
                 score=None,
-                message="kind 'mathematics': its kind must be one of 'math', 'code'",
+                message="kind 'mathematics': it must be 'math' or 'code'; the nearest is 'math'",
             )
         ),
     ),
@@ -560,7 +538,7 @@ def _options(model: type[BaseModel]) -> str:
 
 def requests() -> str:
     """Return requests.md."""
-    titles = titles_of(REQUESTS, PATTERNS, dict.fromkeys(CHECKERS.keys() - {SpecialJudge}, CHECKER_LINKS))
+    titles = titles_of(REQUESTS, PATTERN_WORDS, dict.fromkeys(CHECKERS.keys() - {SpecialJudge}, CHECKER_LINKS))
     parts = [REQUESTS_HEAD]
     for section in REQUESTS:
         if section.title == CHECKER_SECTION:
@@ -571,5 +549,5 @@ def requests() -> str:
 
 def results() -> str:
     """Return results.md."""
-    titles = titles_of(RESULTS, PATTERNS, words=WORDS)
+    titles = titles_of(RESULTS, PATTERN_WORDS, words=WORDS)
     return join(RESULTS_HEAD, *(written(section, titles, UNITS, _answered) for section in RESULTS))

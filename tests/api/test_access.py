@@ -38,6 +38,7 @@ def command(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 def made(file: Path, name: str, *options: str) -> str:
     run = command("keys", "add", name, *options, VERIFIER_KEYS_FILE=str(file))
     assert run.returncode == 0, run.stderr
+    assert run.stderr == f"Key {name!r} saved in {file}. The secret above is shown only now; copy it.\n"
     return run.stdout.strip()
 
 
@@ -113,7 +114,7 @@ def test_a_broken_file_changes_nothing_and_is_told(service: Service) -> None:
     told = service.http.get("/readyz")
     number = len(whole.splitlines()) + 1
     assert (told.status_code, told.json()["ready"]) == (200, True)
-    assert f"keys.jsonl, line {number}, sha256: Field required" in told.json()["warnings"]["keys"]
+    assert f"keys.jsonl, line {number}, sha256: this field is required" in told.json()["warnings"]["keys"]
     assert service.status(f"Bearer {service.alice}") == 200
     counted = service.http.get("/metrics", headers={"Authorization": f"Bearer {service.alice}"}).text
     assert "verifier_keys_broken 1.0" in counted

@@ -68,9 +68,15 @@ def test_the_reference_recipe_is_as_published() -> None:
         ({"learning_rate": 1e-3}, "learning_rate: there is no such field; did you mean 'grpo.learning_rate'?"),
         (
             {"data": [{"kind": "addition", "digts": 2}]},
-            "data.0.addition.digts: there is no such field; the nearest is 'digits'",
+            "data.0.digts: there is no such field; the nearest is 'digits'",
         ),
-        ({"name": None}, "name: it must be a valid string (it is None)"),
+        ({"name": None}, "name: it must be a string (it is None)"),
+        (
+            {"model": {"kind": "tinny"}},
+            "model.kind: it must be 'pretrained', 'tiny' or 'smollm2'; the nearest is 'tiny' (it is 'tinny')",
+        ),
+        ({"adapter": {"targets": 3}}, "adapter.targets: it must be a list of strings or 'all-linear' (it is 3)"),
+        ({"data": []}, "data: it must have at least 1 item (it is an empty list)"),
     ],
 )
 def test_a_wrong_field_is_named_with_the_nearest_right_one(change: dict[str, Any], said: str) -> None:
@@ -114,7 +120,9 @@ def test_the_environment_decides_over_the_recipe_and_the_command_line_over_both(
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_names() -> None:
-    with pytest.raises(RecipeError, match=r"the packaged recipes are demo, demo-code"):
+    with pytest.raises(
+        RecipeError, match=r"dmeo: there is no such file or packaged recipe; the packaged recipes are demo, demo-code"
+    ):
         load_recipe("dmeo")
 
 
@@ -127,7 +135,7 @@ def test_an_unknown_recipe_is_answered_with_the_known_names() -> None:
         ({"lr_scheduler_type": "liner"}, "TRL refuses these fields: liner is not a valid SchedulerType"),
         ({"optim": "adam"}, "TRL refuses these fields: adam is not a valid OptimizerNames"),
         ({"trl": {"no_such_field": 1}}, "grpo.trl.no_such_field: TRL's GRPOConfig has no such field"),
-        ({"per_device_train_batch_size": 80_000}, "problems are too few: one generation batch needs 10000"),
+        ({"per_device_train_batch_size": 80_000}, "problems cannot fill a batch: one generation batch needs 10000"),
     ],
 )
 def test_check_finds_what_would_spoil_a_run(grpo: dict[str, Any], said: str) -> None:
@@ -149,7 +157,7 @@ def test_a_field_that_is_given_twice_is_refused(tmp_path: Path) -> None:
     path.write_text("name: a\ngrpo:\n  beta: 0.1\n  beta: 0.2\n", encoding="utf-8")
     with pytest.raises(RecipeError) as raised:
         load_recipe(path)
-    assert raised.value.problems == ["cannot be read: the field 'beta' appears twice, in lines 3 and 4"]
+    assert raised.value.problems == [f"{path}: it cannot be read: the field 'beta' appears twice, in lines 3 and 4"]
 
 
 def test_a_misspelt_field_of_trl_is_refused_by_every_command(tmp_path: Path) -> None:

@@ -120,8 +120,11 @@ def test_rows_may_mix_maths_and_code_as_text_or_as_objects(tmp_path: Path) -> No
             {"kind": "math", "referense": "4"},
             "reference: this field is required; referense '4': there is no such field",
         ),
-        ({"kind": "maths", "reference": "4"}, "its kind must be one of"),
-        ({"kind": "code", "tests": {"kind": "stdio", "cases": []}}, "tests.cases empty list: it must have at least 1"),
+        ({"kind": "maths", "reference": "4"}, "kind 'maths': it must be 'math' or 'code'; the nearest is 'math'"),
+        (
+            {"kind": "code", "tests": {"kind": "stdio", "cases": []}},
+            "tests.cases an empty list: it must have at least 1 case",
+        ),
         ({"kind": "math", "reference": 4}, "reference 4: "),
     ],
 )

@@ -24,6 +24,8 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from verifier_service.access.clients import Client
+from verifier_service.schema import patterns
+from verifier_service.schema.problems import in_words
 from verifier_service.settings import Settings
 
 log = structlog.get_logger()
@@ -33,7 +35,6 @@ PREFIX = "gvk_"
 DEFAULT = "default"
 """The name of the key that VERIFIER_API_KEY sets."""
 LOOK_AGAIN_S = 1.0
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 _UNITS = {"m": 60, "h": 3600, "d": 86400}
 
 
@@ -54,8 +55,8 @@ class Key(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=_NAME)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    name: str = Field(pattern=patterns.KEY_NAME)
+    sha256: str = Field(pattern=patterns.SHA256)
     created: AwareDatetime
     expires: AwareDatetime | None = None
     max_in_hand: int | None = Field(default=None, ge=1)
@@ -132,9 +133,9 @@ def _key(path: Path, number: int, line: str) -> Key:
     try:
         return Key.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or "the line"
-        raise KeysBroken(f"{path}, line {number}, {field}: {first['msg']}") from None
+        raise KeysBroken(f"{path}, line {number}, {field}: {in_words(first)}") from None
 
 
 def add(path: Path, key: Key) -> None:

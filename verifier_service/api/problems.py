@@ -12,7 +12,7 @@ from structlog.contextvars import get_contextvars
 from verifier_service.errors import BadRequest, NoRoom, NotJson, Overloaded, TooSlow
 from verifier_service.observability.requests import CLIENT_CLOSED_REQUEST
 from verifier_service.schema import Problem, ProblemField
-from verifier_service.schema.problems import shown
+from verifier_service.schema.problems import in_words, shown
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -66,7 +66,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def bad_path(_: Request, error: RequestValidationError) -> Response:
         fields = [
-            ProblemField(field=str(one["loc"][-1]), value=shown(one["input"]), allowed=one["msg"])
+            ProblemField(field=str(one["loc"][-1]), value=shown(one["input"]), allowed=in_words(one))
             for one in error.errors()
         ]
         return _fields_problem(422, fields)

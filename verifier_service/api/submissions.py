@@ -25,10 +25,11 @@ from verifier_service.schema import (
     StoredState,
     StoredSubmission,
     SubmitRequest,
+    patterns,
 )
 from verifier_service.store import queue
 from verifier_service.store.queue import StoredQueue
-from verifier_service.store.records import CURSOR, Filter, Which
+from verifier_service.store.records import Filter, Which
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(require_key)])
 
@@ -50,7 +51,7 @@ IdempotencyKey = Annotated[
     Header(
         min_length=1,
         max_length=255,
-        pattern=r"^[!-~]+$",
+        pattern=patterns.IDEMPOTENCY_KEY,
         description="a key of your own: requests with the same key and body are stored once",
     ),
 ]
@@ -99,11 +100,13 @@ async def list_submissions(
     kind: Annotated[Literal["math", "code", "unknown"] | None, Query(description="only those of this kind")] = None,
     batch_id: Annotated[str | None, Query(max_length=200, description="only those of this batch")] = None,
     label: Annotated[
-        str | None, Query(max_length=200, pattern=r"^[ -~]*$", description="only those of batches with this label")
+        str | None, Query(max_length=200, pattern=patterns.LABEL, description="only those of batches with this label")
     ] = None,
     since: Annotated[datetime | None, Query(description="only those stored at this time or later (RFC 3339)")] = None,
     until: Annotated[datetime | None, Query(description="only those stored before this time (RFC 3339)")] = None,
-    cursor: Annotated[str | None, Query(pattern=CURSOR, description="`next_cursor` of the previous page")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=patterns.CURSOR, description="`next_cursor` of the previous page")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="most submissions on a page")] = 100,
 ) -> Response:
     """List durable submissions with their results, newest first, one page at a time."""

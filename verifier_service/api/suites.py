@@ -9,11 +9,12 @@ from verifier_service.api import openapi
 from verifier_service.api.access import require_key, service_of
 from verifier_service.api.body import read_body
 from verifier_service.schema import KeptSuite
+from verifier_service.schema.patterns import SHA256
 from verifier_service.store.suites import missing
 
 router = APIRouter(prefix="/v1/suites", dependencies=[Depends(require_key)])
 
-Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of the body as sent, in lower-case hex")]
+Digest = Annotated[str, Path(pattern=SHA256, description="SHA-256 of the body as sent, in lower-case hex")]
 
 
 @router.put("/{sha256}", responses=openapi.problems(400, 401, 409, 413, 422, 503), openapi_extra=openapi.tests_body())

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from verifier_service.access import keys
 from verifier_service.access.keys import Key, KeysBroken
+from verifier_service.schema.problems import in_words
 
 cli = typer.Typer(help="Create, list and revoke keys; a running service notices within a second.", no_args_is_help=True)
 err = Console(stderr=True)
@@ -45,11 +46,11 @@ def add(
         keys.add(file, key)
     except ValidationError as error:
         one = error.errors(include_url=False)[0]
-        raise _failed(f"{one['loc'][0]} {one['input']!r}: {one['msg']}") from error
+        raise _failed(f"{one['loc'][0]} {one['input']!r}: {in_words(one)}") from error
     except (KeysBroken, OSError) as error:
         raise _failed(str(error)) from error
     sys.stdout.write(f"{secret}\n")
-    err.print(f"the key {name!r} is in {file}; its secret is shown only this once", highlight=False)
+    err.print(f"Key {name!r} saved in {file}. The secret above is shown only now; copy it.", highlight=False)
 
 
 @cli.command("list")

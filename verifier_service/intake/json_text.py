@@ -38,6 +38,7 @@ _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{]++|[\]}]++', re.DOTALL)  # whol
 _BRACKETS = b"[]{}"
 _NO_BRACKETS = bytes(code for code in range(256) if code not in _BRACKETS)
 _CUT_CHARS = 4  # a number this close to the window's end may continue: 1.5e+ would be read as 1.5
+_WORD = re.compile(r"\w{1,20}|.", re.DOTALL)  # how much is quoted of what is not expected
 _DOES_NOT_FIT = object()
 
 
@@ -120,7 +121,7 @@ class _Walk:
         """Read the whole text."""
         value = yield from self._value(0)
         if self._peek():
-            raise self._broken("there is more than one value")
+            raise self._expected("the end of the text")
         return Read(value, self._is_whole)
 
     # The window
@@ -156,7 +157,15 @@ class _Walk:
             self._look_from(self._byte)
 
     def _broken(self, why: str) -> NotJson:
-        return NotJson(f"it is not valid JSON: {why} at byte {self._byte}")
+        return NotJson(f"it is not valid JSON: {why}")
+
+    def _expected(self, what: str) -> NotJson:
+        """Return the error for something else than `what` at the next character that is not white space."""
+        self._peek()
+        found = _WORD.match(self._text, self._at)
+        return self._broken(
+            f"expected {what} at byte {self._byte}, found {repr(found[0]) if found else 'the end of the text'}"
+        )
 
     # Values
 
@@ -214,7 +223,7 @@ class _Walk:
             return value
         found = _NUMBER.match(self._body, self._byte)
         if found is None:
-            raise self._broken("there is no value" if self._peek() else "it ends too early,")
+            raise self._expected("a value")
         self._look_from(found.end())
         number = found[0].decode()
         return self._integer(number) if number.removeprefix("-").isdigit() else float(number)
@@ -273,12 +282,12 @@ class _Walk:
 
     def _key(self) -> Steps[str]:
         if self._peek() != '"':
-            raise self._broken("there is no name of a field")
+            raise self._expected("a field name in quotes")
         key = self._scanned(0)
         if not isinstance(key, str):  # it does not fit
             key = yield from self._long_string()
         if self._peek() != ":":
-            raise self._broken("there is no `:`")
+            raise self._expected("`:`")
         self._at += 1
         return key
 
@@ -286,7 +295,7 @@ class _Walk:
         """Step over a comma or the closing bracket; return whether it was the bracket."""
         found = self._peek()
         if found not in (",", closing) or not found:
-            raise self._broken(f"there is neither `,` nor `{closing}`")
+            raise self._expected(f"`,` or `{closing}`")
         self._at += 1
         return found == closing
 
@@ -305,12 +314,12 @@ class _Walk:
                 piece = piece[: half.start()]
             if not piece:
                 self._look_from(start)
-                raise self._broken("a string does not end, that begins")
+                raise self._broken(f"the string that begins at byte {self._byte} does not end")
             try:
                 parts.append(loads(f'"{piece.decode("utf-8", "surrogatepass")}"'))
             except ValueError as error:
                 self._look_from(start)
-                raise self._broken("a string cannot be read, that begins") from error
+                raise self._broken(f"the string that begins at byte {self._byte} cannot be read") from error
             place += len(piece)
             yield
         self._look_from(place + 1)
@@ -330,7 +339,7 @@ class _Walk:
                     self._is_whole = False
                     return why
                 depth -= len(found[0])
-        raise self._broken("a value does not end, that begins")
+        raise self._broken(f"the value that begins at byte {self._byte} does not end")
 
     # Integers
 

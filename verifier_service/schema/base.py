@@ -1,5 +1,6 @@
 """Base classes of the wire types: requests are read strictly, responses tolerantly."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
@@ -35,3 +36,14 @@ class Answered(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="ignore", ser_json_inf_nan="constants", json_schema_serialization_defaults_required=True
     )
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number of things: `counted(1, "result")` is "1 result", and `counted(0, "result")` "0 results"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def either(words: Iterable[str]) -> str:
+    """Return what differs of the words, as a choice: `a, b or c`."""
+    found = list(dict.fromkeys(filter(None, words)))
+    return " or ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))

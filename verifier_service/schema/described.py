@@ -4,13 +4,15 @@ It is read from the JSON schema of a model, so it follows the types: `Limits.tim
 above 0, and so on.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue as Schema
+
+from verifier_service.schema.base import either
 
 REQUIRED = "required"
 NOTHING = "–"
@@ -137,7 +139,7 @@ class _Reader:
 
     def type(self, node: Schema) -> str:
         """Return the type in words, as Markdown."""
-        return _either(self._one(arm) for arm in self._arms(node)) or "any JSON value"
+        return either(self._one(arm) for arm in self._arms(node)) or "any JSON value"
 
     def allowed(self, node: Schema) -> list[str]:
         """Return what is allowed beyond the type."""
@@ -180,7 +182,7 @@ class _Reader:
             else:
                 one = self._one(arm)
                 words.append(one.replace("string", "strings", 1) if "string" in one else f"{one}s" if one else "")
-        return _either(words) or "JSON values"
+        return either(words) or "JSON values"
 
     def _allowed(self, node: Schema) -> list[str]:
         if "$ref" in node:
@@ -205,12 +207,6 @@ class _Reader:
             item = node["prefixItems"][0] if "prefixItems" in node else node.get("items", {})
             found += [f"each {one}" for one in self.allowed(item)]
         return [one for one in found if one]
-
-
-def _either(words: Iterable[str]) -> str:
-    """Return what differs of the words, as a choice: `a, b or c`."""
-    found = list(dict.fromkeys(filter(None, words)))
-    return " or ".join(filter(None, [", ".join(found[:-1]), *found[-1:]]))
 
 
 def _values(node: Schema) -> Schema | None:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, StringConstraints, Tag, model_validator
 
+from verifier_service.schema import patterns
 from verifier_service.schema.base import Asked, Worded
 from verifier_service.schema.limits import Limits
 from verifier_service.schema.verdicts import ExtractionRule
@@ -30,24 +31,16 @@ Weight = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Tolerance = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Deadline = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 LanguageName = Annotated[str, StringConstraints(min_length=1, max_length=50)]
-EntryPoint = Annotated[  # two_sum, Solution.twoSum, Solution().twoSum
-    str, StringConstraints(pattern=r"^[^\W\d]\w*((\(\))?\.[^\W\d]\w*)?$", max_length=200)
-]
-ModuleName = Annotated[str, StringConstraints(pattern=r"^[^\W\d]\w*$", max_length=100)]
-TestFileName = Annotated[  # test_a.py, data/rows.json
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_\-]+(/[A-Za-z0-9_\-]+){0,5}\.[a-z]{1,8}$", max_length=200)
-]
-FilePath = Annotated[  # input.txt, d/.x, a..b; not /etc/passwd, ../x, a//b, .
-    str,
-    StringConstraints(pattern=r"^\.{0,2}[^./\x00][^/\x00]*(/\.{0,2}[^./\x00][^/\x00]*){0,7}$", max_length=200),
-    AfterValidator(_parts_fit),
-]
+EntryPoint = Annotated[str, StringConstraints(pattern=patterns.ENTRY_POINT, max_length=200)]
+ModuleName = Annotated[str, StringConstraints(pattern=patterns.MODULE_NAME, max_length=100)]
+TestFileName = Annotated[str, StringConstraints(pattern=patterns.TEST_FILE_NAME, max_length=200)]
+FilePath = Annotated[str, StringConstraints(pattern=patterns.FILE_PATH, max_length=200), AfterValidator(_parts_fit)]
 SuiteName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 SubmissionId = Annotated[str, StringConstraints(max_length=200)]
 Explain = Annotated[bool, Field(description="add an `explanation` to the result, for a person who looks at it")]
 StopOnFailure = Annotated[bool, Field(description="run no further case after the first that fails")]
 AN_ID = "an id of your own, which the result repeats"
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=patterns.SHA256)]
 Prelude = Annotated[
     Source,
     Field(

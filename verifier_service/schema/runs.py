@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, 
 
 from verifier_service.schema.base import Answered, Asked, Worded
 from verifier_service.schema.limits import Limits
+from verifier_service.schema.patterns import ARGUMENT
 from verifier_service.schema.requests import AN_ID, Deadline, FilePath, LanguageName, Source, SubmissionId, Text
 from verifier_service.schema.results import MadeBy, Seconds
 
@@ -27,7 +28,7 @@ FileContent = Annotated[
 ]
 MAX_ARGUMENT_CHARS = 500_000
 """At four bytes each they still fit into what the kernel accepts as the arguments of a program."""
-Argument = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
+Argument = Annotated[str, StringConstraints(max_length=10_000, pattern=ARGUMENT)]
 
 
 class Run(Asked):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from verifier_service.schema import patterns
 from verifier_service.schema.base import Answered, Asked, Worded
 from verifier_service.schema.requests import VerifyRequest
 from verifier_service.schema.results import Result
@@ -12,8 +13,8 @@ from verifier_service.schema.results import Result
 MAX_IDS = 4096
 """The most submissions that one request can look up by their ids."""
 
-Label = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[ -~]*$")]
-CallbackUrl = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^https?://[!-~]+$")]
+Label = Annotated[str, Field(min_length=1, max_length=200, pattern=patterns.LABEL)]
+CallbackUrl = Annotated[str, Field(min_length=1, max_length=2000, pattern=patterns.CALLBACK_URL)]
 
 
 class SubmitRequest(VerifyRequest):

@@ -17,6 +17,7 @@ from sqlalchemy.sql import ColumnElement
 from verifier_service.errors import BadRequest
 from verifier_service.intake.slices import Slice
 from verifier_service.schema import ProblemField, StoredAttempt, StoredBatch, StoredState, StoredSubmission
+from verifier_service.schema.patterns import CURSOR
 from verifier_service.schema.problems import shown
 from verifier_service.store.claims import ROW_BYTES, finish_batches
 from verifier_service.store.models import (
@@ -41,8 +42,6 @@ AT_ONCE = 64
 
 LAST_S = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 """Later times, such as a deadline in a million years, are shown as this one: `datetime` has no later years."""
-CURSOR = r"^s[0-9]{1,18}$"
-"""The format of a cursor. Its meaning is internal; clients must not depend on it."""
 _ID = re.compile(r"[0-9a-f]{32}")
 
 

@@ -39,7 +39,7 @@ def test_openrlhf_may_send_nothing(client: httpx.Client) -> None:
     [
         ({"query": ["a"], "prompts": [], "labels": []}, "1, 0 and 0"),
         ({"query": ["a"], "prompts": ["a"], "labels": [None]}, "labels.0 None"),
-        ({"query": ["a"], "prompts": ["a"], "labels": [{"x": 1}]}, "labels.0 object of 1"),
+        ({"query": ["a"], "prompts": ["a"], "labels": [{"x": 1}]}, "labels.0 an object with 1 field"),
         ({"query": ["a"], "prompts": ["a"], "labels": [True]}, "labels.0 True"),
         ({"query": ["a"], "prompts": ["a"], "labels": [""]}, "the reference is empty"),
         ({"query": ["a"], "prompts": ["a"], "labels": [{"inputs": ["1"], "outputs": []}]}, "labels.0.outputs"),
@@ -87,4 +87,4 @@ def test_slime_gets_an_object_where_it_names_a_key(client: httpx.Client) -> None
 def test_slime_hears_what_cannot_be_judged(client: httpx.Client) -> None:
     assert client.post("/slime", json={"prompt": "?", "response": "1"}).status_code == 422
     answer = client.post("/slime", json={"prompt": "?", "response": "1", "label": []})
-    assert (answer.status_code, answer.json()["detail"][:24]) == (422, "label empty list: it mus")
+    assert (answer.status_code, answer.json()["detail"][:24]) == (422, "label an empty list: it ")
