@@ -54,6 +54,8 @@ async def test_a_completion_without_an_answer_has_none(judge: MathJudge) -> None
     """It scores 0, and nothing was extracted."""
     (result,) = await judge_all("math", judge, [submission("I do not know.")])
     assert (result.verdict, result.score, result.extracted) == (Verdict.NO_ANSWER, 0.0, None)
+    tried = "boxed, tag, hashes, phrase, last_line, last_number"
+    assert result.message == f"no answer was found in the completion by {tried}"
 
 
 async def test_a_request_can_restrict_the_rules(judge: MathJudge) -> None:
@@ -67,6 +69,7 @@ async def test_a_request_can_restrict_the_rules(judge: MathJudge) -> None:
         ],
     )
     assert [result.verdict for result in results] == [Verdict.NO_ANSWER, Verdict.ACCEPTED]
+    assert results[0].message == "no answer was found in the completion by boxed"
 
 
 async def test_results_of_a_mixed_batch_keep_their_places(judge: MathJudge) -> None:

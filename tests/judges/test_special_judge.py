@@ -201,7 +201,7 @@ def test_a_judge_that_cannot_be_run_is_said_by_field(client: httpx.Client, check
         ("def check(stdin, expected, actual):\n    return 1 / 0", "ZeroDivisionError"),
         ("import sys\nsys.exit(7)", "code 7"),
         ("def check(stdin, expected, actual):\n    return 'yes'", "neither a bool nor a score"),
-        ("def check(stdin, expected, actual):\n    while True: pass", "cpu limit"),
+        ("def check(stdin, expected, actual):\n    while True: pass", "s of CPU time (VERIFIER_DEFAULT_TIME_LIMIT_S)"),
         ("def check(:", "SyntaxError"),
         ("import os\nos.kill(os.getpid(), 9)", "signal 9"),
         ("from nowhere import check", "nowhere"),

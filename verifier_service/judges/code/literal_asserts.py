@@ -517,8 +517,8 @@ class Answers:
         tests = tuple(self._outcome(test) for test in self._tests.tests)
         message = ""
         if ended is not None:
-            is_limit = ended.end is not End.NOT_COMPILED and ended.end is not End.BUDGET
-            message = f"the program was ended: {ended.end.replace('_', ' ')}" if is_limit else ended.message
+            is_explained = ended.end in (End.NOT_COMPILED, End.BUDGET, End.OUTPUT_LIMIT)
+            message = ended.message if is_explained else ""  # the verdict names the limit
         return TesterFacts(
             tests=tests,
             finished=ended is None,

@@ -46,7 +46,7 @@ class Progress:
     def __post_init__(self) -> None:
         is_compared = self.suite.mode in (Mode.STDIO, Mode.CALL)
         explainer = Explainer(self.suite) if self.explain and is_compared else None
-        self.tally = Tally(self.suite.weights, self.suite.stop_on_failure, explainer)
+        self.tally = Tally(self.suite.weights, self.limits, self.suite.stop_on_failure, explainer)
         self._kept = self.tally
         self._counted_s = 0.0
         self._kept_counted_s = 0.0
@@ -109,7 +109,7 @@ class Progress:
     def take_compile(self, fact: CompileFacts) -> None:
         """Take the compiler's facts."""
         if not fact.succeeded:
-            self.result = verdicts.compiler_failed(fact, len(self.suite.weights))
+            self.result = verdicts.compiler_failed(fact, len(self.suite.weights), self.limits)
 
     def take_tester(self, fact: TesterFacts) -> None:
         """Take the outcome of tests that run in a process of their own.
@@ -117,7 +117,7 @@ class Progress:
         Raises:
             ReferenceUnusable: the tests are unusable.
         """
-        self.result = verdicts.tester_result(fact)
+        self.result = verdicts.tester_result(fact, self.limits)
 
     def take_output(self, fact: TestFacts) -> None:
         """Take an output that waits for the special judge."""
@@ -161,7 +161,7 @@ class Progress:
         if answers.is_for_the_tester:
             self.answers = None
         elif answers.is_whole:
-            self.result = verdicts.tester_result(answers.facts())
+            self.result = verdicts.tester_result(answers.facts(), self.limits)
         elif not is_cut:
             raise BoxDied("the box ended without all answers")
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import NamedTuple
 
+from sandboxes.protocol import job as protocol_job
 from sandboxes.protocol.facts import CompileFacts, End, Fact, TestFacts
 from sandboxes.protocol.job import Job, Mode, Run
 from verifier_service import limits
@@ -24,11 +25,12 @@ from verifier_service.errors import BadItem, BoxDied, ReferenceUnusable
 from verifier_service.execution.executor import Executor
 from verifier_service.execution.turns import Share
 from verifier_service.judges.code.tests import Suite, output_of
-from verifier_service.judges.code.verdicts import answered, is_slow
+from verifier_service.judges.code.verdicts import answered, is_slow, with_limit
 from verifier_service.languages import SANDBOXES, Languages
-from verifier_service.schema import Limits, Protocol, SpecialJudge, StdioCase, StdioTests
+from verifier_service.schema import LIMITS, Limits, Protocol, SpecialJudge, StdioCase, StdioTests
+from verifier_service.schema.limits import TIME
 from verifier_service.schema.requests import options_of
-from verifier_service.settings import Settings
+from verifier_service.settings import Settings, variable_of
 
 CHUNK = 64
 """How many outputs one job of a judge covers. Its program is sent and compiled once for all of them."""
@@ -47,6 +49,8 @@ STDIN, EXPECTED, ACTUAL = "stdin.txt", "expected.txt", "actual.txt"
 FEEDBACK = "feedback"
 FEEDBACK_MESSAGE = f"{FEEDBACK}/judgemessage.txt"
 SAID_CHARS = 500  # how much of a judge's message is kept
+_LIMIT_NAMES = {one.name: variable_of((TIME if one.default is None else one).default_setting) for one in LIMITS}
+"""What sets the limits of a judge: the wall limit follows from the time limit."""
 
 
 class JudgeFailed(Exception):
@@ -252,7 +256,7 @@ class SpecialJudges:
         try:
             execution = await self._executor.run(language, job, partial(_first_facts, len(questions)), share)
             if execution.value is not None:
-                return [_answer(question, fact) for fact in execution.value]
+                return [_answer(question, fact, self._limits) for fact in execution.value]
         except ReferenceUnusable as error:  # it does not compile, or an output is too large to send to it
             failure = str(error)
         if len(questions) > 1:  # a single output might have caused it
@@ -317,10 +321,12 @@ async def _first_facts(count: int, facts: AsyncIterator[Fact]) -> list[TestFacts
     return found
 
 
-def _answer(question: Question, fact: TestFacts) -> Checked | JudgeFailed:
+def _answer(question: Question, fact: TestFacts, own: protocol_job.Limits) -> Checked | JudgeFailed:
     if fact.end is not End.EXITED:
-        ended = f"signal {fact.signal}" if fact.end is End.SIGNALED else str(fact.end).replace("_", " ")
-        return JudgeFailed(f"{ended}: {fact.message[-SAID_CHARS:]}", slow=is_slow(fact))
+        said = fact.message[-SAID_CHARS:]
+        if fact.end is End.SIGNALED:
+            return JudgeFailed(f"signal {fact.signal}: {said}")
+        return JudgeFailed(with_limit(fact.end, said, own, fact.memory_mb, _LIMIT_NAMES), slow=is_slow(fact))
     try:
         return question.answer(fact)
     except JudgeFailed as failure:

@@ -4,15 +4,18 @@
 verdict of the whole, and the score is the share of the weight that was earned.
 """
 
+import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sandboxes.protocol.facts import CompileFacts, End, Signal, TesterFacts, TesterTest, TestFacts, TestOutcome
+from sandboxes.protocol.job import Limits
 from verifier_service.checkers import Checked
 from verifier_service.errors import BoxDied, ReferenceUnusable
 from verifier_service.judges.code.explaining import Explainer, chars_of
-from verifier_service.schema import CodeResult, TestExplanation, TestResult, Verdict
+from verifier_service.schema import LIMITS, CodeResult, TestExplanation, TestResult, Verdict
+from verifier_service.schema.base import counted
 
 MAX_TIME_LIMIT_FAILURES = 10
 """After this many tests over the time limit, the rest of a submission is not run.
@@ -26,6 +29,9 @@ MAX_COMPILER_CHARS = 2000
 # Of a cut message the end says more: it has the exception.
 _HEAD_SHARE = 0.3
 _CUT = " [...] "
+IN_REQUESTS = {one.name: f"limits.{one.name}" for one in LIMITS}
+"""What a request calls each limit, for messages."""
+_ONLY_THE_LIMIT = re.compile(r"the (program|process) was ended: \w+ limit")
 
 
 def readable(message: str, max_chars: int = MAX_MESSAGE_CHARS) -> str:
@@ -86,14 +92,51 @@ def _verdict_of_end(end: End) -> Verdict:
     return verdict_of_run(TestFacts(index=0, end=end, exit_code=1), None)
 
 
-def result_of_run(fact: TestFacts, checked: Checked | None) -> TestResult:
+def with_limit(
+    end: End, message: str, limits: Limits, memory_mb: float = 0.0, names: Mapping[str, str] = IN_REQUESTS
+) -> str:
+    """Return the message of a test; if a limit ended it, with that limit and its name before what the program wrote.
+
+    `names` says where each limit is set.
+    """
+    if end is End.OUTPUT_LIMIT and message.endswith(" KiB)"):  # the box says how much was written
+        return f"{message[:-1].removeprefix('output limit: ')}, {names['output_limit_kb']})"
+    is_memory = memory_mb > limits.memory_limit_mb or "emory" in message  # MemoryError, out of memory
+    sentence = _over_limit(end, limits, names, is_memory=is_memory)
+    if not sentence or not message or _ONLY_THE_LIMIT.fullmatch(message):
+        return sentence or message
+    return f"{sentence}: {message}"
+
+
+def _over_limit(end: End, limits: Limits, names: Mapping[str, str], *, is_memory: bool) -> str:
+    """Return what a program exceeded; "" for an end without a limit, or one that the box itself explains."""
+    match end:
+        case End.CPU_LIMIT:
+            return f"it used more than {limits.time_limit_s:g} s of CPU time ({names['time_limit_s']})"
+        case End.WALL_LIMIT:
+            return f"it took more than {limits.wall_limit_s:g} s of wall time ({names['wall_limit_s']})"
+        case End.MEMORY_LIMIT:
+            # A program with too many processes ends this way too, and the box does not say which of the two it was.
+            processes = f", or had more than {limits.max_processes} processes and threads ({names['max_processes']})"
+            return (
+                f"it needed more than {limits.memory_limit_mb} MiB of memory ({names['memory_limit_mb']})"
+                f"{'' if is_memory else processes}"
+            )
+        case End.OUTPUT_LIMIT:
+            return f"it wrote more than {limits.output_limit_kb} KiB ({names['output_limit_kb']})"
+        case _:
+            return ""
+
+
+def result_of_run(fact: TestFacts, checked: Checked | None, limits: Limits) -> TestResult:
     """Return the result of one `stdio` or `call` test."""
+    said = with_limit(fact.end, fact.message, limits, fact.memory_mb) or _what_ended(fact)
     return TestResult(
         verdict=verdict_of_run(fact, checked),
         score=checked.share if checked and not checked.ok else None,
         time_s=round(fact.time_s, 6),
         memory_mb=round(fact.memory_mb, 1),
-        message=readable(checked.message if checked is not None else fact.message or _what_ended(fact)),
+        message=readable(checked.message if checked is not None else said),
     )
 
 
@@ -127,6 +170,7 @@ class Tally:
     """Collects the results of one submission's `stdio` or `call` tests. `weights` has one entry per test."""
 
     weights: Sequence[float]
+    limits: Limits
     stop_on_failure: bool = False
     explainer: Explainer | None = None
     tests: list[TestResult] = field(default_factory=list)
@@ -148,7 +192,7 @@ class Tally:
         """
         if fact.index != len(self.tests):
             raise BoxDied(f"test {len(self.tests)} is missing: the box went on with test {fact.index}")
-        self.tests.append(result_of_run(fact, checked))
+        self.tests.append(result_of_run(fact, checked, self.limits))
         if self.explainer is not None:
             self.explanation.append(self.explainer.explain(fact, self._explained_chars))
             self._explained_chars += chars_of(self.explanation[-1])
@@ -187,7 +231,8 @@ class Tally:
             return not_compiled(first.message, total)
         message = f"test {self.tests.index(first) + 1} of {total}: {first.message}" if first else ""
         if len(self.tests) < total:
-            message += f" ({total - len(self.tests)} later tests were not run{why_not_run})"
+            left = total - len(self.tests)
+            message += f" ({counted(left, 'later test')} {'was' if left == 1 else 'were'} not run{why_not_run})"
         return CodeResult(
             id=None,
             verdict=first.verdict if first else Verdict.ACCEPTED,
@@ -245,13 +290,28 @@ def not_compiled(message: str, total: int) -> CodeResult:
     return CodeResult(id=None, verdict=Verdict.COMPILE_ERROR, score=0.0, total=total, message=said)
 
 
-def compiler_failed(facts: CompileFacts, total: int) -> CodeResult:
+def compiler_failed(facts: CompileFacts, total: int, limits: Limits) -> CodeResult:
     """Return the result of a program that its compiler rejected."""
-    limit = "" if facts.end is End.EXITED else f"the compiler was ended: {str(facts.end).replace('_', ' ')}. "
-    return not_compiled(f"{limit}{facts.message}" or "the compiler failed", total)
+    limit = "" if facts.end is End.EXITED else f"the compiler was ended: {_ended_compiler(facts, limits)}. "
+    return not_compiled(f"{limit}{facts.message}".rstrip() or "the compiler failed", total)
 
 
-def tester_result(facts: TesterFacts) -> CodeResult:
+def _ended_compiler(facts: CompileFacts, limits: Limits) -> str:
+    most_s = f"at most {limits.compile_time_limit_s:g} s (VERIFIER_COMPILE_TIME_LIMIT_S)"
+    match facts.end:
+        case End.CPU_LIMIT:
+            return f"it used too much CPU time; a compiler gets {most_s}"
+        case End.WALL_LIMIT:
+            return f"it took too long; a compiler gets {most_s} of CPU time, and more wall time"
+        case End.MEMORY_LIMIT:
+            return "it used too much memory, or too many processes"
+        case End.OUTPUT_LIMIT:
+            return "it wrote too much"
+        case _:
+            return f"signal {facts.signal} ({signal.strsignal(facts.signal)})"
+
+
+def tester_result(facts: TesterFacts, limits: Limits) -> CodeResult:
     """Return the result of `assert` or `pytest` tests.
 
     Raises:
@@ -261,7 +321,9 @@ def tester_result(facts: TesterFacts) -> CodeResult:
         raise ReferenceUnusable(f"the tests cannot be used: {facts.broken}")
     if facts.program_end is End.NOT_COMPILED:
         return not_compiled(facts.message, len(facts.tests))
-    tests = [_tester_test(test, facts) for test in facts.tests]
+    if facts.program_end is not None:
+        facts = replace(facts, message=with_limit(facts.program_end, facts.message, limits, facts.memory_mb))
+    tests = [_tester_test(test, facts, limits) for test in facts.tests]
     if facts.lied:
         return _liar(tests, facts)
     passed = sum(test.verdict is Verdict.ACCEPTED for test in tests)
@@ -304,14 +366,15 @@ def _conclusion(tests: Sequence[TestResult], facts: TesterFacts) -> tuple[Verdic
     return Verdict.ACCEPTED, ""
 
 
-def _tester_test(test: TesterTest, facts: TesterFacts) -> TestResult:
+def _tester_test(test: TesterTest, facts: TesterFacts, limits: Limits) -> TestResult:
     verdict = verdict_of_test(test, facts)
     missing = test.outcome is TestOutcome.MISSING and facts.program_end is not None
+    own = test.message if test.end is None else with_limit(test.end, test.message, limits)
     return TestResult(
         verdict=verdict,
         id=test.id,
         guard=test.guard or None,
         time_s=test.time_s,
         memory_mb=round(facts.memory_mb, 1),
-        message=readable(test.message or (facts.message if missing else "")),
+        message=readable(own or (facts.message if missing else "")),
     )

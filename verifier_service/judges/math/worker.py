@@ -100,7 +100,8 @@ def judge_item(item: dict[str, Any], report: Report) -> None:
         "looking for the answer", lambda: extract_answer(completion, rules), report, lambda: _text_shape(completion)
     )
     if extracted is None:
-        conclude(Verdict.NO_ANSWER, None, "no answer was found in the completion")
+        tried = ", ".join(rule for rule in ExtractionRule if rules is None or rule in rules)
+        conclude(Verdict.NO_ANSWER, None, f"no answer was found in the completion by {tried}")
         return
     if isinstance(extracted, _Failure):
         conclude(Verdict.WRONG_ANSWER, None, f"it was not proved: {extracted}")
