@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 
 from trainer.cli import app as trainer_cli
 from verifier_service.cli import cli
-from verifier_service.settings import Settings
+from verifier_service.settings import Settings, misspelt
+
+ROOT = Path(__file__).resolve().parent.parent
+READ = {"", ".py", ".yaml", ".yml", ".tpl", ".sh", ".cfg"}
 
 
 def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -48,7 +51,7 @@ def test_verify_judges_line_by_line_and_sums_up(tmp_path: Path) -> None:
 
 def test_verify_says_how_it_went_on_stderr() -> None:
     done = run("verify", "-", stdin=json.dumps(MATH))
-    assert re.search(r"1 results in [\d.]+ s: 1 accepted; accuracy 1\.000", done.stderr)
+    assert re.search(r"1 result in [\d.]+ s: 1 accepted; accuracy 1\.000", done.stderr)
 
 
 def test_run_runs_a_file_of_programs_without_judging_them() -> None:
@@ -86,6 +89,36 @@ def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch)
     done = run("doctor")
     assert done.returncode == 2
     assert "VERIFIER_BOXES='many'" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("serve", "--port", "0"), ("doctor",)])
+def test_a_misspelt_setting_is_named_with_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """It would be ignored otherwise: programs would share boxes on a service that was told to give each its own."""
+    monkeypatch.setenv("VERIFIER_ISOLATON", "container")
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "VERIFIER_ISOLATON: there is no such setting; the nearest is VERIFIER_ISOLATION\n"
+
+
+def test_other_variables_with_the_prefix_are_no_misspelt_settings() -> None:
+    """What the client, the compose file, the chart, scripts and tests read, and what Kubernetes injects."""
+    folders = ("docker", "deploy", "scripts", "trainer", "verifier_service", "sandboxes", "tests/e2e", "examples")
+    files = [
+        file for folder in folders for file in (ROOT / folder).rglob("*") if file.is_file() and file.suffix in READ
+    ]
+    names = {name for file in files for name in re.findall(r"\bVERIFIER_[A-Z0-9_]*[A-Z0-9]\b", file.read_text("utf-8"))}
+    names |= set(re.findall(r"VERIFIER_[A-Z_]+[A-Z]", (ROOT / "docker-compose.yml").read_text("utf-8")))
+    assert {"VERIFIER_URL", "VERIFIER_DOCKER_HOST", "VERIFIER_CPUS", "VERIFIER_E2E_URL"} <= names
+    injected = ("PORT", "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT_8000_TCP", "PORT_8000_TCP_ADDR")
+    names |= {f"VERIFIER_{name}" for name in (*injected, "API_SERVICE_HOST", "HOSTS_SERVICE_HOST")}
+    assert misspelt(names - {"VERIFIER_ISOLATON"}) == {}
+    assert misspelt(["VERIFIER_PRT", "VERIFIER_BOXS", "verifier_runer", "RUNER"]) == {
+        "VERIFIER_PRT": "VERIFIER_PORT",
+        "VERIFIER_BOXS": "VERIFIER_BOXES",
+        "verifier_runer": "VERIFIER_RUNNER",
+    }
 
 
 BAD = [

@@ -4,14 +4,24 @@ import base64
 import binascii
 import os
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from verifier_service.schema.limits import MEMORY, OUTPUT, PROCESSES, TIME, WALL
+
+PREFIX = "VERIFIER_"
+OTHER_VARIABLES = frozenset(
+    f"{PREFIX}{name}" for name in ("URL", "BIND", "MEMORY", "CPUS", "DOCKER_HOST", "E2E", "E2E_URL")
+)
+"""Variables with the prefix of the settings that the client, docker-compose.yml or the tests read."""
+_OF_KUBERNETES = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)")
+"""What Kubernetes sets in every container for a service that is called `verifier`: VERIFIER_PORT_8000_TCP_ADDR."""
 
 
 class RunnerChoice(StrEnum):
@@ -107,7 +117,16 @@ def _user_state_dir() -> Path:
 class Settings(BaseSettings):
     """The service's settings. Times are in seconds, memory in MiB."""
 
-    model_config = SettingsConfigDict(env_prefix="VERIFIER_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_name_is_misspelt(cls, values: object) -> object:
+        if wrong := misspelt(os.environ):
+            raise ValueError(
+                "; ".join(f"{name}: there is no such setting; the nearest is {near}" for name, near in wrong.items())
+            )
+        return values
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes any free one")
@@ -303,7 +322,30 @@ class Settings(BaseSettings):
 def variable_of(field: str) -> str:
     """Return the variable of the environment from which a setting is read, by the setting's name or its alias."""
     info = Settings.model_fields.get(field)
-    return field if info is None else str(info.validation_alias or f"VERIFIER_{field.upper()}")
+    return field if info is None else str(info.validation_alias or f"{PREFIX}{field.upper()}")
+
+
+def misspelt(names: Iterable[str]) -> dict[str, str]:
+    """Return the variables that are not settings but look like one, each with the setting that it resembles.
+
+    A misspelt setting would otherwise be ignored without a word: the service would run with the default. Names that
+    resemble no setting can belong to other software.
+
+    >>> misspelt(["VERIFIER_ISOLATON", "VERIFIER_URL", "VERIFIER_SERVICE_HOST"])
+    {'VERIFIER_ISOLATON': 'VERIFIER_ISOLATION'}
+    """
+    known = {
+        name.removeprefix(PREFIX): name for name in map(variable_of, Settings.model_fields) if name.startswith(PREFIX)
+    }
+    found = {}
+    for name in sorted(names):
+        upper = name.upper()  # the settings are read in any case
+        stem = upper.removeprefix(PREFIX)
+        if stem == upper or stem in known or upper in OTHER_VARIABLES or _OF_KUBERNETES.fullmatch(upper):
+            continue
+        if near := get_close_matches(stem, known, n=1, cutoff=0.85):
+            found[name] = known[near[0]]
+    return found
 
 
 def is_secret(field: str) -> bool:

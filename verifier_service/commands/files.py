@@ -17,6 +17,7 @@ from verifier_service.data.row import Fault, Row
 from verifier_service.data.source import Place, open_tasks
 from verifier_service.data.task import Task
 from verifier_service.schema import RunEnd, Verdict
+from verifier_service.schema.base import counted
 from verifier_service.service import Service
 
 CHUNK = 256
@@ -54,7 +55,7 @@ class Summary:
         """Return the summary for a person: `3 results in 1.2 s: 2 accepted, 1 wrong_answer; accuracy 0.667`."""
         counts = ", ".join(f"{count} {word}" for word, count in self.words.most_common())
         accuracy = f"; accuracy {self.accuracy:.3f}" if kind == "verify" and self.accuracy is not None else ""
-        return f"{self.total} results in {self.seconds:.1f} s: {counts}{accuracy}"
+        return f"{counted(self.total, 'result')} in {self.seconds:.1f} s: {counts}{accuracy}"
 
 
 async def carry_out(

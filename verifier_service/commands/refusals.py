@@ -15,12 +15,15 @@ def read_settings() -> Settings:
     """Return the settings.
 
     Raises:
-        Exit: 2, if one is invalid; stderr has each with its value and what is allowed.
+        Exit: 2, if one is invalid or misspelt; stderr has each with its value and what is allowed.
     """
     try:
         return Settings()
     except ValidationError as error:
         for one in error.errors(include_url=False):
+            if not one["loc"]:  # a name that is misspelt
+                err.print(f"[red]{escape(in_words(one))}[/]", highlight=False)
+                continue
             field, *within = map(str, one["loc"])
             name = "".join([variable_of(field), *(f"[{part}]" for part in within)])
             given = "..." if is_secret(field) and one["input"] else one["input"]

@@ -19,7 +19,9 @@ HEAD = """# Settings
 Every setting of the service, with its unit, its default and what is allowed. You need this page when you run a service.
 
 Settings are variables of the service's environment. `grpo-verifier settings` shows their values on your machine. The
-service refuses to start with a value that is not allowed, and names the setting, the value and what is allowed.
+service refuses to start with a value that is not allowed, and names the setting, the value and what is allowed. It also
+refuses a variable that is not a setting but resembles one: `VERIFIER_ISOLATON: there is no such setting; the nearest is
+VERIFIER_ISOLATION`.
 [Secure a deployment](../how-to/secure.md) lists the settings that matter before others can reach the service.
 This page is generated from the code.
 """
