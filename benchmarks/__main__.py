@@ -22,6 +22,7 @@ from benchmarks import compare, page, report
 from benchmarks.parts import PARTS, Asked, Form, Step, steps_of
 from benchmarks.report import Outcome, Report
 from benchmarks.results import FOLDER, WITHIN_A_RUN, console, machine
+from verifier_service.schema.base import counted
 
 INTERRUPTED = 130
 
@@ -118,7 +119,9 @@ def tell(found: Report, kept: Report | None, rows: list[compare.Row]) -> bool:
         console.print(f"[red]failed: {', '.join(found.failed)}[/]")
     if worse:
         console.print(f"[red]worse: {', '.join(worse)}[/]")
-    console.print(f"{len(found.figures)} figures: {FOLDER / 'report.json'}, {FOLDER / 'report.html'}", soft_wrap=True)
+    console.print(
+        f"{counted(len(found.figures), 'figure')}: {FOLDER / 'report.json'}, {FOLDER / 'report.html'}", soft_wrap=True
+    )
     return bool(found.failed or worse)
 
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from tests.store.scripted import ScriptedJudge
-from verifier_service.audit.cheats import cheats_of
+from verifier_service.audit.cheats import BODIES, PROGRAMS, cheats_of
 from verifier_service.audit.findings import Finding, Flag
 from verifier_service.audit.report import write_report
 from verifier_service.audit.rows import Audited, finding_of
@@ -28,6 +28,7 @@ from verifier_service.schema import CodeResult, TestResult, Verdict
 from verifier_service.service import Service
 from verifier_service.settings import Settings
 
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 MBPP: dict[str, Json] = {
     "task_id": 1,
     "text": "Add.",
@@ -220,6 +221,9 @@ def test_the_cheats_of_a_math_problem_are_what_the_question_has() -> None:
         "\\boxed{12*3}",
         question,
     }
+    page = (DOCS / "how-to" / "audit.md").read_text(encoding="utf-8")
+    listed = {row.split(" | ")[1] for row in page.splitlines() if row.startswith(("| math |", "| functions"))}
+    assert listed == {*BODIES, *PROGRAMS, "first example", *(cheat.name for cheat in cheats_of(task))}
 
 
 def test_verify_judges_rows_with_completions(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from trainer.trl import names as trl_names
 from trainer.trl.arguments import grpo_arguments
 from verifier_service.client import VerifierClient
 from verifier_service.schema import Info, Verdict
+from verifier_service.schema.base import counted
 
 SAMPLE_ROWS = 3
 TOKEN_CHECK_ROWS = 200
@@ -277,12 +278,12 @@ def _data(recipe: Recipe, offline: bool) -> tuple[list[Problem], list[Finding]]:
         except STOPS as problem:
             findings.append(Finding(Level.PROBLEM, where, str(problem)))
             continue
-        findings.append(Finding(Level.OK, where, f"{len(problems)} problems"))
+        findings.append(Finding(Level.OK, where, counted(len(problems), "problem")))
         loaded.append(problems)
         if where == "data":
             groups = recipe.generation_batch_per_device // recipe.grpo.num_generations
             if len(problems) < groups:
-                text = f"{len(problems)} problems are too few: one generation batch needs {groups}"
+                text = f"{counted(len(problems), 'problem')} cannot fill a batch: one generation batch needs {groups}"
                 findings.append(Finding(Level.PROBLEM, where, text))
             if recipe.cold_start is not None and not any(problem.shown for problem in problems):
                 findings.append(
@@ -291,7 +292,7 @@ def _data(recipe: Recipe, offline: bool) -> tuple[list[Problem], list[Finding]]:
                     )
                 )
     if len(loaded) == 2 and (same := repeated(*loaded)):
-        text = f"{len(same)} held-out questions are also training problems, such as {same[0]!r:.120}"
+        text = f"the training data has {counted(len(same), 'held-out question')} too, such as {same[0]!r:.120}"
         findings.append(Finding(Level.PROBLEM, "evaluation.data", text))
     return (loaded[0] if loaded else []), findings
 
@@ -380,7 +381,7 @@ def _tokens(recipe: Recipe, context: int | None, problems: list[Problem]) -> lis
         return [Finding(Level.PROBLEM, "tokenizer", first_line(problem))]
     longest, completion = max(lengths), recipe.grpo.max_completion_length
     kept = min(longest, recipe.grpo.max_prompt_tokens or longest)
-    text = f"the longest of {len(lengths)} prompts has {longest} tokens"
+    text = f"the longest of {counted(len(lengths), 'prompt')} has {counted(longest, 'token')}"
     if context and kept + completion > context:
         over = (
             f"{text}; with grpo.max_completion_length {completion} that exceeds the model's context of {context} tokens"

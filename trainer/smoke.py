@@ -40,6 +40,7 @@ from trainer.requirements import see_that_it_can_start
 from trainer.rewards.reward import Reward
 from trainer.train import Prepared, grpo_trainer, prepare, process_state
 from verifier_service.client import VerifierClient
+from verifier_service.schema.base import counted
 
 PROBLEMS = 8
 STEPS = 2
@@ -200,7 +201,7 @@ def _stages(recipe: Recipe, stages: Stages) -> Iterator[str]:
             prepared = prepare(recipe, client, Console(quiet=True))
         processes = _processes()
         prepared = replace(prepared, problems=_enough(prepared.problems, _needed(recipe, processes)))
-        yield f"data: {len(prepared.problems)} problems, {len(prepared.held_out)} held out"
+        yield f"data: {counted(len(prepared.problems), 'problem')}, {len(prepared.held_out)} held out"
         metrics = Metrics(recipe.run_dir / "metrics.jsonl", 0, _is_first())
         progress = Progress(metrics, recipe.grpo.max_steps, Console(quiet=True), recipe.name)
         with stages.stage("load"):
@@ -268,7 +269,7 @@ def _evaluated(
     with stages.stage("evaluate"), measuring(model) as is_main:
         if is_main:
             summary = evaluate(model, held_out, recipe, client, recipe.run_dir / "evaluations" / "smoke")
-            yield f"evaluate: {summary['judged_problems']} of {len(held_out)} problems judged"
+            yield f"evaluate: {summary['judged_problems']} of {counted(len(held_out), 'problem')} judged"
 
 
 @torch.no_grad()

@@ -3,10 +3,12 @@
 # ruff: noqa: E501  # programs are data here, and easier to read on one line
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 
+from sandboxes.protocol.constants import PROGRAM_PATH
 from sandboxes.protocol.facts import End, TestFacts
 from sandboxes.protocol.job import Run
 from tests.runners.conftest import Bench
@@ -77,3 +79,18 @@ async def test_where_nothing_was_prepared_programs_have_the_standard_library_alo
         assert (await runner.languages())["python"].endswith(", the standard library alone")
     finally:
         await runner.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("bash", f"copy {SANDBOXES / 'bash' / 'compile-bash'} to /usr/local/bin and restart the service"),
+        ("java", "LANGUAGES=java` builds it for VERIFIER_RUNNER=docker"),
+        ("rust", f"install the Debian packages that {SANDBOXES / 'rust' / 'Dockerfile'} names"),
+    ],
+)
+def test_a_language_that_this_machine_lacks_says_what_to_do(name: str, said: str) -> None:
+    language = load_languages()[name]
+    if shutil.which(language.compile[0], path=PROGRAM_PATH):
+        pytest.skip(f"this machine has {language.compile[0]}")
+    assert said in BubblewrapRunner(Settings(), load_languages()).hint(language)

@@ -158,7 +158,7 @@ def test_held_out_questions_that_are_trained_on_are_found_whatever_their_ids(tmp
     for trained in (MATH_ROW | {"prompt": "What is 2 + 3?"}, chat):
         held_out = {"data": [{"kind": "rows", "path": str(tmp_path / "held.jsonl")}]}
         recipe = parse_recipe(values(tmp_path, *[trained] * 4, evaluation=held_out))
-        text = "1 held-out questions are also training problems, such as 'What is  2 + 3?'"
+        text = "the training data has 1 held-out question too, such as 'What is  2 + 3?'"
         assert ("evaluation.data", text) in problems(check(recipe, offline=True))
 
 

@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from trainer.config import Prompt, Recipe
 from trainer.data.tasks import AnyTask, Problem
 from trainer.errors import DataError
+from verifier_service.schema.base import counted
 
 Messages = list[dict[str, str]] | str
 
@@ -161,7 +162,9 @@ def in_training_order(problems: Sequence[Problem], recipe: Recipe, processes: in
     grpo = recipe.grpo
     per_generation = recipe.generation_batch_per_device * processes // grpo.num_generations
     if len(problems) < per_generation:
-        raise DataError(f"{len(problems)} problems are too few: one generation batch needs {per_generation}")
+        raise DataError(
+            f"{counted(len(problems), 'problem')} cannot fill a batch: one generation batch needs {per_generation}"
+        )
     spans = recipe.batches_per_generation
     batches = -(-grpo.max_steps * grpo.gradient_accumulation_steps // spans)
     chance = random.Random(recipe.seed)

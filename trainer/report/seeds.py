@@ -15,6 +15,7 @@ from trainer.evaluation.evaluate import intervals
 from trainer.files import SEEDS
 from trainer.progress import read_metrics
 from trainer.report import charts, page
+from verifier_service.schema.base import counted
 
 Curves = dict[str, list[tuple[int, float]]]
 
@@ -111,7 +112,7 @@ def _curves(folder: Path, seeds: list[int]) -> dict[tuple[str, str], Curves]:
 
 
 def _table(spreads: list[Spread], name: str, count: int) -> Table:
-    table = Table("", "mean", "standard deviation", "minimum to maximum", title=f"{name}: {count} seeds")
+    table = Table("", "mean", "standard deviation", "minimum to maximum", title=f"{name}: {counted(count, 'seed')}")
     for spread in spreads:
         deviation = "–" if spread.deviation is None else f"{spread.deviation:.3f}"
         values = spread.by_seed.values()

@@ -28,6 +28,7 @@ from trainer.evaluation.generation import policy_sampling
 from trainer.pace import Pace
 from verifier_service.client import VerifierClient
 from verifier_service.schema import Verdict
+from verifier_service.schema.base import counted
 
 Row = dict[str, Any]
 BLOCK_BATCHES = 4  # batches that are generated, judged and stored together; an interruption loses at most this much
@@ -194,7 +195,9 @@ def _table(rows: Sequence[Row]) -> Table:
     """Return a table of how many problems are never right, in each tenth of the pass rate, and always right."""
     rates = [row["pass_rate"] for row in rows]
     counts = Counter(_tenth(rate) for rate in rates)
-    table = Table("pass rate", "problems", title=f"{len(rows)} problems, {sum(row['judged'] for row in rows)} judged")
+    table = Table(
+        "pass rate", "problems", title=f"{counted(len(rows), 'problem')}, {sum(row['judged'] for row in rows)} judged"
+    )
     names = ["never right", *(f"{i / TENTHS:.1f} to {(i + 1) / TENTHS:.1f}" for i in range(TENTHS)), "always right"]
     for place, name in enumerate(names):
         table.add_row(name, str(counts[place]))

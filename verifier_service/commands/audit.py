@@ -21,6 +21,7 @@ from verifier_service.data.task import Task
 from verifier_service.errors import VerifierError
 from verifier_service.observability.logs import configure
 from verifier_service.observability.metrics import Metrics
+from verifier_service.schema.base import counted
 from verifier_service.service import running_service
 from verifier_service.settings import Settings
 
@@ -77,10 +78,13 @@ def audit(
     _show(opened)
     try:
         write_report(opened, output / "report.html")
-        err.print(f"{count} fit rows: {output / 'fit.jsonl'}; report: {output / 'report.html'}", highlight=False)
+        err.print(
+            f"{counted(count, 'fit row')}: {output / 'fit.jsonl'}; report: {output / 'report.html'}", highlight=False
+        )
     except ImportError:
         err.print(
-            f"{count} fit rows: {output / 'fit.jsonl'}; no report without jinja2: pip install jinja2", highlight=False
+            f"{counted(count, 'fit row')}: {output / 'fit.jsonl'}; no report without jinja2: pip install jinja2",
+            highlight=False,
         )
     if opened.unjudged:
         _name_unjudged(opened)
@@ -99,17 +103,24 @@ async def _carry_out(
 
 def _name_unjudged(opened: Audit) -> None:
     count = len(opened.unjudged)
-    err.print(f"[red]{count} rows could not be judged[/]; run the same command again to judge them:", highlight=False)
+    what, again = counted(count, "row"), "judge it" if count == 1 else "judge them"
+    err.print(f"[red]{what} could not be judged[/]; run the same command again to {again}:", highlight=False)
     for number, why in islice(opened.unjudged.items(), MAX_NAMED):
         err.print(f"  row {number}: {escape(why)}", highlight=False)
     if count > MAX_NAMED:
         err.print(f"  and {count - MAX_NAMED} more", highlight=False)
 
 
+def _rows_are(number: int) -> str:
+    return f"{counted(number, 'row')} {'is' if number == 1 else 'are'}"
+
+
 def _show(opened: Audit) -> None:
     findings = list(opened.findings.values())
     fit = sum(finding.is_fit for finding in findings)
-    table = Table("found", "rows", "share", "what it means", title=f"{fit} of {len(findings)} rows are fit to train on")
+    table = Table(
+        "found", "rows", "share", "what it means", title=f"{fit} of {_rows_are(len(findings))} fit to train on"
+    )
     for share in shares(findings):
         colour = "red" if share.flag.is_unfit else "yellow"
         table.add_row(f"[{colour}]{share.flag.value}[/]", str(len(share.rows)), share.percent, share.flag.meaning)

@@ -35,7 +35,7 @@ from sandboxes.protocol.constants import (
     WRITABLE_FOLDERS,
 )
 from verifier_service.errors import RunnerUnavailable
-from verifier_service.languages import SANDBOXES, Language
+from verifier_service.languages import SANDBOXES, Language, how_to_build
 from verifier_service.runners.base import Box, Runner
 from verifier_service.runners.box import Stream, StreamBox
 from verifier_service.runners.uids import UidSlots
@@ -52,6 +52,8 @@ NO_LIBRARIES = (
     "VERIFIER_LIBRARIES=none gives programs the standard library alone"
 )
 REQUIREMENTS = SANDBOXES / "python" / "requirements.txt"
+IMAGE_FOLDER = "/opt/"
+"""Where images keep files of their own. Boxes of bubblewrap do not have this folder."""
 CAP_SYS_ADMIN = 21
 PASSWD = f"root:x:0:0:root:{FOLDER}:/bin/sh\nnobody:x:65534:65534:nobody:{FOLDER}:/bin/sh\n".encode()
 
@@ -134,13 +136,25 @@ class BubblewrapRunner(Runner):
         return f"it needs {self._missing(language) or 'nothing more'}"
 
     def _missing(self, language: Language) -> str | None:
-        """Return the first thing that a language needs and this machine lacks, and how to get it; None if complete."""
+        """Return the first thing that a language needs and this machine lacks, and how to get it; None if complete.
+
+        A compiler can be a script of ours in the language's folder.
+        """
         if not language.run:
             return None if not self._has_libraries or libraries_are_there() else NO_LIBRARIES
-        for command in (language.version_command, language.compile, language.run):
+        folder = SANDBOXES / language.name
+        for command in (language.compile, language.version_command, language.run):
             tool = command[0] if command else ""
-            if tool and not tool.startswith("./") and not shutil.which(tool, path=PROGRAM_PATH):
-                return f"{tool} in {PROGRAM_PATH}; see {SANDBOXES / language.name / 'Dockerfile'} for how to install it"
+            if not tool or tool.startswith("./") or shutil.which(tool, path=PROGRAM_PATH):
+                continue
+            ours = folder / tool
+            if not ours.is_file():
+                packages = f"install the Debian packages that {folder / 'Dockerfile'} names"
+                return f"{tool}, which is not in {PROGRAM_PATH}: {packages}, and restart the service"
+            if IMAGE_FOLDER in ours.read_text(encoding="utf-8"):
+                image = f"{how_to_build(language.name)} builds it for VERIFIER_RUNNER=docker"
+                return f"its Docker image, the only place with the files of {tool}: {image}"
+            return f"{tool}, which is not in {PROGRAM_PATH}: copy {ours} to /usr/local/bin and restart the service"
         return None
 
     async def close(self) -> None:

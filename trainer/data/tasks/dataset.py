@@ -13,6 +13,7 @@ from verifier_service.data.formats import FORMATS
 from verifier_service.data.read import DataUnreadable, RowUnreadable
 from verifier_service.data.source import Place, open_tasks
 from verifier_service.data.task import Task
+from verifier_service.schema.base import counted
 
 NOT_CODE_ALONE = {"submissions", "rows", "nemo_gym", "verl", "verification_info", "gsm8k", "math", "orz"}
 """Formats of mathematics, or of both."""
@@ -69,7 +70,7 @@ class KnownDataset(DatasetSource):
         except DataUnreadable as error:
             raise DataError(f"{self.place}: {error}") from error
         if bad:
-            said = f"{self.place}: skipped {len(bad)} rows that cannot be read; the first one: {bad[0]}"
+            said = f"{self.place}: skipped {counted(len(bad), 'row')} that cannot be read; the first one: {bad[0]}"
             warnings.warn(said, stacklevel=2)
 
 
