@@ -22,7 +22,7 @@ def source(path: Path, **fields: str) -> AnyTask:
 
 
 def test_rows_become_problems_with_their_own_solutions(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="skipped 1 rows that cannot be read; the first one: row 1: answer"):
+    with pytest.warns(UserWarning, match="skipped 1 row that cannot be read; the first one: row 1: answer"):
         problems = list(source(tmp_path / "a.jsonl", bad_rows="skip").problems(0))
     assert [(one.task, one.question, one.solution) for one in problems] == [
         ("gsm8k", "2+2?", "Two and two are 4.\n#### 4"),
