@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from trainer.cli import app as trainer_cli
 from verifier_service.cli import cli
-from verifier_service.settings import Settings, misspelt
+from verifier_service.settings import Settings, misspelled
 
 ROOT = Path(__file__).resolve().parent.parent
 READ = {"", ".py", ".yaml", ".yml", ".tpl", ".sh", ".cfg"}
@@ -92,7 +92,7 @@ def test_a_setting_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("arguments", [("serve", "--port", "0"), ("doctor",)])
-def test_a_misspelt_setting_is_named_with_the_nearest_one(
+def test_a_misspelled_setting_is_named_with_the_nearest_one(
     monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     """It would be ignored otherwise: programs would share boxes on a service that was told to give each its own."""
@@ -102,7 +102,7 @@ def test_a_misspelt_setting_is_named_with_the_nearest_one(
     assert done.stderr == "VERIFIER_ISOLATON: there is no such setting; the nearest is VERIFIER_ISOLATION\n"
 
 
-def test_other_variables_with_the_prefix_are_no_misspelt_settings() -> None:
+def test_other_variables_with_the_prefix_are_no_misspelled_settings() -> None:
     """What the client, the compose file, the chart, scripts and tests read, and what Kubernetes injects."""
     folders = ("docker", "deploy", "scripts", "trainer", "verifier_service", "sandboxes", "tests/e2e", "examples")
     files = [
@@ -113,8 +113,8 @@ def test_other_variables_with_the_prefix_are_no_misspelt_settings() -> None:
     assert {"VERIFIER_URL", "VERIFIER_DOCKER_HOST", "VERIFIER_CPUS", "VERIFIER_E2E_URL"} <= names
     injected = ("PORT", "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT_8000_TCP", "PORT_8000_TCP_ADDR")
     names |= {f"VERIFIER_{name}" for name in (*injected, "API_SERVICE_HOST", "HOSTS_SERVICE_HOST")}
-    assert misspelt(names - {"VERIFIER_ISOLATON"}) == {}
-    assert misspelt(["VERIFIER_PRT", "VERIFIER_BOXS", "verifier_runer", "RUNER"]) == {
+    assert misspelled(names - {"VERIFIER_ISOLATON"}) == {}
+    assert misspelled(["VERIFIER_PRT", "VERIFIER_BOXS", "verifier_runer", "RUNER"]) == {
         "VERIFIER_PRT": "VERIFIER_PORT",
         "VERIFIER_BOXS": "VERIFIER_BOXES",
         "verifier_runer": "VERIFIER_RUNNER",

@@ -121,8 +121,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_name_is_misspelt(cls, values: object) -> object:
-        if wrong := misspelt(os.environ):
+    def _no_name_is_misspelled(cls, values: object) -> object:
+        if wrong := misspelled(os.environ):
             raise ValueError(
                 "; ".join(f"{name}: there is no such setting; the nearest is {near}" for name, near in wrong.items())
             )
@@ -325,13 +325,13 @@ def variable_of(field: str) -> str:
     return field if info is None else str(info.validation_alias or f"{PREFIX}{field.upper()}")
 
 
-def misspelt(names: Iterable[str]) -> dict[str, str]:
+def misspelled(names: Iterable[str]) -> dict[str, str]:
     """Return the variables that are not settings but look like one, each with the setting that it resembles.
 
-    A misspelt setting would otherwise be ignored without a word: the service would run with the default. Names that
+    A misspelled setting would otherwise be ignored without a word: the service would run with the default. Names that
     resemble no setting can belong to other software.
 
-    >>> misspelt(["VERIFIER_ISOLATON", "VERIFIER_URL", "VERIFIER_SERVICE_HOST"])
+    >>> misspelled(["VERIFIER_ISOLATON", "VERIFIER_URL", "VERIFIER_SERVICE_HOST"])
     {'VERIFIER_ISOLATON': 'VERIFIER_ISOLATION'}
     """
     known = {

@@ -15,13 +15,13 @@ def read_settings() -> Settings:
     """Return the settings.
 
     Raises:
-        Exit: 2, if one is invalid or misspelt; stderr has each with its value and what is allowed.
+        Exit: 2, if one is invalid or misspelled; stderr has each with its value and what is allowed.
     """
     try:
         return Settings()
     except ValidationError as error:
         for one in error.errors(include_url=False):
-            if not one["loc"]:  # a name that is misspelt
+            if not one["loc"]:  # a name that is misspelled
                 err.print(f"[red]{escape(in_words(one))}[/]", highlight=False)
                 continue
             field, *within = map(str, one["loc"])

@@ -25,7 +25,7 @@ class Worded(StrEnum):
 
 
 class Asked(BaseModel):
-    """Part of a request. Unknown fields are refused, because a misspelt limit would otherwise never be applied."""
+    """Part of a request. Unknown fields are refused, because a misspelled limit would otherwise never be applied."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 

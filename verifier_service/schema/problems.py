@@ -15,7 +15,7 @@ from verifier_service.schema.patterns import PATTERN_WORDS
 SHOWN_CHARS = 200
 _SUBJECT = re.compile(r"^\w+ should")  # "List should have at least 1 item": the message names the field already
 MAX_FIELDS = 50
-MAX_MISSPELT_CHARS = 40
+MAX_MISSPELLED_CHARS = 40
 """For longer names no similar one is suggested."""
 BY_NAME = "name"
 """The tag of a value that is given as a bare name, so no `kind` that can be sent."""
@@ -144,7 +144,7 @@ def nearest(wrong: str, known: Collection[str]) -> str:
     >>> nearest("expected", ["expected", "stdout"])  # known, but not where it was sent
     ' here; objects of another kind have it'
     """
-    if len(wrong) > MAX_MISSPELT_CHARS:
+    if len(wrong) > MAX_MISSPELLED_CHARS:
         return ""
     if wrong in known:
         return " here; objects of another kind have it"
