@@ -60,7 +60,7 @@ def reason(item: Any, **envelope: Any) -> str:
         (CODE | {"tests": "brokn"}, "it must be 'p1' or 'broken'; the nearest is 'broken'"),
         (CODE | {"tests": "broken"}, "suites.broken: entry_point: this field is required"),
         ({"kind": "poem"}, "kind 'poem': it must be 'math' or 'code'"),
-        ({"kind": "maths"}, "kind 'maths': it must be 'math' or 'code'; the nearest is 'math'"),
+        ({"kind": "mat"}, "kind 'mat': it must be 'math' or 'code'; the nearest is 'math'"),
         ({}, "kind: this field is required"),
         (None, "None: "),
         ([], "an empty list: "),

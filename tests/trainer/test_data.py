@@ -120,7 +120,7 @@ def test_rows_may_mix_maths_and_code_as_text_or_as_objects(tmp_path: Path) -> No
             {"kind": "math", "referense": "4"},
             "reference: this field is required; referense '4': there is no such field",
         ),
-        ({"kind": "maths", "reference": "4"}, "kind 'maths': it must be 'math' or 'code'; the nearest is 'math'"),
+        ({"kind": "mat", "reference": "4"}, "kind 'mat': it must be 'math' or 'code'; the nearest is 'math'"),
         (
             {"kind": "code", "tests": {"kind": "stdio", "cases": []}},
             "tests.cases an empty list: it must have at least 1 case",
