@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from verifier_service.answers.compare import compare
+from verifier_service.answers.compute import secret
 from verifier_service.answers.read.grammar import parse
 from verifier_service.answers.read.reading import read
 from verifier_service.answers.tree.bounds import NotMath
@@ -341,3 +342,16 @@ def test_a_worker_survives_what_nobody_would_write(soup: str, other: str) -> Non
 @pytest.mark.parametrize("text", ["", " ", "$", "\\", "{", "}", "\\frac", "^", "_", "\ud800", "\0", "|" * 99, "−"])
 def test_next_to_nothing_is_read(text: str) -> None:
     assert read(text).text == text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["\\det(B)\\det(A)", "\\det(A^{-1}BA^2)", "\\det(BA)+\\operatorname{tr}(AB)-\\operatorname{tr}(BA)"],
+)
+def test_no_secret_makes_equal_matrices_differ(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    """The points decide how many digits a determinant loses: with these secrets, more than were once allowed for."""
+    left, right = read(answer), read("\\det(AB)")
+    for seed in (1027, 1808, 1824, 3027, *range(20)):
+        monkeypatch.setattr(secret, "_secret", b"")  # is put back after the test
+        secret.keep_secret(f"secret-{seed}")
+        assert compare(left, right).equal, seed

@@ -334,6 +334,32 @@ def test_what_is_kept_is_found_again_and_filtered(visit: Visit) -> None:
     expect(tab.locator("#recent")).to_contain_text("Nothing matches these filters")
 
 
+def test_an_answer_that_comes_late_adds_nothing_to_what_was_asked_for_since(visit: Visit) -> None:
+    tab = visit.tab
+    visit.example("Refuted")
+    tab.get_by_label("Keep under Recent").check()
+    assert visit.judge() == "wrong_answer"
+    held: list[Route] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    tab.route("**/v1/submissions?*", hold_the_first)
+    tab.get_by_role("link", name="Recent").first.click()
+    tab.get_by_label("Label").fill("page")
+    tab.keyboard.press("Enter")
+    says = tab.locator("#recent").get_by_role("status")
+    expect(says).to_contain_text("shown")
+    before = says.inner_text()
+    with tab.expect_response("**/v1/submissions?*"):
+        held[0].continue_()
+    tab.wait_for_timeout(300)
+    assert says.inner_text() == before
+
+
 def test_where_nothing_can_be_stored_it_is_said(visit: Visit) -> None:
     def refuse(route: Route) -> None:
         document = problems.document(503, "submissions cannot be stored here: the disk is read-only").model_dump_json()

@@ -276,18 +276,38 @@ class _Evaluator:
                 total = total + value if kind == "sum" else total * value
             except ValueError as shapes:
                 raise NotNumeric(f"matrices of incompatible sizes: {shapes}") from None
-        return self.added(values, total) if kind == "sum" and not isinstance(total, MP.matrix) else total
+        if isinstance(total, MP.matrix):
+            sizes = [size for value in values if (size := magnitude(value)) is not None]
+            return self.left_of_cells(max(sizes, default=0) if kind == "sum" else sum(sizes), total)
+        return self.added(values, total) if kind == "sum" else total
 
-    def added(self, values: list[Value], total: Scalar) -> Scalar:
+    def added(self, values: Sequence[Value], total: Scalar) -> Scalar:
         """Return a sum after noting what it hides and loses. A sum that is zero up to rounding becomes zero."""
         sizes = [size for value in values if (size := magnitude(value)) is not None]
         if not sizes:
             return total
-        top, left = max(sizes), magnitude(total)
+        top = max(sizes)
         self.hidden += top - min(sizes)
+        return self.left_of(top, total)
+
+    def left_of(self, top: int, total: Scalar) -> Scalar:
+        """Return what is left of terms up to the magnitude `top`, after noting what cancels. Noise becomes zero."""
+        left = magnitude(total)
         if left is None or left < top + self.lost + _NOISE_BITS - MP.prec:
             self.vanished = True
             return MP.mpf(0)
+        self.lost += max(top - left, 0)
+        self.hidden += max(top - left, 0)
+        return total
+
+    def left_of_cells(self, top: int, total: mpmath.matrix) -> mpmath.matrix:
+        """Do the same for the cells of a matrix, by the largest of them: a determinant can depend on each."""
+        left = magnitude(total)
+        if left is None:
+            return total
+        if left < top + self.lost + _NOISE_BITS - MP.prec:
+            self.vanished = True
+            return MP.matrix([[MP.mpf(0)] * total.cols for _ in range(total.rows)])
         self.lost += max(top - left, 0)
         self.hidden += max(top - left, 0)
         return total
@@ -346,11 +366,10 @@ class _Evaluator:
         root = -((-base) ** (MP.mpf(1) / rational.denominator))
         return root**rational.numerator
 
-    @staticmethod
-    def matrix_power(base: Value, exponent: Value) -> Value:
+    def matrix_power(self, base: Value, exponent: Value) -> Value:
         if isinstance(base, MP.matrix) and not isinstance(exponent, MP.matrix) and exponent == 2 and base.cols == 1:
             # The square of a vector is its scalar product with itself.
-            return sum((cell * cell for cell in base), MP.mpf(0))
+            return self.scalar_product(base, base)
         if (
             not isinstance(base, MP.matrix)
             or isinstance(exponent, (MP.matrix, MP.mpc))
@@ -359,10 +378,34 @@ class _Evaluator:
             or base.rows != base.cols
         ):
             raise NotNumeric("an unsupported power of a matrix")
+        size, power = magnitude(base) or 0, int(exponent)
         try:
-            return base ** int(exponent)
+            factor = base if power >= 0 else base**-1
         except ZeroDivisionError:
             raise Undefined("a singular matrix") from None
+        if power < 0:  # rounding grows by the condition of the matrix
+            self.lost += max(size + (magnitude(factor) or 0), 0)
+            size = magnitude(factor) or 0
+        return self.left_of_cells(abs(power) * size, factor ** abs(power))
+
+    def determinant(self, value: Value) -> Scalar:
+        """Return the determinant. Its terms are products of one cell of each row and each column."""
+        cells = _square(value)
+        places = range(cells.rows)
+        sizes = [[magnitude(cells[row, column]) or 0 for column in places] for row in places]
+        top = min(sum(map(max, sizes)), sum(map(max, zip(*sizes, strict=True))))
+        return self.left_of(top, MP.mpmathify(MP.det(cells)))
+
+    def trace(self, value: Value) -> Scalar:
+        """Return the sum of the diagonal."""
+        cells = _square(value)
+        diagonal: list[Scalar] = [cells[at, at] for at in range(cells.rows)]
+        return self.added(diagonal, sum(diagonal, MP.mpf(0)))
+
+    def scalar_product(self, one: mpmath.matrix, other: mpmath.matrix) -> Scalar:
+        """Return the sum of the products of the cells."""
+        products: list[Scalar] = [x * y for x, y in zip(one, other, strict=True)]
+        return self.added(products, sum(products, MP.mpf(0)))
 
     def function(self, name: str, values: list[Value]) -> Value:
         if name not in FUNCTIONS:
@@ -490,7 +533,7 @@ _TAILS: dict[str, Callable[[Real], Real]] = {
 _SMOOTH = frozenset(
     ("root", "abs", "max", "min", "Re", "Im", "conjugate", "norm", "det", "tr", "transpose", "dot", "cross")
 )
-"""Functions that hide and lose no more than their operands do."""
+"""Functions that hide and lose no more than their operands do, or that note it themselves."""
 
 _OfScalar: TypeAlias = Callable[["_Evaluator", Scalar], Scalar]
 
@@ -684,11 +727,6 @@ def _square(value: Value) -> mpmath.matrix:
     return value
 
 
-def _trace(value: Value) -> Scalar:
-    square = _square(value)
-    return sum((square[index, index] for index in range(square.rows)), MP.mpf(0))
-
-
 def _column(value: Value) -> mpmath.matrix:
     if not isinstance(value, MP.matrix) or (value.rows, value.cols) != (3, 1):
         raise NotNumeric("a vector product of something that is not a vector in space")
@@ -754,13 +792,15 @@ FUNCTIONS: dict[str, Callable[..., Value]] = {
     "erf": _bounded(MP.erf),
     "gamma": lambda self, a: _FACTORIALS[1](self, a - 1),
     "bar": lambda self, a: self.unknown("bar", [a]) if self.real else MP.conj(a),
-    "det": lambda _, a: MP.mpmathify(MP.det(_square(a))),
-    "tr": lambda _, a: _trace(a),
+    "det": lambda self, a: self.determinant(a),
+    "tr": lambda self, a: self.trace(a),
     "transpose": lambda _, a: a.T if isinstance(a, MP.matrix) else a,
     "vector": lambda _, a: MP.matrix([a, MP.cos(2 * a + 1) + a / 3, MP.sin(3 * a + 2) - a / 2]),
     "unit": lambda _, place: MP.matrix([int(place == index) for index in range(3)]),
-    "dot": lambda _, a, b: sum((x * y for x, y in zip(_column(a), _column(b), strict=True)), MP.mpf(0)),
-    "cross": lambda _, a, b: _cross(_column(a), _column(b)),
+    "dot": lambda self, a, b: self.scalar_product(_column(a), _column(b)),
+    "cross": lambda self, a, b: self.left_of_cells(
+        (magnitude(a) or 0) + (magnitude(b) or 0), _cross(_column(a), _column(b))
+    ),
     "square": lambda self, a: _arbitrary(a, self.size, self.size),
     "column": lambda self, a: _arbitrary(a, self.size, 1),
     "identity": lambda self: MP.eye(self.size),

@@ -20,6 +20,7 @@ from verifier_service.answers.tree.nodes import (
     Negative,
     Node,
     Number,
+    Power,
     Product,
     Quotient,
     Relation,
@@ -137,6 +138,10 @@ def _as_matrices(node: Node, names: frozenset[str]) -> Node:
     match node:
         case Symbol(name):
             return _as_matrix(node) if name in names else node
+        case Power(Symbol(name), exponent) if name in names and len(name) > 1 and name.isalpha():
+            # A power belongs to the last letter: `ABA^{-1}`.
+            last = Power(_as_matrix(Symbol(name[-1])), exponent)
+            return Product((*map(_as_matrix, map(Symbol, name[:-1])), last))
         case Function("vector", (Symbol(name) | Call(name) as letter,)) if name in names:
             return _as_matrices(letter, names)
         case _:
@@ -148,7 +153,7 @@ def _as_matrix(symbol: Symbol) -> Node:
     if name == "I":
         return Function("identity", ())
     if len(name) > 1 and name.isalpha():
-        return Product(tuple(Function("square", (Symbol(letter),)) for letter in name))
+        return Product(tuple(_as_matrix(Symbol(letter)) for letter in name))
     return Function("square" if name[0].isupper() else "column", (symbol,))
 
 

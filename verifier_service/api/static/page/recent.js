@@ -21,8 +21,10 @@ export function showRecent(place, info) {
   const says = el("p", { className: "help", role: "status" });
   const seen = [];
   let cursor = null;
+  let latest = 0;
 
   const load = async (fresh) => {
+    const mine = (latest += 1);
     if (fresh) {
       seen.length = 0;
       cursor = null;
@@ -30,11 +32,13 @@ export function showRecent(place, info) {
     }
     try {
       const page = await get(address(cursor));
+      if (mine !== latest) return; // a later request, perhaps with other filters, is under way or was answered
       cursor = page.next_cursor;
       seen.push(...page.submissions);
       draw();
     } catch (failure) {
       if (failure.status === undefined) throw failure;
+      if (mine !== latest) return;
       says.textContent = "";
       more.hidden = true;
       if (failure.status === 503) fill(list, nothing("Nothing is stored here", failure.problem.detail));
