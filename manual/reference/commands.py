@@ -132,7 +132,7 @@ class Command:
             yield (
                 _spelt(name, info, is_flag),
                 _type(kind, info),
-                _default(parameter.default, is_flag) if not info.envvar else f"`{info.envvar}`",
+                f"`{info.envvar}`" if info.envvar else _default(parameter.default, is_flag),
                 _range(info),
                 info.help or "",
             )

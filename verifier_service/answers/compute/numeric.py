@@ -292,27 +292,27 @@ class _Evaluator:
 
     def left_of(self, top: int, total: Scalar) -> Scalar:
         """Return what is left of terms up to the magnitude `top`, after noting what cancels. Noise becomes zero."""
-        left = magnitude(total)
-        if left is None or left < top + self.lost + _NOISE_BITS - MP.prec:
-            self.vanished = True
+        if self.is_noise(total, top):
             return MP.mpf(0)
-        self.lost += max(top - left, 0)
-        self.hidden += max(top - left, 0)
+        self.note_cancelled(top, total)
         return total
 
     def left_of_cells(self, top: int, total: mpmath.matrix) -> mpmath.matrix:
         """Do the same for the cells of a matrix, by the largest of them: a determinant can depend on each."""
-        left = magnitude(total)
-        if left is None:
+        if magnitude(total) is None:
             return total
-        if left < top + self.lost + _NOISE_BITS - MP.prec:
-            self.vanished = True
+        if self.is_noise(total, top):
             return MP.matrix([[MP.mpf(0)] * total.cols for _ in range(total.rows)])
-        self.lost += max(top - left, 0)
-        self.hidden += max(top - left, 0)
+        self.note_cancelled(top, total)
         return total
 
-    def is_noise(self, value: Scalar, beside: int = 0) -> bool:
+    def note_cancelled(self, top: int, total: Value) -> None:
+        """Note the leading bits that cancelled between terms up to the magnitude `top` and their total."""
+        cancelled = max(top - (magnitude(total) or 0), 0)
+        self.lost += cancelled
+        self.hidden += cancelled
+
+    def is_noise(self, value: Value, beside: int = 0) -> bool:
         """Return whether a value computed from something of magnitude `beside` is zero up to rounding."""
         size = magnitude(value)
         noise = size is None or size < beside + self.lost + _NOISE_BITS - MP.prec
